@@ -1,0 +1,176 @@
+//! How a model runs: the traits that the pool knows, and the engines behind them.
+
+mod tensor;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::layout::ModelSource;
+use crate::machine::ThreadId;
+
+pub use tensor::{Dim, ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// ONNX Runtime, loaded from a shared library.
+    OnnxRuntime,
+    /// rten, part of the executable.
+    Rten,
+    /// A stand-in of the tests and of the benches of the pool.
+    Synthetic,
+}
+
+/// What an engine can do, so that the screen and the errors can say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineCapabilities {
+    /// Whether instances of one thread share one copy of the weights.
+    pub shared_weights: bool,
+    /// Whether instances of several threads share them too.
+    pub shared_weights_wide: bool,
+    /// Whether the number of threads changes without building a session.
+    pub live_threads: bool,
+    /// Whether a request can be stopped in its middle.
+    pub cancel: bool,
+    /// Element types that inputs and outputs may have.
+    pub elements: Vec<ElementType>,
+}
+
+/// What can go wrong in an engine. Each says what to do where something can be done.
+#[derive(Clone, Debug, Error)]
+pub enum EngineError {
+    /// The engine itself is not there.
+    #[error("{reason}")]
+    Unavailable {
+        /// Why, and how to get it.
+        reason: String,
+    },
+    /// The model's file could not be read.
+    #[error("cannot read the model {path}: {reason}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The file is no ONNX model, or a damaged one.
+    #[error("{path} is not an ONNX model: {reason}")]
+    NotOnnx {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model needs something that this engine lacks.
+    #[error("{engine} cannot run {path}: {reason}")]
+    Unsupported {
+        /// The engine's name.
+        engine: &'static str,
+        /// The file.
+        path: String,
+        /// The operator or the type, by name, and what would help.
+        reason: String,
+    },
+    /// The engine refused the model for another reason.
+    #[error("{engine} cannot load {path}: {reason}")]
+    Load {
+        /// The engine's name.
+        engine: &'static str,
+        /// The file.
+        path: String,
+        /// The engine's words.
+        reason: String,
+    },
+    /// A request's tensors do not fit the model's signature.
+    #[error("input `{input}`: {reason}")]
+    Input {
+        /// The input's name.
+        input: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A request failed inside the engine.
+    #[error("the request failed in {engine}: {reason}")]
+    Run {
+        /// The engine's name.
+        engine: &'static str,
+        /// The engine's words.
+        reason: String,
+    },
+}
+
+/// Memory that an engine knows of, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineMemory {
+    /// Weights, all copies together.
+    pub weights: u64,
+    /// Copies of the weights that are held.
+    pub copies: u32,
+    /// Held by arenas for activations beyond the weights; `None` where the engine cannot tell.
+    pub arena: Option<u64>,
+}
+
+/// An engine: makes models from files.
+pub trait Engine: Send + Sync {
+    /// Which one it is.
+    fn kind(&self) -> EngineKind;
+
+    /// Its name and version, as the screen shows it ("ONNX Runtime 1.31.1").
+    fn title(&self) -> String;
+
+    /// What it can do.
+    fn capabilities(&self) -> EngineCapabilities;
+
+    /// Loads a model. Call it from a thread that may run on every core: the engine's own threads
+    /// inherit the caller's affinity.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the file cannot be read, is not ONNX, or needs what the engine lacks.
+    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError>;
+}
+
+/// How an instance is to be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceSetup {
+    /// Threads that work on one request, the calling one included; 1 or more.
+    pub threads: usize,
+    /// Whether they spin while they wait for work.
+    pub spinning: bool,
+}
+
+/// A loaded model. Its weights are held once for all instances where the engine can do that.
+pub trait Model: Send + Sync {
+    /// What it takes and gives.
+    fn signature(&self) -> &Signature;
+
+    /// Builds an instance. Takes from microseconds to the time of a whole session, so call it from
+    /// a thread that nobody waits for, and one that may run on every core.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot build one of this width.
+    fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError>;
+
+    /// Memory held now.
+    fn memory(&self) -> EngineMemory;
+}
+
+/// One executing copy of a model: runs one request at a time.
+pub trait Instance: Send {
+    /// The engine's own threads that work for this instance, beside the one that calls `run`.
+    fn threads(&self) -> Vec<ThreadId>;
+
+    /// Runs one request to its end.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] when the tensors do not fit the signature, [`EngineError::Run`] when
+    /// the engine failed. The instance can be used again after the former; after the latter it
+    /// should be replaced.
+    fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError>;
+
+    /// Calls `body` once on the thread from which `run` costs least: the calling thread, or a
+    /// thread of the engine's own pool (then the calling thread sleeps meanwhile).
+    fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send));
+}

@@ -1,0 +1,67 @@
+//! The desired state: the layout met with a machine, each row with its cores, threads and instances.
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::{Budget, Layout};
+use crate::machine::CpuSet;
+
+/// One row of the desired state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// What was asked for.
+    pub budget: Budget,
+    /// The CPUs on which every thread of the model may run. Empty: the model is paused.
+    pub cores: CpuSet,
+    /// Intra-op threads of one instance, 1 or more.
+    pub threads: usize,
+    /// Active instances; 0 only when the model is paused or has no cores.
+    pub concurrency: usize,
+    /// Rises by one whenever a change touched this row.
+    pub generation: u64,
+}
+
+/// All rows, in the layout's order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Desired {
+    /// The layout's free text.
+    pub description: String,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// Allotted, free and oversubscribed: the machine's account, always on screen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// CPUs that this process may use.
+    pub allowed: CpuSet,
+    /// CPUs that at least one model has.
+    pub allotted: CpuSet,
+    /// CPUs that no model has.
+    pub free: CpuSet,
+    /// CPUs that two or more models have.
+    pub shared: CpuSet,
+    /// CPUs that one model has reserved.
+    pub reserved: CpuSet,
+    /// CPUs on which more threads may be runnable at once than there are CPUs: the union of core
+    /// sets whose models together run more threads than the set has cores.
+    pub oversubscribed: CpuSet,
+    /// CPU time per wall time that the container allows, in CPUs.
+    pub quota: Option<f64>,
+    /// Threads of all active instances together.
+    pub threads: usize,
+}
+
+impl Desired {
+    /// The row of a model.
+    pub fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.budget.name == name)
+    }
+
+    /// The layout as it would be saved.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            description: self.description.clone(),
+            models: self.rows.iter().map(|row| row.budget.clone()).collect(),
+        }
+    }
+}

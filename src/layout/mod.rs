@@ -1,0 +1,17 @@
+//! What the operator wants: budgets, profiles, and the arithmetic of changes. Pure: nothing here
+//! starts a thread, and only `file` touches the disk.
+
+mod budget;
+mod change;
+mod desired;
+mod plan;
+mod units;
+
+pub use budget::{
+    Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
+    Overflow, QueuePolicy, ReplayOrder, Slo,
+};
+pub use change::{Change, CoreSelection, Edit, Party, Refusal};
+pub use desired::{Desired, Ledger, Row};
+pub use plan::{Plan, RowPlan};
+pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -1,0 +1,181 @@
+//! Values with a unit, as a layout file writes them: sizes, times, shares, rates.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A size in bytes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Bytes(pub u64);
+
+/// Why a value with a unit could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnitError {
+    /// Not a number followed by a unit.
+    #[error("`{text}` is not {wanted}")]
+    Syntax {
+        /// The text as written.
+        text: String,
+        /// What would be right, with an example.
+        wanted: &'static str,
+    },
+    /// The number is right, the unit is not.
+    #[error("unknown unit `{unit}`: use {wanted}")]
+    Unit {
+        /// The unit as written.
+        unit: String,
+        /// The units that exist.
+        wanted: &'static str,
+    },
+    /// The number is outside what can be meant.
+    #[error("`{text}` is out of range: {range}")]
+    Range {
+        /// The text as written.
+        text: String,
+        /// The range.
+        range: &'static str,
+    },
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let text = text.trim();
+    let at = text
+        .find(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    (number, unit.trim())
+}
+
+impl FromStr for Bytes {
+    type Err = UnitError;
+
+    /// Reads "512MiB", "1.5 GiB", "4096B". Binary units only, so that a number means one thing.
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (number, unit) = split(text);
+        let value: f64 = number.parse().map_err(|_| UnitError::Syntax {
+            text: text.to_owned(),
+            wanted: "a size like \"512MiB\"",
+        })?;
+        let scale = match unit {
+            "B" => 1.0,
+            "KiB" => 1024.0,
+            "MiB" => 1024.0 * 1024.0,
+            "GiB" => 1024.0 * 1024.0 * 1024.0,
+            "TiB" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+            other => {
+                return Err(UnitError::Unit {
+                    unit: other.to_owned(),
+                    wanted: "B, KiB, MiB, GiB or TiB",
+                });
+            }
+        };
+        let bytes = value * scale;
+        if !(bytes >= 1.0 && bytes <= 2f64.powi(50)) {
+            return Err(UnitError::Range {
+                text: text.to_owned(),
+                range: "1 B to 1024 TiB",
+            });
+        }
+        Ok(Self(bytes as u64))
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// Prints in the largest unit that is exact, so that printing and parsing are inverse.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+            if self.0 != 0 && self.0.trailing_zeros() >= shift {
+                return write!(f, "{}{unit}", self.0 >> shift);
+            }
+        }
+        write!(f, "{}B", self.0)
+    }
+}
+
+/// Reads "500ms", "2s", "250us", "1m", "1.5s".
+///
+/// # Errors
+/// [`UnitError`] for anything else, zero and more than a day included.
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+    let (number, unit) = split(text);
+    let value: f64 = number.parse().map_err(|_| UnitError::Syntax {
+        text: text.to_owned(),
+        wanted: "a time like \"500ms\"",
+    })?;
+    let scale = match unit {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        other => {
+            return Err(UnitError::Unit {
+                unit: other.to_owned(),
+                wanted: "us, ms, s, m or h",
+            });
+        }
+    };
+    let seconds = value * scale;
+    if !(1e-6..=86_400.0).contains(&seconds) {
+        return Err(UnitError::Range {
+            text: text.to_owned(),
+            range: "1us to 24h",
+        });
+    }
+    Ok(Duration::from_nanos((seconds * 1e9).round() as u64))
+}
+
+/// Prints a time so that [`parse_duration`] reads the same value, in the largest exact unit.
+pub fn print_duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    for (unit, scale) in [
+        ("h", 3_600_000_000),
+        ("m", 60_000_000),
+        ("s", 1_000_000),
+        ("ms", 1000),
+    ] {
+        if micros != 0 && micros % scale == 0 {
+            return format!("{}{unit}", micros / scale);
+        }
+    }
+    format!("{micros}us")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes_need_a_unit() {
+        assert_eq!("512MiB".parse(), Ok(Bytes(512 << 20)));
+        assert_eq!("1.5 GiB".parse(), Ok(Bytes(3 << 29)));
+        for bad in ["512", "512MB", "-1MiB", "MiB", "", "0B", "1e9GiB", "NaNMiB"] {
+            assert!(bad.parse::<Bytes>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        for bad in ["500", "0ms", "-3s", "5 parsecs", "25h", ""] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_parsing_are_inverse(bytes in 1u64..1 << 50, micros in 1u64..86_400_000_000) {
+            prop_assert_eq!(Bytes(bytes).to_string().parse(), Ok(Bytes(bytes)));
+            let time = Duration::from_micros(micros);
+            prop_assert_eq!(parse_duration(&print_duration(time)), Ok(time));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the hardware is, what of it this process may use, and the calls that place threads on it.
+//!
+//! Everything above asks through the trait [`Machine`]: the real Linux machine, or a simulated one
+//! of any topology for tests. The engines and the pool never read `/proc` or `/sys` themselves.
+
+mod cpu_set;
+mod topology;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
+pub use topology::{Core, CoreKind, Description, Limits, Topology};
+
+/// An operating-system thread of this process (on Linux the kernel's `tid`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ThreadId(pub i32);
+
+impl fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Cumulative scheduling times of one thread, from its start (Linux: `schedstat`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadTimes {
+    /// Nanoseconds on a CPU.
+    pub cpu_ns: u64,
+    /// Nanoseconds runnable but waiting for a CPU; `None` where the kernel hides it.
+    pub wait_ns: Option<u64>,
+    /// The CPU that it ran on last.
+    pub last_core: Option<CoreId>,
+}
+
+/// Cumulative times of one logical CPU since boot (Linux: `/proc/stat`), in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoreTimes {
+    /// Which CPU.
+    pub core: CoreId,
+    /// Not idle and not waiting for I/O.
+    pub busy_ns: u64,
+    /// Idle or waiting for I/O.
+    pub idle_ns: u64,
+}
+
+/// Memory of the machine and of this process, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// What this process may use: the machine's memory, or the container's limit where lower.
+    pub total: u64,
+    /// In use on the machine, or in the container where it has a limit.
+    pub used: u64,
+    /// Resident set size of this process.
+    pub process: u64,
+}
+
+/// Why a thread could not be placed or asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AffinityError {
+    /// The thread has ended.
+    #[error("thread {0} has ended")]
+    NoSuchThread(ThreadId),
+    /// None of the CPUs asked for is one that this process may use now.
+    #[error("none of the CPUs {asked} is online and allowed to this process")]
+    NotAllowed {
+        /// The CPUs asked for.
+        asked: CpuSet,
+    },
+    /// The kernel refused for another reason.
+    #[error("the kernel refused to place thread {thread}: {reason}")]
+    Refused {
+        /// The thread.
+        thread: ThreadId,
+        /// The kernel's own words.
+        reason: String,
+    },
+    /// This operating system offers no call for it.
+    #[error("this operating system cannot pin threads to CPUs")]
+    Unsupported,
+}
+
+/// The machine as the scheduler sees it. All calls are cheap enough for a change in microseconds,
+/// except [`Machine::describe`], which reads some hundred small files.
+pub trait Machine: Send + Sync {
+    /// Topology and limits, read afresh.
+    fn describe(&self) -> Description;
+
+    /// Allows a thread of this process on exactly these CPUs.
+    ///
+    /// # Errors
+    /// [`AffinityError`] when the thread has ended, no CPU of the set is allowed, or the system
+    /// has no such call. Nothing changed then.
+    fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError>;
+
+    /// Reads back on which CPUs a thread is allowed.
+    ///
+    /// # Errors
+    /// As [`Machine::set_affinity`].
+    fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError>;
+
+    /// Scheduling times of a thread; `None` when it has ended.
+    fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes>;
+
+    /// Times of all online CPUs, in rising order.
+    fn core_times(&self) -> Vec<CoreTimes>;
+
+    /// Memory of the machine and of this process.
+    fn memory(&self) -> MemoryUse;
+}
+
+/// The calling thread's id.
+pub fn current_thread() -> ThreadId {
+    #[cfg(target_os = "linux")]
+    {
+        ThreadId(rustix::thread::gettid().as_raw_pid())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        ThreadId(0)
+    }
+}

@@ -1,0 +1,3 @@
+//! The `divvy` executable.
+
+fn main() {}
