@@ -5,8 +5,11 @@
 //! [`pool`] into an [`engine`]; changes go from a [`layout::Change`] through the [`scheduler`] to the
 //! pools; measurements come back as a [`telemetry::Snapshot`].
 
+pub mod cli;
+pub mod command;
 pub mod engine;
 pub mod layout;
 pub mod machine;
+pub mod pool;
 pub mod scheduler;
 pub mod telemetry;

@@ -1,3 +1,16 @@
-//! The `divvy` executable.
+//! The `divvy` executable: parse, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use divvy::cli::Cli;
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("divvy: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

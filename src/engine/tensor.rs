@@ -38,7 +38,7 @@ impl ElementType {
         })
     }
 
-    /// The name that ONNX and NumPy users know ("float32", "int64").
+    /// The name that ONNX and `NumPy` users know ("float32", "int64").
     pub fn name(self) -> &'static str {
         match self {
             Self::Bool => "bool",
@@ -157,9 +157,7 @@ pub struct Tensor {
 impl Tensor {
     /// A tensor; `None` when the number of elements is not the product of the shape.
     pub fn new(shape: Vec<usize>, data: TensorData) -> Option<Self> {
-        let count = shape
-            .iter()
-            .try_fold(1usize, |product, dim| product.checked_mul(*dim))?;
+        let count = shape.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim))?;
         (count == data.len()).then_some(Self { shape, data })
     }
 

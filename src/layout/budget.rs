@@ -97,11 +97,7 @@ impl QueuePolicy {
 
 impl Default for QueuePolicy {
     fn default() -> Self {
-        Self {
-            limit: 64,
-            timeout: None,
-            overflow: Overflow::Reject,
-        }
+        Self { limit: 64, timeout: None, overflow: Overflow::Reject }
     }
 }
 

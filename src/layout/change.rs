@@ -173,23 +173,15 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal caused by one row.
     pub fn row(model: &str, reason: impl Into<String>) -> Self {
-        Self {
-            model: Some(model.to_owned()),
-            reason: reason.into(),
-        }
+        Self { model: Some(model.to_owned()), reason: reason.into() }
     }
 
     /// A refusal of the change as a whole.
     pub fn whole(reason: impl Into<String>) -> Self {
-        Self {
-            model: None,
-            reason: reason.into(),
-        }
+        Self { model: None, reason: reason.into() }
     }
 
     fn prefix(&self) -> String {
-        self.model
-            .as_ref()
-            .map_or_else(String::new, |model| format!("{model}: "))
+        self.model.as_ref().map_or_else(String::new, |model| format!("{model}: "))
     }
 }

@@ -45,9 +45,8 @@ pub enum UnitError {
 
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
-    let at = text
-        .find(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
-        .unwrap_or(text.len());
+    let at =
+        text.find(|letter: char| !(letter.is_ascii_digit() || letter == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
     (number, unit.trim())
 }
@@ -77,10 +76,7 @@ impl FromStr for Bytes {
         };
         let bytes = value * scale;
         if !(bytes >= 1.0 && bytes <= 2f64.powi(50)) {
-            return Err(UnitError::Range {
-                text: text.to_owned(),
-                range: "1 B to 1024 TiB",
-            });
+            return Err(UnitError::Range { text: text.to_owned(), range: "1 B to 1024 TiB" });
         }
         Ok(Self(bytes as u64))
     }
@@ -115,18 +111,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         "m" => 60.0,
         "h" => 3600.0,
         other => {
-            return Err(UnitError::Unit {
-                unit: other.to_owned(),
-                wanted: "us, ms, s, m or h",
-            });
+            return Err(UnitError::Unit { unit: other.to_owned(), wanted: "us, ms, s, m or h" });
         }
     };
     let seconds = value * scale;
     if !(1e-6..=86_400.0).contains(&seconds) {
-        return Err(UnitError::Range {
-            text: text.to_owned(),
-            range: "1us to 24h",
-        });
+        return Err(UnitError::Range { text: text.to_owned(), range: "1us to 24h" });
     }
     Ok(Duration::from_nanos((seconds * 1e9).round() as u64))
 }
@@ -134,13 +124,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
 /// Prints a time so that [`parse_duration`] reads the same value, in the largest exact unit.
 pub fn print_duration(duration: Duration) -> String {
     let micros = duration.as_micros();
-    for (unit, scale) in [
-        ("h", 3_600_000_000),
-        ("m", 60_000_000),
-        ("s", 1_000_000),
-        ("ms", 1000),
-    ] {
-        if micros != 0 && micros % scale == 0 {
+    for (unit, scale) in [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)] {
+        if micros != 0 && micros.is_multiple_of(scale) {
             return format!("{}{unit}", micros / scale);
         }
     }

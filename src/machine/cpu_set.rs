@@ -65,9 +65,7 @@ impl CpuSet {
 
     /// CPUs 0 to `count - 1` (at most [`MAX_CORES`]).
     pub fn first(count: usize) -> Self {
-        (0..count.min(MAX_CORES))
-            .map(|id| CoreId(id as u16))
-            .collect()
+        (0..count.min(MAX_CORES)).map(|id| CoreId(id as u16)).collect()
     }
 
     /// The set of one CPU.
@@ -91,17 +89,12 @@ impl CpuSet {
 
     /// Whether the CPU is in the set.
     pub fn contains(&self, core: CoreId) -> bool {
-        self.words
-            .get(core.0 as usize / 64)
-            .is_some_and(|word| word & (1 << (core.0 % 64)) != 0)
+        self.words.get(core.0 as usize / 64).is_some_and(|word| word & (1 << (core.0 % 64)) != 0)
     }
 
     /// How many CPUs are in the set.
     pub fn len(&self) -> usize {
-        self.words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Whether the set has no CPU.
@@ -185,9 +178,7 @@ impl FromStr for CpuSet {
             return Ok(set);
         }
         for part in text.split(',').map(str::trim) {
-            let syntax = || CpuListError::Syntax {
-                part: part.to_owned(),
-            };
+            let syntax = || CpuListError::Syntax { part: part.to_owned() };
             let number = |digits: &str| -> Result<u64, CpuListError> {
                 if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                     return Err(syntax());
@@ -204,14 +195,10 @@ impl FromStr for CpuSet {
                 None => (number(range)?, number(range)?),
             };
             if step == Some(0) {
-                return Err(CpuListError::ZeroStep {
-                    part: part.to_owned(),
-                });
+                return Err(CpuListError::ZeroStep { part: part.to_owned() });
             }
             if high < low {
-                return Err(CpuListError::Backwards {
-                    part: part.to_owned(),
-                });
+                return Err(CpuListError::Backwards { part: part.to_owned() });
             }
             if high >= MAX_CORES as u64 {
                 return Err(CpuListError::TooLarge { cpu: high });
@@ -285,21 +272,11 @@ mod tests {
         for (text, want) in [
             ("0-", CpuListError::Syntax { part: "0-".into() }),
             ("a", CpuListError::Syntax { part: "a".into() }),
-            (
-                "1,,2",
-                CpuListError::Syntax {
-                    part: String::new(),
-                },
-            ),
+            ("1,,2", CpuListError::Syntax { part: String::new() }),
             ("-1", CpuListError::Syntax { part: "-1".into() }),
             ("3:2", CpuListError::Syntax { part: "3:2".into() }),
             ("5-2", CpuListError::Backwards { part: "5-2".into() }),
-            (
-                "0-4:0",
-                CpuListError::ZeroStep {
-                    part: "0-4:0".into(),
-                },
-            ),
+            ("0-4:0", CpuListError::ZeroStep { part: "0-4:0".into() }),
             ("2000", CpuListError::TooLarge { cpu: 2000 }),
         ] {
             assert_eq!(text.parse::<CpuSet>(), Err(want), "{text}");

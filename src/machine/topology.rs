@@ -74,19 +74,12 @@ pub struct Description {
 impl Topology {
     /// The entry of a logical CPU.
     pub fn core(&self, id: CoreId) -> Option<&Core> {
-        self.cores
-            .binary_search_by_key(&id, |core| core.id)
-            .ok()
-            .and_then(|at| self.cores.get(at))
+        self.cores.binary_search_by_key(&id, |core| core.id).ok().and_then(|at| self.cores.get(at))
     }
 
     /// All logical CPUs that are plugged in.
     pub fn online(&self) -> CpuSet {
-        self.cores
-            .iter()
-            .filter(|core| core.online)
-            .map(|core| core.id)
-            .collect()
+        self.cores.iter().filter(|core| core.online).map(|core| core.id).collect()
     }
 
     /// The logical CPUs of the same physical core, itself included.
@@ -94,11 +87,7 @@ impl Topology {
         let Some(own) = self.core(id) else {
             return CpuSet::EMPTY;
         };
-        self.cores
-            .iter()
-            .filter(|core| core.physical == own.physical)
-            .map(|core| core.id)
-            .collect()
+        self.cores.iter().filter(|core| core.physical == own.physical).map(|core| core.id).collect()
     }
 
     /// `count` uniform cores in one package, one node and one last-level cache, without SMT.
@@ -122,11 +111,7 @@ impl Description {
     pub fn uniform(count: usize) -> Self {
         Self {
             topology: Topology::uniform(count),
-            limits: Limits {
-                allowed: CpuSet::first(count),
-                quota: None,
-                memory: None,
-            },
+            limits: Limits { allowed: CpuSet::first(count), quota: None, memory: None },
             simulated: true,
             notes: Vec::new(),
         }

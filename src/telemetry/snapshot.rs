@@ -308,8 +308,6 @@ impl Snapshot {
 
     /// The view of a model.
     pub fn model(&self, name: &str) -> Option<&ModelView> {
-        self.models
-            .iter()
-            .find(|model| model.row.budget.name == name)
+        self.models.iter().find(|model| model.row.budget.name == name)
     }
 }

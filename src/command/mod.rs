@@ -1,0 +1,30 @@
+//! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
+
+use thiserror::Error;
+
+/// How a command failed; decides the exit code.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The input is bad: exit code 2. The message says what, where, and what to do.
+    #[error("{0}")]
+    BadInput(String),
+    /// Something else went wrong: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BadInput(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
