@@ -1,9 +1,12 @@
 //! What happened: latency windows, per-thread CPU time, memory, GPU sensors, and the [`Snapshot`].
 
+mod buckets;
 mod journal;
+mod recorder;
 mod snapshot;
 
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use snapshot::{
     Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, ModelState,
     ModelView, Snapshot, ThreadView, Window,

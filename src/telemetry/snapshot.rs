@@ -139,7 +139,7 @@ impl Counts {
     }
 }
 
-/// Latencies of a window, from HDR histograms of three significant digits.
+/// Latencies of a window, from HDR histograms of two significant digits (within 1 %).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Samples.
