@@ -123,3 +123,17 @@ pub fn current_thread() -> ThreadId {
         ThreadId(0)
     }
 }
+
+/// CPU time that this process has used since its start, all threads together, in nanoseconds; 0
+/// where the system does not tell.
+pub fn process_cpu_ns() -> u64 {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+    #[cfg(not(unix))]
+    {
+        0
+    }
+}

@@ -1,11 +1,15 @@
 //! What happened: latency windows, per-thread CPU time, memory, GPU sensors, and the [`Snapshot`].
 
+mod alerts;
 mod buckets;
 mod journal;
 mod recorder;
+mod sensor;
 mod snapshot;
 
+pub use alerts::alerts;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use snapshot::{
     Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, ModelState,
