@@ -1,9 +1,11 @@
 //! What the operator wants: budgets, profiles, and the arithmetic of changes. Pure: nothing here
 //! starts a thread, and only `file` touches the disk.
 
+mod arithmetic;
 mod budget;
 mod change;
 mod desired;
+pub mod placement;
 mod plan;
 mod units;
 
