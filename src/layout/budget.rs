@@ -149,7 +149,9 @@ impl LoadSpec {
     /// In a few words, for the screen ("poisson 120/s").
     pub fn words(&self) -> String {
         match self {
-            Self::Closed { clients, think } if think.is_zero() => format!("closed, {clients} clients"),
+            Self::Closed { clients, think } if think.is_zero() => {
+                format!("closed, {clients} clients")
+            }
             Self::Closed { clients, think } => {
                 format!("closed, {clients} clients, think {}", print_duration(*think))
             }

@@ -49,7 +49,8 @@ impl Owner {
 
     fn core_views(&self, desired: &Desired) -> Vec<CoreView> {
         let view = |core: &crate::machine::Core| {
-            let rows = || desired.rows.iter().enumerate().filter(|(_, row)| row.cores.contains(core.id));
+            let rows =
+                || desired.rows.iter().enumerate().filter(|(_, row)| row.cores.contains(core.id));
             let used = self.usage.cores.get(&core.id);
             let mut by_model: Vec<(usize, f64)> = used
                 .map(|used| used.by_group.iter().map(|(model, share)| (*model, *share)).collect())
@@ -137,7 +138,9 @@ fn actual(
         })
     };
     let threads: Vec<ThreadView> = slot.pool.members().into_iter().filter_map(view).collect();
-    let cores = threads.iter().fold(crate::machine::CpuSet::EMPTY, |all, thread| all.union(&thread.allowed));
+    let cores = threads
+        .iter()
+        .fold(crate::machine::CpuSet::EMPTY, |all, thread| all.union(&thread.allowed));
     let active = seats.serving.min(seats.bound);
     let mut difference = slot.difference.clone();
     if let Some((setup, reason)) = &slot.failed_setup {

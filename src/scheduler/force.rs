@@ -52,7 +52,7 @@ pub fn enforce(
         .filter(|(.., slot, mask)| slot.pool.mask() != *mask)
         .collect();
     moved.sort_by_key(|(row, old, ..)| {
-        old.is_none_or(|old| row.cores.difference(&old.cores).len() > 0)
+        old.is_none_or(|old| !row.cores.difference(&old.cores).is_empty())
     });
     for (row, _, slot, mask) in moved {
         let found = slot.pool.pin(mask);

@@ -75,16 +75,16 @@ impl History {
     /// [`Refusal`] when there is none, or a later change touched one of its rows.
     pub fn step(&self, way: Way, now: &Desired) -> Result<(usize, u64, Rows), Refusal> {
         let at = match way {
-            Way::Undo => self.steps.iter().rposition(|step| {
-                step.entry.can_be_undone()
-            }),
+            Way::Undo => self.steps.iter().rposition(|step| step.entry.can_be_undone()),
             Way::Redo => self.undone.last().copied(),
         };
         let step = at.and_then(|at| self.steps.get(at).map(|step| (at, step)));
         let Some((at, step)) = step else {
             return Err(Refusal::whole(match way {
                 Way::Undo => "there is no change to undo",
-                Way::Redo => "there is nothing to redo: only what was undone, and not changed since",
+                Way::Redo => {
+                    "there is nothing to redo: only what was undone, and not changed since"
+                }
             }));
         };
         let (expected, target) = match way {
@@ -122,7 +122,10 @@ impl History {
         // The restored rows are the same states under new generations, wherever they are kept.
         for (name, old) in restored.into_iter().flatten() {
             let (Some(old), Some(new)) = (old, plan.after.row(&name)) else { continue };
-            let kept = self.steps.iter_mut().flat_map(|step| step.before.iter_mut().chain(&mut step.after));
+            let kept = self
+                .steps
+                .iter_mut()
+                .flat_map(|step| step.before.iter_mut().chain(&mut step.after));
             for (_, row) in kept.filter(|(other, _)| *other == name) {
                 if let Some(row) = row.as_mut().filter(|row| row.generation == old.generation) {
                     row.generation = new.generation;

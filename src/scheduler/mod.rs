@@ -75,7 +75,7 @@ impl Scheduler {
             loader: options.loader,
             desired,
             description,
-            interval: options.interval.clamp(Duration::from_millis(50), Duration::from_secs(60)),
+            interval: options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),
             commands,
             sender: sender.clone(),
             snapshots: snapshot_sender,

@@ -287,15 +287,20 @@ impl Owner {
             failed_setup: None,
             difference: None,
         };
-        let (loader, sender, budget) = (self.loader.clone(), self.sender.clone(), row.budget.clone());
-        let spawned = std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(move || {
-            let loaded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.load(&budget)));
-            let result = loaded.unwrap_or_else(|panic| {
-                let message = crate::pool::panic_message(&*panic);
-                Err(EngineError::Unavailable { reason: format!("the engine panicked: {message}") })
+        let (loader, sender, budget) =
+            (self.loader.clone(), self.sender.clone(), row.budget.clone());
+        let spawned =
+            std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(move || {
+                let loaded =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.load(&budget)));
+                let result = loaded.unwrap_or_else(|panic| {
+                    let message = crate::pool::panic_message(&*panic);
+                    Err(EngineError::Unavailable {
+                        reason: format!("the engine panicked: {message}"),
+                    })
+                });
+                let _ = sender.send(Command::Loaded(budget.name, epoch, result));
             });
-            let _ = sender.send(Command::Loaded(budget.name, epoch, result));
-        });
         if let Err(error) = spawned {
             slot.phase = Phase::Failed(format!("cannot start a thread: {error}"));
         }
@@ -303,7 +308,9 @@ impl Owner {
     }
 
     fn loaded(&mut self, name: &str, epoch: u64, result: Result<Loaded, EngineError>) {
-        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else { return };
+        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else {
+            return;
+        };
         match result {
             Ok(loaded) => {
                 let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
@@ -326,7 +333,9 @@ impl Owner {
     }
 
     fn pool_event(&mut self, name: &str, epoch: u64, event: PoolEvent) {
-        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else { return };
+        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else {
+            return;
+        };
         let desired = self.desired.clone();
         match event {
             PoolEvent::Built(report) => {
@@ -412,7 +421,11 @@ impl Owner {
             .rows
             .iter()
             .map(|row| self.slots.get(&row.budget.name))
-            .map(|slot| slot.map_or_else(Vec::new, |slot| slot.pool.members().iter().map(|member| member.id).collect()))
+            .map(|slot| {
+                slot.map_or_else(Vec::new, |slot| {
+                    slot.pool.members().iter().map(|member| member.id).collect()
+                })
+            })
             .collect();
         self.usage = self.sensor.sample(&*self.machine, &groups, now);
         let process = process_cpu_ns();
@@ -445,7 +458,8 @@ impl Owner {
     }
 
     fn publish_state(&self) {
-        let builds = self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
+        let builds =
+            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
         let clients = self.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
         let published = Published {
             desired: self.desired.clone(),

@@ -15,10 +15,12 @@ pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     for model in &snapshot.models {
         let name = &model.row.budget.name;
         let sentences = [failed(model), missed(model), full(model), starved(model), differs(model)];
-        alerts.extend(sentences.into_iter().flatten().map(|text| Alert {
-            model: Some(name.clone()),
-            text: format!("{name} {text}"),
-        }));
+        alerts.extend(
+            sentences
+                .into_iter()
+                .flatten()
+                .map(|text| Alert { model: Some(name.clone()), text: format!("{name} {text}") }),
+        );
     }
     if let Some(quota) = snapshot.ledger.quota
         && snapshot.ledger.threads as f64 > quota
@@ -26,7 +28,9 @@ pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
         let threads = snapshot.ledger.threads;
         alerts.push(Alert {
             model: None,
-            text: format!("{threads} threads share a CPU quota of {quota:.1}: the container will be throttled"),
+            text: format!(
+                "{threads} threads share a CPU quota of {quota:.1}: the container will be throttled"
+            ),
         });
     }
     alerts
@@ -59,7 +63,8 @@ fn full(model: &ModelView) -> Option<String> {
     let limit = model.row.budget.queue.limit as u64;
     let waits = model.counts.queued + model.counts.blocked;
     (model.counts.queued >= limit || model.counts.blocked > 0).then(|| {
-        let arrives = model.offered_per_s.map_or_else(String::new, |rate| format!("{rate:.0}/s arrive, "));
+        let arrives =
+            model.offered_per_s.map_or_else(String::new, |rate| format!("{rate:.0}/s arrive, "));
         format!(
             "has a full queue ({waits} wait, limit {limit}): {arrives}{:.0}/s are completed",
             model.second.completed_per_s,

@@ -9,8 +9,8 @@ mod snapshot;
 
 pub use alerts::alerts;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
-pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
+pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
     Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, ModelState,
     ModelView, Snapshot, ThreadView, Window,

@@ -49,10 +49,14 @@ pub struct Sensor {
 
 impl Sensor {
     /// Reads the counters of all threads, given by group, and of all cores.
-    pub fn sample(&mut self, machine: &dyn Machine, groups: &[Vec<ThreadId>], now: Instant) -> Usage {
-        let nanos = self
-            .last_at
-            .map_or(0.0, |last| now.saturating_duration_since(last).as_nanos() as f64);
+    pub fn sample(
+        &mut self,
+        machine: &dyn Machine,
+        groups: &[Vec<ThreadId>],
+        now: Instant,
+    ) -> Usage {
+        let nanos =
+            self.last_at.map_or(0.0, |last| now.saturating_duration_since(last).as_nanos() as f64);
         let mut usage = Usage { interval_us: (nanos / 1e3) as u64, ..Usage::default() };
         let mut seen = HashMap::with_capacity(self.threads.len());
         let share = |delta: u64| if nanos > 0.0 { delta as f64 / nanos } else { 0.0 };
