@@ -11,6 +11,7 @@ mod history;
 mod loader;
 mod owner;
 mod slot;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Sender};

@@ -13,6 +13,7 @@ use super::force;
 use super::history::{History, Way};
 use super::loader::{Loaded, Loader, Requests};
 use super::slot::{LoadOrder, Meter, Phase, Slot, Slots};
+use super::verdicts::Verdicts;
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
 use crate::machine::{Description, Machine, ThreadId, process_cpu_ns};
@@ -63,6 +64,7 @@ pub struct Owner {
     pub(super) desired: Arc<Desired>,
     pub(super) slots: Slots,
     pub(super) history: History,
+    verdicts: Verdicts,
     sensor: Sensor,
     pub(super) usage: Usage,
     process_cpu_ns: u64,
@@ -101,6 +103,7 @@ impl Owner {
             desired: Arc::new(from.desired),
             slots: Slots::new(),
             history: History::default(),
+            verdicts: Verdicts::default(),
             sensor: Sensor::default(),
             usage: Usage::default(),
             process_cpu_ns: 0,
@@ -149,6 +152,7 @@ impl Owner {
             if now >= next_sample {
                 next_sample = now + self.interval;
                 self.sample();
+                self.verdicts.close_due(&self.slots, &mut self.history, now);
                 self.publish_snapshot();
             }
         }
@@ -195,6 +199,9 @@ impl Owner {
         let force_us = begun.elapsed().as_micros() as u64;
         self.publish_state();
         let id = self.history.next_id();
+        let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
+        let now = Instant::now();
+        let verdicts = self.verdicts.open(id, &models, &after, &self.slots, &mut self.history, now);
         let entry = Entry {
             id,
             at_unix_ms: super::assemble::unix_ms(),
@@ -203,12 +210,12 @@ impl Owner {
             change,
             summary: plan.summary.clone(),
             warnings: plan.warnings.clone(),
-            models: plan.rows.iter().map(|row| row.model.clone()).collect(),
+            models,
             force_us,
             undone: false,
             undoes: gone.and_then(|(way, _, of)| (way == Way::Undo).then_some(of)),
             redoes: gone.and_then(|(way, _, of)| (way == Way::Redo).then_some(of)),
-            verdicts: Vec::new(),
+            verdicts,
         };
         match gone {
             None => self.history.push(entry, &before, &plan),

@@ -6,6 +6,7 @@ mod journal;
 mod recorder;
 mod sensor;
 mod snapshot;
+pub mod verdict;
 
 pub use alerts::alerts;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
