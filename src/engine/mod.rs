@@ -1,5 +1,6 @@
 //! How a model runs: the traits that the pool knows, and the engines behind them.
 
+pub mod synthetic;
 mod tensor;
 
 use std::sync::Arc;
