@@ -7,6 +7,8 @@ mod change;
 mod desired;
 pub mod placement;
 mod plan;
+#[cfg(test)]
+mod simulated;
 mod units;
 
 pub use budget::{

@@ -22,11 +22,20 @@ impl Desired {
             row.cores = row.cores.intersection(&usable);
         }
         return_lists(&mut draft);
+        // all that is given back, before anybody takes
+        for row in &self.rows {
+            if matches!(row.budget.cores, CoreRequest::Share(_)) {
+                let target = wanted(&row.budget.cores, usable.len());
+                let _ = draft.shrink(&row.budget.name, target);
+            }
+        }
+        // one core each first, so that a reserve does not take the last one from who has none
         let (reserving, rest): (Vec<&Row>, Vec<&Row>) =
             self.rows.iter().partition(|row| row.budget.reserve);
-        for row in reserving.into_iter().chain(rest) {
-            // a row that is there can always be placed or stay short: a refusal changes nothing
-            let _ = refill(&mut draft, row);
+        for most in [1, usize::MAX] {
+            for row in reserving.iter().chain(&rest) {
+                refill(&mut draft, row, most);
+            }
         }
         for row in self.rows.iter().rev() {
             spread(&mut draft, row);
@@ -72,15 +81,13 @@ fn return_lists(draft: &mut Draft) {
     }
 }
 
-fn refill(draft: &mut Draft, row: &Row) -> Result<(), super::super::change::Refusal> {
-    let name = row.budget.name.as_str();
-    let target = wanted(&row.budget.cores, draft.usable.len());
-    match row.budget.cores {
-        CoreRequest::List(_) => return Ok(()),
-        CoreRequest::Share(_) => draft.shrink(name, target)?,
-        CoreRequest::Count(_) => {}
+/// Fills a count or a share up to what it asks for, and up to `most`.
+fn refill(draft: &mut Draft, row: &Row, most: usize) {
+    if !matches!(row.budget.cores, CoreRequest::List(_)) {
+        let target = wanted(&row.budget.cores, draft.usable.len()).min(most);
+        // where no core is left for it, it stays without: the sentence says so
+        let _ = resolve::place(draft, &row.budget, target);
     }
-    resolve::place(draft, &row.budget, target)
 }
 
 /// Moves a counted row from cores that it shares to free ones.
