@@ -1,5 +1,10 @@
 //! How a model runs: the traits that the pool knows, and the engines behind them.
 
+pub mod embedded;
+pub mod inputs;
+pub mod onnx;
+pub mod rten;
+pub mod synth;
 pub mod synthetic;
 mod tensor;
 

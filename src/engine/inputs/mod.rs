@@ -1,0 +1,5 @@
+//! Input tensors: whether given ones fit a model, and seeded ones where none are given.
+
+mod check;
+
+pub use check::{arrange, check_inputs, describe_dims};
