@@ -4,6 +4,7 @@
 mod budget;
 mod change;
 mod desired;
+mod file;
 mod plan;
 mod units;
 
@@ -13,5 +14,6 @@ pub use budget::{
 };
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
+pub use file::{Document, Fault, Faults, Origin};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};
