@@ -5,6 +5,7 @@ mod arithmetic;
 mod budget;
 mod change;
 mod desired;
+mod file;
 pub mod placement;
 mod plan;
 #[cfg(test)]
@@ -17,5 +18,6 @@ pub use budget::{
 };
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
+pub use file::{Document, Fault, Faults, Origin};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};
