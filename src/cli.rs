@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::CommandError;
+use crate::command::{CommandError, machine};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
@@ -15,7 +15,10 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Shows the machine: cores, caches, limits, GPUs.
+    Machine(machine::MachineArgs),
+}
 
 impl Cli {
     /// Runs what was asked for.
@@ -25,7 +28,7 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
-            Some(command) => match command {},
+            Some(Command::Machine(args)) => machine::run(&args),
         }
     }
 }

@@ -18,7 +18,7 @@ mod cgroup;
 mod proc;
 mod sysfs;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -145,8 +145,11 @@ impl Machine for LinuxMachine {
             .unwrap_or_default();
         drop(state);
         let allowed = self.allowed(&plugged.online, limits.cpuset, &mut notes);
-        let limits =
-            Limits { allowed, quota: limits.quota, memory: limits.memory.map(|memory| memory.limit) };
+        let limits = Limits {
+            allowed,
+            quota: limits.quota,
+            memory: limits.memory.map(|memory| memory.limit),
+        };
         Description { topology, limits, simulated: false, notes }
     }
 
@@ -177,11 +180,9 @@ impl Machine for LinuxMachine {
         drop(state);
         let process = self.sensors.resident().unwrap_or(0);
         match limit {
-            Some(memory) => MemoryUse {
-                total: memory.limit,
-                used: memory.used().unwrap_or(process),
-                process,
-            },
+            Some(memory) => {
+                MemoryUse { total: memory.limit, used: memory.used().unwrap_or(process), process }
+            }
             None => MemoryUse { total, used, process },
         }
     }
