@@ -55,12 +55,12 @@ struct State {
 impl LinuxMachine {
     /// Opens the sensors and reads the mask that the process was started with from its main thread.
     pub fn detect() -> Self {
-        Self::at(Path::new("/"), None)
+        Self::at(Path::new("/"))
     }
 
-    /// The machine whose `sys` and `proc` are under `root`, restricted to `cores`. Affinity calls,
-    /// times and this process's memory are the running kernel's in any case.
-    pub(super) fn at(root: &Path, cores: Option<CpuSet>) -> Self {
+    /// The machine whose `sys` and `proc` are under `root`. Affinity calls, times and this process's
+    /// memory are the running kernel's in any case.
+    fn at(root: &Path) -> Self {
         // The list of the calling thread stands in where /proc is hidden.
         let mask = proc::main_thread_mask(root).unwrap_or_else(usable);
         let online = sysfs::plugged(root, &mask).online;
@@ -69,7 +69,7 @@ impl LinuxMachine {
         Self {
             root: root.to_owned(),
             startup: (!open.is_subset(&mask)).then_some(mask),
-            cores,
+            cores: None,
             affinity: Affinity::open(),
             sensors: Sensors::open(),
             state: Mutex::new(State {
