@@ -1,4 +1,5 @@
 //! `divvy machine` as a user runs it.
+#![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Output};
 
