@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{CommandError, synth};
+use crate::command::{CommandError, machine, synth};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
@@ -16,6 +16,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Shows the machine: cores, caches, limits, GPUs.
+    Machine(machine::MachineArgs),
     /// Writes a stand-in model of a given size.
     Synth(synth::SynthArgs),
 }
@@ -28,6 +30,7 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
+            Some(Command::Machine(args)) => machine::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
         }
     }

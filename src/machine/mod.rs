@@ -7,7 +7,8 @@ mod cpu_set;
 mod gpu;
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(not(target_os = "linux"))]
+// Compiled for the tests of Linux too, so that it cannot rot.
+#[cfg(any(test, not(target_os = "linux")))]
 mod portable;
 mod simulated;
 mod topology;
@@ -22,6 +23,8 @@ pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
 pub use gpu::{Gpus, gpus};
 #[cfg(target_os = "linux")]
 pub use linux::LinuxMachine;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use linux::tests::examples;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
 pub use simulated::{AffinityCall, Simulated};
@@ -101,20 +104,21 @@ pub enum AffinityError {
 pub enum MachineError {
     /// The CPUs that the operator named are not all there.
     #[error(
-        "--cores {asked}: this process has no CPU {missing}; it may use {allowed} \
-         (`divvy machine` shows why)"
+        "--cores: this process has no CPU {missing}; it may use {allowed} (`divvy machine` shows \
+         why)"
     )]
     CoresNotAllowed {
-        /// The CPUs asked for.
-        asked: CpuSet,
-        /// Those of them that are offline, not allowed or not there at all.
+        /// Those asked for that are offline, not allowed or not there at all.
         missing: CpuSet,
         /// The CPUs that this process may use.
         allowed: CpuSet,
     },
     /// The operator named no CPU at all.
-    #[error("--cores names no CPU: write a list like 0-3, or leave it out to use all")]
-    NoCores,
+    #[error("--cores names no CPU: write a list out of {allowed}, or leave it out to use all")]
+    NoCores {
+        /// The CPUs that this process may use.
+        allowed: CpuSet,
+    },
 }
 
 /// The machine as the scheduler sees it. All calls are cheap enough for a change in microseconds,
@@ -159,13 +163,13 @@ pub fn this_machine(cores: Option<CpuSet>) -> Result<Arc<dyn Machine>, MachineEr
     let Some(asked) = cores else {
         return Ok(Arc::new(machine));
     };
-    if asked.is_empty() {
-        return Err(MachineError::NoCores);
-    }
     let allowed = machine.describe().limits.allowed;
+    if asked.is_empty() {
+        return Err(MachineError::NoCores { allowed });
+    }
     let missing = asked.difference(&allowed);
     if !missing.is_empty() {
-        return Err(MachineError::CoresNotAllowed { asked, missing, allowed });
+        return Err(MachineError::CoresNotAllowed { missing, allowed });
     }
     Ok(Arc::new(machine.restricted(asked)))
 }

@@ -86,8 +86,7 @@ impl Machine for PortableMachine {
 
     fn memory(&self) -> MemoryUse {
         use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate};
-        let mut system =
-            self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(system) = system.as_mut() else {
             return MemoryUse::default();
         };
@@ -103,5 +102,35 @@ impl Machine for PortableMachine {
             used: system.used_memory(),
             process: system.process(own).map_or(0, sysinfo::Process::memory),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::current_thread;
+
+    #[test]
+    fn it_counts_cpus_and_says_what_it_cannot_do() {
+        let machine = PortableMachine::detect();
+        let description = machine.describe();
+        assert!(!description.limits.allowed.is_empty());
+        assert!(description.limits.allowed.is_subset(&description.topology.online()));
+        assert!(description.notes.iter().any(|note| note.contains("cannot be pinned")));
+        assert!(machine.memory().process > 0);
+        let thread = current_thread();
+        let all = description.limits.allowed;
+        assert_eq!(machine.set_affinity(thread, &all), Err(AffinityError::Unsupported));
+        assert_eq!(machine.affinity(thread), Err(AffinityError::Unsupported));
+        assert_eq!(machine.thread_times(thread), None);
+        assert!(machine.core_times().is_empty());
+    }
+
+    #[test]
+    fn a_restriction_narrows_what_is_allowed() {
+        let machine = PortableMachine::detect();
+        let lowest = machine.describe().limits.allowed.lowest().unwrap();
+        let one = CpuSet::single(lowest);
+        assert_eq!(machine.restricted(one).describe().limits.allowed, one);
     }
 }

@@ -179,10 +179,13 @@ impl Machine for Simulated {
         if state.ended.contains(&thread) {
             return None;
         }
-        Some(state.threads.get(&thread).copied().unwrap_or(ThreadTimes {
-            wait_ns: Some(0),
-            ..ThreadTimes::default()
-        }))
+        Some(
+            state
+                .threads
+                .get(&thread)
+                .copied()
+                .unwrap_or(ThreadTimes { wait_ns: Some(0), ..ThreadTimes::default() }),
+        )
     }
 
     fn core_times(&self) -> Vec<CoreTimes> {

@@ -113,14 +113,14 @@ fn hierarchy(root: &Path, own: &str, mounts: &[Mount], controller: &str) -> Opti
             Some((fields.next()?, fields.next()?))
         })
     };
-    let v1 = groups()
-        .find(|(names, _)| names.split(',').any(|name| name == controller))
-        .and_then(|(_, group)| {
+    let v1 = groups().find(|(names, _)| names.split(',').any(|name| name == controller)).and_then(
+        |(_, group)| {
             let carries = |mount: &&Mount| {
                 mount.controllers.as_ref().is_some_and(|all| all.iter().any(|c| c == controller))
             };
             Some((mounts.iter().find(carries)?, group, Version::One))
-        });
+        },
+    );
     let (mount, group, version) = v1.or_else(|| {
         let (_, group) = groups().find(|(names, _)| names.is_empty())?;
         Some((mounts.iter().find(|mount| mount.controllers.is_none())?, group, Version::Two))
@@ -171,9 +171,7 @@ fn quota(hierarchy: &Hierarchy) -> Option<f64> {
 /// The tightest memory limit.
 fn memory(hierarchy: &Hierarchy) -> Option<MemoryLimit> {
     let (limit, usage, inactive) = match hierarchy.version {
-        Version::One => {
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        }
+        Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         Version::Two => ("memory.max", "memory.current", "inactive_file"),
     };
     let at = |folder: &PathBuf| {

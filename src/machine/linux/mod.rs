@@ -18,7 +18,7 @@ mod cgroup;
 mod proc;
 mod sysfs;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -55,12 +55,12 @@ struct State {
 impl LinuxMachine {
     /// Opens the sensors and reads the mask that the process was started with from its main thread.
     pub fn detect() -> Self {
-        Self::at(Path::new("/"), None)
+        Self::at(Path::new("/"))
     }
 
-    /// The machine whose `sys` and `proc` are under `root`, restricted to `cores`. Affinity calls,
-    /// times and this process's memory are the running kernel's in any case.
-    pub(super) fn at(root: &Path, cores: Option<CpuSet>) -> Self {
+    /// The machine whose `sys` and `proc` are under `root`. Affinity calls, times and this process's
+    /// memory are the running kernel's in any case.
+    fn at(root: &Path) -> Self {
         // The list of the calling thread stands in where /proc is hidden.
         let mask = proc::main_thread_mask(root).unwrap_or_else(usable);
         let online = sysfs::plugged(root, &mask).online;
@@ -69,7 +69,7 @@ impl LinuxMachine {
         Self {
             root: root.to_owned(),
             startup: (!open.is_subset(&mask)).then_some(mask),
-            cores,
+            cores: None,
             affinity: Affinity::open(),
             sensors: Sensors::open(),
             state: Mutex::new(State {
@@ -145,8 +145,11 @@ impl Machine for LinuxMachine {
             .unwrap_or_default();
         drop(state);
         let allowed = self.allowed(&plugged.online, limits.cpuset, &mut notes);
-        let limits =
-            Limits { allowed, quota: limits.quota, memory: limits.memory.map(|memory| memory.limit) };
+        let limits = Limits {
+            allowed,
+            quota: limits.quota,
+            memory: limits.memory.map(|memory| memory.limit),
+        };
         Description { topology, limits, simulated: false, notes }
     }
 
@@ -177,11 +180,9 @@ impl Machine for LinuxMachine {
         drop(state);
         let process = self.sensors.resident().unwrap_or(0);
         match limit {
-            Some(memory) => MemoryUse {
-                total: memory.limit,
-                used: memory.used().unwrap_or(process),
-                process,
-            },
+            Some(memory) => {
+                MemoryUse { total: memory.limit, used: memory.used().unwrap_or(process), process }
+            }
             None => MemoryUse { total, used, process },
         }
     }

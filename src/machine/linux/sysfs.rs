@@ -160,10 +160,8 @@ fn mark_kinds(root: &Path, cores: &mut [Core]) {
         }
         return;
     }
-    let capacities: BTreeMap<CoreId, u64> = cores
-        .iter()
-        .filter_map(|core| Some((core.id, u64::from(core.capacity?))))
-        .collect();
+    let capacities: BTreeMap<CoreId, u64> =
+        cores.iter().filter_map(|core| Some((core.id, u64::from(core.capacity?)))).collect();
     // Capacity already contains frequency; where the kernel gives it, its word is the last one.
     let speeds = if capacities.is_empty() {
         let cpu = root.join("sys/devices/system/cpu");
@@ -182,11 +180,8 @@ fn mark_kinds(root: &Path, cores: &mut [Core]) {
     };
     for core in cores {
         if let Some(speed) = speeds.get(&core.id) {
-            core.kind = if *speed >= slowest_fast {
-                CoreKind::Performance
-            } else {
-                CoreKind::Efficiency
-            };
+            core.kind =
+                if *speed >= slowest_fast { CoreKind::Performance } else { CoreKind::Efficiency };
         }
     }
 }
