@@ -62,14 +62,14 @@ fn change(random: &mut fastrand::Rng) -> Change {
     let cores = CoreSelection::Count(count);
     let to = Party::Model(model.clone());
     let edit = match random.u32(0..100) {
-        0..25 => Edit::TransferCores {
+        0..15 => Edit::TransferCores {
             cores,
             from: Party::Model(other),
             to,
             share: random.u8(0..4) == 0,
         },
-        25..35 => Edit::TransferCores { cores, from: Party::Free, to, share: false },
-        35..45 => Edit::SetCores { model, cores: CoreRequest::Count(count) },
+        15..20 => Edit::TransferCores { cores, from: Party::Free, to, share: false },
+        20..45 => Edit::SetCores { model, cores: CoreRequest::Count(count) },
         45..65 => Edit::SetConcurrency { model, concurrency: Auto::Exactly(count * 2) },
         65..70 => Edit::TransferConcurrency { count: 1, from: other, to: model },
         70..78 => Edit::SetThreads { model, threads: Auto::Exactly(count) },
@@ -79,8 +79,8 @@ fn change(random: &mut fastrand::Rng) -> Change {
             let overflow = if random.bool() { Overflow::Block } else { Overflow::Reject };
             Edit::SetQueue { model, queue: QueuePolicy { limit: 40, timeout, overflow } }
         }
-        86..88 => Edit::SetReserve { model, reserve: random.u8(0..3) == 0 },
-        88..90 => Edit::Remove { model },
+        86 => Edit::SetReserve { model, reserve: random.u8(0..3) == 0 },
+        87 => Edit::Remove { model },
         _ => Edit::Add { budget: Box::new(row(&model, "0-1")) },
     };
     Change::from(edit)
@@ -109,7 +109,7 @@ fn make_trouble(rig: &Rig, over: &AtomicBool) {
 fn change_things(scheduler: &Scheduler, seed: u64, taken: &AtomicUsize, refused: &AtomicUsize) {
     let mut random = fastrand::Rng::with_seed(seed);
     while taken.load(Ordering::SeqCst) < CHANGES {
-        let outcome = match random.u8(0..20) {
+        let outcome = match random.u8(0..40) {
             0 => scheduler.undo(Author::Api),
             1 => scheduler.redo(Author::Api),
             _ => scheduler.apply(change(&mut random), Author::Console),
