@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::command::{CommandError, machine};
 use crate::command::{CommandError, synth};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
@@ -16,6 +17,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Shows the machine: cores, caches, limits, GPUs.
+    Machine(machine::MachineArgs),
     /// Writes a stand-in model of a given size.
     Synth(synth::SynthArgs),
 }
@@ -28,6 +31,7 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
+            Some(Command::Machine(args)) => machine::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
         }
     }
