@@ -9,6 +9,7 @@ pub mod cli;
 pub mod command;
 pub mod engine;
 pub mod layout;
+pub mod load;
 pub mod machine;
 pub mod pool;
 pub mod scheduler;
