@@ -18,6 +18,6 @@ pub use budget::{
 };
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
-pub use file::{Document, Fault, Faults, Origin};
+pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -21,6 +21,8 @@ pub enum Origin {
     File(PathBuf),
     /// Part of the executable, under this name; `../assets/models/X.onnx` is the embedded model X.
     Embedded(String),
+    /// Nowhere yet; paths in it are absolute.
+    Unsaved,
 }
 
 impl Origin {
@@ -29,6 +31,7 @@ impl Origin {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Embedded(name) => format!("{name} (embedded)"),
+            Self::Unsaved => "unsaved layout".to_owned(),
         }
     }
 
@@ -62,7 +65,7 @@ impl Origin {
     /// How this origin's text names an embedded model.
     pub(super) fn embedded_text(&self, name: &str) -> String {
         match self {
-            Self::File(_) => format!("{EMBEDDED_PREFIX}{name}"),
+            Self::File(_) | Self::Unsaved => format!("{EMBEDDED_PREFIX}{name}"),
             Self::Embedded(_) => format!("{ASSETS}{name}"),
         }
     }

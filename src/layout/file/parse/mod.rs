@@ -36,11 +36,21 @@ impl RowSpans {
     }
 }
 
+/// Whether the files that a layout names are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They must be there and readable.
+    Looked,
+    /// They are taken for granted: a layout can be saved while a model's file is away.
+    Assumed,
+}
+
 /// Collects faults while a text is read.
 struct Reader<'t> {
     text: &'t str,
     origin: &'t Origin,
     folder: Option<PathBuf>,
+    files: Files,
     faults: Vec<Fault>,
 }
 
@@ -48,10 +58,14 @@ struct Reader<'t> {
 ///
 /// # Errors
 /// All of its faults.
-pub(super) fn parse(text: &str, origin: &Origin) -> Result<(Layout, Vec<RowSpans>), Faults> {
+pub(super) fn parse(
+    text: &str,
+    origin: &Origin,
+    files: Files,
+) -> Result<(Layout, Vec<RowSpans>), Faults> {
     let (root, syntax) = DeTable::parse_recoverable(text);
     let folder = origin.folder();
-    let mut reader = Reader { text, origin, folder, faults: Vec::new() };
+    let mut reader = Reader { text, origin, folder, files, faults: Vec::new() };
     for error in &syntax {
         let span = error.span().unwrap_or(0..0);
         reader.faults.push(Fault::at(text, span, sentence(error.message())));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::super::keys;
-use super::{Reader, Value};
+use super::{Files, Reader, Value};
 use crate::layout::units::{Bytes, UnitError, parse_duration};
 
 /// What a value is, with its article.
@@ -213,6 +213,9 @@ impl Reader<'_> {
             return None;
         }
         let path = self.origin.resolve(self.folder.as_deref(), written);
+        if self.files == Files::Assumed {
+            return Some(path);
+        }
         match openable(&path) {
             Ok(()) => Some(path),
             Err((message, help)) => {
