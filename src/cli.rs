@@ -2,8 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{CommandError, machine};
-use crate::command::{CommandError, synth};
+use crate::command::{CommandError, machine, synth};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
