@@ -26,6 +26,7 @@
 mod arrivals;
 mod closed;
 mod driver;
+mod follow;
 #[cfg(test)]
 mod fake;
 mod job;
@@ -38,6 +39,7 @@ mod ticket;
 use thiserror::Error;
 
 pub use driver::LoadDriver;
+pub use follow::Follower;
 pub use job::LoadJob;
 pub use open::MAX_IN_FLIGHT;
 pub use requests::Requests;
