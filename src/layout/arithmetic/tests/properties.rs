@@ -314,4 +314,31 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn crowding_is_halls_deficiency(
+        rows in prop::collection::vec((prop::collection::btree_set(0u16..6, 1..5), 1usize..4), 1..6)
+    ) {
+        let machine = Description::uniform(6);
+        let models = rows.iter().enumerate().map(|(at, (cores, threads))| Budget {
+            concurrency: exactly(*threads),
+            cores: CoreRequest::List(cores.iter().copied().map(CoreId).collect()),
+            ..count(&format!("m{at}"), 0)
+        });
+        let layout = Layout { description: String::new(), models: models.collect() };
+        let desired = Desired::resolve(&layout, &machine).unwrap();
+        // every set of rows: its threads beyond its cores
+        let excess = |subset: u32| {
+            let rows = || desired.rows.iter().enumerate().filter(|(at, _)| subset >> at & 1 == 1);
+            let cores = rows().fold(CpuSet::EMPTY, |all, (_, row)| all.union(&row.cores));
+            let threads: usize = rows().map(|(_, row)| row.concurrency).sum();
+            (threads.saturating_sub(cores.len()), cores)
+        };
+        let sets: Vec<(usize, CpuSet)> = (0..1 << rows.len()).map(excess).collect();
+        let worst = sets.iter().map(|(excess, _)| *excess).max().unwrap();
+        let pressure = desired.pressure();
+        prop_assert_eq!(pressure.excess, worst);
+        prop_assert!(sets.contains(&(pressure.excess, pressure.cores)));
+        prop_assert_eq!(pressure.cores.is_empty(), worst == 0);
+    }
 }
