@@ -15,7 +15,10 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Validates layout files; exit code 0 or 2.
+    Check(crate::command::check::CheckArgs),
+}
 
 impl Cli {
     /// Runs what was asked for.
@@ -25,7 +28,9 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
-            Some(command) => match command {},
+            Some(command) => match command {
+                Command::Check(args) => crate::command::check::run(&args),
+            },
         }
     }
 }

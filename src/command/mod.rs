@@ -1,5 +1,7 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod check;
+
 use thiserror::Error;
 
 /// How a command failed; decides the exit code.

@@ -4,6 +4,7 @@
 mod budget;
 mod change;
 mod desired;
+mod diff;
 mod file;
 mod plan;
 mod units;
@@ -14,6 +15,7 @@ pub use budget::{
 };
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
-pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning};
+pub use diff::{DiffLine, diff};
+pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning, demo, schema};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};
