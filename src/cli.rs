@@ -16,6 +16,8 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Validates layout files; exit code 0 or 2.
+    Check(crate::command::check::CheckArgs),
     /// Shows the machine: cores, caches, limits, GPUs.
     Machine(machine::MachineArgs),
     /// Writes a stand-in model of a given size.
@@ -30,6 +32,9 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
+            Some(command) => match command {
+                Command::Check(args) => crate::command::check::run(&args),
+            },
             Some(Command::Machine(args)) => machine::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
         }

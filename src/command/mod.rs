@@ -1,5 +1,6 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod check;
 pub mod machine;
 pub mod synth;
 

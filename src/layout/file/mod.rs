@@ -3,12 +3,14 @@
 
 mod atomic;
 mod check;
+mod demo;
 mod faults;
 mod fit;
 mod keys;
 mod origin;
 mod parse;
 mod save;
+mod schema;
 mod write;
 
 use std::fs;
@@ -16,10 +18,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 pub use check::Warning;
+pub use demo::demo;
 pub use faults::{Fault, Faults};
 pub use fit::Fitted;
 pub use origin::Origin;
 pub use save::SaveError;
+pub use schema::schema;
 
 use super::budget::Layout;
 use parse::{Files, RowSpans};

@@ -80,6 +80,17 @@ impl Document {
         Ok(Self { layout: read_back, text, origin, spans })
     }
 
+    /// The document with another layout in it, as it would be after a save to where it is.
+    ///
+    /// # Errors
+    /// [`SaveError`] when the layout cannot be written as a file.
+    pub fn with_layout(&self, layout: &Layout) -> Result<Self, SaveError> {
+        let text = self.render(layout, &self.origin)?;
+        let (layout, spans) = parse::parse(&text, &self.origin, Files::Assumed)
+            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
+        Ok(Self { layout, text, origin: self.origin.clone(), spans })
+    }
+
     /// The text of a layout as it would be saved to a place.
     ///
     /// # Errors
