@@ -84,11 +84,11 @@ fn quota(description: &Description) -> String {
     match limits.quota {
         None => "none".to_owned(),
         Some(quota) if quota < limits.allowed.len() as f64 => format!(
-            "{} CPUs' time, on {} usable CPUs: more threads than that will be throttled",
+            "time of {} CPUs, fewer than the {} usable: beyond it all are throttled",
             trimmed(quota),
             limits.allowed.len()
         ),
-        Some(quota) => format!("{} CPUs' time", trimmed(quota)),
+        Some(quota) => format!("time of {} CPUs", trimmed(quota)),
     }
 }
 

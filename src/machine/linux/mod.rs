@@ -35,8 +35,10 @@ use super::{
 /// This machine, by way of Linux.
 pub struct LinuxMachine {
     root: PathBuf,
-    /// The mask of the start, when it was a restriction.
-    startup: Option<CpuSet>,
+    /// The mask of the start.
+    startup: CpuSet,
+    /// Whether that mask kept usable CPUs out.
+    bound: bool,
     cores: Option<CpuSet>,
     affinity: Affinity,
     sensors: Sensors,
@@ -55,12 +57,12 @@ struct State {
 impl LinuxMachine {
     /// Opens the sensors and reads the mask that the process was started with from its main thread.
     pub fn detect() -> Self {
-        Self::at(Path::new("/"), None)
+        Self::at(Path::new("/"))
     }
 
-    /// The machine whose `sys` and `proc` are under `root`, restricted to `cores`. Affinity calls,
-    /// times and this process's memory are the running kernel's in any case.
-    pub(super) fn at(root: &Path, cores: Option<CpuSet>) -> Self {
+    /// The machine whose `sys` and `proc` are under `root`. Affinity calls, times and this process's
+    /// memory are the running kernel's in any case.
+    fn at(root: &Path) -> Self {
         // The list of the calling thread stands in where /proc is hidden.
         let mask = proc::main_thread_mask(root).unwrap_or_else(usable);
         let online = sysfs::plugged(root, &mask).online;
@@ -68,8 +70,9 @@ impl LinuxMachine {
         let open = limits.cpuset.map_or(online, |cpuset| online.intersection(&cpuset));
         Self {
             root: root.to_owned(),
-            startup: (!open.is_subset(&mask)).then_some(mask),
-            cores,
+            startup: mask,
+            bound: !open.is_subset(&mask),
+            cores: None,
             affinity: Affinity::open(),
             sensors: Sensors::open(),
             state: Mutex::new(State {
@@ -93,9 +96,10 @@ impl LinuxMachine {
 
     fn allowed(&self, online: &CpuSet, cpuset: Option<CpuSet>, notes: &mut Vec<String>) -> CpuSet {
         let mut allowed = cpuset.map_or(*online, |cpuset| online.intersection(&cpuset));
-        if let Some(startup) = &self.startup {
-            let both = allowed.intersection(startup);
+        if self.bound {
+            let both = allowed.intersection(&self.startup);
             if both.is_empty() {
+                let startup = &self.startup;
                 notes.push(format!(
                     "the CPUs {startup} that this process was started with are gone: the kernel \
                      uses {allowed} instead"
@@ -129,8 +133,7 @@ fn usable() -> CpuSet {
 
 impl Machine for LinuxMachine {
     fn describe(&self) -> Description {
-        let fallback = self.startup.unwrap_or_else(usable);
-        let plugged = sysfs::plugged(&self.root, &fallback);
+        let plugged = sysfs::plugged(&self.root, &self.startup);
         let limits = cgroup::limits(&self.root);
         let mut state = self.state();
         state.memory_limit.clone_from(&limits.memory);

@@ -11,7 +11,7 @@ use tree::{Tree, hybrid_laptop, quota_container, two_core_vm, two_socket_server,
 pub(crate) fn examples() -> Vec<(&'static str, Description)> {
     let unplugged = Tree::new(4, 4);
     unplugged.unplug(2, "0-1,3");
-    let part = LinuxMachine::at(hybrid_laptop().root(), Some(set("1-3,12-15"))).describe();
+    let part = LinuxMachine::at(hybrid_laptop().root()).restricted(set("1-3,12-15")).describe();
     vec![
         ("one_core", describe(&Tree::new(1, 1))),
         ("two_core_vm", describe(&two_core_vm())),
@@ -25,7 +25,7 @@ pub(crate) fn examples() -> Vec<(&'static str, Description)> {
 }
 
 fn describe(tree: &Tree) -> Description {
-    LinuxMachine::at(tree.root(), None).describe()
+    LinuxMachine::at(tree.root()).describe()
 }
 
 fn set(list: &str) -> CpuSet {
@@ -151,7 +151,7 @@ fn cgroup_v1_limits_are_read_from_each_controllers_own_mount() {
     assert_eq!(description.limits.quota, Some(1.5));
     assert_eq!(description.limits.memory, Some(2 << 30), "the sum of the hierarchy, not the own");
 
-    let memory = LinuxMachine::at(tree.root(), None).memory();
+    let memory = LinuxMachine::at(tree.root()).memory();
     assert_eq!((memory.total, memory.used), (2 << 30, (1 << 30) - 4096));
     assert!(memory.process > 0);
 }
@@ -163,7 +163,7 @@ fn the_own_file_pages_do_not_count_as_used_in_a_v2_container() {
     tree.write(&format!("{group}/memory.max"), &(64_u64 << 20).to_string());
     tree.write(&format!("{group}/memory.current"), "5000");
     tree.write(&format!("{group}/memory.stat"), "anon 4000\ninactive_file 1000\n");
-    let memory = LinuxMachine::at(tree.root(), None).memory();
+    let memory = LinuxMachine::at(tree.root()).memory();
     assert_eq!((memory.total, memory.used), (64 << 20, 4000));
 }
 
@@ -187,7 +187,7 @@ fn unlimited_is_not_a_limit() {
 #[test]
 fn an_unplugged_cpu_stays_in_the_topology_but_is_not_allowed() {
     let tree = Tree::new(4, 4);
-    let machine = LinuxMachine::at(tree.root(), None);
+    let machine = LinuxMachine::at(tree.root());
     assert_eq!(machine.describe().limits.allowed, set("0-3"));
     tree.unplug(2, "0-1,3");
     let description = machine.describe();
@@ -208,9 +208,9 @@ fn a_mask_of_the_start_is_kept_and_a_full_one_does_not_keep_new_cpus_out() {
     let cpuset = |list: &str| tree.write("sys/fs/cgroup/cpuset.cpus.effective", list);
     cpuset("0-3");
     tree.mask("0-3");
-    let free = LinuxMachine::at(tree.root(), None);
+    let free = LinuxMachine::at(tree.root());
     tree.mask("2-3");
-    let bound = LinuxMachine::at(tree.root(), None);
+    let bound = LinuxMachine::at(tree.root());
     // A thread pinned later is not the mask of the start.
     tree.mask("1");
     let allowed = |machine: &LinuxMachine| machine.describe().limits.allowed;
@@ -227,7 +227,7 @@ fn a_mask_of_the_start_is_kept_and_a_full_one_does_not_keep_new_cpus_out() {
 #[test]
 fn the_operators_cores_hold_even_when_none_is_left() {
     let tree = Tree::new(4, 4);
-    let machine = LinuxMachine::at(tree.root(), Some(set("2-3")));
+    let machine = LinuxMachine::at(tree.root()).restricted(set("2-3"));
     assert_eq!(machine.describe().limits.allowed, set("2-3"));
     tree.write("sys/devices/system/cpu/online", "0-1");
     let description = machine.describe();
@@ -240,6 +240,7 @@ fn a_hidden_sysfs_leaves_the_process_mask_and_a_note() {
     let tree = Tree::empty();
     tree.mask("1-2");
     let description = describe(&tree);
-    assert_eq!(description.limits.allowed.len(), description.topology.cores.len());
+    assert_eq!(description.limits.allowed, set("1-2"));
+    assert_eq!(description.topology.online(), set("1-2"));
     assert!(description.notes.iter().any(|note| note.contains("hidden")));
 }

@@ -116,11 +116,11 @@ fn times_move_forward_under_work() {
 #[test]
 fn memory_is_this_processs_and_this_machines() {
     let machine = LinuxMachine::detect();
-    let before = machine.memory();
-    assert!(before.process > 0 && before.process < before.total);
-    assert!(before.used <= before.total);
     let block = vec![1_u8; 64 << 20];
-    assert!(machine.memory().process >= before.process + (32 << 20), "{}", block.len());
+    let memory = machine.memory();
+    assert!(memory.process >= block.len() as u64, "written pages are resident");
+    assert!(memory.process <= memory.total);
+    assert!(memory.used <= memory.total);
 }
 
 #[test]
