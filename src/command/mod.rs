@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod machine;
+pub mod run;
 pub mod synth;
 
 use thiserror::Error;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report::{HeadlessOptions, run_headless, summary};
-use super::{CommandError, bad_duration};
+use super::CommandError;
 use crate::console::{self, ConsoleOptions};
 use crate::engine::Engines;
-use crate::layout::{EngineChoice, Layout};
+use crate::layout::{EngineChoice, Layout, parse_duration};
 use crate::load::Follower;
 use crate::machine::{CpuSet, Description, Machine, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
@@ -33,10 +33,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub headless: bool,
     /// End after this time, for example 30s (with --headless; without it, run until a signal).
-    #[arg(long = "for", value_name = "TIME", value_parser = bad_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// Time between reports.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = bad_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub interval: Duration,
     /// Report a JSON snapshot a line (with --headless).
     #[arg(long)]

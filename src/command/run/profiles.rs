@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use crate::console::{Profile, Profiles};
-use crate::layout::{Layout, file};
+use crate::layout::{Document, Layout, demo};
 
 /// Layout files in folders.
 pub struct Folders {
@@ -60,6 +60,10 @@ impl Folders {
     }
 }
 
+fn demo_layout() -> Result<Layout, String> {
+    demo().map(|document| document.layout().clone()).map_err(|faults| faults.to_string())
+}
+
 fn same(a: &Path, b: &Path) -> bool {
     fs::canonicalize(a).ok().is_some_and(|a| fs::canonicalize(b).ok() == Some(a))
 }
@@ -102,7 +106,7 @@ impl Profiles for Folders {
             profiles.push(Profile {
                 name: "demo".to_owned(),
                 place: "part of divvy".to_owned(),
-                description: file::demo().layout().description.clone(),
+                description: demo()?.description,
                 read_only: true,
             });
         }
@@ -113,7 +117,7 @@ impl Profiles for Folders {
     fn load(&self, name: &str) -> Result<Layout, String> {
         let Some(path) = self.find(name) else {
             if name == "demo" {
-                return Ok(file::demo().layout().clone());
+                return demo();
             }
             return Err(format!("there is no layout `{name}` in {}", self.home.display()));
         };
@@ -134,7 +138,7 @@ impl Profiles for Folders {
         let document = if path.exists() {
             Layout::read(&path).map_err(|faults| faults.to_string())?
         } else {
-            file::Document::from_layout(layout.clone()).map_err(|error| error.to_string())?
+            Document::from_layout(layout.clone()).map_err(|error| error.to_string())?
         };
         document.save(layout, &path).map_err(|error| error.to_string())?;
         Ok(path.display().to_string())
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn a_layout_is_saved_listed_loaded_renamed_and_deleted() {
         let (_kept, folders) = folders();
-        let mut layout = file::demo().layout().clone();
+        let mut layout = demo().unwrap();
         layout.models[0].cores = CoreRequest::Count(2);
         layout.models[0].engine = EngineChoice::Rten;
         folders.save("mine", &layout).unwrap();
@@ -188,7 +192,7 @@ mod tests {
     #[test]
     fn saving_again_keeps_comments() {
         let (_kept, folders) = folders();
-        let mut layout = file::demo().layout().clone();
+        let mut layout = demo().unwrap();
         let place = folders.save("mine", &layout).unwrap();
         let text = fs::read_to_string(&place).unwrap();
         fs::write(&place, format!("# mine alone\n{text}")).unwrap();
@@ -202,7 +206,7 @@ mod tests {
     fn a_name_cannot_leave_the_folder() {
         let (_kept, folders) = folders();
         for name in ["../x", "", ".hidden", "a/b", "a\nb"] {
-            assert!(folders.save(name, file::demo().layout()).is_err(), "{name:?}");
+            assert!(folders.save(name, &demo().unwrap()).is_err(), "{name:?}");
         }
     }
 }

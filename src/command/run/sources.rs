@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::command::CommandError;
 use crate::layout::{
-    Budget, CoreRequest, Layout, LoadSpec, ModelSource, Overflow, QueuePolicy, file,
+    Budget, CoreRequest, Layout, LoadSpec, ModelSource, Overflow, QueuePolicy, Document, demo,
 };
 
 /// A layout to run, with the document it came from where it came from one.
 pub struct Wanted {
     /// The document, so that a save keeps its comments.
-    pub document: file::Document,
+    pub document: Document,
     /// The file that a save goes to; `None` for the demo and for models from the command line.
     pub path: Option<PathBuf>,
     /// How the screen calls it.
@@ -26,7 +26,8 @@ pub struct Wanted {
 /// that is neither.
 pub fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
     let [first, rest @ ..] = arguments else {
-        return Ok(Wanted { document: file::demo(), path: None, title: "demo".to_owned() });
+        let document = demo().map_err(|faults| CommandError::Failed(faults.to_string()))?;
+        return Ok(Wanted { document, path: None, title: "demo".to_owned() });
     };
     let is_layout = |path: &Path| has_extension(path, "toml");
     if is_layout(first) && rest.is_empty() {
@@ -42,7 +43,8 @@ pub fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
         )));
     }
     let layout = of_models(arguments)?;
-    let document = file::Document::from_layout(&layout);
+    let document = Document::from_layout(layout)
+        .map_err(|error| CommandError::BadInput(error.to_string()))?;
     Ok(Wanted { document, path: None, title: "models".to_owned() })
 }
 
