@@ -1,7 +1,7 @@
 //! What differs between two layouts, in words: the preview before one is applied.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,7 @@ pub fn diff(old: &Layout, new: &Layout) -> Vec<DiffLine> {
     for row in &new.models {
         match old.model(&row.name) {
             None => {
-                lines.push(DiffLine::Added { model: row.name.clone(), cores: cores(&row.cores) })
+                lines.push(DiffLine::Added { model: row.name.clone(), cores: cores(&row.cores) });
             }
             Some(before) => {
                 let after = facts(row);
@@ -214,10 +214,10 @@ fn load(load: &LoadSpec) -> String {
                 text.push_str(", shuffled");
             }
             if let Some(rate) = rate {
-                text.push_str(&format!(", {rate}/s"));
+                let _ = write!(text, ", {rate}/s");
             }
             if !carry.is_empty() {
-                text.push_str(&format!(", carry {}", listed(carry, Clone::clone)));
+                let _ = write!(text, ", carry {}", listed(carry, Clone::clone));
             }
             text
         }

@@ -45,12 +45,6 @@ impl Origin {
         Some(fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf()))
     }
 
-    /// What a path of the text means. `folder` is [`Origin::folder`].
-    pub(super) fn resolve(&self, folder: Option<&Path>, written: &str) -> PathBuf {
-        let base = folder.unwrap_or_else(|| Path::new("/"));
-        normalize(&base.join(written))
-    }
-
     /// What a model's path means.
     pub(super) fn model(&self, folder: Option<&Path>, written: &str) -> ModelSource {
         if let Some(name) = written.strip_prefix(EMBEDDED_PREFIX) {
@@ -59,7 +53,7 @@ impl Origin {
         if let (Self::Embedded(_), Some(name)) = (self, written.strip_prefix(ASSETS)) {
             return ModelSource::Embedded(name.to_owned());
         }
-        ModelSource::File(self.resolve(folder, written))
+        ModelSource::File(resolve(folder, written))
     }
 
     /// How this origin's text names an embedded model.
@@ -69,6 +63,11 @@ impl Origin {
             Self::Embedded(_) => format!("{ASSETS}{name}"),
         }
     }
+}
+
+/// What a path of the text means. `folder` is [`Origin::folder`].
+pub(super) fn resolve(folder: Option<&Path>, written: &str) -> PathBuf {
+    normalize(&folder.unwrap_or_else(|| Path::new("/")).join(written))
 }
 
 /// Takes `.` and `..` out of an absolute path the way the kernel does: `..` of a symlink is the

@@ -152,7 +152,11 @@ impl Document {
         } else {
             document.insert("model", Item::ArrayOfTables(rows));
         }
-        Ok(document.to_string())
+        let text = document.to_string();
+        // the lines of a Windows editor stay such
+        let ends = self.text.matches("\r\n").count();
+        let windows = ends > 0 && ends == self.text.matches('\n').count();
+        Ok(if windows { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text })
     }
 }
 

@@ -121,8 +121,8 @@ pub(super) fn row(
         row.insert("load", load(spec, paths)?.into());
     }
     if !budget.dims.is_empty() {
-        let sizes = budget.dims.iter().map(|(name, size)| (name.as_str(), *size as i64));
-        row.insert("dims", InlineTable::from_iter(sizes).into());
+        let sizes = budget.dims.iter().map(|(name, size)| (name.as_str(), whole(*size)));
+        row.insert("dims", sizes.collect::<InlineTable>().into());
     }
     if !budget.inputs.is_empty() {
         let mut inputs = InlineTable::new();
@@ -137,12 +137,16 @@ pub(super) fn row(
     Ok(row)
 }
 
+fn whole(number: usize) -> Value {
+    i64::try_from(number).unwrap_or(i64::MAX).into()
+}
+
 fn cores(cores: &CoreRequest) -> Value {
     match cores {
         // a file has no empty list: a model without cores asks for none
         CoreRequest::List(list) if list.is_empty() => 0.into(),
         CoreRequest::List(list) => list.to_string().into(),
-        CoreRequest::Count(count) => (*count as i64).into(),
+        CoreRequest::Count(count) => whole(*count),
         CoreRequest::Share(share) => format!("{share}%").into(),
     }
 }
@@ -150,13 +154,13 @@ fn cores(cores: &CoreRequest) -> Value {
 fn auto(value: Auto) -> Value {
     match value {
         Auto::Auto => "auto".into(),
-        Auto::Exactly(count) => (count as i64).into(),
+        Auto::Exactly(count) => whole(count),
     }
 }
 
 fn queue(queue: &QueuePolicy) -> InlineTable {
     let mut table = InlineTable::new();
-    table.insert("limit", (queue.limit as i64).into());
+    table.insert("limit", whole(queue.limit));
     if let Some(timeout) = queue.timeout {
         table.insert("timeout", print_duration(timeout).into());
     }
@@ -181,7 +185,7 @@ fn load(load: &LoadSpec, paths: &Paths<'_>) -> Result<InlineTable, SaveError> {
         }
         LoadSpec::Closed { clients, think } => {
             table.insert("kind", "closed".into());
-            table.insert("clients", (*clients as i64).into());
+            table.insert("clients", whole(*clients));
             if !think.is_zero() {
                 table.insert("think", print_duration(*think).into());
             }
@@ -197,7 +201,7 @@ fn load(load: &LoadSpec, paths: &Paths<'_>) -> Result<InlineTable, SaveError> {
             }
             if !carry.is_empty() {
                 let names = carry.iter().map(|(output, input)| (output.as_str(), input.as_str()));
-                table.insert("carry", InlineTable::from_iter(names).into());
+                table.insert("carry", names.collect::<InlineTable>().into());
             }
         }
     }

@@ -71,12 +71,11 @@ impl Reader<'_> {
 
     fn closed(&mut self, value: &Value<'_>, table: &DeTable<'_>) -> Option<LoadSpec> {
         let help = "write how many callers ask, 1 to 10,000, like `clients = 4`";
-        let clients = match table.get("clients") {
-            Some(clients) => self.count(clients, "`clients`", MOST_CLIENTS, help),
-            None => {
-                self.fault(value.span(), "a closed load has no `clients`", help);
-                None
-            }
+        let clients = if let Some(clients) = table.get("clients") {
+            self.count(clients, "`clients`", MOST_CLIENTS, help)
+        } else {
+            self.fault(value.span(), "a closed load has no `clients`", help);
+            None
         };
         let mut pause = Duration::ZERO;
         if let Some(value) = table.get("think") {
