@@ -1,10 +1,14 @@
 //! What the operator wants: budgets, profiles, and the arithmetic of changes. Pure: nothing here
 //! starts a thread, and only `file` touches the disk.
 
+mod arithmetic;
 mod budget;
 mod change;
 mod desired;
+pub mod placement;
 mod plan;
+#[cfg(test)]
+mod simulated;
 mod units;
 
 pub use budget::{
