@@ -6,7 +6,7 @@ mod gate;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     Dim, ElementType, Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance,
@@ -31,7 +31,8 @@ pub enum Work {
     /// Nothing.
     #[default]
     Nothing,
-    /// Computes until the thread has used about this much wall time.
+    /// Computes until the thread has had this much CPU time (wall time where the system has no
+    /// clock for it).
     Spin(Duration),
     /// Sleeps.
     Sleep(Duration),
@@ -249,10 +250,27 @@ impl Instance for SyntheticInstance {
 }
 
 fn spin(time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        std::hint::spin_loop();
+    let start = thread_time();
+    while thread_time().saturating_sub(start) < time {
+        // asking costs more than a turn: ask now and then
+        for _ in 0..200 {
+            std::hint::spin_loop();
+        }
     }
+}
+
+/// CPU time of the calling thread.
+#[cfg(unix)]
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// Time since the first call, in place of CPU time.
+#[cfg(not(unix))]
+fn thread_time() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
 }
 
 /// Threads that sleep until they are let go.
