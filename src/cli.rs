@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{CommandError, synth};
+use crate::command::{CommandError, inspect, runtime, synth};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
@@ -16,6 +16,10 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Says what a model takes, gives and needs, and which engines load it.
+    Inspect(inspect::InspectArgs),
+    /// Finds or fetches ONNX Runtime.
+    Runtime(runtime::RuntimeArgs),
     /// Writes a stand-in model of a given size.
     Synth(synth::SynthArgs),
 }
@@ -28,6 +32,8 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
+            Some(Command::Inspect(args)) => inspect::run(&args),
+            Some(Command::Runtime(args)) => runtime::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
         }
     }
