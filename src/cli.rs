@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::command::{CommandError, inspect, runtime, synth};
 use crate::command::{CommandError, check, machine, run, synth};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
@@ -19,6 +20,10 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Says what a model takes, gives and needs, and which engines load it.
+    Inspect(inspect::InspectArgs),
+    /// Finds or fetches ONNX Runtime.
+    Runtime(runtime::RuntimeArgs),
     /// Validates layout files; exit code 0 or 2.
     Check(check::CheckArgs),
     /// Shows the machine: cores, caches, limits, GPUs.
@@ -34,6 +39,9 @@ impl Cli {
     /// [`CommandError`] with a message for the user.
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
+            None => Ok(()),
+            Some(Command::Inspect(args)) => inspect::run(&args),
+            Some(Command::Runtime(args)) => runtime::run(&args),
             None => run::run(&self.run),
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Machine(args)) => machine::run(&args),

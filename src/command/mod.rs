@@ -1,5 +1,7 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod inspect;
+pub mod runtime;
 pub mod check;
 pub mod machine;
 pub mod run;
