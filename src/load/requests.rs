@@ -149,7 +149,8 @@ impl Carry {
         if self.held.is_empty() {
             return inputs;
         }
-        let kept = inputs.iter().filter(|input| self.held.iter().all(|held| held.name != input.name));
+        let kept =
+            inputs.iter().filter(|input| self.held.iter().all(|held| held.name != input.name));
         let mut filled: Vec<NamedTensor> = kept.cloned().collect();
         filled.append(&mut self.held);
         Arc::new(filled)
