@@ -1,5 +1,9 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod completions;
+pub mod man;
+pub mod report;
+
 use thiserror::Error;
 
 /// How a command failed; decides the exit code.

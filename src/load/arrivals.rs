@@ -130,7 +130,7 @@ mod tests {
         let gaps: Vec<f64> = times
             .iter()
             .map(|time| {
-                let gap = (*time - last).as_secs_f64();
+                let gap = time.as_secs_f64() - last.as_secs_f64();
                 last = *time;
                 gap
             })

@@ -363,7 +363,7 @@ fn the_thread_runs_loads_and_ends_with_all_answered() {
     }
     assert_eq!(driver.offered("nobody"), 0);
     driver.set("callers", None).unwrap();
-    assert_eq!(driver.stop(Duration::from_secs(60)), 0);
+    assert_eq!(driver.stop(Duration::from_mins(1)), 0);
     let (callers, arrivals) = (driver.counts("callers"), driver.counts("arrivals"));
     assert_eq!(callers.submitted, callers.answered);
     assert_eq!(arrivals.submitted, arrivals.answered);
