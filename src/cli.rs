@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::command::{CommandError, completions, man};
 use crate::command::{CommandError, inspect, runtime, synth};
 use crate::command::{CommandError, check, machine, run, synth};
 
@@ -20,6 +21,10 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print a shell's completion script.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write all pages into a folder.
+    Man(man::ManArgs),
     /// Says what a model takes, gives and needs, and which engines load it.
     Inspect(inspect::InspectArgs),
     /// Finds or fetches ONNX Runtime.
@@ -40,6 +45,8 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => Ok(()),
+            Some(Command::Completions(args)) => completions::run(&args),
+            Some(Command::Man(args)) => man::run(&args),
             Some(Command::Inspect(args)) => inspect::run(&args),
             Some(Command::Runtime(args)) => runtime::run(&args),
             None => run::run(&self.run),

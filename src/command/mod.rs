@@ -1,5 +1,8 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod completions;
+pub mod man;
+pub mod report;
 pub mod inspect;
 pub mod runtime;
 pub mod check;

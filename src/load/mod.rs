@@ -34,6 +34,8 @@ mod open;
 mod requests;
 mod roster;
 mod sequential;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 use thiserror::Error;
