@@ -32,6 +32,7 @@ pub use slot::LoadOrder;
 use crate::layout::{Change, Desired, Layout, Plan, Refusal};
 use crate::machine::Machine;
 use crate::pool::Client;
+use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Entry, Snapshot};
 
 /// What a scheduler starts from.
@@ -44,6 +45,8 @@ pub struct Options {
     pub interval: Duration,
     /// Whether all changes are refused.
     pub readonly: bool,
+    /// Where GPU figures come from; `None` leaves them out of the snapshots.
+    pub gpu: Option<Arc<dyn GpuSource>>,
 }
 
 /// The running scheduler. Dropping it drains and stops it.
@@ -76,6 +79,7 @@ impl Scheduler {
         let owner = Owner::new(Beginnings {
             machine: options.machine,
             loader: options.loader,
+            gpu: options.gpu,
             desired,
             description,
             interval: options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),

@@ -18,6 +18,7 @@ use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
 use crate::machine::{Description, Machine, ThreadId, process_cpu_ns};
 use crate::pool::{Client, Pool, PoolEvent};
+use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
 
 /// How often queue timeouts are looked after.
@@ -59,6 +60,7 @@ pub struct Owner {
     pub(super) machine: Arc<dyn Machine>,
     pub(super) description: Arc<Description>,
     loader: Arc<dyn Loader>,
+    pub(super) gpu: Option<Arc<dyn GpuSource>>,
     commands: Receiver<Command>,
     sender: Sender<Command>,
     pub(super) desired: Arc<Desired>,
@@ -82,6 +84,7 @@ pub struct Owner {
 pub struct Beginnings {
     pub machine: Arc<dyn Machine>,
     pub loader: Arc<dyn Loader>,
+    pub gpu: Option<Arc<dyn GpuSource>>,
     pub desired: Desired,
     pub description: Description,
     pub interval: Duration,
@@ -98,6 +101,7 @@ impl Owner {
             machine: from.machine,
             description: Arc::new(from.description),
             loader: from.loader,
+            gpu: from.gpu,
             commands: from.commands,
             sender: from.sender,
             desired: Arc::new(from.desired),
