@@ -26,9 +26,9 @@
 mod arrivals;
 mod closed;
 mod driver;
-mod follow;
 #[cfg(test)]
 mod fake;
+mod follow;
 mod job;
 mod open;
 mod requests;

@@ -231,9 +231,7 @@ impl Owner {
     fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {
         let (at, id, rows) = self.history.step(way, &self.desired)?;
         let after = self.desired.restore(&rows, &self.description)?;
-        let mut plan = self.desired.plan_to(after, &self.description);
-        let verb = if way == Way::Undo { "undo" } else { "redo" };
-        plan.summary = format!("{verb}: {}", plan.summary);
+        let plan = self.desired.plan_to(after, &self.description);
         let layout = Box::new(plan.after.layout());
         let change = Change::from(Edit::Load { layout });
         Ok(self.commit(plan, change, author, begun, Some((way, at, id))))

@@ -28,7 +28,9 @@ impl Folders {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()
-                .map_err(|error| format!("no place for layouts: {error}; give one with --layout-dir"))?
+                .map_err(|error| {
+                    format!("no place for layouts: {error}; give one with --layout-dir")
+                })?
                 .config_dir()
                 .join("divvy/layouts"),
         };
