@@ -120,8 +120,6 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
     let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr)?;
     let options = Options {
-        machine: machine.clone(),
-        loader: Arc::new(loader),
         interval: if headless {
             args.interval.min(Duration::from_secs(1))
         } else {
@@ -129,6 +127,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         },
         readonly: args.readonly,
         gpu: Some(Arc::new(GpuSensor::start(GpuOptions::default()))),
+        ..Options::new(machine.clone(), Arc::new(loader))
     };
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
