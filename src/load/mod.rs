@@ -28,16 +28,20 @@ mod closed;
 mod driver;
 #[cfg(test)]
 mod fake;
+mod follow;
 mod job;
 mod open;
 mod requests;
 mod roster;
 mod sequential;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 use thiserror::Error;
 
 pub use driver::LoadDriver;
+pub use follow::Follower;
 pub use job::LoadJob;
 pub use open::MAX_IN_FLIGHT;
 pub use requests::Requests;

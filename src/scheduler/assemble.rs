@@ -38,7 +38,7 @@ impl Owner {
             memory: self.machine.memory(),
             process_cpu: self.process_cpu,
             models,
-            gpu: GpuView { note: None, cards: Vec::new() },
+            gpu: self.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
             changes: self.history.newest(),
             simulated: self.description.simulated,
             alerts: Vec::new(),

@@ -6,6 +6,7 @@
 
 mod assemble;
 mod control;
+mod engines;
 mod follow;
 mod force;
 mod history;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use control::Control;
+pub use engines::FromEngines;
 use history::Way;
 pub use loader::{Loaded, Loader, Requests};
 use owner::{Beginnings, Command, Owner, Published, Shelf};
@@ -33,6 +35,7 @@ pub use verdicts::VerdictWindows;
 use crate::layout::{Change, Desired, Layout, Plan, Refusal};
 use crate::machine::Machine;
 use crate::pool::Client;
+use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Entry, Snapshot};
 
 /// What a scheduler starts from.
@@ -45,6 +48,8 @@ pub struct Options {
     pub interval: Duration,
     /// Whether all changes are refused.
     pub readonly: bool,
+    /// Where GPU figures come from; `None` leaves them out of the snapshots.
+    pub gpu: Option<Arc<dyn GpuSource>>,
     /// How often the machine is looked at for cores that came or went; 10 ms to 1 minute.
     pub machine_check: Duration,
     /// The windows that verdicts compare.
@@ -59,6 +64,7 @@ impl Options {
             loader,
             interval: Duration::from_millis(500),
             readonly: false,
+            gpu: None,
             machine_check: Duration::from_secs(2),
             windows: VerdictWindows::default(),
         }
@@ -95,6 +101,7 @@ impl Scheduler {
         let owner = Owner::new(Beginnings {
             machine: options.machine,
             loader: options.loader,
+            gpu: options.gpu,
             desired,
             description,
             interval: options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),

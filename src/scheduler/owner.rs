@@ -18,6 +18,7 @@ use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
 use crate::machine::{Description, Machine};
 use crate::pool::{Client, Pool, PoolEvent};
+use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
 
 /// How often queue timeouts are looked after.
@@ -61,6 +62,7 @@ pub struct Owner {
     pub(super) machine: Arc<dyn Machine>,
     pub(super) description: Arc<Description>,
     loader: Arc<dyn Loader>,
+    pub(super) gpu: Option<Arc<dyn GpuSource>>,
     commands: Receiver<Command>,
     sender: Sender<Command>,
     pub(super) desired: Arc<Desired>,
@@ -88,6 +90,7 @@ pub struct Owner {
 pub struct Beginnings {
     pub machine: Arc<dyn Machine>,
     pub loader: Arc<dyn Loader>,
+    pub gpu: Option<Arc<dyn GpuSource>>,
     pub desired: Desired,
     pub description: Description,
     pub interval: Duration,
@@ -106,6 +109,7 @@ impl Owner {
             machine: from.machine,
             description: Arc::new(from.description),
             loader: from.loader,
+            gpu: from.gpu,
             commands: from.commands,
             sender: from.sender,
             desired: Arc::new(from.desired),
@@ -245,9 +249,7 @@ impl Owner {
     fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {
         let (at, id, rows) = self.history.step(way, &self.desired)?;
         let after = self.desired.restore(&rows, &self.description)?;
-        let mut plan = self.desired.plan_to(after, &self.description);
-        let verb = if way == Way::Undo { "undo" } else { "redo" };
-        plan.summary = format!("{verb}: {}", plan.summary);
+        let plan = self.desired.plan_to(after, &self.description);
         let layout = Box::new(plan.after.layout());
         let change = Change::from(Edit::Load { layout });
         Ok(self.commit(plan, change, author, begun, Some((way, at, id))))

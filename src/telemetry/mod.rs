@@ -2,6 +2,7 @@
 
 mod alerts;
 mod buckets;
+pub mod gpu;
 mod journal;
 mod recorder;
 mod sensor;
@@ -13,6 +14,6 @@ pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictSt
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
-    Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, ModelState,
-    ModelView, Snapshot, ThreadView, Window,
+    Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, MigDevice,
+    ModelState, ModelView, Snapshot, ThreadView, Window,
 };

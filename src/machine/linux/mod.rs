@@ -35,8 +35,10 @@ use super::{
 /// This machine, by way of Linux.
 pub struct LinuxMachine {
     root: PathBuf,
-    /// The mask of the start, when it was a restriction.
-    startup: Option<CpuSet>,
+    /// The mask of the start.
+    startup: CpuSet,
+    /// Whether that mask kept usable CPUs out.
+    bound: bool,
     cores: Option<CpuSet>,
     affinity: Affinity,
     sensors: Sensors,
@@ -68,7 +70,8 @@ impl LinuxMachine {
         let open = limits.cpuset.map_or(online, |cpuset| online.intersection(&cpuset));
         Self {
             root: root.to_owned(),
-            startup: (!open.is_subset(&mask)).then_some(mask),
+            startup: mask,
+            bound: !open.is_subset(&mask),
             cores: None,
             affinity: Affinity::open(),
             sensors: Sensors::open(),
@@ -93,9 +96,10 @@ impl LinuxMachine {
 
     fn allowed(&self, online: &CpuSet, cpuset: Option<CpuSet>, notes: &mut Vec<String>) -> CpuSet {
         let mut allowed = cpuset.map_or(*online, |cpuset| online.intersection(&cpuset));
-        if let Some(startup) = &self.startup {
-            let both = allowed.intersection(startup);
+        if self.bound {
+            let both = allowed.intersection(&self.startup);
             if both.is_empty() {
+                let startup = &self.startup;
                 notes.push(format!(
                     "the CPUs {startup} that this process was started with are gone: the kernel \
                      uses {allowed} instead"
@@ -129,8 +133,7 @@ fn usable() -> CpuSet {
 
 impl Machine for LinuxMachine {
     fn describe(&self) -> Description {
-        let fallback = self.startup.unwrap_or_else(usable);
-        let plugged = sysfs::plugged(&self.root, &fallback);
+        let plugged = sysfs::plugged(&self.root, &self.startup);
         let limits = cgroup::limits(&self.root);
         let mut state = self.state();
         state.memory_limit.clone_from(&limits.memory);
