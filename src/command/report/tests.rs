@@ -40,7 +40,7 @@ fn window(span_us: u64, count: u64, p50_us: u64) -> Window {
 }
 
 fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
-    let mut budget = Budget::new(name, ModelSource::new(format!("{name}.onnx")));
+    let mut budget = Budget::new(name, ModelSource::File(format!("{name}.onnx").into()));
     budget.load = Some(LoadSpec::Poisson { rate: 400.0 });
     let cores: CpuSet = cores.parse().unwrap();
     ModelView {
