@@ -2,23 +2,44 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{CommandError, completions, man};
+use crate::command::{
+    CommandError, check, completions, inspect, machine, man, run, runtime, synth,
+};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
-#[command(name = "divvy", version, about, max_term_width = 100)]
+#[command(
+    name = "divvy",
+    version,
+    about,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     /// What to do; without one, the console opens.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// What to run, and how.
+    #[command(flatten)]
+    pub run: run::RunArgs,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Print a shell's completion script.
+    /// Validates layout files; exit code 0 or 2.
+    Check(check::CheckArgs),
+    /// Shows the machine: cores, caches, limits, GPUs.
+    Machine(machine::MachineArgs),
+    /// Says what a model takes, gives and needs, and which engines load it.
+    Inspect(inspect::InspectArgs),
+    /// Writes a stand-in model of a given size.
+    Synth(synth::SynthArgs),
+    /// Finds or fetches ONNX Runtime.
+    Runtime(runtime::RuntimeArgs),
+    /// Prints a shell's completion script.
     Completions(completions::CompletionsArgs),
-    /// Print the manual page, or write all pages into a folder.
+    /// Prints the manual page, or writes all pages into a folder.
     Man(man::ManArgs),
 }
 
@@ -29,7 +50,12 @@ impl Cli {
     /// [`CommandError`] with a message for the user.
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
-            None => Ok(()),
+            None => run::run(&self.run),
+            Some(Command::Check(args)) => check::run(&args),
+            Some(Command::Machine(args)) => machine::run(&args),
+            Some(Command::Inspect(args)) => inspect::run(&args),
+            Some(Command::Synth(args)) => synth::run(&args),
+            Some(Command::Runtime(args)) => runtime::run(&args),
             Some(Command::Completions(args)) => completions::run(&args),
             Some(Command::Man(args)) => man::run(&args),
         }

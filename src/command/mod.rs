@@ -1,10 +1,18 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod check;
 pub mod completions;
+pub mod inspect;
+pub mod machine;
 pub mod man;
 pub mod report;
+pub mod run;
+pub mod runtime;
+pub mod synth;
 
 use thiserror::Error;
+
+use crate::machine::MachineError;
 
 /// How a command failed; decides the exit code.
 #[derive(Debug, Error)]
@@ -30,5 +38,11 @@ impl CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<MachineError> for CommandError {
+    fn from(error: MachineError) -> Self {
+        Self::BadInput(error.to_string())
     }
 }

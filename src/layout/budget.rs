@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::units::Bytes;
+use super::units::{Bytes, print_duration};
 use crate::machine::CpuSet;
 
 /// Where a model's bytes come from.
@@ -143,6 +143,24 @@ pub enum LoadSpec {
         /// Outputs that become inputs of the next request, by name: `carry = { stateN = "state" }`.
         carry: BTreeMap<String, String>,
     },
+}
+
+impl LoadSpec {
+    /// In a few words, for the screen ("poisson 120/s").
+    pub fn words(&self) -> String {
+        match self {
+            Self::Closed { clients, think } if think.is_zero() => {
+                format!("closed, {clients} clients")
+            }
+            Self::Closed { clients, think } => {
+                format!("closed, {clients} clients, think {}", print_duration(*think))
+            }
+            Self::Poisson { rate } => format!("poisson {rate}/s"),
+            Self::Constant { rate } => format!("constant {rate}/s"),
+            Self::Replay { rate: Some(rate), .. } => format!("replay {rate}/s"),
+            Self::Replay { rate: None, .. } => "replay".to_owned(),
+        }
+    }
 }
 
 /// The order of replayed requests.

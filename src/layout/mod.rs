@@ -1,10 +1,16 @@
 //! What the operator wants: budgets, profiles, and the arithmetic of changes. Pure: nothing here
 //! starts a thread, and only `file` touches the disk.
 
+mod arithmetic;
 mod budget;
 mod change;
 mod desired;
+mod diff;
+mod file;
+pub mod placement;
 mod plan;
+#[cfg(test)]
+mod simulated;
 mod units;
 
 pub use budget::{
@@ -13,5 +19,7 @@ pub use budget::{
 };
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
+pub use diff::{DiffLine, diff};
+pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning, demo, schema};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

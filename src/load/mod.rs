@@ -28,6 +28,7 @@ mod closed;
 mod driver;
 #[cfg(test)]
 mod fake;
+mod follow;
 mod job;
 mod open;
 mod requests;
@@ -40,6 +41,7 @@ mod ticket;
 use thiserror::Error;
 
 pub use driver::LoadDriver;
+pub use follow::Follower;
 pub use job::LoadJob;
 pub use open::MAX_IN_FLIGHT;
 pub use requests::Requests;

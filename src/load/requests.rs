@@ -41,6 +41,21 @@ impl Requests {
         Ok(Self { items: items.into_iter().map(Arc::new).collect(), times: None })
     }
 
+    /// The requests that the scheduler prepared for an order, shared and not copied.
+    ///
+    /// # Errors
+    /// As [`Requests::new`] and [`Requests::with_times`].
+    pub fn of_order(order: &crate::scheduler::Requests) -> Result<Self, LoadError> {
+        if order.inputs.is_empty() {
+            return Err(LoadError::NoRequests);
+        }
+        let requests = Self { items: order.inputs.clone(), times: None };
+        if order.recorded_us.is_empty() {
+            return Ok(requests);
+        }
+        requests.with_times(order.recorded_us.iter().copied().map(Duration::from_micros).collect())
+    }
+
     /// The same requests with the arrival times of their recording, from its start. The recording
     /// repeats one mean gap after its last arrival.
     ///

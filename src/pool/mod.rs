@@ -1,5 +1,319 @@
 //! Where a model runs: admission, queue, instances, and the live resize of one model.
+//!
+//! A [`Pool`] owns the gate (`gate.rs`, the protocol), the model's threads (`threads.rs`) and its
+//! batches of builds (`build.rs`). Cores and bounds change in microseconds; another width of the
+//! instances is built beside the old ones, which serve on until the new ones are warm.
 
+mod build;
+mod gate;
+mod gate_state;
+mod infer;
+mod inner;
 mod request;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod worker;
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::engine::{InstanceSetup, Model, NamedTensor};
+use crate::layout::{Overflow, QueuePolicy};
+use crate::machine::{CpuSet, Machine};
+use crate::telemetry::{Counts, Recorder};
+
+use build::Build;
+use gate::Gate;
+pub use gate::Seats;
+pub use infer::Client;
+use inner::Inner;
+pub use inner::Listener;
 pub use request::{Door, Outcome, Reply, Request, RequestError};
+pub use threads::Member;
+use threads::Threads;
+pub use worker::panic_message;
+
+/// Sleeping instances that are kept, beyond the bound, for a quick return.
+pub const PARKED_LIMIT: usize = 4;
+
+/// A batch of instances that is warm and serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildReport {
+    /// The gate's generation.
+    pub generation: u64,
+    /// How they were built.
+    pub setup: InstanceSetup,
+    /// From the order until all of them were warm.
+    pub took: Duration,
+}
+
+/// What a pool tells its owner, from its own threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PoolEvent {
+    /// A batch serves now.
+    Built(BuildReport),
+    /// A batch was given up; what served before serves on.
+    BuildFailed {
+        /// The gate's generation.
+        generation: u64,
+        /// How they were to be built.
+        setup: InstanceSetup,
+        /// Why.
+        reason: String,
+    },
+    /// An instance broke and could not be built again.
+    InstanceLost {
+        /// Which.
+        instance: usize,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One model's pool. Dropping it closes the gate and turns waiting requests away.
+pub struct Pool {
+    name: String,
+    inner: Arc<Inner>,
+    builds: Mutex<Builds>,
+    next_instance: AtomicUsize,
+    next_generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct Builds {
+    /// The setups of the serving generation and of later ones.
+    setups: Vec<(u64, InstanceSetup)>,
+    /// Instances ordered so far for the generation of the newest batch.
+    ordered: usize,
+    latest: Option<Arc<Build>>,
+    workers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Pool {
+    /// An empty pool: it queues requests, but nothing takes them until a model is installed,
+    /// instances are ensured and a bound is set.
+    pub fn new(
+        name: &str,
+        machine: Arc<dyn Machine>,
+        queue: QueuePolicy,
+        mask: CpuSet,
+        listener: Listener,
+    ) -> Self {
+        let gate = Gate::new(queue.limit, queue.timeout, queue.overflow == Overflow::Block);
+        let threads = Threads::new(machine.clone(), mask);
+        Self {
+            name: name.to_owned(),
+            inner: Arc::new(Inner::new(gate, threads, machine, listener)),
+            builds: Mutex::new(Builds::default()),
+            next_instance: AtomicUsize::new(0),
+            next_generation: AtomicU64::new(1),
+        }
+    }
+
+    fn builds(&self) -> MutexGuard<'_, Builds> {
+        self.builds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the model that instances are built from, and the inputs of their trial request.
+    pub fn install(&self, model: Arc<dyn Model>, warm_up: Arc<Vec<NamedTensor>>) {
+        self.inner.set_model(model, warm_up);
+    }
+
+    /// The installed model.
+    pub fn model(&self) -> Option<Arc<dyn Model>> {
+        self.inner.model()
+    }
+
+    /// The door for callers.
+    pub fn door(&self) -> Arc<dyn Door> {
+        self.inner.clone()
+    }
+
+    /// A door for callers that wait with `.await`.
+    pub fn client(&self) -> Client {
+        Client::new(self.inner.clone())
+    }
+
+    /// Allows every thread of the model on `mask` and reads it back. Returns a sentence for each
+    /// thread where the kernel shows another mask.
+    pub fn pin(&self, mask: CpuSet) -> Vec<String> {
+        self.inner.threads.pin(mask)
+    }
+
+    /// Sets how many requests may run at once; in force on return.
+    pub fn set_bound(&self, bound: usize) {
+        self.inner.gate.set_bound(bound);
+    }
+
+    /// Sets the queue's policy; in force on return.
+    pub fn set_queue(&self, queue: QueuePolicy) {
+        self.inner.gate.set_policy(queue.limit, queue.timeout, queue.overflow == Overflow::Block);
+    }
+
+    /// Sees to it that `count` instances of `setup` will serve: builds what is missing in the
+    /// background, on threads that start out on `building_on`. Another setup than the serving one
+    /// starts a new generation, which takes over when all of it is warm; an older batch that is not
+    /// done is given up. Returns whether something is being built.
+    pub fn ensure(&self, count: usize, setup: InstanceSetup, building_on: CpuSet) -> bool {
+        let mut builds = self.builds();
+        builds.workers.retain(|worker| !worker.is_finished());
+        let seats = self.inner.gate.seats();
+        builds.setups.retain(|(generation, _)| *generation >= seats.generation);
+        let pending = builds.latest.as_ref().filter(|build| build.progress().is_some()).cloned();
+        let (generation, have) = match &pending {
+            Some(build) if build.setup() == setup && build.generation() == seats.generation => {
+                let (ready, total) = build.progress().unwrap_or_default();
+                (build.generation(), seats.serving + total - ready)
+            }
+            Some(build) if build.setup() == setup => (build.generation(), builds.ordered),
+            _ if builds.setups.contains(&(seats.generation, setup)) => {
+                (seats.generation, seats.serving)
+            }
+            _ => (self.next_generation.fetch_add(1, Ordering::Relaxed), 0),
+        };
+        if let Some(build) = pending.as_ref().filter(|build| build.setup() != setup) {
+            build.supersede(&self.inner);
+        }
+        let missing = count.max(1).saturating_sub(have);
+        if missing == 0 {
+            return pending.is_some_and(|build| build.progress().is_some());
+        }
+        let build = Arc::new(Build::new(generation, setup, missing));
+        builds.ordered = have + missing;
+        builds.setups.push((generation, setup));
+        builds.setups.dedup();
+        builds.latest = Some(build.clone());
+        for _ in 0..missing {
+            match self.start_worker(&build, building_on) {
+                Ok(worker) => builds.workers.push(worker),
+                Err(error) => build.fail(&self.inner, format!("cannot start a thread: {error}")),
+            }
+        }
+        true
+    }
+
+    fn start_worker(
+        &self,
+        build: &Arc<Build>,
+        building_on: CpuSet,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
+        let (inner, build) = (self.inner.clone(), build.clone());
+        std::thread::Builder::new()
+            .name(thread_name(&self.name, instance))
+            .spawn(move || worker::work(&inner, &build, instance, building_on))
+    }
+
+    /// The setup that is on its way to serve, or serves.
+    pub fn setup(&self) -> Option<InstanceSetup> {
+        let builds = self.builds();
+        let pending = builds.latest.as_ref().filter(|build| build.progress().is_some());
+        pending.map(|build| build.setup()).or_else(|| {
+            let serving = self.inner.gate.seats().generation;
+            builds
+                .setups
+                .iter()
+                .find(|(generation, _)| *generation == serving)
+                .map(|(_, setup)| *setup)
+        })
+    }
+
+    /// Lets sleeping instances beyond `bound` plus [`PARKED_LIMIT`] go.
+    pub fn release_parked(&self, bound: usize) {
+        self.inner.gate.trim(bound + PARKED_LIMIT);
+    }
+
+    /// Instances of the newest batch that are ready, and in all, while it is being built.
+    pub fn warming(&self) -> Option<(usize, usize)> {
+        self.builds().latest.as_ref().and_then(|build| build.progress())
+    }
+
+    /// Answers requests that have waited too long.
+    pub fn expire(&self, now: Instant) {
+        self.inner.expire(now);
+    }
+
+    /// Requests by state.
+    pub fn counts(&self) -> Counts {
+        let tally = self.inner.gate.tally();
+        Counts {
+            submitted: tally.submitted,
+            blocked: tally.blocked,
+            queued: tally.queued,
+            executing: tally.executing,
+            completed: tally.completed,
+            rejected: tally.rejected,
+            timed_out: tally.timed_out,
+            cancelled: tally.cancelled,
+            failed: tally.failed,
+        }
+    }
+
+    /// Instances by what they do.
+    pub fn seats(&self) -> Seats {
+        self.inner.gate.seats()
+    }
+
+    /// The model's threads.
+    pub fn members(&self) -> Vec<Member> {
+        self.inner.threads.members()
+    }
+
+    /// The mask that the threads are to have.
+    pub fn mask(&self) -> CpuSet {
+        self.inner.threads.mask()
+    }
+
+    /// The latency windows.
+    pub fn recorder(&self) -> &Recorder {
+        &self.inner.recorder
+    }
+
+    /// Admits nothing more and answers what waits, for at most `patience`; what still waits then is
+    /// rejected. Requests that run are always answered. Returns whether all instances have ended.
+    pub fn drain(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        self.inner.gate.close();
+        let can_drain = |seats: Seats| seats.bound > 0 && seats.serving > 0;
+        while can_drain(self.seats()) && self.waiting() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.inner.reject_waiting("the model is being removed");
+        let mut workers = std::mem::take(&mut self.builds().workers);
+        // A request that runs cannot be interrupted; give it as long again.
+        let until = Instant::now() + patience;
+        while !workers.is_empty() && Instant::now() < until {
+            workers.retain(|worker| !worker.is_finished());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        workers.is_empty()
+    }
+
+    fn waiting(&self) -> u64 {
+        let tally = self.inner.gate.tally();
+        tally.queued + tally.blocked
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.inner.gate.close();
+        self.inner.reject_waiting("the model is being removed");
+    }
+}
+
+/// The kernel keeps 15 bytes of a thread's name.
+fn thread_name(model: &str, instance: usize) -> String {
+    let suffix = format!("/{instance}");
+    let mut name = String::new();
+    for letter in model.chars().filter(|letter| *letter != '\0') {
+        if name.len() + letter.len_utf8() + suffix.len() > 15 {
+            break;
+        }
+        name.push(letter);
+    }
+    name + &suffix
+}

@@ -1,6 +1,189 @@
 //! Who decides: applies a change over all pools as one transaction, keeps the journal, and
 //! publishes what is.
+//!
+//! One thread (`owner.rs`) owns the state. [`Scheduler`] is the handle to it and the first
+//! implementation of [`Control`], the one door that a user interface has.
 
+mod assemble;
 mod control;
+mod engines;
+mod force;
+mod history;
+mod loader;
+mod owner;
+mod slot;
+mod verdicts;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
 
 pub use control::Control;
+pub use engines::FromEngines;
+use history::Way;
+pub use loader::{Loaded, Loader, Requests};
+use owner::{Beginnings, Command, Owner, Published, Shelf};
+pub use slot::LoadOrder;
+
+use crate::layout::{Change, Desired, Layout, Plan, Refusal};
+use crate::machine::Machine;
+use crate::pool::Client;
+use crate::telemetry::gpu::GpuSource;
+use crate::telemetry::{Applied, Author, Entry, Snapshot};
+
+/// What a scheduler starts from.
+pub struct Options {
+    /// The machine.
+    pub machine: Arc<dyn Machine>,
+    /// Where models come from.
+    pub loader: Arc<dyn Loader>,
+    /// Time between snapshots; 50 ms to 1 minute.
+    pub interval: Duration,
+    /// Whether all changes are refused.
+    pub readonly: bool,
+    /// Where GPU figures come from; `None` leaves them out of the snapshots.
+    pub gpu: Option<Arc<dyn GpuSource>>,
+}
+
+/// The running scheduler. Dropping it drains and stops it.
+pub struct Scheduler {
+    commands: Sender<Command>,
+    shelf: Shelf,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    loads: watch::Receiver<Arc<Vec<LoadOrder>>>,
+    readonly: bool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Scheduler {
+    /// Places the layout on the machine and starts to load its models.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the layout does not fit the machine, or no thread can be started.
+    pub fn start(layout: &Layout, options: Options) -> Result<Self, Refusal> {
+        let description = options.machine.describe();
+        let desired = Desired::resolve(layout, &description)?;
+        let (sender, commands) = mpsc::channel();
+        let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+        let (load_sender, loads) = watch::channel(Arc::new(Vec::new()));
+        let shelf: Shelf = Arc::new(RwLock::new(Published {
+            desired: Arc::new(desired.clone()),
+            machine: Arc::new(description.clone()),
+            last_builds: Arc::default(),
+            clients: Arc::new(BTreeMap::new()),
+        }));
+        let owner = Owner::new(Beginnings {
+            machine: options.machine,
+            loader: options.loader,
+            gpu: options.gpu,
+            desired,
+            description,
+            interval: options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),
+            commands,
+            sender: sender.clone(),
+            snapshots: snapshot_sender,
+            loads: load_sender,
+            shelf: shelf.clone(),
+        });
+        let thread = std::thread::Builder::new()
+            .name("divvy-sched".to_owned())
+            .spawn(move || owner.run())
+            .map_err(|error| Refusal::whole(format!("cannot start a thread: {error}")))?;
+        let readonly = options.readonly;
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { commands: sender, shelf, snapshots, loads, readonly, thread })
+    }
+
+    /// The built-in loads that are to run, for the load generators.
+    pub fn loads(&self) -> watch::Receiver<Arc<Vec<LoadOrder>>> {
+        self.loads.clone()
+    }
+
+    /// A model's door; `None` when there is no such model.
+    pub fn client(&self, model: &str) -> Option<Client> {
+        self.published().clients.get(model).cloned()
+    }
+
+    /// Stops loads, answers what waits for at most `patience`, and gives the last snapshot; `None`
+    /// when it was stopped before.
+    pub fn stop(&self, patience: Duration) -> Option<Snapshot> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let (reply, answer) = mpsc::channel();
+        self.commands.send(Command::Stop(patience, reply)).ok()?;
+        let last = answer.recv().ok();
+        // A panic of the owner has been printed already.
+        let _ = thread.join();
+        last
+    }
+
+    fn published(&self) -> Published {
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn ask(
+        &self,
+        command: impl FnOnce(Sender<Result<Applied, Refusal>>) -> Command,
+    ) -> Result<Applied, Refusal> {
+        if self.readonly {
+            return Err(Refusal::whole("this divvy is read-only: start it without --readonly"));
+        }
+        let stopped = || Refusal::whole("the scheduler has stopped");
+        let (reply, answer) = mpsc::channel();
+        self.commands.send(command(reply)).map_err(|_| stopped())?;
+        answer.recv().map_err(|_| stopped())?
+    }
+}
+
+impl Control for Scheduler {
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    fn plan(&self, change: &Change) -> Result<Plan, Refusal> {
+        if self.readonly {
+            return Err(Refusal::whole("this divvy is read-only: start it without --readonly"));
+        }
+        let published = self.published();
+        let mut plan = published.desired.plan(change, &published.machine)?;
+        for row in &mut plan.rows {
+            let took = published.last_builds.get(&row.model);
+            row.last_build_us = took.map(|took| took.as_micros() as u64);
+        }
+        Ok(plan)
+    }
+
+    fn apply(&self, change: Change, author: Author) -> Result<Applied, Refusal> {
+        let begun = Instant::now();
+        self.ask(|reply| Command::Apply(change, author, begun, reply))
+    }
+
+    fn undo(&self, author: Author) -> Result<Applied, Refusal> {
+        let begun = Instant::now();
+        self.ask(|reply| Command::Step(Way::Undo, author, begun, reply))
+    }
+
+    fn redo(&self, author: Author) -> Result<Applied, Refusal> {
+        let begun = Instant::now();
+        self.ask(|reply| Command::Step(Way::Redo, author, begun, reply))
+    }
+
+    fn journal(&self) -> Vec<Entry> {
+        let (reply, answer) = mpsc::channel();
+        let sent = self.commands.send(Command::Journal(reply)).is_ok();
+        if sent { answer.recv().unwrap_or_default() } else { Vec::new() }
+    }
+
+    fn layout(&self) -> Layout {
+        self.published().desired.layout()
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.stop(Duration::from_secs(2));
+    }
+}

@@ -59,8 +59,20 @@ pub struct Entry {
     pub undone: bool,
     /// The entry that this one takes back, when it is an undo.
     pub undoes: Option<u64>,
+    /// The entry that this one does again, when it is a redo.
+    pub redoes: Option<u64>,
     /// What it did, for each touched model.
     pub verdicts: Vec<Verdict>,
+}
+
+impl Entry {
+    /// Whether an undo may go back over it: a change of its own, not undone, and not by divvy.
+    pub fn can_be_undone(&self) -> bool {
+        !self.undone
+            && self.undoes.is_none()
+            && self.redoes.is_none()
+            && self.author != Author::Scheduler
+    }
 }
 
 /// What a change did to one model.

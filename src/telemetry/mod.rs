@@ -1,10 +1,19 @@
 //! What happened: latency windows, per-thread CPU time, memory, GPU sensors, and the [`Snapshot`].
 
+mod alerts;
+mod buckets;
+pub mod gpu;
 mod journal;
+mod recorder;
+mod sensor;
 mod snapshot;
+pub mod verdict;
 
+pub use alerts::alerts;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
+pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
-    Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, ModelState,
-    ModelView, Snapshot, ThreadView, Window,
+    Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, MigDevice,
+    ModelState, ModelView, Snapshot, ThreadView, Window,
 };

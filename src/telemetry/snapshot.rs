@@ -139,7 +139,7 @@ impl Counts {
     }
 }
 
-/// Latencies of a window, from HDR histograms of three significant digits.
+/// Latencies of a window, from HDR histograms of two significant digits (within 1 %).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Samples.
@@ -272,33 +272,97 @@ pub struct ModelView {
 
 /// What is known of GPUs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GpuView {
     /// One line for the pane when there is no card to show ("no NVIDIA GPU").
     pub note: Option<String>,
-    /// The cards.
+    /// What is behind the note, in the words of the system or the driver.
+    pub reason: Option<String>,
+    /// One line for the pane when the driver answers slowly or not at all; the cards' figures are
+    /// then older than they look.
+    pub slow: Option<String>,
+    /// How long the last look at all cards took.
+    pub look_us: u64,
+    /// The driver's version ("580.82.07").
+    pub driver: Option<String>,
+    /// The newest CUDA version that the driver runs ("13.0").
+    pub cuda: Option<String>,
+    /// The cards, by index.
     pub cards: Vec<GpuCard>,
 }
 
 /// One GPU. A reading that the driver does not give is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GpuCard {
     /// The driver's index.
     pub index: u32,
     /// The product's name.
     pub name: String,
-    /// The driver's identifier.
+    /// The driver's identifier ("GPU-" and five groups of hexadecimal digits).
     pub uuid: String,
     /// Share of the sampling period in which a kernel ran.
     pub utilisation: Option<f64>,
+    /// Share of the sampling period in which the card's memory was read or written.
+    pub memory_busy: Option<f64>,
     /// Memory in use.
     pub memory_used_bytes: Option<u64>,
     /// Memory in all.
     pub memory_total_bytes: Option<u64>,
     /// Power draw in watts.
     pub power_w: Option<f64>,
+    /// The limit in force on the power draw, in watts.
+    pub power_limit_w: Option<f64>,
     /// Temperature in degrees Celsius.
     pub temperature_c: Option<u32>,
+    /// Clock of the multiprocessors in MHz.
+    pub sm_clock_mhz: Option<u32>,
+    /// Clock of the memory in MHz.
+    pub memory_clock_mhz: Option<u32>,
+    /// `PCIe` generation of the link now; it falls when the card is idle.
+    pub pcie_generation: Option<u32>,
+    /// The highest generation that card and slot can do together.
+    pub pcie_generation_max: Option<u32>,
+    /// `PCIe` lanes of the link now.
+    pub pcie_width: Option<u32>,
+    /// The most lanes that card and slot can do together.
+    pub pcie_width_max: Option<u32>,
+    /// Bytes a second that the card received over `PCIe`, over 20 ms.
+    pub pcie_received_bytes_per_s: Option<u64>,
+    /// Bytes a second that the card sent over `PCIe`, over 20 ms.
+    pub pcie_sent_bytes_per_s: Option<u64>,
+    /// What holds the clocks down, in words; empty when nothing does, `None` when unknown.
+    pub throttle: Option<Vec<String>>,
+    /// Processes that compute on the card.
+    pub processes: Option<u32>,
+    /// Memory that this process holds on the card; `None` when the driver does not list it: it
+    /// holds none, or the driver knows it by another id, as in a container.
+    pub own_memory_bytes: Option<u64>,
+    /// This process's share of the multiprocessors, 0 to 1; `None` as for its memory.
+    pub own_utilisation: Option<f64>,
+    /// Whether the card is cut into MIG devices.
+    pub mig_enabled: Option<bool>,
+    /// Its MIG devices.
+    pub mig: Vec<MigDevice>,
     /// What went wrong with this card, in a sentence.
+    pub fault: Option<String>,
+}
+
+/// A part of a card that works as a card of its own (NVIDIA's Multi-Instance GPU).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MigDevice {
+    /// Its index on the card.
+    pub index: u32,
+    /// The product's name with the profile ("NVIDIA H100 80GB HBM3 MIG 1g.10gb").
+    pub name: String,
+    /// The driver's identifier ("MIG-" and five groups of hexadecimal digits).
+    pub uuid: String,
+    /// Memory in use.
+    pub memory_used_bytes: Option<u64>,
+    /// Memory in all.
+    pub memory_total_bytes: Option<u64>,
+    /// What went wrong with this device, in a sentence.
     pub fault: Option<String>,
 }
 

@@ -4,7 +4,6 @@
 mod figures;
 mod interval;
 mod progress;
-mod signals;
 mod summary;
 mod table;
 #[cfg(test)]
@@ -23,7 +22,6 @@ use crate::telemetry::{ModelState, Snapshot};
 
 pub use interval::{header_line, interval_line};
 pub use progress::Progress;
-pub use signals::interrupted;
 pub use summary::summary;
 
 /// Intervals between two headers.
@@ -51,8 +49,6 @@ impl Default for HeadlessOptions {
 /// more.
 ///
 /// `out` gets the report, `progress` the words beside it (and, with JSON, the closing table).
-/// For `stop` see [`interrupted`].
-///
 /// # Errors
 /// [`CommandError::Failed`] when `out` cannot be written, or when models are in the failed state at
 /// the end; the summary has been printed then.

@@ -1,0 +1,154 @@
+//! Whether tensors fit a signature, said so that the caller can fix them.
+
+use crate::engine::{Dim, EngineError, NamedTensor, Signature, Tensor, TensorSpec};
+
+/// Checks that each input is there once, with the right type and a shape that fits.
+///
+/// # Errors
+/// [`EngineError::Input`] with the input's name, what it is and what it should be.
+pub fn check_inputs(signature: &Signature, inputs: &[NamedTensor]) -> Result<(), EngineError> {
+    arrange(signature, inputs).map(|_| ())
+}
+
+/// As [`check_inputs`], and gives the tensors in the signature's order.
+///
+/// # Errors
+/// As [`check_inputs`].
+pub fn arrange<'a>(
+    signature: &Signature,
+    inputs: &'a [NamedTensor],
+) -> Result<Vec<&'a Tensor>, EngineError> {
+    for (index, given) in inputs.iter().enumerate() {
+        let fault = |reason: String| EngineError::Input { input: given.name.clone(), reason };
+        if !signature.inputs.iter().any(|spec| spec.name == given.name) {
+            return Err(fault(format!("the model has no such input, only {}", names(signature))));
+        }
+        if inputs.iter().skip(index + 1).any(|other| other.name == given.name) {
+            return Err(fault("it is given twice".to_owned()));
+        }
+    }
+    signature
+        .inputs
+        .iter()
+        .map(|spec| {
+            let tensor = inputs
+                .iter()
+                .find(|given| given.name == spec.name)
+                .map(|given| &given.tensor)
+                .ok_or_else(|| EngineError::Input {
+                    input: spec.name.clone(),
+                    reason: format!("it is missing; give {}", describe(spec)),
+                })?;
+            fits(spec, tensor)?;
+            Ok(tensor)
+        })
+        .collect()
+}
+
+fn fits(spec: &TensorSpec, tensor: &Tensor) -> Result<(), EngineError> {
+    let fault = |reason: String| EngineError::Input { input: spec.name.clone(), reason };
+    if tensor.element() != spec.element {
+        return Err(fault(format!(
+            "its elements are {}, where the model wants {}",
+            tensor.element(),
+            describe(spec)
+        )));
+    }
+    let Some(dims) = &spec.dims else { return Ok(()) };
+    let shape = tensor.shape();
+    let fit = dims.len() == shape.len()
+        && dims.iter().zip(shape).all(|(dim, size)| match dim {
+            Dim::Fixed(want) => want == size,
+            Dim::Named(_) | Dim::Unknown => true,
+        });
+    if fit {
+        return Ok(());
+    }
+    Err(fault(format!("its shape is {shape:?}, where the model wants {}", describe(spec))))
+}
+
+fn names(signature: &Signature) -> String {
+    let names: Vec<String> =
+        signature.inputs.iter().map(|spec| format!("`{}`", spec.name)).collect();
+    if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
+}
+
+fn describe(spec: &TensorSpec) -> String {
+    format!("{} {}", spec.element, describe_dims(spec.dims.as_deref()))
+}
+
+/// Dimensions in words: "[batch, 3, ?]", "scalar", "any shape".
+pub fn describe_dims(dims: Option<&[Dim]>) -> String {
+    match dims {
+        None => "any shape".to_owned(),
+        Some([]) => "scalar".to_owned(),
+        Some(dims) => {
+            let sizes: Vec<String> = dims
+                .iter()
+                .map(|dim| match dim {
+                    Dim::Fixed(size) => size.to_string(),
+                    Dim::Named(name) => name.clone(),
+                    Dim::Unknown => "?".to_owned(),
+                })
+                .collect();
+            format!("[{}]", sizes.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{ElementType, TensorData};
+
+    fn signature() -> Signature {
+        let spec = |name: &str, element, dims| TensorSpec { name: name.to_owned(), element, dims };
+        Signature {
+            inputs: vec![
+                spec("x", ElementType::F32, Some(vec![Dim::Named("n".into()), Dim::Fixed(2)])),
+                spec("rate", ElementType::I64, Some(vec![])),
+            ],
+            outputs: vec![],
+        }
+    }
+
+    fn x(shape: &[usize]) -> NamedTensor {
+        let data = TensorData::F32(vec![0.0; shape.iter().product()]);
+        NamedTensor { name: "x".into(), tensor: Tensor::new(shape.to_vec(), data).unwrap() }
+    }
+
+    fn rate() -> NamedTensor {
+        let tensor = Tensor::new(vec![], TensorData::I64(vec![16_000])).unwrap();
+        NamedTensor { name: "rate".into(), tensor }
+    }
+
+    #[test]
+    fn any_order_fits_and_comes_back_in_the_models_order() {
+        let given = [rate(), x(&[5, 2])];
+        let arranged = arrange(&signature(), &given).unwrap();
+        assert_eq!(arranged, [&given[1].tensor, &given[0].tensor]);
+    }
+
+    #[test]
+    fn each_misfit_names_the_input_and_what_is_wanted() {
+        let wrong_type = NamedTensor { name: "x".into(), tensor: rate().tensor };
+        let mut stranger = rate();
+        stranger.name = "speed".into();
+        for (given, name, words) in [
+            (vec![x(&[5, 3]), rate()], "x", "[5, 3], where the model wants float32 [n, 2]"),
+            (vec![x(&[2]), rate()], "x", "[2], where"),
+            (vec![wrong_type, rate()], "x", "its elements are int64"),
+            (vec![x(&[1, 2])], "rate", "missing; give int64 scalar"),
+            (vec![x(&[1, 2]), rate(), rate()], "rate", "twice"),
+            (vec![x(&[1, 2]), stranger], "speed", "only `x`, `rate`"),
+        ] {
+            match check_inputs(&signature(), &given) {
+                Err(EngineError::Input { input, reason }) => {
+                    assert_eq!(input, name);
+                    assert!(reason.contains(words), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Tensors to and from rten, which computes in float32, int32, int8 and uint8 only.
+
+use half::f16;
+use rten::{Value, ValueOrView, ValueView};
+use rten_tensor::prelude::*;
+
+use crate::engine::{ElementType, EngineError, Tensor, TensorData, TensorSpec};
+
+/// Types that can be passed without a loss: those that rten has, and those whose every value (or,
+/// for int64, every value in use, which is checked) fits one that it has.
+pub(super) const ELEMENTS: &[ElementType] = &[
+    ElementType::Bool,
+    ElementType::I8,
+    ElementType::I32,
+    ElementType::I64,
+    ElementType::U8,
+    ElementType::F16,
+    ElementType::F32,
+];
+
+/// A tensor as rten takes it; without a copy where rten has the type.
+pub(super) fn input<'a>(name: &str, tensor: &'a Tensor) -> Result<ValueOrView<'a>, EngineError> {
+    let fault = |reason: String| EngineError::Input { input: name.to_owned(), reason };
+    let shape = tensor.shape();
+    macro_rules! view {
+        ($values:expr) => {
+            ValueView::from_shape(shape, $values.as_slice())
+                .map(ValueOrView::View)
+                .map_err(|error| fault(error.to_string()))
+        };
+    }
+    macro_rules! owned {
+        ($values:expr) => {
+            Value::from_shape(shape, $values)
+                .map(ValueOrView::Value)
+                .map_err(|error| fault(error.to_string()))
+        };
+    }
+    match tensor.data() {
+        TensorData::F32(values) => view!(values),
+        TensorData::I32(values) => view!(values),
+        TensorData::I8(values) => view!(values),
+        TensorData::U8(values) => view!(values),
+        TensorData::F16(values) => {
+            owned!(values.iter().map(|value| value.to_f32()).collect::<Vec<f32>>())
+        }
+        TensorData::Bool(values) => {
+            owned!(values.iter().map(|value| i32::from(*value)).collect::<Vec<i32>>())
+        }
+        TensorData::I64(values) => {
+            let narrow = values
+                .iter()
+                .map(|value| {
+                    i32::try_from(*value).map_err(|_| {
+                        fault(format!(
+                            "the value {value} is outside of 32 bits, which is all that rten has"
+                        ))
+                    })
+                })
+                .collect::<Result<Vec<i32>, EngineError>>()?;
+            owned!(narrow)
+        }
+        other => Err(fault(format!("rten has no elements of type {}", other.element()))),
+    }
+}
+
+/// A value of rten as the type that the model's file promises.
+pub(super) fn output(spec: &TensorSpec, value: Value) -> Result<Tensor, String> {
+    let shape = value.shape().to_vec();
+    let data = match (spec.element, value) {
+        (ElementType::F32, Value::FloatTensor(values)) => TensorData::F32(values.into_data()),
+        (ElementType::F16, Value::FloatTensor(values)) => {
+            TensorData::F16(values.into_data().into_iter().map(f16::from_f32).collect())
+        }
+        (ElementType::I32, Value::Int32Tensor(values)) => TensorData::I32(values.into_data()),
+        (ElementType::I64, Value::Int32Tensor(values)) => {
+            TensorData::I64(values.into_data().into_iter().map(i64::from).collect())
+        }
+        (ElementType::Bool, Value::Int32Tensor(values)) => {
+            TensorData::Bool(values.into_data().into_iter().map(|value| value != 0).collect())
+        }
+        (ElementType::I8, Value::Int8Tensor(values)) => TensorData::I8(values.into_data()),
+        (ElementType::U8, Value::UInt8Tensor(values)) => TensorData::U8(values.into_data()),
+        (want, value) => {
+            return Err(format!(
+                "the output `{}` came as {:?}, where the model promises {want}",
+                spec.name,
+                value.dtype()
+            ));
+        }
+    };
+    Tensor::new(shape, data)
+        .ok_or_else(|| format!("the output `{}` does not fill its shape", spec.name))
+}

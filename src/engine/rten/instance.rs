@@ -1,0 +1,74 @@
+//! An instance of the embedded engine: its own thread pool over the shared model.
+
+use std::sync::Arc;
+
+use rten::{RunOptions, ThreadPool};
+
+use super::{Loaded, NAME, convert};
+use crate::engine::{EngineError, Instance, NamedTensor, inputs};
+use crate::machine::{ThreadId, current_thread};
+
+/// Runs requests of one model on its own threads.
+pub(super) struct RtenInstance {
+    loaded: Arc<Loaded>,
+    pool: Arc<ThreadPool>,
+    threads: Vec<ThreadId>,
+}
+
+impl RtenInstance {
+    /// Builds the pool and learns its threads' ids. Their affinity is the caller's.
+    pub(super) fn build(loaded: Arc<Loaded>, threads: usize) -> Result<Self, EngineError> {
+        let width = threads.max(1);
+        let pool = Arc::new(ThreadPool::with_num_threads(width));
+        let mut ids = pool.run(|| rayon::broadcast(|_| current_thread()));
+        ids.sort_unstable();
+        ids.dedup();
+        // where no pool could be made, `run` works on this thread, and the broadcast went to
+        // rayon's global pool; the operating system's thread ids tell the difference
+        if cfg!(target_os = "linux") && (ids.len() != width || ids.contains(&current_thread())) {
+            return Err(EngineError::Load {
+                engine: NAME,
+                path: "instance".to_owned(),
+                reason: format!("the system gave fewer threads than the {width} asked for"),
+            });
+        }
+        Ok(Self { loaded, pool, threads: ids })
+    }
+}
+
+impl Instance for RtenInstance {
+    fn threads(&self) -> Vec<ThreadId> {
+        self.threads.clone()
+    }
+
+    fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+        let loaded = &*self.loaded;
+        let arranged = inputs::arrange(&loaded.signature, inputs)?;
+        let mut values = Vec::with_capacity(arranged.len());
+        for ((spec, id), tensor) in loaded.signature.inputs.iter().zip(&loaded.inputs).zip(arranged)
+        {
+            values.push((*id, convert::input(&spec.name, tensor)?));
+        }
+        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
+        let fault = |reason: String| EngineError::Run { engine: NAME, reason };
+        let outputs = loaded
+            .model
+            .run(values, &loaded.outputs, Some(options))
+            .map_err(|error| fault(error.to_string()))?;
+        loaded
+            .signature
+            .outputs
+            .iter()
+            .zip(outputs)
+            .map(|(spec, value)| {
+                let tensor = convert::output(spec, value).map_err(fault)?;
+                Ok(NamedTensor { name: spec.name.clone(), tensor })
+            })
+            .collect()
+    }
+
+    fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
+        let pool = Arc::clone(&self.pool);
+        pool.run(|| body(self));
+    }
+}

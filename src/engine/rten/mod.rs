@@ -1,0 +1,166 @@
+//! The embedded engine: rten, pure Rust and always there. Weights are held once for any number of
+//! instances of any width; each instance has its own small thread pool.
+
+mod convert;
+mod instance;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rten::{LoadErrorKind, ModelOptions, NodeId};
+
+use crate::engine::onnx::{self, ModelFile};
+use crate::engine::{
+    Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance, InstanceSetup,
+    Model, Signature,
+};
+use crate::layout::ModelSource;
+
+use instance::RtenInstance;
+
+/// The engine's name in messages.
+const NAME: &str = "rten";
+
+/// The version of rten that is built in.
+const VERSION: &str = "0.27";
+
+/// What to do when this engine cannot run a model.
+const ADVICE: &str =
+    "ONNX Runtime can: `divvy runtime install` gets it, then use `--engine onnxruntime`";
+
+/// The embedded engine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rten;
+
+impl Engine for Rten {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Rten
+    }
+
+    fn title(&self) -> String {
+        format!("{NAME} {VERSION}")
+    }
+
+    fn capabilities(&self) -> EngineCapabilities {
+        EngineCapabilities {
+            shared_weights: true,
+            shared_weights_wide: true,
+            live_threads: false,
+            cancel: false,
+            elements: convert::ELEMENTS.to_vec(),
+        }
+    }
+
+    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
+        let file = ModelFile::read(source)?;
+        check_types(&file)?;
+        let model = load(source, &file)?;
+        let ids = |specs: &[crate::engine::TensorSpec]| -> Result<Vec<NodeId>, EngineError> {
+            specs
+                .iter()
+                .map(|spec| {
+                    model.find_node(&spec.name).ok_or_else(|| EngineError::Load {
+                        engine: NAME,
+                        path: file.title.clone(),
+                        reason: format!("it does not find `{}` in the graph", spec.name),
+                    })
+                })
+                .collect()
+        };
+        let inputs = ids(&file.signature.inputs)?;
+        let outputs = ids(&file.signature.outputs)?;
+        Ok(Arc::new(RtenModel(Arc::new(Loaded {
+            model,
+            signature: file.signature,
+            inputs,
+            outputs,
+            weight_bytes: file.weight_bytes,
+            index_bounds: file.index_bounds,
+        }))))
+    }
+}
+
+fn check_types(file: &ModelFile) -> Result<(), EngineError> {
+    let signature = &file.signature;
+    for spec in signature.inputs.iter().chain(&signature.outputs) {
+        if !convert::ELEMENTS.contains(&spec.element) {
+            return Err(EngineError::Unsupported {
+                engine: NAME,
+                path: file.title.clone(),
+                reason: format!("`{}` has elements of type {}. {ADVICE}", spec.name, spec.element),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn load(source: &ModelSource, file: &ModelFile) -> Result<rten::Model, EngineError> {
+    let mut options = ModelOptions::with_all_ops();
+    options.prepack_weights(true);
+    let loaded = match (source, onnx::model_bytes(source)?) {
+        (ModelSource::Embedded(_), std::borrow::Cow::Borrowed(bytes)) => {
+            options.load_static_slice(bytes)
+        }
+        (ModelSource::File(path), _) if has_onnx_name(path) => options.load_file(path),
+        (source, bytes) => {
+            // rten goes by the file's name, and looks for weights beside it only then
+            if let ModelSource::File(path) = source {
+                let folder = path.parent().unwrap_or_else(|| Path::new("."));
+                for name in &file.external_files {
+                    let beside = ModelSource::File(folder.join(name));
+                    options.external_data(name, onnx::model_bytes(&beside)?.into_owned());
+                }
+            }
+            options.load(bytes.into_owned())
+        }
+    };
+    loaded.map_err(|error| {
+        let path = file.title.clone();
+        match error.kind() {
+            LoadErrorKind::OperatorInvalid => EngineError::Unsupported {
+                engine: NAME,
+                path,
+                reason: format!("{error}. {ADVICE}"),
+            },
+            _ => EngineError::Load { engine: NAME, path, reason: format!("{error}. {ADVICE}") },
+        }
+    })
+}
+
+fn has_onnx_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+}
+
+/// A loaded model, shared by its instances.
+struct Loaded {
+    model: rten::Model,
+    signature: Signature,
+    inputs: Vec<NodeId>,
+    outputs: Vec<NodeId>,
+    weight_bytes: u64,
+    index_bounds: BTreeMap<String, u64>,
+}
+
+struct RtenModel(Arc<Loaded>);
+
+impl Model for RtenModel {
+    fn signature(&self) -> &Signature {
+        &self.0.signature
+    }
+
+    fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        Ok(Box::new(RtenInstance::build(Arc::clone(&self.0), setup.threads)?))
+    }
+
+    fn index_bounds(&self) -> BTreeMap<String, u64> {
+        self.0.index_bounds.clone()
+    }
+
+    fn memory(&self) -> EngineMemory {
+        EngineMemory { weights: self.0.weight_bytes, copies: 1, arena: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

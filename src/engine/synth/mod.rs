@@ -1,0 +1,123 @@
+//! Stand-in models of a chosen size: real operators with seeded weights, so that a demo, a test or
+//! a bench needs no download. The same recipe and seed give the same bytes on every machine.
+
+mod conv;
+mod encoder;
+mod graph;
+mod mlp;
+
+pub use conv::Conv;
+pub use encoder::Encoder;
+pub use mlp::Mlp;
+
+/// The seed of the models that divvy ships.
+pub const SEED: u64 = 1;
+
+/// The three sizes that have a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Size {
+    /// About a millisecond or a few on one core; the size of the models that divvy ships.
+    Small,
+    /// Tens of milliseconds.
+    Medium,
+    /// Hundreds of milliseconds.
+    Large,
+}
+
+/// What to build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// A convolutional detector over images.
+    Conv(Conv),
+    /// A perceptron over rows of features.
+    Mlp(Mlp),
+    /// A transformer encoder over token ids.
+    Encoder(Encoder),
+}
+
+/// The models that divvy ships: file name and recipe, to be built with [`SEED`].
+pub fn shipped() -> [(&'static str, Recipe); 3] {
+    [
+        ("detector.onnx", Recipe::Conv(Conv::of(Size::Small))),
+        ("embedder.onnx", Recipe::Encoder(Encoder::of(Size::Small))),
+        ("ranker.onnx", Recipe::Mlp(Mlp::of(Size::Small))),
+    ]
+}
+
+/// Weights above this many elements are refused: an ONNX file cannot pass 2 GiB.
+const MOST_PARAMETERS: u64 = 500_000_000;
+
+impl Recipe {
+    /// The ONNX file's bytes.
+    ///
+    /// # Errors
+    /// A sentence that says which figure of the recipe is impossible and what it may be.
+    pub fn build(&self, seed: u64) -> Result<Vec<u8>, String> {
+        let builder = graph::Builder::new(seed);
+        match self {
+            Self::Conv(recipe) => recipe.build(builder),
+            Self::Mlp(recipe) => recipe.build(builder),
+            Self::Encoder(recipe) => recipe.build(builder),
+        }
+    }
+}
+
+/// Refuses a figure outside of `1..=most`.
+fn within(name: &str, value: usize, most: usize) -> Result<(), String> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{name} is {value}; it may be 1 to {most}"))
+}
+
+/// Refuses a model that no ONNX file can hold.
+fn affordable(parameters: u64) -> Result<(), String> {
+    if parameters <= MOST_PARAMETERS {
+        return Ok(());
+    }
+    Err(format!(
+        "this model would have {parameters} weights; a file can hold {MOST_PARAMETERS}: make it \
+         narrower or shallower"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::embedded;
+
+    #[test]
+    fn the_shipped_models_are_what_the_recipes_give() {
+        let mut total = 0;
+        for (name, recipe) in shipped() {
+            let built = recipe.build(SEED).unwrap();
+            total += built.len();
+            assert!(
+                embedded::bytes(name) == Some(built.as_slice()),
+                "assets/models/{name} is out of date: write it again with `divvy synth`"
+            );
+        }
+        assert!(total < 3 << 20, "{total} bytes");
+    }
+
+    #[test]
+    fn a_seed_decides_every_byte() {
+        let recipe = Recipe::Mlp(Mlp { rows: 2, features: 8, hidden: vec![4] });
+        assert_eq!(recipe.build(7), recipe.build(7));
+        assert_ne!(recipe.build(7), recipe.build(8));
+    }
+
+    #[test]
+    fn impossible_figures_are_refused_by_name() {
+        let small = Encoder::of(Size::Small);
+        for (recipe, words) in [
+            (Recipe::Mlp(Mlp { rows: 1, features: 0, hidden: vec![4] }), "features"),
+            (Recipe::Mlp(Mlp { rows: 1, features: 50_000, hidden: vec![50_000] }), "weights"),
+            (Recipe::Encoder(Encoder { heads: 5, ..small }), "heads"),
+            (Recipe::Conv(Conv { image: 4, channels: vec![8, 8, 8], classes: 2 }), "image"),
+        ] {
+            let error = recipe.build(SEED).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The range of each value, so that no state holds one that cannot be meant.
+
+use std::time::Duration;
+
+use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
+use super::super::change::Refusal;
+use super::super::units::{Bytes, print_duration};
+
+/// The most threads of an instance and the most instances of a model.
+pub const MOST: usize = 1024;
+const DAY: Duration = Duration::from_hours(24);
+
+fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(Refusal::row(model, reason())) }
+}
+
+/// Checks a whole row.
+///
+/// # Errors
+/// A refusal that names the field and its range.
+pub fn budget(row: &Budget) -> Result<(), Refusal> {
+    let name = row.name.as_str();
+    require(name, (1..=200).contains(&name.chars().count()), || {
+        "a model's name has 1 to 200 characters".to_owned()
+    })?;
+    require(name, !name.chars().any(char::is_control), || {
+        "a model's name has no control characters".to_owned()
+    })?;
+    cores(name, &row.cores)?;
+    number(name, "threads", row.threads)?;
+    number(name, "concurrency", row.concurrency)?;
+    queue(name, row.queue)?;
+    slo(name, row.slo)?;
+    memory(name, row.memory)?;
+    load(name, row.load.as_ref())?;
+    for (input, spec) in &row.inputs {
+        if let InputSpec::Range(low, high) = spec {
+            require(name, low.is_finite() && high.is_finite() && low < high, || {
+                format!(
+                    "the range of input `{input}` is {low} to {high}; the lower end comes first"
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// A refusal of a share outside 0 to 100.
+pub fn cores(model: &str, request: &CoreRequest) -> Result<(), Refusal> {
+    match request {
+        CoreRequest::Share(percent) => require(model, *percent > 0.0 && *percent <= 100.0, || {
+            format!("a share of {percent}% is not above 0% and up to 100%")
+        }),
+        CoreRequest::List(_) | CoreRequest::Count(_) => Ok(()),
+    }
+}
+
+/// # Errors
+/// A refusal of a number outside 1 to [`MOST`].
+pub fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusal> {
+    match value {
+        Auto::Exactly(value) => require(model, (1..=MOST).contains(&value), || {
+            format!("{field} = {value} is out of range: 1 to {MOST}, or \"auto\"")
+        }),
+        Auto::Auto => Ok(()),
+    }
+}
+
+fn time(model: &str, field: &str, time: Duration) -> Result<(), Refusal> {
+    require(model, (Duration::from_micros(1)..=DAY).contains(&time), || {
+        format!("{field} = {} is out of range: 1us to 24h", print_duration(time))
+    })
+}
+
+/// # Errors
+/// A refusal of a limit or a timeout out of range.
+pub fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
+    require(model, (1..=QueuePolicy::MAX_LIMIT).contains(&queue.limit), || {
+        format!("a queue limit of {} is out of range: 1 to {}", queue.limit, QueuePolicy::MAX_LIMIT)
+    })?;
+    queue.timeout.map_or(Ok(()), |timeout| time(model, "queue timeout", timeout))
+}
+
+/// # Errors
+/// A refusal of a percentile or a bound out of range.
+pub fn slo(model: &str, slo: Option<Slo>) -> Result<(), Refusal> {
+    let Some(slo) = slo else { return Ok(()) };
+    require(model, slo.percentile > 0.0 && slo.percentile < 100.0, || {
+        format!("a latency target at percentile {} is not above 0 and below 100", slo.percentile)
+    })?;
+    time(model, "latency target", slo.bound)
+}
+
+/// # Errors
+/// A refusal of a budget of nothing.
+pub fn memory(model: &str, memory: Option<Bytes>) -> Result<(), Refusal> {
+    require(model, memory.is_none_or(|bytes| bytes.0 > 0), || {
+        "a memory budget is 1 B or more; without one there is no limit".to_owned()
+    })
+}
+
+/// # Errors
+/// A refusal of a rate, a number of callers or a pause out of range.
+pub fn load(model: &str, load: Option<&LoadSpec>) -> Result<(), Refusal> {
+    let rate = |rate: f64| {
+        require(model, rate > 0.0 && rate <= 1e6, || {
+            format!("a load of {rate} requests/s is not above 0 and up to 1,000,000")
+        })
+    };
+    match load {
+        None | Some(LoadSpec::Replay { rate: None, .. }) => Ok(()),
+        Some(LoadSpec::Closed { clients, think }) => {
+            require(model, (1..=10_000).contains(clients), || {
+                format!("a load of {clients} callers is out of range: 1 to 10,000")
+            })?;
+            require(model, *think <= DAY, || "a caller's pause is at most 24h".to_owned())
+        }
+        Some(
+            LoadSpec::Poisson { rate: value }
+            | LoadSpec::Constant { rate: value }
+            | LoadSpec::Replay { rate: Some(value), .. },
+        ) => rate(*value),
+    }
+}

@@ -1,0 +1,177 @@
+//! A change: its edits in order, over a copy, so that it is whole or refused.
+//!
+//! Placement is incremental: rows keep the cores they have, and only the minimum moves. A row is
+//! touched when anything of it differs afterwards; only then does its generation rise. A change
+//! that leaves everything as it is, is refused, so that the journal has no empty entries.
+
+use std::cmp::Ordering;
+
+use super::super::budget::{Budget, CoreRequest};
+use super::super::change::{Change, Edit, Refusal};
+use super::super::desired::Desired;
+use super::draft::{Draft, wanted};
+use super::resolve::{place, unplaced};
+use super::{bounds, words};
+use crate::machine::Description;
+
+impl Desired {
+    /// The state after a change.
+    ///
+    /// # Errors
+    /// [`Refusal`] when any edit is not possible, two rows would hold a reserved core, or nothing
+    /// would change. `self` is as it was either way.
+    pub fn change(&self, change: &Change, machine: &Description) -> Result<Self, Refusal> {
+        if change.edits.is_empty() {
+            return Err(Refusal::whole("the change is empty: it has no edit"));
+        }
+        let mut draft = Draft::new(self.clone(), machine);
+        for edit in &change.edits {
+            draft.apply(edit)?;
+            draft.settle();
+        }
+        draft.require_reserves(self)?;
+        let after = draft.desired.touched_since(self);
+        if after == *self {
+            return Err(Refusal::whole("nothing would change: it is so already"));
+        }
+        Ok(after)
+    }
+
+    /// Sets generations: one more than before for rows that differ, as before for those that do
+    /// not. Rows that are new keep their own.
+    pub(super) fn touched_since(mut self, before: &Self) -> Self {
+        for row in &mut self.rows {
+            if let Some(was) = before.row(&row.budget.name) {
+                row.generation = was.generation;
+                if row != was {
+                    row.generation += 1;
+                }
+            }
+        }
+        self
+    }
+}
+
+impl Draft<'_> {
+    /// # Errors
+    /// The refusal of the edit; the draft is then of no use.
+    fn apply(&mut self, edit: &Edit) -> Result<(), Refusal> {
+        match edit {
+            Edit::TransferCores { cores, from, to, share } => {
+                self.transfer_cores(*cores, from, to, *share)?;
+            }
+            Edit::TransferConcurrency { count, from, to } => {
+                self.transfer_concurrency(*count, from, to)?;
+            }
+            Edit::SetCores { model, cores } => self.set_cores(model, *cores)?,
+            Edit::SetReserve { model, reserve } => self.row_mut(model)?.budget.reserve = *reserve,
+            Edit::SetConcurrency { model, concurrency } => {
+                bounds::number(model, "concurrency", *concurrency)?;
+                self.row_mut(model)?.budget.concurrency = *concurrency;
+            }
+            Edit::SetThreads { model, threads } => {
+                bounds::number(model, "threads", *threads)?;
+                self.row_mut(model)?.budget.threads = *threads;
+            }
+            Edit::SetSpinning { model, spinning } => {
+                self.row_mut(model)?.budget.spinning = *spinning;
+            }
+            Edit::SetObjective { model, objective } => {
+                self.row_mut(model)?.budget.objective = *objective;
+            }
+            Edit::SetQueue { model, queue } => {
+                bounds::queue(model, *queue)?;
+                self.row_mut(model)?.budget.queue = *queue;
+            }
+            Edit::SetSlo { model, slo } => {
+                bounds::slo(model, *slo)?;
+                self.row_mut(model)?.budget.slo = *slo;
+            }
+            Edit::SetMemory { model, memory } => {
+                bounds::memory(model, *memory)?;
+                self.row_mut(model)?.budget.memory = *memory;
+            }
+            Edit::SetLoad { model, load } => {
+                bounds::load(model, load.as_ref())?;
+                self.row_mut(model)?.budget.load.clone_from(load);
+            }
+            Edit::Pause { model, paused } => self.row_mut(model)?.budget.paused = *paused,
+            Edit::Add { budget } => self.add(budget)?,
+            Edit::Remove { model } => {
+                self.row(model)?;
+                self.desired.rows.retain(|row| row.budget.name != *model);
+            }
+            Edit::Load { layout } => self.desired = Desired::resolve(layout, self.machine)?,
+        }
+        Ok(())
+    }
+
+    fn set_cores(&mut self, model: &str, cores: CoreRequest) -> Result<(), Refusal> {
+        bounds::cores(model, &cores)?;
+        let row = self.row(model)?;
+        let have = row.cores.len();
+        let target = wanted(&cores, self.usable.len());
+        match cores {
+            CoreRequest::List(list) => {
+                self.require_usable(model, &list)?;
+                self.row_mut(model)?.cores = list;
+            }
+            CoreRequest::Count(_) | CoreRequest::Share(_) => {
+                if target > self.usable.len() {
+                    return Err(Refusal::row(
+                        model,
+                        format!(
+                            "asks for {}, and there {} {} ({})",
+                            words::counted(target, "core"),
+                            words::are(self.usable.len()),
+                            self.usable.len(),
+                            self.usable,
+                        ),
+                    ));
+                }
+                let budget = Budget { cores, ..row.budget.clone() };
+                match have.cmp(&target) {
+                    Ordering::Greater => self.shrink(model, target)?,
+                    Ordering::Equal => {}
+                    Ordering::Less => place(self, &budget, target)?,
+                }
+                self.require_asked(model, cores, target)?;
+            }
+        }
+        self.row_mut(model)?.budget.cores = cores;
+        Ok(())
+    }
+
+    /// A number that the operator just asked for is met, or refused.
+    fn require_asked(&self, model: &str, cores: CoreRequest, target: usize) -> Result<(), Refusal> {
+        let row = self.row(model)?;
+        let soft = matches!(cores, CoreRequest::Share(_)) && !row.cores.is_empty();
+        if soft || row.cores.len() >= target {
+            return Ok(());
+        }
+        let why = if row.budget.reserve { "is free to reserve" } else { "is left unreserved" };
+        Err(Refusal::row(
+            model,
+            format!(
+                "asks for {} and can have {}: no further core {why}",
+                words::counted(target, "core"),
+                row.cores.len(),
+            ),
+        ))
+    }
+
+    fn add(&mut self, budget: &Budget) -> Result<(), Refusal> {
+        bounds::budget(budget)?;
+        let name = budget.name.as_str();
+        if self.desired.row(name).is_some() {
+            return Err(Refusal::row(name, "there is a model of this name: choose another"));
+        }
+        self.desired.rows.push(unplaced(budget.clone()));
+        if let CoreRequest::List(list) = budget.cores {
+            self.require_usable(name, &list)?;
+            self.row_mut(name)?.cores = list;
+            return Ok(());
+        }
+        place(self, budget, wanted(&budget.cores, self.usable.len()))
+    }
+}

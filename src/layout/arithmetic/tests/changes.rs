@@ -1,0 +1,151 @@
+//! Edits other than transfers, and the transaction around them.
+
+use std::time::Duration;
+
+use super::super::super::budget::{LoadSpec, QueuePolicy, Slo};
+use super::super::super::units::Bytes;
+use super::*;
+
+fn set_cores(model: &str, cores: CoreRequest) -> Change {
+    Edit::SetCores { model: model.into(), cores }.into()
+}
+
+#[test]
+fn a_count_grows_close_by_and_shrinks_to_a_compact_rest() {
+    let (desired, machine) = on(8, [count("a", 2), count("b", 2)]);
+    let after = desired.change(&set_cores("a", CoreRequest::Count(4)), &machine).unwrap();
+    assert_eq!(held(&after), "a 0-1,4-5, b 2-3");
+    let after = after.change(&set_cores("a", CoreRequest::Count(1)), &machine).unwrap();
+    assert_eq!(held(&after), "a 0, b 2-3");
+}
+
+#[test]
+fn a_count_shares_where_no_core_is_free_and_gives_up_shared_cores_first() {
+    let (desired, machine) = on(4, [count("a", 1), count("b", 3)]);
+    let plan = desired.plan(&set_cores("a", CoreRequest::Count(2)), &machine).unwrap();
+    assert_eq!(held(&plan.after), "a 0-1, b 1-3");
+    assert!(plan.warnings.iter().any(|text| text == "no core was free: a shares core 1 with b"));
+    let after = plan.after.change(&set_cores("b", CoreRequest::Count(2)), &machine).unwrap();
+    assert_eq!(held(&after), "a 0-1, b 2-3");
+    let why = reason(after.change(&set_cores("a", CoreRequest::Count(5)), &machine));
+    assert_eq!(why, "a: asks for 5 cores, and there are 4 (0-3)");
+}
+
+#[test]
+fn a_list_and_a_share_replace_a_count() {
+    let (desired, machine) = on(8, [count("a", 2), count("b", 2)]);
+    let after = desired.change(&set_cores("a", CoreRequest::List(set("5,7"))), &machine).unwrap();
+    assert_eq!(held(&after), "a 5,7, b 2-3");
+    let after = after.change(&set_cores("a", CoreRequest::Share(50.0)), &machine).unwrap();
+    assert_eq!(
+        held(&after),
+        "a 0,4-5,7, b 2-3".replace("0,4-5,7", &after.rows[0].cores.to_string())
+    );
+    assert_eq!(after.rows[0].cores.len(), 4);
+    assert!(set("5,7").is_subset(&after.rows[0].cores));
+}
+
+#[test]
+fn pausing_stops_instances_and_resuming_brings_them_back() {
+    let (desired, machine) = on(4, [count("a", 2)]);
+    let pause = |paused| Edit::Pause { model: "a".into(), paused }.into();
+    let paused = desired.change(&pause(true), &machine).unwrap();
+    assert_eq!(paused.rows[0].concurrency, 0);
+    assert_eq!(held(&paused), "a 0-1");
+    assert_eq!(paused.change(&pause(false), &machine).unwrap().rows[0].concurrency, 2);
+}
+
+#[test]
+fn models_are_added_by_free_cores_and_removed_with_theirs() {
+    let (desired, machine) = on(4, [count("a", 3)]);
+    let add = |budget| Edit::Add { budget: Box::new(budget) }.into();
+    let after = desired.change(&add(count("b", 2)), &machine).unwrap();
+    assert_eq!(held(&after), "a 0-2, b 0,3");
+    let why = reason(after.change(&add(count("b", 1)), &machine));
+    assert_eq!(why, "b: there is a model of this name: choose another");
+    let why = reason(desired.change(&add(reserved(list("c", "2-3"))), &machine));
+    assert_eq!(why, "c: cannot reserve core 2: a has it too; move a away or leave reserve off");
+    let remove: Change = Edit::Remove { model: "a".into() }.into();
+    assert_eq!(held(&after.change(&remove, &machine).unwrap()), "b 0,3");
+}
+
+#[test]
+fn a_loaded_layout_is_placed_as_at_the_start_and_keeps_generations_of_what_stays() {
+    let (desired, machine) = on(8, [count("a", 2), count("b", 2)]);
+    let desired = desired.change(&moves(1, "b", "a"), &machine).unwrap();
+    let new = layout([count("b", 1), count("c", 1)]);
+    let load: Change = Edit::Load { layout: Box::new(new.clone()) }.into();
+    let after = desired.change(&load, &machine).unwrap();
+    let fresh = Desired::resolve(&new, &machine).unwrap();
+    assert_eq!(held(&after), held(&fresh));
+    assert_eq!(after.row("b").unwrap().generation, 2);
+    assert_eq!(after.row("c").unwrap().generation, 0);
+    let bad = layout([count("b", 1), count("b", 1)]);
+    let bad: Change = Edit::Load { layout: Box::new(bad) }.into();
+    assert_eq!(reason(desired.change(&bad, &machine)), "b: two models have this name; rename one");
+}
+
+#[test]
+fn a_change_is_whole_or_refused() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let before = desired.clone();
+    let good = moves(1, "a", "b").edits;
+    let bad = moves(3, "a", "b").edits;
+    let both = Change { edits: [good, bad].concat() };
+    assert_eq!(reason(desired.change(&both, &machine)), "a: cannot give 3 cores: it has 1");
+    assert_eq!(desired, before);
+    assert!(reason(desired.change(&Change::default(), &machine)).contains("empty"));
+}
+
+#[test]
+fn what_leaves_all_as_it_is_is_refused() {
+    let (desired, machine) = on(4, [list("a", "0-1"), list("b", "2")]);
+    let back = Change {
+        edits: [moves_these("1", "a", "b").edits, moves_these("1", "b", "a").edits].concat(),
+    };
+    for change in [set_cores("a", CoreRequest::List(set("0-1"))), back] {
+        let why = reason(desired.change(&change, &machine));
+        assert_eq!(why, "nothing would change: it is so already");
+    }
+}
+
+#[test]
+fn values_out_of_range_are_refused_and_name_the_row() {
+    let (desired, machine) = on(4, [count("a", 2)]);
+    let model = || "a".to_owned();
+    let queue = |limit, timeout| Edit::SetQueue {
+        model: model(),
+        queue: QueuePolicy { limit, timeout, ..QueuePolicy::default() },
+    };
+    let slo =
+        |percentile, bound| Edit::SetSlo { model: model(), slo: Some(Slo { percentile, bound }) };
+    let load = |load| Edit::SetLoad { model: model(), load: Some(load) };
+    let second = Duration::from_secs(1);
+    for edit in [
+        Edit::SetThreads { model: model(), threads: exactly(0) },
+        Edit::SetThreads { model: model(), threads: exactly(1025) },
+        Edit::SetConcurrency { model: model(), concurrency: exactly(0) },
+        Edit::SetCores { model: model(), cores: CoreRequest::Share(101.0) },
+        queue(0, None),
+        queue(1_000_001, None),
+        queue(1, Some(Duration::ZERO)),
+        slo(100.0, second),
+        slo(0.0, second),
+        slo(99.0, Duration::ZERO),
+        Edit::SetMemory { model: model(), memory: Some(Bytes(0)) },
+        load(LoadSpec::Closed { clients: 0, think: second }),
+        load(LoadSpec::Poisson { rate: 0.0 }),
+        load(LoadSpec::Constant { rate: f64::INFINITY }),
+    ] {
+        let refusal = desired.change(&edit.clone().into(), &machine).unwrap_err();
+        assert_eq!(refusal.model.as_deref(), Some("a"), "{edit:?}");
+    }
+    for edit in [
+        Edit::SetThreads { model: model(), threads: exactly(1024) },
+        queue(1_000_000, Some(second)),
+        slo(99.9, second),
+        load(LoadSpec::Poisson { rate: 1e6 }),
+    ] {
+        assert!(desired.change(&edit.clone().into(), &machine).is_ok(), "{edit:?}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The rules of the arithmetic, by example and by property.
+
+mod changes;
+mod properties;
+mod refits;
+mod reserves;
+mod resolving;
+mod splits;
+mod telling;
+mod transfers;
+
+use super::super::budget::{Auto, Budget, CoreRequest, Layout, ModelSource, Objective};
+use super::super::change::{Change, CoreSelection, Edit, Party, Refusal};
+use super::super::desired::Desired;
+use super::super::simulated::set;
+use crate::machine::Description;
+
+/// A row of the layout: "0-3" a list, "2" would be a list too, so counts and shares are said.
+fn model(name: &str, cores: CoreRequest) -> Budget {
+    Budget { cores, ..Budget::new(name, ModelSource::Embedded(format!("{name}.onnx"))) }
+}
+
+fn list(name: &str, cores: &str) -> Budget {
+    model(name, CoreRequest::List(set(cores)))
+}
+
+fn count(name: &str, cores: usize) -> Budget {
+    model(name, CoreRequest::Count(cores))
+}
+
+fn share(name: &str, percent: f64) -> Budget {
+    model(name, CoreRequest::Share(percent))
+}
+
+fn reserved(budget: Budget) -> Budget {
+    Budget { reserve: true, ..budget }
+}
+
+fn latency(budget: Budget) -> Budget {
+    Budget { objective: Objective::Latency, ..budget }
+}
+
+fn layout<const N: usize>(models: [Budget; N]) -> Layout {
+    Layout { description: String::new(), models: Vec::from(models) }
+}
+
+/// A machine of uniform cores and a layout on it.
+fn on<const N: usize>(cores: usize, models: [Budget; N]) -> (Desired, Description) {
+    let machine = Description::uniform(cores);
+    (Desired::resolve(&layout(models), &machine).unwrap(), machine)
+}
+
+/// "a 0-3, b 4": who has what.
+fn held(desired: &Desired) -> String {
+    let rows = desired.rows.iter().map(|row| format!("{} {}", row.budget.name, row.cores));
+    rows.collect::<Vec<_>>().join(", ").trim_end().to_owned()
+}
+
+fn party(name: &str) -> Party {
+    if name == "free" { Party::Free } else { Party::Model(name.to_owned()) }
+}
+
+fn transfer(cores: CoreSelection, from: &str, to: &str, share: bool) -> Change {
+    Edit::TransferCores { cores, from: party(from), to: party(to), share }.into()
+}
+
+fn moves(count: usize, from: &str, to: &str) -> Change {
+    transfer(CoreSelection::Count(count), from, to, false)
+}
+
+fn moves_these(cores: &str, from: &str, to: &str) -> Change {
+    transfer(CoreSelection::These(set(cores)), from, to, false)
+}
+
+fn reason(result: Result<Desired, Refusal>) -> String {
+    result.unwrap_err().to_string()
+}
+
+fn exactly(number: usize) -> Auto {
+    Auto::Exactly(number)
+}

@@ -1,0 +1,136 @@
+//! What a plan and the ledger say.
+
+use std::time::Duration;
+
+use super::super::super::budget::{QueuePolicy, Slo};
+use super::*;
+
+fn told(desired: &Desired, change: &Change, machine: &Description) -> (String, Vec<String>) {
+    let plan = desired.plan(change, machine).unwrap();
+    (plan.summary, plan.warnings)
+}
+
+#[test]
+fn a_transfer_is_told_in_the_operators_words() {
+    let (desired, machine) = on(8, [count("detector", 4), count("ocr", 2)]);
+    let plan = desired.plan(&moves(1, "ocr", "detector"), &machine).unwrap();
+    assert_eq!(plan.summary, "detector 4 -> 5 cores, ocr 2 -> 1: 1 instance idle");
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    assert_eq!(plan.ledger, plan.after.ledger(&machine));
+    let rows: Vec<_> = plan
+        .rows
+        .iter()
+        .map(|row| (row.model.as_str(), row.concurrency_before, row.concurrency_after, row.rebuild))
+        .collect();
+    assert_eq!(rows, [("detector", 4, 5, false), ("ocr", 2, 1, false)]);
+}
+
+#[test]
+fn only_a_new_width_or_spinning_builds_anew() {
+    let (desired, machine) = on(8, [latency(count("a", 2)), count("b", 2)]);
+    let plan = desired.plan(&moves(1, "b", "a"), &machine).unwrap();
+    assert_eq!(plan.summary, "a 2 -> 3 cores, 2 -> 3 threads, b 2 -> 1: 1 instance idle");
+    assert_eq!(plan.rows.iter().map(|row| row.rebuild).collect::<Vec<_>>(), [true, false]);
+    // b comes onto a's cores: a's threads stop spinning though a's row is as it was
+    let spinning = Budget { spinning: Some(true), threads: exactly(2), ..list("a", "0-1") };
+    let (desired, machine) = on(4, [spinning, list("b", "2")]);
+    let edit = Edit::SetCores { model: "b".into(), cores: CoreRequest::List(set("1-2")) };
+    let plan = desired.plan(&edit.into(), &machine).unwrap();
+    assert_eq!(plan.rows.iter().map(|row| row.rebuild).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(plan.after.row("a").unwrap().generation, 0);
+}
+
+#[test]
+fn oversubscription_is_said_before_and_once() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 2)]);
+    let set =
+        |number| Edit::SetConcurrency { model: "a".into(), concurrency: exactly(number) }.into();
+    let plan = desired.plan(&set(3), &machine).unwrap();
+    assert_eq!(plan.warnings, ["oversubscribed: 3 threads of a on 2 cores (0-1)"]);
+    assert_eq!(plan.ledger.oversubscribed, super::set("0-1"));
+    let (_, fewer) = told(&plan.after.change(&set(4), &machine).unwrap(), &set(3), &machine);
+    assert!(fewer.is_empty(), "it gets better: {fewer:?}");
+}
+
+#[test]
+fn a_core_is_crowded_only_if_no_arrangement_avoids_it() {
+    let two = |name, cores| Budget { concurrency: exactly(2), ..list(name, cores) };
+    let crowded = |models: [Budget; 2]| {
+        let (desired, machine) = on(8, models);
+        (desired.ledger(&machine).oversubscribed.to_string(), desired.pressure().excess)
+    };
+    // a's two threads fit on 0-2 beside b's two on 0-3
+    assert_eq!(crowded([two("a", "0-2"), two("b", "0-3")]), (String::new(), 0));
+    assert_eq!(crowded([two("a", "0-1"), two("b", "0-3")]), (String::new(), 0));
+    // two threads on core 0 are one too many; b keeps out of their way
+    assert_eq!(crowded([two("a", "0"), two("b", "0-7")]), ("0".into(), 1));
+    assert_eq!(crowded([two("b", "0-7"), two("a", "0")]), ("0".into(), 1));
+    assert_eq!(crowded([two("a", "0-1"), two("b", "0-1")]), ("0-1".into(), 2));
+}
+
+#[test]
+fn idle_cores_paused_models_and_quotas_are_said() {
+    let wide = Budget { threads: exactly(2), ..count("a", 4) };
+    let (desired, mut machine) = on(8, [wide, count("b", 1)]);
+    let (summary, warnings) = told(&desired, &moves(1, "b", "a"), &machine);
+    assert_eq!(summary, "a 4 -> 5 cores: 1 core idle, b 1 -> 0: paused without cores");
+    assert_eq!(
+        warnings,
+        [
+            "a leaves 1 of 5 cores idle: 2 instances x 2 threads",
+            "b has no cores: it is paused, its queue holds until it is full",
+        ]
+    );
+    machine.limits.quota = Some(2.5);
+    let (_, warnings) = told(&desired, &moves(1, "free", "b"), &machine);
+    assert_eq!(warnings, ["6 cores are allotted, and the container may use 2.5 CPUs at once"]);
+    assert_eq!(desired.ledger(&machine).oversubscribed, set("0-4"));
+}
+
+#[test]
+fn other_edits_are_told_too() {
+    let (desired, machine) = on(8, [count("a", 2), count("b", 1)]);
+    let one = |edit: Edit| told(&desired, &edit.into(), &machine).0;
+    let model = || "a".to_owned();
+    assert_eq!(
+        one(Edit::SetConcurrency { model: model(), concurrency: exactly(1) }),
+        "a 2 -> 1 instances: 1 core idle"
+    );
+    assert_eq!(one(Edit::Pause { model: model(), paused: true }), "a paused");
+    assert_eq!(one(Edit::SetReserve { model: model(), reserve: true }), "a cores reserved");
+    assert_eq!(one(Edit::Remove { model: model() }), "a removed, 2 cores given back");
+    assert_eq!(one(Edit::Add { budget: Box::new(count("c", 2)) }), "c added with 2 cores");
+    assert_eq!(
+        one(Edit::SetThreads { model: model(), threads: exactly(2) }),
+        "a 1 -> 2 threads: 1 instance fewer"
+    );
+    assert_eq!(
+        one(Edit::SetConcurrency { model: model(), concurrency: exactly(2) }),
+        "a concurrency fixed at 2"
+    );
+    let queue = QueuePolicy { limit: 128, ..QueuePolicy::default() };
+    assert_eq!(one(Edit::SetQueue { model: model(), queue }), "a queue 64 -> 128");
+    let slo = Some(Slo { percentile: 99.0, bound: Duration::from_millis(20) });
+    assert_eq!(one(Edit::SetSlo { model: model(), slo }), "a target p99 20ms");
+    assert_eq!(one(Edit::SetSpinning { model: model(), spinning: Some(true) }), "a spinning on");
+    let objective = Objective::Latency;
+    assert_eq!(
+        one(Edit::SetObjective { model: model(), objective }),
+        "a 1 -> 2 threads, for latency: 1 instance fewer"
+    );
+}
+
+#[test]
+fn the_ledger_tells_who_has_what() {
+    let (desired, mut machine) =
+        on(8, [reserved(list("a", "0-1")), list("b", "2-4"), list("c", "4-5")]);
+    machine.limits.quota = Some(16.0);
+    let ledger = desired.ledger(&machine);
+    assert_eq!(ledger.allowed, set("0-7"));
+    assert_eq!(ledger.allotted, set("0-5"));
+    assert_eq!(ledger.free, set("6-7"));
+    assert_eq!(ledger.shared, set("4"));
+    assert_eq!(ledger.reserved, set("0-1"));
+    assert_eq!(ledger.oversubscribed, set("2-5"));
+    assert_eq!((ledger.threads, ledger.quota), (7, Some(16.0)));
+}

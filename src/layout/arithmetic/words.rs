@@ -1,0 +1,39 @@
+//! The few turns of phrase that refusals, summaries and warnings share.
+
+use crate::machine::CpuSet;
+
+/// "1 core", "2 cores".
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// "core 3", "cores 2-3", "no core".
+pub fn cores(set: &CpuSet) -> String {
+    match set.len() {
+        0 => "no core".to_owned(),
+        1 => format!("core {set}"),
+        _ => format!("cores {set}"),
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<&str> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// "is" for one, "are" for all other numbers.
+pub fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// "has" for one, "have" for all other numbers.
+pub fn have(count: usize) -> &'static str {
+    if count == 1 { "has" } else { "have" }
+}

@@ -1,0 +1,126 @@
+//! The names of all keys that a layout file may hold: the one list from which the parser admits
+//! keys, suggests the nearest one, and against which the JSON Schema is tested.
+
+/// Keys of the file itself.
+pub(super) const ROOT: &[&str] = &["version", "description", "model"];
+
+/// Keys of a `[[model]]`.
+pub(super) const MODEL: &[&str] = &[
+    "name",
+    "path",
+    "engine",
+    "cores",
+    "reserve",
+    "threads",
+    "concurrency",
+    "objective",
+    "spinning",
+    "memory",
+    "queue",
+    "slo",
+    "load",
+    "dims",
+    "inputs",
+    "paused",
+];
+
+/// Keys of a model that a later capability brings. They are refused by name, never ignored.
+pub(super) const LATER: &[&str] =
+    &["weight", "priority", "min", "max", "borrow", "gpu", "gpu_memory"];
+
+/// Keys of `queue`.
+pub(super) const QUEUE: &[&str] = &["limit", "timeout", "overflow"];
+
+/// Percentiles of `slo` that are suggested; any other `pN` from 0 to 100 is read too.
+pub(super) const SLO: &[&str] = &["p50", "p90", "p95", "p99", "p99.9"];
+
+/// Keys of one entry of `inputs`.
+pub(super) const INPUT: &[&str] = &["range", "zeros", "npy"];
+
+/// The kinds of `load`, each with its keys.
+pub(super) const LOADS: &[(&str, &[&str])] = &[
+    ("poisson", &["kind", "rate"]),
+    ("constant", &["kind", "rate"]),
+    ("closed", &["kind", "clients", "think"]),
+    ("replay", &["kind", "file", "order", "rate", "carry"]),
+];
+
+/// The known name nearest to a misspelt one, when it is near enough to be meant.
+pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let lower = written.to_lowercase();
+    known
+        .iter()
+        .map(|name| (distance(&lower, name), *name))
+        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Single-letter edits between two words, a swap of neighbours counted as one (Damerau's optimal
+/// string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
+    for (row, letter) in a.chars().enumerate() {
+        let mut next = vec![row + 1];
+        for (column, other) in b.iter().enumerate() {
+            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX);
+            let replaced = at(&last, column) + usize::from(letter != *other);
+            let mut best = replaced.min(at(&last, column + 1) + 1).min(at(&next, column) + 1);
+            let left = column.checked_sub(1);
+            if let Some(left) = left
+                && previous == Some(*other)
+                && b.get(left) == Some(&letter)
+                && !before.is_empty()
+            {
+                best = best.min(at(&before, left) + 1);
+            }
+            next.push(best);
+        }
+        previous = Some(letter);
+        before = std::mem::replace(&mut last, next);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+/// Words as a sentence lists them: "a, b or c".
+pub(super) fn list(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => format!("`{only}`"),
+        [most @ .., last] => {
+            let most: Vec<String> = most.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} or `{last}`", most.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, edits) in [
+            ("cores", "cores", 0),
+            ("core", "cores", 1),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("thraeds", "threads", 1),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b), edits, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        assert_eq!(nearest("core", MODEL), Some("cores"));
+        assert_eq!(nearest("Thread", MODEL), Some("threads"));
+        assert_eq!(nearest("conccurency", MODEL), Some("concurrency"));
+        assert_eq!(nearest("zzz", MODEL), None);
+        assert_eq!(nearest("x", QUEUE), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! What the parser reads and refuses, on texts; whole files are in `tests/layouts.rs`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::layout::{Auto, CoreRequest, InputSpec, LoadSpec, ModelSource, Overflow, Slo};
+
+fn row(fields: &str) -> Result<Document, Faults> {
+    let text = format!(
+        "version = 1\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n{fields}\n"
+    );
+    Document::parse(&text, &Origin::Embedded("test".into()))
+}
+
+fn messages(faults: &Faults) -> Vec<String> {
+    faults.faults().iter().map(|fault| fault.message.clone()).collect()
+}
+
+#[test]
+fn every_field_reaches_its_place() {
+    let document = row(r#"
+engine = "rten"
+cores = "0-2,4"
+reserve = true
+threads = 2
+concurrency = 3
+objective = "latency"
+spinning = false
+memory = "1.5GiB"
+queue = { limit = 1_000_000, timeout = "1.5s", overflow = "block" }
+slo = { "p99.9" = "20ms" }
+load = { kind = "closed", clients = 4, think = "10ms" }
+dims = { batch = 1, seq = 128 }
+inputs.ids = { range = [0, 1e3] }
+inputs.mask = { zeros = true }
+paused = true
+"#)
+    .unwrap();
+    let model = document.layout().model("a").unwrap();
+    assert_eq!(model.source, ModelSource::Embedded("ranker.onnx".into()));
+    assert_eq!(model.cores, CoreRequest::List("0-2,4".parse().unwrap()));
+    assert!(model.reserve && model.paused);
+    assert_eq!((model.threads, model.concurrency), (Auto::Exactly(2), Auto::Exactly(3)));
+    assert_eq!(model.spinning, Some(false));
+    assert_eq!(model.memory.unwrap().0, 3 << 29);
+    assert_eq!(model.queue.limit, 1_000_000);
+    assert_eq!(model.queue.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(model.queue.overflow, Overflow::Block);
+    assert_eq!(model.slo, Some(Slo { percentile: 99.9, bound: Duration::from_millis(20) }));
+    let closed = LoadSpec::Closed { clients: 4, think: Duration::from_millis(10) };
+    assert_eq!(model.load, Some(closed));
+    assert_eq!(model.dims.get("seq"), Some(&128));
+    assert_eq!(model.inputs.get("ids"), Some(&InputSpec::Range(0.0, 1000.0)));
+    assert_eq!(model.inputs.get("mask"), Some(&InputSpec::Zeros));
+}
+
+#[test]
+fn the_parser_reads_each_key_that_it_admits() {
+    // a datetime fits no key, so a key that is read complains of it
+    for key in keys::MODEL.iter().filter(|key| !["name", "path"].contains(key)) {
+        let faults = row(&format!("{key} = 1979-05-27")).unwrap_err();
+        assert_eq!(faults.faults().len(), 1, "{key}: {faults}");
+        assert!(!faults.faults()[0].message.contains("unknown key"), "{key}: {faults}");
+    }
+    for (place, known) in [("queue", keys::QUEUE), ("slo", keys::SLO), ("inputs.x", keys::INPUT)] {
+        for key in known {
+            let faults = row(&format!("{place} = {{ \"{key}\" = 1979-05-27 }}")).unwrap_err();
+            assert!(!messages(&faults).iter().any(|text| text.contains("unknown")), "{faults}");
+        }
+    }
+    for (kind, known) in keys::LOADS {
+        for key in known.iter().filter(|key| **key != "kind") {
+            let text = format!("load = {{ kind = \"{kind}\", {key} = 1979-05-27 }}");
+            let faults = row(&text).unwrap_err();
+            assert!(faults.faults().iter().any(|fault| fault.text == "1979-05-27"), "{faults}");
+        }
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let faults = row("cores = \"3-1\"\nthreads = 0\nconcurrency = 0\nweight = 2\nqeue = 1\nslo = { p99 = \"20 parsecs\" }\nload = { kind = \"poisson\", rate = nan }").unwrap_err();
+    assert_eq!(
+        messages(&faults),
+        [
+            "bad CPU list: the range `3-1` runs backwards: write the lower CPU first",
+            "`threads` must be 1 or more",
+            "`concurrency` must be 1 or more",
+            "`weight` is not available in this version of divvy",
+            "unknown key `qeue` in a model",
+            "`p99`: unknown unit `parsecs`: use us, ms, s, m or h",
+            "`rate` is not a number",
+        ]
+    );
+    let lines: Vec<usize> = faults.faults().iter().filter_map(|fault| fault.line).collect();
+    assert_eq!(lines, [5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(faults.faults()[4].help.as_deref(), Some("did you mean `queue`?"));
+}
+
+#[test]
+fn keys_of_later_capabilities_are_refused_by_name() {
+    for key in keys::LATER {
+        let faults = row(&format!("{key} = 1")).unwrap_err();
+        let want = format!("`{key}` is not available in this version of divvy");
+        assert_eq!(messages(&faults), [want]);
+    }
+}
+
+#[test]
+fn several_syntax_faults_are_told_together() {
+    let text = "version = 1\ndescription = \nmodel = 3\nx = = 2\n";
+    let faults = Document::parse(text, &Origin::Embedded("test".into())).unwrap_err();
+    let lines: Vec<usize> = faults.faults().iter().filter_map(|fault| fault.line).collect();
+    assert!(lines.contains(&2) && lines.contains(&3) && lines.contains(&4), "{faults}");
+}

@@ -1,0 +1,312 @@
+//! The protocol between callers and instances: admission, the queue, who may start, who sleeps.
+//!
+//! One mutex guards everything, so the books balance at every instant and a bound is in force when
+//! [`Gate::set_bound`] returns. A job is handed to a sleeping seat directly, under the lock, before
+//! that seat is woken: no wake-up can be lost and no second seat can take it. A seat that ends a job
+//! takes the next one under the same lock. The seat that fell asleep last is woken first, so that
+//! seats beyond the bound stay asleep.
+//!
+//! This file knows no engine, no thread and no clock; the model checker compiles it as it stands
+//! over a substituted `sync` module.
+
+use std::time::{Duration, Instant};
+
+use super::gate_state::{BLOCKED_LIMIT, Bells, Seat, State};
+pub use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Tally, Waiting};
+use super::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The gate of one model.
+pub struct Gate<T> {
+    state: Mutex<State<T>>,
+}
+
+impl<T> Gate<T> {
+    /// A gate with an empty queue, no seats and a bound of 0.
+    pub fn new(limit: usize, timeout: Option<Duration>, block: bool) -> Self {
+        Self { state: Mutex::new(State::new(limit, timeout, block)) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // No code that can panic runs under the lock, so a poisoned one is still consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a job in. Never blocks.
+    pub fn submit(&self, job: T, now: Instant) -> Submitted<T> {
+        let mut state = self.lock();
+        state.done.submitted += 1;
+        if !state.open {
+            state.done.rejected += 1;
+            return Submitted::Rejected(job, "the model is being removed");
+        }
+        let id = state.next_job;
+        let waiting = Waiting { id, since: now, job };
+        // A job that a seat can take at once does not count against the queue's limit.
+        if state.queue.len() < state.limit || state.can_start() {
+            state.queue.push_back(waiting);
+        } else if state.block && state.blocked.len() < BLOCKED_LIMIT {
+            state.blocked.push_back(waiting);
+        } else {
+            state.done.rejected += 1;
+            return Submitted::Rejected(waiting.job, "the queue is full");
+        }
+        state.next_job += 1;
+        let bells = state.dispatch();
+        drop(state);
+        ring(&bells);
+        Submitted::Accepted(id)
+    }
+
+    /// Takes a job back that no seat has taken yet. `None`: it runs or has ended.
+    pub fn cancel(&self, id: u64) -> Option<T> {
+        let mut state = self.lock();
+        let found = state.take_waiting(|waiting| waiting.id == id)?;
+        state.done.cancelled += 1;
+        let bells = state.dispatch();
+        drop(state);
+        ring(&bells);
+        Some(found.job)
+    }
+
+    /// Takes out the jobs that have waited longer than the timeout; the caller answers them.
+    pub fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
+        let mut state = self.lock();
+        let Some(timeout) = state.timeout else { return Vec::new() };
+        let late = |waiting: &Waiting<T>| now.saturating_duration_since(waiting.since) >= timeout;
+        let mut expired = Vec::new();
+        while state.queue.front().is_some_and(late) {
+            expired.extend(state.queue.pop_front());
+        }
+        while state.blocked.front().is_some_and(late) {
+            expired.extend(state.blocked.pop_front());
+        }
+        state.done.timed_out += expired.len() as u64;
+        let bells = state.dispatch();
+        drop(state);
+        ring(&bells);
+        expired
+    }
+
+    /// Whether a job that came at `since` has waited too long by `now`.
+    pub fn is_late(&self, since: Instant, now: Instant) -> bool {
+        self.lock().timeout.is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
+    }
+
+    /// Sets how many jobs may run at once. On return no job starts above the bound; jobs that run
+    /// already are not interrupted.
+    pub fn set_bound(&self, bound: usize) {
+        self.with_dispatch(|state| state.bound = bound);
+    }
+
+    /// Sets the queue's policy. Jobs beyond a lower limit stay; no further one is admitted.
+    pub fn set_policy(&self, limit: usize, timeout: Option<Duration>, block: bool) {
+        self.with_dispatch(|state| {
+            state.limit = limit;
+            state.timeout = timeout;
+            state.block = block;
+        });
+    }
+
+    /// Adds a seat of a generation. It gets work once [`Gate::serve`] made that one the serving
+    /// generation, and is retired once that one was abandoned or a later one began to serve.
+    pub fn enter(&self, generation: u64) -> SeatId {
+        let mut state = self.lock();
+        let id = SeatId(state.next_seat);
+        state.next_seat += 1;
+        let retire = generation < state.generation || state.abandoned.contains(&generation);
+        let bell = Arc::new(Condvar::new());
+        state.seats.push(Seat { id, generation, handed: None, busy: false, retire, bell });
+        if generation == state.generation {
+            state.idle.push(id);
+        }
+        let bells = state.dispatch();
+        drop(state);
+        ring(&bells);
+        id
+    }
+
+    /// Makes a generation the serving one: idle seats of older ones are retired now, busy ones when
+    /// their job ends. Going back is not possible; an older number is ignored.
+    pub fn serve(&self, generation: u64) {
+        let mut state = self.lock();
+        if generation <= state.generation {
+            return;
+        }
+        state.generation = generation;
+        state.abandoned.retain(|abandoned| *abandoned > generation);
+        state.idle.clear();
+        let mut bells = Bells::new();
+        let mut idle = Vec::new();
+        for seat in &mut state.seats {
+            if seat.generation < generation {
+                seat.retire = true;
+                bells.push(seat.bell.clone());
+            } else if seat.generation == generation && !seat.busy && !seat.retire {
+                idle.push(seat.id);
+            }
+        }
+        state.idle = idle;
+        bells.extend(state.dispatch());
+        drop(state);
+        ring(&bells);
+    }
+
+    /// Retires seats of a generation that will never serve.
+    pub fn abandon(&self, generation: u64) {
+        let mut state = self.lock();
+        let mut bells = Bells::new();
+        if generation > state.generation {
+            state.abandoned.push(generation);
+            for seat in state.seats.iter_mut().filter(|seat| seat.generation == generation) {
+                seat.retire = true;
+                bells.push(seat.bell.clone());
+            }
+        }
+        drop(state);
+        ring(&bells);
+    }
+
+    /// Retires sleeping seats, those asleep longest first, until `keep` serving ones are left or
+    /// all that are left are busy. Returns how many were retired.
+    pub fn trim(&self, keep: usize) -> usize {
+        let mut state = self.lock();
+        let generation = state.generation;
+        let serving = state.serving(generation);
+        let surplus = serving.saturating_sub(keep).min(state.idle.len());
+        let leaving: Vec<SeatId> = state.idle.drain(..surplus).collect();
+        let mut bells = Bells::new();
+        for seat in state.seats.iter_mut().filter(|seat| leaving.contains(&seat.id)) {
+            seat.retire = true;
+            bells.push(seat.bell.clone());
+        }
+        drop(state);
+        ring(&bells);
+        surplus
+    }
+
+    /// Waits until there is a job for this seat, or the seat is to end.
+    pub fn take(&self, id: SeatId) -> Next<T> {
+        let mut state = self.lock();
+        loop {
+            let over = !state.open && state.queue.is_empty() && state.blocked.is_empty();
+            let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) else {
+                return Next::Retire;
+            };
+            if let Some(job) = seat.handed.take() {
+                return Next::Job(job);
+            }
+            if seat.retire || over {
+                state.remove(id);
+                return Next::Retire;
+            }
+            let bell = seat.bell.clone();
+            state = bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends the job that a seat ran, and gives it the next one where it may have one. After `None`
+    /// the seat calls [`Gate::take`] (a job may have been handed to it already by then).
+    pub fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
+        let mut state = self.lock();
+        state.end(ended);
+        let generation = state.generation;
+        let stays = state
+            .seats
+            .iter()
+            .find(|seat| seat.id == id)
+            .is_some_and(|seat| seat.generation == generation && !seat.retire);
+        let may = stays && state.executing < state.bound as u64;
+        if may && let Some(next) = state.pop() {
+            state.executing += 1;
+            // The job that ended left room for more than this one when the bound has grown.
+            let bells = state.dispatch();
+            drop(state);
+            ring(&bells);
+            return Some(next);
+        }
+        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
+            seat.busy = false;
+            if stays {
+                state.idle.push(id);
+            } else {
+                seat.retire = true;
+            }
+        }
+        let mut bells = state.dispatch();
+        bells.extend(state.closing_bells());
+        drop(state);
+        ring(&bells);
+        None
+    }
+
+    /// Ends the job that a seat ran and removes the seat: its instance is broken.
+    pub fn leave(&self, id: SeatId, ended: Ended) {
+        let mut state = self.lock();
+        state.end(ended);
+        state.remove(id);
+        let mut bells = state.dispatch();
+        bells.extend(state.closing_bells());
+        drop(state);
+        ring(&bells);
+    }
+
+    /// Admits nothing more. Seats go on until the queue is empty, then retire.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.open = false;
+        let mut bells = state.dispatch();
+        bells.extend(state.closing_bells());
+        drop(state);
+        ring(&bells);
+    }
+
+    /// Takes out all jobs that wait, counted as rejected; the caller answers them.
+    pub fn turn_away(&self) -> Vec<Waiting<T>> {
+        let mut state = self.lock();
+        let mut away: Vec<Waiting<T>> = state.queue.drain(..).collect();
+        away.extend(state.blocked.drain(..));
+        state.done.rejected += away.len() as u64;
+        let bells = state.closing_bells();
+        drop(state);
+        ring(&bells);
+        away
+    }
+
+    /// Numbers of jobs by state.
+    pub fn tally(&self) -> Tally {
+        let state = self.lock();
+        Tally {
+            blocked: state.blocked.len() as u64,
+            queued: state.queue.len() as u64,
+            executing: state.executing,
+            ..state.done
+        }
+    }
+
+    /// Numbers of seats.
+    pub fn seats(&self) -> Seats {
+        let state = self.lock();
+        let serving = state.serving(state.generation);
+        Seats {
+            serving,
+            idle: state.idle.len(),
+            others: state.seats.len() - serving,
+            bound: state.bound,
+            generation: state.generation,
+        }
+    }
+
+    fn with_dispatch(&self, change: impl FnOnce(&mut State<T>)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let bells = state.dispatch();
+        drop(state);
+        ring(&bells);
+    }
+}
+
+fn ring(bells: &[Arc<Condvar>]) {
+    for bell in bells {
+        bell.notify_one();
+    }
+}

@@ -1,0 +1,210 @@
+//! What the gate's one mutex guards, and the moves on it. Whoever calls these holds the lock.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::sync::{Arc, Condvar};
+
+/// Whom to wake once the lock is released.
+pub(super) type Bells = Vec<Arc<Condvar>>;
+
+/// How many callers may wait for room in the queue; beyond it a request is rejected, so that an
+/// open-loop load into a blocked model cannot take all memory.
+pub(super) const BLOCKED_LIMIT: usize = 65_536;
+
+/// A job and when it came.
+pub struct Waiting<T> {
+    /// The number that [`Gate::submit`] gave it.
+    pub id: u64,
+    /// When it was handed in; the queue's timeout counts from here.
+    pub since: Instant,
+    /// The job.
+    pub job: T,
+}
+
+/// What became of a job that was handed in.
+pub enum Submitted<T> {
+    /// It waits or runs, under this number.
+    Accepted(u64),
+    /// It was turned away; the caller answers it.
+    Rejected(T, &'static str),
+}
+
+/// How a job ended in an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With an answer.
+    Completed,
+    /// With an error or a panic.
+    Failed,
+    /// It had waited too long when the instance took it, and was not run.
+    TimedOut,
+}
+
+/// What a seat does next.
+pub enum Next<T> {
+    /// Run this.
+    Job(Waiting<T>),
+    /// End; the seat is gone already.
+    Retire,
+}
+
+/// One seat: an instance as the gate sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeatId(pub(super) u64);
+
+/// Numbers of jobs by state. `submitted` is the sum of the others, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Tally {
+    pub submitted: u64,
+    pub blocked: u64,
+    pub queued: u64,
+    pub executing: u64,
+    pub completed: u64,
+    pub rejected: u64,
+    pub timed_out: u64,
+    pub cancelled: u64,
+    pub failed: u64,
+}
+
+/// Seats by what they do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seats {
+    /// Seats of the serving generation.
+    pub serving: usize,
+    /// Of those, asleep.
+    pub idle: usize,
+    /// Seats of other generations: not yet serving, or ending their last job.
+    pub others: usize,
+    /// Jobs that may run at once.
+    pub bound: usize,
+    /// The serving generation.
+    pub generation: u64,
+}
+
+pub(super) struct Seat<T> {
+    pub(super) id: SeatId,
+    pub(super) generation: u64,
+    /// Handed to this seat and not yet picked up.
+    pub(super) handed: Option<Waiting<T>>,
+    pub(super) busy: bool,
+    pub(super) retire: bool,
+    pub(super) bell: Arc<Condvar>,
+}
+
+pub(super) struct State<T> {
+    pub(super) queue: VecDeque<Waiting<T>>,
+    pub(super) blocked: VecDeque<Waiting<T>>,
+    pub(super) seats: Vec<Seat<T>>,
+    /// Idle seats of the serving generation; the last one fell asleep last.
+    pub(super) idle: Vec<SeatId>,
+    pub(super) generation: u64,
+    /// Generations later than the serving one that will never serve.
+    pub(super) abandoned: Vec<u64>,
+    pub(super) bound: usize,
+    pub(super) limit: usize,
+    pub(super) timeout: Option<Duration>,
+    pub(super) block: bool,
+    pub(super) open: bool,
+    pub(super) next_job: u64,
+    pub(super) next_seat: u64,
+    pub(super) done: Tally,
+    pub(super) executing: u64,
+}
+
+impl<T> State<T> {
+    pub(super) fn new(limit: usize, timeout: Option<Duration>, block: bool) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            blocked: VecDeque::new(),
+            seats: Vec::new(),
+            idle: Vec::new(),
+            generation: 0,
+            abandoned: Vec::new(),
+            bound: 0,
+            limit,
+            timeout,
+            block,
+            open: true,
+            next_job: 0,
+            next_seat: 0,
+            done: Tally::default(),
+            executing: 0,
+        }
+    }
+
+    pub(super) fn serving(&self, generation: u64) -> usize {
+        self.seats.iter().filter(|seat| seat.generation == generation && !seat.retire).count()
+    }
+
+    pub(super) fn can_start(&self) -> bool {
+        self.queue.is_empty() && self.executing < self.bound as u64 && !self.idle.is_empty()
+    }
+
+    /// The next job of the queue; a blocked caller moves up into the room.
+    pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
+        let next = self.queue.pop_front();
+        self.admit_blocked();
+        next
+    }
+
+    pub(super) fn admit_blocked(&mut self) {
+        while self.queue.len() < self.limit {
+            let Some(waiting) = self.blocked.pop_front() else { return };
+            self.queue.push_back(waiting);
+        }
+    }
+
+    /// Hands waiting jobs to sleeping seats while the bound allows; returns whom to wake.
+    pub(super) fn dispatch(&mut self) -> Bells {
+        let mut bells = Bells::new();
+        self.admit_blocked();
+        while self.executing < self.bound as u64 && !self.queue.is_empty() {
+            let Some(id) = self.idle.pop() else { break };
+            let Some(job) = self.pop() else { break };
+            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.id == id) {
+                seat.handed = Some(job);
+                seat.busy = true;
+                self.executing += 1;
+                bells.push(seat.bell.clone());
+            }
+        }
+        bells
+    }
+
+    /// When the gate is closed and nothing waits any more: everybody who sleeps, to retire.
+    pub(super) fn closing_bells(&self) -> Bells {
+        if self.open || !self.queue.is_empty() || !self.blocked.is_empty() {
+            return Bells::new();
+        }
+        self.seats.iter().filter(|seat| !seat.busy).map(|seat| seat.bell.clone()).collect()
+    }
+
+    pub(super) fn end(&mut self, ended: Ended) {
+        self.executing -= 1;
+        match ended {
+            Ended::Completed => self.done.completed += 1,
+            Ended::Failed => self.done.failed += 1,
+            Ended::TimedOut => self.done.timed_out += 1,
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: SeatId) {
+        self.seats.retain(|seat| seat.id != id);
+        self.idle.retain(|idle| *idle != id);
+    }
+
+    pub(super) fn take_waiting(
+        &mut self,
+        found: impl Fn(&Waiting<T>) -> bool,
+    ) -> Option<Waiting<T>> {
+        if let Some(at) = self.queue.iter().position(&found) {
+            let waiting = self.queue.remove(at);
+            self.admit_blocked();
+            return waiting;
+        }
+        let at = self.blocked.iter().position(&found)?;
+        self.blocked.remove(at)
+    }
+}

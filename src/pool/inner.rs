@@ -1,0 +1,145 @@
+//! What a pool's handle, its door and its workers share.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::PoolEvent;
+use super::gate::{Gate, Submitted, Waiting};
+use super::request::{Door, Outcome, Request, RequestError};
+use super::threads::Threads;
+use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
+use crate::machine::Machine;
+use crate::telemetry::Recorder;
+
+/// Who hears of a pool's events.
+pub type Listener = Box<dyn Fn(PoolEvent) + Send + Sync>;
+
+/// What they share.
+pub struct Inner {
+    pub(super) gate: Gate<Request>,
+    pub(super) threads: Threads,
+    pub(super) machine: Arc<dyn Machine>,
+    pub(super) recorder: Recorder,
+    pub(super) listener: Listener,
+    loaded: RwLock<Option<Loaded>>,
+    last_loss: Mutex<Option<String>>,
+}
+
+#[derive(Clone)]
+struct Loaded {
+    model: Arc<dyn Model>,
+    signature: Arc<Signature>,
+    warm_up: Arc<Vec<NamedTensor>>,
+}
+
+impl Inner {
+    pub(super) fn new(
+        gate: Gate<Request>,
+        threads: Threads,
+        machine: Arc<dyn Machine>,
+        listener: Listener,
+    ) -> Self {
+        Self {
+            gate,
+            threads,
+            machine,
+            recorder: Recorder::new(Instant::now()),
+            listener,
+            loaded: RwLock::new(None),
+            last_loss: Mutex::new(None),
+        }
+    }
+
+    fn loaded(&self) -> Option<Loaded> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The loaded model.
+    pub(super) fn model(&self) -> Option<Arc<dyn Model>> {
+        self.loaded().map(|loaded| loaded.model)
+    }
+
+    pub(super) fn set_model(&self, model: Arc<dyn Model>, warm_up: Arc<Vec<NamedTensor>>) {
+        let signature = Arc::new(model.signature().clone());
+        let loaded = Loaded { model, signature, warm_up };
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
+    }
+
+    /// The inputs of the trial request; `None` before a model is loaded.
+    pub(super) fn warm_up_inputs(&self) -> Option<Arc<Vec<NamedTensor>>> {
+        self.loaded().map(|loaded| loaded.warm_up)
+    }
+
+    pub(super) fn build_instance(
+        &self,
+        setup: InstanceSetup,
+    ) -> Result<Box<dyn Instance>, EngineError> {
+        match self.model() {
+            Some(model) => model.instance(setup),
+            None => Err(EngineError::Unavailable { reason: "the model is not loaded".to_owned() }),
+        }
+    }
+
+    pub(super) fn report(&self, event: PoolEvent) {
+        (self.listener)(event);
+    }
+
+    /// An instance broke and could not be built again.
+    pub(super) fn lost(&self, instance: usize, reason: String) {
+        *self.last_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        self.report(PoolEvent::InstanceLost { instance, reason });
+    }
+
+    /// Answers requests that waited too long.
+    pub(super) fn expire(&self, now: Instant) {
+        for Waiting { since, job, .. } in self.gate.expire(now) {
+            let waited = now.saturating_duration_since(since);
+            turn_away(job, RequestError::TimedOut { waited }, now);
+        }
+    }
+
+    /// Answers all requests that wait, with a rejection.
+    pub(super) fn reject_waiting(&self, reason: &'static str) {
+        let now = Instant::now();
+        for waiting in self.gate.turn_away() {
+            turn_away(waiting.job, RequestError::Rejected { reason }, now);
+        }
+    }
+
+    /// Hands a request in; its number where it was accepted.
+    pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
+        let now = Instant::now();
+        match self.gate.submit(request, now) {
+            Submitted::Accepted(id) => Some(id),
+            Submitted::Rejected(request, reason) => {
+                turn_away(request, RequestError::Rejected { reason }, now);
+                None
+            }
+        }
+    }
+
+    /// Takes a request back that no instance has taken yet, and answers it as cancelled.
+    pub(super) fn cancel(&self, id: u64) -> bool {
+        let found = self.gate.cancel(id);
+        let is_found = found.is_some();
+        if let Some(request) = found {
+            turn_away(request, RequestError::Cancelled, Instant::now());
+        }
+        is_found
+    }
+}
+
+fn turn_away(request: Request, error: RequestError, now: Instant) {
+    let queue = now.saturating_duration_since(request.arrival);
+    (request.reply)(Outcome { result: Err(error), queue, compute: Duration::ZERO });
+}
+
+impl Door for Inner {
+    fn signature(&self) -> Arc<Signature> {
+        self.loaded().map_or_else(Arc::default, |loaded| loaded.signature)
+    }
+
+    fn submit(&self, request: Request) {
+        let _ = self.hand_in(request);
+    }
+}

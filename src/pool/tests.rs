@@ -1,0 +1,309 @@
+//! The pool's behaviour, over scripted instances and a machine that only writes down who is where.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::engine::synthetic::{Script, SyntheticModel};
+use crate::machine::{AffinityError, CoreTimes, Description, MemoryUse, ThreadId, ThreadTimes};
+
+/// A machine that believes what it is told.
+#[derive(Default)]
+struct Notebook {
+    masks: Mutex<HashMap<ThreadId, CpuSet>>,
+}
+
+impl Machine for Notebook {
+    fn describe(&self) -> Description {
+        Description::uniform(8)
+    }
+    fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
+        self.masks.lock().unwrap().insert(thread, *cores);
+        Ok(())
+    }
+    fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
+        Ok(self.masks.lock().unwrap().get(&thread).copied().unwrap_or_default())
+    }
+    fn thread_times(&self, _: ThreadId) -> Option<ThreadTimes> {
+        None
+    }
+    fn core_times(&self) -> Vec<CoreTimes> {
+        Vec::new()
+    }
+    fn memory(&self) -> MemoryUse {
+        MemoryUse::default()
+    }
+}
+
+struct Rig {
+    pool: Pool,
+    script: Arc<Script>,
+    machine: Arc<Notebook>,
+    events: mpsc::Receiver<PoolEvent>,
+}
+
+const ONE: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
+const THREE: InstanceSetup = InstanceSetup { threads: 3, spinning: false };
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn set(list: &str) -> CpuSet {
+    list.parse().unwrap()
+}
+
+fn rig(queue: QueuePolicy) -> Rig {
+    let machine = Arc::new(Notebook::default());
+    let (sender, events) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let listener = Box::new(move |event| drop(sender.lock().unwrap().send(event)));
+    let pool = Pool::new("model", machine.clone(), queue, set("0-1"), listener);
+    let script = Arc::new(Script::default());
+    pool.install(Arc::new(SyntheticModel::new(script.clone())), Arc::default());
+    Rig { pool, script, machine, events }
+}
+
+impl Rig {
+    fn serve(&self, count: usize, setup: InstanceSetup) -> PoolEvent {
+        assert!(self.pool.ensure(count, setup, set("0-7")));
+        let event = self.events.recv_timeout(PATIENCE).unwrap();
+        self.pool.set_bound(count);
+        event
+    }
+
+    fn submit(&self, count: usize) -> mpsc::Receiver<Outcome> {
+        let (sender, outcomes) = mpsc::channel();
+        for _ in 0..count {
+            let sender = sender.clone();
+            self.pool.door().submit(Request {
+                inputs: Arc::default(),
+                arrival: Instant::now(),
+                reply: Box::new(move |outcome| drop(sender.send(outcome))),
+            });
+        }
+        outcomes
+    }
+
+    fn until(&self, what: &str, done: impl Fn(&Pool) -> bool) {
+        let start = Instant::now();
+        while !done(&self.pool) {
+            assert!(start.elapsed() < PATIENCE, "waited in vain: {what}; {:?}", self.pool.counts());
+            assert!(self.pool.counts().balanced());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn kinds(outcomes: &mpsc::Receiver<Outcome>) -> HashMap<&'static str, usize> {
+    let mut kinds = HashMap::new();
+    while let Ok(outcome) = outcomes.recv_timeout(PATIENCE) {
+        let kind = match outcome.result {
+            Ok(_) => "completed",
+            Err(RequestError::Rejected { .. }) => "rejected",
+            Err(RequestError::TimedOut { .. }) => "timed out",
+            Err(RequestError::Cancelled) => "cancelled",
+            Err(RequestError::Failed(_)) => "failed",
+            Err(RequestError::Panicked { .. }) => "panicked",
+        };
+        *kinds.entry(kind).or_default() += 1;
+    }
+    kinds
+}
+
+#[test]
+fn every_request_is_answered_and_counted() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(2, ONE);
+    let outcomes = rig.submit(500);
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 500)]));
+    let counts = rig.pool.counts();
+    assert_eq!((counts.submitted, counts.completed), (500, 500));
+    assert!(counts.balanced());
+}
+
+#[test]
+fn a_full_queue_rejects_or_blocks() {
+    let full = rig(QueuePolicy { limit: 3, ..QueuePolicy::default() });
+    let outcomes = full.submit(5);
+    assert_eq!(full.pool.counts().queued, 3);
+    full.serve(1, ONE);
+    let expected = HashMap::from([("completed", 3), ("rejected", 2)]);
+    assert_eq!(kinds(&outcomes), expected);
+
+    let blocking = rig(QueuePolicy { limit: 3, overflow: Overflow::Block, timeout: None });
+    let outcomes = blocking.submit(5);
+    let counts = blocking.pool.counts();
+    assert_eq!((counts.queued, counts.blocked), (3, 2));
+    blocking.serve(1, ONE);
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 5)]));
+}
+
+#[test]
+fn requests_that_wait_too_long_time_out() {
+    let timeout = Some(Duration::from_millis(1));
+    let rig = rig(QueuePolicy { limit: 10, timeout, ..QueuePolicy::default() });
+    let outcomes = rig.submit(4);
+    std::thread::sleep(Duration::from_millis(5));
+    rig.pool.expire(Instant::now());
+    assert_eq!(kinds(&outcomes), HashMap::from([("timed out", 4)]));
+    assert!(rig.pool.counts().balanced());
+}
+
+#[test]
+fn a_failure_or_a_panic_costs_one_request_and_the_instance_is_replaced() {
+    let rig = rig(QueuePolicy { limit: 100, ..QueuePolicy::default() });
+    rig.serve(1, ONE);
+    assert_eq!(rig.script.built.load(Ordering::Relaxed), 1);
+    // The trial request was the first; a replaced instance runs one as well.
+    rig.script.panic_every.store(5, Ordering::Relaxed);
+    let outcomes = rig.submit(8);
+    let first = kinds(&outcomes);
+    assert_eq!(first.get("completed").copied().unwrap_or(0) + first["panicked"], 8);
+    assert!(first["panicked"] >= 1);
+    rig.script.panic_every.store(0, Ordering::Relaxed);
+    rig.until("the instance is replaced", |pool| pool.seats().serving == 1);
+    assert!(rig.script.built.load(Ordering::Relaxed) >= 2);
+    rig.script.fail_every.store(1, Ordering::Relaxed);
+    let outcomes = rig.submit(1);
+    assert_eq!(kinds(&outcomes), HashMap::from([("failed", 1)]));
+    rig.script.fail_every.store(0, Ordering::Relaxed);
+    let outcomes = rig.submit(3);
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 3)]));
+}
+
+#[test]
+fn the_bound_holds_and_parked_instances_return() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.script.sleep_ns.store(200_000, Ordering::Relaxed);
+    rig.serve(3, ONE);
+    rig.pool.set_bound(1);
+    rig.script.take_most_running();
+    assert_eq!(kinds(&rig.submit(60)), HashMap::from([("completed", 60)]));
+    assert_eq!(rig.script.take_most_running(), 1);
+    rig.pool.set_bound(3);
+    assert!(!rig.pool.ensure(3, ONE, set("0-7")), "nothing to build: they were parked");
+    assert_eq!(kinds(&rig.submit(60)), HashMap::from([("completed", 60)]));
+    let most = rig.script.take_most_running();
+    assert!((2..=3).contains(&most), "{most}");
+    assert_eq!(rig.script.built.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn another_width_takes_over_without_a_pause() {
+    let rig = rig(QueuePolicy { limit: 100_000, ..QueuePolicy::default() });
+    rig.serve(2, ONE);
+    assert_eq!(rig.pool.members().len(), 2);
+    rig.script.build_ns.store(30_000_000, Ordering::Relaxed);
+    assert!(rig.pool.ensure(1, THREE, set("0-7")));
+    assert!(rig.pool.warming().is_some());
+    // The old ones serve while the new one is built.
+    assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
+    let Ok(PoolEvent::Built(report)) = rig.events.recv_timeout(PATIENCE) else {
+        panic!("the build is to be reported")
+    };
+    assert_eq!(report.setup, THREE);
+    rig.until("old seats end", |pool| pool.seats().others == 0 && pool.members().len() == 3);
+    assert_eq!(rig.pool.setup(), Some(THREE));
+    assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
+}
+
+#[test]
+fn a_failed_build_leaves_the_old_width_serving() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(1, ONE);
+    rig.script.build_fails.store(true, Ordering::Relaxed);
+    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    let event = rig.events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, PoolEvent::BuildFailed { setup: THREE, .. }), "{event:?}");
+    assert_eq!(rig.pool.setup(), Some(ONE));
+    assert_eq!(kinds(&rig.submit(20)), HashMap::from([("completed", 20)]));
+    // And growing the old width still works.
+    rig.script.build_fails.store(false, Ordering::Relaxed);
+    rig.serve(2, ONE);
+    rig.until("two serve", |pool| pool.seats().serving == 2);
+}
+
+#[test]
+fn a_newer_build_supersedes_an_older_one() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(1, ONE);
+    rig.script.build_ns.store(20_000_000, Ordering::Relaxed);
+    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    let two = InstanceSetup { threads: 2, spinning: false };
+    assert!(rig.pool.ensure(1, two, set("0-7")));
+    let event = rig.events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, PoolEvent::Built(report) if report.setup == two), "{event:?}");
+    rig.until("all others end", |pool| pool.seats().others == 0 && pool.members().len() == 2);
+    assert_eq!(rig.pool.seats().serving, 1);
+}
+
+#[test]
+fn every_thread_of_the_model_is_pinned_and_read_back() {
+    let rig = rig(QueuePolicy::default());
+    rig.serve(2, THREE);
+    let members = rig.pool.members();
+    assert_eq!(members.len(), 6);
+    assert_eq!(members.iter().filter(|member| member.helper).count(), 4);
+    let all_on = |mask: CpuSet| {
+        let masks = rig.machine.masks.lock().unwrap();
+        members.iter().all(|member| masks[&member.id] == mask)
+    };
+    assert!(all_on(set("0-1")), "instances that are built join on the mask");
+    assert_eq!(rig.pool.pin(set("3,5")), Vec::<String>::new());
+    assert!(all_on(set("3,5")));
+}
+
+#[test]
+fn surplus_sleepers_are_let_go() {
+    let rig = rig(QueuePolicy::default());
+    rig.serve(8, ONE);
+    rig.pool.set_bound(1);
+    rig.pool.release_parked(1);
+    rig.until("sleepers end", |pool| pool.members().len() == 1 + PARKED_LIMIT);
+    assert_eq!(rig.pool.seats().serving, 1 + PARKED_LIMIT);
+    assert_eq!(kinds(&rig.submit(1)), HashMap::from([("completed", 1)]));
+}
+
+#[test]
+fn draining_answers_everything_and_ends_all_threads() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.script.sleep_ns.store(100_000, Ordering::Relaxed);
+    rig.serve(2, ONE);
+    let outcomes = rig.submit(100);
+    assert!(rig.pool.drain(PATIENCE));
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 100)]));
+    assert_eq!(kinds(&rig.submit(1)), HashMap::from([("rejected", 1)]));
+    assert!(rig.pool.members().is_empty());
+    assert!(rig.pool.counts().balanced());
+}
+
+#[test]
+fn a_paused_pool_rejects_its_queue_at_shutdown() {
+    let rig = rig(QueuePolicy::default());
+    rig.serve(1, ONE);
+    rig.pool.set_bound(0);
+    let outcomes = rig.submit(3);
+    assert!(rig.pool.drain(Duration::from_millis(50)));
+    assert_eq!(kinds(&outcomes), HashMap::from([("rejected", 3)]));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_cancels_what_waits() {
+    let rig = rig(QueuePolicy::default());
+    let client = rig.pool.client();
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(5), client.infer(Arc::default())).await;
+    assert!(waiting.is_err());
+    let counts = rig.pool.counts();
+    assert_eq!((counts.queued, counts.cancelled), (0, 1));
+    rig.serve(1, ONE);
+    assert!(client.infer(Arc::default()).await.result.is_ok());
+}
+
+#[test]
+fn thread_names_fit_the_kernel() {
+    assert_eq!(thread_name("detector", 3), "detector/3");
+    assert_eq!(thread_name("a-very-long-model-name", 12), "a-very-long-/12");
+    assert!(thread_name("ディテクター検出器", 7).len() <= 15);
+}

@@ -1,0 +1,160 @@
+//! One instance's thread: builds the instance off to the side, warms it, then takes requests from
+//! the gate until it is told to retire.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::build::Build;
+use super::gate::{Ended, Next, SeatId, Waiting};
+use super::inner::Inner;
+use super::request::{Outcome, Request, RequestError};
+use super::threads::Member;
+use crate::engine::{EngineError, Instance, NamedTensor};
+use crate::machine::{CpuSet, current_thread};
+
+/// Attempts to build an instance again after it broke, before the pool gives it up.
+const REBUILDS: u32 = 3;
+
+/// Why a worker left its loop.
+enum Left {
+    /// The gate told it to.
+    Retired,
+    /// The instance broke while it ran a request.
+    Broken,
+    /// It could not be warmed up.
+    Cold(String),
+}
+
+/// The body of a worker's thread.
+pub fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, building_on: CpuSet) {
+    // Threads that the engine makes inherit this mask, and would inherit a narrower one for good.
+    // A refusal leaves the whole process's mask, which is wider and as good.
+    let _ = inner.machine.set_affinity(current_thread(), &building_on);
+    let mut first = true;
+    let mut failures = 0;
+    loop {
+        let left = match inner.build_instance(build.setup()) {
+            Ok(mut built) => occupy(inner, build, instance, first, built.as_mut()),
+            Err(error) => Left::Cold(error.to_string()),
+        };
+        inner.threads.leave(instance);
+        match left {
+            Left::Retired => return,
+            Left::Broken => failures = 0,
+            Left::Cold(reason) if first => return build.fail(inner, reason),
+            Left::Cold(reason) => {
+                failures += 1;
+                if failures > REBUILDS {
+                    return inner.lost(instance, reason);
+                }
+                std::thread::sleep(Duration::from_millis(50) * failures);
+            }
+        }
+        first = false;
+    }
+}
+
+/// Serves with one built instance, on the thread that its engine prefers.
+fn occupy(
+    inner: &Arc<Inner>,
+    build: &Arc<Build>,
+    instance: usize,
+    first: bool,
+    built: &mut dyn Instance,
+) -> Left {
+    let outer = current_thread();
+    let mut left = Left::Retired;
+    built.occupy(&mut |built| {
+        let own = current_thread();
+        let mut members = vec![Member { id: own, instance, helper: false }];
+        let helpers = built.threads().into_iter().chain([outer]).filter(|id| *id != own);
+        members.extend(helpers.map(|id| Member { id, instance, helper: true }));
+        inner.threads.join(&members);
+        if let Err(reason) = warm_up(inner, built) {
+            left = Left::Cold(reason);
+            return;
+        }
+        let seat = inner.gate.enter(build.generation());
+        if first {
+            build.ready(inner);
+        }
+        left = serve(inner, seat, built);
+    });
+    left
+}
+
+/// One request that nobody waits for, so that the first real one finds warm caches and arenas.
+fn warm_up(inner: &Inner, built: &mut dyn Instance) -> Result<(), String> {
+    let Some(inputs) = inner.warm_up_inputs() else { return Ok(()) };
+    match run(built, &inputs) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the trial request failed: {error}")),
+    }
+}
+
+fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
+    let mut next = None;
+    loop {
+        let waiting = match next.take() {
+            Some(waiting) => waiting,
+            None => match inner.gate.take(seat) {
+                Next::Job(waiting) => waiting,
+                Next::Retire => return Left::Retired,
+            },
+        };
+        let Waiting { since, job, .. } = waiting;
+        let Request { inputs, arrival, reply } = job;
+        let start = Instant::now();
+        let queue = start.saturating_duration_since(arrival);
+        if inner.gate.is_late(since, start) {
+            next = inner.gate.finish(seat, Ended::TimedOut);
+            let waited = start.saturating_duration_since(since);
+            let result = Err(RequestError::TimedOut { waited });
+            reply(Outcome { result, queue, compute: Duration::ZERO });
+            continue;
+        }
+        let result = run(built, &inputs);
+        let end = Instant::now();
+        let compute = end.saturating_duration_since(start);
+        let broken = matches!(
+            result,
+            Err(RequestError::Panicked { .. } | RequestError::Failed(EngineError::Run { .. }))
+        );
+        if result.is_ok() {
+            inner.recorder.record(end, queue, compute);
+        }
+        let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
+        if broken {
+            inner.gate.leave(seat, ended);
+            answer(reply, Outcome { result, queue, compute });
+            return Left::Broken;
+        }
+        next = inner.gate.finish(seat, ended);
+        answer(reply, Outcome { result, queue, compute });
+    }
+}
+
+/// A reply that panics is its caller's fault and must not cost the instance.
+fn answer(reply: super::request::Reply, outcome: Outcome) {
+    if catch_unwind(AssertUnwindSafe(|| reply(outcome))).is_err() {
+        tracing::error!("a caller's reply panicked");
+    }
+}
+
+fn run(built: &mut dyn Instance, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, RequestError> {
+    match catch_unwind(AssertUnwindSafe(|| built.run(inputs))) {
+        Ok(result) => result.map_err(RequestError::from),
+        Err(panic) => Err(RequestError::Panicked { message: panic_message(&*panic) }),
+    }
+}
+
+/// The text of a panic.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

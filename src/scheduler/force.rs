@@ -1,0 +1,91 @@
+//! Brings the desired state into force over the pools: bounds that shrink, then masks, then bounds
+//! that grow, then builds in the background. Verified as it goes.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::slot::{Phase, Slots, setup};
+use crate::layout::{Desired, Row};
+use crate::machine::{CpuSet, Description};
+
+/// The mask of a row's threads: its cores, or, without any, whatever nobody has reserved (its
+/// instances sleep there).
+pub fn mask(row: &Row, all: &Desired, machine: &Description) -> CpuSet {
+    if row.cores.is_empty() { resting(row, all, machine) } else { row.cores }
+}
+
+/// CPUs that no other row has reserved; all allowed ones where nothing is left.
+pub fn resting(row: &Row, all: &Desired, machine: &Description) -> CpuSet {
+    let mut rest = machine.limits.allowed;
+    for other in all.rows.iter().filter(|other| other.budget.name != row.budget.name) {
+        if other.budget.reserve {
+            rest = rest.difference(&other.cores);
+        }
+    }
+    if rest.is_empty() { machine.limits.allowed } else { rest }
+}
+
+/// Makes the pools do what `after` says. Both sides of the same name are the same model. Returns,
+/// for each model where the kernel shows something else, sentences that say what.
+pub fn enforce(
+    before: &Desired,
+    after: &Desired,
+    slots: &Slots,
+    machine: &Description,
+    now: Instant,
+) -> BTreeMap<String, Vec<String>> {
+    let mut differences = BTreeMap::new();
+    let pairs = || {
+        after.rows.iter().filter_map(|row| {
+            let slot = slots.get(&row.budget.name)?;
+            Some((row, before.row(&row.budget.name), slot))
+        })
+    };
+    for (row, old, slot) in pairs() {
+        if old.is_none_or(|old| row.concurrency < old.concurrency) {
+            slot.pool.set_bound(row.concurrency);
+        }
+    }
+    // Donors first, so that a receiver finds its core left as early as can be.
+    let mut moved: Vec<_> = pairs()
+        .map(|(row, old, slot)| (row, old, slot, mask(row, after, machine)))
+        .filter(|(.., slot, mask)| slot.pool.mask() != *mask)
+        .collect();
+    moved.sort_by_key(|(row, old, ..)| {
+        old.is_none_or(|old| !row.cores.difference(&old.cores).is_empty())
+    });
+    for (row, _, slot, mask) in moved {
+        let found = slot.pool.pin(mask);
+        if !found.is_empty() {
+            differences.insert(row.budget.name.clone(), found);
+        }
+    }
+    for (row, old, slot) in pairs() {
+        if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
+            slot.pool.set_queue(row.budget.queue);
+        }
+        slot.pool.set_bound(row.concurrency);
+        if old.is_none_or(|old| old.generation != row.generation) {
+            slot.pool.recorder().mark_change(now);
+        }
+    }
+    differences
+}
+
+/// Orders the instances that a row needs and lets surplus sleepers go. Returns whether something is
+/// being built.
+pub fn build(row: &Row, after: &Desired, slots: &Slots, machine: &Description) -> bool {
+    let Some(slot) = slots.get(&row.budget.name) else { return false };
+    if !matches!(slot.phase, Phase::Loaded) || row.concurrency == 0 {
+        return false;
+    }
+    let setup = setup(row, after);
+    if slot.failed_setup.as_ref().is_some_and(|(failed, _)| *failed == setup) {
+        return false;
+    }
+    let building = slot.pool.ensure(row.concurrency, setup, resting(row, after, machine));
+    if !building {
+        slot.pool.release_parked(row.concurrency);
+    }
+    building
+}

@@ -1,0 +1,137 @@
+//! The journal of this run, and what undo and redo need of each entry.
+
+use crate::layout::{Desired, Plan, Refusal, Row};
+use crate::telemetry::Entry;
+
+/// Entries that a snapshot carries.
+pub const IN_SNAPSHOT: usize = 64;
+
+/// Rows by name as they were; `None` where there was none.
+pub type Rows = Vec<(String, Option<Row>)>;
+
+/// One entry with both sides of it.
+struct Step {
+    entry: Entry,
+    before: Rows,
+    after: Rows,
+}
+
+/// All entries, and what was undone.
+#[derive(Default)]
+pub struct History {
+    steps: Vec<Step>,
+    /// Indices of steps that were undone, the newest last.
+    undone: Vec<usize>,
+}
+
+/// Which way a step is gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Back to before it.
+    Undo,
+    /// Forward to after it.
+    Redo,
+}
+
+impl History {
+    /// All entries, oldest first.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+        self.steps.iter().map(|step| &step.entry)
+    }
+
+    /// The newest entries, oldest of them first.
+    pub fn newest(&self) -> Vec<Entry> {
+        let from = self.steps.len().saturating_sub(IN_SNAPSHOT);
+        self.entries().skip(from).cloned().collect()
+    }
+
+    /// An entry, to complete its verdicts.
+    pub fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        self.steps.iter_mut().map(|step| &mut step.entry).find(|entry| entry.id == id)
+    }
+
+    /// The number of the next entry.
+    pub fn next_id(&self) -> u64 {
+        self.steps.len() as u64 + 1
+    }
+
+    /// Adds an entry for a new change. What was undone before can no longer be redone.
+    pub fn push(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+        self.undone.clear();
+        self.add(entry, before, plan);
+    }
+
+    fn add(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+        let rows = |state: &Desired| -> Rows {
+            entry.models.iter().map(|name| (name.clone(), state.row(name).cloned())).collect()
+        };
+        let (before, after) = (rows(before), rows(&plan.after));
+        self.steps.push(Step { entry, before, after });
+    }
+
+    /// The step that an undo or a redo would go, with the rows that it restores.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is none, or a later change touched one of its rows.
+    pub fn step(&self, way: Way, now: &Desired) -> Result<(usize, u64, Rows), Refusal> {
+        let at = match way {
+            Way::Undo => self.steps.iter().rposition(|step| step.entry.can_be_undone()),
+            Way::Redo => self.undone.last().copied(),
+        };
+        let step = at.and_then(|at| self.steps.get(at).map(|step| (at, step)));
+        let Some((at, step)) = step else {
+            return Err(Refusal::whole(match way {
+                Way::Undo => "there is no change to undo",
+                Way::Redo => {
+                    "there is nothing to redo: only what was undone, and not changed since"
+                }
+            }));
+        };
+        let (expected, target) = match way {
+            Way::Undo => (&step.after, &step.before),
+            Way::Redo => (&step.before, &step.after),
+        };
+        for (name, row) in expected {
+            let is = now.row(name);
+            if is.map(|row| row.generation) != row.as_ref().map(|row| row.generation) {
+                return Err(Refusal::row(
+                    name,
+                    format!("a later change touched this row, so change {} stays", step.entry.id),
+                ));
+            }
+        }
+        Ok((at, step.entry.id, target.clone()))
+    }
+
+    /// Notes that a step was gone: marks it, adds the entry of the undo or redo itself, and lets
+    /// the other steps know the rows' new generations.
+    pub fn went(&mut self, way: Way, at: usize, entry: Entry, before: &Desired, plan: &Plan) {
+        match way {
+            Way::Undo => self.undone.push(at),
+            Way::Redo => {
+                self.undone.pop();
+            }
+        }
+        if let Some(step) = self.steps.get_mut(at) {
+            step.entry.undone = way == Way::Undo;
+        }
+        let restored = self.steps.get(at).map(|step| match way {
+            Way::Undo => step.before.clone(),
+            Way::Redo => step.after.clone(),
+        });
+        // The restored rows are the same states under new generations, wherever they are kept.
+        for (name, old) in restored.into_iter().flatten() {
+            let (Some(old), Some(new)) = (old, plan.after.row(&name)) else { continue };
+            let kept = self
+                .steps
+                .iter_mut()
+                .flat_map(|step| step.before.iter_mut().chain(&mut step.after));
+            for (_, row) in kept.filter(|(other, _)| *other == name) {
+                if let Some(row) = row.as_mut().filter(|row| row.generation == old.generation) {
+                    row.generation = new.generation;
+                }
+            }
+        }
+        self.add(entry, before, plan);
+    }
+}

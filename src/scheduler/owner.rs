@@ -1,0 +1,514 @@
+//! The one thread that owns the scheduler's state: takes commands in turn, so that changes are
+//! transactions without a lock over the pools.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::force;
+use super::history::{History, Way};
+use super::loader::{Loaded, Loader, Requests};
+use super::slot::{LoadOrder, Meter, Phase, Slot, Slots};
+use super::verdicts::Verdicts;
+use crate::engine::EngineError;
+use crate::layout::{Change, Desired, Edit, Plan, Refusal};
+use crate::machine::{Description, Machine, ThreadId, process_cpu_ns};
+use crate::pool::{Client, Pool, PoolEvent};
+use crate::telemetry::gpu::GpuSource;
+use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
+
+/// How often queue timeouts are looked after.
+const HOUSEKEEPING: Duration = Duration::from_millis(10);
+
+/// How often the machine is looked at for cores that came or went.
+const MACHINE_CHECK: Duration = Duration::from_secs(2);
+
+/// What the owner is asked.
+pub enum Command {
+    /// Apply a change.
+    Apply(Change, Author, Instant, Sender<Result<Applied, Refusal>>),
+    /// Go a step back or forward in the history.
+    Step(Way, Author, Instant, Sender<Result<Applied, Refusal>>),
+    /// The whole journal.
+    Journal(Sender<Vec<Entry>>),
+    /// A model's loading ended.
+    Loaded(String, u64, Result<Loaded, EngineError>),
+    /// A pool has something to say.
+    Pool(String, u64, PoolEvent),
+    /// Drain all pools and end.
+    Stop(Duration, Sender<Snapshot>),
+}
+
+/// What others read without asking the owner.
+#[derive(Clone)]
+pub struct Published {
+    pub desired: Arc<Desired>,
+    pub machine: Arc<Description>,
+    pub last_builds: Arc<BTreeMap<String, Duration>>,
+    pub clients: Arc<BTreeMap<String, Client>>,
+}
+
+/// The shared cell of it.
+pub type Shelf = Arc<RwLock<Published>>;
+
+/// The owner's state.
+pub struct Owner {
+    pub(super) machine: Arc<dyn Machine>,
+    pub(super) description: Arc<Description>,
+    loader: Arc<dyn Loader>,
+    pub(super) gpu: Option<Arc<dyn GpuSource>>,
+    commands: Receiver<Command>,
+    sender: Sender<Command>,
+    pub(super) desired: Arc<Desired>,
+    pub(super) slots: Slots,
+    pub(super) history: History,
+    verdicts: Verdicts,
+    sensor: Sensor,
+    pub(super) usage: Usage,
+    process_cpu_ns: u64,
+    pub(super) process_cpu: f64,
+    pub(super) sequence: u64,
+    pub(super) started: Instant,
+    interval: Duration,
+    epochs: u64,
+    shelf: Shelf,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    loads: watch::Sender<Arc<Vec<LoadOrder>>>,
+}
+
+/// What the owner starts from.
+pub struct Beginnings {
+    pub machine: Arc<dyn Machine>,
+    pub loader: Arc<dyn Loader>,
+    pub gpu: Option<Arc<dyn GpuSource>>,
+    pub desired: Desired,
+    pub description: Description,
+    pub interval: Duration,
+    pub commands: Receiver<Command>,
+    pub sender: Sender<Command>,
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    pub loads: watch::Sender<Arc<Vec<LoadOrder>>>,
+    pub shelf: Shelf,
+}
+
+impl Owner {
+    pub fn new(from: Beginnings) -> Self {
+        Self {
+            machine: from.machine,
+            description: Arc::new(from.description),
+            loader: from.loader,
+            gpu: from.gpu,
+            commands: from.commands,
+            sender: from.sender,
+            desired: Arc::new(from.desired),
+            slots: Slots::new(),
+            history: History::default(),
+            verdicts: Verdicts::default(),
+            sensor: Sensor::default(),
+            usage: Usage::default(),
+            process_cpu_ns: 0,
+            process_cpu: 0.0,
+            sequence: 0,
+            started: Instant::now(),
+            interval: from.interval,
+            epochs: 0,
+            shelf: from.shelf,
+            snapshots: from.snapshots,
+            loads: from.loads,
+        }
+    }
+
+    /// The thread's body.
+    pub fn run(mut self) {
+        let first = self.desired.clone();
+        self.reconcile(&Desired::default(), &first);
+        self.publish_state();
+        self.sample();
+        self.publish_snapshot();
+        let mut next_sample = Instant::now() + self.interval;
+        let mut next_check = Instant::now() + MACHINE_CHECK;
+        loop {
+            match self.commands.recv_timeout(HOUSEKEEPING) {
+                Ok(Command::Stop(patience, reply)) => {
+                    let last = self.stop(patience);
+                    // Whoever asked may have gone; the pools are drained all the same.
+                    let _ = reply.send(last);
+                    return;
+                }
+                Ok(command) => self.handle(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Instant::now();
+            for slot in self.slots.values() {
+                slot.pool.expire(now);
+                let counts = slot.pool.counts();
+                slot.pool.recorder().note_work(now, counts.queued + counts.executing > 0);
+            }
+            if now >= next_check {
+                next_check = now + MACHINE_CHECK;
+                self.check_machine();
+            }
+            if now >= next_sample {
+                next_sample = now + self.interval;
+                self.sample();
+                self.verdicts.close_due(&self.slots, &mut self.history, now);
+                self.publish_snapshot();
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Apply(change, author, begun, reply) => {
+                let before = self.desired.clone();
+                let result = before
+                    .plan(&change, &self.description)
+                    .map(|plan| self.commit(plan, change, author, begun, None));
+                // Nobody waits for it any more when this fails; the change stands.
+                let _ = reply.send(result);
+            }
+            Command::Step(way, author, begun, reply) => {
+                let _ = reply.send(self.step(way, author, begun));
+            }
+            Command::Journal(reply) => {
+                let _ = reply.send(self.history.entries().cloned().collect());
+                return;
+            }
+            Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
+            Command::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
+            // Handled by the loop itself.
+            Command::Stop(..) => return,
+        }
+        self.publish_snapshot();
+    }
+
+    /// Applies a plan and writes it down. `gone`: the step of the history that this is.
+    fn commit(
+        &mut self,
+        mut plan: Plan,
+        change: Change,
+        author: Author,
+        begun: Instant,
+        gone: Option<(Way, usize, u64)>,
+    ) -> Applied {
+        let before = std::mem::replace(&mut self.desired, Arc::new(plan.after.clone()));
+        self.fill_builds(&mut plan);
+        let after = self.desired.clone();
+        let differences = self.reconcile(&before, &after);
+        let force_us = begun.elapsed().as_micros() as u64;
+        self.publish_state();
+        let id = self.history.next_id();
+        let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
+        let now = Instant::now();
+        let verdicts = self.verdicts.open(id, &models, &after, &self.slots, &mut self.history, now);
+        let entry = Entry {
+            id,
+            at_unix_ms: super::assemble::unix_ms(),
+            uptime_us: self.started.elapsed().as_micros() as u64,
+            author,
+            change,
+            summary: plan.summary.clone(),
+            warnings: plan.warnings.clone(),
+            models,
+            force_us,
+            undone: false,
+            undoes: gone.and_then(|(way, _, of)| (way == Way::Undo).then_some(of)),
+            redoes: gone.and_then(|(way, _, of)| (way == Way::Redo).then_some(of)),
+            verdicts,
+        };
+        match gone {
+            None => self.history.push(entry, &before, &plan),
+            Some((way, at, _)) => self.history.went(way, at, entry, &before, &plan),
+        }
+        Applied { id, plan, force_us, differences }
+    }
+
+    fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {
+        let (at, id, rows) = self.history.step(way, &self.desired)?;
+        let after = self.desired.restore(&rows, &self.description)?;
+        let plan = self.desired.plan_to(after, &self.description);
+        let layout = Box::new(plan.after.layout());
+        let change = Change::from(Edit::Load { layout });
+        Ok(self.commit(plan, change, author, begun, Some((way, at, id))))
+    }
+
+    /// Brings `after` into force: slots that go, slots that come, and all that stay.
+    fn reconcile(&mut self, before: &Desired, after: &Desired) -> Vec<String> {
+        for old in &before.rows {
+            let goes = after.row(&old.budget.name).is_none_or(|new| {
+                (&new.budget.source, new.budget.engine, &new.budget.dims, &new.budget.inputs)
+                    != (&old.budget.source, old.budget.engine, &old.budget.dims, &old.budget.inputs)
+            });
+            if goes && let Some(slot) = self.slots.remove(&old.budget.name) {
+                retire(slot);
+            }
+        }
+        for row in &after.rows {
+            if !self.slots.contains_key(&row.budget.name) {
+                self.begin_loading(row, after);
+            }
+        }
+        let now = Instant::now();
+        let found = force::enforce(before, after, &self.slots, &self.description, now);
+        for row in &after.rows {
+            let changed = before.row(&row.budget.name) != Some(row);
+            if let Some(slot) = self.slots.get_mut(&row.budget.name) {
+                if changed {
+                    slot.failed_setup = None;
+                }
+                slot.difference = found.get(&row.budget.name).map(|lines| lines.join("; "));
+            }
+            force::build(row, after, &self.slots, &self.description);
+        }
+        self.publish_loads();
+        found
+            .into_iter()
+            .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")))
+            .collect()
+    }
+
+    fn begin_loading(&mut self, row: &crate::layout::Row, all: &Desired) {
+        self.epochs += 1;
+        let (epoch, name) = (self.epochs, row.budget.name.clone());
+        let (sender, listener_name) = (self.sender.clone(), name.clone());
+        let listener = Box::new(move |event| {
+            // The owner is gone when the program ends; then nobody needs to know.
+            let _ = sender.send(Command::Pool(listener_name.clone(), epoch, event));
+        });
+        let mask = force::mask(row, all, &self.description);
+        let pool = Pool::new(&name, self.machine.clone(), row.budget.queue, mask, listener);
+        let mut slot = Slot {
+            pool: Arc::new(pool),
+            phase: Phase::Loading,
+            epoch,
+            engine: None,
+            title: String::new(),
+            requests: Arc::new(Requests::default()),
+            offered: Arc::new(AtomicU64::new(0)),
+            offered_rate: Meter::default(),
+            lost_before: 0,
+            last_build: None,
+            failed_setup: None,
+            difference: None,
+        };
+        let (loader, sender, budget) =
+            (self.loader.clone(), self.sender.clone(), row.budget.clone());
+        let spawned =
+            std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(move || {
+                let loaded =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.load(&budget)));
+                let result = loaded.unwrap_or_else(|panic| {
+                    let message = crate::pool::panic_message(&*panic);
+                    Err(EngineError::Unavailable {
+                        reason: format!("the engine panicked: {message}"),
+                    })
+                });
+                let _ = sender.send(Command::Loaded(budget.name, epoch, result));
+            });
+        if let Err(error) = spawned {
+            slot.phase = Phase::Failed(format!("cannot start a thread: {error}"));
+        }
+        self.slots.insert(name, slot);
+    }
+
+    fn loaded(&mut self, name: &str, epoch: u64, result: Result<Loaded, EngineError>) {
+        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else {
+            return;
+        };
+        match result {
+            Ok(loaded) => {
+                let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
+                slot.pool.install(loaded.model, warm_up);
+                slot.engine = Some(loaded.engine);
+                slot.title = loaded.title;
+                slot.requests = Arc::new(loaded.requests);
+                slot.phase = Phase::Loaded;
+            }
+            Err(error) => {
+                tracing::error!("{name}: {error}");
+                slot.phase = Phase::Failed(error.to_string());
+            }
+        }
+        let desired = self.desired.clone();
+        if let Some(row) = desired.row(name) {
+            force::build(row, &desired, &self.slots, &self.description);
+        }
+        self.publish_loads();
+    }
+
+    fn pool_event(&mut self, name: &str, epoch: u64, event: PoolEvent) {
+        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else {
+            return;
+        };
+        let desired = self.desired.clone();
+        match event {
+            PoolEvent::Built(report) => {
+                slot.last_build = Some(report.took);
+                slot.failed_setup = None;
+                // A change may have asked for more while the batch was on its way.
+                if let Some(row) = desired.row(name) {
+                    force::build(row, &desired, &self.slots, &self.description);
+                }
+                self.publish_state();
+            }
+            PoolEvent::BuildFailed { setup, reason, .. } => {
+                tracing::error!("{name}: {reason}");
+                slot.failed_setup = Some((setup, reason.clone()));
+                self.build_failed(name, setup, &reason);
+            }
+            PoolEvent::InstanceLost { reason, .. } => {
+                tracing::error!("{name}: an instance was lost: {reason}");
+                if slot.pool.seats().serving == 0 {
+                    slot.phase = Phase::Failed(format!("its last instance was lost: {reason}"));
+                }
+            }
+        }
+    }
+
+    /// The old width serves on; the row goes back to it, and the journal says why.
+    fn build_failed(&mut self, name: &str, setup: crate::engine::InstanceSetup, reason: &str) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let serving = slot.pool.setup();
+        let (Some(serving), true) = (serving, slot.pool.seats().serving > 0) else {
+            slot.phase = Phase::Failed(reason.to_owned());
+            return;
+        };
+        let edit = Edit::SetThreads {
+            model: name.to_owned(),
+            threads: crate::layout::Auto::Exactly(serving.threads),
+        };
+        let change = Change::from(edit);
+        let before = self.desired.clone();
+        if let Ok(mut plan) = before.plan(&change, &self.description) {
+            plan.warnings.push(format!("{} threads could not be built: {reason}", setup.threads));
+            self.commit(plan, change, Author::Scheduler, Instant::now(), None);
+        }
+    }
+
+    /// Looks whether cores came or went under us, and lets the layout follow.
+    fn check_machine(&mut self) {
+        let found = self.machine.describe();
+        if found == *self.description {
+            self.retry_masks();
+            return;
+        }
+        self.description = Arc::new(found);
+        let (after, sentences) = self.desired.refit(&self.description);
+        if after == *self.desired {
+            self.publish_state();
+            self.retry_masks();
+            return;
+        }
+        let mut plan = self.desired.plan_to(after, &self.description);
+        plan.summary = format!("the machine changed: {}", plan.summary);
+        plan.warnings.extend(sentences);
+        let change = Change::from(Edit::Load { layout: Box::new(plan.after.layout()) });
+        self.commit(plan, change, Author::Scheduler, Instant::now(), None);
+    }
+
+    /// Tries again to place threads that the kernel showed elsewhere.
+    fn retry_masks(&mut self) {
+        for row in &self.desired.rows {
+            let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
+            if slot.difference.is_some() {
+                let mask = force::mask(row, &self.desired, &self.description);
+                let found = slot.pool.pin(mask);
+                slot.difference = (!found.is_empty()).then(|| found.join("; "));
+            }
+        }
+    }
+
+    fn sample(&mut self) {
+        let now = Instant::now();
+        let groups: Vec<Vec<ThreadId>> = self
+            .desired
+            .rows
+            .iter()
+            .map(|row| self.slots.get(&row.budget.name))
+            .map(|slot| {
+                slot.map_or_else(Vec::new, |slot| {
+                    slot.pool.members().iter().map(|member| member.id).collect()
+                })
+            })
+            .collect();
+        self.usage = self.sensor.sample(&*self.machine, &groups, now);
+        let process = process_cpu_ns();
+        if self.usage.interval_us > 0 {
+            let spent = process.saturating_sub(self.process_cpu_ns) as f64;
+            self.process_cpu = spent / (self.usage.interval_us as f64 * 1e3);
+        }
+        self.process_cpu_ns = process;
+        for slot in self.slots.values_mut() {
+            let counts = slot.pool.counts();
+            let lost = counts.rejected + counts.timed_out + counts.failed;
+            slot.pool.recorder().tick(now, lost - slot.lost_before);
+            slot.lost_before = lost;
+        }
+    }
+
+    fn publish_snapshot(&mut self) {
+        let snapshot = self.assemble();
+        self.snapshots.send_replace(Arc::new(snapshot));
+    }
+
+    fn publish_loads(&self) {
+        let orders: Vec<LoadOrder> = self
+            .desired
+            .rows
+            .iter()
+            .filter_map(|row| self.slots.get(&row.budget.name)?.order(row))
+            .collect();
+        self.loads.send_replace(Arc::new(orders));
+    }
+
+    fn publish_state(&self) {
+        let builds =
+            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
+        let clients = self.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
+        let published = Published {
+            desired: self.desired.clone(),
+            machine: self.description.clone(),
+            last_builds: Arc::new(builds.collect()),
+            clients: Arc::new(clients.collect()),
+        };
+        *self.shelf.write().unwrap_or_else(PoisonError::into_inner) = published;
+    }
+
+    fn fill_builds(&self, plan: &mut Plan) {
+        for row in &mut plan.rows {
+            let took = self.slots.get(&row.model).and_then(|slot| slot.last_build);
+            row.last_build_us = took.map(|took| took.as_micros() as u64);
+        }
+    }
+
+    /// Ends loads, drains all pools, and gives the last snapshot.
+    fn stop(&mut self, patience: Duration) -> Snapshot {
+        self.loads.send_replace(Arc::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for slot in self.slots.values() {
+                scope.spawn(|| slot.pool.drain(patience));
+            }
+        });
+        self.sample();
+        let last = self.assemble();
+        self.snapshots.send_replace(Arc::new(last.clone()));
+        last
+    }
+}
+
+/// Drains a pool in the background; what waits is answered, what cannot be is rejected.
+fn retire(slot: Slot) {
+    let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
+        if !slot.pool.drain(Duration::from_secs(10)) {
+            tracing::warn!("a removed model still runs a request; its thread ends with it");
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::error!("cannot start a thread to drain a model: {error}");
+    }
+}

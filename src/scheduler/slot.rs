@@ -1,0 +1,106 @@
+//! One model of the running scheduler: its pool, how far its loading is, and its load order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use super::loader::Requests;
+use crate::engine::{EngineKind, InstanceSetup};
+use crate::layout::{Desired, LoadSpec, Row};
+use crate::pool::{Door, Pool};
+
+/// How far a model's loading is.
+pub enum Phase {
+    /// Its file is being read on a thread of its own.
+    Loading,
+    /// Its pool has a model; instances may still be warming for the first time.
+    Loaded,
+    /// It could not be loaded, or lost its last instance.
+    Failed(String),
+}
+
+/// One model.
+pub struct Slot {
+    pub(super) pool: Arc<Pool>,
+    pub(super) phase: Phase,
+    /// Tells an answer for this slot from one for an earlier slot of the same name.
+    pub(super) epoch: u64,
+    pub(super) engine: Option<EngineKind>,
+    pub(super) title: String,
+    pub(super) requests: Arc<Requests>,
+    pub(super) offered: Arc<AtomicU64>,
+    pub(super) offered_rate: Meter,
+    pub(super) lost_before: u64,
+    /// How long the last build of a generation took.
+    pub(super) last_build: Option<Duration>,
+    /// The setup whose build failed last, with the reason; not tried again until the row changes.
+    pub(super) failed_setup: Option<(InstanceSetup, String)>,
+    /// Set while the kernel shows other masks than asked for.
+    pub(super) difference: Option<String>,
+}
+
+/// Turns a running count into a rate over about the last second.
+#[derive(Default)]
+pub struct Meter {
+    from: Option<(u64, Instant)>,
+    rate: f64,
+}
+
+impl Meter {
+    /// The rate, per second, given the count now.
+    pub fn update(&mut self, count: u64, now: Instant) -> f64 {
+        let Some((before, since)) = self.from else {
+            self.from = Some((count, now));
+            return 0.0;
+        };
+        let span = now.saturating_duration_since(since);
+        if span >= Duration::from_secs(1) {
+            self.rate = count.saturating_sub(before) as f64 / span.as_secs_f64();
+            self.from = Some((count, now));
+        }
+        self.rate
+    }
+}
+
+/// A built-in load that is to run: what the load generators watch.
+#[derive(Clone)]
+pub struct LoadOrder {
+    /// The model's name.
+    pub model: String,
+    /// Tells this model from an earlier one of the same name.
+    pub epoch: u64,
+    /// Where requests go.
+    pub door: Arc<dyn Door>,
+    /// What arrives, and how.
+    pub spec: LoadSpec,
+    /// The prepared requests.
+    pub requests: Arc<Requests>,
+    /// Where the generator counts intended arrivals.
+    pub offered: Arc<AtomicU64>,
+}
+
+/// All models by name.
+pub type Slots = BTreeMap<String, Slot>;
+
+impl Slot {
+    pub(super) fn order(&self, row: &Row) -> Option<LoadOrder> {
+        if !matches!(self.phase, Phase::Loaded) {
+            return None;
+        }
+        Some(LoadOrder {
+            model: row.budget.name.clone(),
+            epoch: self.epoch,
+            door: self.pool.door(),
+            spec: row.budget.load.clone()?,
+            requests: self.requests.clone(),
+            offered: self.offered.clone(),
+        })
+    }
+}
+
+/// How a row's instances are built.
+pub fn setup(row: &Row, all: &Desired) -> InstanceSetup {
+    // One thread has nobody to spin for; normalised so that it never causes a rebuild.
+    InstanceSetup { threads: row.threads, spinning: row.threads > 1 && row.spinning(all) }
+}

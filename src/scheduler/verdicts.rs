@@ -1,0 +1,122 @@
+//! Opens a before and an after window for each change, and writes the verdict into its entry when
+//! the after window is full.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::history::History;
+use super::slot::Slots;
+use crate::layout::{Desired, Slo};
+use crate::telemetry::verdict::{self, Side};
+use crate::telemetry::{Verdict, VerdictStatus};
+
+/// The longest window before a change, and the length of the one after it.
+pub const WINDOW: Duration = Duration::from_secs(20);
+
+/// The shortest window that is compared, when another change cuts it.
+pub const SHORTEST: Duration = Duration::from_secs(8);
+
+/// Left out after a change: queues drain, caches warm, new instances take over.
+pub const SETTLE: Duration = Duration::from_secs(1);
+
+/// The verdicts that are open.
+#[derive(Default)]
+pub struct Verdicts {
+    open: Vec<Open>,
+    /// When each model was touched last.
+    touched: BTreeMap<String, Instant>,
+}
+
+struct Open {
+    entry: u64,
+    model: String,
+    before: Option<Side>,
+    slo: Option<Slo>,
+    figures: usize,
+    from: Instant,
+}
+
+impl Verdicts {
+    /// Opens verdicts for the models that a change touched; closes those that it cuts short. The
+    /// opened ones are for the change's entry.
+    pub fn open(
+        &mut self,
+        entry: u64,
+        models: &[String],
+        after: &Desired,
+        slots: &Slots,
+        history: &mut History,
+        now: Instant,
+    ) -> Vec<Verdict> {
+        let (cut, kept) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open: &Open| models.contains(&open.model));
+        self.open = kept;
+        for open in cut {
+            close(&open, slots, history, now);
+        }
+        let present: Vec<_> = models.iter().filter_map(|name| after.row(name)).collect();
+        let figures = present.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
+        let mut verdicts = Vec::new();
+        for row in present {
+            let name = &row.budget.name;
+            let earliest = now.checked_sub(WINDOW).unwrap_or(now);
+            let since = self.touched.insert(name.clone(), now).map(|touched| touched + SETTLE);
+            let before = slots.get(name).and_then(|slot| {
+                let recorder = slot.pool.recorder();
+                let from = since.unwrap_or(earliest).max(earliest).max(recorder.oldest_sample()?);
+                let long = now.saturating_duration_since(from) >= SHORTEST;
+                long.then(|| Side { samples: recorder.samples(from, now), from, to: now })
+            });
+            let samples_before = before.as_ref().map_or(0, |side| side.samples.len() as u64);
+            self.open.push(Open {
+                entry,
+                model: name.clone(),
+                before,
+                slo: row.budget.slo,
+                figures,
+                from: now + SETTLE,
+            });
+            verdicts.push(Verdict {
+                model: name.clone(),
+                status: VerdictStatus::Open,
+                samples_before,
+                samples_after: 0,
+                comparisons: Vec::new(),
+            });
+        }
+        verdicts
+    }
+
+    /// Closes the verdicts whose window after the change is full.
+    pub fn close_due(&mut self, slots: &Slots, history: &mut History, now: Instant) {
+        let (due, rest) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open: &Open| now >= open.from + WINDOW);
+        self.open = rest;
+        for open in due {
+            close(&open, slots, history, now);
+        }
+    }
+}
+
+fn close(open: &Open, slots: &Slots, history: &mut History, now: Instant) {
+    let Some(entry) = history.entry_mut(open.entry) else { return };
+    let Some(verdict) = entry.verdicts.iter_mut().find(|verdict| verdict.model == open.model)
+    else {
+        return;
+    };
+    let long = now.saturating_duration_since(open.from) >= SHORTEST;
+    let Some(slot) = slots.get(&open.model).filter(|_| long) else {
+        verdict.status = VerdictStatus::Superseded;
+        return;
+    };
+    let samples = slot.pool.recorder().samples(open.from, now);
+    verdict.samples_after = samples.len() as u64;
+    let after = Side { samples, from: open.from, to: now };
+    if let Some(before) = &open.before {
+        verdict.comparisons = verdict::compare(before, &after, open.slo.as_ref(), open.figures);
+    }
+    let enough = !verdict.comparisons.is_empty();
+    verdict.status = if enough { VerdictStatus::Done } else { VerdictStatus::NotEnough };
+}

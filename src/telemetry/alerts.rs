@@ -1,0 +1,89 @@
+//! Turns figures into sentences that say what is wrong and why.
+
+use super::snapshot::{Alert, ModelState, ModelView, Snapshot};
+use crate::layout::print_duration;
+
+/// Share of a model's runnable time spent waiting for a CPU from which on it counts as starved.
+const STARVED: f64 = 0.25;
+
+/// Requests in the last minute below which an SLO is not judged.
+const ENOUGH: u64 = 20;
+
+/// What the operator should know of this snapshot.
+pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    for model in &snapshot.models {
+        let name = &model.row.budget.name;
+        let sentences = [failed(model), missed(model), full(model), starved(model), differs(model)];
+        alerts.extend(
+            sentences
+                .into_iter()
+                .flatten()
+                .map(|text| Alert { model: Some(name.clone()), text: format!("{name} {text}") }),
+        );
+    }
+    if let Some(quota) = snapshot.ledger.quota
+        && snapshot.ledger.threads as f64 > quota
+    {
+        let threads = snapshot.ledger.threads;
+        alerts.push(Alert {
+            model: None,
+            text: format!(
+                "{threads} threads share a CPU quota of {quota:.1}: the container will be throttled"
+            ),
+        });
+    }
+    alerts
+}
+
+fn failed(model: &ModelView) -> Option<String> {
+    match &model.state {
+        ModelState::Failed { reason } => Some(format!("failed: {reason}")),
+        _ => None,
+    }
+}
+
+fn missed(model: &ModelView) -> Option<String> {
+    let slo = model.row.budget.slo?;
+    let is = model.minute.slo_us?;
+    if model.minute.total.count < ENOUGH || u128::from(is) <= slo.bound.as_micros() {
+        return None;
+    }
+    let (queue, compute) = (model.minute.queue.p50_us, model.minute.compute.p50_us);
+    let cause = if queue > compute { "most of it in the queue" } else { "most of it computing" };
+    Some(format!(
+        "misses its target: p{} is {:.1} ms against {} over the last minute, {cause}",
+        slo.percentile,
+        is as f64 / 1e3,
+        print_duration(slo.bound),
+    ))
+}
+
+fn full(model: &ModelView) -> Option<String> {
+    let limit = model.row.budget.queue.limit as u64;
+    let waits = model.counts.queued + model.counts.blocked;
+    (model.counts.queued >= limit || model.counts.blocked > 0).then(|| {
+        let arrives =
+            model.offered_per_s.map_or_else(String::new, |rate| format!("{rate:.0}/s arrive, "));
+        format!(
+            "has a full queue ({waits} wait, limit {limit}): {arrives}{:.0}/s are completed",
+            model.second.completed_per_s,
+        )
+    })
+}
+
+fn starved(model: &ModelView) -> Option<String> {
+    let wait = model.wait.filter(|wait| *wait > STARVED)?;
+    let threads = model.actual.active * model.actual.threads_per_instance;
+    let cores = model.row.cores.len();
+    Some(format!(
+        "waits for a CPU {:.0} % of the time: {threads} thread{} on {cores} core{}",
+        wait * 100.0,
+        if threads == 1 { "" } else { "s" },
+        if cores == 1 { "" } else { "s" },
+    ))
+}
+
+fn differs(model: &ModelView) -> Option<String> {
+    model.actual.difference.as_ref().map(|difference| format!("is not as desired: {difference}"))
+}

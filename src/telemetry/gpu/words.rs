@@ -1,0 +1,142 @@
+//! What the driver's errors and throttle bits mean, in sentences for the pane.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use nvml_wrapper::bitmasks::device::ThrottleReasons;
+use nvml_wrapper::error::NvmlError;
+
+/// Why no card can be read, in a line, when none could be read before. `library`: the library that
+/// was asked for by path.
+pub fn absent(error: &NvmlError, library: Option<&OsStr>) -> String {
+    match (error, library) {
+        (NvmlError::LibloadingError(_), None) | (NvmlError::NotFound, _) => {
+            "no NVIDIA GPU".to_owned()
+        }
+        (NvmlError::LibloadingError(_), Some(path)) => {
+            format!("cannot load NVML from {}", path.display())
+        }
+        (NvmlError::FailedToLoadSymbol(_), Some(path)) => {
+            format!("{} is not NVML, or too old", path.display())
+        }
+        _ => broken(error),
+    }
+}
+
+/// Why cards that were there are not, in a line.
+pub fn gone(error: &NvmlError, retry: Duration) -> String {
+    let why = match error {
+        NvmlError::DriverNotLoaded
+        | NvmlError::Uninitialized
+        | NvmlError::LibloadingError(_)
+        | NvmlError::LibraryNotFound => "the NVIDIA driver went away".to_owned(),
+        _ => broken(error),
+    };
+    format!("{why}; tried again every {}", seconds(retry))
+}
+
+fn broken(error: &NvmlError) -> String {
+    match error {
+        NvmlError::DriverNotLoaded => {
+            "the NVIDIA library is there, but its kernel driver is not loaded".to_owned()
+        }
+        NvmlError::NoPermission => {
+            "the NVIDIA driver refuses this user: it needs access to /dev/nvidiactl".to_owned()
+        }
+        NvmlError::LibRmVersionMismatch => "the NVIDIA library and the loaded kernel driver are \
+             of different versions: restart the machine, or reload the driver"
+            .to_owned(),
+        NvmlError::OperatingSystem => {
+            "the system or the container keeps this process from the NVIDIA driver".to_owned()
+        }
+        NvmlError::FailedToLoadSymbol(_) | NvmlError::FunctionNotFound => {
+            "the NVIDIA driver is too old for these sensors".to_owned()
+        }
+        other => format!("the NVIDIA driver fails: {other}"),
+    }
+}
+
+/// Whether an error of one call is about the driver as a whole.
+pub fn ends_driver(error: &NvmlError) -> bool {
+    matches!(
+        error,
+        NvmlError::Uninitialized | NvmlError::DriverNotLoaded | NvmlError::LibRmVersionMismatch
+    )
+}
+
+/// Whether an error of one reading is about the whole card.
+pub fn ends_card(error: &NvmlError) -> bool {
+    matches!(error, NvmlError::GpuLost | NvmlError::ResetRequired)
+}
+
+/// What is wrong with a card.
+pub fn card_fault(error: &NvmlError, index: u32) -> String {
+    match error {
+        NvmlError::GpuLost => {
+            "fell off the bus: the driver has lost it, and a restart of the machine brings it back"
+                .to_owned()
+        }
+        NvmlError::ResetRequired => {
+            format!("needs a reset before it can be used again (`nvidia-smi -r -i {index}`)")
+        }
+        NvmlError::NoPermission => {
+            "this user may not read it: it needs access to the card's file under /dev".to_owned()
+        }
+        NvmlError::OperatingSystem => {
+            "the system or the container keeps this process from it".to_owned()
+        }
+        NvmlError::InsufficientPower => "its power cables are not attached properly".to_owned(),
+        NvmlError::IrqIssue => "the kernel sees an interrupt problem with it".to_owned(),
+        other => format!("cannot be read: {other}"),
+    }
+}
+
+/// What holds the clocks down. An idle card's low clocks are no throttling.
+pub fn throttle(reasons: ThrottleReasons) -> Vec<String> {
+    [
+        (ThrottleReasons::SW_POWER_CAP, "power limit"),
+        (ThrottleReasons::HW_THERMAL_SLOWDOWN, "too hot, clocks halved by the hardware"),
+        (ThrottleReasons::SW_THERMAL_SLOWDOWN, "too hot"),
+        (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power brake of the power supply"),
+        (ThrottleReasons::HW_SLOWDOWN, "hardware slowdown: heat or power"),
+        (ThrottleReasons::APPLICATIONS_CLOCKS_SETTING, "clocks set by an operator"),
+        (ThrottleReasons::SYNC_BOOST, "another card of its sync group"),
+        (ThrottleReasons::DISPLAY_CLOCK_SETTING, "clocks set for the display"),
+    ]
+    .into_iter()
+    .filter(|(reason, _)| reasons.contains(*reason))
+    .map(|(_, words)| words.to_owned())
+    .collect()
+}
+
+/// A time for a sentence ("2.3 s").
+pub fn seconds(time: Duration) -> String {
+    let tenths = time.as_millis().div_ceil(100);
+    if tenths.is_multiple_of(10) {
+        format!("{} s", tenths / 10)
+    } else {
+        format!("{}.{} s", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttle_bits_become_words_and_idleness_is_none() {
+        assert!(throttle(ThrottleReasons::GPU_IDLE).is_empty());
+        assert!(throttle(ThrottleReasons::NONE).is_empty());
+        let both = ThrottleReasons::SW_POWER_CAP | ThrottleReasons::SW_THERMAL_SLOWDOWN;
+        assert_eq!(throttle(both), ["power limit", "too hot"]);
+        let all = throttle(ThrottleReasons::all());
+        assert_eq!(all.len(), 8, "each reason but idleness has words: {all:?}");
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(seconds(Duration::from_millis(2_250)), "2.3 s");
+        assert_eq!(seconds(Duration::from_secs(30)), "30 s");
+        assert_eq!(seconds(Duration::from_millis(1)), "0.1 s");
+    }
+}

@@ -1,0 +1,313 @@
+//! Model checking of the pool's protocol: the shipped `gate.rs` and `gate_state.rs`, compiled over
+//! shuttle's locks, so that every choice of the scheduler is the checker's. Held in every
+//! interleaving that is tried: each job is answered exactly once, none starts above the bound, no
+//! wake-up is lost (a lost one shows as a deadlock), and the books balance.
+
+#![allow(dead_code, unused_imports, missing_docs)]
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod sync {
+    pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
+    pub use std::sync::PoisonError;
+}
+#[path = "../src/pool/gate.rs"]
+mod gate;
+#[path = "../src/pool/gate_state.rs"]
+mod gate_state;
+
+use std::time::{Duration, Instant};
+
+use gate::{Ended, Gate, Next, Submitted};
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::sync::{Arc, Mutex};
+use shuttle::thread;
+
+/// Interleavings tried at random for each scenario.
+const RANDOM: usize = 3_000;
+/// Interleavings tried in depth-first order for the small scenarios; the bound of "all".
+const EXHAUSTIVE: usize = 60_000;
+
+struct World {
+    gate: Gate<usize>,
+    /// How often each job was answered.
+    answers: Vec<AtomicUsize>,
+    running: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl World {
+    fn new(jobs: usize, limit: usize, timeout: Option<Duration>, block: bool) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Gate::new(limit, timeout, block),
+            answers: (0..jobs).map(|_| AtomicUsize::new(0)).collect(),
+            running: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        })
+    }
+
+    fn answer(&self, job: usize) {
+        self.answers[job].fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn submit(&self, job: usize) -> Option<u64> {
+        match self.gate.submit(job, Instant::now()) {
+            Submitted::Accepted(id) => Some(id),
+            Submitted::Rejected(job, _) => {
+                self.answer(job);
+                None
+            }
+        }
+    }
+
+    fn submit_all(&self, jobs: usize) {
+        for job in 0..jobs {
+            self.submit(job);
+        }
+    }
+
+    /// A worker: takes jobs until it is retired. Leaves (broken) after the jobs in `breaks`.
+    fn work(self: &Arc<Self>, generation: u64, breaks: &'static [usize]) -> thread::JoinHandle<()> {
+        let world = self.clone();
+        thread::spawn(move || {
+            let mut seat = world.gate.enter(generation);
+            let mut next = None;
+            loop {
+                let waiting = match next.take() {
+                    Some(waiting) => waiting,
+                    None => match world.gate.take(seat) {
+                        Next::Job(waiting) => waiting,
+                        Next::Retire => return,
+                    },
+                };
+                let running = world.running.fetch_add(1, Ordering::SeqCst) + 1;
+                world.most.fetch_max(running, Ordering::SeqCst);
+                thread::yield_now();
+                world.running.fetch_sub(1, Ordering::SeqCst);
+                let job: usize = waiting.job;
+                if breaks.contains(&job) {
+                    world.gate.leave(seat, Ended::Failed);
+                    world.answer(job);
+                    seat = world.gate.enter(generation);
+                } else {
+                    next = world.gate.finish(seat, Ended::Completed);
+                    world.answer(job);
+                }
+            }
+        })
+    }
+
+    fn settle(&self) {
+        for (job, answers) in self.answers.iter().enumerate() {
+            assert_eq!(answers.load(Ordering::SeqCst), 1, "job {job}");
+        }
+        let tally = self.gate.tally();
+        assert_eq!(tally.queued + tally.blocked + tally.executing, 0);
+        assert_eq!(
+            tally.submitted,
+            tally.completed + tally.rejected + tally.timed_out + tally.cancelled + tally.failed
+        );
+        assert_eq!(tally.submitted as usize, self.answers.len());
+        let seats = self.gate.seats();
+        assert_eq!((seats.serving, seats.others), (0, 0), "every seat has ended");
+    }
+}
+
+fn join(threads: Vec<thread::JoinHandle<()>>) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+fn one_seat_two_callers() {
+    let world = World::new(2, 8, None, false);
+    world.gate.set_bound(1);
+    let worker = world.work(0, &[]);
+    let callers = (0..2)
+        .map(|job| {
+            let world = world.clone();
+            thread::spawn(move || {
+                world.submit(job);
+            })
+        })
+        .collect();
+    join(callers);
+    world.gate.close();
+    worker.join().unwrap();
+    assert_eq!(world.most.load(Ordering::SeqCst), 1);
+    world.settle();
+}
+
+fn bound_moves_under_load() {
+    let world = World::new(4, 8, None, false);
+    world.gate.set_bound(1);
+    let mut threads = vec![world.work(0, &[]), world.work(0, &[])];
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || world.submit_all(4))
+    };
+    world.gate.set_bound(0);
+    // With nothing running below the new bound, nothing may start.
+    while world.gate.tally().executing > 0 {
+        thread::yield_now();
+    }
+    assert_eq!(world.running.load(Ordering::SeqCst), 0);
+    world.most.store(0, Ordering::SeqCst);
+    thread::yield_now();
+    assert_eq!(world.most.load(Ordering::SeqCst), 0, "started above a bound of 0");
+    world.gate.set_bound(2);
+    caller.join().unwrap();
+    world.gate.close();
+    join(std::mem::take(&mut threads));
+    assert!(world.most.load(Ordering::SeqCst) <= 2);
+    world.settle();
+}
+
+fn a_generation_takes_over() {
+    let world = World::new(4, 8, None, false);
+    world.gate.set_bound(1);
+    let old = world.work(0, &[]);
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || world.submit_all(4))
+    };
+    let new = world.work(1, &[]);
+    world.gate.serve(1);
+    // The old seat ends by itself, without the gate being closed.
+    old.join().unwrap();
+    caller.join().unwrap();
+    world.gate.close();
+    new.join().unwrap();
+    assert_eq!(world.most.load(Ordering::SeqCst), 1, "old and new never ran together");
+    world.settle();
+}
+
+fn an_abandoned_generation_ends() {
+    let world = World::new(2, 8, None, false);
+    world.gate.set_bound(1);
+    let old = world.work(0, &[]);
+    let never = world.work(1, &[]);
+    world.gate.abandon(1);
+    never.join().unwrap();
+    world.submit(0);
+    world.submit(1);
+    world.gate.close();
+    old.join().unwrap();
+    world.settle();
+}
+
+fn a_broken_seat_is_replaced() {
+    let world = World::new(3, 8, None, false);
+    world.gate.set_bound(1);
+    let workers = vec![world.work(0, &[0, 1]), world.work(0, &[1, 2])];
+    world.submit_all(3);
+    while world.gate.tally().completed + world.gate.tally().failed < 3 {
+        thread::yield_now();
+    }
+    world.gate.close();
+    join(workers);
+    world.settle();
+}
+
+fn callers_give_up_and_time_out() {
+    let world = World::new(4, 1, Some(Duration::ZERO), true);
+    let worker = world.work(0, &[]);
+    let cancelling = {
+        let world = world.clone();
+        thread::spawn(move || {
+            for job in 0..2 {
+                let id = world.submit(job);
+                if let Some(job) = id.and_then(|id| world.gate.cancel(id)) {
+                    world.answer(job);
+                }
+            }
+        })
+    };
+    let expiring = {
+        let world = world.clone();
+        thread::spawn(move || {
+            for job in 2..4 {
+                world.submit(job);
+                for late in world.gate.expire(Instant::now()) {
+                    world.answer(late.job);
+                }
+            }
+        })
+    };
+    world.gate.set_bound(1);
+    cancelling.join().unwrap();
+    expiring.join().unwrap();
+    world.gate.close();
+    worker.join().unwrap();
+    world.settle();
+}
+
+fn shutdown_turns_away_what_cannot_run() {
+    let world = World::new(4, 2, None, true);
+    // Paused: the bound stays 0, so two jobs queue, two are blocked.
+    let worker = world.work(0, &[]);
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || world.submit_all(4))
+    };
+    world.gate.close();
+    caller.join().unwrap();
+    for away in world.gate.turn_away() {
+        world.answer(away.job);
+    }
+    worker.join().unwrap();
+    world.settle();
+}
+
+fn sleepers_are_trimmed() {
+    let world = World::new(3, 8, None, false);
+    world.gate.set_bound(2);
+    let workers = vec![world.work(0, &[]), world.work(0, &[])];
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || world.submit_all(3))
+    };
+    world.gate.trim(1);
+    caller.join().unwrap();
+    world.gate.close();
+    join(workers);
+    world.settle();
+}
+
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        mod random {
+            $(#[test]
+            fn $name() {
+                shuttle::check_random(super::$name, super::RANDOM);
+            })*
+        }
+    };
+}
+
+scenarios!(
+    one_seat_two_callers,
+    bound_moves_under_load,
+    a_generation_takes_over,
+    an_abandoned_generation_ends,
+    a_broken_seat_is_replaced,
+    callers_give_up_and_time_out,
+    shutdown_turns_away_what_cannot_run,
+    sleepers_are_trimmed,
+);
+
+mod exhaustive {
+    #[test]
+    fn one_seat_two_callers() {
+        shuttle::check_dfs(super::one_seat_two_callers, Some(super::EXHAUSTIVE));
+    }
+
+    #[test]
+    fn an_abandoned_generation_ends() {
+        shuttle::check_dfs(super::an_abandoned_generation_ends, Some(super::EXHAUSTIVE));
+    }
+
+    #[test]
+    fn shutdown_turns_away_what_cannot_run() {
+        shuttle::check_dfs(super::shutdown_turns_away_what_cannot_run, Some(super::EXHAUSTIVE));
+    }
+}

@@ -1,0 +1,338 @@
+//! The GPU sensors over a fake NVML (`fake_nvml/library.rs`) that the real wrapper loads: two cards,
+//! MIG, and everything that goes wrong with drivers.
+
+#![cfg(unix)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod fake_nvml;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource};
+use divvy::telemetry::{GpuCard, GpuView};
+use fake_nvml::{
+    DRIVER_NOT_LOADED, FakeNvml, GPU_IS_LOST, NO_PERMISSION, TWO_CARDS, UNKNOWN, VERSION_MISMATCH,
+};
+
+/// Long enough for the busiest machine; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn options(fake: &FakeNvml) -> GpuOptions {
+    GpuOptions {
+        library: Some(fake.library()),
+        interval: Duration::from_millis(10),
+        slow: PATIENCE,
+        retry: Duration::from_millis(10),
+    }
+}
+
+/// Waits until the view is as wanted.
+fn until(sensor: &GpuSensor, what: &str, wanted: impl Fn(&GpuView) -> bool) -> Arc<GpuView> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let view = sensor.latest();
+        if wanted(&view) {
+            return view;
+        }
+        assert!(Instant::now() < deadline, "never {what}: {view:#?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn waits(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "never {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn fault(view: &GpuView, card: usize) -> &str {
+    view.cards.get(card).and_then(|card| card.fault.as_deref()).unwrap_or_default()
+}
+
+fn once(script: &str) -> Arc<GpuView> {
+    let fake = FakeNvml::new(script);
+    GpuSensor::start(options(&fake)).first(PATIENCE)
+}
+
+#[test]
+fn two_cards_are_read_in_full() {
+    let view = once(TWO_CARDS);
+    assert_eq!(view.note, None);
+    assert_eq!(view.slow, None);
+    assert_eq!(view.driver.as_deref(), Some("580.82.07"));
+    assert_eq!(view.cuda.as_deref(), Some("13.1"));
+    let [first, second] = view.cards.as_slice() else { panic!("two cards: {view:#?}") };
+    let expected = GpuCard {
+        index: 0,
+        name: "NVIDIA RTX Imaginary".to_owned(),
+        uuid: "GPU-11111111-2222-3333-4444-555555555555".to_owned(),
+        utilisation: Some(0.87),
+        memory_busy: Some(0.41),
+        memory_used_bytes: Some(6 << 30),
+        memory_total_bytes: Some(24 << 30),
+        power_w: Some(211.5),
+        power_limit_w: Some(350.0),
+        temperature_c: Some(71),
+        sm_clock_mhz: Some(1980),
+        memory_clock_mhz: Some(9501),
+        pcie_generation: Some(3),
+        pcie_generation_max: Some(4),
+        pcie_width: Some(8),
+        pcie_width_max: Some(16),
+        pcie_received_bytes_per_s: Some(1_500_000),
+        pcie_sent_bytes_per_s: Some(250_000),
+        throttle: Some(vec!["power limit".to_owned(), "too hot".to_owned()]),
+        processes: Some(2),
+        own_memory_bytes: Some(512 << 20),
+        own_utilisation: Some(0.64),
+        mig_enabled: Some(false),
+        mig: Vec::new(),
+        fault: None,
+    };
+    assert_eq!(*first, expected);
+    assert_eq!(second.index, 1);
+    assert_eq!(second.throttle, Some(Vec::new()), "an idle card is not throttled");
+}
+
+#[test]
+fn mig_devices_are_listed_by_their_place() {
+    let view = once(TWO_CARDS);
+    let card = view.cards.get(1).expect("a second card");
+    assert_eq!(card.mig_enabled, Some(true));
+    let places: Vec<_> = card.mig.iter().map(|part| part.index).collect();
+    assert_eq!(places, [0, 2], "empty places are left out");
+    let last = card.mig.last().expect("a MIG device");
+    assert_eq!(last.name, "NVIDIA H000 MIG 3g.40gb");
+    assert_eq!(last.uuid, "MIG-55555555-6666-7777-8888-999999999999");
+    assert_eq!((last.memory_used_bytes, last.memory_total_bytes), (Some(2 << 20), Some(40 << 30)));
+}
+
+#[test]
+fn a_mig_device_that_may_not_be_read_has_a_fault_and_the_others_none() {
+    let script =
+        format!("{TWO_CARDS}error.gpu1.mig0.nvmlDeviceGetMigDeviceHandleByIndex = {NO_PERMISSION}");
+    let view = once(&script);
+    let card = view.cards.get(1).expect("a second card");
+    let faults: Vec<_> = card.mig.iter().map(|part| part.fault.is_some()).collect();
+    assert_eq!(faults, [true, false]);
+    assert_eq!(card.fault, None);
+}
+
+#[test]
+fn a_reading_that_fails_alone_is_missing_alone() {
+    for (function, code) in [
+        ("nvmlDeviceGetPowerUsage", UNKNOWN),
+        ("nvmlDeviceGetPowerUsage", NO_PERMISSION),
+        ("nvmlDeviceGetMemoryInfo_v2", UNKNOWN),
+        ("nvmlDeviceGetComputeRunningProcesses_v3", NO_PERMISSION),
+        ("nvmlDeviceGetProcessUtilization", NO_PERMISSION),
+        ("nvmlDeviceGetMigMode", UNKNOWN),
+        ("nvmlDeviceGetCurrentClocksThrottleReasons", UNKNOWN),
+        ("nvmlDeviceGetUtilizationRates", UNKNOWN),
+    ] {
+        let view = once(&format!("{TWO_CARDS}error.gpu0.{function} = {code}"));
+        let card = view.cards.first().expect("a card");
+        assert_eq!(card.fault, None, "{function}");
+        let missing = [
+            ("nvmlDeviceGetPowerUsage", card.power_w.is_none()),
+            ("nvmlDeviceGetMemoryInfo_v2", card.memory_used_bytes.is_none()),
+            ("nvmlDeviceGetComputeRunningProcesses_v3", card.own_memory_bytes.is_none()),
+            ("nvmlDeviceGetProcessUtilization", card.own_utilisation.is_none()),
+            ("nvmlDeviceGetMigMode", card.mig_enabled.is_none()),
+            ("nvmlDeviceGetCurrentClocksThrottleReasons", card.throttle.is_none()),
+            ("nvmlDeviceGetUtilizationRates", card.utilisation.is_none()),
+        ];
+        for (name, gone) in missing {
+            assert_eq!(gone, name == function, "{function} failed, {name}");
+        }
+        assert_eq!(card.temperature_c, Some(71), "{function}");
+    }
+}
+
+#[test]
+fn a_process_that_the_driver_does_not_list_has_no_figures() {
+    let view = once(&format!("{TWO_CARDS}gpu0.processes = 1:1048576:3"));
+    // The last line of a key counts, so this process is not listed.
+    let card = view.cards.first().expect("a card");
+    assert_eq!(card.processes, Some(1));
+    assert_eq!((card.own_memory_bytes, card.own_utilisation), (None, None));
+}
+
+#[test]
+fn a_card_that_falls_off_the_bus_is_named_and_the_other_goes_on() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let sensor = GpuSensor::start(options(&fake));
+    assert_eq!(sensor.first(PATIENCE).cards.len(), 2);
+    let lost = GPU_IS_LOST.to_string();
+    fake.set(&[("error.gpu0", &lost), ("gpu1.temperature", "55")]);
+    let view = until(&sensor, "lost", |view| !fault(view, 0).is_empty());
+    assert!(fault(&view, 0).contains("fell off the bus"), "{}", fault(&view, 0));
+    let card = view.cards.first().expect("the lost card is listed");
+    assert_eq!(card.name, "NVIDIA RTX Imaginary", "it keeps its name");
+    assert!(card.uuid.starts_with("GPU-1111"));
+    assert_eq!((card.utilisation, card.memory_used_bytes), (None, None));
+    until(&sensor, "read on", |view| view.cards.get(1).and_then(|c| c.temperature_c) == Some(55));
+    fake.unset("error.gpu0");
+    let back = until(&sensor, "back", |view| fault(view, 0).is_empty());
+    assert_eq!(back.cards.first().and_then(|card| card.temperature_c), Some(71));
+    assert_eq!(fake.calls("init"), 1, "the driver itself was there all the time");
+}
+
+#[test]
+fn a_card_lost_in_the_middle_of_its_readings_shows_none_of_them() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let sensor = GpuSensor::start(options(&fake));
+    sensor.first(PATIENCE);
+    let lost = GPU_IS_LOST.to_string();
+    fake.set(&[("error.gpu1.nvmlDeviceGetTemperature", &lost)]);
+    let view = until(&sensor, "lost", |view| !fault(view, 1).is_empty());
+    let card = view.cards.get(1).expect("listed");
+    assert_eq!((card.power_w, card.memory_total_bytes), (None, None));
+    assert_eq!(fault(&view, 0), "");
+}
+
+#[test]
+fn a_card_that_the_driver_no_longer_lists_is_said_to_be_gone() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let sensor = GpuSensor::start(options(&fake));
+    sensor.first(PATIENCE);
+    fake.set(&[("count", "1")]);
+    let view = until(&sensor, "gone", |view| !fault(view, 1).is_empty());
+    assert!(fault(&view, 1).contains("no longer lists"), "{}", fault(&view, 1));
+    assert_eq!(view.cards.get(1).map(|card| card.name.as_str()), Some("NVIDIA H000"));
+    fake.set(&[("count", "2")]);
+    until(&sensor, "back", |view| view.cards.len() == 2 && fault(view, 1).is_empty());
+}
+
+#[test]
+fn a_card_that_this_user_may_not_read_says_so() {
+    let view = once(&format!("{TWO_CARDS}error.gpu1 = {NO_PERMISSION}"));
+    assert!(fault(&view, 1).contains("this user may not read it"), "{}", fault(&view, 1));
+    assert_eq!(view.cards.first().and_then(|card| card.temperature_c), Some(71));
+}
+
+#[test]
+fn without_a_usable_driver_there_is_a_line_that_says_why() {
+    let cases = [
+        (format!("error.nvmlInit_v2 = {NO_PERMISSION}"), "refuses this user"),
+        (format!("error.nvmlInit_v2 = {DRIVER_NOT_LOADED}"), "kernel driver is not loaded"),
+        (format!("error.nvmlInit_v2 = {VERSION_MISMATCH}"), "different versions"),
+        (format!("error.nvmlDeviceGetCount_v2 = {UNKNOWN}"), "the NVIDIA driver fails"),
+        ("count = 0".to_owned(), "no NVIDIA GPU"),
+    ];
+    for (script, words) in cases {
+        let view = once(&script);
+        let note = view.note.as_deref().unwrap_or_default();
+        assert!(note.contains(words), "{script}: {note}");
+        assert!(!note.contains('\n'), "{note}");
+        assert!(view.reason.is_some(), "{script}");
+        assert!(view.cards.is_empty(), "{script}");
+    }
+}
+
+#[test]
+fn a_library_that_is_not_there_or_not_nvml_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = folder.path().join("text.so");
+    std::fs::write(&text, "not a library").expect("written");
+    for path in [folder.path().join("absent.so"), text] {
+        let asked = GpuOptions { library: Some(path.clone()), ..GpuOptions::default() };
+        let view = GpuSensor::start(asked).first(PATIENCE);
+        let note = view.note.as_deref().unwrap_or_default();
+        assert!(note.contains("cannot load NVML from"), "{note}");
+        assert!(note.contains(&path.display().to_string()), "{note}");
+        assert!(view.reason.is_some());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let other = GpuOptions { library: Some("libc.so.6".into()), ..GpuOptions::default() };
+        let view = GpuSensor::start(other).first(PATIENCE);
+        assert_eq!(view.note.as_deref(), Some("libc.so.6 is not NVML, or too old"));
+    }
+}
+
+#[test]
+fn a_driver_that_vanishes_is_looked_for_until_it_is_back() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let sensor = GpuSensor::start(options(&fake));
+    assert_eq!(sensor.first(PATIENCE).cards.len(), 2);
+    let gone = DRIVER_NOT_LOADED.to_string();
+    fake.set(&[("error.nvmlDeviceGetCount_v2", &gone), ("error.nvmlInit_v2", &gone)]);
+    let view = until(&sensor, "gone", |view| view.note.is_some());
+    let note = view.note.as_deref().unwrap_or_default();
+    assert!(note.starts_with("the NVIDIA driver went away; tried again every"), "{note}");
+    assert!(view.cards.is_empty());
+    waits("tried again", || fake.calls("init") >= 4);
+    assert_eq!(fake.calls("shutdown"), 1, "only what was begun is ended");
+    fake.unset("error.nvmlDeviceGetCount_v2");
+    fake.unset("error.nvmlInit_v2");
+    let back = until(&sensor, "back", |view| view.cards.len() == 2);
+    assert_eq!(back.note, None);
+}
+
+#[test]
+fn a_driver_that_vanishes_between_two_readings_counts_as_gone() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let sensor = GpuSensor::start(options(&fake));
+    sensor.first(PATIENCE);
+    let gone = DRIVER_NOT_LOADED.to_string();
+    fake.set(&[("error.gpu0.nvmlDeviceGetClockInfo", &gone), ("error.nvmlInit_v2", &gone)]);
+    until(&sensor, "gone", |view| view.note.is_some() && view.cards.is_empty());
+}
+
+#[test]
+fn a_driver_that_answers_slowly_is_said_to_and_still_read() {
+    let fake = FakeNvml::new(&format!("{TWO_CARDS}slow.nvmlDeviceGetCount_v2 = 120"));
+    let slow = Duration::from_millis(40);
+    let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
+    let view = until(&sensor, "read", |view| view.cards.len() == 2);
+    let words = view.slow.as_deref().unwrap_or_default();
+    assert!(words.starts_with("the driver "), "{words}");
+    let words = until(&sensor, "slow", |view| {
+        view.slow.as_deref().is_some_and(|words| words.ends_with(" s a look"))
+    });
+    assert!(words.look_us >= 120_000, "{}", words.look_us);
+}
+
+#[test]
+fn a_call_that_hangs_holds_up_neither_readers_nor_the_end() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let slow = Duration::from_millis(40);
+    let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
+    until(&sensor, "read", |view| view.cards.len() == 2);
+    fake.set(&[("hang.nvmlDeviceGetPowerUsage", "1")]);
+    let view = until(&sensor, "late", |view| {
+        view.slow.as_deref().is_some_and(|words| words.contains("figures are from before"))
+    });
+    assert_eq!(view.cards.len(), 2, "the last figures stay");
+    drop(sensor);
+    assert_eq!(fake.calls("shutdown"), 0, "the drop did not wait for the call");
+    fake.unset("hang.nvmlDeviceGetPowerUsage");
+    waits("shut down", || fake.calls("shutdown") == 1);
+}
+
+#[test]
+fn a_first_look_that_hangs_is_told_as_a_note() {
+    let fake = FakeNvml::new(&format!("{TWO_CARDS}hang.nvmlInit_v2 = 1"));
+    let slow = Duration::from_millis(20);
+    let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
+    until(&sensor, "late", |view| {
+        view.note.as_deref().is_some_and(|note| note.contains("has not answered for"))
+    });
+    assert_eq!(sensor.looks(), 0);
+    fake.unset("hang.nvmlInit_v2");
+    until(&sensor, "read", |view| view.cards.len() == 2 && view.note.is_none());
+}
+
+#[test]
+fn a_sensor_that_is_dropped_shuts_the_library_down() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let sensor = GpuSensor::start(options(&fake));
+    sensor.first(PATIENCE);
+    drop(sensor);
+    waits("shut down", || fake.calls("shutdown") == 1);
+    assert_eq!(fake.calls("init"), 1);
+}
