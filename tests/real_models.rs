@@ -3,6 +3,9 @@
 //! `scripts/real-models` fetches the models and writes both sides. Without them the test is skipped
 //! with a word; `DIVVY_REQUIRE_REAL=1` makes that a failure.
 
+// helpers of tests, which clippy takes for production code outside of a test module
+#![allow(clippy::panic, clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use divvy::engine::npy::read_requests;
@@ -51,16 +54,15 @@ fn compare(engine: &dyn Engine, folder: &Path, name: &str) {
     for threads in [1, 2] {
         let mut instance = model.instance(InstanceSetup { threads, spinning: false }).unwrap();
         let mut largest = 0f32;
-        for (inputs, expected) in
-            recorded.iter().zip(&expected).take(if threads == 1 { 64 } else { 3 })
-        {
+        let count = if threads == 1 { 64 } else { 3 };
+        for (inputs, expected) in recorded.iter().zip(&expected).take(count) {
             let ours = instance.run(inputs).unwrap();
             for (ours, expected) in ours.iter().zip(expected) {
                 largest = largest.max(difference(ours, expected));
             }
         }
         let title = engine.title();
-        eprintln!("{name} on {title}, threads = {threads}: {:.3} of the tolerance", largest);
+        eprintln!("{name} on {title}, threads = {threads}: {largest:.3} of the tolerance");
         assert!(largest <= 1.0, "{name} on {title} differs by {largest} times the tolerance");
     }
 }
