@@ -39,6 +39,10 @@ impl<T> Gate<T> {
             state.done.rejected += 1;
             return Submitted::Rejected(job, "the model is being removed");
         }
+        if let Some(reason) = state.refusal {
+            state.done.rejected += 1;
+            return Submitted::Rejected(job, reason);
+        }
         let id = state.next_job;
         let waiting = Waiting { id, since: now, job };
         // A job that a seat can take at once does not count against the queue's limit.
@@ -258,6 +262,11 @@ impl<T> Gate<T> {
         bells.extend(state.closing_bells());
         drop(state);
         ring(&bells);
+    }
+
+    /// Turns new jobs away, with a reason, until it is set to `None` again. What waits, waits on.
+    pub fn refuse(&self, reason: Option<&'static str>) {
+        self.lock().refusal = reason;
     }
 
     /// Takes out all jobs that wait, counted as rejected; the caller answers them.

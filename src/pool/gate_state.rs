@@ -107,6 +107,8 @@ pub(super) struct State<T> {
     pub(super) timeout: Option<Duration>,
     pub(super) block: bool,
     pub(super) open: bool,
+    /// Why no job is taken for now, while the gate is open.
+    pub(super) refusal: Option<&'static str>,
     pub(super) next_job: u64,
     pub(super) next_seat: u64,
     pub(super) done: Tally,
@@ -127,6 +129,7 @@ impl<T> State<T> {
             timeout,
             block,
             open: true,
+            refusal: None,
             next_job: 0,
             next_seat: 0,
             done: Tally::default(),

@@ -236,6 +236,15 @@ impl Pool {
         self.inner.expire(now);
     }
 
+    /// Turns requests away, those that wait too, until it is called with `None`: nothing would ever
+    /// answer them.
+    pub fn refuse(&self, reason: Option<&'static str>) {
+        self.inner.gate.refuse(reason);
+        if let Some(reason) = reason {
+            self.inner.reject_waiting(reason);
+        }
+    }
+
     /// Requests by state.
     pub fn counts(&self) -> Counts {
         let tally = self.inner.gate.tally();

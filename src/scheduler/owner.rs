@@ -277,7 +277,7 @@ impl Owner {
             let changed = before.row(&row.budget.name) != Some(row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
                 if changed {
-                    slot.failed_setup = None;
+                    slot.retry();
                 }
                 slot.difference = found.get(&row.budget.name).map(|lines| lines.join("; "));
             }
@@ -329,7 +329,7 @@ impl Owner {
                 let _ = sender.send(Command::Loaded(budget.name, epoch, result));
             });
         if let Err(error) = spawned {
-            slot.phase = Phase::Failed(format!("cannot start a thread: {error}"));
+            slot.fail(format!("cannot start a thread: {error}"));
         }
         self.slots.insert(name, slot);
     }
@@ -349,7 +349,7 @@ impl Owner {
             }
             Err(error) => {
                 tracing::error!("{name}: {error}");
-                slot.phase = Phase::Failed(error.to_string());
+                slot.fail(error.to_string());
             }
         }
         let desired = self.desired.clone();
@@ -382,7 +382,7 @@ impl Owner {
             PoolEvent::InstanceLost { reason, .. } => {
                 tracing::error!("{name}: an instance was lost: {reason}");
                 if slot.pool.seats().serving == 0 {
-                    slot.phase = Phase::Failed(format!("its last instance was lost: {reason}"));
+                    slot.fail(format!("its last instance was lost: {reason}"));
                 }
             }
         }
@@ -393,7 +393,7 @@ impl Owner {
         let Some(slot) = self.slots.get_mut(name) else { return };
         let serving = slot.pool.setup();
         let (Some(serving), true) = (serving, slot.pool.seats().serving > 0) else {
-            slot.phase = Phase::Failed(reason.to_owned());
+            slot.fail(reason.to_owned());
             return;
         };
         let edit = Edit::SetThreads {

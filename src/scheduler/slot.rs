@@ -84,6 +84,21 @@ pub struct LoadOrder {
 pub type Slots = BTreeMap<String, Slot>;
 
 impl Slot {
+    /// The model cannot serve: requests are turned away rather than kept for ever.
+    pub(super) fn fail(&mut self, reason: String) {
+        self.phase = Phase::Failed(reason);
+        self.pool.refuse(Some("the model failed; its state says why"));
+    }
+
+    /// A model that was loaded and failed later is tried again: its row changed.
+    pub(super) fn retry(&mut self) {
+        self.failed_setup = None;
+        if matches!(self.phase, Phase::Failed(_)) && self.pool.model().is_some() {
+            self.phase = Phase::Loaded;
+            self.pool.refuse(None);
+        }
+    }
+
     pub(super) fn order(&self, row: &Row) -> Option<LoadOrder> {
         if !matches!(self.phase, Phase::Loaded) {
             return None;

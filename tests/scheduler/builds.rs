@@ -89,3 +89,23 @@ fn a_broken_instance_is_replaced_and_its_request_answered() {
     script.panic_every.store(0, Ordering::SeqCst);
     rig.until("m", |view| view.actual.active == 2 && view.counts.failed == failed as u64);
 }
+
+#[test]
+fn a_model_whose_last_instance_is_lost_turns_requests_away_until_its_row_changes() {
+    let rig = Rig::start(2, vec![row("m", "0-1")]);
+    let script = rig.scripts.of("m");
+    script.fail_every.store(1, Ordering::SeqCst);
+    let lost = Arc::new(Answers::default());
+    rig.submit("m", 50, &lost);
+    let failed = |state: &ModelState| matches!(state, ModelState::Failed { .. });
+    rig.until("m", |view| failed(&view.state));
+    rig.wait("answers", || lost.all());
+    assert!(lost.failed.load(Ordering::SeqCst) >= 2 && lost.rejected.load(Ordering::SeqCst) > 0);
+    script.fail_every.store(0, Ordering::SeqCst);
+    rig.apply(concurrency("m", 1));
+    rig.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
+    let answers = Arc::new(Answers::default());
+    rig.submit("m", 50, &answers);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 50);
+}

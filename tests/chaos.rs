@@ -1,0 +1,200 @@
+//! Thousands of changes from four threads at once, while requests panic, fail, time out and are given
+//! up, builds fail, and CPUs leave and come back: every request has exactly one answer, no thread is
+//! left behind, memory stays bounded.
+//!
+//! One test alone in its process, because it counts the process's threads and memory.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, dead_code)]
+
+#[path = "scheduler/rig.rs"]
+mod rig;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Overflow, Party, QueuePolicy};
+use divvy::machine::CoreId;
+use divvy::pool::{Client, Request};
+use divvy::scheduler::{Control, Scheduler};
+use divvy::telemetry::Author;
+
+use rig::*;
+
+const CHANGES: usize = 5000;
+const CORES: usize = 8;
+const MODELS: [&str; 4] = ["a", "b", "c", "d"];
+
+/// Requests of one kind of caller, each answered at most once, or the test fails.
+#[derive(Default)]
+struct Books {
+    answers: Arc<Answers>,
+    twice: Arc<AtomicUsize>,
+}
+
+impl Books {
+    fn submit(&self, client: &Client) {
+        let (answers, twice) = (self.answers.clone(), self.twice.clone());
+        answers.asked.fetch_add(1, Ordering::SeqCst);
+        let once = AtomicBool::new(false);
+        client.door().submit(Request {
+            inputs: Arc::default(),
+            arrival: std::time::Instant::now(),
+            reply: Box::new(move |outcome| {
+                if once.swap(true, Ordering::SeqCst) {
+                    twice.fetch_add(1, Ordering::SeqCst);
+                }
+                answers.note(&outcome);
+            }),
+        });
+    }
+}
+
+fn status(key: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn change(random: &mut fastrand::Rng) -> Change {
+    let mut name = || (*random.choice(MODELS).unwrap()).to_owned();
+    let (model, other) = (name(), name());
+    let count = random.usize(1..4);
+    let cores = CoreSelection::Count(count);
+    let to = Party::Model(model.clone());
+    let edit = match random.u32(0..100) {
+        0..15 => Edit::TransferCores {
+            cores,
+            from: Party::Model(other),
+            to,
+            share: random.u8(0..4) == 0,
+        },
+        15..20 => Edit::TransferCores { cores, from: Party::Free, to, share: false },
+        20..45 => Edit::SetCores { model, cores: CoreRequest::Count(count) },
+        45..65 => Edit::SetConcurrency { model, concurrency: Auto::Exactly(count * 2) },
+        65..70 => Edit::TransferConcurrency { count: 1, from: other, to: model },
+        70..78 => Edit::SetThreads { model, threads: Auto::Exactly(count) },
+        78..81 => Edit::Pause { model, paused: random.u8(0..4) == 0 },
+        81..86 => {
+            let timeout = random.bool().then_some(Duration::from_millis(3));
+            let overflow = if random.bool() { Overflow::Block } else { Overflow::Reject };
+            Edit::SetQueue { model, queue: QueuePolicy { limit: 40, timeout, overflow } }
+        }
+        86 => Edit::SetReserve { model, reserve: random.u8(0..3) == 0 },
+        87 => Edit::Remove { model },
+        _ => Edit::Add { budget: Box::new(row(&model, "0-1")) },
+    };
+    Change::from(edit)
+}
+
+/// Scripts that fail and heal again, and CPUs that go and come.
+fn make_trouble(rig: &Rig, over: &AtomicBool) {
+    let mut random = fastrand::Rng::with_seed(99);
+    while !over.load(Ordering::SeqCst) {
+        let script = rig.scripts.of(MODELS[random.usize(..MODELS.len())]);
+        match random.u8(0..6) {
+            0 => script.panic_every.store(random.u64(20..60), Ordering::SeqCst),
+            1 => script.fail_every.store(random.u64(20..60), Ordering::SeqCst),
+            2 => script.build_fails.store(random.bool(), Ordering::SeqCst),
+            3 => script.sleep_ns.store(random.u64(0..400_000), Ordering::SeqCst),
+            4 => rig.machine.set_online(CoreId(random.u16(1..CORES as u16)), random.bool()),
+            _ => {
+                let cores = (0..CORES as u16).filter(|id| *id == 0 || random.u8(0..4) > 0);
+                rig.machine.set_cpuset(cores.map(CoreId).collect());
+            }
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+fn change_things(scheduler: &Scheduler, seed: u64, taken: &AtomicUsize, refused: &AtomicUsize) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    while taken.load(Ordering::SeqCst) < CHANGES {
+        let outcome = match random.u8(0..40) {
+            0 => scheduler.undo(Author::Api),
+            1 => scheduler.redo(Author::Api),
+            _ => scheduler.apply(change(&mut random), Author::Console),
+        };
+        let count = if outcome.is_ok() { taken } else { refused };
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Callers that come in bursts, and some that go away before their answer.
+fn ask(scheduler: &Scheduler, books: &Books, over: &AtomicBool, seed: u64) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut given_up = 0;
+    while !over.load(Ordering::SeqCst) {
+        let Some(client) = scheduler.client(MODELS[random.usize(..MODELS.len())]) else { continue };
+        for _ in 0..random.usize(1..12) {
+            books.submit(&client);
+        }
+        let patience = Duration::from_micros(random.u64(1..500));
+        let call = async { tokio::time::timeout(patience, client.infer(Arc::default())).await };
+        given_up += usize::from(runtime.block_on(call).is_err());
+    }
+    given_up
+}
+
+#[test]
+fn nothing_is_lost_whatever_happens_at_once() {
+    let threads_before = status("Threads:");
+    let models = vec![row("a", "0-2"), row("b", "3-4"), row("c", "5"), row("d", "6-7")];
+    let rig = Rig::start(CORES, models);
+    let scheduler = &rig.scheduler;
+    let (over, taken, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    let books = Books::default();
+    let given_up = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let changers: Vec<_> = (0..4)
+            .map(|seed| {
+                let (taken, refused) = (&taken, &refused);
+                scope.spawn(move || change_things(scheduler, seed, taken, refused))
+            })
+            .collect();
+        scope.spawn(|| make_trouble(&rig, &over));
+        for seed in 0..2 {
+            let (books, over, given_up) = (&books, &over, &given_up);
+            scope.spawn(move || {
+                given_up.fetch_add(ask(scheduler, books, over, 7 + seed), Ordering::SeqCst);
+            });
+        }
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                for view in &rig.snapshot().models {
+                    assert!(view.counts.balanced(), "{:?}", view.counts);
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for changer in changers {
+            changer.join().unwrap();
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    let (taken, refused) = (taken.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
+    assert!(refused > 0, "some changes were refused");
+    assert!(given_up.load(Ordering::SeqCst) > 0, "some callers went away");
+    let journal = scheduler.journal();
+    assert!(journal.last().unwrap().id >= taken as u64);
+    let last = scheduler.stop(PATIENCE).unwrap();
+    for view in &last.models {
+        assert!(view.counts.balanced());
+        assert_eq!(view.counts.queued + view.counts.blocked + view.counts.executing, 0);
+    }
+    let answers = &books.answers;
+    rig.wait("answers", || answers.all());
+    assert_eq!(books.twice.load(Ordering::SeqCst), 0);
+    let kinds = [&answers.completed, &answers.failed, &answers.timed_out];
+    assert!(kinds.iter().all(|count| count.load(Ordering::SeqCst) > 0), "{answers:?}");
+    drop(rig);
+    // Removed models drain on threads of their own; they end too.
+    let started = std::time::Instant::now();
+    while status("Threads:") > threads_before {
+        assert!(started.elapsed() < PATIENCE, "{} threads are left", status("Threads:"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let peak = status("VmHWM:") / 1024;
+    println!("{taken} changes taken, {refused} refused, {answers:?}, peak {peak} MiB");
+    assert!(peak < 600, "{peak} MiB at the peak");
+}
