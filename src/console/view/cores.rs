@@ -125,6 +125,11 @@ pub fn height(state: &ConsoleState, width: u16, room: u16) -> u16 {
     choose(state, width, room).height.max(1)
 }
 
+/// Whether a pane of so many rows inside shows owners by their letters only.
+pub fn is_strip(state: &ConsoleState, width: u16, room: u16) -> bool {
+    choose(state, width, room).density == Density::Strip
+}
+
 /// Draws the pane.
 pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
@@ -133,7 +138,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let chrome = if boxed { 2 } else { 1 };
     let plan = choose(state, width, area.height.saturating_sub(chrome));
     let note = if plan.density == Density::Strip {
-        "owner above use now; . free, # several owners"
+        "owner above use now; . free, + several owners"
     } else {
         "use and wait now   [reserved]   +n more owners"
     };
@@ -278,7 +283,7 @@ fn draw_strip(canvas: &mut Canvas, place: Rect, view: &CoreView) {
         _ if !view.allowed => ('-', theme.dim),
         [] => ('.', theme.dim),
         [one] => (tags::letter(*one), theme.model(*one)),
-        [first, ..] => ('#', theme.model(*first)),
+        [first, ..] => ('+', theme.model(*first)),
     };
     let mut pen = Pen { x: place.x, y: place.y, end: place.right() };
     canvas.put(&mut pen, letter.encode_utf8(&mut [0; 4]), style);
