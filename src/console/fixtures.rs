@@ -31,8 +31,8 @@ pub fn budget(name: &str, cores: usize, slo_ms: u64) -> Budget {
     let mut budget = Budget::new(name, ModelSource::File(PathBuf::from(format!("/{name}.onnx"))));
     budget.cores = CoreRequest::Count(cores);
     budget.queue = QueuePolicy { limit: 64, ..QueuePolicy::default() };
-    budget.slo = (slo_ms > 0)
-        .then(|| Slo { percentile: 99.0, bound: Duration::from_millis(slo_ms) });
+    budget.slo =
+        (slo_ms > 0).then(|| Slo { percentile: 99.0, bound: Duration::from_millis(slo_ms) });
     budget
 }
 
@@ -145,7 +145,11 @@ fn view(index: usize, row: &Row) -> ModelView {
         histogram_second: histogram(median, per_s as u64, 0.7),
         cpu: 0.85 * row.cores.len() as f64,
         wait: Some(0.04),
-        memory: EngineMemory { weights: (30 + 17 * index as u64) << 20, copies: 1, arena: Some(5 << 20) },
+        memory: EngineMemory {
+            weights: (30 + 17 * index as u64) << 20,
+            copies: 1,
+            arena: Some(5 << 20),
+        },
         load: Some("closed, 4 clients".into()),
         offered_per_s: Some(per_s),
     }
@@ -171,7 +175,11 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
             busy,
             by_model: owners.first().map(|first| (*first, busy * 0.95)).into_iter().collect(),
             others: busy * 0.05,
-            wait: Some(if owners.len() > 1 { 0.31 } else { 0.02 * noise(u64::from(core.id.0) + 9) }),
+            wait: Some(if owners.len() > 1 {
+                0.31
+            } else {
+                0.02 * noise(u64::from(core.id.0) + 9)
+            }),
             owners,
         }
     });
@@ -240,7 +248,10 @@ pub fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
         force_us: 41,
         undone: false,
         undoes: None,
-        verdicts: vec![verdict("detector", 21_000.0, 14_200.0), verdict("ocr", 180_000.0, 240_000.0)],
+        verdicts: vec![
+            verdict("detector", 21_000.0, 14_200.0),
+            verdict("ocr", 180_000.0, 240_000.0),
+        ],
     }
 }
 

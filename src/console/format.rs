@@ -41,8 +41,9 @@ pub fn left(text: &str, size: usize, ellipsis: &str) -> String {
 
 /// The text at the right of a field of exactly `size` columns.
 pub fn right(text: &str, size: usize) -> String {
+    let text = fit(text, size, ">");
     let gap = size.saturating_sub(text.width());
-    format!("{:gap$}{}", "", fit(text, size, ">"))
+    format!("{:gap$}{text}", "")
 }
 
 /// A latency in milliseconds, without its unit: "0.85", "14.2", "2310"; past 100 s in seconds.
@@ -119,7 +120,8 @@ pub fn clock(us: u64) -> String {
 
 /// A wall-clock time of day in a zone: "12:31:07".
 pub fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
-    let moment = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let moment =
+        i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     moment.map_or_else(
         || "--:--:--".to_owned(),
         |moment| moment.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S").to_string(),

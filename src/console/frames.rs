@@ -138,6 +138,7 @@ fn every_size_and_state_is_drawn_without_a_fault() {
         for width in [1, 2, 39, 40, 41, 59, 80, 99, 100, 131, 200, 300] {
             for height in [1, 2, 11, 12, 13, 17, 18, 22, 26, 30, 37, 60, 100] {
                 desk.frame = Buffer::empty(Rect::new(0, 0, width, height));
+                desk.draw();
                 for keys in ["", "?", "m", "d", "o", "J", "b"] {
                     desk.keys(keys);
                     for (place, target) in desk.hits.iter() {

@@ -101,8 +101,7 @@ fn an_instance_goes_to_another_row_in_three_ways() {
         desk.keys("l j");
         desk.key(KeyCode::Enter);
     });
-    let edit =
-        Edit::TransferConcurrency { count: 1, from: "detector".into(), to: "ocr".into() };
+    let edit = Edit::TransferConcurrency { count: 1, from: "detector".into(), to: "ocr".into() };
     assert_eq!(change, edit.into());
 }
 
@@ -130,7 +129,8 @@ fn a_modifier_and_the_share_key_both_share() {
     let held = made(|desk| {
         let (from, to) = (desk.place(&from), desk.place(&to));
         desk.down(from);
-        let (drag, up) = (MouseEventKind::Drag(MouseButton::Left), MouseEventKind::Up(MouseButton::Left));
+        let (drag, up) =
+            (MouseEventKind::Drag(MouseButton::Left), MouseEventKind::Up(MouseButton::Left));
         desk.mouse_with(drag, to, KeyModifiers::CONTROL);
         assert!(desk.text().contains("share 1 core"), "{}", desk.text());
         desk.mouse_with(up, to, KeyModifiers::CONTROL);
@@ -160,7 +160,10 @@ fn more_than_one_core_is_carried_by_wheel_and_by_key() {
     });
     assert_eq!(wheeled, typed);
     let set: CpuSet = "1-2".parse().unwrap();
-    assert_eq!(wheeled, transfer(CoreSelection::These(set), model("detector"), model("ocr"), false));
+    assert_eq!(
+        wheeled,
+        transfer(CoreSelection::These(set), model("detector"), model("ocr"), false)
+    );
 }
 
 #[test]
@@ -230,7 +233,8 @@ fn a_row_that_cannot_take_it_says_why_and_refuses_the_drop() {
     layout.models[1].reserve = true;
     let mut desk = Desk::with(layout, fixtures::machine(8, 4), 120, 36);
     // sharing a core with a row that keeps its cores for itself
-    let (from, to) = (desk.place(&Target::RowCore(model("detector"))), desk.place(&Target::Row(model("ocr"))));
+    let (from, to) =
+        (desk.place(&Target::RowCore(model("detector"))), desk.place(&Target::Row(model("ocr"))));
     desk.down(from);
     desk.mouse_with(MouseEventKind::Drag(MouseButton::Left), to, KeyModifiers::ALT);
     let carry = desk.state.carry.as_ref().unwrap();
@@ -421,9 +425,9 @@ fn the_palette_runs_a_command_by_its_name() {
 
 #[test]
 fn an_instance_given_to_free_is_an_instance_fewer() {
-    let change = made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(Party::Free)));
-    let edit =
-        Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
+    let change =
+        made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(Party::Free)));
+    let edit = Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
     assert_eq!(change, edit.into());
 }
 

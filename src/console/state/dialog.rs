@@ -150,7 +150,8 @@ impl ConsoleState {
                 }
                 if self.profile.as_ref() != Some(&name) && self.layouts.has(&name) {
                     let question = format!("{name} exists. Write over it?");
-                    self.dialog = Some(Dialog::Confirm { question, yes: Confirmed::Overwrite(name) });
+                    self.dialog =
+                        Some(Dialog::Confirm { question, yes: Confirmed::Overwrite(name) });
                     return Vec::new();
                 }
                 vec![Effect::SaveProfile(name)]
@@ -228,7 +229,7 @@ mod tests {
     #[test]
     fn the_palette_finds_names_first_and_words_anywhere() {
         assert_eq!(matching("und").first(), Some(&Command::Undo));
-        assert_eq!(matching("take back"), [Command::Undo]);
+        assert_eq!(matching("take back"), [Command::Undo, Command::Redo]);
         assert_eq!(matching("").len(), Command::ALL.len());
         assert!(matching("xyzzy").is_empty());
     }
