@@ -31,7 +31,8 @@ pub struct History {
 fn condense(histogram: &Histogram) -> [u16; BINS] {
     let mut bins = [0u16; BINS];
     for (offset, number) in histogram.total.iter().enumerate() {
-        let at = ((histogram.first + offset) / 2).min(BINS - 1);
+        let bucket = histogram.first + offset;
+        let at = (bucket / 2).min(BINS - 1);
         if let Some(bin) = bins.get_mut(at) {
             *bin = bin.saturating_add(u16::try_from(*number).unwrap_or(u16::MAX));
         }

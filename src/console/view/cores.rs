@@ -47,13 +47,16 @@ struct Plan {
     height: u16,
 }
 
-fn group_key(view: &CoreView) -> (u16, Option<u32>) {
+/// Node and last-level cache.
+type GroupKey = (u16, Option<u32>);
+
+fn group_key(view: &CoreView) -> GroupKey {
     (view.core.node, view.core.l3)
 }
 
 /// Cores of the same node and last-level cache, in the order of their first core.
 fn groups(state: &ConsoleState) -> Vec<Vec<usize>> {
-    let mut groups: Vec<((u16, Option<u32>), Vec<usize>)> = Vec::new();
+    let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
     for (index, view) in state.snapshot.cores.iter().enumerate() {
         let key = group_key(view);
         match groups.iter_mut().find(|(other, _)| *other == key) {
