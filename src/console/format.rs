@@ -41,8 +41,9 @@ pub fn left(text: &str, size: usize, ellipsis: &str) -> String {
 
 /// The text at the right of a field of exactly `size` columns.
 pub fn right(text: &str, size: usize) -> String {
+    let text = fit(text, size, ">");
     let gap = size.saturating_sub(text.width());
-    format!("{:gap$}{}", "", fit(text, size, ">"))
+    format!("{:gap$}{text}", "")
 }
 
 /// A latency in milliseconds, without its unit: "0.85", "14.2", "2310"; past 100 s in seconds.

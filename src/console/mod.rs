@@ -25,6 +25,10 @@ mod frames;
 #[cfg(test)]
 mod gestures;
 #[cfg(test)]
+mod pseudo_terminal;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod testing;
 
 use std::sync::Arc;
@@ -48,25 +52,21 @@ use terminal::Screen;
 const FRAME: Duration = Duration::from_millis(33);
 
 /// Opens the console and runs it until the user leaves, the stop signal comes, or the scheduler or
-/// the terminal is gone. The terminal is given back in every case, a panic included. Call it on a
-/// thread named "main" or "console": the panic of another thread does not end it.
+/// the terminal is gone. The terminal is given back in every case, a panic included.
 ///
 /// # Errors
 /// [`ConsoleError`] when the terminal refuses.
 pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Exit, ConsoleError> {
     let screen = Screen::enter(options.mouse)?;
-    let (sender, receiver) = mpsc::channel();
-    let stop = events::start(&sender, control.snapshots(), options.stop.clone());
-    let worker = worker::start(control.clone(), options.profiles.clone(), sender);
-    let mut console = Console {
-        state: ConsoleState::new(&options),
-        hits: Hits::default(),
-        screen,
-        worker,
-        frame: Buffer::default(),
-    };
-    console.act(Action::Baseline(control.layout()))?;
     let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
+    let state = ConsoleState::new(&options);
+    let baseline = control.layout();
+    let (sender, receiver) = mpsc::channel();
+    let stop = events::start(&sender, control.snapshots(), options.stop);
+    let worker = worker::start(control, options.profiles, sender);
+    let (hits, frame) = (Hits::default(), Buffer::default());
+    let mut console = Console { state, hits, screen, worker, frame };
+    console.act(Action::Baseline(baseline))?;
     let exit = console.run(&receiver, refresh);
     stop.stop();
     exit
