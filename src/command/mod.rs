@@ -8,6 +8,7 @@ pub mod man;
 pub mod report;
 pub mod run;
 pub mod runtime;
+pub mod snapshot;
 pub mod synth;
 
 use thiserror::Error;
