@@ -2,20 +2,27 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{CommandError, synth};
+use crate::command::{CommandError, check, machine, run, synth};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
-#[command(name = "divvy", version, about, max_term_width = 100)]
+#[command(name = "divvy", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     /// What to do; without one, the console opens.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// What to run, and how.
+    #[command(flatten)]
+    pub run: run::RunArgs,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Validates layout files; exit code 0 or 2.
+    Check(check::CheckArgs),
+    /// Shows the machine: cores, caches, limits, GPUs.
+    Machine(machine::MachineArgs),
     /// Writes a stand-in model of a given size.
     Synth(synth::SynthArgs),
 }
@@ -27,7 +34,9 @@ impl Cli {
     /// [`CommandError`] with a message for the user.
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
-            None => Ok(()),
+            None => run::run(&self.run),
+            Some(Command::Check(args)) => check::run(&args),
+            Some(Command::Machine(args)) => machine::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
         }
     }

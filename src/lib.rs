@@ -7,8 +7,10 @@
 
 pub mod cli;
 pub mod command;
+pub mod console;
 pub mod engine;
 pub mod layout;
+pub mod load;
 pub mod machine;
 pub mod pool;
 pub mod scheduler;

@@ -1,8 +1,13 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod check;
+pub mod machine;
+pub mod run;
 pub mod synth;
 
 use thiserror::Error;
+
+use crate::machine::MachineError;
 
 /// How a command failed; decides the exit code.
 #[derive(Debug, Error)]
@@ -28,5 +33,11 @@ impl CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<MachineError> for CommandError {
+    fn from(error: MachineError) -> Self {
+        Self::BadInput(error.to_string())
     }
 }

@@ -3,7 +3,9 @@
 pub mod embedded;
 pub mod inputs;
 pub mod onnx;
+pub mod onnxruntime;
 pub mod rten;
+mod selector;
 pub mod synth;
 pub mod synthetic;
 mod tensor;
@@ -16,6 +18,7 @@ use thiserror::Error;
 use crate::layout::ModelSource;
 use crate::machine::ThreadId;
 
+pub use selector::Engines;
 pub use tensor::{Dim, ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 
 /// Which engine.

@@ -42,8 +42,8 @@ pub struct Ledger {
     pub shared: CpuSet,
     /// CPUs that one model has reserved.
     pub reserved: CpuSet,
-    /// CPUs on which more threads may be runnable at once than there are CPUs: the union of core
-    /// sets whose models together run more threads than the set has cores.
+    /// CPUs on which more threads may be runnable at once than there are CPUs, however the kernel
+    /// places them within their models' sets; all allotted CPUs where they are more than the quota.
     pub oversubscribed: CpuSet,
     /// CPU time per wall time that the container allows, in CPUs.
     pub quota: Option<f64>,

@@ -5,6 +5,7 @@ mod arithmetic;
 mod budget;
 mod change;
 mod desired;
+mod diff;
 mod file;
 pub mod placement;
 mod plan;
@@ -18,6 +19,7 @@ pub use budget::{
 };
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
-pub use file::{Document, Fault, Faults, Origin};
+pub use diff::{DiffLine, diff};
+pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning, demo, schema};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -133,15 +133,15 @@ fn choose(topology: &Topology, level: Level, set: &CpuSet, near: &CpuSet, need: 
         return *set;
     }
     let mut groups = level.groups(topology, set);
+    let places = level.keys(topology, near);
     let mut chosen = CpuSet::EMPTY;
     while chosen.len() < need {
         let need = need - chosen.len();
-        let places = level.keys(topology, near);
         let best = groups.iter().min_by_key(|(key, group)| {
             let fits = group.len() >= need;
             let room = if fits { (0, group.len()) } else { (1, usize::MAX - group.len()) };
-            let tightness = Reverse(tightest(topology, level, group, need));
-            (!places.contains(*key), !fits, tightness, room, group.lowest())
+            let tightest = if fits { tightest(topology, level, group, need) } else { None };
+            (!places.contains(*key), !fits, Reverse(tightest), room, group.lowest())
         });
         let Some((key, group)) = best.map(|(key, group)| (*key, *group)) else {
             // CPUs unknown to the topology have no domain

@@ -4,14 +4,30 @@
 //! of any topology for tests. The engines and the pool never read `/proc` or `/sys` themselves.
 
 mod cpu_set;
+mod gpu;
+#[cfg(target_os = "linux")]
+mod linux;
+// Compiled for the tests of Linux too, so that it cannot rot.
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable;
+mod simulated;
 mod topology;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
+pub use gpu::{Gpus, gpus};
+#[cfg(target_os = "linux")]
+pub use linux::LinuxMachine;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use linux::tests::examples;
+#[cfg(not(target_os = "linux"))]
+pub use portable::PortableMachine;
+pub use simulated::{AffinityCall, Simulated};
 pub use topology::{Core, CoreKind, Description, Limits, Topology};
 
 /// An operating-system thread of this process (on Linux the kernel's `tid`).
@@ -83,6 +99,28 @@ pub enum AffinityError {
     Unsupported,
 }
 
+/// Why this machine cannot be used as asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum MachineError {
+    /// The CPUs that the operator named are not all there.
+    #[error(
+        "--cores: this process has no CPU {missing}; it may use {allowed} (`divvy machine` shows \
+         why)"
+    )]
+    CoresNotAllowed {
+        /// Those asked for that are offline, not allowed or not there at all.
+        missing: CpuSet,
+        /// The CPUs that this process may use.
+        allowed: CpuSet,
+    },
+    /// The operator named no CPU at all.
+    #[error("--cores names no CPU: write a list out of {allowed}, or leave it out to use all")]
+    NoCores {
+        /// The CPUs that this process may use.
+        allowed: CpuSet,
+    },
+}
+
 /// The machine as the scheduler sees it. All calls are cheap enough for a change in microseconds,
 /// except [`Machine::describe`], which reads some hundred small files.
 pub trait Machine: Send + Sync {
@@ -110,6 +148,30 @@ pub trait Machine: Send + Sync {
 
     /// Memory of the machine and of this process.
     fn memory(&self) -> MemoryUse;
+}
+
+/// The machine that this process runs on, restricted to `cores` where given. Construct it early: it
+/// reads the CPU mask that the process was started with.
+///
+/// # Errors
+/// [`MachineError`] when `cores` is empty or names a CPU that this process may not use now.
+pub fn this_machine(cores: Option<CpuSet>) -> Result<Arc<dyn Machine>, MachineError> {
+    #[cfg(target_os = "linux")]
+    let machine = LinuxMachine::detect();
+    #[cfg(not(target_os = "linux"))]
+    let machine = PortableMachine::detect();
+    let Some(asked) = cores else {
+        return Ok(Arc::new(machine));
+    };
+    let allowed = machine.describe().limits.allowed;
+    if asked.is_empty() {
+        return Err(MachineError::NoCores { allowed });
+    }
+    let missing = asked.difference(&allowed);
+    if !missing.is_empty() {
+        return Err(MachineError::CoresNotAllowed { missing, allowed });
+    }
+    Ok(Arc::new(machine.restricted(asked)))
 }
 
 /// The calling thread's id.

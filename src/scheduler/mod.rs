@@ -6,6 +6,7 @@
 
 mod assemble;
 mod control;
+mod engines;
 mod force;
 mod history;
 mod loader;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use control::Control;
+pub use engines::FromEngines;
 use history::Way;
 pub use loader::{Loaded, Loader, Requests};
 use owner::{Beginnings, Command, Owner, Published, Shelf};

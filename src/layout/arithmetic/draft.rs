@@ -59,22 +59,20 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// As [`Draft::row`].
     pub fn row_mut(&mut self, name: &str) -> Result<&mut Row, Refusal> {
-        let unknown = self.unknown(name);
-        self.desired.rows.iter_mut().find(|row| row.budget.name == name).ok_or(unknown)
+        let Some(at) = self.desired.rows.iter().position(|row| row.budget.name == name) else {
+            return Err(self.unknown(name));
+        };
+        self.desired.rows.get_mut(at).ok_or_else(|| Refusal::row(name, "there is no such model"))
     }
 
     fn unknown(&self, name: &str) -> Refusal {
         let names: Vec<&str> =
             self.desired.rows.iter().map(|row| row.budget.name.as_str()).collect();
-        Refusal::row(
-            name,
-            format!("there is no such model; there {}", {
-                match names.len() {
-                    0 => "is none".to_owned(),
-                    count => format!("{} {}", words::are(count), words::listed(&names)),
-                }
-            }),
-        )
+        let there = match names.len() {
+            0 => "there is none".to_owned(),
+            count => format!("there {} {}", words::are(count), words::listed(&names)),
+        };
+        Refusal::row(name, format!("there is no such model; {there}"))
     }
 
     /// CPUs of all rows but the named ones.

@@ -39,7 +39,8 @@ impl Desired {
     /// Matches threads to cores as well as can be (augmenting paths), so that a core is crowded
     /// only if no placement of the threads within their sets would avoid it.
     pub(super) fn pressure(&self) -> Pressure {
-        let mut matching = Matching { rows: &self.rows, holders: BTreeMap::new() };
+        let mut matching =
+            Matching { rows: &self.rows, holders: BTreeMap::new(), held: CpuSet::EMPTY };
         let mut pressure = Pressure::default();
         for (index, row) in self.rows.iter().enumerate() {
             let threads = row.threads * row.concurrency;
@@ -59,6 +60,7 @@ impl Desired {
 struct Matching<'a> {
     rows: &'a [Row],
     holders: BTreeMap<CoreId, usize>,
+    held: CpuSet,
 }
 
 impl Matching<'_> {
@@ -72,15 +74,15 @@ impl Matching<'_> {
     /// The cores that are all held by rows that have nowhere else to go. They stay so: a later
     /// path never leads out of them.
     fn seat(&mut self, row: usize) -> Result<(), CpuSet> {
-        let held: CpuSet = self.holders.keys().copied().collect();
         let mut seen = CpuSet::EMPTY;
         // rows reached, each with the core whose holder it is
         let mut reached: Vec<(usize, Option<CoreId>)> = vec![(row, None)];
         let mut next = 0;
         while let Some((at, _)) = reached.get(next).copied() {
             let cores = self.cores(at).difference(&seen);
-            if let Some(open) = cores.difference(&held).lowest() {
+            if let Some(open) = cores.difference(&self.held).lowest() {
                 self.shift(&reached, at, open);
+                self.held.insert(open);
                 return Ok(());
             }
             seen = seen.union(&cores);

@@ -1,9 +1,10 @@
 //! What a change does, in numbers and in the operator's words.
 
-use super::super::budget::{Auto, Budget};
+use super::super::budget::{Auto, Objective, Overflow, QueuePolicy};
 use super::super::change::{Change, Refusal};
 use super::super::desired::{Desired, Row};
 use super::super::plan::{Plan, RowPlan};
+use super::super::units::print_duration;
 use super::{warnings, words};
 use crate::machine::{CpuSet, Description};
 
@@ -120,21 +121,22 @@ fn changed(was: &Row, is: &Row, unit: &mut &'static str) -> String {
     if was.threads != is.threads {
         parts.push(format!("{} -> {} threads", was.threads, is.threads));
     }
-    let gave = was.concurrency.saturating_sub(is.concurrency);
-    if parts.is_empty()
-        && was.concurrency != is.concurrency
-        && was.budget.paused == is.budget.paused
-    {
-        parts.push(format!("{} -> {} instances", was.concurrency, is.concurrency));
-    } else if has == 0 && had > 0 {
+    let fewer = was.concurrency.saturating_sub(is.concurrency);
+    if has == 0 && had > 0 {
         notes.push("paused without cores".to_owned());
-    } else if gave > 0 && was.threads == is.threads && !is.budget.paused {
-        notes.push(format!("{} idle", words::counted(gave, "instance")));
+    } else if was.budget.paused != is.budget.paused {
+        // the word "paused" or "resumed" says it
+    } else if parts.is_empty() && was.concurrency != is.concurrency {
+        parts.push(format!("{} -> {} instances", was.concurrency, is.concurrency));
+    } else if fewer > 0 {
+        // of the same width they are parked; of another they are built anew
+        let how = if was.threads == is.threads { "idle" } else { "fewer" };
+        notes.push(format!("{} {how}", words::counted(fewer, "instance")));
     }
     if is.idle_cores() > was.idle_cores() && is.concurrency > 0 {
         notes.push(format!("{} idle", words::counted(is.idle_cores(), "core")));
     }
-    parts.extend(settings(&was.budget, &is.budget));
+    parts.extend(settings(was, is));
     if parts.is_empty() {
         parts.push("changed".to_owned());
     }
@@ -142,41 +144,67 @@ fn changed(was: &Row, is: &Row, unit: &mut &'static str) -> String {
     if notes.is_empty() { head } else { format!("{head}: {}", notes.join(" and ")) }
 }
 
-fn auto(value: Auto) -> String {
+/// "concurrency fixed at 2", "concurrency auto".
+fn setting(field: &str, value: Auto) -> String {
     match value {
-        Auto::Auto => "auto".to_owned(),
-        Auto::Exactly(value) => value.to_string(),
+        Auto::Auto => format!("{field} auto"),
+        Auto::Exactly(value) => format!("{field} fixed at {value}"),
     }
 }
 
 /// What else of a row was set, in words.
-fn settings(was: &Budget, is: &Budget) -> Vec<String> {
+fn settings(was: &Row, is: &Row) -> Vec<String> {
     let mut parts = Vec::new();
     let mut say = |differs: bool, text: String| {
         if differs {
             parts.push(text);
         }
     };
-    say(was.paused != is.paused, if is.paused { "paused" } else { "resumed" }.to_owned());
-    say(was.reserve != is.reserve, {
-        if is.reserve { "cores reserved" } else { "reserve lifted" }.to_owned()
-    });
-    say(was.concurrency != is.concurrency, format!("concurrency {}", auto(is.concurrency)));
-    say(was.threads != is.threads, format!("threads {}", auto(is.threads)));
-    say(
-        was.objective != is.objective,
-        format!("for {}", { format!("{:?}", is.objective).to_lowercase() }),
+    let (old, new) = (&was.budget, &is.budget);
+    say(old.paused != new.paused, if new.paused { "paused" } else { "resumed" }.to_owned());
+    let reserve = if new.reserve { "cores reserved" } else { "reserve lifted" };
+    say(old.reserve != new.reserve, reserve.to_owned());
+    // said already where the figure itself differs
+    let concurrency = old.concurrency != new.concurrency && was.concurrency == is.concurrency;
+    say(concurrency, setting("concurrency", new.concurrency));
+    let threads = old.threads != new.threads && was.threads == is.threads;
+    say(threads, setting("threads", new.threads));
+    let objective = match new.objective {
+        Objective::Latency => "for latency",
+        Objective::Throughput => "for throughput",
+    };
+    say(old.objective != new.objective, objective.to_owned());
+    let spinning = match new.spinning {
+        Some(true) => "spinning on",
+        Some(false) => "spinning off",
+        None => "spinning auto",
+    };
+    say(old.spinning != new.spinning, spinning.to_owned());
+    say(old.queue != new.queue, queue(&old.queue, &new.queue));
+    let slo = new.slo.map_or_else(
+        || "no latency target".to_owned(),
+        |slo| format!("target p{} {}", slo.percentile, print_duration(slo.bound)),
     );
-    say(was.spinning != is.spinning, "spinning set".to_owned());
-    say(was.queue != is.queue, format!("queue {}", is.queue.limit));
-    say(was.slo != is.slo, "latency target set".to_owned());
-    say(was.memory != is.memory, {
-        is.memory.map_or_else(|| "memory unlimited".to_owned(), |memory| format!("memory {memory}"))
-    });
-    say(was.load != is.load, if is.load.is_some() { "load set" } else { "load off" }.to_owned());
-    say(was.source != is.source || was.engine != is.engine || was.dims != is.dims, {
-        "model loaded anew".to_owned()
-    });
-    say(was.inputs != is.inputs, "inputs set".to_owned());
+    say(old.slo != new.slo, slo);
+    let memory =
+        new.memory.map_or_else(|| "memory unlimited".to_owned(), |to| format!("memory {to}"));
+    say(old.memory != new.memory, memory);
+    say(old.load != new.load, if new.load.is_some() { "load set" } else { "load off" }.to_owned());
+    let anew = old.source != new.source || old.engine != new.engine || old.dims != new.dims;
+    say(anew, "model loaded anew".to_owned());
+    say(old.inputs != new.inputs, "inputs set".to_owned());
     parts
+}
+
+fn queue(was: &QueuePolicy, is: &QueuePolicy) -> String {
+    if was.limit != is.limit {
+        return format!("queue {} -> {}", was.limit, is.limit);
+    }
+    let overflow = match is.overflow {
+        Overflow::Reject => "rejects",
+        Overflow::Block => "blocks",
+    };
+    let timeout =
+        is.timeout.map_or_else(String::new, |time| format!(", timeout {}", print_duration(time)));
+    format!("queue {overflow} when full{timeout}")
 }

@@ -127,5 +127,5 @@ fn sentence(was: &Row, is: &Row, usable: &CpuSet) -> String {
     } else {
         format!("and runs on {}", is.cores)
     };
-    format!("{name} {} {end}", words::listed(&parts).replace(" and ", ", "))
+    format!("{name} {} {end}", parts.join(", "))
 }

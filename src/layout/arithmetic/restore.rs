@@ -22,6 +22,32 @@ impl Desired {
         gone_or_changed.chain(added).collect()
     }
 
+    /// Takes a change back: of what differs between `before` and `after` it, everything is as
+    /// before, and what changed since stays. Where no model came or went since, the rows have
+    /// their order back too, and the description where it is still that of `after`.
+    ///
+    /// # Errors
+    /// As [`Desired::restore`].
+    pub fn undo(
+        &self,
+        before: &Self,
+        after: &Self,
+        machine: &Description,
+    ) -> Result<Self, Refusal> {
+        let names = |desired: &Self| -> Vec<String> {
+            desired.rows.iter().map(|row| row.budget.name.clone()).collect()
+        };
+        let mut back = self.restore(&before.rows_before(after), machine)?;
+        if names(self) == names(after) {
+            let order = names(before);
+            back.rows.sort_by_key(|row| order.iter().position(|name| *name == row.budget.name));
+        }
+        if self.description == after.description {
+            back.description.clone_from(&before.description);
+        }
+        Ok(back)
+    }
+
     /// Puts rows back exactly as they were (`None`: the row was not there) and keeps all others.
     /// Only their generations rise. A row that was removed comes back as the last one.
     ///

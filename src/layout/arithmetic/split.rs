@@ -50,16 +50,14 @@ impl Row {
     /// spinning thread would then take the time of one that has work. Else as set, by default off.
     /// One thread has nobody to wait for and never spins. Pausing does not change it.
     pub fn spinning(&self, all: &Desired) -> bool {
+        if self.budget.spinning != Some(true) || self.threads == 1 {
+            return false;
+        }
         let cores = self.cores.len();
         let wanted = self.threads * instances(&self.budget, cores, self.threads);
-        let shared = all
-            .rows
-            .iter()
-            .any(|row| row.budget.name != self.budget.name && !row.cores.is_disjoint(&self.cores));
-        self.budget.spinning == Some(true)
-            && self.threads > 1
-            && (1..=cores).contains(&wanted)
-            && !shared
+        let shared =
+            |row: &Row| row.budget.name != self.budget.name && !row.cores.is_disjoint(&self.cores);
+        (1..=cores).contains(&wanted) && !all.rows.iter().any(shared)
     }
 
     /// Its cores that no thread of its instances can use at once.

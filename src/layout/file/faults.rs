@@ -85,8 +85,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A span that lies within the text, on the borders of characters, and is never empty where the
-/// text goes on.
+/// A span that lies within one line of the text and on the borders of characters; empty only at the
+/// end of a line.
 fn within(text: &str, span: Range<usize>) -> Range<usize> {
     let floor = |at: usize| {
         let mut at = at.min(text.len());
@@ -96,12 +96,11 @@ fn within(text: &str, span: Range<usize>) -> Range<usize> {
         at
     };
     let start = floor(span.start);
-    let end = floor(span.end).max(start);
-    if end > start {
-        return start..end;
-    }
-    let next = text.get(start..).and_then(|rest| rest.chars().next());
-    start..start + next.map_or(0, char::len_utf8)
+    let rest = text.get(start..).unwrap_or_default();
+    let line = start + rest.find(['\r', '\n']).unwrap_or(rest.len());
+    let first = rest.chars().next().map_or(0, char::len_utf8);
+    let end = floor(span.end).max(start + first).min(line);
+    start..end
 }
 
 /// Everything that is wrong with one layout file, in the order of the file. Displayed as a report
@@ -111,19 +110,19 @@ fn within(text: &str, span: Range<usize>) -> Range<usize> {
 pub struct Faults {
     file: String,
     text: Option<String>,
-    faults: Vec<Fault>,
+    list: Vec<Fault>,
 }
 
 impl Faults {
     /// The faults of one text; sorted by place.
     pub(super) fn new(file: String, source: Option<&str>, mut faults: Vec<Fault>) -> Self {
         faults.sort_by_key(|fault| fault.span.as_ref().map(|span| span.start));
-        Self { file, text: source.map(str::to_owned), faults }
+        Self { file, text: source.map(str::to_owned), list: faults }
     }
 
     /// A file that could not be read at all.
     pub(super) fn unread(file: String, fault: Fault) -> Self {
-        Self { file, text: None, faults: vec![fault] }
+        Self { file, text: None, list: vec![fault] }
     }
 
     /// The file, as the user named it.
@@ -133,13 +132,13 @@ impl Faults {
 
     /// The faults, in the order of the file. Never empty.
     pub fn faults(&self) -> &[Fault] {
-        &self.faults
+        &self.list
     }
 
     /// The report: each fault with file, line, column, the offending line, a caret and what would
     /// be right. With `color`, in ANSI colours.
     pub fn render(&self, color: bool) -> String {
-        render(&Level::ERROR, &self.file, self.text.as_deref(), &self.faults, color)
+        render(&Level::ERROR, &self.file, self.text.as_deref(), &self.list, color)
     }
 }
 
@@ -194,7 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn spans_never_leave_the_text_nor_split_a_character() {
+    fn spans_never_leave_their_line_nor_split_a_character() {
+        assert_eq!(within("ab\ncd", 1..5), 1..2);
+        assert_eq!(within("ab\r\ncd", 2..3), 2..2);
         assert_eq!(within("aé", 2..2), 1..3);
         assert_eq!(within("ab", 7..9), 2..2);
         assert_eq!(within("ab", 1..1), 1..2);

@@ -1,20 +1,32 @@
 //! Layout files: read with every fault at once, checked against a machine, fitted to it, compared,
 //! and saved so that the user's comments stay.
 
+mod atomic;
+mod check;
+mod demo;
 mod faults;
+mod fit;
 mod keys;
 mod origin;
 mod parse;
+mod save;
+mod schema;
+mod write;
 
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
+pub use check::Warning;
+pub use demo::demo;
 pub use faults::{Fault, Faults};
+pub use fit::Fitted;
 pub use origin::Origin;
+pub use save::SaveError;
+pub use schema::schema;
 
 use super::budget::Layout;
-use parse::RowSpans;
+use parse::{Files, RowSpans};
 
 /// The largest file that is read as a layout, in bytes. A thousand models fit in a tenth of it.
 const LARGEST: u64 = 4 << 20;
@@ -47,7 +59,7 @@ impl Document {
     /// # Errors
     /// All faults of the text at once, each with its place.
     pub fn parse(text: &str, origin: &Origin) -> Result<Self, Faults> {
-        let (layout, spans) = parse::parse(text, origin)?;
+        let (layout, spans) = parse::parse(text, origin, Files::Looked)?;
         Ok(Self { layout, text: text.to_owned(), origin: origin.clone(), spans })
     }
 
@@ -106,5 +118,7 @@ fn read_text(path: &Path) -> Result<String, Faults> {
     })
 }
 
+#[cfg(test)]
+mod save_tests;
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,8 @@ pub enum Origin {
     File(PathBuf),
     /// Part of the executable, under this name; `../assets/models/X.onnx` is the embedded model X.
     Embedded(String),
+    /// Nowhere yet; paths in it are absolute.
+    Unsaved,
 }
 
 impl Origin {
@@ -29,6 +31,7 @@ impl Origin {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Embedded(name) => format!("{name} (embedded)"),
+            Self::Unsaved => "unsaved layout".to_owned(),
         }
     }
 
@@ -42,12 +45,6 @@ impl Origin {
         Some(fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf()))
     }
 
-    /// What a path of the text means. `folder` is [`Origin::folder`].
-    pub(super) fn resolve(&self, folder: Option<&Path>, written: &str) -> PathBuf {
-        let base = folder.unwrap_or_else(|| Path::new("/"));
-        normalize(&base.join(written))
-    }
-
     /// What a model's path means.
     pub(super) fn model(&self, folder: Option<&Path>, written: &str) -> ModelSource {
         if let Some(name) = written.strip_prefix(EMBEDDED_PREFIX) {
@@ -56,16 +53,21 @@ impl Origin {
         if let (Self::Embedded(_), Some(name)) = (self, written.strip_prefix(ASSETS)) {
             return ModelSource::Embedded(name.to_owned());
         }
-        ModelSource::File(self.resolve(folder, written))
+        ModelSource::File(resolve(folder, written))
     }
 
     /// How this origin's text names an embedded model.
     pub(super) fn embedded_text(&self, name: &str) -> String {
         match self {
-            Self::File(_) => format!("{EMBEDDED_PREFIX}{name}"),
+            Self::File(_) | Self::Unsaved => format!("{EMBEDDED_PREFIX}{name}"),
             Self::Embedded(_) => format!("{ASSETS}{name}"),
         }
     }
+}
+
+/// What a path of the text means. `folder` is [`Origin::folder`].
+pub(super) fn resolve(folder: Option<&Path>, written: &str) -> PathBuf {
+    normalize(&folder.unwrap_or_else(|| Path::new("/")).join(written))
 }
 
 /// Takes `.` and `..` out of an absolute path the way the kernel does: `..` of a symlink is the

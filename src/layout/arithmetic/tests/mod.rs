@@ -41,7 +41,7 @@ fn latency(budget: Budget) -> Budget {
 }
 
 fn layout<const N: usize>(models: [Budget; N]) -> Layout {
-    Layout { description: String::new(), models: models.to_vec() }
+    Layout { description: String::new(), models: Vec::from(models) }
 }
 
 /// A machine of uniform cores and a layout on it.

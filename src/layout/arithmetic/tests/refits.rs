@@ -37,6 +37,19 @@ fn a_restore_brings_removed_rows_back_and_takes_added_ones_out() {
 }
 
 #[test]
+fn an_undo_has_the_order_and_the_description_back() {
+    let (desired, machine) = on(8, [count("a", 3), count("b", 2), count("c", 1)]);
+    let mut new = layout([count("c", 2), count("d", 1)]);
+    "night".clone_into(&mut new.description);
+    let load: Change = Edit::Load { layout: Box::new(new) }.into();
+    let after = desired.change(&load, &machine).unwrap();
+    assert_eq!(after.description, "night");
+    let back = after.undo(&desired, &after, &machine).unwrap();
+    assert_eq!(back.layout(), desired.layout());
+    assert_eq!(held(&back), held(&desired));
+}
+
+#[test]
 fn a_restore_is_refused_where_the_cores_are_not_to_be_had() {
     let (desired, machine) = on(4, [list("a", "0-1"), list("b", "2")]);
     let after = desired.change(&moves_these("1", "a", "free"), &machine).unwrap();

@@ -35,6 +35,16 @@ fn a_reserved_core_comes_only_from_the_row_that_has_it() {
 }
 
 #[test]
+fn a_reserved_row_that_goes_onto_anothers_core_is_the_one_refused() {
+    let (desired, machine) = on(4, [list("b", "2"), reserved(list("a", "0-1"))]);
+    let onto = Edit::SetCores { model: "a".into(), cores: CoreRequest::List(set("1-2")) };
+    assert_eq!(
+        reason(desired.change(&onto.into(), &machine)),
+        "a: cannot reserve core 2: b has it too; move b away or leave reserve off"
+    );
+}
+
+#[test]
 fn a_reserving_receiver_gets_no_core_that_a_third_keeps() {
     let (desired, machine) = on(4, [reserved(list("a", "0")), list("b", "1-2"), list("c", "2")]);
     let after = desired.change(&moves(1, "b", "a"), &machine).unwrap();

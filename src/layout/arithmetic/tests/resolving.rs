@@ -120,3 +120,18 @@ fn a_layout_of_counts_is_placed_by_topology() {
     let desired = Desired::resolve(&layout, &shape.machine()).unwrap();
     assert_eq!(held(&desired), "a 0-1,8-9, b 4-7,12-15, c 2-3,10-11");
 }
+
+#[test]
+fn shares_and_counts_are_placed_on_1_to_256_cores() {
+    let layout =
+        layout([share("a", 50.0), count("b", 1), latency(share("c", 25.0)), count("d", 2)]);
+    for cores in 1..=256 {
+        let desired = Desired::resolve(&layout, &Description::uniform(cores)).unwrap();
+        assert!(desired.rows.iter().all(|row| row.concurrency > 0), "{cores}");
+        let shared = desired.ledger(&Description::uniform(cores)).shared;
+        assert_eq!(shared.is_empty(), cores >= 5, "{cores}");
+        if cores >= 16 {
+            assert_eq!(desired.rows[0].cores.len(), cores.div_ceil(2), "{cores}");
+        }
+    }
+}

@@ -1,5 +1,8 @@
 //! What a plan and the ledger say.
 
+use std::time::Duration;
+
+use super::super::super::budget::{QueuePolicy, Slo};
 use super::*;
 
 fn told(desired: &Desired, change: &Change, machine: &Description) -> (String, Vec<String>) {
@@ -91,7 +94,7 @@ fn other_edits_are_told_too() {
     let model = || "a".to_owned();
     assert_eq!(
         one(Edit::SetConcurrency { model: model(), concurrency: exactly(1) }),
-        "a 2 -> 1 instances, concurrency 1: 1 core idle"
+        "a 2 -> 1 instances: 1 core idle"
     );
     assert_eq!(one(Edit::Pause { model: model(), paused: true }), "a paused");
     assert_eq!(one(Edit::SetReserve { model: model(), reserve: true }), "a cores reserved");
@@ -99,7 +102,21 @@ fn other_edits_are_told_too() {
     assert_eq!(one(Edit::Add { budget: Box::new(count("c", 2)) }), "c added with 2 cores");
     assert_eq!(
         one(Edit::SetThreads { model: model(), threads: exactly(2) }),
-        "a 1 -> 2 threads, threads 2"
+        "a 1 -> 2 threads: 1 instance fewer"
+    );
+    assert_eq!(
+        one(Edit::SetConcurrency { model: model(), concurrency: exactly(2) }),
+        "a concurrency fixed at 2"
+    );
+    let queue = QueuePolicy { limit: 128, ..QueuePolicy::default() };
+    assert_eq!(one(Edit::SetQueue { model: model(), queue }), "a queue 64 -> 128");
+    let slo = Some(Slo { percentile: 99.0, bound: Duration::from_millis(20) });
+    assert_eq!(one(Edit::SetSlo { model: model(), slo }), "a target p99 20ms");
+    assert_eq!(one(Edit::SetSpinning { model: model(), spinning: Some(true) }), "a spinning on");
+    let objective = Objective::Latency;
+    assert_eq!(
+        one(Edit::SetObjective { model: model(), objective }),
+        "a 1 -> 2 threads, for latency: 1 instance fewer"
     );
 }
 

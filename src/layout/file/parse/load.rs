@@ -71,27 +71,28 @@ impl Reader<'_> {
 
     fn closed(&mut self, value: &Value<'_>, table: &DeTable<'_>) -> Option<LoadSpec> {
         let help = "write how many callers ask, 1 to 10,000, like `clients = 4`";
-        let Some(clients) = table.get("clients") else {
+        let clients = if let Some(clients) = table.get("clients") {
+            self.count(clients, "`clients`", MOST_CLIENTS, help)
+        } else {
             self.fault(value.span(), "a closed load has no `clients`", help);
-            return None;
+            None
         };
-        let clients = self.count(clients, "`clients`", MOST_CLIENTS, help);
-        let think = match table.get("think") {
-            Some(think) => self.duration(think, "`think`")?,
-            None => Duration::ZERO,
-        };
-        Some(LoadSpec::Closed { clients: clients?, think })
+        let mut pause = Duration::ZERO;
+        if let Some(value) = table.get("think") {
+            set(&mut pause, self.duration(value, "`think`"));
+        }
+        Some(LoadSpec::Closed { clients: clients?, think: pause })
     }
 
     fn replay(&mut self, value: &Value<'_>, table: &DeTable<'_>) -> Option<LoadSpec> {
-        let Some(file) = table.get("file") else {
+        let file = if let Some(file) = table.get("file") {
+            self.string(file, "`file`")
+                .and_then(|written| self.file(file, "the recording", &written))
+        } else {
             let help = "add the recorded requests: `file = \"requests.npz\"`";
             self.fault(value.span(), "a replay has no `file`", help);
-            return None;
+            None
         };
-        let file = self
-            .string(file, "`file`")
-            .and_then(|written| self.file(file, "the recording", &written));
         let mut order = ReplayOrder::default();
         if let Some(value) = table.get("order") {
             let words = [("recorded", ReplayOrder::Recorded), ("shuffled", ReplayOrder::Shuffled)];

@@ -36,11 +36,21 @@ impl RowSpans {
     }
 }
 
+/// Whether the files that a layout names are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    /// They must be there and readable.
+    Looked,
+    /// They are taken for granted: a layout can be saved while a model's file is away.
+    Assumed,
+}
+
 /// Collects faults while a text is read.
 struct Reader<'t> {
     text: &'t str,
     origin: &'t Origin,
     folder: Option<PathBuf>,
+    files: Files,
     faults: Vec<Fault>,
 }
 
@@ -48,28 +58,28 @@ struct Reader<'t> {
 ///
 /// # Errors
 /// All of its faults.
-pub(super) fn parse(text: &str, origin: &Origin) -> Result<(Layout, Vec<RowSpans>), Faults> {
+pub(super) fn parse(
+    text: &str,
+    origin: &Origin,
+    files: Files,
+) -> Result<(Layout, Vec<RowSpans>), Faults> {
     let (root, syntax) = DeTable::parse_recoverable(text);
     let folder = origin.folder();
-    let mut reader = Reader { text, origin, folder, faults: Vec::new() };
+    let mut reader = Reader { text, origin, folder, files, faults: Vec::new() };
     for error in &syntax {
         let span = error.span().unwrap_or(0..0);
-        reader.faults.push(Fault::at(text, span, sentence(error.message())));
+        reader.faults.push(match error.message() {
+            message if message.starts_with("duplicate key") => {
+                Fault::at(text, span, "this key is written twice").help("remove one of the two")
+            }
+            message => Fault::at(text, span, format!("not TOML: {message}")),
+        });
     }
     let parsed = reader.root(root.get_ref(), !syntax.is_empty());
     if reader.faults.is_empty() {
         Ok(parsed)
     } else {
         Err(Faults::new(origin.name(), Some(text), reader.faults))
-    }
-}
-
-/// The parser's words, named as what they are about.
-fn sentence(message: &str) -> String {
-    if message.starts_with("duplicate key") {
-        "this key is written twice".to_owned()
-    } else {
-        format!("not TOML: {message}")
     }
 }
 
@@ -109,6 +119,8 @@ impl Reader<'_> {
                     models = true;
                     self.models(value, &mut layout, &mut spans);
                 }
+                // after a broken header, the keys of a model seem to be the file's
+                _ if broken => {}
                 _ => self.unknown(key, "a layout", keys::ROOT),
             }
         }

@@ -17,6 +17,10 @@ use crate::machine::{CpuSet, MAX_CORES};
 const LONGEST_NAME: usize = 200;
 /// The most threads or instances.
 const MOST: i64 = 1024;
+/// The most cores, as [`MAX_CORES`].
+const MOST_CORES: i64 = MAX_CORES.cast_signed() as i64;
+/// The longest queue, as the type that holds it allows.
+const LONGEST_QUEUE: i64 = QueuePolicy::MAX_LIMIT.cast_signed() as i64;
 /// The largest size of a dimension, as far as ONNX files in practice go.
 const LARGEST_DIM: i64 = i32::MAX as i64;
 
@@ -121,7 +125,7 @@ impl Reader<'_> {
         let text = match value.get_ref() {
             DeValue::String(text) => text.trim(),
             DeValue::Integer(_) => {
-                let count = self.whole(value, "`cores`", 0..=MAX_CORES as i64, help)?;
+                let count = self.whole(value, "`cores`", 0..=MOST_CORES, help)?;
                 return usize::try_from(count).ok().map(CoreRequest::Count);
             }
             _ => {
@@ -192,8 +196,10 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "limit" => {
                     let help = "`limit` counts requests, 1 to 1,000,000, like 64";
-                    let most = QueuePolicy::MAX_LIMIT as i64;
-                    set(&mut queue.limit, self.count(value, "the queue's `limit`", most, help));
+                    set(
+                        &mut queue.limit,
+                        self.count(value, "the queue's `limit`", LONGEST_QUEUE, help),
+                    );
                 }
                 "timeout" => queue.timeout = self.duration(value, "the queue's `timeout`"),
                 "overflow" => {

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::keys;
-use super::{Reader, Value};
+use super::super::{keys, origin};
+use super::{Files, Reader, Value};
 use crate::layout::units::{Bytes, UnitError, parse_duration};
 
 /// What a value is, with its article.
 pub(super) fn kind(value: &Value<'_>) -> &'static str {
     match value.get_ref() {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "a true or false",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
@@ -54,7 +54,7 @@ impl Reader<'_> {
     pub(super) fn string(&mut self, value: &Value<'_>, what: &str) -> Option<String> {
         let text = value.get_ref().as_str();
         if text.is_none() {
-            self.mistyped(value, what, "write a text in quotes");
+            self.mistyped(value, what, "write a string, in quotes");
         }
         text.map(str::to_owned)
     }
@@ -164,7 +164,15 @@ impl Reader<'_> {
             self.mistyped(value, what, help);
             return None;
         };
-        read(text).map_err(|error| self.fault(value.span(), format!("{what}: {error}"), help)).ok()
+        let wrong = match read(text) {
+            Ok(read) => return Some(read),
+            Err(UnitError::Unit { unit, .. }) if unit.is_empty() => {
+                format!("{what}: \"{text}\" has no unit")
+            }
+            Err(error) => format!("{what}: {error}"),
+        };
+        self.fault(value.span(), wrong, help);
+        None
     }
 
     /// One of a few words.
@@ -212,7 +220,10 @@ impl Reader<'_> {
             self.fault(value.span(), format!("the path of {what} is empty"), help);
             return None;
         }
-        let path = self.origin.resolve(self.folder.as_deref(), written);
+        let path = origin::resolve(self.folder.as_deref(), written);
+        if self.files == Files::Assumed {
+            return Some(path);
+        }
         match openable(&path) {
             Ok(()) => Some(path),
             Err((message, help)) => {

@@ -1,0 +1,85 @@
+//! Frames of the map and of the JSON, from the machines of written trees.
+
+use super::*;
+use crate::machine::{Gpus, MemoryUse, Simulated, examples};
+use crate::machine::{Machine, ThreadId};
+
+fn report(description: Description) -> MachineReport {
+    let total = description.limits.memory.unwrap_or(256 << 30);
+    MachineReport {
+        version: MachineReport::VERSION,
+        description,
+        memory: MemoryUse { total, used: 3 << 29, process: 20 << 20 },
+        gpus: Gpus { names: Vec::new(), note: Some("no NVIDIA GPU (no driver library)".into()) },
+    }
+}
+
+#[test]
+fn maps_are_readable_and_fit_80_columns() {
+    for (name, description) in examples() {
+        let map = draw(&report(description));
+        for line in map.lines() {
+            assert!(line.len() <= WIDTH, "{name}: {line}");
+            assert_eq!(line, line.trim_end(), "{name}");
+        }
+        insta::assert_snapshot!(name, map);
+    }
+}
+
+#[test]
+fn each_cpu_is_on_the_map_once() {
+    for (name, description) in examples() {
+        let map = draw(&report(description.clone()));
+        let (_, places) = map.split_once("\n\n").unwrap();
+        let places = places.split("\n\na+b").next().unwrap();
+        let mut drawn: Vec<u16> = Vec::new();
+        for line in places.lines().filter(|line| line.starts_with("  ")) {
+            let digits = line.get(CELLS..).unwrap();
+            let ids = digits.split(|sign: char| !sign.is_ascii_digit());
+            drawn.extend(ids.filter(|id| !id.is_empty()).map(|id| id.parse::<u16>().unwrap()));
+        }
+        drawn.sort_unstable();
+        let ids: Vec<u16> = description.topology.cores.iter().map(|core| core.id.0).collect();
+        assert_eq!(drawn, ids, "{name}");
+    }
+}
+
+#[test]
+fn json_reads_back_as_what_it_was() {
+    for (name, description) in examples() {
+        let report = report(description);
+        let json = serde_json::to_string_pretty(&report).unwrap();
+        assert_eq!(serde_json::from_str::<MachineReport>(&json).unwrap(), report, "{name}");
+        if name == "two_core_vm" {
+            insta::assert_snapshot!("two_core_vm_json", json);
+        }
+    }
+}
+
+#[test]
+fn a_simulated_machine_says_so() {
+    let machine = Simulated::uniform(3);
+    machine.set_affinity(ThreadId(1), &CpuSet::first(1)).unwrap();
+    assert!(draw(&report(machine.describe())).contains("this machine is simulated"));
+}
+
+#[test]
+fn many_scattered_cpus_wrap() {
+    let mut description = Description::uniform(512);
+    description.limits.allowed =
+        description.topology.cores.iter().step_by(3).map(|c| c.id).collect();
+    let map = draw(&report(description));
+    assert!(map.lines().all(|line| line.len() <= WIDTH), "{map}");
+}
+
+#[test]
+fn figures_are_rounded_for_the_eye() {
+    assert_eq!(bytes(0), "0 B");
+    assert_eq!(bytes(1536), "1.5 KiB");
+    assert_eq!(bytes((1 << 30) - 1), "1.0 GiB");
+    assert_eq!(bytes(3 << 40), "3.0 TiB");
+    assert_eq!(
+        (trimmed(2.5), trimmed(4.0), trimmed(10.0)),
+        ("2.5".into(), "4".into(), "10".into())
+    );
+}

@@ -1,0 +1,190 @@
+//! The program proper: loads the models, starts the scheduler and the load, and shows it all in the
+//! console or reports it without a terminal.
+
+mod preload;
+mod profiles;
+mod signals;
+mod sources;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::report::{HeadlessOptions, run_headless, summary};
+use super::CommandError;
+use crate::console::{self, ConsoleOptions};
+use crate::engine::Engines;
+use crate::layout::{EngineChoice, Layout, parse_duration};
+use crate::load::Follower;
+use crate::machine::{CpuSet, Description, Machine, this_machine};
+use crate::scheduler::{Control, FromEngines, Options, Scheduler};
+
+/// How long waiting requests may take to be answered at the end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Arguments of the program without a subcommand.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// A layout (*.toml), or models (*.onnx) that share the machine evenly; without any, the demo.
+    #[arg(value_name = "LAYOUT | MODEL.onnx")]
+    pub inputs: Vec<PathBuf>,
+    /// Report to standard output instead of opening the console.
+    #[arg(long)]
+    pub headless: bool,
+    /// End after this time, for example 30s (with --headless; without it, run until a signal).
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// Time between reports.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub interval: Duration,
+    /// Report a JSON snapshot a line (with --headless).
+    #[arg(long)]
+    pub json: bool,
+    /// The engine for models whose layout leaves it open.
+    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
+    pub engine: EngineArg,
+    /// The ONNX Runtime library to use.
+    #[arg(long, value_name = "PATH")]
+    pub ort_dylib: Option<PathBuf>,
+    /// Use only these CPUs, for example 0-7.
+    #[arg(long, value_name = "LIST")]
+    pub cores: Option<CpuSet>,
+    /// Show everything, change nothing.
+    #[arg(long)]
+    pub readonly: bool,
+    /// Scale a layout that asks for cores which this machine lacks.
+    #[arg(long)]
+    pub fit: bool,
+    /// Leave the mouse to the terminal (a key in the console takes it back).
+    #[arg(long)]
+    pub no_mouse: bool,
+    /// The folder of saved layouts.
+    #[arg(long, value_name = "FOLDER")]
+    pub layout_dir: Option<PathBuf>,
+}
+
+/// The engines that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineArg {
+    /// ONNX Runtime where it is found, else rten.
+    Auto,
+    /// ONNX Runtime.
+    Onnxruntime,
+    /// The embedded engine.
+    Rten,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(argument: EngineArg) -> Self {
+        match argument {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::Onnxruntime => Self::OnnxRuntime,
+            EngineArg::Rten => Self::Rten,
+        }
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`CommandError::BadInput`] for a layout or a model with faults: then nothing was started.
+pub fn run(args: &RunArgs) -> Result<(), CommandError> {
+    let machine = this_machine(args.cores).map_err(|error| CommandError::BadInput(error.to_string()))?;
+    let description = machine.describe();
+    let wanted = sources::wanted(&args.inputs)?;
+    let mut layout = wanted.document.layout().clone();
+    let mut stderr = std::io::stderr();
+    if args.fit {
+        let fitted = wanted.document.fit(&description);
+        for change in &fitted.changes {
+            writeln!(stderr, "divvy: fitted to this machine: {change}")?;
+        }
+        layout = fitted.layout;
+    } else {
+        let warnings = wanted
+            .document
+            .check(&description)
+            .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+        if !warnings.is_empty() {
+            write!(stderr, "{}", wanted.document.render_warnings(&warnings, stderr.is_terminal()))?;
+        }
+    }
+    let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let headless = args.headless || !terminal;
+    if headless && !args.headless {
+        writeln!(stderr, "divvy: no terminal here, so this is the report of --headless")?;
+    }
+    let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
+    let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr)?;
+    let options = Options {
+        machine: machine.clone(),
+        loader: Arc::new(loader),
+        interval: if headless { args.interval.min(Duration::from_secs(1)) } else { Duration::from_millis(500) },
+        readonly: args.readonly,
+    };
+    let scheduler = Scheduler::start(&layout, options)
+        .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
+    let load = Follower::start(scheduler.loads())
+        .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
+    stay_off_reserved(&*machine, &description, &scheduler.layout(), &load);
+    if headless {
+        report(args, &scheduler, &load)
+    } else {
+        open_console(args, wanted, scheduler, &load)
+    }
+}
+
+fn report(args: &RunArgs, scheduler: &Scheduler, load: &Follower) -> Result<(), CommandError> {
+    let options =
+        HeadlessOptions { duration: args.duration, interval: args.interval, json: args.json };
+    let stop = signals::stop()?;
+    let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
+    run_headless(scheduler, &options, &mut out, &mut progress, stop)?;
+    load.stop(Duration::ZERO);
+    let last = scheduler.stop(PATIENCE);
+    if let (Some(last), false) = (last, args.json) {
+        // The reader may have gone (head, a closed pipe): the run itself is complete.
+        let _ = write!(out, "{}", summary(&last));
+    }
+    Ok(())
+}
+
+fn open_console(
+    args: &RunArgs,
+    wanted: sources::Wanted,
+    scheduler: Scheduler,
+    load: &Follower,
+) -> Result<(), CommandError> {
+    let opened = wanted.path.map(|path| (wanted.title.clone(), path));
+    let profiles =
+        profiles::Folders::new(args.layout_dir.clone(), opened).map_err(CommandError::Failed)?;
+    let options = ConsoleOptions {
+        profiles: Some(Arc::new(profiles)),
+        profile: Some(wanted.title),
+        readonly: args.readonly,
+        mouse: !args.no_mouse,
+        stop: Some(signals::stop()?),
+        ..ConsoleOptions::default()
+    };
+    let scheduler = Arc::new(scheduler);
+    let ended = console::run(scheduler.clone(), options);
+    load.stop(Duration::ZERO);
+    scheduler.stop(PATIENCE);
+    ended.map(|_| ()).map_err(|error| CommandError::Failed(error.to_string()))
+}
+
+/// The program's own threads (this one and the load's) leave reserved cores alone where another is
+/// there.
+fn stay_off_reserved(machine: &dyn Machine, description: &Description, layout: &Layout, load: &Follower) {
+    let Ok(desired) = crate::layout::Desired::resolve(layout, description) else { return };
+    let rest = description.limits.allowed.difference(&desired.ledger(description).reserved);
+    if rest.is_empty() {
+        return;
+    }
+    for thread in [crate::machine::current_thread(), load.thread()] {
+        if let Err(error) = machine.set_affinity(thread, &rest) {
+            tracing::warn!("{error}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Loads all models before anything starts, so that a bad one is an error with exit code 2 and not
+//! a half-running program. What is loaded is handed to the scheduler.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::command::CommandError;
+use crate::engine::{EngineError, InstanceSetup};
+use crate::layout::{Budget, Layout};
+use crate::pool::panic_message;
+use crate::scheduler::{Loaded, Loader};
+
+/// When a load takes longer than this, its progress is told.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// A loader that gives out what was loaded before, once, and loads everything else anew.
+pub struct Preloaded<L> {
+    loader: L,
+    ready: Mutex<HashMap<String, (Budget, Loaded)>>,
+}
+
+impl<L: Loader> Loader for Preloaded<L> {
+    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
+        match ready {
+            Some((for_budget, loaded)) if same_model(&for_budget, budget) => Ok(loaded),
+            _ => self.loader.load(budget),
+        }
+    }
+}
+
+fn same_model(a: &Budget, b: &Budget) -> bool {
+    (&a.source, a.engine, &a.dims, &a.inputs, &a.load)
+        == (&b.source, b.engine, &b.dims, &b.inputs, &b.load)
+}
+
+/// Loads all models of a layout side by side and tries one request on each, with a line of progress
+/// where it takes a while.
+///
+/// # Errors
+/// [`CommandError::BadInput`] with the faults of all models that cannot be loaded or run.
+pub fn preload<L: Loader>(
+    layout: &Layout,
+    loader: L,
+    progress: &mut dyn Write,
+) -> Result<Preloaded<L>, CommandError> {
+    let mut ready = HashMap::new();
+    let mut faults = Vec::new();
+    let begun = Instant::now();
+    let mut told = false;
+    std::thread::scope(|scope| {
+        let (sender, results) = mpsc::channel();
+        for budget in &layout.models {
+            let (sender, loader) = (sender.clone(), &loader);
+            scope.spawn(move || {
+                let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| try_out(loader, budget)));
+                let result = tried.unwrap_or_else(|panic| Err(format!("the engine panicked: {}", panic_message(&*panic))));
+                // The receiver outlives this scope.
+                let _ = sender.send((budget, result));
+            });
+        }
+        drop(sender);
+        let mut waiting: Vec<&str> = layout.models.iter().map(|budget| budget.name.as_str()).collect();
+        while !waiting.is_empty() {
+            let patience = PATIENCE.saturating_sub(begun.elapsed());
+            match results.recv_timeout(patience.max(Duration::from_millis(250))) {
+                Ok((budget, result)) => {
+                    waiting.retain(|name| *name != budget.name);
+                    match result {
+                        Ok(loaded) => drop(ready.insert(budget.name.clone(), (budget.clone(), loaded))),
+                        Err(reason) => faults.push(format!("{}: {reason}", budget.name)),
+                    }
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    told = true;
+                    let done = layout.models.len() - waiting.len();
+                    // Progress is a courtesy: a closed stderr must not stop the load.
+                    let _ = writeln!(
+                        progress,
+                        "loading {} ... {done} of {} models ready after {:.0} s",
+                        waiting.join(", "),
+                        layout.models.len(),
+                        begun.elapsed().as_secs_f64(),
+                    );
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    });
+    if told && faults.is_empty() {
+        let _ = writeln!(progress, "all {} models loaded", layout.models.len());
+    }
+    if faults.is_empty() {
+        return Ok(Preloaded { loader, ready: Mutex::new(ready) });
+    }
+    faults.sort();
+    Err(CommandError::BadInput(faults.join("\ndivvy: ")))
+}
+
+/// A model that loads but cannot run its own inputs is as bad as one that does not load.
+fn try_out(loader: &impl Loader, budget: &Budget) -> Result<Loaded, String> {
+    let loaded = loader.load(budget).map_err(|error| error.to_string())?;
+    let setup = InstanceSetup { threads: 1, spinning: false };
+    let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
+    if let Some(inputs) = loaded.requests.inputs.first() {
+        instance.run(inputs).map_err(|error| format!("its trial request failed: {error}"))?;
+    }
+    Ok(loaded)
+}

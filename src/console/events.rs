@@ -1,0 +1,138 @@
+//! The threads that wait for keys, for snapshots and for the stop signal, and hand them to the
+//! console's loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::Duration;
+
+use crossterm::event::{self, MouseEvent};
+use tokio::sync::watch;
+
+use super::state::Action;
+use crate::telemetry::Snapshot;
+
+/// Something that the loop must take in.
+pub enum Event {
+    /// An action as it is.
+    Action(Action),
+    /// A mouse event, which means something only together with the last frame.
+    Mouse(MouseEvent),
+    /// The stop signal.
+    Stop,
+    /// No snapshot will come any more.
+    Ended,
+    /// The terminal is gone.
+    Lost,
+}
+
+/// How often the reader of keys looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Ends the threads.
+pub struct Stop {
+    keys: Arc<AtomicBool>,
+    data: watch::Sender<bool>,
+}
+
+impl Stop {
+    /// Ends them; the reader of keys within a quarter of a second.
+    pub fn stop(&self) {
+        self.keys.store(true, Ordering::Relaxed);
+        let _ = self.data.send(true);
+    }
+}
+
+/// Starts the threads.
+pub fn start(
+    sender: &Sender<Event>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    stop: Option<watch::Receiver<bool>>,
+) -> Stop {
+    let keys = Arc::new(AtomicBool::new(false));
+    let (data, ended) = watch::channel(false);
+    let (to, flag) = (sender.clone(), keys.clone());
+    spawn("console-keys", move || read_keys(&to, &flag));
+    let to = sender.clone();
+    spawn("console-data", move || watch_data(&to, snapshots, stop, ended));
+    Stop { keys, data }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
+    if let Err(error) = thread {
+        tracing::error!("cannot start the thread {name}: {error}");
+    }
+}
+
+fn read_keys(to: &Sender<Event>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let event = match event::poll(LOOK) {
+            Ok(false) => continue,
+            Ok(true) => event::read(),
+            Err(error) => Err(error),
+        };
+        let event = match event {
+            Ok(event::Event::Key(key)) => Event::Action(Action::Key(key)),
+            Ok(event::Event::Mouse(mouse)) => Event::Mouse(mouse),
+            Ok(event::Event::Resize(..)) => Event::Action(Action::Resized),
+            Ok(event::Event::FocusLost) => Event::Action(Action::FocusLost),
+            Ok(event::Event::FocusGained) => continue,
+            Ok(event::Event::Paste(text)) => Event::Action(Action::Paste(text)),
+            Err(_) => Event::Lost,
+        };
+        let lost = matches!(event, Event::Lost);
+        if to.send(event).is_err() || lost {
+            return;
+        }
+    }
+}
+
+fn watch_data(
+    to: &Sender<Event>,
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    stop: Option<watch::Receiver<bool>>,
+    mut ended: watch::Receiver<bool>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot watch the scheduler: {error}");
+            let _ = to.send(Event::Ended);
+            return;
+        }
+    };
+    runtime.block_on(async {
+        // what is there already is news to a console that has just started
+        snapshots.mark_changed();
+        let stopped = async {
+            if let Some(mut stop) = stop
+                && stop.wait_for(|stop| *stop).await.is_ok()
+            {
+                return;
+            }
+            // without a stop signal, or when its sender is gone: never
+            std::future::pending::<()>().await;
+        };
+        tokio::pin!(stopped);
+        loop {
+            let event = tokio::select! {
+                biased;
+                _ = ended.changed() => return,
+                () = &mut stopped => Event::Stop,
+                change = snapshots.changed() => match change {
+                    Ok(()) => {
+                        let snapshot = snapshots.borrow_and_update().clone();
+                        Event::Action(Action::Snapshot(snapshot))
+                    }
+                    Err(_) => Event::Ended,
+                },
+            };
+            let last = !matches!(event, Event::Action(_));
+            if to.send(event).is_err() || last {
+                return;
+            }
+        }
+    });
+}

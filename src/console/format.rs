@@ -1,0 +1,160 @@
+//! Numbers and names as the screen shows them: fixed widths and units that do not flip, so that
+//! a column stays still while its values move.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthStr;
+
+/// Columns that a text takes on a terminal.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text cut to at most `limit` columns, ending in `ellipsis` where something was cut.
+pub fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, str> {
+    if text.width() <= limit {
+        return Cow::Borrowed(text);
+    }
+    let room = limit.saturating_sub(ellipsis.width());
+    let mut end = 0;
+    for (at, letter) in text.char_indices() {
+        let next = at + letter.len_utf8();
+        // the whole prefix is measured: joined and combining characters add nothing
+        if text.get(..next).is_none_or(|prefix| prefix.width() > room) {
+            break;
+        }
+        end = next;
+    }
+    let kept = text.get(..end).unwrap_or_default();
+    if limit < ellipsis.width() {
+        return Cow::Owned(kept.to_owned());
+    }
+    Cow::Owned(format!("{kept}{ellipsis}"))
+}
+
+/// The text at the left of a field of exactly `size` columns.
+pub fn left(text: &str, size: usize, ellipsis: &str) -> String {
+    let text = fit(text, size, ellipsis);
+    let gap = size.saturating_sub(text.width());
+    format!("{text}{:gap$}", "")
+}
+
+/// The text at the right of a field of exactly `size` columns.
+pub fn right(text: &str, size: usize) -> String {
+    let gap = size.saturating_sub(text.width());
+    format!("{:gap$}{}", "", fit(text, size, ">"))
+}
+
+/// A latency in milliseconds, without its unit: "0.85", "14.2", "2310"; past 100 s in seconds.
+/// At most six columns.
+pub fn millis(us: u64) -> String {
+    let ms = us as f64 / 1e3;
+    match us {
+        0..10_000 => format!("{ms:.2}"),
+        10_000..1_000_000 => format!("{ms:.1}"),
+        1_000_000..100_000_000 => format!("{ms:.0}"),
+        _ => format!("{:.0}s", ms / 1e3),
+    }
+}
+
+/// A latency with its unit, for sentences: "850 us", "14.2 ms", "2.3 s".
+pub fn latency(us: u64) -> String {
+    match us {
+        0..1000 => format!("{us} us"),
+        1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => format!("{:.1} s", us as f64 / 1e6),
+    }
+}
+
+/// A rate per second, at most six columns.
+pub fn rate(per_s: f64) -> String {
+    if per_s < 999.95 {
+        format!("{per_s:.1}")
+    } else if per_s < 99_999.5 {
+        format!("{per_s:.0}")
+    } else if per_s < 99_999_500.0 {
+        format!("{:.0}k", per_s / 1e3)
+    } else {
+        format!("{:.0}M", per_s / 1e6)
+    }
+}
+
+/// A count, at most five columns.
+pub fn count(number: u64) -> String {
+    match number {
+        0..100_000 => number.to_string(),
+        100_000..10_000_000 => format!("{}k", number / 1000),
+        10_000_000..10_000_000_000 => format!("{}M", number / 1_000_000),
+        _ => format!("{}G", number / 1_000_000_000),
+    }
+}
+
+/// A size in binary units, at most five columns: "84M" (MiB), "1.2G" from 10 GiB on.
+pub fn bytes(size: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    match size {
+        0 => "0M".to_owned(),
+        1..MIB => "<1M".to_owned(),
+        _ if size < 10 << 30 => format!("{}M", size / MIB),
+        _ if size < 1000 << 30 => format!("{:.1}G", size as f64 / (1u64 << 30) as f64),
+        _ => format!("{}G", size >> 30),
+    }
+}
+
+/// A share as a whole percentage without its sign: "87"; never more than three columns.
+pub fn percent(share: f64) -> String {
+    format!("{:.0}", (share * 100.0).clamp(0.0, 999.0))
+}
+
+/// CPU time in cores: "3.4", at most five columns.
+pub fn cores(cpu: f64) -> String {
+    if cpu < 99.95 { format!("{cpu:.2}") } else { format!("{cpu:.0}") }
+}
+
+/// A span as a clock: "00:12:31".
+pub fn clock(us: u64) -> String {
+    let seconds = us / 1_000_000;
+    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A wall-clock time of day in a zone: "12:31:07".
+pub fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    moment.map_or_else(
+        || "--:--:--".to_owned(),
+        |moment| moment.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S").to_string(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn cutting_respects_wide_and_combining_characters() {
+        assert_eq!(fit("detector", 8, "…"), "detector");
+        assert_eq!(fit("detectors", 8, "…"), "detecto…");
+        assert_eq!(fit("検出器モデル", 6, "…"), "検出…");
+        assert_eq!(left("検出器", 5, "…"), "検出…");
+        assert_eq!(fit("e\u{301}tude", 4, "…"), "e\u{301}tu…");
+        assert_eq!(fit("abc", 0, "…"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn a_field_is_exactly_as_wide_as_asked(text in "\\PC{0,30}", size in 0usize..40) {
+            prop_assert_eq!(width(&left(&text, size, "…")), size);
+            prop_assert_eq!(width(&right(&text, size)), size);
+        }
+
+        #[test]
+        fn figures_keep_their_width(us in 0u64..10_000_000_000, size in any::<u64>()) {
+            prop_assert!(millis(us).len() <= 6, "{}", millis(us));
+            prop_assert!(rate(us as f64).len() <= 6, "{}", rate(us as f64));
+            prop_assert!(count(us).len() <= 5, "{}", count(us));
+            prop_assert!(bytes(size % (1 << 50)).len() <= 8);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The characters that bars, cells and frames are drawn with: Unicode blocks, braille for the small
+//! curves, or plain ASCII.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Which characters are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GlyphSet {
+    /// Block elements, and braille for trends.
+    Braille,
+    /// Block elements.
+    #[default]
+    Block,
+    /// Nothing beyond ASCII.
+    Ascii,
+}
+
+impl fmt::Display for GlyphSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Braille => "braille",
+            Self::Block => "block",
+            Self::Ascii => "ascii",
+        })
+    }
+}
+
+impl FromStr for GlyphSet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Braille, Self::Block, Self::Ascii]
+            .into_iter()
+            .find(|set| set.to_string() == text)
+            .ok_or_else(|| format!("unknown glyphs `{text}`: use braille, block or ascii"))
+    }
+}
+
+/// One set of characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glyphs {
+    /// Which set.
+    pub set: GlyphSet,
+    /// A core of a model.
+    pub core: &'static str,
+    /// An instance at work.
+    pub busy: &'static str,
+    /// An instance that waits for work.
+    pub idle: &'static str,
+    /// The selected row.
+    pub pointer: &'static str,
+    /// A row that can take what is carried.
+    pub target: &'static str,
+    /// From here to there.
+    pub arrow: &'static str,
+    /// Something was cut here.
+    pub ellipsis: &'static str,
+    /// A change, above the heat map.
+    pub change: &'static str,
+    /// A mark below the histogram.
+    pub mark: &'static str,
+    /// Times.
+    pub times: &'static str,
+    /// The queue's part of a bar.
+    pub queue: &'static str,
+    /// A filled column of a bar.
+    pub bar: &'static str,
+    /// An empty column of a bar.
+    pub empty: &'static str,
+    /// Frames: horizontal, vertical, four corners from the top left clockwise.
+    pub frame: [&'static str; 6],
+    /// Levels from empty to full, upward.
+    pub levels: [&'static str; 9],
+    /// Shades from empty to full.
+    pub shades: [&'static str; 5],
+}
+
+impl Glyphs {
+    /// Builds a set.
+    pub fn new(set: GlyphSet) -> Self {
+        match set {
+            GlyphSet::Ascii => Self {
+                set,
+                core: "#",
+                busy: "*",
+                idle: "o",
+                pointer: ">",
+                target: "+",
+                arrow: "->",
+                ellipsis: "~",
+                change: "v",
+                mark: "^",
+                times: "x",
+                queue: ":",
+                bar: "#",
+                empty: ".",
+                frame: ["-", "|", "+", "+", "+", "+"],
+                levels: [" ", ".", ".", ":", ":", "|", "|", "#", "#"],
+                shades: [" ", ".", ":", "*", "#"],
+            },
+            GlyphSet::Block | GlyphSet::Braille => Self {
+                set,
+                core: "■",
+                busy: "●",
+                idle: "○",
+                pointer: "▸",
+                target: "+",
+                arrow: "→",
+                ellipsis: "…",
+                change: "▼",
+                mark: "▲",
+                times: "×",
+                queue: "▒",
+                bar: "▆",
+                empty: "·",
+                frame: ["─", "│", "╭", "╮", "╯", "╰"],
+                levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+                shades: [" ", "░", "▒", "▓", "█"],
+            },
+        }
+    }
+
+    /// The level for a share of 0 to 1; anything above nothing shows at least the lowest.
+    pub fn level(&self, share: f64) -> &'static str {
+        Self::pick(&self.levels, share)
+    }
+
+    /// The shade for a share of 0 to 1; anything above nothing shows at least the lightest.
+    pub fn shade(&self, share: f64) -> &'static str {
+        Self::pick(&self.shades, share)
+    }
+
+    fn pick(steps: &[&'static str], share: f64) -> &'static str {
+        let last = steps.len().saturating_sub(1);
+        let mut at = (share.clamp(0.0, 1.0) * last as f64).round() as usize;
+        if share > 0.0 {
+            at = at.max(1);
+        }
+        steps.get(at).copied().unwrap_or(" ")
+    }
+
+    /// A trend of shares of 0 to 1, newest at the right, in `width` columns.
+    pub fn trend(&self, shares: &[f64], width: usize) -> String {
+        let per_column = if self.set == GlyphSet::Braille { 2 } else { 1 };
+        let keep = shares.len().saturating_sub(width * per_column);
+        let shares = shares.get(keep..).unwrap_or_default();
+        let mut text = String::new();
+        for pair in shares.chunks(per_column) {
+            if self.set == GlyphSet::Braille {
+                text.push(braille(pair.first().copied(), pair.get(1).copied()));
+            } else {
+                text.push_str(self.level(pair.first().copied().unwrap_or(0.0)));
+            }
+        }
+        let gap = width.saturating_sub(text.chars().count());
+        format!("{:gap$}{text}", "")
+    }
+}
+
+/// Two columns of up to four dots.
+fn braille(left: Option<f64>, right: Option<f64>) -> char {
+    // dots of a column from the bottom up, as bits of the Unicode block
+    let column = |share: Option<f64>, bits: [u32; 4]| {
+        let dots = share.map_or(0, |share| 1 + (share.clamp(0.0, 1.0) * 3.0).round() as usize);
+        bits.iter().take(dots).sum::<u32>()
+    };
+    let dots = column(left, [0x40, 0x04, 0x02, 0x01]) + column(right, [0x80, 0x20, 0x10, 0x08]);
+    char::from_u32(0x2800 + dots).unwrap_or(' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ascii_stays_ascii() {
+        let glyphs = Glyphs::new(GlyphSet::Ascii);
+        let all = format!("{glyphs:?}");
+        assert!(all.is_ascii(), "{all}");
+    }
+
+    #[test]
+    fn a_little_is_never_drawn_as_nothing() {
+        let glyphs = Glyphs::new(GlyphSet::Block);
+        assert_eq!(glyphs.level(0.0), " ");
+        assert_eq!(glyphs.level(0.001), "▁");
+        assert_eq!(glyphs.shade(2.0), "█");
+    }
+
+    #[test]
+    fn trends_keep_their_width() {
+        for set in [GlyphSet::Braille, GlyphSet::Block, GlyphSet::Ascii] {
+            let glyphs = Glyphs::new(set);
+            for samples in [0, 1, 5, 50] {
+                let text = glyphs.trend(&vec![0.5; samples], 8);
+                assert_eq!(text.chars().count(), 8, "{set} {samples}");
+            }
+        }
+    }
+}

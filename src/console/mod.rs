@@ -1,0 +1,197 @@
+//! The console: what the machine's cores do for which model, and gestures that move them.
+//!
+//! Data goes one way. Threads hand events to the loop in [`run`]; `state::update` takes each as an
+//! action and answers effects; a worker thread carries those out over [`Control`] and answers with
+//! further actions; `view::draw` paints the state and answers the map of what can be clicked.
+//! Only [`terminal`] touches the terminal.
+
+mod events;
+mod format;
+mod glyphs;
+mod options;
+pub mod state;
+mod svg;
+pub mod terminal;
+mod theme;
+pub mod view;
+mod worker;
+
+#[cfg(test)]
+mod dump;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod gestures;
+#[cfg(test)]
+mod testing;
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use ratatui::buffer::Buffer;
+
+pub use glyphs::GlyphSet;
+pub use options::{ConsoleError, ConsoleOptions, Exit, Profile, Profiles};
+pub use state::{Keymap, Mode};
+pub use svg::svg;
+pub use theme::ThemeName;
+
+use crate::scheduler::Control;
+use events::Event;
+use state::{Action, ConsoleState, Effect, Hits, pointer, update};
+use terminal::Screen;
+
+/// The shortest time between two frames while something is moved: 30 frames a second.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Opens the console and runs it until the user leaves, the stop signal comes, or the scheduler or
+/// the terminal is gone. The terminal is given back in every case, a panic included. Call it on a
+/// thread named "main" or "console": the panic of another thread does not end it.
+///
+/// # Errors
+/// [`ConsoleError`] when the terminal refuses.
+pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Exit, ConsoleError> {
+    let screen = Screen::enter(options.mouse)?;
+    let (sender, receiver) = mpsc::channel();
+    let stop = events::start(&sender, control.snapshots(), options.stop.clone());
+    let worker = worker::start(control.clone(), options.profiles.clone(), sender);
+    let mut console = Console {
+        state: ConsoleState::new(&options),
+        hits: Hits::default(),
+        screen,
+        worker,
+        frame: Buffer::default(),
+    };
+    console.act(Action::Baseline(control.layout()))?;
+    let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
+    let exit = console.run(&receiver, refresh);
+    stop.stop();
+    exit
+}
+
+/// Which part of the screen is out of date, and since what.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Dirty {
+    Clean,
+    Data,
+    Input,
+}
+
+struct Console {
+    state: ConsoleState,
+    hits: Hits,
+    screen: Screen,
+    worker: mpsc::Sender<Effect>,
+    frame: Buffer,
+}
+
+impl Console {
+    fn run(
+        &mut self,
+        events: &mpsc::Receiver<Event>,
+        refresh: Duration,
+    ) -> Result<Exit, ConsoleError> {
+        let mut dirty = Dirty::Input;
+        let mut drawn: Option<Instant> = None;
+        loop {
+            let pace = match dirty {
+                Dirty::Clean => None,
+                Dirty::Data => Some(refresh),
+                Dirty::Input => Some(FRAME),
+            };
+            // due at once where the last frame is old enough
+            let due = pace.map(|pace| {
+                drawn.map_or(Duration::ZERO, |drawn| pace.saturating_sub(drawn.elapsed()))
+            });
+            let event = match due {
+                Some(wait) if wait.is_zero() => None,
+                Some(wait) => match events.recv_timeout(wait) {
+                    Ok(event) => Some(event),
+                    Err(mpsc::RecvTimeoutError::Timeout) => None,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(Exit::Ended),
+                },
+                None => match events.recv() {
+                    Ok(event) => Some(event),
+                    Err(mpsc::RecvError) => return Ok(Exit::Ended),
+                },
+            };
+            let Some(event) = event else {
+                self.draw()?;
+                drawn = Some(Instant::now());
+                dirty = Dirty::Clean;
+                continue;
+            };
+            // everything that waits is taken in before the next frame
+            let mut next = Some(event);
+            while let Some(event) = next {
+                match event {
+                    Event::Stop => return Ok(Exit::Stopped),
+                    Event::Ended => return Ok(Exit::Ended),
+                    Event::Lost => return Ok(Exit::Lost),
+                    Event::Mouse(event) => {
+                        if let Some(action) = pointer::interpret(event, &self.hits, &self.state) {
+                            dirty = Dirty::Input;
+                            if self.act(action)? {
+                                return Ok(Exit::Quit);
+                            }
+                            // the next event must meet the frame that this one leads to
+                            if events_need_frame(&self.state) {
+                                self.repaint();
+                            }
+                        }
+                    }
+                    Event::Action(action) => {
+                        let kind = if action.is_input() { Dirty::Input } else { Dirty::Data };
+                        dirty = dirty.max(kind);
+                        if self.act(action)? {
+                            return Ok(Exit::Quit);
+                        }
+                    }
+                }
+                next = events.try_recv().ok();
+            }
+        }
+    }
+
+    /// Takes an action in and sees to its effects. Whether the console is to end.
+    fn act(&mut self, action: Action) -> Result<bool, ConsoleError> {
+        for effect in update(&mut self.state, action) {
+            match effect {
+                Effect::Quit => return Ok(true),
+                Effect::Mouse(on) => self.screen.set_mouse(on)?,
+                Effect::Redraw => self.screen.clear()?,
+                Effect::Suspend => self.screen.suspend()?,
+                Effect::Picture => {
+                    let result = worker::write_picture(&svg(&self.frame));
+                    update(&mut self.state, Action::Pictured(result));
+                }
+                // a worker that is gone has panicked: its panic was told, the screen goes on
+                effect => drop(self.worker.send(effect)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Paints without sending: only the map of places is wanted.
+    fn repaint(&mut self) {
+        self.frame.reset();
+        self.hits = view::draw(&self.state, &mut self.frame);
+    }
+
+    fn draw(&mut self) -> Result<(), ConsoleError> {
+        let (state, hits, copy) = (&self.state, &mut self.hits, &mut self.frame);
+        self.screen.draw(|buffer| {
+            *hits = view::draw(state, buffer);
+            copy.clone_from(buffer);
+        })?;
+        Ok(())
+    }
+}
+
+/// Whether places on the screen depend on what was just done: an opened dialog covers them.
+fn events_need_frame(state: &ConsoleState) -> bool {
+    state.dialog.is_some()
+}

@@ -1,0 +1,123 @@
+//! What a console is given to run with, and how it ends.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::glyphs::GlyphSet;
+use super::state::{Keymap, Mode};
+use super::theme::ThemeName;
+use crate::layout::Layout;
+
+/// One saved layout, as the list shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name: the file's without the extension.
+    pub name: String,
+    /// Where it is, for people.
+    pub place: String,
+    /// Its free text.
+    pub description: String,
+    /// Whether it can't be changed, renamed or deleted (it shipped with divvy).
+    pub read_only: bool,
+}
+
+/// The store of saved layouts. Errors are sentences for the screen. Called off the drawing thread.
+pub trait Profiles: Send + Sync {
+    /// All saved layouts, by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    fn list(&self) -> Result<Vec<Profile>, String>;
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it is not there or is no valid layout.
+    fn load(&self, name: &str) -> Result<Layout, String>;
+
+    /// Writes one, over an older one of the same name; answers the place.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn save(&self, name: &str, layout: &Layout) -> Result<String, String>;
+
+    /// Gives one another name.
+    ///
+    /// # Errors
+    /// When it is not there, is read-only, or the new name is taken.
+    fn rename(&self, from: &str, to: &str) -> Result<(), String>;
+
+    /// Deletes one.
+    ///
+    /// # Errors
+    /// When it is not there or is read-only.
+    fn delete(&self, name: &str) -> Result<(), String>;
+}
+
+/// How a console is to be.
+#[derive(Clone)]
+pub struct ConsoleOptions {
+    /// The store of saved layouts; without one, nothing can be saved.
+    pub profiles: Option<Arc<dyn Profiles>>,
+    /// The name of the layout that was loaded, where it has one.
+    pub profile: Option<String>,
+    /// Whether nothing may be changed.
+    pub readonly: bool,
+    /// Whether the mouse is captured from the start.
+    pub mouse: bool,
+    /// The theme.
+    pub theme: ThemeName,
+    /// The characters.
+    pub glyphs: GlyphSet,
+    /// The keys.
+    pub keymap: Keymap,
+    /// Whether gestures act at once or add up.
+    pub mode: Mode,
+    /// Shortest time between two frames for new data, milliseconds (input draws at once).
+    pub refresh_ms: u64,
+    /// The zone of the clock times in the journal.
+    pub zone: jiff::tz::TimeZone,
+    /// Turns true when the program is to end (SIGTERM, SIGINT, SIGHUP).
+    pub stop: Option<watch::Receiver<bool>>,
+}
+
+impl Default for ConsoleOptions {
+    fn default() -> Self {
+        Self {
+            profiles: None,
+            profile: None,
+            readonly: false,
+            mouse: true,
+            theme: ThemeName::default(),
+            glyphs: GlyphSet::default(),
+            keymap: Keymap::default(),
+            mode: Mode::Live,
+            refresh_ms: 250,
+            zone: jiff::tz::TimeZone::system(),
+            stop: None,
+        }
+    }
+}
+
+/// How a console ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The user left.
+    Quit,
+    /// The stop signal came.
+    Stopped,
+    /// The scheduler ended its stream of snapshots.
+    Ended,
+    /// The terminal is gone (a lost line).
+    Lost,
+}
+
+/// Why a console could not run.
+#[derive(Debug, Error)]
+pub enum ConsoleError {
+    /// The terminal refused.
+    #[error("the terminal does not answer: {0}; `divvy --headless` works without one")]
+    Terminal(#[from] std::io::Error),
+}

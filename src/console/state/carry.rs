@@ -1,0 +1,405 @@
+//! What is carried from one row to another. Mouse drag, two clicks and the keyboard all end here,
+//! so that the three give the same change.
+
+use super::action::{Action, Effect, Question};
+use super::{ConsoleState, Pane, Tone};
+use crate::layout::{Auto, Change, CoreSelection, Edit, Party, Plan, Refusal};
+use crate::machine::{CoreId, CpuSet};
+
+/// The thing that is carried.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Token {
+    /// Cores of a party.
+    Cores {
+        /// How many, or which.
+        cores: CoreSelection,
+        /// Whose they are.
+        from: Party,
+    },
+    /// Instances of a model.
+    Instances {
+        /// How many.
+        count: usize,
+        /// The model.
+        from: String,
+    },
+}
+
+impl Token {
+    /// Who gives.
+    pub fn donor(&self) -> Party {
+        match self {
+            Self::Cores { from, .. } => from.clone(),
+            Self::Instances { from, .. } => Party::Model(from.clone()),
+        }
+    }
+
+    /// What it is, in words: "core 3", "2 cores", "1 instance".
+    pub fn title(&self) -> String {
+        let plural = |count: usize, word: &str| {
+            if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+        };
+        match self {
+            Self::Cores { cores: CoreSelection::Count(count), .. } => plural(*count, "core"),
+            Self::Cores { cores: CoreSelection::These(set), .. } if set.len() == 1 => {
+                format!("core {set}")
+            }
+            Self::Cores { cores: CoreSelection::These(set), .. } => format!("cores {set}"),
+            Self::Instances { count, .. } => plural(*count, "instance"),
+        }
+    }
+}
+
+/// By what it is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// The mouse, its button down since this place.
+    Held {
+        /// Where it went down.
+        origin: (u16, u16),
+        /// Whether it has left that place since.
+        moved: bool,
+    },
+    /// The mouse, between two clicks.
+    Picked,
+    /// The keyboard.
+    Keys,
+}
+
+/// A token on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carry {
+    /// What.
+    pub token: Token,
+    /// By what.
+    pub means: Means,
+    /// Where the pointer is; `None` for the keyboard.
+    pub at: Option<(u16, u16)>,
+    /// The row that would get it.
+    pub to: Option<Party>,
+    /// Whether the donor keeps the cores too, by key.
+    pub share: bool,
+    /// Whether a held modifier turns that around.
+    pub modifier: bool,
+    /// What dropping it here would do.
+    pub consequence: Option<Result<Plan, Refusal>>,
+    /// Rows that cannot take it, and why.
+    pub refusals: Vec<(Party, String)>,
+    plan_ticket: u64,
+    survey_ticket: u64,
+}
+
+impl Carry {
+    /// Whether cores are shared instead of moved.
+    pub fn shares(&self) -> bool {
+        self.share != self.modifier
+    }
+
+    /// Why a row cannot take it.
+    pub fn refusal(&self, row: &Party) -> Option<&str> {
+        self.refusals.iter().find(|(party, _)| party == row).map(|(_, reason)| reason.as_str())
+    }
+}
+
+impl ConsoleState {
+    /// The change that giving the token to a row means; `None` where that means nothing.
+    pub fn change_for(&self, token: &Token, to: &Party, share: bool) -> Option<Change> {
+        if token.donor() == *to {
+            return None;
+        }
+        let edit = match (token, to) {
+            (Token::Cores { cores, from }, _) => Edit::TransferCores {
+                cores: *cores,
+                from: from.clone(),
+                to: to.clone(),
+                // free cores have no owner who could keep them
+                share: share && *from != Party::Free && *to != Party::Free,
+            },
+            (Token::Instances { count, from }, Party::Model(to)) => {
+                Edit::TransferConcurrency { count: *count, from: from.clone(), to: to.clone() }
+            }
+            (Token::Instances { count, from }, Party::Free) => {
+                let left = self.row(from)?.concurrency.checked_sub(*count).filter(|left| *left > 0)?;
+                Edit::SetConcurrency { model: from.clone(), concurrency: Auto::Exactly(left) }
+            }
+        };
+        Some(edit.into())
+    }
+
+    /// Takes a token up.
+    pub(super) fn grab(&mut self, token: Token, means: Means) -> Vec<Effect> {
+        if self.readonly {
+            self.say(Tone::Bad, "read-only: nothing can be changed here");
+            return Vec::new();
+        }
+        self.message = None;
+        let at = match means {
+            Means::Held { origin, .. } => Some(origin),
+            Means::Picked | Means::Keys => None,
+        };
+        self.carry = Some(Carry {
+            token,
+            means,
+            at,
+            to: None,
+            share: false,
+            modifier: false,
+            consequence: None,
+            refusals: Vec::new(),
+            plan_ticket: 0,
+            survey_ticket: 0,
+        });
+        self.survey()
+    }
+
+    /// Lifts by key: the selected core in the cores pane, else a unit of the selected row.
+    pub(super) fn lift(&mut self) -> Vec<Effect> {
+        if self.carry.is_some() {
+            return self.drop_on(None);
+        }
+        let token = if self.focus == Pane::Cores {
+            self.core.and_then(|core| self.core_token(core))
+        } else if self.column == super::Column::Instances {
+            match &self.selected {
+                Party::Model(name) => Some(Token::Instances { count: 1, from: name.clone() }),
+                Party::Free => None,
+            }
+        } else {
+            self.row_token(&self.selected.clone())
+        };
+        match token {
+            Some(token) => self.grab(token, Means::Keys),
+            None => {
+                self.say(Tone::Bad, "nothing to lift here: this row has no core");
+                Vec::new()
+            }
+        }
+    }
+
+    /// The token of one core of a row; `None` where the row has none.
+    pub fn row_token(&self, row: &Party) -> Option<Token> {
+        let has = match row {
+            Party::Model(name) => !self.row(name)?.cores.is_empty(),
+            Party::Free => !self.ledger().free.is_empty(),
+        };
+        has.then(|| Token::Cores { cores: CoreSelection::Count(1), from: row.clone() })
+    }
+
+    /// The token of a certain core. Of several owners the selected one gives, else the first.
+    pub fn core_token(&self, core: CoreId) -> Option<Token> {
+        let from = self.core_party(core)?;
+        Some(Token::Cores { cores: CoreSelection::These(CpuSet::single(core)), from })
+    }
+
+    /// Whose a core is; `None` for a core that this process may not use.
+    pub fn core_party(&self, core: CoreId) -> Option<Party> {
+        let owners = self.owners(core);
+        let names: Vec<&String> = owners
+            .iter()
+            .filter_map(|index| self.snapshot.models.get(*index))
+            .map(|view| &view.row.budget.name)
+            .collect();
+        if let Party::Model(selected) = &self.selected
+            && names.contains(&selected)
+        {
+            return Some(self.selected.clone());
+        }
+        match names.first() {
+            Some(name) => Some(Party::Model((*name).clone())),
+            None => self.snapshot.ledger.allowed.contains(core).then_some(Party::Free),
+        }
+    }
+
+    /// Moves it over a row, by pointer or key.
+    pub(super) fn hover(&mut self, over: Option<Party>) -> Vec<Effect> {
+        let Some(carry) = &mut self.carry else {
+            return Vec::new();
+        };
+        let over = over.filter(|party| *party != carry.token.donor());
+        if carry.to == over {
+            return Vec::new();
+        }
+        carry.to = over;
+        self.ask()
+    }
+
+    /// Asks what dropping it here would do.
+    fn ask(&mut self) -> Vec<Effect> {
+        let ticket = self.ticket();
+        let Some(carry) = &mut self.carry else {
+            return Vec::new();
+        };
+        carry.plan_ticket = ticket;
+        carry.consequence = None;
+        let Some(change) = self.carried_change() else {
+            return Vec::new();
+        };
+        vec![Effect::Plan { ticket, question: Question::Carry, change: self.on_top(&change) }]
+    }
+
+    /// The change that a drop here and now would make.
+    pub fn carried_change(&self) -> Option<Change> {
+        let carry = self.carry.as_ref()?;
+        self.change_for(&carry.token, carry.to.as_ref()?, carry.shares())
+    }
+
+    /// Asks which rows could take it.
+    fn survey(&mut self) -> Vec<Effect> {
+        let ticket = self.ticket();
+        let Some(carry) = &mut self.carry else {
+            return Vec::new();
+        };
+        carry.survey_ticket = ticket;
+        let (token, share) = (carry.token.clone(), carry.shares());
+        let candidates = self
+            .rows()
+            .into_iter()
+            .filter_map(|party| {
+                let change = self.change_for(&token, &party, share)?;
+                Some((party, self.on_top(&change)))
+            })
+            .collect();
+        vec![Effect::Survey { ticket, candidates }]
+    }
+
+    pub(super) fn surveyed(&mut self, ticket: u64, refusals: Vec<(Party, String)>) {
+        if let Some(carry) = self.carry.as_mut().filter(|carry| carry.survey_ticket == ticket) {
+            carry.refusals = refusals;
+        }
+    }
+
+    pub(super) fn consequence(&mut self, ticket: u64, result: Result<Plan, Refusal>) {
+        if let Some(carry) = self.carry.as_mut().filter(|carry| carry.plan_ticket == ticket) {
+            carry.consequence = Some(result);
+        }
+    }
+
+    /// Shares instead of moving, or back.
+    pub(super) fn toggle_share(&mut self) -> Vec<Effect> {
+        match &mut self.carry {
+            Some(carry) => carry.share = !carry.share,
+            None => {
+                self.say(Tone::Info, "share works while a core is carried: lift one first");
+                return Vec::new();
+            }
+        }
+        self.again()
+    }
+
+    /// Asks all questions again, since what is carried has changed.
+    fn again(&mut self) -> Vec<Effect> {
+        let mut effects = self.survey();
+        effects.extend(self.ask());
+        effects
+    }
+
+    /// Carries more or fewer of the donor's units.
+    pub(super) fn amount(&mut self, by: i32) -> Vec<Effect> {
+        let Some(carry) = &self.carry else {
+            return Vec::new();
+        };
+        let donor = carry.token.donor();
+        let owned = match &donor {
+            Party::Model(name) => self.row(name).map_or(CpuSet::EMPTY, |row| row.cores),
+            Party::Free => self.ledger().free,
+        };
+        let step = |count: usize, most: usize| {
+            count.saturating_add_signed(by as isize).clamp(1, most.max(1))
+        };
+        let token = match carry.token.clone() {
+            Token::Cores { cores: CoreSelection::Count(count), from } => {
+                Token::Cores { cores: CoreSelection::Count(step(count, owned.len())), from }
+            }
+            Token::Cores { cores: CoreSelection::These(mut set), from } => {
+                let highest = set.iter().last();
+                let next = owned.iter().find(|core| highest.is_some_and(|high| *core > high));
+                match (by > 0, next, highest) {
+                    (true, Some(core), _) => set.insert(core),
+                    (false, _, Some(core)) if set.len() > 1 => set.remove(core),
+                    _ => return Vec::new(),
+                }
+                Token::Cores { cores: CoreSelection::These(set), from }
+            }
+            Token::Instances { count, from } => {
+                let most = self.row(&from).map_or(1, |row| row.concurrency);
+                Token::Instances { count: step(count, most), from }
+            }
+        };
+        if let Some(carry) = &mut self.carry {
+            carry.token = token;
+        }
+        self.again()
+    }
+
+    /// Drops it: on `over` where the pointer says so, else on the row chosen by key.
+    pub(super) fn drop_on(&mut self, over: Option<Party>) -> Vec<Effect> {
+        if over.is_some()
+            && let Some(carry) = &mut self.carry
+        {
+            carry.to = over;
+        }
+        let change = self.carried_change();
+        let Some(carry) = self.carry.take() else {
+            return Vec::new();
+        };
+        match change {
+            Some(change) => self.commit(change),
+            None => {
+                let title = carry.token.title();
+                self.say(Tone::Info, format!("{title} put back: nothing was changed"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Puts it back.
+    pub(super) fn put_back(&mut self, why: &str) {
+        if let Some(carry) = self.carry.take() {
+            self.say(Tone::Info, format!("{} put back: {why}", carry.token.title()));
+        }
+    }
+
+    /// The pointer's part of the actions.
+    pub(super) fn carry_action(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::Grab { token, at } => {
+                self.grab(token, Means::Held { origin: at, moved: false })
+            }
+            Action::Hover { over, at, modifier } => {
+                let Some(carry) = &mut self.carry else {
+                    return Vec::new();
+                };
+                if let Means::Held { origin, moved } = &mut carry.means {
+                    *moved |= *origin != at;
+                }
+                carry.at = Some(at);
+                let turned = carry.modifier != modifier;
+                carry.modifier = modifier;
+                let mut effects = self.hover(over);
+                if turned {
+                    effects = self.again();
+                }
+                effects
+            }
+            Action::Pick => {
+                if let Some(carry) = &mut self.carry {
+                    carry.means = Means::Picked;
+                }
+                Vec::new()
+            }
+            Action::Drop { over, modifier } => {
+                if let Some(carry) = &mut self.carry {
+                    carry.modifier = modifier;
+                    carry.to = None;
+                }
+                self.drop_on(over)
+            }
+            Action::Return(why) => {
+                self.put_back(why);
+                Vec::new()
+            }
+            Action::Amount(by) => self.amount(by),
+            _ => Vec::new(),
+        }
+    }
+}

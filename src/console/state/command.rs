@@ -1,0 +1,107 @@
+//! What can be asked for by a key, from the palette or by a click in the footer. The names are the
+//! ones of the config file.
+
+use std::fmt;
+
+macro_rules! commands {
+    ($($variant:ident, $name:literal, $label:literal, $help:literal;)+) => {
+        /// One thing to ask for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Command {
+            $(#[doc = $help] $variant,)+
+        }
+
+        impl Command {
+            /// All of them, in the order of the help page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name in the config file and in the palette.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The word in the footer.
+            pub fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)+ }
+            }
+
+            /// The sentence of the help page.
+            pub fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)+ }
+            }
+        }
+    };
+}
+
+commands! {
+    Up, "up", "up", "previous row, or previous receiver while carrying";
+    Down, "down", "down", "next row, or next receiver while carrying";
+    Left, "left", "left", "previous column, or previous core";
+    Right, "right", "right", "next column, or next core";
+    First, "first", "first", "first row";
+    Last, "last", "last", "last row";
+    NextPane, "next-pane", "pane", "give the keys to the next pane (cores, models, ...)";
+    Lift, "lift", "lift", "lift a core or an instance of the selected row, or the selected core";
+    Accept, "accept", "open", "drop what is carried; apply what is staged; else open the row";
+    Cancel, "cancel", "back", "put back what is carried; drop what is staged; else go back";
+    More, "more", "more", "one step up in the selected column, or carry one more";
+    Less, "less", "less", "one step down in the selected column, or carry one fewer";
+    Share, "share", "share", "while carrying: share the cores instead of moving them";
+    Undo, "undo", "undo", "take back the newest change";
+    Redo, "redo", "redo", "do again what was taken back";
+    Staged, "staged", "staged", "switch between live and staged: gestures add up until applied";
+    Pause, "pause", "pause", "pause or resume the selected model";
+    Reserve, "reserve", "reserve", "keep the row's cores for it alone, or open them to others";
+    Save, "save", "save", "save the live layout under its name";
+    SaveAs, "save-as", "save as", "save the live layout under a new name";
+    Restore, "restore", "restore", "go back to the layout as it was last saved";
+    Layouts, "layouts", "layouts", "saved layouts: compare, apply, rename, delete";
+    Rename, "rename", "rename", "rename the selected layout";
+    Delete, "delete", "delete", "delete the selected layout, after a question";
+    Detail, "detail", "detail", "the selected model in detail";
+    Machine, "machine", "machine", "map of the machine: sockets, nodes, caches";
+    Journal, "journal", "journal", "all changes with their verdicts";
+    Board, "board", "board", "back to the board";
+    Expand, "expand", "zoom", "show the pane that has the keys on the whole screen, and back";
+    Filter, "filter", "filter", "show only models whose name contains a text";
+    Palette, "palette", "command", "find a command by its name";
+    Help, "help", "help", "this page";
+    Theme, "theme", "theme", "next colour theme";
+    Mouse, "mouse", "mouse", "mouse on or off (off: the terminal selects text)";
+    Picture, "picture", "picture", "write the screen to an SVG file";
+    Redraw, "redraw", "redraw", "draw everything again";
+    Suspend, "suspend", "suspend", "stop the program and return to the shell; `fg` comes back";
+    Quit, "quit", "quit", "leave; asks first when the layout was modified";
+}
+
+impl Command {
+    /// The command of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|command| command.name() == name)
+    }
+
+    /// Whether it changes the layout, the models or the saved files; refused when read-only.
+    pub fn changes(self) -> bool {
+        matches!(
+            self,
+            Self::Lift
+                | Self::More
+                | Self::Less
+                | Self::Undo
+                | Self::Redo
+                | Self::Pause
+                | Self::Reserve
+                | Self::Save
+                | Self::SaveAs
+                | Self::Restore
+                | Self::Rename
+                | Self::Delete
+        )
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.help())
+    }
+}

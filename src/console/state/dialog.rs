@@ -1,0 +1,243 @@
+//! What lies over the screen and takes the keys: help, palette, text fields, questions.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::Effect;
+use super::command::Command;
+use super::editor::Editor;
+use super::{ConsoleState, Tone};
+
+/// An open dialog.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Dialog {
+    /// All keys and gestures.
+    Help {
+        /// First line shown.
+        scroll: usize,
+    },
+    /// Commands by name.
+    Palette {
+        /// What was typed.
+        editor: Editor,
+        /// The chosen one among those that match.
+        at: usize,
+    },
+    /// The filter of the table; it acts while one types.
+    Filter {
+        /// What was typed.
+        editor: Editor,
+    },
+    /// A name for the live layout.
+    SaveAs {
+        /// What was typed.
+        editor: Editor,
+    },
+    /// A new name for a saved layout.
+    Rename {
+        /// Its old name.
+        from: String,
+        /// What was typed.
+        editor: Editor,
+    },
+    /// A question with yes and no.
+    Confirm {
+        /// The question.
+        question: String,
+        /// What yes does.
+        yes: Confirmed,
+    },
+    /// Leaving with unsaved changes: save, leave, stay.
+    Quit,
+}
+
+/// What a yes does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// Deletes a saved layout.
+    Delete(String),
+    /// Saves over another layout.
+    Overwrite(String),
+    /// Goes back to the last saved state.
+    Restore,
+}
+
+/// The commands whose name or help contains every word that was typed.
+pub fn matching(typed: &str) -> Vec<Command> {
+    let typed = typed.to_lowercase();
+    let fits = |command: &&Command| {
+        typed.split_whitespace().all(|word| {
+            command.name().contains(word) || command.help().to_lowercase().contains(word)
+        })
+    };
+    let mut found: Vec<Command> = Command::ALL.iter().filter(fits).copied().collect();
+    // names before sentences; otherwise the order of the help page
+    found.sort_by_key(|command| !command.name().starts_with(typed.trim()));
+    found
+}
+
+/// Why a text cannot be the name of a layout.
+fn bad_name(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("type a name first")
+    } else if name.starts_with('.') || name.contains(['/', '\\']) {
+        Some("a layout's name cannot start with a dot or contain a slash")
+    } else if name.len() > 100 {
+        Some("a layout's name has at most 100 bytes")
+    } else {
+        None
+    }
+}
+
+impl ConsoleState {
+    /// A key while a dialog is open.
+    pub(super) fn dialog_key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let Some(mut dialog) = self.dialog.take() else {
+            return Vec::new();
+        };
+        if key.code == KeyCode::Esc {
+            if matches!(dialog, Dialog::Filter { .. }) {
+                self.filter.clear();
+            }
+            return Vec::new();
+        }
+        let enter = key.code == KeyCode::Enter;
+        match &mut dialog {
+            Dialog::Help { scroll } => {
+                match key.code {
+                    KeyCode::Down | KeyCode::Char('j') => *scroll += 1,
+                    KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+                    KeyCode::PageDown | KeyCode::Char(' ') => *scroll += 10,
+                    KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
+                    _ => return Vec::new(),
+                }
+                self.dialog = Some(dialog);
+                Vec::new()
+            }
+            Dialog::Palette { editor, at } => {
+                let found = matching(&editor.text());
+                match key.code {
+                    KeyCode::Enter => {
+                        return match found.get(*at).copied() {
+                            Some(command) => self.command(command),
+                            None => Vec::new(),
+                        };
+                    }
+                    KeyCode::Up => *at = at.saturating_sub(1),
+                    KeyCode::Down => *at = (*at + 1).min(found.len().saturating_sub(1)),
+                    _ => {
+                        editor.key(key);
+                        *at = 0;
+                    }
+                }
+                self.dialog = Some(dialog);
+                Vec::new()
+            }
+            Dialog::Filter { editor } => {
+                editor.key(key);
+                self.filter = editor.text();
+                self.keep_selection();
+                if !enter {
+                    self.dialog = Some(dialog);
+                }
+                Vec::new()
+            }
+            Dialog::SaveAs { editor } if enter => {
+                let name = editor.text().trim().to_owned();
+                if let Some(reason) = bad_name(&name) {
+                    self.say(Tone::Bad, reason);
+                    self.dialog = Some(dialog);
+                    return Vec::new();
+                }
+                if self.profile.as_ref() != Some(&name) && self.layouts.has(&name) {
+                    let question = format!("{name} exists. Write over it?");
+                    self.dialog = Some(Dialog::Confirm { question, yes: Confirmed::Overwrite(name) });
+                    return Vec::new();
+                }
+                vec![Effect::SaveProfile(name)]
+            }
+            Dialog::Rename { from, editor } if enter => {
+                let to = editor.text().trim().to_owned();
+                if let Some(reason) = bad_name(&to) {
+                    self.say(Tone::Bad, reason);
+                    self.dialog = Some(dialog);
+                    return Vec::new();
+                }
+                if *from == to {
+                    return Vec::new();
+                }
+                vec![Effect::RenameProfile { from: from.clone(), to }]
+            }
+            Dialog::SaveAs { editor } | Dialog::Rename { editor, .. } => {
+                editor.key(key);
+                self.dialog = Some(dialog);
+                Vec::new()
+            }
+            Dialog::Confirm { yes, .. } => match key.code {
+                KeyCode::Char('y') | KeyCode::Enter => self.confirmed(yes.clone()),
+                KeyCode::Char('n') => Vec::new(),
+                _ => {
+                    self.dialog = Some(dialog);
+                    Vec::new()
+                }
+            },
+            Dialog::Quit => match key.code {
+                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                    vec![Effect::Quit]
+                }
+                KeyCode::Char('q' | 'y') => vec![Effect::Quit],
+                KeyCode::Char('s') => self.command(Command::Save),
+                KeyCode::Char('n') => Vec::new(),
+                _ => {
+                    self.dialog = Some(dialog);
+                    Vec::new()
+                }
+            },
+        }
+    }
+
+    /// Pasted text goes to the text field that is open.
+    pub(super) fn paste(&mut self, text: &str) {
+        match &mut self.dialog {
+            Some(
+                Dialog::Palette { editor, .. }
+                | Dialog::SaveAs { editor }
+                | Dialog::Rename { editor, .. },
+            ) => editor.insert(text),
+            Some(Dialog::Filter { editor }) => {
+                editor.insert(text);
+                self.filter = editor.text();
+                self.keep_selection();
+            }
+            _ => {}
+        }
+    }
+
+    fn confirmed(&mut self, yes: Confirmed) -> Vec<Effect> {
+        match yes {
+            Confirmed::Delete(name) => vec![Effect::DeleteProfile(name)],
+            Confirmed::Overwrite(name) => vec![Effect::SaveProfile(name)],
+            Confirmed::Restore => self.restore_saved(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_palette_finds_names_first_and_words_anywhere() {
+        assert_eq!(matching("und").first(), Some(&Command::Undo));
+        assert_eq!(matching("take back"), [Command::Undo]);
+        assert_eq!(matching("").len(), Command::ALL.len());
+        assert!(matching("xyzzy").is_empty());
+    }
+
+    #[test]
+    fn names_of_layouts_stay_inside_their_folder() {
+        for name in ["", "../../etc/passwd", ".hidden", "a\\b"] {
+            assert!(bad_name(name).is_some(), "{name}");
+        }
+        assert_eq!(bad_name("night shift"), None);
+    }
+}

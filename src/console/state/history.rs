@@ -1,0 +1,115 @@
+//! What the console remembers of past snapshots: one moment a second and model, for the heat map
+//! and the trends.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::telemetry::{Histogram, Snapshot};
+
+/// Bins of a moment: two to an octave, from 1 us on; the last one holds all that is slower.
+pub const BINS: usize = 48;
+
+/// One second of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    /// The second of the scheduler's uptime.
+    pub second: u64,
+    /// Completed requests by latency bin.
+    pub bins: [u16; BINS],
+    /// 99th percentile of that second, microseconds.
+    pub p99_us: u64,
+    /// Completed requests per second.
+    pub per_s: f64,
+}
+
+/// The newest moments of each model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    models: BTreeMap<String, VecDeque<Moment>>,
+}
+
+/// Two bins to an octave out of a snapshot's eight.
+fn condense(histogram: &Histogram) -> [u16; BINS] {
+    let mut bins = [0u16; BINS];
+    for (offset, number) in histogram.total.iter().enumerate() {
+        let at = ((histogram.first + offset) / 4).min(BINS - 1);
+        if let Some(bin) = bins.get_mut(at) {
+            *bin = bin.saturating_add(u16::try_from(*number).unwrap_or(u16::MAX));
+        }
+    }
+    bins
+}
+
+impl History {
+    /// How many seconds are kept.
+    pub const SECONDS: usize = 300;
+
+    /// Takes a snapshot in. A second that is already there is replaced by its newer state; models
+    /// that are gone are forgotten.
+    pub fn observe(&mut self, snapshot: &Snapshot) {
+        let second = snapshot.uptime_us / 1_000_000;
+        self.models.retain(|name, _| snapshot.model(name).is_some());
+        for model in &snapshot.models {
+            let moments = self.models.entry(model.row.budget.name.clone()).or_default();
+            if moments.back().is_some_and(|last| last.second >= second) {
+                moments.pop_back();
+            }
+            moments.push_back(Moment {
+                second,
+                bins: condense(&model.histogram_second),
+                p99_us: model.second.total.p99_us,
+                per_s: model.second.completed_per_s,
+            });
+            while moments.len() > Self::SECONDS {
+                moments.pop_front();
+            }
+        }
+    }
+
+    /// The moments of a model, oldest first.
+    pub fn of(&self, model: &str) -> impl DoubleEndedIterator<Item = &Moment> {
+        self.models.get(model).into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::fixtures;
+
+    #[test]
+    fn a_second_is_kept_once_and_the_old_ones_go() {
+        let mut history = History::default();
+        let mut snapshot = fixtures::board();
+        for half_second in 0..2 * (History::SECONDS as u64 + 20) {
+            snapshot.uptime_us = half_second * 500_000;
+            history.observe(&snapshot);
+        }
+        let seconds: Vec<u64> = history.of("detector").map(|moment| moment.second).collect();
+        assert_eq!(seconds.len(), History::SECONDS);
+        assert!(seconds.windows(2).all(|pair| pair[1] == pair[0] + 1));
+    }
+
+    #[test]
+    fn requests_are_counted_in_their_bin() {
+        let histogram = Histogram {
+            first: 80,
+            total: vec![1, 2, 3, 4, 5],
+            queue_us: vec![0; 5],
+            compute_us: vec![0; 5],
+        };
+        let bins = condense(&histogram);
+        assert_eq!((bins[20], bins[21]), (10, 5));
+        assert_eq!(bins.iter().map(|bin| u32::from(*bin)).sum::<u32>(), 15);
+    }
+
+    #[test]
+    fn a_model_that_is_gone_is_forgotten() {
+        let mut history = History::default();
+        let mut snapshot = fixtures::board();
+        history.observe(&snapshot);
+        snapshot.models.remove(0);
+        history.observe(&snapshot);
+        assert_eq!(history.of("detector").count(), 0);
+        assert_eq!(history.of("ocr").count(), 1);
+    }
+}

@@ -1,0 +1,63 @@
+//! What was drawn where: the map from a place on the screen to what a click there means. Drawing
+//! fills it, the pointer reads it.
+
+use ratatui::layout::{Position, Rect};
+
+use super::command::Command;
+use super::{Column, Pane};
+use crate::layout::Party;
+use crate::machine::CoreId;
+
+/// What lies at a place.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// A core in the cores pane.
+    Core(CoreId),
+    /// A core cell of a row; which of the row's cores it is does not matter.
+    RowCore(Party),
+    /// An instance of a model.
+    Instance(String),
+    /// A field of a model's row.
+    Field(String, Column),
+    /// Elsewhere in a row.
+    Row(Party),
+    /// A pane's title.
+    Pane(Pane),
+    /// A command in the footer or in a dialog.
+    Command(Command),
+    /// An entry of the list on the screen.
+    Item(usize),
+    /// A part of the screen that swallows clicks, such as a dialog's ground.
+    Nothing,
+}
+
+/// All places of one frame. What was drawn later lies above.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hits {
+    places: Vec<(Rect, Target)>,
+}
+
+impl Hits {
+    /// Notes a place.
+    pub fn add(&mut self, place: Rect, target: Target) {
+        if !place.is_empty() {
+            self.places.push((place, target));
+        }
+    }
+
+    /// What lies at a place.
+    pub fn at(&self, column: u16, row: u16) -> Option<&Target> {
+        let position = Position::new(column, row);
+        self.places.iter().rev().find(|(place, _)| place.contains(position)).map(|(_, what)| what)
+    }
+
+    /// The first place of a target.
+    pub fn find(&self, target: &Target) -> Option<Rect> {
+        self.places.iter().find(|(_, what)| what == target).map(|(place, _)| *place)
+    }
+
+    /// All places in the order of drawing.
+    pub fn iter(&self) -> impl Iterator<Item = &(Rect, Target)> {
+        self.places.iter()
+    }
+}

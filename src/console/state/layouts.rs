@@ -1,0 +1,201 @@
+//! The list of saved layouts, and what is done with them.
+
+use super::action::Effect;
+use super::dialog::{Confirmed, Dialog};
+use super::editor::Editor;
+use super::{ConsoleState, Message, Tone};
+use crate::console::options::Profile;
+use crate::layout::{Budget, Layout, Plan};
+use crate::telemetry::Applied;
+
+/// The list with its selection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LayoutList {
+    /// The saved layouts; `None` until they were read.
+    pub profiles: Option<Result<Vec<Profile>, String>>,
+    /// The selected one.
+    pub at: usize,
+    /// What applying it would do.
+    pub preview: Option<Result<Plan, String>>,
+    ticket: u64,
+}
+
+impl LayoutList {
+    /// The saved layouts that could be read.
+    pub fn known(&self) -> &[Profile] {
+        match &self.profiles {
+            Some(Ok(profiles)) => profiles,
+            _ => &[],
+        }
+    }
+
+    /// The selected one.
+    pub fn selected(&self) -> Option<&Profile> {
+        self.known().get(self.at)
+    }
+
+    /// Whether a layout of this name is saved.
+    pub fn has(&self, name: &str) -> bool {
+        self.known().iter().any(|profile| profile.name == name)
+    }
+}
+
+impl ConsoleState {
+    /// Moves the selection of the list.
+    pub(super) fn select_layout(&mut self, at: usize) -> Vec<Effect> {
+        self.layouts.at = at.min(self.layouts.known().len().saturating_sub(1));
+        self.layouts.preview = None;
+        let ticket = self.ticket();
+        self.layouts.ticket = ticket;
+        let name = self.layouts.selected().map(|profile| profile.name.clone());
+        name.map(|name| Effect::PreviewProfile { ticket, name }).into_iter().collect()
+    }
+
+    pub(super) fn listed(&mut self, profiles: Result<Vec<Profile>, String>) -> Vec<Effect> {
+        let kept = self.layouts.selected().or(None).map(|profile| profile.name.clone());
+        let kept = kept.or_else(|| self.profile.clone());
+        self.layouts.profiles = Some(profiles);
+        let at = self.layouts.known().iter().position(|profile| Some(&profile.name) == kept.as_ref());
+        self.select_layout(at.unwrap_or(self.layouts.at))
+    }
+
+    pub(super) fn previewed(&mut self, ticket: u64, result: Result<Plan, String>) {
+        if ticket == self.layouts.ticket {
+            self.layouts.preview = Some(result);
+        }
+    }
+
+    pub(super) fn apply_layout(&mut self) -> Vec<Effect> {
+        if self.readonly {
+            self.say(Tone::Bad, "read-only: nothing can be changed here");
+            return Vec::new();
+        }
+        if !self.staged.is_empty() {
+            self.say(Tone::Bad, "apply or drop what is staged first");
+            return Vec::new();
+        }
+        let name = self.layouts.selected().map(|profile| profile.name.clone());
+        name.map(Effect::LoadProfile).into_iter().collect()
+    }
+
+    pub(super) fn loaded(&mut self, name: String, result: Result<Applied, String>) -> Vec<Effect> {
+        match result {
+            Ok(applied) => {
+                self.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
+                self.saved = Some(applied.plan.after.layout().models);
+                self.fresh = Some((applied.plan.after, applied.plan.ledger));
+                self.profile = Some(name);
+                self.select_layout(self.layouts.at)
+            }
+            Err(reason) => {
+                self.say(Tone::Bad, format!("{name} was not applied: {reason}"));
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn ask_save_as(&mut self) -> Vec<Effect> {
+        let editor = Editor::new(self.profile.as_deref().unwrap_or_default());
+        self.dialog = Some(Dialog::SaveAs { editor });
+        // so that the name of another layout is known when it is typed
+        vec![Effect::ListProfiles]
+    }
+
+    pub(super) fn saved_as(
+        &mut self,
+        name: String,
+        result: Result<(Vec<Budget>, String), String>,
+    ) -> Vec<Effect> {
+        match result {
+            Ok((rows, place)) => {
+                self.message =
+                    Some(Message { text: format!("{name} saved to {place}"), tone: Tone::Good });
+                self.saved = Some(rows);
+                self.profile = Some(name);
+                vec![Effect::ListProfiles]
+            }
+            Err(reason) => {
+                self.say(Tone::Bad, format!("{name} was not saved: {reason}"));
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn ask_rename(&mut self) {
+        self.with_selected(|profile| Dialog::Rename {
+            editor: Editor::new(&profile.name),
+            from: profile.name.clone(),
+        });
+    }
+
+    pub(super) fn ask_delete(&mut self) {
+        self.with_selected(|profile| Dialog::Confirm {
+            question: format!("Delete {} for good?", profile.name),
+            yes: Confirmed::Delete(profile.name.clone()),
+        });
+    }
+
+    fn with_selected(&mut self, dialog: impl FnOnce(&Profile) -> Dialog) {
+        match self.layouts.selected() {
+            Some(profile) if profile.read_only => {
+                let text = format!("{} comes with divvy: save it under another name", profile.name);
+                self.say(Tone::Bad, text);
+            }
+            Some(profile) => self.dialog = Some(dialog(profile)),
+            None => self.say(Tone::Info, "no saved layout is selected"),
+        }
+    }
+
+    pub(super) fn renamed(
+        &mut self,
+        from: &str,
+        to: String,
+        result: Result<(), String>,
+    ) -> Vec<Effect> {
+        match result {
+            Ok(()) => {
+                self.say(Tone::Good, format!("{from} is now {to}"));
+                if self.profile.as_deref() == Some(from) {
+                    self.profile = Some(to);
+                }
+                vec![Effect::ListProfiles]
+            }
+            Err(reason) => {
+                self.say(Tone::Bad, format!("{from} was not renamed: {reason}"));
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn deleted(&mut self, name: &str, result: Result<(), String>) -> Vec<Effect> {
+        match result {
+            Ok(()) => {
+                self.say(Tone::Good, format!("{name} is deleted"));
+                vec![Effect::ListProfiles]
+            }
+            Err(reason) => {
+                self.say(Tone::Bad, format!("{name} was not deleted: {reason}"));
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn ask_restore(&mut self) {
+        if self.modified() {
+            self.dialog = Some(Dialog::Confirm {
+                question: format!("Go back to {} as it was saved?", self.profile_name()),
+                yes: Confirmed::Restore,
+            });
+        } else {
+            self.say(Tone::Info, "nothing was changed since the layout was saved");
+        }
+    }
+
+    pub(super) fn restore_saved(&mut self) -> Vec<Effect> {
+        self.staged.clear();
+        self.staged_plan = None;
+        let models = self.saved.clone();
+        let restore = |models| Effect::Restore(Box::new(Layout { models, ..Layout::default() }));
+        models.map(restore).into_iter().collect()
+    }
+}

@@ -1,0 +1,322 @@
+//! What the console knows and shows: one value that `update` changes and the view reads.
+
+mod action;
+mod carry;
+mod command;
+mod dialog;
+mod editor;
+mod history;
+mod hits;
+mod keymap;
+mod layouts;
+pub mod pointer;
+mod steps;
+mod update;
+
+use std::sync::Arc;
+
+use super::glyphs::Glyphs;
+use super::options::ConsoleOptions;
+use super::theme::Theme;
+use crate::layout::{Budget, Change, Desired, Ledger, Party, Plan, Row};
+use crate::machine::CoreId;
+use crate::telemetry::{Entry, ModelView, Snapshot};
+
+pub use action::{Action, Deed, Effect, Question};
+pub use carry::{Carry, Means, Token};
+pub use command::Command;
+pub use dialog::{Confirmed, Dialog, matching};
+pub use editor::Editor;
+pub use history::{BINS, History, Moment};
+pub use hits::{Hits, Target};
+pub use keymap::{Key, Keymap};
+pub use layouts::LayoutList;
+pub use update::update;
+
+/// Which screen is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// Everything at a glance.
+    #[default]
+    Board,
+    /// One model with its instances and threads.
+    Detail,
+    /// Sockets, nodes, caches, cores.
+    Machine,
+    /// Saved layouts.
+    Layouts,
+    /// All changes.
+    Journal,
+}
+
+/// The panes of the board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pane {
+    /// Cores with owner and use.
+    Cores,
+    /// The table of models.
+    #[default]
+    Models,
+    /// Histogram of the selected model.
+    Latency,
+    /// Its latencies over time.
+    OverTime,
+    /// The newest changes.
+    Changes,
+}
+
+impl Pane {
+    /// All of them in the order of the key that goes through them.
+    pub const ALL: [Self; 5] =
+        [Self::Models, Self::Cores, Self::Latency, Self::OverTime, Self::Changes];
+}
+
+/// The columns of the table that steps can change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Column {
+    /// Number of cores.
+    #[default]
+    Cores,
+    /// Active instances.
+    Instances,
+    /// Threads of an instance.
+    Threads,
+    /// The queue's limit.
+    Queue,
+    /// The latency target's bound.
+    Slo,
+}
+
+impl Column {
+    /// All of them from left to right.
+    pub const ALL: [Self; 5] =
+        [Self::Cores, Self::Instances, Self::Threads, Self::Queue, Self::Slo];
+
+    /// The word for it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Cores => "cores",
+            Self::Instances => "instances",
+            Self::Threads => "threads",
+            Self::Queue => "queue limit",
+            Self::Slo => "SLO",
+        }
+    }
+}
+
+/// Whether gestures act at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Each gesture is applied at once.
+    #[default]
+    Live,
+    /// Gestures add up to one transaction.
+    Staged,
+}
+
+/// How a message is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// For information.
+    Info,
+    /// Something worked.
+    Good,
+    /// Something was refused or failed.
+    Bad,
+}
+
+/// One line about the last thing that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The sentence.
+    pub text: String,
+    /// How it is meant.
+    pub tone: Tone,
+}
+
+/// Everything that the view needs.
+#[derive(Clone, Debug)]
+pub struct ConsoleState {
+    /// The newest snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// What was seen before.
+    pub history: History,
+    /// The whole journal, once it was asked for.
+    pub journal: Vec<Entry>,
+    /// The screen.
+    pub screen: Screen,
+    /// The pane that has the keys.
+    pub focus: Pane,
+    /// Whether that pane has the whole screen.
+    pub expanded: bool,
+    /// The selected row of the table.
+    pub selected: Party,
+    /// The selected column.
+    pub column: Column,
+    /// The selected core of the cores pane.
+    pub core: Option<CoreId>,
+    /// First line shown of the pane or list that scrolls.
+    pub scroll: usize,
+    /// What is carried from row to row.
+    pub carry: Option<Carry>,
+    /// Live or staged.
+    pub mode: Mode,
+    /// Staged changes, oldest first.
+    pub staged: Vec<Change>,
+    /// What they would do together.
+    pub staged_plan: Option<Plan>,
+    /// What lies over the screen.
+    pub dialog: Option<Dialog>,
+    /// Only models whose name contains this are shown.
+    pub filter: String,
+    /// The list of saved layouts.
+    pub layouts: LayoutList,
+    /// The name of the layout.
+    pub profile: Option<String>,
+    /// The rows as they were last saved or loaded; `None` until the first snapshot.
+    pub saved: Option<Vec<Budget>>,
+    /// The last message.
+    pub message: Option<Message>,
+    /// Whether nothing may be changed.
+    pub readonly: bool,
+    /// Whether the mouse is captured.
+    pub mouse: bool,
+    /// Colours.
+    pub theme: Theme,
+    /// Characters.
+    pub glyphs: Glyphs,
+    /// Keys.
+    pub keymap: Keymap,
+    /// The zone of clock times.
+    pub zone: jiff::tz::TimeZone,
+    /// The state after the last applied change, until a snapshot shows it.
+    fresh: Option<(Desired, Ledger)>,
+    tickets: u64,
+}
+
+impl ConsoleState {
+    /// The state before the first snapshot.
+    pub fn new(options: &ConsoleOptions) -> Self {
+        Self {
+            snapshot: Arc::default(),
+            history: History::default(),
+            journal: Vec::new(),
+            screen: Screen::default(),
+            focus: Pane::default(),
+            expanded: false,
+            selected: Party::Free,
+            column: Column::default(),
+            core: None,
+            scroll: 0,
+            carry: None,
+            mode: options.mode,
+            staged: Vec::new(),
+            staged_plan: None,
+            dialog: None,
+            filter: String::new(),
+            layouts: LayoutList::default(),
+            profile: options.profile.clone(),
+            saved: None,
+            message: None,
+            readonly: options.readonly,
+            mouse: options.mouse,
+            theme: Theme::new(options.theme),
+            glyphs: Glyphs::new(options.glyphs),
+            keymap: options.keymap.clone(),
+            zone: options.zone.clone(),
+            fresh: None,
+            tickets: 0,
+        }
+    }
+
+    /// The row of a model as it would be with what is staged, else as it is desired now.
+    pub fn row(&self, model: &str) -> Option<&Row> {
+        self.staged_plan.as_ref().and_then(|plan| plan.after.row(model)).or_else(|| self.live(model))
+    }
+
+    /// The row of a model as it is desired now: the newer of the snapshot's and the last answer's.
+    pub fn live(&self, model: &str) -> Option<&Row> {
+        let shown = self.snapshot.model(model).map(|view| &view.row);
+        let fresh = self.fresh.as_ref().and_then(|(desired, _)| desired.row(model));
+        match (shown, fresh) {
+            (Some(shown), Some(fresh)) if fresh.generation > shown.generation => Some(fresh),
+            (shown, _) => shown,
+        }
+    }
+
+    /// The machine's account, with what is staged.
+    pub fn ledger(&self) -> &Ledger {
+        match (&self.staged_plan, &self.fresh) {
+            (Some(plan), _) => &plan.ledger,
+            (None, Some((_, ledger))) => ledger,
+            (None, None) => &self.snapshot.ledger,
+        }
+    }
+
+    /// The rows of the table: the models that the filter lets through, then the free cores.
+    pub fn rows(&self) -> Vec<Party> {
+        let wanted = self.filter.to_lowercase();
+        self.snapshot
+            .models
+            .iter()
+            .map(|model| &model.row.budget.name)
+            .filter(|name| wanted.is_empty() || name.to_lowercase().contains(&wanted))
+            .map(|name| Party::Model(name.clone()))
+            .chain(std::iter::once(Party::Free))
+            .collect()
+    }
+
+    /// The place of a model in the layout.
+    pub fn index(&self, model: &str) -> Option<usize> {
+        self.snapshot.models.iter().position(|view| view.row.budget.name == model)
+    }
+
+    /// The selected model; `None` while the row of free cores is selected.
+    pub fn selected_model(&self) -> Option<&ModelView> {
+        match &self.selected {
+            Party::Model(name) => self.snapshot.model(name),
+            Party::Free => None,
+        }
+    }
+
+    /// The models that have a core, with what is staged, as places in the layout.
+    pub fn owners(&self, core: CoreId) -> Vec<usize> {
+        let models = self.snapshot.models.iter().enumerate();
+        models
+            .filter(|(_, view)| {
+                self.row(&view.row.budget.name).is_some_and(|row| row.cores.contains(core))
+            })
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Whether the layout differs from what was last saved or loaded.
+    pub fn modified(&self) -> bool {
+        self.saved.as_ref().is_some_and(|saved| {
+            saved.len() != self.snapshot.models.len()
+                || saved.iter().any(|budget| {
+                    self.live(&budget.name).is_none_or(|row| row.budget != *budget)
+                })
+        })
+    }
+
+    /// The name of the layout for the header.
+    pub fn profile_name(&self) -> &str {
+        self.profile.as_deref().unwrap_or("unnamed")
+    }
+
+    fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.message = Some(Message { text: text.into(), tone });
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// A change on top of what is staged.
+    fn on_top(&self, change: &Change) -> Change {
+        let staged = self.staged.iter().flat_map(|staged| staged.edits.iter());
+        Change { edits: staged.chain(&change.edits).cloned().collect() }
+    }
+}

@@ -1,0 +1,86 @@
+//! From a mouse event to an action, by what was drawn under it and by what is being carried. Pure.
+//!
+//! What is carried is captured when the button goes down and keeps every event until it comes up.
+//! A plain move while the button should be down means that its release was lost (tmux does not
+//! report one outside the pane): the token then goes back.
+
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use super::action::Action;
+use super::carry::{Means, Token};
+use super::hits::{Hits, Target};
+use super::{Column, ConsoleState};
+use crate::layout::Party;
+
+/// What a mouse event means now; `None` when nothing.
+pub fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option<Action> {
+    let at = (event.column, event.row);
+    let target = hits.at(event.column, event.row);
+    let over = || target.and_then(|target| receiver(target, state));
+    let modifier = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    let means = state.carry.as_ref().map(|carry| carry.means);
+    match (event.kind, means) {
+        (MouseEventKind::Down(MouseButton::Left), None) => press(target?, at, state),
+        (MouseEventKind::Down(MouseButton::Left), Some(Means::Picked | Means::Keys)) => {
+            Some(Action::Drop { over: over(), modifier })
+        }
+        (MouseEventKind::Down(_), Some(_)) => Some(Action::Return("another button was pressed")),
+        (MouseEventKind::Drag(MouseButton::Left), Some(Means::Held { .. }))
+        | (MouseEventKind::Moved, Some(Means::Picked)) => {
+            Some(Action::Hover { over: over(), at, modifier })
+        }
+        (MouseEventKind::Moved, Some(Means::Held { .. })) => {
+            Some(Action::Return("the button's release was lost"))
+        }
+        (MouseEventKind::Up(MouseButton::Left), Some(Means::Held { origin, moved })) => {
+            if !moved && origin == at {
+                Some(Action::Pick)
+            } else {
+                Some(Action::Drop { over: over(), modifier })
+            }
+        }
+        (MouseEventKind::ScrollUp, Some(_)) => Some(Action::Amount(1)),
+        (MouseEventKind::ScrollDown, Some(_)) => Some(Action::Amount(-1)),
+        (MouseEventKind::ScrollUp, None) => wheel(target, 1),
+        (MouseEventKind::ScrollDown, None) => wheel(target, -1),
+        _ => None,
+    }
+}
+
+/// The row that gets what is dropped on a target.
+pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
+    match target {
+        Target::Core(core) => state.core_party(*core),
+        Target::RowCore(party) | Target::Row(party) => Some(party.clone()),
+        Target::Instance(model) | Target::Field(model, _) => Some(Party::Model(model.clone())),
+        Target::Pane(_) | Target::Command(_) | Target::Item(_) | Target::Nothing => None,
+    }
+}
+
+fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action> {
+    let token = match target {
+        Target::Core(core) => state.core_token(*core),
+        Target::RowCore(party) => state.row_token(party),
+        Target::Instance(model) => Some(Token::Instances { count: 1, from: model.clone() }),
+        Target::Pane(pane) => return Some(Action::Expand(*pane)),
+        Target::Command(command) => return Some(Action::Command(*command)),
+        Target::Nothing => return None,
+        Target::Field(..) | Target::Row(_) | Target::Item(_) => None,
+    };
+    Some(match token {
+        Some(token) => Action::Grab { token, at },
+        None => Action::Click(target.clone()),
+    })
+}
+
+fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {
+    let step =
+        |model: &String, column| Some(Action::Step { model: model.clone(), column, by });
+    match target {
+        Some(Target::Field(model, column)) => step(model, *column),
+        Some(Target::RowCore(Party::Model(model))) => step(model, Column::Cores),
+        Some(Target::Instance(model)) => step(model, Column::Instances),
+        Some(Target::Nothing) | None => None,
+        Some(_) => Some(Action::Scroll(-by)),
+    }
+}

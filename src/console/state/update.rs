@@ -1,0 +1,459 @@
+//! The one door through which the state changes: an action in, effects out. Pure: nothing is read
+//! but the state, nothing is done but told.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::action::{Action, Deed, Effect, Question};
+use super::carry::Means;
+use super::command::Command;
+use super::dialog::Dialog;
+use super::editor::Editor;
+use super::hits::Target;
+use super::{Column, ConsoleState, Mode, Pane, Screen, Tone};
+use crate::console::theme::Theme;
+use crate::layout::{Party, Plan, Refusal};
+use crate::machine::CoreId;
+use crate::telemetry::{Applied, Snapshot};
+
+/// Takes an action in and tells what it asks of the world.
+pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
+    match action {
+        Action::Key(key) => return state.key(key),
+        Action::Paste(text) => state.paste(&text),
+        Action::Command(command) => {
+            state.dialog = None;
+            return state.command(command);
+        }
+        Action::Jump(row) => return state.jump(row),
+        Action::Click(target) => return state.click(target),
+        Action::Expand(pane) => {
+            state.expanded = !(state.expanded && state.focus == pane);
+            state.focus = pane;
+        }
+        Action::Grab { .. }
+        | Action::Hover { .. }
+        | Action::Pick
+        | Action::Drop { .. }
+        | Action::Return(_)
+        | Action::Amount(_) => return state.carry_action(action),
+        Action::Step { model, column, by } => return state.step(&model, column, by),
+        Action::Scroll(by) => return state.walk(by),
+        Action::Resized => state.put_back("the terminal's size changed"),
+        Action::FocusLost => {
+            // two clicks and keys need no held button: only a drag can't be continued
+            if matches!(state.carry.as_ref().map(|carry| carry.means), Some(Means::Held { .. })) {
+                state.put_back("the window lost the focus");
+            }
+        }
+        Action::Snapshot(snapshot) => {
+            let first = state.snapshot.models.is_empty();
+            state.history.observe(&snapshot);
+            state.snapshot = snapshot;
+            state.drop_overtaken();
+            if first {
+                state.select(state.rows().first().cloned());
+            }
+            state.keep_selection();
+        }
+        Action::Planned { ticket, question: Question::Carry, result } => {
+            state.consequence(ticket, *result);
+        }
+        Action::Planned { ticket, question: Question::Staged, result } => {
+            return state.staged_planned(ticket, *result);
+        }
+        Action::Surveyed { ticket, refusals } => state.surveyed(ticket, refusals),
+        Action::Applied { deed, result } => state.applied(deed, *result),
+        Action::Profiles(profiles) => return state.listed(profiles),
+        Action::Previewed { ticket, result } => state.previewed(ticket, *result),
+        Action::Loaded { name, result } => return state.loaded(name, *result),
+        Action::Saved { name, result } => return state.saved_as(name, result),
+        Action::Renamed { from, to, result } => return state.renamed(&from, to, result),
+        Action::Deleted { name, result } => return state.deleted(&name, result),
+        Action::Baseline(layout) => state.saved = Some(layout.models),
+        Action::Journal(entries) => state.journal = entries,
+        Action::Pictured(Ok(place)) => state.say(Tone::Good, format!("picture written to {place}")),
+        Action::Pictured(Err(reason)) => state.say(Tone::Bad, format!("no picture: {reason}")),
+    }
+    Vec::new()
+}
+
+impl ConsoleState {
+    fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        if key.kind == KeyEventKind::Release {
+            return Vec::new();
+        }
+        let suspend = self.keymap.command(key.into()) == Some(Command::Suspend);
+        if self.dialog.is_some() && !suspend {
+            return self.dialog_key(key);
+        }
+        if let Some(command) = self.keymap.command(key.into()) {
+            return self.command(command);
+        }
+        match key.code {
+            KeyCode::Char(digit @ '0'..='9') if key.modifiers == KeyModifiers::NONE => {
+                self.jump(digit as usize - '0' as usize)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Vec<Effect> {
+        if self.readonly && command.changes() {
+            self.say(Tone::Bad, format!("read-only: {} is off", command.name()));
+            return Vec::new();
+        }
+        if !matches!(command, Command::Redraw | Command::Suspend) && self.carry.is_none() {
+            self.message = None;
+        }
+        match command {
+            Command::Up => return self.walk(-1),
+            Command::Down => return self.walk(1),
+            Command::Left => self.sideways(-1),
+            Command::Right => self.sideways(1),
+            Command::First => return self.walk(i32::MIN),
+            Command::Last => return self.walk(i32::MAX),
+            Command::NextPane => self.next_pane(),
+            Command::Lift => return self.lift(),
+            Command::Accept => return self.accept(),
+            Command::Cancel => self.cancel(),
+            Command::More => return self.more(1),
+            Command::Less => return self.more(-1),
+            Command::Share => return self.toggle_share(),
+            Command::Undo => {
+                if self.staged.pop().is_some() {
+                    return self.plan_staged();
+                }
+                return vec![Effect::Undo];
+            }
+            Command::Redo => return vec![Effect::Redo],
+            Command::Staged => self.toggle_staged(),
+            Command::Pause => return self.pause(),
+            Command::Reserve => return self.reserve(),
+            Command::Save => {
+                return match self.profile.clone() {
+                    Some(name) => vec![Effect::SaveProfile(name)],
+                    None => self.ask_save_as(),
+                };
+            }
+            Command::SaveAs => return self.ask_save_as(),
+            Command::Restore => self.ask_restore(),
+            Command::Layouts => {
+                self.show(Screen::Layouts);
+                return vec![Effect::ListProfiles];
+            }
+            Command::Rename if self.screen == Screen::Layouts => self.ask_rename(),
+            Command::Delete if self.screen == Screen::Layouts => self.ask_delete(),
+            Command::Rename | Command::Delete => {
+                let key = self.keymap.shown(Command::Layouts);
+                self.say(Tone::Info, format!("{} works on the layouts screen ({key})", command.name()));
+            }
+            Command::Detail => self.show(Screen::Detail),
+            Command::Machine => self.show(Screen::Machine),
+            Command::Journal => {
+                self.show(Screen::Journal);
+                return vec![Effect::ReadJournal];
+            }
+            Command::Board => self.show(Screen::Board),
+            Command::Expand => self.expanded = !self.expanded,
+            Command::Filter => {
+                self.dialog = Some(Dialog::Filter { editor: Editor::new(&self.filter) });
+            }
+            Command::Palette => {
+                self.dialog = Some(Dialog::Palette { editor: Editor::default(), at: 0 });
+            }
+            Command::Help => self.dialog = Some(Dialog::Help { scroll: 0 }),
+            Command::Theme => {
+                self.theme = Theme::new(self.theme.name.next());
+                self.say(Tone::Info, format!("theme {}", self.theme.name));
+            }
+            Command::Mouse => {
+                self.put_back("the mouse was switched");
+                self.mouse = !self.mouse;
+                let word = if self.mouse { "on" } else { "off: the terminal selects text" };
+                self.say(Tone::Info, format!("mouse {word}"));
+                return vec![Effect::Mouse(self.mouse)];
+            }
+            Command::Picture => return vec![Effect::Picture],
+            Command::Redraw => return vec![Effect::Redraw],
+            Command::Suspend => {
+                self.put_back("the program was suspended");
+                return vec![Effect::Suspend];
+            }
+            Command::Quit => {
+                self.put_back("leaving");
+                let unsaved = !self.readonly && (self.modified() || !self.staged.is_empty());
+                if unsaved {
+                    self.dialog = Some(Dialog::Quit);
+                } else {
+                    return vec![Effect::Quit];
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn show(&mut self, screen: Screen) {
+        self.put_back("another screen was opened");
+        self.screen = screen;
+        self.scroll = 0;
+        self.expanded = false;
+    }
+
+    /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
+    fn walk(&mut self, by: i32) -> Vec<Effect> {
+        if self.carry.is_some() {
+            return self.next_receiver(by);
+        }
+        match self.screen {
+            Screen::Layouts => {
+                let at = self.layouts.at.saturating_add_signed(by as isize);
+                return self.select_layout(at);
+            }
+            Screen::Detail | Screen::Machine | Screen::Journal => self.scroll_by(by),
+            Screen::Board if self.focus == Pane::Changes => self.scroll_by(by),
+            Screen::Board if self.focus == Pane::Cores => {
+                // off the lower edge the keys go on to the table
+                if by > 0 { self.focus = Pane::Models } else { self.step_core(-8) }
+            }
+            Screen::Board => {
+                let rows = self.rows();
+                let at = rows.iter().position(|row| *row == self.selected).unwrap_or(0);
+                if at == 0 && by == -1 {
+                    self.focus = Pane::Cores;
+                    self.step_core(0);
+                } else {
+                    let next = at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
+                    self.select(rows.get(next).cloned());
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn scroll_by(&mut self, by: i32) {
+        // the view stops at the last line; this only keeps the number sane
+        self.scroll = self.scroll.saturating_add_signed(by as isize).min(10_000);
+    }
+
+    fn select(&mut self, row: Option<Party>) {
+        if let Some(row) = row {
+            self.selected = row;
+        }
+    }
+
+    fn next_receiver(&mut self, by: i32) -> Vec<Effect> {
+        let Some(carry) = &self.carry else {
+            return Vec::new();
+        };
+        let rows = self.rows();
+        let from = carry.to.clone().unwrap_or_else(|| carry.token.donor());
+        let at = rows.iter().position(|row| *row == from).unwrap_or(0);
+        let last = rows.len().saturating_sub(1);
+        let mut next = at.saturating_add_signed(by as isize).min(last);
+        // the donor itself is stepped over where a row lies beyond it
+        if rows.get(next) == Some(&carry.token.donor()) {
+            next = next.saturating_add_signed(by.signum() as isize).min(last);
+        }
+        let to = rows.get(next).cloned();
+        self.hover(to)
+    }
+
+    fn sideways(&mut self, by: i32) {
+        if self.screen == Screen::Board && self.focus == Pane::Cores && self.carry.is_none() {
+            return self.step_core(by);
+        }
+        let at = Column::ALL.iter().position(|column| *column == self.column).unwrap_or(0);
+        let next = at.saturating_add_signed(by as isize);
+        self.column = Column::ALL.get(next).copied().unwrap_or(self.column);
+    }
+
+    /// Selects another core, in the order of ids.
+    fn step_core(&mut self, by: i32) {
+        let cores: Vec<CoreId> = self.snapshot.cores.iter().map(|view| view.core.id).collect();
+        let at = self.core.and_then(|core| cores.iter().position(|id| *id == core)).unwrap_or(0);
+        let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
+        self.core = cores.get(next).copied();
+    }
+
+    fn next_pane(&mut self) {
+        let at = Pane::ALL.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        self.focus = Pane::ALL.get((at + 1) % Pane::ALL.len()).copied().unwrap_or_default();
+        if self.focus == Pane::Cores {
+            self.step_core(0);
+        }
+    }
+
+    fn jump(&mut self, number: usize) -> Vec<Effect> {
+        let rows = self.rows();
+        let at = if number == 0 { rows.len() } else { number };
+        let row = rows.get(at.saturating_sub(1)).cloned();
+        if self.carry.is_some() {
+            return self.hover(row);
+        }
+        if self.screen == Screen::Layouts {
+            return self.select_layout(number.saturating_sub(1));
+        }
+        self.select(row);
+        Vec::new()
+    }
+
+    fn click(&mut self, target: Target) -> Vec<Effect> {
+        self.message = None;
+        match target {
+            Target::Row(party) | Target::RowCore(party) => self.selected = party,
+            Target::Field(model, column) => {
+                self.selected = Party::Model(model);
+                self.column = column;
+            }
+            Target::Item(at) if matches!(self.dialog, Some(Dialog::Palette { .. })) => {
+                if let Some(Dialog::Palette { editor, .. }) = self.dialog.take() {
+                    let found = super::dialog::matching(&editor.text());
+                    if let Some(command) = found.get(at) {
+                        return self.command(*command);
+                    }
+                }
+            }
+            Target::Item(at) if self.screen == Screen::Layouts => return self.select_layout(at),
+            Target::Core(core) => {
+                self.focus = Pane::Cores;
+                self.core = Some(core);
+            }
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn accept(&mut self) -> Vec<Effect> {
+        if self.carry.is_some() {
+            return self.drop_on(None);
+        }
+        if self.screen == Screen::Layouts {
+            return self.apply_layout();
+        }
+        if !self.staged.is_empty() {
+            let change = self.on_top(&crate::layout::Change::default());
+            return vec![Effect::Apply { deed: Deed::Staged, change }];
+        }
+        if self.screen == Screen::Board && matches!(self.selected, Party::Model(_)) {
+            self.show(Screen::Detail);
+        }
+        Vec::new()
+    }
+
+    fn cancel(&mut self) {
+        if self.carry.is_some() {
+            self.put_back("cancelled");
+        } else if !self.staged.is_empty() {
+            let count = self.staged.len();
+            self.staged.clear();
+            self.staged_plan = None;
+            self.say(Tone::Info, format!("{count} staged changes dropped"));
+        } else if self.expanded {
+            self.expanded = false;
+        } else if self.screen != Screen::Board {
+            self.show(Screen::Board);
+        } else if self.filter.is_empty() {
+            self.focus = Pane::Models;
+        } else {
+            self.filter.clear();
+        }
+    }
+
+    fn more(&mut self, by: i32) -> Vec<Effect> {
+        if self.carry.is_some() {
+            return self.amount(by);
+        }
+        match self.selected.clone() {
+            Party::Model(name) => self.step(&name, self.column, by),
+            Party::Free => {
+                self.say(Tone::Info, "select a model: free cores are what is left over");
+                Vec::new()
+            }
+        }
+    }
+
+    fn toggle_staged(&mut self) {
+        self.mode = match self.mode {
+            Mode::Live => Mode::Staged,
+            Mode::Staged if self.staged.is_empty() => Mode::Live,
+            Mode::Staged => {
+                let (apply, drop) =
+                    (self.keymap.shown(Command::Accept), self.keymap.shown(Command::Cancel));
+                return self.say(Tone::Bad, format!("staged changes wait: {apply} applies them, {drop} drops them"));
+            }
+        };
+        let text = match self.mode {
+            Mode::Live => "live: gestures act at once",
+            Mode::Staged => "staged: gestures add up until they are applied",
+        };
+        self.say(Tone::Info, text);
+    }
+
+    fn staged_planned(&mut self, ticket: u64, result: Result<Plan, Refusal>) -> Vec<Effect> {
+        if ticket != self.tickets || self.staged.is_empty() {
+            return Vec::new();
+        }
+        match result {
+            Ok(plan) => {
+                self.staged_plan = Some(plan);
+                Vec::new()
+            }
+            Err(refusal) => {
+                // the newest gesture made it impossible; what was there before stays
+                self.staged.pop();
+                self.say(Tone::Bad, format!("not staged: {refusal}"));
+                self.plan_staged()
+            }
+        }
+    }
+
+    fn applied(&mut self, deed: Deed, result: Result<Applied, Refusal>) {
+        match result {
+            Ok(applied) => {
+                if deed == Deed::Staged {
+                    self.staged.clear();
+                    self.staged_plan = None;
+                }
+                let summary = &applied.plan.summary;
+                let mut text = format!("{deed}{summary}, in force in {} us", applied.force_us);
+                let mut tone = Tone::Good;
+                if let Some(difference) = applied.differences.first() {
+                    text = format!("{text}; {difference}");
+                    tone = Tone::Bad;
+                } else if let Some(warning) = applied.plan.warnings.first() {
+                    text = format!("{text}; {warning}");
+                }
+                self.say(tone, text);
+                self.fresh = Some((applied.plan.after, applied.plan.ledger));
+            }
+            Err(refusal) => self.say(Tone::Bad, format!("refused: {refusal}")),
+        }
+    }
+
+    /// Forgets the last answer once the snapshots have caught up with it.
+    fn drop_overtaken(&mut self) {
+        let overtaken = self.fresh.as_ref().is_some_and(|(desired, _)| {
+            desired.rows.iter().all(|row| {
+                let shown = self.snapshot.model(&row.budget.name);
+                shown.is_none_or(|view| view.row.generation >= row.generation)
+            })
+        });
+        if overtaken {
+            self.fresh = None;
+        }
+    }
+
+    /// Keeps the selection on its model; where that is gone or filtered out, on the first row.
+    pub(super) fn keep_selection(&mut self) {
+        let rows = self.rows();
+        if !rows.contains(&self.selected) {
+            self.select(rows.first().cloned());
+        }
+        let gone = |snapshot: &Snapshot, core| {
+            snapshot.cores.iter().all(|view| view.core.id != core)
+        };
+        if self.core.is_some_and(|core| gone(&self.snapshot, core)) {
+            self.core = None;
+        }
+    }
+}

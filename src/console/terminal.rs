@@ -1,0 +1,141 @@
+//! The only file that touches the terminal: entering it, drawing on it, and leaving it as it was,
+//! after an error and after a panic too.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
+    EnableFocusChange, EnableMouseCapture,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::buffer::Buffer;
+use ratatui::{Terminal, backend::CrosstermBackend};
+
+/// Whether the terminal is ours now: restoring it twice would erase what came after.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while the console has it. Dropping it gives it back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Screen {
+    /// Takes the terminal: alternate screen, raw mode, mouse where wanted.
+    ///
+    /// # Errors
+    /// When the terminal refuses; it is then as it was.
+    pub fn enter(mouse: bool) -> io::Result<Self> {
+        // under NO_COLOR crossterm would put a reset after each attribute; the theme has no
+        // colours then anyway
+        crossterm::style::force_color_output(true);
+        restore_on_panic();
+        take(mouse)?;
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
+        let terminal = Terminal::new(backend).inspect_err(|_| restore())?;
+        Ok(Self { terminal, mouse })
+    }
+
+    /// Draws a frame; only what differs from the last one is sent, in one piece.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Forgets what is on the screen: the next frame is sent whole.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Captures the mouse, or leaves it to the terminal.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        if on {
+            execute!(io::stdout(), EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), DisableMouseCapture)
+        }
+    }
+
+    /// Gives the terminal back, stops the process as the shell's job control does, and takes the
+    /// terminal again when it goes on.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        #[cfg(unix)]
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        take(self.mouse)?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+fn take(mouse: bool) -> io::Result<()> {
+    ENTERED.store(true, Ordering::SeqCst);
+    let entered = enable_raw_mode().and_then(|()| {
+        let mut out = io::stdout();
+        queue!(out, EnterAlternateScreen, EnableFocusChange, EnableBracketedPaste, cursor::Hide)?;
+        if mouse {
+            queue!(out, EnableMouseCapture)?;
+        }
+        out.flush()
+    });
+    entered.inspect_err(|_| restore())
+}
+
+/// Gives the terminal back; does nothing where it is not ours. Also right before the process ends
+/// for a reason of its own.
+pub fn restore() {
+    if !ENTERED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // each step on its own: a terminal that is half gone gets the rest
+    let mut out = io::stdout();
+    let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture);
+    let _ = execute!(out, DisableBracketedPaste, DisableFocusChange);
+    let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
+    let _ = disable_raw_mode();
+}
+
+/// A panic's message must come out on the shell's screen, not be lost with the alternate one.
+fn restore_on_panic() {
+    static HOOKED: AtomicBool = AtomicBool::new(false);
+    if HOOKED.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        if !ENTERED.load(Ordering::SeqCst) || name == "main" || name == "console" {
+            restore();
+            previous(info);
+        } else {
+            // a request that panics on a worker is caught and counted there: its message must not
+            // be written over the screen
+            tracing::error!(thread = name, "{info}");
+        }
+    }));
+}

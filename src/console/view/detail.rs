@@ -1,0 +1,192 @@
+//! One model in detail: what its row asks for and what the kernel and the pool say, its windows,
+//! its requests by state, its threads.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::canvas::{Canvas, row};
+use crate::console::format;
+use crate::console::state::ConsoleState;
+use crate::layout::{Auto, CoreRequest, print_duration};
+use crate::telemetry::{ModelState, ModelView, Window};
+
+type Line = Vec<(String, Style)>;
+
+/// Draws the screen.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let Some(view) = state.selected_model() else {
+        let inside = canvas.frame(area, true, None, "Model", "");
+        return canvas.note(inside, "No model is selected: choose one on the board.", theme.dim);
+    };
+    let name = &view.row.budget.name;
+    let inside = canvas.frame(area, true, None, name, &view.engine_title);
+    let lines = lines(state, view);
+    let most = lines.len().saturating_sub(inside.height as usize);
+    for (index, line) in lines.iter().skip(state.scroll.min(most)).enumerate() {
+        if let Some(mut pen) = row(inside, index) {
+            for (text, style) in line {
+                canvas.put_fit(&mut pen, text, *style);
+            }
+        }
+    }
+}
+
+fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
+    let theme = &state.theme;
+    let mut lines: Vec<Line> = Vec::new();
+    let pair = |what: &str, text: String| -> Line {
+        vec![(format!("{what:<14}"), theme.dim), (text, theme.text)]
+    };
+    let heading = |text: &str| -> Line { vec![(text.to_owned(), theme.title)] };
+    lines.push(pair("state", told(&view.state)));
+    if let Some(load) = &view.load {
+        let offered = view.offered_per_s.map_or(String::new(), |per_s| {
+            format!(", {} offered per s over 1 s", format::rate(per_s))
+        });
+        lines.push(pair("built-in load", format!("{load}{offered}: figures come from synthetic requests")));
+    }
+    lines.push(Line::new());
+    lines.push(heading("Desired and actual"));
+    lines.extend(budget(state, view).into_iter().map(|(what, text)| pair(what, text)));
+    if let Some(difference) = &view.actual.difference {
+        lines.push(vec![(format!("differs: {difference}"), theme.warn)]);
+    }
+    lines.push(Line::new());
+    lines.push(heading("Latency in ms           p50     p90     p99   p99.9     max   requests   done/s   lost/s"));
+    for (what, window) in [
+        ("last second", &view.second),
+        ("last minute", &view.minute),
+        ("since change", &view.since_change),
+        ("whole run", &view.run),
+    ] {
+        lines.extend(window_lines(state, what, window));
+    }
+    lines.push(Line::new());
+    let counts = &view.counts;
+    lines.push(heading("Requests since the start"));
+    lines.push(vec![(
+        format!(
+            "{} submitted = {} completed + {} executing + {} queued + {} blocked + {} rejected + {} timed out + {} cancelled + {} failed",
+            counts.submitted, counts.completed, counts.executing, counts.queued, counts.blocked,
+            counts.rejected, counts.timed_out, counts.cancelled, counts.failed
+        ),
+        theme.text,
+    )]);
+    lines.push(Line::new());
+    lines.push(heading("Threads   inst  role     may run on     last on    CPU %   wait %"));
+    if view.actual.threads.is_empty() {
+        lines.push(vec![("no thread yet: no instance was built".to_owned(), theme.dim)]);
+    }
+    for thread in &view.actual.threads {
+        let role = if thread.helper { "helper" } else { "runs" };
+        let last = thread.last_core.map_or_else(|| "-".to_owned(), |core| core.to_string());
+        let wait = thread.wait.map_or_else(|| "hidden".to_owned(), format::percent);
+        let allowed = thread.allowed.to_string();
+        let style = if thread.allowed == view.row.cores { theme.text } else { theme.warn };
+        lines.push(vec![
+            (format!("{:<10}{:<6}{role:<9}", thread.id, thread.instance), theme.text),
+            (format!("{:<15}", format::fit(&allowed, 14, state.glyphs.ellipsis)), style),
+            (format!("{last:>7}  {:>7}  {wait:>7}", format::percent(thread.cpu)), theme.text),
+        ]);
+    }
+    lines
+}
+
+fn told(state: &ModelState) -> String {
+    match state {
+        ModelState::Loading => "loading".to_owned(),
+        ModelState::Running => "running".to_owned(),
+        ModelState::Warming { ready, total } => {
+            format!("running, {ready} of {total} new instances ready")
+        }
+        ModelState::Paused => "paused: its queue holds".to_owned(),
+        ModelState::Failed { reason } => format!("failed: {reason}"),
+        ModelState::Draining => "draining".to_owned(),
+    }
+}
+
+/// The row's fields, as asked for, as placed, and as they are.
+fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)> {
+    let name = &view.row.budget.name;
+    let row = state.row(name).unwrap_or(&view.row);
+    let asked = match row.budget.cores {
+        CoreRequest::List(set) => format!("list {set}"),
+        CoreRequest::Count(count) => format!("{count}"),
+        CoreRequest::Share(share) => format!("{share}%"),
+    };
+    let auto = |auto: Auto| match auto {
+        Auto::Auto => "auto".to_owned(),
+        Auto::Exactly(number) => number.to_string(),
+    };
+    let actual = &view.actual;
+    let reserve = if row.budget.reserve { ", reserved" } else { "" };
+    let queue = row.budget.queue;
+    let timeout = queue.timeout.map_or_else(|| "no timeout".to_owned(), print_duration);
+    let overflow = match queue.overflow {
+        crate::layout::Overflow::Reject => "reject",
+        crate::layout::Overflow::Block => "block",
+    };
+    let slo = row.budget.slo.map_or_else(
+        || "none".to_owned(),
+        |slo| format!("p{} within {}", slo.percentile, print_duration(slo.bound)),
+    );
+    let memory = &view.memory;
+    let arena = memory.arena.map_or_else(|| "not told by the engine".to_owned(), format::bytes);
+    let limit = row.budget.memory.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+    vec![
+        ("cores", format!("asked {asked}{reserve}; placed {}; in force {}", row.cores, actual.cores)),
+        (
+            "instances",
+            format!(
+                "asked {}; wanted {}; active {}, parked {}",
+                auto(row.budget.concurrency), row.concurrency, actual.active, actual.parked
+            ),
+        ),
+        (
+            "threads",
+            format!(
+                "asked {}; wanted {}; in force {} an instance",
+                auto(row.budget.threads), row.threads, actual.threads_per_instance
+            ),
+        ),
+        (
+            "queue",
+            format!("{} waiting of {}; {timeout}; when full: {overflow}", view.counts.queued, queue.limit),
+        ),
+        ("SLO", slo),
+        (
+            "memory",
+            format!("weights {} in {} copies; arena {arena}; {limit}", format::bytes(memory.weights), memory.copies),
+        ),
+    ]
+}
+
+fn window_lines(state: &ConsoleState, what: &str, window: &Window) -> Vec<Line> {
+    let theme = &state.theme;
+    if window.total.count == 0 {
+        return vec![vec![
+            (format!("{what:<14}"), theme.dim),
+            ("      no request was completed".to_owned(), theme.dim),
+        ]];
+    }
+    let span = format!("{what} ({} s)", window.span_us / 1_000_000);
+    let line = |head: &str, d: &crate::telemetry::Distribution, tail: String, style: Style| -> Line {
+        let text = [d.p50_us, d.p90_us, d.p99_us, d.p999_us, d.max_us]
+            .map(|us| format::right(&format::millis(us), 8))
+            .concat();
+        vec![(format!("{head:<19}"), theme.dim), (format!("{text}{tail}"), style)]
+    };
+    let tail = format!(
+        "{:>11} {:>8} {:>8}",
+        format::count(window.total.count),
+        format::rate(window.completed_per_s),
+        format::rate(window.lost_per_s)
+    );
+    vec![
+        line(&span, &window.total, tail, theme.text),
+        line("  of it queue", &window.queue, String::new(), theme.dim),
+        line("  of it compute", &window.compute, String::new(), theme.dim),
+    ]
+}

@@ -1,0 +1,172 @@
+//! What lies over the screen: help, palette, text fields, questions.
+
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+
+use super::canvas::{Canvas, Pen, row, wrap};
+use crate::console::format;
+use crate::console::state::{Command, ConsoleState, Dialog, Editor, Target, matching};
+
+/// Draws the open dialog, if any.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let Some(dialog) = &state.dialog else {
+        return;
+    };
+    match dialog {
+        Dialog::Filter { .. } => {}
+        Dialog::Help { scroll } => help(canvas, area, *scroll),
+        Dialog::Palette { editor, at } => palette(canvas, area, editor, *at),
+        Dialog::SaveAs { editor } => {
+            field(canvas, area, "Save the live layout as", editor, "enter saves, esc leaves");
+        }
+        Dialog::Rename { from, editor } => {
+            let title = format!("Rename {from} to");
+            field(canvas, area, &title, editor, "enter renames, esc leaves");
+        }
+        Dialog::Confirm { question, .. } => {
+            ask(canvas, area, question, &[("y", "yes"), ("n", "no")]);
+        }
+        Dialog::Quit => {
+            let staged = state.staged.len();
+            let text = if staged > 0 {
+                format!("{staged} staged changes were not applied.")
+            } else {
+                format!("The layout {} was modified and not saved.", state.profile_name())
+            };
+            ask(canvas, area, &text, &[("s", "save"), ("q", "leave without saving"), ("n", "stay")]);
+        }
+    }
+}
+
+/// An empty framed box in the middle of the screen; answers its inside.
+fn open(canvas: &mut Canvas, area: Rect, width: u16, height: u16, title: &str, note: &str) -> Rect {
+    let width = width.min(area.width.saturating_sub(2));
+    let height = height.min(area.height.saturating_sub(2));
+    let place = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    };
+    canvas.clear(place);
+    canvas.hit(area, Target::Nothing);
+    canvas.frame(place, true, None, title, note)
+}
+
+/// Text that is being typed, with its cursor; the end is kept in view.
+pub fn text_field(canvas: &mut Canvas, mut pen: Pen, editor: &Editor) {
+    let theme = &canvas.state.theme;
+    let room = pen.room() as usize;
+    let mut before = editor.before();
+    while format::width(before) + 1 > room && !before.is_empty() {
+        let mut letters = before.chars();
+        letters.next();
+        before = letters.as_str();
+    }
+    canvas.put(&mut pen, before, theme.text);
+    let mut rest = editor.after().chars();
+    let under = rest.next().unwrap_or(' ');
+    let cursor = theme.text.add_modifier(Modifier::REVERSED);
+    canvas.put(&mut pen, under.encode_utf8(&mut [0; 4]), cursor);
+    canvas.put(&mut pen, rest.as_str(), theme.text);
+}
+
+fn field(canvas: &mut Canvas, area: Rect, title: &str, editor: &Editor, note: &str) {
+    let inside = open(canvas, area, 60, 5, title, "");
+    if let Some(pen) = row(inside, 0) {
+        text_field(canvas, pen, editor);
+    }
+    // a name that was refused stays on screen with the reason
+    let message = canvas.state.message.as_ref().map(|message| message.text.as_str());
+    if let Some(mut pen) = row(inside, 2) {
+        let style = if message.is_some() { canvas.state.theme.bad } else { canvas.state.theme.dim };
+        canvas.put_fit(&mut pen, message.unwrap_or(note), style);
+    }
+}
+
+fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]) {
+    let lines = wrap(question, 54);
+    let inside = open(canvas, area, 60, lines.len() as u16 + 4, "Question", "");
+    let theme = &canvas.state.theme;
+    for (index, line) in lines.iter().enumerate() {
+        if let Some(mut pen) = row(inside, index) {
+            canvas.put_fit(&mut pen, line, theme.text);
+        }
+    }
+    if let Some(mut pen) = row(inside, lines.len() + 1) {
+        for (key, answer) in answers {
+            canvas.put(&mut pen, key, theme.accent);
+            canvas.put(&mut pen, &format!(" {answer}   "), theme.text);
+        }
+    }
+}
+
+/// What the gestures are, for people who have not read anything.
+const GESTURES: [(&str, &str); 7] = [
+    ("drag a core", "from a row or from the cores pane onto another row, or onto free"),
+    ("drag an instance", "from one row's \"at work\" onto another row"),
+    ("click, then click", "does the same as a drag"),
+    ("wheel", "over a field: one step; while dragging: one more or one fewer"),
+    ("ctrl or alt", "held while dropping: share the core instead of moving it"),
+    ("digits", "jump to a row; 0 is the row of free cores"),
+    ("title of a pane", "click it: the pane on the whole screen, and back"),
+];
+
+/// The lines of the help page, from the keymap itself.
+fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
+    let gestures = GESTURES.iter().map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
+    let keys = Command::ALL.iter().map(|command| {
+        let keys: Vec<String> = state.keymap.keys(*command).map(|key| key.to_string()).collect();
+        (keys.join(" "), command.to_string())
+    });
+    let gap = std::iter::once((String::new(), String::new()));
+    gestures.chain(gap).chain(keys).collect()
+}
+
+fn help(canvas: &mut Canvas, area: Rect, scroll: usize) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let lines = help_lines(state);
+    let wanted = lines.len() as u16 + 2;
+    let inside = open(canvas, area, 100, wanted, "Help", "arrows scroll, any other key closes");
+    let most = lines.len().saturating_sub(inside.height as usize);
+    for (index, (key, text)) in lines.iter().skip(scroll.min(most)).enumerate() {
+        if let Some(mut pen) = row(inside, index) {
+            let size = if inside.width < 50 { 11 } else { 18 };
+            canvas.put_left(&mut pen, key, size, theme.accent);
+            canvas.put_fit(&mut pen, text, theme.text);
+        }
+    }
+}
+
+fn palette(canvas: &mut Canvas, area: Rect, editor: &Editor, at: usize) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let inside = open(canvas, area, 90, 16, "Command", "type to search, enter runs it");
+    if let Some(mut pen) = row(inside, 0) {
+        canvas.put(&mut pen, ": ", theme.accent);
+        text_field(canvas, pen, editor);
+    }
+    let found = matching(&editor.text());
+    let visible = inside.height.saturating_sub(2) as usize;
+    let first = (at + 1).saturating_sub(visible);
+    for (index, command) in found.iter().enumerate().skip(first) {
+        let Some(mut pen) = row(inside, index - first + 2) else {
+            break;
+        };
+        let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
+        canvas.put_left(&mut pen, command.name(), 12, theme.title);
+        canvas.put_left(&mut pen, &state.keymap.shown(*command), 8, theme.accent);
+        canvas.put_fit(&mut pen, command.help(), theme.dim);
+        if index == at {
+            canvas.tint(line, theme.field);
+        }
+        canvas.hit(line, Target::Item(index));
+    }
+    if found.is_empty()
+        && let Some(mut pen) = row(inside, 2)
+    {
+        canvas.put(&mut pen, "no command has these words", theme.dim);
+    }
+}

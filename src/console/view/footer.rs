@@ -1,0 +1,207 @@
+//! The last two lines: what just happened or would happen, and the keys; and what floats at the
+//! pointer while something is carried.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::canvas::{Canvas, Pen, row};
+use crate::console::format;
+use crate::console::state::{Carry, Command, ConsoleState, Dialog, Means, Screen, Tone};
+use crate::layout::{Party, Plan};
+
+/// The line above the keys.
+pub fn hint(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let Some(mut pen) = row(area, 0) else {
+        return;
+    };
+    pen.x += 1;
+    if let Some(Dialog::Filter { editor }) = &state.dialog {
+        canvas.put(&mut pen, "models with: ", state.theme.accent);
+        return super::dialogs::text_field(canvas, pen, editor);
+    }
+    let (text, style) = sentence(state);
+    canvas.put_fit(&mut pen, &text, style);
+}
+
+/// What matters most right now, in one sentence.
+fn sentence(state: &ConsoleState) -> (String, Style) {
+    let theme = &state.theme;
+    if let Some(carry) = &state.carry {
+        return consequence(state, carry);
+    }
+    if let Some(message) = &state.message {
+        let style = match message.tone {
+            Tone::Info => theme.text,
+            Tone::Good => theme.good,
+            Tone::Bad => theme.bad,
+        };
+        return (message.text.clone(), style);
+    }
+    if let Some(plan) = &state.staged_plan {
+        let keys = (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));
+        let text = format!(
+            "{} staged: {}   {} applies, {} drops",
+            state.staged.len(),
+            in_words(plan),
+            keys.0,
+            keys.1
+        );
+        return (text, theme.warn);
+    }
+    if let Some(alert) = state.snapshot.alerts.first() {
+        let more = state.snapshot.alerts.len() - 1;
+        let more = if more > 0 { format!("   (and {more} more)") } else { String::new() };
+        return (format!("{}{more}", alert.text), theme.warn);
+    }
+    if state.readonly {
+        return ("Read-only: everything is shown, nothing can be changed.".to_owned(), theme.dim);
+    }
+    let lift = state.keymap.shown(Command::Lift);
+    let (core, pip) = (state.glyphs.core, state.glyphs.idle);
+    let text = match (state.screen, state.mouse) {
+        (Screen::Board, true) => format!(
+            "Drag a {core} onto another row to move a core, a {pip} to move an instance. Keys: {lift} lifts, arrows choose, enter drops."
+        ),
+        (Screen::Board, false) => {
+            format!("{lift} lifts a core of the selected row, arrows choose who gets it, enter drops it.")
+        }
+        (Screen::Layouts, _) => "The right side shows what applying the selected layout would change.".to_owned(),
+        _ => String::new(),
+    };
+    (text, theme.dim)
+}
+
+fn in_words(plan: &Plan) -> String {
+    let mut text = plan.summary.clone();
+    for warning in &plan.warnings {
+        text = format!("{text}; {warning}");
+    }
+    text
+}
+
+fn party(party: &Party) -> &str {
+    match party {
+        Party::Free => "free",
+        Party::Model(name) => name,
+    }
+}
+
+/// What a drop here would do, or what to do next.
+fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
+    let theme = &state.theme;
+    let what = format!("{} of {}", carry.token.title(), party(&carry.token.donor()));
+    match (&carry.to, &carry.consequence) {
+        (Some(_), Some(Ok(plan))) => {
+            let style = if plan.warnings.is_empty() { theme.good } else { theme.warn };
+            (in_words(plan), style)
+        }
+        (Some(_), Some(Err(refusal))) => (format!("not possible: {refusal}"), theme.bad),
+        (Some(to), None) => (format!("{what} {} {}", state.glyphs.arrow, party(to)), theme.text),
+        (None, _) => {
+            let how = match carry.means {
+                Means::Held { .. } => "let go over a row to give it",
+                Means::Picked => "click a row to give it",
+                Means::Keys => "arrows or digits choose a row, enter gives it",
+            };
+            let back = state.keymap.shown(Command::Cancel);
+            let share = state.keymap.shown(Command::Share);
+            let shared = if carry.shares() { " (shared)" } else { "" };
+            let text = format!(
+                "{what}{shared}: {how}; {back} puts it back, {share} shares it, + and - carry more or fewer"
+            );
+            (text, theme.text)
+        }
+    }
+}
+
+/// The line of keys, as many as fit, from the keymap.
+pub fn keys(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let Some(mut pen) = row(area, 0) else {
+        return;
+    };
+    pen.x += 1;
+    let quit = [Command::Quit];
+    let commands: &[Command] = match (state.carry.is_some(), state.screen) {
+        (true, _) => &[
+            Command::Accept,
+            Command::Cancel,
+            Command::Up,
+            Command::Down,
+            Command::Share,
+            Command::More,
+            Command::Less,
+        ],
+        (false, Screen::Board) => &[
+            Command::Help,
+            Command::Lift,
+            Command::More,
+            Command::Less,
+            Command::Undo,
+            Command::Staged,
+            Command::Save,
+            Command::Layouts,
+            Command::Accept,
+            Command::Pause,
+            Command::Filter,
+            Command::Palette,
+            Command::Expand,
+            Command::Machine,
+            Command::Journal,
+        ],
+        (false, Screen::Layouts) => &[
+            Command::Cancel,
+            Command::Accept,
+            Command::SaveAs,
+            Command::Rename,
+            Command::Delete,
+            Command::Help,
+        ],
+        (false, _) => &[Command::Cancel, Command::Up, Command::Down, Command::Undo, Command::Help],
+    };
+    let reserve = 8;
+    for command in commands.iter().chain(&quit) {
+        let label = match (command, state.carry.is_some(), state.screen) {
+            (Command::Accept, true, _) => "drop",
+            (Command::Cancel, true, _) => "put back",
+            (Command::Accept, _, Screen::Layouts) => "apply",
+            (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
+            _ => command.label(),
+        };
+        let key = state.keymap.shown(*command);
+        let size = format::width(&key) + format::width(label) + 3;
+        let last = *command == Command::Quit;
+        if size + if last { 0 } else { reserve } > pen.room() as usize + usize::from(last) * 2 {
+            continue;
+        }
+        let start = pen.x;
+        canvas.put(&mut pen, &key, state.theme.accent);
+        canvas.put(&mut pen, &format!(" {label}"), state.theme.dim);
+        let place = Rect { x: start, y: pen.y, width: pen.x - start, height: 1 };
+        canvas.hit(place, crate::console::state::Target::Command(*command));
+        pen.x += 2;
+    }
+}
+
+/// The label that follows the pointer.
+pub fn ghost(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let Some(carry) = &state.carry else {
+        return;
+    };
+    let Some((x, y)) = carry.at else {
+        return;
+    };
+    let verb = if carry.shares() { "share " } else { "" };
+    let to = carry.to.as_ref().map_or("", |to| party(to));
+    let to = format::fit(to, 20, state.glyphs.ellipsis);
+    let arrow = if to.is_empty() { "" } else { state.glyphs.arrow };
+    let text = format!(" {verb}{} {arrow} {to}", carry.token.title());
+    let text = format!("{} ", text.trim_end());
+    let width = format::width(&text) as u16;
+    // beside the pointer, never under it, and inside the screen
+    let x = if x + 2 + width <= area.right() { x + 2 } else { x.saturating_sub(width + 1) };
+    let y = if y + 1 < area.bottom() { y + 1 } else { y.saturating_sub(1) };
+    canvas.put(&mut Pen { x, y, end: area.right() }, &text, state.theme.ghost);
+}

@@ -1,0 +1,135 @@
+//! The saved layouts: a list, and what applying the selected one would change.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, row, wrap};
+use crate::console::format;
+use crate::console::state::Target;
+use crate::layout::{Plan, RowPlan};
+
+/// Draws the screen.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let list_width = if area.width >= 90 { area.width * 2 / 5 } else { area.width / 2 };
+    let left = Rect { width: list_width, ..area };
+    let right = Rect { x: left.right(), width: area.width - list_width, ..area };
+    list(canvas, left);
+    preview(canvas, right);
+}
+
+fn list(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let inside = canvas.frame(area, true, None, "Layouts", "");
+    match &state.layouts.profiles {
+        None => return canvas.note(inside, "Reading the saved layouts.", theme.dim),
+        Some(Err(reason)) => return canvas.note(inside, reason, theme.bad),
+        Some(Ok(profiles)) if profiles.is_empty() => {
+            let key = state.keymap.shown(crate::console::state::Command::SaveAs);
+            let text = format!("No layout is saved yet. {key} saves the live one.");
+            return canvas.note(inside, &text, theme.dim);
+        }
+        Some(Ok(_)) => {}
+    }
+    let visible = (inside.height as usize / 2).max(1);
+    let first = (state.layouts.at + 1).saturating_sub(visible);
+    for (index, profile) in state.layouts.known().iter().enumerate().skip(first) {
+        let line = (index - first) * 2;
+        let Some(mut pen) = row(inside, line) else {
+            break;
+        };
+        let place = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 2 };
+        let chosen = index == state.layouts.at;
+        canvas.put(&mut pen, if chosen { state.glyphs.pointer } else { " " }, theme.accent);
+        pen.x += 1;
+        let current = state.profile.as_ref() == Some(&profile.name);
+        let mark = match (current, current && state.modified()) {
+            (true, true) => "   in force, modified",
+            (true, false) => "   in force",
+            _ if profile.read_only => "   comes with divvy",
+            _ => "",
+        };
+        canvas.put_fit(&mut pen, &profile.name, theme.title);
+        canvas.put_fit(&mut pen, mark, theme.dim);
+        if let Some(mut pen) = row(inside, line + 1) {
+            pen.x += 2;
+            let text =
+                if profile.description.is_empty() { &profile.place } else { &profile.description };
+            canvas.put_fit(&mut pen, text, theme.dim);
+        }
+        if chosen {
+            for y in place.y..place.bottom().min(inside.bottom()) {
+                for x in place.x..place.right() {
+                    canvas.tint_under(x, y, theme.selected);
+                }
+            }
+        }
+        canvas.hit(place.intersection(inside), Target::Item(index));
+    }
+}
+
+fn preview(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let inside = canvas.frame(area, true, None, "Applying it would change", "");
+    match &state.layouts.preview {
+        None => canvas.note(inside, "Select a layout.", theme.dim),
+        Some(Err(reason)) => canvas.note(inside, reason, theme.bad),
+        Some(Ok(plan)) if plan.rows.is_empty() => {
+            canvas.note(inside, "Nothing: it is in force as it was saved.", theme.dim);
+        }
+        Some(Ok(plan)) => rows(canvas, inside, plan),
+    }
+}
+
+fn rows(canvas: &mut Canvas, area: Rect, plan: &Plan) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let mut line = 0;
+    for change in &plan.rows {
+        if let Some(mut pen) = row(area, line) {
+            canvas.put_left(&mut pen, &change.model, 16, theme.title);
+            canvas.put_fit(&mut pen, &format!(" {}", words(change, state.glyphs.arrow)), theme.text);
+        }
+        line += 1;
+    }
+    line += 1;
+    for warning in &plan.warnings {
+        for text in wrap(warning, area.width as usize) {
+            if let Some(mut pen) = row(area, line) {
+                canvas.put_fit(&mut pen, &text, theme.warn);
+            }
+            line += 1;
+        }
+    }
+}
+
+/// One row's difference in words.
+fn words(change: &RowPlan, arrow: &str) -> String {
+    let mut parts = Vec::new();
+    let (before, after) = (change.cores_before, change.cores_after);
+    if before != after {
+        let list = |set: &crate::machine::CpuSet| {
+            if set.is_empty() { "none".to_owned() } else { set.to_string() }
+        };
+        parts.push(format!("cores {} {arrow} {}", list(&before), list(&after)));
+    }
+    if change.concurrency_before != change.concurrency_after {
+        parts.push(format!(
+            "instances {} {arrow} {}",
+            change.concurrency_before, change.concurrency_after
+        ));
+    }
+    if change.threads_before != change.threads_after {
+        parts.push(format!("threads {} {arrow} {}", change.threads_before, change.threads_after));
+    }
+    if change.rebuild {
+        let time = change.last_build_us.map_or(String::new(), |us| {
+            format!(" (the last took {})", format::latency(us))
+        });
+        parts.push(format!("builds instances in the background{time}"));
+    }
+    if parts.is_empty() {
+        parts.push("other settings".to_owned());
+    }
+    parts.join(", ")
+}

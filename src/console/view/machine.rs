@@ -1,0 +1,134 @@
+//! The map of the machine: sockets, nodes, caches, physical cores with their SMT siblings, owners.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, row};
+use super::tags;
+use crate::console::format;
+use crate::console::state::{ConsoleState, Target};
+use crate::machine::{CoreId, CoreKind};
+use crate::telemetry::CoreView;
+
+/// A line of the map: a heading, or physical cores side by side.
+enum Line {
+    Heading(String),
+    Cores(Vec<Vec<CoreId>>),
+}
+
+/// Columns of one logical CPU.
+const CELL: usize = 12;
+
+/// Draws the screen.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let note = "a cell a logical CPU: owner and use now; SMT siblings joined by =";
+    let inside = canvas.frame(area, true, None, "Machine", note);
+    if state.snapshot.cores.is_empty() {
+        return canvas.note(inside, "No core was read yet.", theme.dim);
+    }
+    let lines = lines(state, inside.width as usize);
+    let most = lines.len().saturating_sub(inside.height as usize);
+    let tags = tags::tags(&state.snapshot);
+    for (index, line) in lines.iter().skip(state.scroll.min(most)).enumerate() {
+        let Some(mut pen) = row(inside, index) else {
+            break;
+        };
+        match line {
+            Line::Heading(text) => canvas.put_fit(&mut pen, text, theme.title),
+            Line::Cores(groups) => {
+                for siblings in groups {
+                    for (nth, id) in siblings.iter().enumerate() {
+                        let place = Rect { x: pen.x, y: pen.y, width: CELL as u16 - 1, height: 1 };
+                        canvas.hit(place.intersection(inside), Target::Core(*id));
+                        cell(canvas, &mut pen.clone(), *id, &tags);
+                        pen.x += CELL as u16 - 1;
+                        let join = if nth + 1 < siblings.len() { "=" } else { " " };
+                        canvas.put(&mut pen, join, theme.dim);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cell(canvas: &mut Canvas, pen: &mut super::canvas::Pen, id: CoreId, tags: &[String]) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let Some(view) = state.snapshot.cores.iter().find(|view| view.core.id == id) else {
+        return;
+    };
+    canvas.put_right(pen, &id.to_string(), 3, theme.dim);
+    let owners = state.owners(id);
+    let (text, style) = match owners.as_slice() {
+        _ if !view.core.online => ("off".to_owned(), theme.dim),
+        _ if !view.allowed => ("n/a".to_owned(), theme.dim),
+        [] => ("fre".to_owned(), theme.good),
+        [one] => (tags.get(*one).cloned().unwrap_or_default(), theme.model(*one)),
+        [first, ..] => {
+            let tag = tags.get(*first).cloned().unwrap_or_default();
+            (format!("{}+", format::fit(&tag, 2, "")), theme.model(*first))
+        }
+    };
+    canvas.put(pen, " ", theme.dim);
+    canvas.put_left(pen, &text, 3, style);
+    canvas.put_right(pen, &format::percent(view.busy), 3, theme.text);
+    canvas.put(pen, "%", theme.dim);
+}
+
+fn kind(view: &CoreView) -> &'static str {
+    match view.core.kind {
+        CoreKind::Uniform => "",
+        CoreKind::Performance => ", performance cores",
+        CoreKind::Efficiency => ", efficiency cores",
+    }
+}
+
+fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
+    let mut views: Vec<&CoreView> = state.snapshot.cores.iter().collect();
+    let place = |view: &CoreView| {
+        let core = &view.core;
+        (core.package, core.node, core.l3, core.kind)
+    };
+    views.sort_by_key(|view| (place(view), view.core.physical, view.core.id));
+    let mut lines: Vec<Line> = Vec::new();
+    let per_line = (width / CELL).max(1);
+    let mut groups = views.chunk_by(|a, b| place(a) == place(b));
+    for group in &mut groups {
+        let Some(first) = group.first() else {
+            continue;
+        };
+        let core = &first.core;
+        let cache = core.l3.map_or_else(|| "last-level cache unknown".to_owned(), |l3| format!("L3 {l3}"));
+        let physical = group.chunk_by(|a, b| a.core.physical == b.core.physical);
+        let physical: Vec<Vec<CoreId>> =
+            physical.map(|siblings| siblings.iter().map(|view| view.core.id).collect()).collect();
+        lines.push(Line::Heading(format!(
+            "socket {}, node {}, {cache}{}: {} logical CPUs on {} cores",
+            core.package,
+            core.node,
+            kind(first),
+            group.len(),
+            physical.len()
+        )));
+        let threads = physical.iter().map(Vec::len).max().unwrap_or(1);
+        for chunk in physical.chunks((per_line / threads).max(1)) {
+            lines.push(Line::Cores(chunk.to_vec()));
+        }
+        lines.push(Line::Heading(String::new()));
+    }
+    let ledger = state.ledger();
+    lines.push(Line::Heading("Account".to_owned()));
+    for (what, set) in [
+        ("allowed", &ledger.allowed),
+        ("allotted", &ledger.allotted),
+        ("free", &ledger.free),
+        ("shared", &ledger.shared),
+        ("reserved", &ledger.reserved),
+        ("oversubscribed", &ledger.oversubscribed),
+    ] {
+        let list = if set.is_empty() { "none".to_owned() } else { set.to_string() };
+        lines.push(Line::Heading(format!("  {what:<15}{:>4}   {list}", set.len())));
+    }
+    lines
+}

@@ -1,0 +1,190 @@
+//! One field of a row.
+
+use ratatui::layout::Rect;
+
+use super::columns::Field;
+use crate::console::format;
+use crate::console::state::Target;
+use crate::console::view::canvas::{Canvas, Pen};
+use crate::layout::{Party, Row};
+use crate::telemetry::{ModelState, ModelView};
+
+/// Draws a field of a model's row, or of the row of free cores.
+pub fn draw(
+    canvas: &mut Canvas,
+    pen: &mut Pen,
+    field: Field,
+    size: usize,
+    party: &Party,
+    tags: &[String],
+) {
+    let state = canvas.state;
+    let Party::Model(name) = party else {
+        return free(canvas, pen, field, size);
+    };
+    let (Some(index), Some(view), Some(row)) =
+        (state.index(name), state.snapshot.model(name), state.row(name))
+    else {
+        return;
+    };
+    let theme = &state.theme;
+    let own = theme.model(index);
+    let minute = &view.minute;
+    let quiet = minute.total.count == 0;
+    let staged = state.staged_plan.is_some() && state.live(name).is_some_and(|live| live != row);
+    match field {
+        Field::Tag => canvas.put_left(pen, tags.get(index).map_or("", String::as_str), size, own),
+        Field::Name => {
+            let mark = if staged { "*" } else { "" };
+            canvas.put_left(pen, &format!("{name}{mark}"), size, theme.text);
+        }
+        Field::Cells => {
+            let cells = row.cores.len();
+            cells_of(canvas, *pen, cells, own, &Target::RowCore(party.clone()));
+            if cells == 0 {
+                canvas.put_fit(pen, "none", theme.warn);
+            }
+        }
+        Field::Cores => {
+            let style = if view.actual.difference.is_some() { theme.warn } else { theme.text };
+            let text = if view.actual.difference.is_some() {
+                format!("{}!", row.cores.len())
+            } else {
+                row.cores.len().to_string()
+            };
+            canvas.put_right(pen, &text, size, style);
+        }
+        Field::Split => split(canvas, pen, size, view, row),
+        Field::Pips => pips(canvas, *pen, name, view, row, own),
+        Field::Queue => {
+            let limit = row.budget.queue.limit as u64;
+            let waiting = view.counts.queued + view.counts.blocked;
+            let full = waiting >= limit;
+            let style = if full {
+                theme.bad
+            } else if waiting * 2 >= limit {
+                theme.warn
+            } else {
+                theme.text
+            };
+            let text = format!("{}/{}", format::count(waiting), format::count(limit));
+            canvas.put_right(pen, &text, size, style);
+        }
+        Field::Rate => {
+            let text = format::rate(view.second.completed_per_s);
+            canvas.put_right(pen, &text, size, theme.text);
+        }
+        Field::P50 | Field::P99 if quiet => canvas.put_right(pen, "-", size, theme.dim),
+        Field::P50 => canvas.put_right(pen, &format::millis(minute.total.p50_us), size, theme.text),
+        Field::P99 => canvas.put_right(pen, &format::millis(minute.total.p99_us), size, theme.text),
+        Field::Slo => slo(canvas, pen, view, row),
+        Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
+        Field::Memory => {
+            let held = view.memory.weights + view.memory.arena.unwrap_or(0);
+            canvas.put_right(pen, &format::bytes(held), size, theme.text);
+        }
+        Field::Trend => {
+            let recent: Vec<f64> = state.history.of(name).map(|moment| moment.p99_us as f64).collect();
+            let most = recent.iter().copied().fold(1.0, f64::max);
+            let shares: Vec<f64> = recent.iter().map(|us| us / most).collect();
+            canvas.put(pen, &state.glyphs.trend(&shares, size), own);
+        }
+    }
+}
+
+/// The row of cores that nobody has.
+fn free(canvas: &mut Canvas, pen: &mut Pen, field: Field, size: usize) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let count = state.ledger().free.len();
+    match field {
+        Field::Name => canvas.put_left(pen, "free", size, theme.good),
+        Field::Cells if count == 0 => canvas.put_left(pen, "none", size, theme.dim),
+        Field::Cells => {
+            cells_of(canvas, *pen, count, theme.good, &Target::RowCore(Party::Free));
+        }
+        Field::Cores => canvas.put_right(pen, &count.to_string(), size, theme.text),
+        _ => {}
+    }
+}
+
+/// One cell a core, two columns each where they fit, with a sign where some are left out.
+fn cells_of(canvas: &mut Canvas, pen: Pen, count: usize, style: ratatui::style::Style, what: &Target) {
+    let state = canvas.state;
+    let room = pen.room() as usize;
+    let step = if count * 2 <= room + 1 { 2 } else { 1 };
+    let shown = if count * step <= room + 1 { count } else { room.saturating_sub(1) };
+    let mut at = pen;
+    for _ in 0..shown {
+        canvas.put(&mut at, state.glyphs.core, style);
+        if step == 2 {
+            at.x += 1;
+        }
+    }
+    if shown < count {
+        canvas.put(&mut at, state.glyphs.ellipsis, style);
+    }
+    let width = at.x.min(pen.end).saturating_sub(pen.x);
+    canvas.hit(Rect { x: pen.x, y: pen.y, width, height: 1 }, what.clone());
+}
+
+fn split(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row: &Row) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    if let ModelState::Warming { ready, total } = view.state {
+        return canvas.put_left(pen, &format!("w {ready}/{total}"), size, theme.warn);
+    }
+    let text = format!("{}{}{}", row.concurrency, state.glyphs.times, row.threads);
+    canvas.put_left(pen, &text, size, theme.text);
+}
+
+/// A pip an instance: full while it runs a request.
+fn pips(
+    canvas: &mut Canvas,
+    pen: Pen,
+    name: &str,
+    view: &ModelView,
+    row: &Row,
+    style: ratatui::style::Style,
+) {
+    let state = canvas.state;
+    let room = pen.room() as usize;
+    let count = row.concurrency;
+    let working = (view.counts.executing as usize).min(count);
+    let mut at = pen;
+    if count > room {
+        let text = format!("{working}/{count}");
+        canvas.put_fit(&mut at, &text, style);
+    } else {
+        canvas.put(&mut at, &state.glyphs.busy.repeat(working), style);
+        canvas.put(&mut at, &state.glyphs.idle.repeat(count - working), style);
+    }
+    let width = at.x.saturating_sub(pen.x);
+    canvas.hit(Rect { x: pen.x, y: pen.y, width, height: 1 }, Target::Instance(name.to_owned()));
+}
+
+/// The target's bound and the slack to it: "20 ok 29%" or "200 MISS".
+fn slo(canvas: &mut Canvas, pen: &mut Pen, view: &ModelView, row: &Row) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let Some(slo) = row.budget.slo else {
+        return canvas.put(pen, "-", theme.dim);
+    };
+    let bound_us = slo.bound.as_micros() as u64;
+    let bound = format!("{}", slo.bound.as_micros() as f64 / 1e3);
+    let mut text = bound;
+    if (slo.percentile - 99.0).abs() > f64::EPSILON {
+        text = format!("p{} {text}", slo.percentile);
+    }
+    canvas.put_fit(pen, &format!("{text:<4} "), theme.dim);
+    match view.minute.slo_us {
+        _ if view.minute.total.count == 0 => canvas.put_fit(pen, "no data", theme.dim),
+        None => canvas.put_fit(pen, "no data", theme.dim),
+        Some(now) if now <= bound_us => {
+            let slack = 1.0 - now as f64 / bound_us.max(1) as f64;
+            let text = format!("ok {:>3}%", format::percent(slack));
+            canvas.put_fit(pen, &text, theme.good);
+        }
+        Some(_) => canvas.put_fit(pen, "MISS", theme.bad),
+    }
+}

@@ -1,0 +1,102 @@
+//! The heat map of the selected model: a column a second, a row a range of latencies, and a mark
+//! above each second in which a change came into force.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, Pen, row};
+use crate::console::format;
+use crate::console::state::{BINS, Moment, Pane};
+
+/// Columns of the scale at the left.
+const SCALE: u16 = 7;
+
+/// The lower bound of a bin in microseconds: two bins to an octave.
+fn bound(bin: usize) -> u64 {
+    (bin as f64 / 2.0).exp2().round() as u64
+}
+
+/// Draws the pane.
+pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let Some(view) = state.selected_model() else {
+        let inside = canvas.frame(area, boxed, Some(Pane::OverTime), "Over time", "");
+        return canvas.note(inside, "Select a model to see its latencies over time.", theme.dim);
+    };
+    let name = &view.row.budget.name;
+    let room = (area.width as usize).saturating_sub(24);
+    let title = format!("{}: over time", format::fit(name, room, state.glyphs.ellipsis));
+    let note = format!("ms, a column a second, {} change", state.glyphs.change);
+    let inside = canvas.frame(area, boxed, Some(Pane::OverTime), &title, &note);
+    let width = inside.width.saturating_sub(SCALE) as usize;
+    let moments: Vec<&Moment> = state.history.of(name).collect();
+    let Some(now) = moments.last().map(|moment| moment.second) else {
+        return canvas.note(inside, "The first second is being measured.", theme.dim);
+    };
+    let shown: Vec<&Moment> = moments
+        .into_iter()
+        .filter(|moment| moment.second + (width as u64) > now)
+        .collect();
+    let used = |bin: usize| shown.iter().any(|moment| moment.bins.get(bin).is_some_and(|n| *n > 0));
+    let (Some(low), Some(high)) = ((0..BINS).find(|bin| used(*bin)), (0..BINS).rev().find(|bin| used(*bin)))
+    else {
+        return canvas.note(inside, "No request was completed in the time shown.", theme.dim);
+    };
+    let rows = inside.height.saturating_sub(2).max(1) as usize;
+    // as many bins a row as it takes, so that the slowest request is always on the map
+    let per_row = (high + 1 - low).div_ceil(rows);
+    let rows = (high + 1 - low).div_ceil(per_row);
+    let map = Rect { x: inside.x + SCALE, y: inside.y + 1, width: width as u16, height: rows as u16 };
+    let most = shown.iter().flat_map(|moment| moment.bins.iter()).copied().max().unwrap_or(1).max(1);
+    for index in 0..rows {
+        let from = low + (rows - 1 - index) * per_row;
+        let Some(pen) = row(map, index) else {
+            break;
+        };
+        let label = format::millis(bound(from));
+        let mut scale = Pen { x: inside.x, y: pen.y, end: map.x };
+        canvas.put_right(&mut scale, &label, SCALE as usize - 1, theme.dim);
+        for moment in &shown {
+            let count: u32 =
+                moment.bins.iter().skip(from).take(per_row).map(|count| u32::from(*count)).sum();
+            if count == 0 {
+                continue;
+            }
+            let Some(column) = (width as u64 - 1).checked_sub(now - moment.second) else {
+                continue;
+            };
+            // the root lets rare slow requests be seen beside many fast ones
+            let share = (f64::from(count) / f64::from(most)).min(1.0).sqrt();
+            let mut at = Pen { x: map.x + column as u16, ..pen };
+            canvas.put(&mut at, state.glyphs.shade(share), theme.heat(share));
+        }
+    }
+    changes(canvas, Rect { y: inside.y, height: 1, ..map }, now, name);
+    let Some(mut pen) = row(Rect { y: map.bottom(), height: 1, ..map }, 0) else {
+        return;
+    };
+    let ago = format!("{} s ago", width.min(shown.len()));
+    canvas.put_end(&mut pen, "now", theme.dim);
+    let start = width.saturating_sub(shown.len()) as u16;
+    if shown.len() > ago.len() + 4 {
+        canvas.put(&mut Pen { x: map.x + start, ..pen }, &ago, theme.dim);
+    }
+}
+
+/// A mark above the second of each change: bright where it touched this model.
+fn changes(canvas: &mut Canvas, area: Rect, now: u64, model: &str) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    for entry in &state.snapshot.changes {
+        let second = entry.uptime_us / 1_000_000;
+        let Some(column) =
+            now.checked_sub(second).and_then(|ago| u64::from(area.width).checked_sub(ago + 1))
+        else {
+            continue;
+        };
+        let touched = entry.models.iter().any(|touched| touched == model);
+        let style = if touched { theme.accent } else { theme.dim };
+        let mut pen = Pen { x: area.x + column as u16, y: area.y, end: area.right() };
+        canvas.put(&mut pen, state.glyphs.change, style);
+    }
+}

@@ -1,0 +1,73 @@
+//! The line of memory, and a line for each GPU.
+
+use ratatui::layout::Rect;
+
+use super::canvas::{Canvas, row};
+use crate::console::format;
+use crate::console::state::ConsoleState;
+use crate::telemetry::GpuCard;
+
+/// More cards than this are counted, not listed.
+const CARDS: usize = 4;
+
+/// Rows that are wanted.
+pub fn height(state: &ConsoleState) -> u16 {
+    1 + state.snapshot.gpu.cards.len().min(CARDS) as u16
+}
+
+/// Draws the lines.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let Some(mut pen) = row(area, 0) else {
+        return;
+    };
+    let state = canvas.state;
+    let (theme, snapshot) = (&state.theme, &state.snapshot);
+    let memory = &snapshot.memory;
+    canvas.put(&mut pen, " Memory ", theme.title);
+    let process = format!("divvy {}", format::bytes(memory.process));
+    canvas.put(&mut pen, &process, theme.text);
+    let weights: u64 = snapshot.models.iter().map(|model| model.memory.weights).sum();
+    let arenas: u64 = snapshot.models.iter().filter_map(|model| model.memory.arena).sum();
+    let parts = format!(" (weights {}, arenas {})", format::bytes(weights), format::bytes(arenas));
+    canvas.put(&mut pen, &parts, theme.dim);
+    let of = format!(", {} of {} in use", format::bytes(memory.used), format::bytes(memory.total));
+    canvas.put(&mut pen, &of, theme.dim);
+    canvas.put(&mut pen, "   GPU ", theme.title);
+    let gpu = &snapshot.gpu;
+    if gpu.cards.is_empty() {
+        let note = gpu.note.as_deref().unwrap_or("not read yet");
+        canvas.put_fit(&mut pen, note, theme.dim);
+        return;
+    }
+    let more = gpu.cards.len().saturating_sub(CARDS);
+    let note = match (more, &gpu.note) {
+        (0, Some(note)) => note.clone(),
+        (0, None) => format!("{} found", gpu.cards.len()),
+        (more, _) => format!("{} found, {more} not shown", gpu.cards.len()),
+    };
+    canvas.put_fit(&mut pen, &note, theme.dim);
+    for (index, card) in gpu.cards.iter().take(CARDS).enumerate() {
+        if let Some(pen) = row(area, index + 1) {
+            draw_card(canvas, pen, card);
+        }
+    }
+}
+
+fn draw_card(canvas: &mut Canvas, mut pen: super::canvas::Pen, card: &GpuCard) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    canvas.put(&mut pen, &format!("  {} ", card.index), theme.text);
+    canvas.put_left(&mut pen, &card.name, 24, theme.text);
+    if let Some(fault) = &card.fault {
+        return canvas.put_fit(&mut pen, &format!("  {fault}"), theme.bad);
+    }
+    let unknown = || "?".to_owned();
+    let used = card.memory_used_bytes.map_or_else(unknown, format::bytes);
+    let total = card.memory_total_bytes.map_or_else(unknown, format::bytes);
+    let busy = card.utilisation.map_or_else(unknown, format::percent);
+    let power = card.power_w.map_or_else(unknown, |watts| format!("{watts:.0}"));
+    let heat = card.temperature_c.map_or_else(unknown, |degrees| degrees.to_string());
+    let level = state.glyphs.level(card.utilisation.unwrap_or(0.0));
+    let text = format!("  use {busy:>3}% {level}  mem {used}/{total}  {power:>4} W  {heat:>3} °C");
+    canvas.put_fit(&mut pen, &text, theme.text);
+}

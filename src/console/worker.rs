@@ -1,0 +1,153 @@
+//! The thread that carries effects out: asks and changes the scheduler, reads and writes saved
+//! layouts. Off the loop, so that nothing of it can delay a frame.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+
+use super::events::Event;
+use super::options::Profiles;
+use super::state::{Action, Deed, Effect};
+use crate::layout::{Change, Edit, Layout};
+use crate::scheduler::Control;
+use crate::telemetry::Author;
+
+/// Starts it; it ends when the sender is dropped.
+pub fn start(
+    control: Arc<dyn Control>,
+    profiles: Option<Arc<dyn Profiles>>,
+    to: Sender<Event>,
+) -> Sender<Effect> {
+    let (sender, effects) = mpsc::channel::<Effect>();
+    let body = move || {
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match effects.recv() {
+                    Ok(effect) => waiting.push_back(effect),
+                    Err(mpsc::RecvError) => return,
+                }
+            }
+            waiting.extend(effects.try_iter());
+            let Some(effect) = waiting.pop_front() else {
+                continue;
+            };
+            if overtaken(&effect, &waiting) {
+                continue;
+            }
+            if let Some(action) = perform(control.as_ref(), profiles.as_deref(), effect)
+                && to.send(Event::Action(action)).is_err()
+            {
+                return;
+            }
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("console-worker".to_owned()).spawn(body) {
+        tracing::error!("cannot start the console's worker: {error}");
+    }
+    sender
+}
+
+/// Whether a newer question of the same kind waits, whose answer makes this one's useless.
+fn overtaken(effect: &Effect, waiting: &VecDeque<Effect>) -> bool {
+    waiting.iter().any(|newer| match (effect, newer) {
+        (Effect::Plan { question: old, .. }, Effect::Plan { question: new, .. }) => old == new,
+        (Effect::Survey { .. }, Effect::Survey { .. })
+        | (Effect::PreviewProfile { .. }, Effect::PreviewProfile { .. }) => true,
+        _ => false,
+    })
+}
+
+fn load(layout: Layout) -> Change {
+    Edit::Load { layout: Box::new(layout) }.into()
+}
+
+/// Carries an effect out; the answer, where there is one.
+pub fn perform(
+    control: &dyn Control,
+    profiles: Option<&dyn Profiles>,
+    effect: Effect,
+) -> Option<Action> {
+    let no_store = || "this console was started without a place for layouts".to_owned();
+    let author = Author::Console;
+    Some(match effect {
+        Effect::Plan { ticket, question, change } => {
+            Action::Planned { ticket, question, result: Box::new(control.plan(&change)) }
+        }
+        Effect::Survey { ticket, candidates } => {
+            let refused = candidates.into_iter().filter_map(|(party, change)| {
+                control.plan(&change).err().map(|refusal| (party, refusal.reason))
+            });
+            Action::Surveyed { ticket, refusals: refused.collect() }
+        }
+        Effect::Apply { deed, change } => {
+            Action::Applied { deed, result: Box::new(control.apply(change, author)) }
+        }
+        Effect::Undo => {
+            Action::Applied { deed: Deed::Undo, result: Box::new(control.undo(author)) }
+        }
+        Effect::Redo => {
+            Action::Applied { deed: Deed::Redo, result: Box::new(control.redo(author)) }
+        }
+        Effect::ListProfiles => {
+            Action::Profiles(profiles.ok_or_else(no_store).and_then(Profiles::list))
+        }
+        Effect::PreviewProfile { ticket, name } => {
+            let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
+            let result = layout.and_then(|layout| {
+                control.plan(&load(layout)).map_err(|refusal| refusal.to_string())
+            });
+            Action::Previewed { ticket, result: Box::new(result) }
+        }
+        Effect::LoadProfile(name) => {
+            let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
+            let result = layout.and_then(|layout| {
+                control.apply(load(layout), author).map_err(|refusal| refusal.to_string())
+            });
+            Action::Loaded { name, result: Box::new(result) }
+        }
+        Effect::Restore(mut layout) => {
+            layout.description = control.layout().description;
+            let result = Box::new(control.apply(load(*layout), author));
+            Action::Applied { deed: Deed::Change, result }
+        }
+        Effect::SaveProfile(name) => {
+            let layout = control.layout();
+            let result = profiles
+                .ok_or_else(no_store)
+                .and_then(|store| store.save(&name, &layout))
+                .map(|place| (layout.models, place));
+            Action::Saved { name, result }
+        }
+        Effect::RenameProfile { from, to } => {
+            let result = profiles.ok_or_else(no_store).and_then(|store| store.rename(&from, &to));
+            Action::Renamed { from, to, result }
+        }
+        Effect::DeleteProfile(name) => {
+            let result = profiles.ok_or_else(no_store).and_then(|store| store.delete(&name));
+            Action::Deleted { name, result }
+        }
+        Effect::ReadJournal => Action::Journal(control.journal()),
+        // the loop's own
+        Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
+            return None;
+        }
+    })
+}
+
+/// Writes a picture of the screen into the current folder, under a name that is not taken.
+pub fn write_picture(svg: &str) -> Result<String, String> {
+    use std::io::Write;
+    for number in 1..1000 {
+        let name = format!("divvy-{number}.svg");
+        match std::fs::File::create_new(&name) {
+            Ok(mut file) => {
+                return file.write_all(svg.as_bytes()).map(|()| name).map_err(|e| e.to_string());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(format!("cannot write {name}: {error}")),
+        }
+    }
+    Err("this folder has 999 pictures already".to_owned())
+}

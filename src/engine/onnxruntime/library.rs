@@ -1,0 +1,181 @@
+//! Loading the library: at most one in a process, checked before it is taken, with its one
+//! environment. A wrong or old file is an error in words, never a panic.
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+
+use super::locate::{self, Place};
+use crate::engine::EngineError;
+
+/// The oldest 1.x that has all calls that divvy makes (the feature `api-24` of the crate `ort`).
+pub const OLDEST_MINOR: u32 = 24;
+
+/// How to get a library.
+const ADVICE: &str = "`divvy runtime install` gets one, and `--engine rten` does without";
+
+/// A loaded library with its environment. Lives as long as the process.
+pub(super) struct Library {
+    pub(super) path: PathBuf,
+    pub(super) version: String,
+    pub(super) environment: Environment,
+    pub(super) memory: MemoryInfo<'static>,
+}
+
+/// The one library of this process.
+static LOADED: Mutex<Option<Arc<Library>>> = Mutex::new(None);
+
+/// The library that is loaded, or the first one of the search that can be.
+pub(super) fn find(explicit: Option<&Path>) -> Result<Arc<Library>, EngineError> {
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let places = match (&*loaded, explicit) {
+        (Some(library), None) => return Ok(Arc::clone(library)),
+        _ => locate::places(explicit),
+    };
+    let mut faults = Vec::new();
+    for path in places.iter().flat_map(|place| &place.libraries) {
+        if let Some(library) = &*loaded {
+            match version(path) {
+                Ok(_) => return same(library, path),
+                Err(reason) => faults.push(format!("{}: {reason}", path.display())),
+            }
+            continue;
+        }
+        match open(path) {
+            Ok(library) => {
+                let library = Arc::new(library);
+                *loaded = Some(Arc::clone(&library));
+                return Ok(library);
+            }
+            Err(reason) => faults.push(format!("{}: {reason}", path.display())),
+        }
+    }
+    Err(unavailable(&places, &faults))
+}
+
+/// Loading a second library is impossible; asking for the same again is fine.
+fn same(library: &Arc<Library>, path: &Path) -> Result<Arc<Library>, EngineError> {
+    if std::fs::canonicalize(path).ok() == std::fs::canonicalize(&library.path).ok() {
+        return Ok(Arc::clone(library));
+    }
+    Err(EngineError::Unavailable {
+        reason: format!(
+            "ONNX Runtime is already loaded from {}; a process can have one only, so start anew to \
+             use {}",
+            library.path.display(),
+            path.display()
+        ),
+    })
+}
+
+fn unavailable(places: &[Place], faults: &[String]) -> EngineError {
+    let named = places.first().filter(|place| {
+        matches!(place.origin, locate::Origin::Option | locate::Origin::Environment)
+    });
+    let reason = match (named, faults) {
+        (Some(place), []) => format!(
+            "{} names {}, a folder without an ONNX Runtime library. {ADVICE}",
+            place.origin.words(),
+            place.path.display()
+        ),
+        (Some(place), faults) => {
+            format!("{} cannot be used: {}. {ADVICE}", place.origin.words(), faults.join("; "))
+        }
+        (None, []) => format!(
+            "no ONNX Runtime library was found in the {} places where one may be (`divvy runtime \
+             status` lists them). {ADVICE}",
+            places.len()
+        ),
+        (None, faults) => {
+            format!("no ONNX Runtime library can be used: {}. {ADVICE}", faults.join("; "))
+        }
+    };
+    EngineError::Unavailable { reason }
+}
+
+fn open(path: &Path) -> Result<Library, String> {
+    let version = version(path)?;
+    let ready = catch_unwind(AssertUnwindSafe(|| -> Result<_, String> {
+        let environment = ort::init_from(path)
+            .map_err(|error| error.to_string())?
+            .with_name("divvy")
+            .with_telemetry(false)
+            .with_logger(Arc::new(log))
+            .build()
+            .map_err(|error| error.to_string())?;
+        environment.set_log_level(LogLevel::Warning);
+        let memory =
+            MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default)
+                .map_err(|error| error.to_string())?;
+        Ok((environment, memory))
+    }));
+    let (environment, memory) =
+        ready.map_err(|_| "the library failed while it started".to_owned())??;
+    Ok(Library { path: path.to_owned(), version, environment, memory })
+}
+
+/// The library's words go to the log, never to the terminal that the console draws on.
+fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
+    match level {
+        LogLevel::Fatal | LogLevel::Error => {
+            tracing::warn!(target: "onnxruntime", category, place, "{message}");
+        }
+        _ => tracing::debug!(target: "onnxruntime", category, place, "{message}"),
+    }
+}
+
+/// Asks a file for the version of the ONNX Runtime that it is.
+///
+/// # Errors
+/// In words: there is no such file, it is no library, not ONNX Runtime, or too old.
+pub fn version(path: &Path) -> Result<String, String> {
+    if path.is_dir() {
+        return Err("it is a folder".to_owned());
+    }
+    if !path.exists() {
+        return Err("there is no such file".to_owned());
+    }
+    let not_ours = || "it is a library, but not ONNX Runtime's".to_owned();
+    let found = read_version(path)?.ok_or_else(not_ours)?;
+    let minor = found.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    match (found.split('.').next(), minor) {
+        (Some("1"), Some(minor)) if minor >= OLDEST_MINOR => Ok(found),
+        (_, Some(_)) => Err(format!(
+            "it is ONNX Runtime {found}, and divvy needs 1.{OLDEST_MINOR} or a later 1.x"
+        )),
+        _ => Err(not_ours()),
+    }
+}
+
+#[allow(unsafe_code)]
+fn read_version(path: &Path) -> Result<Option<String>, String> {
+    // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
+    // the file was named by the user or found where such libraries are kept.
+    let library = unsafe { libloading::Library::new(path) }
+        .map_err(|error| format!("it cannot be loaded as a library ({error})"))?;
+    type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
+    // SAFETY: only ONNX Runtime exports this name, and its signature has been the same since 1.0.
+    let Ok(getter) = (unsafe { library.get::<Getter>(b"OrtGetApiBase\0") }) else {
+        return Ok(None);
+    };
+    // SAFETY: the getter takes nothing and gives a static table or null; the table's first two
+    // entries (`GetApi`, `GetVersionString`) are fixed for all versions, and the string is static
+    // in the library, which is kept open until it has been copied.
+    let text = unsafe {
+        let base = getter();
+        if base.is_null() {
+            return Ok(None);
+        }
+        let version = ((*base).GetVersionString)();
+        if version.is_null() {
+            return Ok(None);
+        }
+        CStr::from_ptr(version).to_str().ok().map(str::to_owned)
+    };
+    Ok(text)
+}

@@ -1,0 +1,40 @@
+//! What a session's arena holds, by the library's own account.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::ptr;
+
+use ort::AsPointer;
+use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::sys::{OrtAllocator, OrtKeyValuePairs};
+
+use super::session::OrtSession;
+use super::value::check;
+
+/// Bytes that the session's arena has taken from the system; `None` where the library cannot tell.
+pub(super) fn arena(session: &OrtSession) -> Option<u64> {
+    let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default)
+        .ok()?;
+    let api = ort::api();
+    let mut allocator: *mut OrtAllocator = ptr::null_mut();
+    // SAFETY: session and description live during the call, which makes a handle for us.
+    check(unsafe { (api.CreateAllocator)(session.pointer(), info.ptr(), &raw mut allocator) })
+        .ok()?;
+    let mut stats: *mut OrtKeyValuePairs = ptr::null_mut();
+    // SAFETY: the handle lives; the call makes a list for us, or gives an error.
+    let asked = check(unsafe { (api.AllocatorGetStats)(allocator, &raw mut stats) });
+    let total = asked.ok().and_then(|()| {
+        // SAFETY: the list lives until it is released below; the text belongs to it.
+        let text = unsafe {
+            let text = (api.GetKeyValue)(stats, c"TotalAllocated".as_ptr());
+            if text.is_null() { None } else { CStr::from_ptr(text).to_str().ok() }
+        };
+        text.and_then(|text| text.parse().ok())
+    });
+    // SAFETY: both were made above (null is allowed) and are released once.
+    unsafe {
+        (api.ReleaseKeyValuePairs)(stats);
+        (api.ReleaseAllocator)(allocator);
+    }
+    total
+}

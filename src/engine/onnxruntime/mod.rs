@@ -1,0 +1,194 @@
+//! ONNX Runtime, loaded from a shared library at run time. Instances of one thread share one
+//! session and so one copy of the weights; a wider instance has a session of its own.
+
+mod library;
+pub mod locate;
+mod memory;
+mod run;
+mod session;
+mod value;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::onnx::ModelFile;
+use super::{
+    ElementType, Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance,
+    InstanceSetup, Model, NamedTensor, Signature,
+};
+use crate::layout::ModelSource;
+use crate::machine::ThreadId;
+
+use library::Library;
+pub use library::{OLDEST_MINOR, version};
+use session::OrtSession;
+
+/// The engine's name in messages.
+const NAME: &str = "ONNX Runtime";
+
+/// The setup of the session that instances of one thread share.
+const NARROW: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
+
+/// ONNX Runtime.
+#[derive(Clone)]
+pub struct OnnxRuntime {
+    library: Arc<Library>,
+}
+
+impl OnnxRuntime {
+    /// Loads the library: the named one, else `ORT_DYLIB_PATH`, else the first of the search of
+    /// [`locate::places`] that can be used. A process has one library; asking again gives it again.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] with the reason and what to do.
+    pub fn find(explicit: Option<&Path>) -> Result<Self, EngineError> {
+        library::find(explicit).map(|library| Self { library })
+    }
+
+    /// The library's file.
+    pub fn path(&self) -> &Path {
+        &self.library.path
+    }
+
+    /// The library's version, "1.31.1".
+    pub fn version(&self) -> &str {
+        &self.library.version
+    }
+}
+
+impl Engine for OnnxRuntime {
+    fn kind(&self) -> EngineKind {
+        EngineKind::OnnxRuntime
+    }
+
+    fn title(&self) -> String {
+        format!("{NAME} {}", self.library.version)
+    }
+
+    fn capabilities(&self) -> EngineCapabilities {
+        EngineCapabilities {
+            shared_weights: true,
+            shared_weights_wide: false,
+            live_threads: false,
+            cancel: false,
+            elements: vec![
+                ElementType::Bool,
+                ElementType::I8,
+                ElementType::I16,
+                ElementType::I32,
+                ElementType::I64,
+                ElementType::U8,
+                ElementType::U16,
+                ElementType::U32,
+                ElementType::U64,
+                ElementType::F16,
+                ElementType::BF16,
+                ElementType::F32,
+                ElementType::F64,
+                ElementType::String,
+            ],
+        }
+    }
+
+    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
+        let file = Arc::new(ModelFile::read(source)?);
+        let narrow = Arc::new(OrtSession::build(&self.library, source, &file, NARROW)?);
+        let sessions =
+            Mutex::new(Sessions { live: vec![Arc::downgrade(&narrow)], narrow: Some(narrow) });
+        Ok(Arc::new(OrtModel {
+            library: Arc::clone(&self.library),
+            source: source.clone(),
+            file,
+            sessions,
+        }))
+    }
+}
+
+/// The sessions of a model.
+struct Sessions {
+    /// The shared one; given up while only wider instances exist.
+    narrow: Option<Arc<OrtSession>>,
+    /// Every one that may still be alive.
+    live: Vec<Weak<OrtSession>>,
+}
+
+struct OrtModel {
+    library: Arc<Library>,
+    source: ModelSource,
+    file: Arc<ModelFile>,
+    sessions: Mutex<Sessions>,
+}
+
+impl OrtModel {
+    fn build(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
+        OrtSession::build(&self.library, &self.source, &self.file, setup).map(Arc::new)
+    }
+
+    fn narrow(&self) -> Result<Arc<OrtSession>, EngineError> {
+        // held while it builds: two builds at once would make two copies of the weights
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &sessions.narrow {
+            return Ok(Arc::clone(session));
+        }
+        let session = self.build(NARROW)?;
+        sessions.live.push(Arc::downgrade(&session));
+        sessions.narrow = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    fn wide(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
+        let session = self.build(setup)?;
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.live.push(Arc::downgrade(&session));
+        // nobody uses the shared session now: its copy of the weights can go
+        if sessions.narrow.as_ref().is_some_and(|narrow| Arc::strong_count(narrow) == 1) {
+            sessions.narrow = None;
+        }
+        Ok(session)
+    }
+}
+
+impl Model for OrtModel {
+    fn signature(&self) -> &Signature {
+        &self.file.signature
+    }
+
+    fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        let session = if setup.threads > 1 { self.wide(setup)? } else { self.narrow()? };
+        Ok(Box::new(OrtInstance { session }))
+    }
+
+    fn memory(&self) -> EngineMemory {
+        let live: Vec<Arc<OrtSession>> = {
+            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions.live.retain(|session| session.strong_count() > 0);
+            sessions.live.iter().filter_map(Weak::upgrade).collect()
+        };
+        let copies = live.len() as u32;
+        let weights = self.file.weight_bytes * u64::from(copies);
+        let arenas: Option<u64> = live.iter().map(|session| memory::arena(session)).sum();
+        EngineMemory { weights, copies, arena: arenas }
+    }
+}
+
+/// A handle on a session.
+struct OrtInstance {
+    session: Arc<OrtSession>,
+}
+
+impl Instance for OrtInstance {
+    fn threads(&self) -> Vec<ThreadId> {
+        self.session.helpers()
+    }
+
+    fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+        run::run(&self.session, inputs)
+    }
+
+    fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
+        body(self);
+    }
+}
+
+#[cfg(test)]
+mod tests;

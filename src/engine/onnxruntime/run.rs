@@ -1,0 +1,66 @@
+//! One request through the library. Many threads may do this on one session at once: the C API
+//! documents `Run` as safe for that, and on the CPU it is.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+
+use super::NAME;
+use super::session::OrtSession;
+use super::value::{Value, check};
+use crate::engine::{EngineError, NamedTensor, inputs};
+
+/// Runs one request to its end on the calling thread and the session's helpers.
+pub(super) fn run(
+    session: &OrtSession,
+    given: &[NamedTensor],
+) -> Result<Vec<NamedTensor>, EngineError> {
+    let fault = |reason: String| EngineError::Run { engine: NAME, reason };
+    let signature = &session.file.signature;
+    let arranged = inputs::arrange(signature, given)?;
+    let mut lent = Vec::with_capacity(arranged.len());
+    for (spec, tensor) in signature.inputs.iter().zip(arranged) {
+        lent.push(
+            Value::lend(&session.library, tensor)
+                .map_err(|reason| EngineError::Input { input: spec.name.clone(), reason })?,
+        );
+    }
+    let input_names: Vec<*const c_char> = session.inputs.iter().map(pointer).collect();
+    let output_names: Vec<*const c_char> = session.outputs.iter().map(pointer).collect();
+    let values: Vec<_> = lent.iter().map(Value::pointer).collect();
+    let mut results = vec![ptr::null_mut(); output_names.len()];
+    // SAFETY: names and values are as many as their lengths say and live until the call returns;
+    // `results` has a null for each output, which the library replaces by a value that is ours. The
+    // session lives as long as the borrow. Null options mean the defaults.
+    let status = unsafe {
+        (ort::api().Run)(
+            session.pointer().cast_mut(),
+            ptr::null(),
+            input_names.as_ptr(),
+            values.as_ptr(),
+            values.len(),
+            output_names.as_ptr(),
+            output_names.len(),
+            results.as_mut_ptr(),
+        )
+    };
+    // owned before anything can fail, so that none is leaked
+    // SAFETY: each is null or a value that the call above made for us.
+    let results: Vec<Option<Value<'_>>> =
+        results.into_iter().map(|result| unsafe { Value::from_raw(result) }).collect();
+    check(status).map_err(fault)?;
+    signature
+        .outputs
+        .iter()
+        .zip(results)
+        .map(|(spec, value)| {
+            let value =
+                value.ok_or_else(|| fault(format!("the output `{}` is empty", spec.name)))?;
+            Ok(NamedTensor { name: spec.name.clone(), tensor: value.tensor().map_err(fault)? })
+        })
+        .collect()
+}
+
+fn pointer(name: &CString) -> *const c_char {
+    name.as_ptr()
+}

@@ -1,0 +1,244 @@
+//! What ONNX Runtime promises, where a library is found (`ORT_DYLIB_PATH` or the usual places).
+
+use half::{bf16, f16};
+use prost::Message;
+
+use super::*;
+use crate::engine::onnx::proto::{
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType, TypeProto,
+    TypeValue, ValueInfoProto,
+};
+use crate::engine::rten::Rten;
+use crate::engine::{Tensor, TensorData};
+
+/// The engine, or `None` with a word on why the test is skipped.
+fn engine() -> Option<OnnxRuntime> {
+    match OnnxRuntime::find(None) {
+        Ok(engine) => Some(engine),
+        Err(error) if std::env::var_os("DIVVY_REQUIRE_ORT").is_some() => panic!("{error}"),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn embedded(name: &str) -> ModelSource {
+    ModelSource::Embedded(name.to_owned())
+}
+
+fn floats(name: &str, shape: &[usize]) -> Vec<NamedTensor> {
+    let count = shape.iter().product::<usize>();
+    let values = (0..count).map(|index| ((index * 37 % 101) as f32 - 50.0) / 50.0).collect();
+    let tensor = Tensor::new(shape.to_vec(), TensorData::F32(values)).unwrap();
+    vec![NamedTensor { name: name.to_owned(), tensor }]
+}
+
+fn request(model: &str) -> Vec<NamedTensor> {
+    match model {
+        "detector.onnx" => floats("image", &[1, 3, 224, 224]),
+        "ranker.onnx" => floats("features", &[1, 512, 128]),
+        _ => {
+            let values = (0..200).map(|index| index * 31 % 768).collect();
+            let tensor = Tensor::new(vec![2, 100], TensorData::I64(values)).unwrap();
+            vec![NamedTensor { name: "tokens".to_owned(), tensor }]
+        }
+    }
+}
+
+fn largest_difference(a: &[NamedTensor], b: &[NamedTensor]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let mut largest = 0f32;
+    for (a, b) in a.iter().zip(b) {
+        assert_eq!((&a.name, a.tensor.shape()), (&b.name, b.tensor.shape()));
+        let (TensorData::F32(a), TensorData::F32(b)) = (a.tensor.data(), b.tensor.data()) else {
+            panic!("not floats")
+        };
+        largest = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(largest, f32::max);
+    }
+    largest
+}
+
+#[test]
+fn both_engines_agree_on_the_shipped_models() {
+    let Some(engine) = engine() else { return };
+    for name in ["detector.onnx", "embedder.onnx", "ranker.onnx"] {
+        let inputs = request(name);
+        let setup = InstanceSetup { threads: 1, spinning: false };
+        let run = |engine: &dyn Engine| {
+            engine.load(&embedded(name)).unwrap().instance(setup).unwrap().run(&inputs).unwrap()
+        };
+        let difference = largest_difference(&run(&engine), &run(&Rten));
+        assert!(difference < 1e-4, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn concurrent_requests_on_one_copy_of_the_weights_are_bit_equal() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("embedder.onnx")).unwrap();
+    let inputs = request("embedder.onnx");
+    let expected = model.instance(NARROW).unwrap().run(&inputs).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut instance = model.instance(NARROW).unwrap();
+            let (inputs, expected) = (&inputs, &expected);
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    assert_eq!(&instance.run(inputs).unwrap(), expected);
+                }
+            });
+        }
+    });
+    assert_eq!(model.memory().copies, 1);
+    assert!(model.memory().arena.is_some());
+}
+
+#[test]
+fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("ranker.onnx")).unwrap();
+    let inputs = request("ranker.onnx");
+    let mut narrow = model.instance(NARROW).unwrap();
+    assert!(narrow.threads().is_empty(), "the caller is the only thread");
+    let mut wide = model.instance(InstanceSetup { threads: 3, spinning: false }).unwrap();
+    let helpers = wide.threads();
+    assert_eq!(helpers.len(), 2);
+    #[cfg(target_os = "linux")]
+    for helper in &helpers {
+        assert!(std::path::Path::new(&format!("/proc/self/task/{helper}")).exists());
+    }
+    assert_eq!(model.memory().copies, 2);
+    let difference = largest_difference(&narrow.run(&inputs).unwrap(), &wide.run(&inputs).unwrap());
+    assert!(difference < 1e-5, "{difference}");
+    drop(narrow);
+    drop(wide);
+    let _wide = model.instance(InstanceSetup { threads: 2, spinning: false }).unwrap();
+    assert_eq!(model.memory().copies, 1, "the shared session is given up when nobody uses it");
+}
+
+/// A model that gives its inputs back, one of each type.
+fn echo(specs: &[(&str, i32)]) -> Vec<u8> {
+    let info = |name: String, elem_type| ValueInfoProto {
+        name,
+        r#type: Some(TypeProto {
+            value: Some(TypeValue::Tensor(TensorType {
+                elem_type,
+                shape: Some(TensorShapeProto { dim: vec![Default::default()] }),
+            })),
+        }),
+    };
+    let mut graph = GraphProto { name: "echo".into(), ..GraphProto::default() };
+    for (name, code) in specs {
+        graph.input.push(info((*name).to_owned(), *code));
+        graph.output.push(info(format!("{name}_out"), *code));
+        graph.node.push(NodeProto {
+            input: vec![(*name).to_owned()],
+            output: vec![format!("{name}_out")],
+            op_type: "Identity".into(),
+            ..NodeProto::default()
+        });
+    }
+    ModelProto {
+        ir_version: 8,
+        graph: Some(graph),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+        ..ModelProto::default()
+    }
+    .encode_to_vec()
+}
+
+#[test]
+fn every_type_of_tensor_goes_in_and_comes_out() {
+    let Some(engine) = engine() else { return };
+    let all = [
+        ("bool", 9, TensorData::Bool(vec![true, false])),
+        ("i8", 3, TensorData::I8(vec![-128, 127])),
+        ("i16", 5, TensorData::I16(vec![i16::MIN, 7])),
+        ("i32", 6, TensorData::I32(vec![i32::MIN, 7])),
+        ("i64", 7, TensorData::I64(vec![i64::MIN, 1 << 40])),
+        ("u8", 2, TensorData::U8(vec![0, 255])),
+        ("u16", 4, TensorData::U16(vec![0, 65_535])),
+        ("u32", 12, TensorData::U32(vec![0, u32::MAX])),
+        ("u64", 13, TensorData::U64(vec![0, u64::MAX])),
+        ("f16", 10, TensorData::F16(vec![f16::from_f32(0.5), f16::MAX])),
+        ("bf16", 16, TensorData::BF16(vec![bf16::from_f32(0.5), bf16::MIN])),
+        ("f32", 1, TensorData::F32(vec![0.25, -1e30])),
+        ("f64", 11, TensorData::F64(vec![0.1, 1e300])),
+        ("string", 8, TensorData::String(vec!["grüße".into(), String::new()])),
+    ];
+    let specs: Vec<(&str, i32)> = all.iter().map(|(name, code, _)| (*name, *code)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("echo.onnx");
+    std::fs::write(&path, echo(&specs)).unwrap();
+    let model = engine.load(&ModelSource::File(path)).unwrap();
+    let mut instance = model.instance(NARROW).unwrap();
+    let inputs: Vec<NamedTensor> = all
+        .iter()
+        .map(|(name, _, data)| NamedTensor {
+            name: (*name).to_owned(),
+            tensor: Tensor::new(vec![2], data.clone()).unwrap(),
+        })
+        .collect();
+    let outputs = instance.run(&inputs).unwrap();
+    for (input, output) in inputs.iter().zip(&outputs) {
+        assert_eq!(input.tensor, output.tensor, "{}", input.name);
+    }
+}
+
+#[test]
+fn rten_refuses_a_type_that_it_lacks_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text.onnx");
+    std::fs::write(&path, echo(&[("words", 8)])).unwrap();
+    let Err(error) = Rten.load(&ModelSource::File(path)) else { panic!("loaded") };
+    let text = error.to_string();
+    assert!(text.contains("`words`") && text.contains("string"), "{text}");
+    assert!(text.contains("divvy runtime install"), "{text}");
+}
+
+#[test]
+fn an_operator_that_nobody_has_is_named_by_both_engines() {
+    let mut model = ModelProto::decode(echo(&[("x", 1)]).as_slice()).unwrap();
+    let graph = model.graph.as_mut().unwrap();
+    graph.node[0].op_type = "Frobnicate".into();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("odd.onnx");
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    let source = ModelSource::File(path);
+    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Rten)];
+    engines.extend(engine().map(|engine| Box::new(engine) as Box<dyn Engine>));
+    for engine in engines {
+        let Err(error) = engine.load(&source) else { panic!("loaded") };
+        assert!(matches!(error, EngineError::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains("Frobnicate"), "{error}");
+    }
+}
+
+#[test]
+fn a_failed_request_says_why_and_the_session_lives_on() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("embedder.onnx")).unwrap();
+    let mut instance = model.instance(NARROW).unwrap();
+    let tensor = Tensor::new(vec![1, 1], TensorData::I64(vec![1_000_000])).unwrap();
+    let bad = [NamedTensor { name: "tokens".to_owned(), tensor }];
+    let error = instance.run(&bad).unwrap_err();
+    assert!(matches!(error, EngineError::Run { .. }), "{error}");
+    assert!(instance.run(&request("embedder.onnx")).is_ok());
+}
+
+#[test]
+fn what_is_no_library_of_the_right_kind_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("libonnxruntime.so");
+    std::fs::write(&text, "not a library").unwrap();
+    assert!(version(&text).unwrap_err().contains("cannot be loaded as a library"));
+    assert!(version(folder.path()).unwrap_err().contains("folder"));
+    assert!(version(&folder.path().join("none")).unwrap_err().contains("no such file"));
+    #[cfg(target_os = "linux")]
+    for libc in ["/lib/x86_64-linux-gnu/libm.so.6", "/lib64/libm.so.6"] {
+        if Path::new(libc).exists() {
+            assert!(version(Path::new(libc)).unwrap_err().contains("not ONNX Runtime's"));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Which engine runs which model: the command line's choice, the row's choice, and what is there.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use super::onnxruntime::OnnxRuntime;
+use super::rten::Rten;
+use super::{Engine, EngineError, Model};
+use crate::layout::{EngineChoice, ModelSource};
+
+/// The engines of a process. ONNX Runtime is looked for when it is first wanted.
+pub struct Engines {
+    choice: EngineChoice,
+    ort_dylib: Option<PathBuf>,
+    onnxruntime: OnceLock<Result<OnnxRuntime, EngineError>>,
+}
+
+impl Engines {
+    /// The engines, with the command line's `--engine` for rows that leave it open, and its
+    /// `--ort-dylib`.
+    pub fn new(choice: EngineChoice, ort_dylib: Option<PathBuf>) -> Self {
+        Self { choice, ort_dylib, onnxruntime: OnceLock::new() }
+    }
+
+    /// ONNX Runtime, or why it is not there. The search runs once.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`].
+    pub fn onnxruntime(&self) -> Result<OnnxRuntime, EngineError> {
+        self.onnxruntime.get_or_init(|| OnnxRuntime::find(self.ort_dylib.as_deref())).clone()
+    }
+
+    /// Whether the user named a library: one that cannot be used is then an error, not a reason to
+    /// take another engine.
+    fn is_named(&self) -> bool {
+        self.ort_dylib.is_some()
+            || std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty())
+    }
+
+    /// The engine for a row of a layout.
+    ///
+    /// # Errors
+    /// [`EngineError::Unavailable`] when ONNX Runtime is asked for and not there, or a library was
+    /// named that cannot be used.
+    pub fn engine_for(&self, choice: EngineChoice) -> Result<Arc<dyn Engine>, EngineError> {
+        let choice = if choice == EngineChoice::Auto { self.choice } else { choice };
+        match choice {
+            EngineChoice::Rten => Ok(Arc::new(Rten)),
+            EngineChoice::OnnxRuntime => Ok(Arc::new(self.onnxruntime()?)),
+            EngineChoice::Auto => match self.onnxruntime() {
+                Ok(engine) => Ok(Arc::new(engine)),
+                Err(error) if self.is_named() => Err(error),
+                Err(_) => Ok(Arc::new(Rten)),
+            },
+        }
+    }
+
+    /// Loads a model with the engine for its row.
+    ///
+    /// # Errors
+    /// As [`Engines::engine_for`] and [`Engine::load`].
+    pub fn load(
+        &self,
+        choice: EngineChoice,
+        source: &ModelSource,
+    ) -> Result<(Arc<dyn Engine>, Arc<dyn Model>), EngineError> {
+        let engine = self.engine_for(choice)?;
+        let model = engine.load(source)?;
+        Ok((engine, model))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineKind;
+
+    #[test]
+    fn a_rows_choice_goes_before_the_command_lines() {
+        let engines = Engines::new(EngineChoice::OnnxRuntime, Some("/nowhere/at/all.so".into()));
+        assert_eq!(engines.engine_for(EngineChoice::Rten).unwrap().kind(), EngineKind::Rten);
+    }
+
+    #[test]
+    fn a_named_library_that_is_not_there_is_an_error_even_for_auto() {
+        let engines = Engines::new(EngineChoice::Auto, Some("/nowhere/at/all.so".into()));
+        let Err(error) = engines.engine_for(EngineChoice::Auto) else { panic!() };
+        let words = error.to_string();
+        assert!(words.contains("--ort-dylib") && words.contains("/nowhere/at/all.so"), "{words}");
+        assert!(words.contains("divvy runtime install"), "{words}");
+    }
+}

@@ -1,0 +1,294 @@
+//! What differs between two layouts, in words: the preview before one is applied.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::{
+    Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
+    Overflow, ReplayOrder,
+};
+use super::units::print_duration;
+
+/// One difference between two layouts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DiffLine {
+    /// A model that only the new layout has.
+    Added {
+        /// The model.
+        model: String,
+        /// Its cores, in words.
+        cores: String,
+    },
+    /// A model that only the old layout has.
+    Removed {
+        /// The model.
+        model: String,
+    },
+    /// A field that differs.
+    Changed {
+        /// The model; `None` for what belongs to the layout as a whole.
+        model: Option<String>,
+        /// The field, in words.
+        field: String,
+        /// The old value, in words.
+        before: String,
+        /// The new value, in words.
+        after: String,
+    },
+}
+
+impl fmt::Display for DiffLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { model, cores } => write!(f, "{model}: added, cores {cores}"),
+            Self::Removed { model } => write!(f, "{model}: removed"),
+            Self::Changed { model, field, before, after } => {
+                if let Some(model) = model {
+                    write!(f, "{model}: ")?;
+                }
+                write!(f, "{field} {before} -> {after}")
+            }
+        }
+    }
+}
+
+/// All differences, in the order of the new layout; removed models last.
+pub fn diff(old: &Layout, new: &Layout) -> Vec<DiffLine> {
+    let mut lines = Vec::new();
+    changed(&mut lines, None, "description", quoted(&old.description), quoted(&new.description));
+    for row in &new.models {
+        match old.model(&row.name) {
+            None => {
+                lines.push(DiffLine::Added { model: row.name.clone(), cores: cores(&row.cores) });
+            }
+            Some(before) => {
+                let after = facts(row);
+                for ((field, before), (_, after)) in facts(before).into_iter().zip(after) {
+                    changed(&mut lines, Some(&row.name), field, before, after);
+                }
+            }
+        }
+    }
+    let names = |layout: &Layout, other: &Layout| -> Vec<String> {
+        let rows = layout.models.iter().filter(|row| other.model(&row.name).is_some());
+        rows.map(|row| row.name.clone()).collect()
+    };
+    changed(&mut lines, None, "order", names(old, new).join(", "), names(new, old).join(", "));
+    for row in old.models.iter().filter(|row| new.model(&row.name).is_none()) {
+        lines.push(DiffLine::Removed { model: row.name.clone() });
+    }
+    lines
+}
+
+fn changed(
+    lines: &mut Vec<DiffLine>,
+    model: Option<&str>,
+    field: &str,
+    before: String,
+    after: String,
+) {
+    if before != after {
+        let (model, field) = (model.map(str::to_owned), field.to_owned());
+        lines.push(DiffLine::Changed { model, field, before, after });
+    }
+}
+
+/// A row's fields in words. Always the same fields in the same order, so that two rows can be
+/// compared side by side; and no field of a [`Budget`] left out, which the pattern ensures.
+fn facts(budget: &Budget) -> Vec<(&'static str, String)> {
+    let Budget {
+        name: _,
+        source,
+        engine,
+        cores: request,
+        reserve,
+        threads,
+        concurrency,
+        objective,
+        spinning,
+        memory,
+        queue,
+        slo,
+        load: spec,
+        dims,
+        inputs,
+        paused,
+    } = budget;
+    let none = || "none".to_owned();
+    vec![
+        ("file", model(source)),
+        ("engine", engine_name(*engine).to_owned()),
+        ("cores", cores(request)),
+        ("reserved", yes_no(*reserve)),
+        ("threads", auto(*threads)),
+        ("concurrency", auto(*concurrency)),
+        (
+            "objective",
+            match objective {
+                Objective::Latency => "latency",
+                Objective::Throughput => "throughput",
+            }
+            .to_owned(),
+        ),
+        ("spinning", spinning.map_or_else(|| "auto".to_owned(), yes_no)),
+        ("memory", memory.map_or_else(none, |memory| memory.to_string())),
+        ("queue limit", queue.limit.to_string()),
+        ("queue timeout", queue.timeout.map_or_else(none, print_duration)),
+        (
+            "queue overflow",
+            match queue.overflow {
+                Overflow::Reject => "reject",
+                Overflow::Block => "block",
+            }
+            .to_owned(),
+        ),
+        (
+            "SLO",
+            slo.map_or_else(none, |slo| {
+                format!("p{} {}", slo.percentile, print_duration(slo.bound))
+            }),
+        ),
+        ("load", spec.as_ref().map_or_else(none, load)),
+        ("dims", listed(dims, ToString::to_string)),
+        ("inputs", listed(inputs, input)),
+        ("paused", yes_no(*paused)),
+    ]
+}
+
+fn quoted(text: &str) -> String {
+    if text.is_empty() { "none".to_owned() } else { format!("{text:?}") }
+}
+
+fn yes_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
+fn auto(value: Auto) -> String {
+    match value {
+        Auto::Auto => "auto".to_owned(),
+        Auto::Exactly(count) => count.to_string(),
+    }
+}
+
+/// A request for cores, in words.
+pub(super) fn cores(cores: &CoreRequest) -> String {
+    match cores {
+        CoreRequest::List(list) if list.is_empty() => "none".to_owned(),
+        CoreRequest::List(list) => format!("CPU {list}"),
+        CoreRequest::Count(count) => count.to_string(),
+        CoreRequest::Share(share) => format!("{share}%"),
+    }
+}
+
+fn model(source: &ModelSource) -> String {
+    match source {
+        ModelSource::File(path) => path.display().to_string(),
+        ModelSource::Embedded(name) => format!("embedded {name}"),
+    }
+}
+
+fn engine_name(engine: EngineChoice) -> &'static str {
+    match engine {
+        EngineChoice::Auto => "auto",
+        EngineChoice::OnnxRuntime => "onnxruntime",
+        EngineChoice::Rten => "rten",
+    }
+}
+
+fn load(load: &LoadSpec) -> String {
+    match load {
+        LoadSpec::Poisson { rate } => format!("poisson {rate}/s"),
+        LoadSpec::Constant { rate } => format!("constant {rate}/s"),
+        LoadSpec::Closed { clients, think } if think.is_zero() => {
+            format!("closed, clients {clients}")
+        }
+        LoadSpec::Closed { clients, think } => {
+            format!("closed, clients {clients}, think {}", print_duration(*think))
+        }
+        LoadSpec::Replay { file, order, rate, carry } => {
+            let mut text = format!("replay {}", file.display());
+            if *order == ReplayOrder::Shuffled {
+                text.push_str(", shuffled");
+            }
+            if let Some(rate) = rate {
+                let _ = write!(text, ", {rate}/s");
+            }
+            if !carry.is_empty() {
+                let _ = write!(text, ", carry {}", listed(carry, Clone::clone));
+            }
+            text
+        }
+    }
+}
+
+fn input(input: &InputSpec) -> String {
+    match input {
+        InputSpec::Range(low, high) => format!("{low} to {high}"),
+        InputSpec::Zeros => "zeros".to_owned(),
+        InputSpec::Npy(path) => path.display().to_string(),
+    }
+}
+
+fn listed<T>(map: &BTreeMap<String, T>, words: impl Fn(&T) -> String) -> String {
+    if map.is_empty() {
+        return "none".to_owned();
+    }
+    let entries: Vec<String> =
+        map.iter().map(|(name, value)| format!("{name} = {}", words(value))).collect();
+    entries.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Bytes, Slo};
+    use super::*;
+
+    fn row(name: &str) -> Budget {
+        Budget::new(name, ModelSource::Embedded("ranker.onnx".into()))
+    }
+
+    fn lines(old: Vec<Budget>, new: Vec<Budget>) -> Vec<String> {
+        let layout = |models| Layout { description: String::new(), models };
+        diff(&layout(old), &layout(new)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn equal_layouts_do_not_differ() {
+        assert_eq!(lines(vec![row("a"), row("b")], vec![row("a"), row("b")]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_difference_is_a_line() {
+        let mut detector = row("detector");
+        detector.cores = CoreRequest::Count(5);
+        detector.slo = Some(Slo { percentile: 99.0, bound: Duration::from_millis(20) });
+        detector.load = Some(LoadSpec::Closed { clients: 4, think: Duration::ZERO });
+        detector.dims.insert("batch".into(), 2);
+        detector.memory = Some(Bytes(1 << 30));
+        let mut before = row("detector");
+        before.cores = CoreRequest::Count(4);
+        assert_eq!(
+            lines(vec![before, row("ocr")], vec![detector, row("embedder")]),
+            [
+                "detector: cores 4 -> 5",
+                "detector: memory none -> 1GiB",
+                "detector: SLO none -> p99 20ms",
+                "detector: load none -> closed, clients 4",
+                "detector: dims none -> batch = 2",
+                "embedder: added, cores 1",
+                "ocr: removed",
+            ]
+        );
+    }
+
+    #[test]
+    fn another_order_is_a_difference() {
+        let old = vec![row("a"), row("b")];
+        assert_eq!(lines(old, vec![row("b"), row("a")]), ["order a, b -> b, a"]);
+    }
+}

@@ -1,0 +1,270 @@
+//! Writes a layout into its text: only what changed is rewritten, so that the user's comments,
+//! order and formatting stay.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+
+use super::Document;
+use super::atomic;
+use super::faults::Faults;
+use super::origin::{EMBEDDED_PREFIX, Origin};
+use super::parse::{self, Files};
+use super::write::{self, PathStyle, Paths};
+use crate::layout::budget::{Budget, Layout};
+
+/// Why a layout was not saved. The file is as it was.
+#[derive(Debug, Error)]
+pub enum SaveError {
+    /// The system refused.
+    #[error("cannot save {path}: {reason}; {help}")]
+    Write {
+        /// The file.
+        path: String,
+        /// The system's words.
+        reason: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// A path that is not text.
+    #[error(
+        "cannot save the path {path}: it is not UTF-8, which a layout file needs; rename the file"
+    )]
+    NotText {
+        /// The path, as far as it can be shown.
+        path: String,
+    },
+    /// The layout holds what no layout file may hold; what was to be written does not read back.
+    #[error("this layout cannot be saved, since it would not be read back:\n{0}")]
+    Invalid(Box<Faults>),
+}
+
+/// What a fresh file begins with.
+const FRESH: &str = "version = 1\n";
+
+impl Document {
+    /// A document for a layout that was never read from a file. Its paths are absolute until it is
+    /// saved.
+    ///
+    /// # Errors
+    /// [`SaveError`] when the layout cannot be written as a file.
+    pub fn from_layout(layout: Layout) -> Result<Self, SaveError> {
+        let origin = Origin::Unsaved;
+        let mut fresh =
+            Self { layout: Layout::default(), text: FRESH.to_owned(), origin, spans: Vec::new() };
+        fresh.text = fresh.render(&layout, &fresh.origin)?;
+        let spans = parse::parse(&fresh.text, &fresh.origin, Files::Assumed)
+            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?
+            .1;
+        Ok(Self { layout, spans, ..fresh })
+    }
+
+    /// Saves a layout over this document's text, atomically: a reader sees the old file or the new
+    /// one, and a failure leaves the old one. Symlinks are followed and permissions kept. Paths
+    /// that were relative are relative to the new place. Returns the document as saved.
+    ///
+    /// # Errors
+    /// [`SaveError`] with the file, the system's words and what to do.
+    pub fn save(&self, layout: &Layout, path: &Path) -> Result<Self, SaveError> {
+        let origin = Origin::File(path.to_path_buf());
+        let text = self.render(layout, &origin)?;
+        let (read_back, spans) = parse::parse(&text, &origin, Files::Assumed)
+            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
+        atomic::replace(path, text.as_bytes()).map_err(|error| SaveError::Write {
+            path: path.display().to_string(),
+            help: atomic::advice(&error),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { layout: read_back, text, origin, spans })
+    }
+
+    /// The document with another layout in it, as it would be after a save to where it is.
+    ///
+    /// # Errors
+    /// [`SaveError`] when the layout cannot be written as a file.
+    pub fn with_layout(&self, layout: &Layout) -> Result<Self, SaveError> {
+        let text = self.render(layout, &self.origin)?;
+        let (layout, spans) = parse::parse(&text, &self.origin, Files::Assumed)
+            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
+        Ok(Self { layout, text, origin: self.origin.clone(), spans })
+    }
+
+    /// The text of a layout as it would be saved to a place.
+    ///
+    /// # Errors
+    /// [`SaveError::NotText`] for a path that is not UTF-8.
+    pub fn render(&self, layout: &Layout, to: &Origin) -> Result<String, SaveError> {
+        // the text was read once, so it parses; an unparsable one would be started afresh
+        let mut document: DocumentMut = self.text.parse().unwrap_or_default();
+        if layout.description != self.layout.description {
+            set(document.as_table_mut(), "description", layout.description.as_str().into());
+        }
+        let old_folder = self.origin.folder();
+        let new_folder = to.folder();
+        let mut kept = tables(&mut document);
+        let order: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
+        let wanted: Vec<&str> = layout.models.iter().map(|row| row.name.as_str()).collect();
+        let moved = !wanted
+            .iter()
+            .filter(|name| order.contains(name))
+            .eq(order.iter().filter(|name| wanted.contains(name)));
+        let mut rows = ArrayOfTables::new();
+        let mut orphans = String::new();
+        let mut found: HashMap<String, Table> = HashMap::new();
+        for (name, table) in kept.drain(..) {
+            if layout.model(&name).is_some() {
+                found.insert(name, prefixed(table, &std::mem::take(&mut orphans)));
+            } else {
+                orphans.push_str(&detached(&table));
+            }
+        }
+        for budget in &layout.models {
+            let old = self.layout.model(&budget.name);
+            let table = match (old, found.remove(&budget.name)) {
+                (Some(old), Some(mut table)) => {
+                    let style = match self.origin {
+                        Origin::Unsaved => PathStyle::default(),
+                        _ => path_style(&table),
+                    };
+                    let paths = |origin, folder| Paths { origin, folder, style };
+                    let before =
+                        write::row(old, &paths(&self.origin, old_folder.as_deref()), true)?;
+                    let after = write::row(budget, &paths(to, new_folder.as_deref()), true)?;
+                    merge(&mut table, &before, &after);
+                    table
+                }
+                _ => fresh(budget, to, new_folder.as_deref())?,
+            };
+            rows.push(table);
+        }
+        if !orphans.is_empty() {
+            let rest = document.trailing().as_str().unwrap_or_default().to_owned();
+            document.set_trailing(format!("{orphans}{rest}"));
+        }
+        if moved {
+            let mut position = 0;
+            rows.iter_mut().for_each(|table| renumber(table, &mut position));
+        }
+        if rows.is_empty() {
+            document.insert("model", value(toml_edit::Array::new()));
+        } else {
+            document.insert("model", Item::ArrayOfTables(rows));
+        }
+        let text = document.to_string();
+        // the lines of a Windows editor stay such
+        let ends = self.text.matches("\r\n").count();
+        let windows = ends > 0 && ends == self.text.matches('\n').count();
+        Ok(if windows { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text })
+    }
+}
+
+/// Takes the models' tables out of a document, with their names.
+fn tables(document: &mut DocumentMut) -> Vec<(String, Table)> {
+    let models = document.remove("model").and_then(|item| item.into_array_of_tables().ok());
+    let tables = models.into_iter().flatten();
+    tables
+        .map(|table| {
+            let name = table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
+            (name, table)
+        })
+        .collect()
+}
+
+/// The comments above a table that do not touch it: they stay when it is removed.
+fn detached(table: &Table) -> String {
+    let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+    let cut = prefix.rfind("\n\n").map_or(0, |at| at + 1);
+    let kept = prefix.get(..cut).unwrap_or_default();
+    if kept.contains('#') { kept.to_owned() } else { String::new() }
+}
+
+/// A table with more comments above it.
+fn prefixed(mut table: Table, comments: &str) -> Table {
+    if !comments.is_empty() {
+        let own = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
+        let all = format!("{comments}{own}");
+        table.decor_mut().set_prefix(all);
+    }
+    table
+}
+
+/// Numbers a table and those below it, so that they are printed in this order.
+fn renumber(table: &mut Table, position: &mut isize) {
+    *position += 1;
+    table.set_position(Some(*position));
+    for (_, item) in table.iter_mut() {
+        if let Some(inner) = item.as_table_mut() {
+            renumber(inner, position);
+        }
+    }
+}
+
+/// A row that the text does not have yet.
+fn fresh(budget: &Budget, to: &Origin, folder: Option<&Path>) -> Result<Table, SaveError> {
+    let paths = Paths { origin: to, folder, style: PathStyle::default() };
+    let mut table = Table::new();
+    table.decor_mut().set_prefix("\n");
+    for (key, value) in write::row(budget, &paths, false)? {
+        table.insert(&key, Item::Value(value));
+    }
+    Ok(table)
+}
+
+/// Which paths of a row are written relative now.
+fn path_style(table: &Table) -> PathStyle {
+    let is_relative = |item: Option<&Item>| {
+        let text = item.and_then(Item::as_str)?;
+        Some(!PathBuf::from(text).is_absolute() && !text.starts_with(EMBEDDED_PREFIX))
+    };
+    let inside = |key: &str, inner: &str| {
+        is_relative(table.get(key).and_then(Item::as_table_like).and_then(|table| table.get(inner)))
+    };
+    let arrays = table.get("inputs").and_then(Item::as_table_like).and_then(|inputs| {
+        inputs.iter().find_map(|(_, input)| is_relative(input.as_table_like()?.get("npy")))
+    });
+    PathStyle { model: is_relative(table.get("path")), recording: inside("load", "file"), arrays }
+}
+
+/// Carries the difference of two rows into the user's table, and nothing else.
+fn merge(target: &mut dyn TableLike, before: &InlineTable, after: &InlineTable) {
+    for (key, _) in before {
+        if !after.contains_key(key) {
+            target.remove(key);
+        }
+    }
+    for (key, new) in after {
+        let old = before.get(key);
+        if old.is_some_and(|old| old.to_string() == new.to_string()) {
+            continue;
+        }
+        let place = target.get_mut(key).and_then(Item::as_table_like_mut);
+        match (place, old.and_then(Value::as_inline_table), new.as_inline_table()) {
+            (Some(place), Some(old), Some(new)) if same_kind(old, new) => merge(place, old, new),
+            _ => set(target, key, new.clone()),
+        }
+    }
+}
+
+/// Whether two tables differ in values only, not in what they are: another kind of load or
+/// another percentile is written anew.
+fn same_kind(old: &InlineTable, new: &InlineTable) -> bool {
+    let kind = |table: &InlineTable| table.get("kind").and_then(Value::as_str).map(str::to_owned);
+    kind(old) == kind(new) && new.iter().any(|(key, _)| old.contains_key(key))
+}
+
+/// Sets a value and keeps the spaces and the comment around the one that it replaces.
+fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
+    match table.get_mut(key) {
+        Some(Item::Value(old)) => {
+            let decor = old.decor().clone();
+            *value.decor_mut() = decor;
+            *old = value;
+        }
+        Some(item) => *item = Item::Value(value),
+        None => {
+            table.insert(key, Item::Value(value));
+        }
+    }
+}

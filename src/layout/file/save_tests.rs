@@ -1,0 +1,374 @@
+//! Saving: what is rewritten, what stays, and that a saved layout reads back as it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::layout::{
+    Auto, Budget, Bytes, CoreRequest, EngineChoice, InputSpec, LoadSpec, ModelSource, Objective,
+    Overflow, QueuePolicy, ReplayOrder, Slo,
+};
+use crate::machine::{CoreId, CpuSet};
+
+const COMMENTED: &str = r#"# the machine in the cellar
+version = 1   # the only one
+description = "two models"
+
+# --- vision ---
+
+# finds things
+[[model]]
+name = "detector"
+path = "m/./a.onnx"     # relative
+cores = "0-3"           # the near ones
+reserve = true          # nobody else
+queue = { timeout = "0.5s", limit = 64 } # short
+slo = { p99 = "20ms" }
+load = { kind = "poisson", rate = 120 }
+
+# knows faces
+[[model]]
+path = "m/b.onnx"
+name = "embedder"
+inputs.ids = { range = [0, 1000] } # word numbers
+[model.dims]
+seq = 128 # short texts
+
+# the end
+"#;
+
+fn folder_with_models() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("m")).unwrap();
+    for name in ["a.onnx", "b.onnx", "c.onnx"] {
+        fs::write(folder.path().join("m").join(name), "").unwrap();
+    }
+    folder
+}
+
+fn commented() -> (tempfile::TempDir, Document) {
+    let folder = folder_with_models();
+    let path = folder.path().join("l.toml");
+    fs::write(&path, COMMENTED).unwrap();
+    let document = Layout::read(&path).unwrap();
+    (folder, document)
+}
+
+/// The lines that differ, as "-old" and "+new".
+fn changed(before: &str, after: &str) -> Vec<String> {
+    let old: Vec<&str> = before.lines().collect();
+    let new: Vec<&str> = after.lines().collect();
+    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("-{line}"));
+    gone.chain(new.iter().filter(|line| !old.contains(line)).map(|line| format!("+{line}")))
+        .collect()
+}
+
+#[test]
+fn an_unchanged_layout_is_saved_byte_for_byte() {
+    let (_folder, document) = commented();
+    let text = document.render(document.layout(), document.origin()).unwrap();
+    assert_eq!(text, COMMENTED);
+}
+
+#[test]
+fn only_changed_values_are_rewritten() {
+    let (folder, document) = commented();
+    let mut layout = document.layout().clone();
+    let [detector, embedder] = layout.models.as_mut_slice() else { panic!("two models") };
+    detector.cores = CoreRequest::List("0-4".parse().unwrap());
+    detector.reserve = false;
+    detector.queue.limit = 8;
+    detector.load = Some(LoadSpec::Poisson { rate: 60.0 });
+    embedder.dims.insert("seq".into(), 256);
+    embedder.threads = Auto::Exactly(2);
+    let saved = document.save(&layout, &folder.path().join("l.toml")).unwrap();
+    assert_eq!(saved.layout(), &layout);
+    assert_eq!(
+        changed(COMMENTED, saved.text()),
+        [
+            "-cores = \"0-3\"           # the near ones",
+            "-reserve = true          # nobody else",
+            "-queue = { timeout = \"0.5s\", limit = 64 } # short",
+            "-load = { kind = \"poisson\", rate = 120 }",
+            "-seq = 128 # short texts",
+            "+cores = \"0-4\"           # the near ones",
+            "+reserve = false          # nobody else",
+            "+queue = { timeout = \"0.5s\", limit = 8 } # short",
+            "+load = { kind = \"poisson\", rate = 60.0 }",
+            "+threads = 2",
+            "+seq = 256 # short texts",
+        ]
+    );
+    assert_eq!(Layout::read(&folder.path().join("l.toml")).unwrap(), saved);
+}
+
+#[test]
+fn models_are_added_removed_and_reordered() {
+    let (_folder, document) = commented();
+    let mut layout = document.layout().clone();
+    let detector = layout.models.remove(0);
+    layout.models.push(Budget::new("ranker", ModelSource::Embedded("ranker.onnx".into())));
+    let text = document.render(&layout, document.origin()).unwrap();
+    assert_eq!(Document::parse(&text, document.origin()).unwrap().layout(), &layout);
+    for kept in ["# the machine in the cellar", "# --- vision ---", "# knows faces", "# the end"] {
+        assert!(text.contains(kept), "{kept} in\n{text}");
+    }
+    assert!(!text.contains("# finds things"), "{text}");
+
+    let mut swapped = document.layout().clone();
+    swapped.models.swap(0, 1);
+    assert_eq!(swapped.models[1], detector);
+    let text = document.render(&swapped, document.origin()).unwrap();
+    assert_eq!(Document::parse(&text, document.origin()).unwrap().layout(), &swapped);
+    for kept in ["# finds things", "# word numbers", "# short texts"] {
+        assert!(text.contains(kept), "{kept} in\n{text}");
+    }
+}
+
+#[test]
+fn relative_paths_follow_the_file_to_another_folder() {
+    let (folder, document) = commented();
+    fs::create_dir(folder.path().join("deep")).unwrap();
+    let saved = document.save(document.layout(), &folder.path().join("deep/l.toml")).unwrap();
+    assert_eq!(saved.layout(), document.layout());
+    assert!(saved.text().contains("path = \"../m/a.onnx\"     # relative"), "{}", saved.text());
+}
+
+#[test]
+fn a_fresh_file_is_short() {
+    let folder = folder_with_models();
+    let root = fs::canonicalize(folder.path()).unwrap();
+    let mut layout = Layout { description: "one \"model\"".into(), models: Vec::new() };
+    layout.models.push(Budget::new("a", ModelSource::File(root.join("m/a.onnx"))));
+    layout.models.push(Budget {
+        slo: Some(Slo { percentile: 99.9, bound: Duration::from_millis(20) }),
+        queue: QueuePolicy { limit: 8, ..QueuePolicy::default() },
+        ..Budget::new("b", ModelSource::Embedded("ranker.onnx".into()))
+    });
+    let document = Document::from_layout(layout.clone()).unwrap();
+    assert_eq!(document.layout(), &layout);
+    let saved = document.save(&layout, &folder.path().join("l.toml")).unwrap();
+    assert_eq!(
+        saved.text(),
+        r#"version = 1
+description = 'one "model"'
+
+[[model]]
+name = "a"
+path = "m/a.onnx"
+cores = 1
+
+[[model]]
+name = "b"
+path = "embedded:ranker.onnx"
+cores = 1
+queue = { limit = 8, overflow = "reject" }
+slo = { "p99.9" = "20ms" }
+"#
+    );
+}
+
+#[test]
+fn a_layout_that_no_file_may_hold_is_not_saved() {
+    let (folder, document) = commented();
+    let mut layout = document.layout().clone();
+    layout.models[0].concurrency = Auto::Exactly(0);
+    let error = document.save(&layout, &folder.path().join("l.toml")).unwrap_err();
+    assert!(matches!(error, SaveError::Invalid(_)), "{error}");
+    assert_eq!(fs::read_to_string(folder.path().join("l.toml")).unwrap(), COMMENTED);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_without_write_permission_leaves_the_old_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, document) = commented();
+    let path = folder.path().join("l.toml");
+    let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o555);
+    // the superuser may write anywhere, so this thread alone becomes nobody
+    let error = std::thread::scope(|scope| {
+        let attempt = scope.spawn(|| {
+            if rustix::process::geteuid().is_root() {
+                let nobody = rustix::process::Uid::from_raw(65534);
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            }
+            document.save(document.layout(), &path).unwrap_err()
+        });
+        attempt.join().unwrap()
+    });
+    mode(0o755);
+    assert!(error.to_string().contains("save elsewhere; the old file is intact"), "{error}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), COMMENTED);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn unreadable_files_are_told_with_their_place() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, _) = commented();
+    let path = folder.path().join("l.toml");
+    let close = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    close(&folder.path().join("m/a.onnx"));
+    let read_as_nobody = || {
+        std::thread::scope(|scope| {
+            let attempt = scope.spawn(|| {
+                if rustix::process::geteuid().is_root() {
+                    let nobody = rustix::process::Uid::from_raw(65534);
+                    rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+                }
+                Layout::read(&path).unwrap_err()
+            });
+            attempt.join().unwrap()
+        })
+    };
+    let faults = read_as_nobody();
+    assert_eq!(faults.faults().len(), 1, "{faults}");
+    assert_eq!(faults.faults()[0].line, Some(10));
+    assert_eq!(faults.faults()[0].message, "the model cannot be read: permission denied");
+    close(&path);
+    let faults = read_as_nobody();
+    assert_eq!(faults.faults()[0].message, "this layout cannot be read: permission denied");
+}
+
+fn names() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z]{1,8}", "[a-zA-Z0-9 ._\"'\\\\#=\u{e9}\u{4e2d}-]{0,20}[a-z]"]
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    (1u64..86_400_000_000).prop_map(Duration::from_micros)
+}
+
+fn auto() -> impl Strategy<Value = Auto> {
+    prop_oneof![Just(Auto::Auto), (1usize..=1024).prop_map(Auto::Exactly)]
+}
+
+fn cores() -> impl Strategy<Value = CoreRequest> {
+    prop_oneof![
+        prop::collection::btree_set(0u16..1024, 1..20)
+            .prop_map(|ids| CoreRequest::List(ids.into_iter().map(CoreId).collect::<CpuSet>())),
+        (0usize..=1024).prop_map(CoreRequest::Count),
+        (1u32..=10_000).prop_map(|share| CoreRequest::Share(f64::from(share) / 100.0)),
+    ]
+}
+
+fn load() -> impl Strategy<Value = LoadSpec> {
+    let rate = || (1u32..=1_000_000_000).prop_map(|rate| f64::from(rate) / 1000.0);
+    let order = prop_oneof![Just(ReplayOrder::Recorded), Just(ReplayOrder::Shuffled)];
+    let carry = prop::collection::btree_map(names(), names(), 0..3);
+    prop_oneof![
+        rate().prop_map(|rate| LoadSpec::Poisson { rate }),
+        rate().prop_map(|rate| LoadSpec::Constant { rate }),
+        (1usize..=10_000, prop::option::of(duration())).prop_map(|(clients, think)| {
+            LoadSpec::Closed { clients, think: think.unwrap_or_default() }
+        }),
+        (order, prop::option::of(rate()), carry).prop_map(|(order, rate, carry)| {
+            LoadSpec::Replay { file: "/r/x.npz".into(), order, rate, carry }
+        }),
+    ]
+}
+
+fn inputs() -> impl Strategy<Value = BTreeMap<String, InputSpec>> {
+    let input = prop_oneof![
+        (-1000i32..1000, 1i32..1000).prop_map(|(low, width)| {
+            InputSpec::Range(f64::from(low) / 4.0, f64::from(low + width * 4) / 4.0)
+        }),
+        Just(InputSpec::Zeros),
+        Just(InputSpec::Npy("/r/in put.npy".into())),
+    ];
+    prop::collection::btree_map(names(), input, 0..3)
+}
+
+prop_compose! {
+    fn budget()(
+        name in names(),
+        file in prop_oneof![Just("/r/m/a.onnx"), Just("/b.onnx"), Just("/r/l/c d.onnx")],
+        embedded in any::<bool>(),
+        engine in prop_oneof![
+            Just(EngineChoice::Auto), Just(EngineChoice::OnnxRuntime), Just(EngineChoice::Rten)
+        ],
+        (cores, reserve, paused, latency) in (cores(), any::<bool>(), any::<bool>(), any::<bool>()),
+        (threads, concurrency) in (auto(), auto()),
+        spinning in prop::option::of(any::<bool>()),
+        memory in prop::option::of((1u64..1 << 50).prop_map(Bytes)),
+        (limit, timeout, block) in
+            (1usize..=1_000_000, prop::option::of(duration()), any::<bool>()),
+        slo in prop::option::of((
+            prop_oneof![Just(50.0), Just(90.0), Just(95.0), Just(99.0), Just(99.9)], duration()
+        )),
+        load in prop::option::of(load()),
+        dims in prop::collection::btree_map(names(), 1usize..100_000, 0..3),
+        inputs in inputs(),
+    ) -> Budget {
+        let overflow = if block { Overflow::Block } else { Overflow::Reject };
+        Budget {
+            name,
+            source: if embedded {
+                ModelSource::Embedded("ranker.onnx".into())
+            } else {
+                ModelSource::File(file.into())
+            },
+            engine, cores, reserve, threads, concurrency,
+            objective: if latency { Objective::Latency } else { Objective::Throughput },
+            spinning, memory,
+            queue: QueuePolicy { limit, timeout, overflow },
+            slo: slo.map(|(percentile, bound)| Slo { percentile, bound }),
+            load, dims, inputs, paused,
+        }
+    }
+}
+
+prop_compose! {
+    fn layout()(description in "[ -~\u{e9}\n]{0,40}", rows in prop::collection::vec(budget(), 1..5))
+        -> Layout
+    {
+        let mut models: Vec<Budget> = Vec::new();
+        for row in rows {
+            if models.iter().all(|model| model.name != row.name) {
+                models.push(row);
+            }
+        }
+        Layout { description, models }
+    }
+}
+
+/// What a text reads as, without looking for the files.
+fn reread(text: &str, origin: &Origin) -> Layout {
+    parse::parse(text, origin, Files::Assumed).unwrap_or_else(|faults| panic!("{faults}")).0
+}
+
+proptest! {
+    #[test]
+    fn a_saved_layout_reads_back_as_it_was(layout in layout()) {
+        let origin = Origin::File("/r/l/x.toml".into());
+        let document = Document::from_layout(layout.clone()).unwrap();
+        let text = document.render(&layout, &origin).unwrap();
+        prop_assert_eq!(reread(&text, &origin), layout);
+    }
+
+    #[test]
+    fn a_layout_saved_over_another_reads_back_as_it_was(
+        old in layout(), new in layout(), shared in prop::collection::vec(any::<bool>(), 5)
+    ) {
+        // some rows are the same model with another budget, so that rows are merged too
+        let mut new = new;
+        for ((row, old), share) in new.models.iter_mut().zip(&old.models).zip(&shared) {
+            if *share {
+                row.name.clone_from(&old.name);
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        new.models.retain(|row| seen.insert(row.name.clone()));
+        let origin = Origin::File("/r/l/x.toml".into());
+        let text = Document::from_layout(old).unwrap().text;
+        let (layout, spans) = parse::parse(&text, &origin, Files::Assumed).unwrap();
+        let document = Document { layout, text, origin: origin.clone(), spans };
+        let text = document.render(&new, &origin).unwrap();
+        prop_assert_eq!(reread(&text, &origin), new);
+    }
+}

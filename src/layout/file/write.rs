@@ -1,0 +1,225 @@
+//! A row of a layout as TOML values: what a fresh file says, and what a save compares.
+
+use std::path::Path;
+
+use toml_edit::{Array, InlineTable, Value};
+
+use super::origin::{self, Origin};
+use super::save::SaveError;
+use crate::layout::budget::{
+    Auto, Budget, CoreRequest, EngineChoice, InputSpec, LoadSpec, ModelSource, Objective, Overflow,
+    QueuePolicy, ReplayOrder,
+};
+use crate::layout::units::print_duration;
+
+/// How paths are written.
+pub(super) struct Paths<'o> {
+    /// Where the text lives.
+    pub(super) origin: &'o Origin,
+    /// The folder at which relative paths start.
+    pub(super) folder: Option<&'o Path>,
+    /// Which path may be written relative.
+    pub(super) style: PathStyle,
+}
+
+/// Which paths of a row are written relative to the folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PathStyle {
+    /// The model's.
+    pub(super) model: Option<bool>,
+    /// The recording's.
+    pub(super) recording: Option<bool>,
+    /// Those of arrays.
+    pub(super) arrays: Option<bool>,
+}
+
+impl Paths<'_> {
+    /// A file's path. `relative`: as it was written before; a path that is new is relative when the
+    /// file is below the folder.
+    fn text(&self, file: &Path, relative: Option<bool>) -> Result<Value, SaveError> {
+        let absolute = || {
+            file.to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| SaveError::NotText { path: file.display().to_string() })
+        };
+        let text = match self.folder {
+            Some(folder) if relative.unwrap_or_else(|| file.starts_with(folder)) => {
+                match origin::relative(folder, file) {
+                    Some(text) => text,
+                    None => absolute()?,
+                }
+            }
+            _ => absolute()?,
+        };
+        Ok(text.into())
+    }
+}
+
+/// All keys of a row. With `full`, those that have their default value too, so that a change to a
+/// default rewrites the key instead of taking it (and the comment beside it) away.
+///
+/// # Errors
+/// [`SaveError::NotText`] for a path that TOML cannot hold.
+pub(super) fn row(
+    budget: &Budget,
+    paths: &Paths<'_>,
+    full: bool,
+) -> Result<InlineTable, SaveError> {
+    let mut row = InlineTable::new();
+    row.insert("name", budget.name.as_str().into());
+    let path = match &budget.source {
+        ModelSource::File(file) => paths.text(file, paths.style.model)?,
+        ModelSource::Embedded(name) => paths.origin.embedded_text(name).into(),
+    };
+    row.insert("path", path);
+    if full || budget.engine != EngineChoice::Auto {
+        row.insert(
+            "engine",
+            match budget.engine {
+                EngineChoice::Auto => "auto",
+                EngineChoice::OnnxRuntime => "onnxruntime",
+                EngineChoice::Rten => "rten",
+            }
+            .into(),
+        );
+    }
+    row.insert("cores", cores(&budget.cores));
+    if full || budget.reserve {
+        row.insert("reserve", budget.reserve.into());
+    }
+    if full || budget.threads != Auto::Auto {
+        row.insert("threads", auto(budget.threads));
+    }
+    if full || budget.concurrency != Auto::Auto {
+        row.insert("concurrency", auto(budget.concurrency));
+    }
+    if full || budget.objective != Objective::default() {
+        row.insert(
+            "objective",
+            match budget.objective {
+                Objective::Latency => "latency",
+                Objective::Throughput => "throughput",
+            }
+            .into(),
+        );
+    }
+    if full || budget.spinning.is_some() {
+        row.insert("spinning", budget.spinning.map_or_else(|| "auto".into(), Value::from));
+    }
+    if let Some(memory) = budget.memory {
+        row.insert("memory", memory.to_string().into());
+    }
+    if full || budget.queue != QueuePolicy::default() {
+        row.insert("queue", queue(&budget.queue).into());
+    }
+    if let Some(slo) = budget.slo {
+        let mut table = InlineTable::new();
+        table.insert(format!("p{}", slo.percentile), print_duration(slo.bound).into());
+        row.insert("slo", table.into());
+    }
+    if let Some(spec) = &budget.load {
+        row.insert("load", load(spec, paths)?.into());
+    }
+    if !budget.dims.is_empty() {
+        let sizes = budget.dims.iter().map(|(name, size)| (name.as_str(), whole(*size)));
+        row.insert("dims", sizes.collect::<InlineTable>().into());
+    }
+    if !budget.inputs.is_empty() {
+        let mut inputs = InlineTable::new();
+        for (name, spec) in &budget.inputs {
+            inputs.insert(name.as_str(), input(spec, paths)?.into());
+        }
+        row.insert("inputs", inputs.into());
+    }
+    if full || budget.paused {
+        row.insert("paused", budget.paused.into());
+    }
+    Ok(row)
+}
+
+fn whole(number: usize) -> Value {
+    i64::try_from(number).unwrap_or(i64::MAX).into()
+}
+
+fn cores(cores: &CoreRequest) -> Value {
+    match cores {
+        // a file has no empty list: a model without cores asks for none
+        CoreRequest::List(list) if list.is_empty() => 0.into(),
+        CoreRequest::List(list) => list.to_string().into(),
+        CoreRequest::Count(count) => whole(*count),
+        CoreRequest::Share(share) => format!("{share}%").into(),
+    }
+}
+
+fn auto(value: Auto) -> Value {
+    match value {
+        Auto::Auto => "auto".into(),
+        Auto::Exactly(count) => whole(count),
+    }
+}
+
+fn queue(queue: &QueuePolicy) -> InlineTable {
+    let mut table = InlineTable::new();
+    table.insert("limit", whole(queue.limit));
+    if let Some(timeout) = queue.timeout {
+        table.insert("timeout", print_duration(timeout).into());
+    }
+    let overflow = match queue.overflow {
+        Overflow::Reject => "reject",
+        Overflow::Block => "block",
+    };
+    table.insert("overflow", overflow.into());
+    table
+}
+
+fn load(load: &LoadSpec, paths: &Paths<'_>) -> Result<InlineTable, SaveError> {
+    let mut table = InlineTable::new();
+    match load {
+        LoadSpec::Poisson { rate } => {
+            table.insert("kind", "poisson".into());
+            table.insert("rate", (*rate).into());
+        }
+        LoadSpec::Constant { rate } => {
+            table.insert("kind", "constant".into());
+            table.insert("rate", (*rate).into());
+        }
+        LoadSpec::Closed { clients, think } => {
+            table.insert("kind", "closed".into());
+            table.insert("clients", whole(*clients));
+            if !think.is_zero() {
+                table.insert("think", print_duration(*think).into());
+            }
+        }
+        LoadSpec::Replay { file, order, rate, carry } => {
+            table.insert("kind", "replay".into());
+            table.insert("file", paths.text(file, paths.style.recording)?);
+            if *order == ReplayOrder::Shuffled {
+                table.insert("order", "shuffled".into());
+            }
+            if let Some(rate) = rate {
+                table.insert("rate", (*rate).into());
+            }
+            if !carry.is_empty() {
+                let names = carry.iter().map(|(output, input)| (output.as_str(), input.as_str()));
+                table.insert("carry", names.collect::<InlineTable>().into());
+            }
+        }
+    }
+    Ok(table)
+}
+
+fn input(input: &InputSpec, paths: &Paths<'_>) -> Result<InlineTable, SaveError> {
+    let mut table = InlineTable::new();
+    match input {
+        InputSpec::Range(low, high) => {
+            table.insert("range", Array::from_iter([*low, *high]).into());
+        }
+        InputSpec::Zeros => {
+            table.insert("zeros", true.into());
+        }
+        InputSpec::Npy(file) => {
+            table.insert("npy", paths.text(file, paths.style.arrays)?);
+        }
+    }
+    Ok(table)
+}

@@ -1,0 +1,104 @@
+//! A door for the tests of load: keeps every request until the test answers it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::Requests;
+use crate::engine::{
+    ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec,
+};
+use crate::pool::{Door, Outcome, Request, RequestError};
+
+/// A tensor of one number.
+pub(super) fn scalar(name: &str, value: f32) -> NamedTensor {
+    let tensor = Tensor::new(Vec::new(), TensorData::F32(vec![value])).unwrap();
+    NamedTensor { name: name.to_owned(), tensor }
+}
+
+/// The number in a tensor of that name.
+pub(super) fn value(tensors: &[NamedTensor], name: &str) -> f32 {
+    let found = tensors.iter().find(|tensor| tensor.name == name).unwrap();
+    match found.tensor.data() {
+        TensorData::F32(values) => values[0],
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Requests whose input `x` is their index and whose input `state` is 0.
+pub(super) fn numbered(count: usize) -> Requests {
+    let request = |index: usize| vec![scalar("x", index as f32), scalar("state", 0.0)];
+    Requests::new((0..count).map(request).collect()).unwrap()
+}
+
+/// Keeps requests; answers when told to.
+#[derive(Default)]
+pub(super) struct FakeDoor {
+    waiting: Mutex<VecDeque<Request>>,
+    seen: Mutex<Vec<(Instant, Arc<Vec<NamedTensor>>)>>,
+}
+
+impl FakeDoor {
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap().len()
+    }
+
+    /// Intended arrivals of all requests so far.
+    pub(super) fn arrivals(&self) -> Vec<Instant> {
+        self.seen.lock().unwrap().iter().map(|(arrival, _)| *arrival).collect()
+    }
+
+    /// The value of an input in all requests so far.
+    pub(super) fn inputs(&self, name: &str) -> Vec<f32> {
+        self.seen.lock().unwrap().iter().map(|(_, inputs)| value(inputs, name)).collect()
+    }
+
+    /// Answers up to `count` requests, oldest first: output `next` is the input `state` plus one.
+    pub(super) fn answer(&self, count: usize) -> usize {
+        self.end(count, |request| {
+            let state = request.inputs.iter().find(|tensor| tensor.name == "state");
+            Ok(state.map(|_| scalar("next", value(&request.inputs, "state") + 1.0)).into_iter().collect())
+        })
+    }
+
+    /// Rejects up to `count` requests.
+    pub(super) fn reject(&self, count: usize) -> usize {
+        self.end(count, |_| Err(RequestError::Rejected { reason: "full" }))
+    }
+
+    /// Drops requests without calling their replies, as no door should.
+    pub(super) fn lose(&self) {
+        self.waiting.lock().unwrap().clear();
+    }
+
+    fn end(
+        &self,
+        count: usize,
+        result: impl Fn(&Request) -> Result<Vec<NamedTensor>, RequestError>,
+    ) -> usize {
+        let mut ended = 0;
+        while ended < count {
+            let Some(request) = self.waiting.lock().unwrap().pop_front() else { break };
+            let result = result(&request);
+            (request.reply)(Outcome { result, queue: Duration::ZERO, compute: Duration::ZERO });
+            ended += 1;
+        }
+        ended
+    }
+}
+
+impl Door for FakeDoor {
+    fn signature(&self) -> Arc<Signature> {
+        let spec = |name: &str| TensorSpec {
+            name: name.to_owned(),
+            element: ElementType::F32,
+            dims: Some(Vec::new()),
+        };
+        Arc::new(Signature { inputs: vec![spec("x"), spec("state")], outputs: vec![spec("next")] })
+    }
+
+    fn submit(&self, request: Request) {
+        self.seen.lock().unwrap().push((request.arrival, request.inputs.clone()));
+        self.waiting.lock().unwrap().push_back(request);
+    }
+}

@@ -1,0 +1,83 @@
+//! Who asks: the built-in load of every model, from one thread.
+//!
+//! - **closed loop**: a number of callers that each wait for their reply (and think) before they ask
+//!   again;
+//! - **open loop**: Poisson or evenly spaced arrivals, whether or not earlier ones were answered;
+//! - **replay**: recorded requests at their own times, at a set rate, or by one caller; with `carry`
+//!   a request's outputs become inputs of the next one, so that they run one after the other.
+//!
+//! Latency counts from the **intended** arrival, which each request carries: a generator or a model
+//! that falls behind shows in the figures instead of hiding in them (no coordinated omission).
+//!
+//! Rules that bound memory and work:
+//! - An open loop never skips an arrival. It catches up as fast as the door takes requests, with the
+//!   arrivals that were meant.
+//! - At most [`MAX_IN_FLIGHT`] requests of one load are unanswered at a time. Beyond that the
+//!   generator holds back; the schedule of arrivals is computed and not stored, so what is held back
+//!   takes no memory, and later arrivals still carry their intended times.
+//! - A caller of a closed loop whose request was not answered (rejected, timed out, failed) pauses
+//!   10 ms, twice as long after each further failure, up to one second: a door that turns requests
+//!   away at once is not asked in a spin.
+//!
+//! Arrivals are timed by the thread's own wait on its mailbox, not by an async timer: those round to
+//! whole milliseconds, which is as long as a small model runs. The thread sleeps until the next
+//! arrival and submits all that are due; it never spins.
+
+mod arrivals;
+mod closed;
+mod driver;
+mod follow;
+#[cfg(test)]
+mod fake;
+mod job;
+mod open;
+mod requests;
+mod roster;
+mod sequential;
+mod ticket;
+
+use thiserror::Error;
+
+pub use driver::LoadDriver;
+pub use follow::Follower;
+pub use job::LoadJob;
+pub use open::MAX_IN_FLIGHT;
+pub use requests::Requests;
+pub use ticket::LoadCounts;
+
+/// Why a load was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LoadError {
+    /// A figure of the load is outside its range.
+    #[error("load {field} = {value}: must be {range}")]
+    OutOfRange {
+        /// Which figure.
+        field: &'static str,
+        /// As given.
+        value: String,
+        /// What would be right.
+        range: &'static str,
+    },
+    /// There is nothing to send.
+    #[error("the recording holds no requests; record at least one")]
+    NoRequests,
+    /// The recorded arrival times do not fit the requests.
+    #[error("the recorded arrival times {problem}; leave them out, or set a rate")]
+    BadTimes {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// `carry` names something that the model lacks.
+    #[error("carry: the model has no {side} `{name}`; it has: {known}")]
+    UnknownCarry {
+        /// "output" or "input".
+        side: &'static str,
+        /// The name as given.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// The driver's thread has ended.
+    #[error("the load generator has stopped; start a new one")]
+    Stopped,
+}

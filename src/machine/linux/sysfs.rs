@@ -1,0 +1,274 @@
+//! Topology out of sysfs: siblings, sockets, caches, nodes and core kinds, under any root folder so
+//! that written trees can stand in for machines.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::super::{Core, CoreId, CoreKind, CpuListError, CpuSet, MAX_CORES, Topology};
+
+/// The machine's CPUs as sysfs shows them, with what could not be read in sentences.
+pub(super) struct Reading {
+    /// CPUs that are present: plugged in or not.
+    pub topology: Topology,
+    /// What is missing and what stands in for it.
+    pub notes: Vec<String>,
+}
+
+/// The lists of CPUs that are present and online. They change when a CPU is (un)plugged, so a
+/// [`Reading`] stays good while they stay the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plugged {
+    pub present: CpuSet,
+    pub online: CpuSet,
+}
+
+/// Reads which CPUs are present and online. Where sysfs is hidden, `fallback` stands for both.
+pub(super) fn plugged(root: &Path, fallback: &CpuSet) -> Plugged {
+    let cpu = root.join("sys/devices/system/cpu");
+    let folders = || {
+        let set: CpuSet = numbered(&cpu, "cpu").into_iter().map(|(id, _)| CoreId(id)).collect();
+        Some(set).filter(|set| !set.is_empty())
+    };
+    let online = list(&cpu.join("online")).filter(|set| !set.is_empty());
+    let present = list(&cpu.join("present"))
+        .filter(|set| !set.is_empty())
+        .or_else(folders)
+        .or(online)
+        .unwrap_or(*fallback);
+    let online = online.unwrap_or(present);
+    Plugged { present: present.union(&online), online }
+}
+
+/// Reads the topology of the CPUs in `plugged`: about a dozen small files a CPU.
+pub(super) fn topology(root: &Path, plugged: &Plugged) -> Reading {
+    let system = root.join("sys/devices/system");
+    let cpu = system.join("cpu");
+    let mut notes = Vec::new();
+    if list(&cpu.join("online")).is_none() {
+        notes.push(
+            "/sys/devices/system/cpu is hidden: sockets, caches and SMT siblings are unknown, \
+             each CPU counts as a physical core"
+                .to_owned(),
+        );
+    }
+    if let Some(raw) = text(&cpu.join("present"))
+        && let Err(CpuListError::TooLarge { .. }) = CpuSet::from_str(&raw)
+    {
+        notes.push(format!(
+            "this machine has CPUs past {}, which cannot be named: CPUs {raw} are present",
+            MAX_CORES - 1
+        ));
+    }
+    let nodes = nodes(&system.join("node"));
+    let mut physical = Groups::default();
+    let mut l2 = Groups::default();
+    let mut l3 = Groups::default();
+    let mut cores: Vec<Core> = plugged
+        .present
+        .iter()
+        .map(|id| {
+            let folder = cpu.join(format!("cpu{id}"));
+            let place = folder.join("topology");
+            // An unplugged CPU has no topology folder and no caches, so it shares with nobody; the
+            // kernel writes -1 or 65535 for a package that the firmware does not name.
+            let package = number::<u16>(&place.join("physical_package_id")).unwrap_or(0);
+            let lowest = siblings(&place).and_then(|set| set.lowest());
+            let core_id = number::<u32>(&place.join("core_id"));
+            let core = match (lowest, core_id) {
+                (Some(lowest), _) => (0, u32::from(lowest.0)),
+                (None, Some(core)) => (1 + u32::from(package), core),
+                (None, None) => (0, u32::from(id.0)),
+            };
+            let (level2, level3) = caches(&folder.join("cache"));
+            Core {
+                id,
+                physical: physical.number(core),
+                package,
+                node: nodes.iter().find(|(_, set)| set.contains(id)).map_or(0, |(node, _)| *node),
+                l2: level2.map(|lowest| l2.number((0, u32::from(lowest.0)))),
+                l3: level3.map(|lowest| l3.number((0, u32::from(lowest.0)))),
+                kind: CoreKind::Uniform,
+                capacity: number::<u16>(&folder.join("cpu_capacity")).filter(|value| *value > 0),
+                online: plugged.online.contains(id),
+            }
+        })
+        .collect();
+    mark_kinds(root, &mut cores);
+    if !cores.is_empty() && cores.iter().all(|core| core.l3.is_none() && core.l2.is_none()) {
+        notes.push("the kernel publishes no shared caches here: placement ignores them".to_owned());
+    }
+    Reading { topology: Topology { cores }, notes }
+}
+
+/// Dense numbers for groups, in the order in which their first CPU comes.
+#[derive(Default)]
+struct Groups(BTreeMap<(u32, u32), u32>);
+
+impl Groups {
+    fn number(&mut self, key: (u32, u32)) -> u32 {
+        let next = self.0.len() as u32;
+        *self.0.entry(key).or_insert(next)
+    }
+}
+
+/// The logical CPUs of one physical core; the file was renamed in Linux 5.4.
+fn siblings(place: &Path) -> Option<CpuSet> {
+    ["core_cpus_list", "thread_siblings_list"]
+        .iter()
+        .find_map(|name| list(&place.join(name)).filter(|set| !set.is_empty()))
+}
+
+/// The lowest CPU that shares the level 2, and the level 3, data cache.
+fn caches(folder: &Path) -> (Option<CoreId>, Option<CoreId>) {
+    let mut found = (None, None);
+    for (_, index) in numbered(folder, "index") {
+        let slot = match number::<u8>(&index.join("level")) {
+            Some(2) => &mut found.0,
+            Some(3) => &mut found.1,
+            _ => continue,
+        };
+        if text(&index.join("type")).is_some_and(|kind| kind == "Instruction") {
+            continue;
+        }
+        *slot = list(&index.join("shared_cpu_list")).and_then(|set| set.lowest());
+    }
+    found
+}
+
+/// The NUMA nodes that have CPUs.
+fn nodes(folder: &Path) -> Vec<(u16, CpuSet)> {
+    numbered(folder, "node")
+        .into_iter()
+        .filter_map(|(node, path)| Some((node, list(&path.join("cpulist"))?)))
+        .collect()
+}
+
+/// Tells fast from slow cores: the two core PMUs of Intel's hybrids first, then the kernel's
+/// relative capacity, then the highest frequency.
+fn mark_kinds(root: &Path, cores: &mut [Core]) {
+    let pmu = |name: &str| list(&root.join("sys/devices").join(name).join("cpus"));
+    if let (Some(fast), Some(slow)) = (pmu("cpu_core"), pmu("cpu_atom")) {
+        let slow = pmu("cpu_lowpower").map_or(slow, |lowest| slow.union(&lowest));
+        for core in cores.iter_mut() {
+            if slow.contains(core.id) {
+                core.kind = CoreKind::Efficiency;
+            } else if fast.contains(core.id) {
+                core.kind = CoreKind::Performance;
+            }
+        }
+        return;
+    }
+    let capacities: BTreeMap<CoreId, u64> =
+        cores.iter().filter_map(|core| Some((core.id, u64::from(core.capacity?)))).collect();
+    // Capacity already contains frequency; where the kernel gives it, its word is the last one.
+    let speeds = if capacities.is_empty() {
+        let cpu = root.join("sys/devices/system/cpu");
+        cores
+            .iter()
+            .filter_map(|core| {
+                let path = cpu.join(format!("cpu{}/cpufreq/cpuinfo_max_freq", core.id));
+                Some((core.id, number::<u64>(&path)?))
+            })
+            .collect()
+    } else {
+        capacities
+    };
+    let Some(slowest_fast) = split(speeds.values().copied().collect()) else {
+        return;
+    };
+    for core in cores {
+        if let Some(speed) = speeds.get(&core.id) {
+            core.kind =
+                if *speed >= slowest_fast { CoreKind::Performance } else { CoreKind::Efficiency };
+        }
+    }
+}
+
+/// The speed of the slowest fast core, when the speeds fall into a fast and a slow kind: the cut is
+/// at the widest relative gap, and only a gap of 30 % counts. Favoured cores of one kind differ by
+/// a few percent, kinds of a hybrid by 40 % and more.
+fn split(mut speeds: Vec<u64>) -> Option<u64> {
+    speeds.sort_unstable();
+    speeds.dedup();
+    speeds
+        .iter()
+        .zip(speeds.iter().skip(1))
+        .map(|(below, above)| (*above as f64 / (*below).max(1) as f64, *above))
+        .filter(|(gap, _)| *gap >= 1.3)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, above)| above)
+}
+
+/// The entries `PREFIXn` of a folder, by rising n.
+fn numbered(folder: &Path, prefix: &str) -> Vec<(u16, PathBuf)> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut found: Vec<(u16, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let digits = name.to_str()?.strip_prefix(prefix)?;
+            Some((digits.parse().ok()?, entry.path()))
+        })
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// A file's text without surrounding white space.
+pub(super) fn text(path: &Path) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// A file that holds one number.
+pub(super) fn number<T: FromStr>(path: &Path) -> Option<T> {
+    text(path)?.parse().ok()
+}
+
+/// A file that holds a CPU list. CPUs past [`MAX_CORES`] are left out.
+pub(super) fn list(path: &Path) -> Option<CpuSet> {
+    parse_list(&text(path)?)
+}
+
+/// A CPU list of the kernel's. CPUs past [`MAX_CORES`] are left out.
+pub(super) fn parse_list(raw: &str) -> Option<CpuSet> {
+    match raw.parse() {
+        Ok(set) => Some(set),
+        Err(CpuListError::TooLarge { .. }) => Some(nameable(raw)),
+        Err(_) => None,
+    }
+}
+
+/// The part of a kernel's list (plain numbers and ranges) that a [`CpuSet`] can name.
+fn nameable(raw: &str) -> CpuSet {
+    raw.split(',')
+        .filter_map(|part| {
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            Some((low.parse::<usize>().ok()?, high.parse::<usize>().ok()?.min(MAX_CORES - 1)))
+        })
+        .flat_map(|(low, high)| low..=high)
+        .map(|id| CoreId(id as u16))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_split_at_the_widest_gap_and_only_at_a_wide_one() {
+        assert_eq!(split(vec![1024, 1024]), None);
+        assert_eq!(split(vec![5_200_000, 5_000_000, 5_200_000]), None);
+        assert_eq!(split(vec![250, 760, 1024, 250]), Some(760));
+        assert_eq!(split(vec![1024, 446]), Some(1024));
+        assert_eq!(split(Vec::new()), None);
+    }
+
+    #[test]
+    fn cpus_past_the_last_that_can_be_named_are_left_out() {
+        assert_eq!(nameable("0-1,1020-1100,2000").to_string(), "0-1,1020-1023");
+    }
+}

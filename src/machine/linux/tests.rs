@@ -1,0 +1,246 @@
+//! The Linux machine on written trees, and the running kernel's calls on threads of this process.
+
+mod real;
+mod tree;
+
+use super::super::{Core, CoreKind};
+use super::*;
+use tree::{Tree, hybrid_laptop, quota_container, two_core_vm, two_socket_server, v1_container};
+
+/// The machines of these tests, read from their trees: for drawing them.
+pub(crate) fn examples() -> Vec<(&'static str, Description)> {
+    let unplugged = Tree::new(4, 4);
+    unplugged.unplug(2, "0-1,3");
+    let part = LinuxMachine::at(hybrid_laptop().root()).restricted(set("1-3,12-15")).describe();
+    vec![
+        ("one_core", describe(&Tree::new(1, 1))),
+        ("two_core_vm", describe(&two_core_vm())),
+        ("two_socket_server", describe(&two_socket_server())),
+        ("hybrid_laptop", describe(&hybrid_laptop())),
+        ("part_of_a_laptop", part),
+        ("quota_container", describe(&quota_container())),
+        ("unplugged_cpu", describe(&unplugged)),
+        ("v1_container", describe(&v1_container())),
+    ]
+}
+
+fn describe(tree: &Tree) -> Description {
+    LinuxMachine::at(tree.root()).describe()
+}
+
+fn set(list: &str) -> CpuSet {
+    list.parse().unwrap()
+}
+
+fn core(description: &Description, id: u16) -> &Core {
+    description.topology.core(CoreId(id)).unwrap()
+}
+
+#[test]
+fn a_two_core_vm_has_two_uniform_cores() {
+    let description = describe(&two_core_vm());
+    assert_eq!(description.topology.cores.len(), 2);
+    assert_eq!(description.limits, Limits { allowed: set("0-1"), quota: None, memory: None });
+    assert_eq!(description.topology.siblings(CoreId(0)), set("0"));
+    assert!(description.topology.cores.iter().all(|core| core.kind == CoreKind::Uniform));
+    assert!(!description.simulated);
+    assert_eq!(description.notes, Vec::<String>::new());
+}
+
+#[test]
+fn a_two_socket_server_keeps_core_numbers_of_its_sockets_apart() {
+    let description = describe(&two_socket_server());
+    let topology = &description.topology;
+    assert_eq!(topology.cores.len(), 192);
+    let distinct = |key: fn(&Core) -> u32| {
+        topology.cores.iter().map(key).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!(distinct(|core| core.physical), 96);
+    assert_eq!(distinct(|core| core.l2.unwrap()), 96);
+    assert_eq!(distinct(|core| core.l3.unwrap()), 12);
+    assert_eq!(distinct(|core| u32::from(core.package)), 2);
+    assert_eq!(distinct(|core| u32::from(core.node)), 2);
+    assert_eq!(topology.siblings(CoreId(50)), set("50,146"));
+    assert_eq!((core(&description, 146).package, core(&description, 146).node), (1, 1));
+    assert_eq!(core(&description, 47).l3, core(&description, 143).l3);
+    assert_ne!(core(&description, 47).l3, core(&description, 48).l3);
+}
+
+#[test]
+fn a_hybrid_laptop_tells_fast_from_slow_cores() {
+    let description = describe(&hybrid_laptop());
+    let kinds = |kind| {
+        let cores = description.topology.cores.iter().filter(|core| core.kind == kind);
+        cores.map(|core| core.id).collect::<CpuSet>()
+    };
+    assert_eq!(kinds(CoreKind::Performance), set("0-11"));
+    assert_eq!(kinds(CoreKind::Efficiency), set("12-19"));
+    assert_eq!(description.topology.siblings(CoreId(3)), set("2-3"));
+    assert_eq!(core(&description, 12).l2, core(&description, 15).l2, "slow cores share in fours");
+    assert_ne!(core(&description, 15).l2, core(&description, 16).l2);
+}
+
+#[test]
+fn capacity_tells_kinds_apart_where_there_are_no_pmus_and_frequency_last() {
+    let by_capacity = Tree::new(8, 8);
+    for id in 0..8 {
+        by_capacity.write(
+            &format!("sys/devices/system/cpu/cpu{id}/cpu_capacity"),
+            if id < 4 { "446" } else { "1024" },
+        );
+        // Frequencies that say the opposite: capacity has the last word.
+        let frequency = if id < 4 { "3000000" } else { "1000000" };
+        by_capacity
+            .write(&format!("sys/devices/system/cpu/cpu{id}/cpufreq/cpuinfo_max_freq"), frequency);
+    }
+    let description = describe(&by_capacity);
+    assert_eq!(core(&description, 0).kind, CoreKind::Efficiency);
+    assert_eq!(core(&description, 7).kind, CoreKind::Performance);
+    assert_eq!(core(&description, 0).capacity, Some(446));
+
+    let by_frequency = Tree::new(4, 4);
+    let favoured = Tree::new(4, 4);
+    for id in 0..4 {
+        let path = format!("sys/devices/system/cpu/cpu{id}/cpufreq/cpuinfo_max_freq");
+        by_frequency.write(&path, if id < 2 { "5100000" } else { "3300000" });
+        favoured.write(&path, if id < 2 { "5200000" } else { "5000000" });
+    }
+    assert_eq!(core(&describe(&by_frequency), 3).kind, CoreKind::Efficiency);
+    assert_eq!(core(&describe(&by_frequency), 0).kind, CoreKind::Performance);
+    assert_eq!(core(&describe(&favoured), 3).kind, CoreKind::Uniform);
+}
+
+#[test]
+fn a_container_has_the_tightest_quota_and_memory_of_its_ancestors() {
+    let tree = quota_container();
+    let description = describe(&tree);
+    assert_eq!(description.topology.cores.len(), 64);
+    assert_eq!(description.limits.allowed, set("0-63"));
+    assert_eq!(description.limits.quota, Some(2.5));
+    assert_eq!(description.limits.memory, Some(8 << 30));
+
+    // An ancestor that is tighter binds; one that is wider does not.
+    tree.write("sys/fs/cgroup/kubepods/cpu.max", "150000 100000");
+    tree.write("sys/fs/cgroup/kubepods/memory.max", &(4_u64 << 30).to_string());
+    let description = describe(&tree);
+    assert_eq!(description.limits.quota, Some(1.5));
+    assert_eq!(description.limits.memory, Some(4 << 30));
+}
+
+#[test]
+fn a_cgroup_namespace_shows_the_own_group_at_the_mount() {
+    let tree = Tree::new(8, 8);
+    tree.write("proc/self/cgroup", "0::/");
+    // Seen from within, the mount's group may still be named by its way up.
+    tree.write(
+        "proc/self/mountinfo",
+        "31 23 0:28 /../../docker/abc /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n",
+    );
+    tree.write("sys/fs/cgroup/cpuset.cpus.effective", "2-5");
+    tree.write("sys/fs/cgroup/cpu.max", "200000 50000");
+    let description = describe(&tree);
+    assert_eq!(description.limits.allowed, set("2-5"));
+    assert_eq!(description.limits.quota, Some(4.0));
+}
+
+#[test]
+fn cgroup_v1_limits_are_read_from_each_controllers_own_mount() {
+    let tree = v1_container();
+    let description = describe(&tree);
+    assert_eq!(description.limits.allowed, set("4-7"));
+    assert_eq!(description.limits.quota, Some(1.5));
+    assert_eq!(description.limits.memory, Some(2 << 30), "the sum of the hierarchy, not the own");
+
+    let memory = LinuxMachine::at(tree.root()).memory();
+    assert_eq!((memory.total, memory.used), (2 << 30, (1 << 30) - 4096));
+    assert!(memory.process > 0);
+}
+
+#[test]
+fn the_own_file_pages_do_not_count_as_used_in_a_v2_container() {
+    let tree = quota_container();
+    let group = "sys/fs/cgroup/kubepods/pod/app";
+    tree.write(&format!("{group}/memory.max"), &(64_u64 << 20).to_string());
+    tree.write(&format!("{group}/memory.current"), "5000");
+    tree.write(&format!("{group}/memory.stat"), "anon 4000\ninactive_file 1000\n");
+    let memory = LinuxMachine::at(tree.root()).memory();
+    assert_eq!((memory.total, memory.used), (64 << 20, 4000));
+}
+
+#[test]
+fn unlimited_is_not_a_limit() {
+    let tree = two_core_vm();
+    tree.write("sys/fs/cgroup/cpu.max", "max 100000");
+    tree.write("sys/fs/cgroup/memory.max", "max");
+    assert_eq!(describe(&tree).limits, Limits { allowed: set("0-1"), quota: None, memory: None });
+    let tree = v1_container();
+    tree.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1");
+    tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
+    tree.write(
+        "sys/fs/cgroup/memory/memory.stat",
+        "hierarchical_memory_limit 9223372036854771712\n",
+    );
+    let limits = describe(&tree).limits;
+    assert_eq!((limits.quota, limits.memory), (None, None));
+}
+
+#[test]
+fn an_unplugged_cpu_stays_in_the_topology_but_is_not_allowed() {
+    let tree = Tree::new(4, 4);
+    let machine = LinuxMachine::at(tree.root());
+    assert_eq!(machine.describe().limits.allowed, set("0-3"));
+    tree.unplug(2, "0-1,3");
+    let description = machine.describe();
+    assert_eq!(description.topology.cores.len(), 4);
+    assert!(!core(&description, 2).online);
+    assert_eq!(description.limits.allowed, set("0-1,3"));
+    let physical: CpuSet = description.topology.siblings(CoreId(2));
+    assert_eq!(physical, set("2"), "it shares its physical core with nobody");
+    tree.write("sys/devices/system/cpu/online", "0-3");
+    assert_eq!(machine.describe().limits.allowed, set("0-3"), "plugged in again, it is usable");
+}
+
+#[test]
+fn a_mask_of_the_start_is_kept_and_a_full_one_does_not_keep_new_cpus_out() {
+    let tree = Tree::new(8, 8);
+    tree.write("proc/self/cgroup", "0::/");
+    tree.write("proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
+    let cpuset = |list: &str| tree.write("sys/fs/cgroup/cpuset.cpus.effective", list);
+    cpuset("0-3");
+    tree.mask("0-3");
+    let free = LinuxMachine::at(tree.root());
+    tree.mask("2-3");
+    let bound = LinuxMachine::at(tree.root());
+    // A thread pinned later is not the mask of the start.
+    tree.mask("1");
+    let allowed = |machine: &LinuxMachine| machine.describe().limits.allowed;
+    assert_eq!((allowed(&free), allowed(&bound)), (set("0-3"), set("2-3")));
+    cpuset("0-7");
+    assert_eq!((allowed(&free), allowed(&bound)), (set("0-7"), set("2-3")));
+    cpuset("3-4");
+    assert_eq!((allowed(&free), allowed(&bound)), (set("3-4"), set("3")));
+    cpuset("6-7");
+    assert_eq!((allowed(&free), allowed(&bound)), (set("6-7"), set("6-7")));
+    assert!(bound.describe().notes.iter().any(|note| note.contains("2-3")));
+}
+
+#[test]
+fn the_operators_cores_hold_even_when_none_is_left() {
+    let tree = Tree::new(4, 4);
+    let machine = LinuxMachine::at(tree.root()).restricted(set("2-3"));
+    assert_eq!(machine.describe().limits.allowed, set("2-3"));
+    tree.write("sys/devices/system/cpu/online", "0-1");
+    let description = machine.describe();
+    assert_eq!(description.limits.allowed, CpuSet::EMPTY);
+    assert!(description.notes.iter().any(|note| note.contains("--cores")));
+}
+
+#[test]
+fn a_hidden_sysfs_leaves_the_process_mask_and_a_note() {
+    let tree = Tree::empty();
+    tree.mask("1-2");
+    let description = describe(&tree);
+    assert_eq!(description.limits.allowed, set("1-2"));
+    assert_eq!(description.topology.online(), set("1-2"));
+    assert!(description.notes.iter().any(|note| note.contains("hidden")));
+}

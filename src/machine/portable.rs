@@ -1,0 +1,136 @@
+//! Machines other than Linux: the number of CPUs and the memory are known, placement is not to be
+//! had, and the notes say so.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::{
+    AffinityError, CoreId, CoreTimes, CpuSet, Description, Limits, Machine, MemoryUse, ThreadId,
+    ThreadTimes, Topology,
+};
+
+/// This machine, by way of what every operating system offers.
+pub struct PortableMachine {
+    startup: CpuSet,
+    cores: Option<CpuSet>,
+    /// `None` where sysinfo does not support the system.
+    system: Mutex<Option<sysinfo::System>>,
+}
+
+impl PortableMachine {
+    /// Reads which CPUs the process may use, once.
+    pub fn detect() -> Self {
+        let listed: CpuSet = core_affinity::get_core_ids()
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|core| u16::try_from(core.id).ok())
+            .map(CoreId)
+            .collect();
+        let startup = if listed.is_empty() {
+            CpuSet::first(std::thread::available_parallelism().map_or(1, usize::from))
+        } else {
+            listed
+        };
+        Self { startup, cores: None, system: Mutex::new(sysinfo::System::new().ok()) }
+    }
+
+    /// The same machine, of which only `cores` may be used.
+    #[must_use]
+    pub fn restricted(self, cores: CpuSet) -> Self {
+        Self { cores: Some(cores), ..self }
+    }
+}
+
+impl Machine for PortableMachine {
+    fn describe(&self) -> Description {
+        let count = self.startup.iter().last().map_or(1, |core| usize::from(core.0) + 1);
+        let mut topology = Topology::uniform(count);
+        for core in &mut topology.cores {
+            // Nothing is known of caches here, and a made-up group would mislead placement.
+            core.l2 = None;
+            core.l3 = None;
+        }
+        let allowed = self.cores.map_or(self.startup, |cores| self.startup.intersection(&cores));
+        Description {
+            topology,
+            limits: Limits { allowed, quota: None, memory: None },
+            simulated: false,
+            notes: vec![
+                format!(
+                    "on {} sockets, caches, SMT siblings and core kinds are unknown: each CPU \
+                     counts as a physical core",
+                    std::env::consts::OS
+                ),
+                "threads of other models cannot be pinned from outside here: cores bound the \
+                 number of threads, the system places them"
+                    .to_owned(),
+                "CPU time and waiting time of threads are not measured here".to_owned(),
+            ],
+        }
+    }
+
+    fn set_affinity(&self, _: ThreadId, _: &CpuSet) -> Result<(), AffinityError> {
+        Err(AffinityError::Unsupported)
+    }
+
+    fn affinity(&self, _: ThreadId) -> Result<CpuSet, AffinityError> {
+        Err(AffinityError::Unsupported)
+    }
+
+    fn thread_times(&self, _: ThreadId) -> Option<ThreadTimes> {
+        None
+    }
+
+    fn core_times(&self) -> Vec<CoreTimes> {
+        Vec::new()
+    }
+
+    fn memory(&self) -> MemoryUse {
+        use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate};
+        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(system) = system.as_mut() else {
+            return MemoryUse::default();
+        };
+        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        let own = Pid::from_u32(std::process::id());
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[own]),
+            false,
+            ProcessRefreshKind::nothing().with_memory(),
+        );
+        MemoryUse {
+            total: system.total_memory(),
+            used: system.used_memory(),
+            process: system.process(own).map_or(0, sysinfo::Process::memory),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::current_thread;
+
+    #[test]
+    fn it_counts_cpus_and_says_what_it_cannot_do() {
+        let machine = PortableMachine::detect();
+        let description = machine.describe();
+        assert!(!description.limits.allowed.is_empty());
+        assert!(description.limits.allowed.is_subset(&description.topology.online()));
+        assert!(description.notes.iter().any(|note| note.contains("cannot be pinned")));
+        assert!(machine.memory().process > 0);
+        let thread = current_thread();
+        let all = description.limits.allowed;
+        assert_eq!(machine.set_affinity(thread, &all), Err(AffinityError::Unsupported));
+        assert_eq!(machine.affinity(thread), Err(AffinityError::Unsupported));
+        assert_eq!(machine.thread_times(thread), None);
+        assert!(machine.core_times().is_empty());
+    }
+
+    #[test]
+    fn a_restriction_narrows_what_is_allowed() {
+        let machine = PortableMachine::detect();
+        let lowest = machine.describe().limits.allowed.lowest().unwrap();
+        let one = CpuSet::single(lowest);
+        assert_eq!(machine.restricted(one).describe().limits.allowed, one);
+    }
+}

@@ -1,0 +1,43 @@
+//! The loader of the real program: models through the engines, requests from recordings or made up
+//! from the model's signature.
+
+use std::sync::Arc;
+
+use super::loader::{Loaded, Loader, Requests};
+use crate::engine::{EngineError, Engines, Signature, inputs, npy};
+use crate::layout::{Budget, LoadSpec};
+
+/// Different made-up requests a model, so that no cache answers the load.
+const VARIANTS: u64 = 4;
+
+/// Loads through engines.
+pub struct FromEngines {
+    engines: Arc<Engines>,
+}
+
+impl FromEngines {
+    /// A loader over these engines.
+    pub fn new(engines: Arc<Engines>) -> Self {
+        Self { engines }
+    }
+}
+
+impl Loader for FromEngines {
+    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+        let (engine, model) = self.engines.load(budget.engine, &budget.source)?;
+        let requests = requests(budget, model.signature())?;
+        Ok(Loaded { model, engine: engine.kind(), title: engine.title(), requests })
+    }
+}
+
+fn requests(budget: &Budget, signature: &Signature) -> Result<Requests, EngineError> {
+    if let Some(LoadSpec::Replay { file, .. }) = &budget.load {
+        let recording = npy::read_requests(file, signature)?;
+        let inputs = recording.requests.into_iter().map(Arc::new).collect();
+        return Ok(Requests { inputs, recorded_us: recording.arrival_us });
+    }
+    let made = (0..VARIANTS)
+        .map(|seed| inputs::synthesize(signature, &budget.dims, &budget.inputs, seed).map(Arc::new))
+        .collect::<Result<_, _>>()?;
+    Ok(Requests { inputs: made, recorded_us: Vec::new() })
+}
