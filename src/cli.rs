@@ -2,11 +2,19 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{CommandError, check, machine, run, synth};
+use crate::command::{
+    CommandError, check, completions, inspect, machine, man, run, runtime, synth,
+};
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
 #[derive(Debug, Parser)]
-#[command(name = "divvy", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "divvy",
+    version,
+    about,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     /// What to do; without one, the console opens.
     #[command(subcommand)]
@@ -23,8 +31,16 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Shows the machine: cores, caches, limits, GPUs.
     Machine(machine::MachineArgs),
+    /// Says what a model takes, gives and needs, and which engines load it.
+    Inspect(inspect::InspectArgs),
     /// Writes a stand-in model of a given size.
     Synth(synth::SynthArgs),
+    /// Finds or fetches ONNX Runtime.
+    Runtime(runtime::RuntimeArgs),
+    /// Prints a shell's completion script.
+    Completions(completions::CompletionsArgs),
+    /// Prints the manual page, or writes all pages into a folder.
+    Man(man::ManArgs),
 }
 
 impl Cli {
@@ -37,7 +53,11 @@ impl Cli {
             None => run::run(&self.run),
             Some(Command::Check(args)) => check::run(&args),
             Some(Command::Machine(args)) => machine::run(&args),
+            Some(Command::Inspect(args)) => inspect::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
+            Some(Command::Runtime(args)) => runtime::run(&args),
+            Some(Command::Completions(args)) => completions::run(&args),
+            Some(Command::Man(args)) => man::run(&args),
         }
     }
 }

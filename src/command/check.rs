@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::layout::{Document, Fault, Faults, Layout, Warning, schema};
-use crate::machine::{CpuSet, Description};
+use crate::machine::{CpuSet, Description, this_machine};
 
 /// Arguments of `divvy check`.
 #[derive(Debug, clap::Args)]
@@ -149,20 +149,7 @@ impl Sound {
     }
 }
 
-/// The machine to check against. To be replaced by the real machine's description.
+/// The machine to check against.
 fn description(cores: Option<CpuSet>) -> Result<Description, CommandError> {
-    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut machine = Description::uniform(count);
-    if let Some(cores) = cores {
-        let allowed = machine.limits.allowed.intersection(&cores);
-        if allowed.is_empty() {
-            let reason = format!(
-                "--cores {cores}: none of them is on this machine, which has {}",
-                machine.limits.allowed
-            );
-            return Err(CommandError::BadInput(reason));
-        }
-        machine.limits.allowed = allowed;
-    }
-    Ok(machine)
+    Ok(this_machine(cores)?.describe())
 }

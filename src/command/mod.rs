@@ -1,8 +1,13 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
 pub mod check;
+pub mod completions;
+pub mod inspect;
 pub mod machine;
+pub mod man;
+pub mod report;
 pub mod run;
+pub mod runtime;
 pub mod synth;
 
 use thiserror::Error;

@@ -119,7 +119,8 @@ pub fn clock(us: u64) -> String {
 
 /// A wall-clock time of day in a zone: "12:31:07".
 pub fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
-    let moment = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let moment =
+        i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     moment.map_or_else(
         || "--:--:--".to_owned(),
         |moment| moment.to_zoned_datetime(zone.clone()).strftime("%H:%M:%S").to_string(),

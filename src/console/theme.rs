@@ -63,10 +63,9 @@ impl FromStr for ThemeName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.to_string() == text)
-            .ok_or_else(|| format!("unknown theme `{text}`: use ansi, truecolor, colour-blind or mono"))
+        Self::ALL.into_iter().find(|name| name.to_string() == text).ok_or_else(|| {
+            format!("unknown theme `{text}`: use ansi, truecolor, colour-blind or mono")
+        })
     }
 }
 

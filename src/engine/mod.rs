@@ -2,6 +2,7 @@
 
 pub mod embedded;
 pub mod inputs;
+pub mod npy;
 pub mod onnx;
 pub mod onnxruntime;
 pub mod rten;
@@ -10,6 +11,7 @@ pub mod synth;
 pub mod synthetic;
 mod tensor;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use thiserror::Error;
 use crate::layout::ModelSource;
 use crate::machine::ThreadId;
 
-pub use selector::Engines;
+pub use selector::{Engines, Loaded};
 pub use tensor::{Dim, ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 
 /// Which engine.
@@ -101,6 +103,14 @@ pub enum EngineError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// A file with input data cannot be used.
+    #[error("cannot use the data in {path}: {reason}")]
+    Data {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A request failed inside the engine.
     #[error("the request failed in {engine}: {reason}")]
     Run {
@@ -164,6 +174,12 @@ pub trait Model: Send + Sync {
 
     /// Memory held now.
     fn memory(&self) -> EngineMemory;
+
+    /// For inputs that look up rows of a constant table, the table's length: synthetic indices
+    /// must stay below it. Empty where nothing is known.
+    fn index_bounds(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
 }
 
 /// One executing copy of a model: runs one request at a time.

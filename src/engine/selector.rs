@@ -8,6 +8,14 @@ use super::rten::Rten;
 use super::{Engine, EngineError, Model};
 use crate::layout::{EngineChoice, ModelSource};
 
+/// A model and the engine that runs it.
+pub struct Loaded {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// The model.
+    pub model: Arc<dyn Model>,
+}
+
 /// The engines of a process. ONNX Runtime is looked for when it is first wanted.
 pub struct Engines {
     choice: EngineChoice,
@@ -59,14 +67,10 @@ impl Engines {
     ///
     /// # Errors
     /// As [`Engines::engine_for`] and [`Engine::load`].
-    pub fn load(
-        &self,
-        choice: EngineChoice,
-        source: &ModelSource,
-    ) -> Result<(Arc<dyn Engine>, Arc<dyn Model>), EngineError> {
+    pub fn load(&self, choice: EngineChoice, source: &ModelSource) -> Result<Loaded, EngineError> {
         let engine = self.engine_for(choice)?;
         let model = engine.load(source)?;
-        Ok((engine, model))
+        Ok(Loaded { engine, model })
     }
 }
 

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::Requests;
-use crate::engine::{
-    ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec,
-};
+use crate::engine::{ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 use crate::pool::{Door, Outcome, Request, RequestError};
 
 /// A tensor of one number.
@@ -57,7 +55,10 @@ impl FakeDoor {
     pub(super) fn answer(&self, count: usize) -> usize {
         self.end(count, |request| {
             let state = request.inputs.iter().find(|tensor| tensor.name == "state");
-            Ok(state.map(|_| scalar("next", value(&request.inputs, "state") + 1.0)).into_iter().collect())
+            Ok(state
+                .map(|_| scalar("next", value(&request.inputs, "state") + 1.0))
+                .into_iter()
+                .collect())
         })
     }
 

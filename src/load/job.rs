@@ -90,10 +90,9 @@ impl LoadJob {
                 let arrivals = Arrivals::new(pace, now);
                 Generator::Open(OpenLoop::new(sequence(ReplayOrder::Recorded), arrivals))
             }
-            LoadSpec::Constant { rate } => Generator::Open(OpenLoop::new(
-                sequence(ReplayOrder::Recorded),
-                constant(*rate),
-            )),
+            LoadSpec::Constant { rate } => {
+                Generator::Open(OpenLoop::new(sequence(ReplayOrder::Recorded), constant(*rate)))
+            }
             LoadSpec::Replay { order, rate, carry, .. } => {
                 let sequence = sequence(*order);
                 let arrivals = match (rate, self.requests.times()) {

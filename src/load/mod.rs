@@ -26,14 +26,16 @@
 mod arrivals;
 mod closed;
 mod driver;
-mod follow;
 #[cfg(test)]
 mod fake;
+mod follow;
 mod job;
 mod open;
 mod requests;
 mod roster;
 mod sequential;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 use thiserror::Error;

@@ -40,7 +40,8 @@ impl OpenLoop {
                 break;
             }
             if counter.in_flight() >= MAX_IN_FLIGHT {
-                return now + HELD;
+                // what is due is counted on, a batch a step, also while nothing is submitted
+                return if self.offered.next() <= now { now } else { now + HELD };
             }
             let Some(arrival) = self.submitted.take(now) else { break };
             counter.submit(self.sequence.next().0, arrival);

@@ -73,12 +73,14 @@ impl Requests {
         let first = offsets.first().copied().unwrap_or_default();
         let last = offsets.last().copied().unwrap_or_default();
         let gaps = u32::try_from(offsets.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let gap = (last - first).checked_div(gaps).unwrap_or_default();
+        let span = last.saturating_sub(first);
+        let gap = span.checked_div(gaps).unwrap_or_default();
         if gap.is_zero() {
             return bad("are all alike".to_owned());
         }
-        let offsets: Vec<Duration> = offsets.into_iter().map(|offset| offset - first).collect();
-        self.times = Some(Times { offsets: offsets.into(), period: last - first + gap });
+        let offsets: Vec<Duration> =
+            offsets.into_iter().map(|offset| offset.saturating_sub(first)).collect();
+        self.times = Some(Times { offsets: offsets.into(), period: span.saturating_add(gap) });
         Ok(self)
     }
 
@@ -164,7 +166,8 @@ impl Carry {
         if self.held.is_empty() {
             return inputs;
         }
-        let kept = inputs.iter().filter(|input| self.held.iter().all(|held| held.name != input.name));
+        let kept =
+            inputs.iter().filter(|input| self.held.iter().all(|held| held.name != input.name));
         let mut filled: Vec<NamedTensor> = kept.cloned().collect();
         filled.append(&mut self.held);
         Arc::new(filled)
@@ -218,13 +221,13 @@ mod tests {
     fn carried_outputs_replace_inputs_of_the_same_name() {
         let mut carry = Carry::new([("next".to_owned(), "state".to_owned())].into());
         let inputs = Arc::new(vec![scalar("x", 1.0), scalar("state", 0.0)]);
-        assert_eq!(value(&carry.fill(inputs.clone()), "state"), 0.0);
+        assert_eq!(carry.fill(inputs.clone()), inputs);
         carry.keep(vec![scalar("other", 3.0), scalar("next", 7.0)]);
         let filled = carry.fill(inputs.clone());
         assert_eq!((value(&filled, "x"), value(&filled, "state")), (1.0, 7.0));
         assert_eq!(filled.len(), 2);
         carry.keep(vec![scalar("next", 8.0)]);
         carry.forget();
-        assert_eq!(value(&carry.fill(inputs), "state"), 0.0);
+        assert_eq!(carry.fill(inputs.clone()), inputs);
     }
 }

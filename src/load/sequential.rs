@@ -7,6 +7,7 @@ use super::closed::pause;
 use super::open::BATCH;
 use super::requests::{Carry, Sequence};
 use super::ticket::Counter;
+use crate::engine::NamedTensor;
 
 /// One caller that carries outputs to inputs, at set times or as fast as it is answered.
 pub(super) struct Sequential {
@@ -32,11 +33,7 @@ impl Sequential {
 
     /// The reply to the request under way. After a failure the carried state is unknown: the next
     /// request starts from the recorded values.
-    pub(super) fn answered(
-        &mut self,
-        outputs: Option<Vec<crate::engine::NamedTensor>>,
-        now: Instant,
-    ) {
+    pub(super) fn answered(&mut self, outputs: Option<Vec<NamedTensor>>, now: Instant) {
         self.asking = false;
         if let Some(outputs) = outputs {
             self.failures = 0;
@@ -75,7 +72,7 @@ impl Sequential {
         }
         match &self.schedule {
             Some((offered, _)) if self.asking => Some(offered.next()),
-            Some((offered, asked)) => Some(asked.next().max(self.ready).min(offered.next().max(now))),
+            Some((offered, asked)) => Some(asked.next().max(self.ready).min(offered.next())),
             None if self.asking => None,
             None => Some(self.ready),
         }

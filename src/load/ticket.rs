@@ -85,7 +85,11 @@ impl Counter {
         self.tally.submitted.fetch_add(1, Ordering::AcqRel);
         let ticket =
             Ticket { tally: self.tally.clone(), in_flight: self.in_flight.clone(), waiting };
-        self.door.submit(Request { inputs, arrival, reply: Box::new(|outcome| ticket.end(outcome)) });
+        self.door.submit(Request {
+            inputs,
+            arrival,
+            reply: Box::new(|outcome| ticket.end(outcome)),
+        });
     }
 }
 
@@ -111,8 +115,7 @@ impl Ticket {
 
     fn close(&mut self, outputs: Option<Vec<NamedTensor>>) {
         if let Some(waiting) = self.waiting.take() {
-            let outputs =
-                outputs.map(|tensors| if waiting.outputs { tensors } else { Vec::new() });
+            let outputs = outputs.map(|tensors| if waiting.outputs { tensors } else { Vec::new() });
             let answer = Answer { load: waiting.load, client: waiting.client, outputs };
             // the driver may be gone: then nobody waits any more
             let _ = waiting.mailbox.send(Message::Answer(answer));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::inner::Inner;
-use super::request::{Outcome, Request, RequestError};
+use super::request::{Door, Outcome, Request, RequestError};
 use crate::engine::NamedTensor;
 
 /// A model's door for callers that wait with `.await`. Cheap to clone.
@@ -33,6 +33,11 @@ impl Drop for CancelOnDrop {
 impl Client {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         Self { inner }
+    }
+
+    /// The same door for callers that want to be called back.
+    pub fn door(&self) -> Arc<dyn Door> {
+        self.inner.clone()
     }
 
     /// Runs one request. The outcome's `result` says how it ended; dropping the future before that

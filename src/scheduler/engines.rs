@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::loader::{Loaded, Loader, Requests};
-use crate::engine::{EngineError, Engines, Signature, inputs, npy};
+use crate::engine::{EngineError, Engines, Model, inputs, npy};
 use crate::layout::{Budget, LoadSpec};
 
 /// Different made-up requests a model, so that no cache answers the load.
@@ -24,20 +24,26 @@ impl FromEngines {
 
 impl Loader for FromEngines {
     fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
-        let (engine, model) = self.engines.load(budget.engine, &budget.source)?;
-        let requests = requests(budget, model.signature())?;
+        let engine = self.engines.engine_for(budget.engine)?;
+        let model = engine.load(&budget.source)?;
+        let requests = requests(budget, &*model)?;
         Ok(Loaded { model, engine: engine.kind(), title: engine.title(), requests })
     }
 }
 
-fn requests(budget: &Budget, signature: &Signature) -> Result<Requests, EngineError> {
+fn requests(budget: &Budget, model: &dyn Model) -> Result<Requests, EngineError> {
+    let signature = model.signature();
     if let Some(LoadSpec::Replay { file, .. }) = &budget.load {
         let recording = npy::read_requests(file, signature)?;
         let inputs = recording.requests.into_iter().map(Arc::new).collect();
-        return Ok(Requests { inputs, recorded_us: recording.arrival_us });
+        let arrivals = recording.arrivals.unwrap_or_default();
+        let recorded_us = arrivals.iter().map(|time| time.as_micros() as u64).collect();
+        return Ok(Requests { inputs, recorded_us });
     }
-    let made = (0..VARIANTS)
-        .map(|seed| inputs::synthesize(signature, &budget.dims, &budget.inputs, seed).map(Arc::new))
-        .collect::<Result<_, _>>()?;
+    let bounds = model.index_bounds();
+    let make = |seed| {
+        inputs::synthesize(signature, &bounds, &budget.dims, &budget.inputs, seed).map(Arc::new)
+    };
+    let made = (0..VARIANTS).map(make).collect::<Result<_, _>>()?;
     Ok(Requests { inputs: made, recorded_us: Vec::new() })
 }

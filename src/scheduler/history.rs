@@ -6,6 +6,10 @@ use crate::telemetry::Entry;
 /// Entries that a snapshot carries.
 pub const IN_SNAPSHOT: usize = 64;
 
+/// Entries that are kept in memory, and so the depth of undo. A long run must not grow; what is older
+/// stays in the journal's file.
+pub const KEPT: usize = 4096;
+
 /// Rows by name as they were; `None` where there was none.
 pub type Rows = Vec<(String, Option<Row>)>;
 
@@ -47,12 +51,12 @@ impl History {
 
     /// An entry, to complete its verdicts.
     pub fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
-        self.steps.iter_mut().map(|step| &mut step.entry).find(|entry| entry.id == id)
+        self.steps.iter_mut().rev().map(|step| &mut step.entry).find(|entry| entry.id == id)
     }
 
     /// The number of the next entry.
     pub fn next_id(&self) -> u64 {
-        self.steps.len() as u64 + 1
+        self.steps.last().map_or(1, |step| step.entry.id + 1)
     }
 
     /// Adds an entry for a new change. What was undone before can no longer be redone.
@@ -67,6 +71,11 @@ impl History {
         };
         let (before, after) = (rows(before), rows(&plan.after));
         self.steps.push(Step { entry, before, after });
+        if self.steps.len() >= KEPT + KEPT / 8 {
+            let gone = self.steps.len() - KEPT;
+            self.steps.drain(..gone);
+            self.undone = self.undone.iter().filter_map(|at| at.checked_sub(gone)).collect();
+        }
     }
 
     /// The step that an undo or a redo would go, with the rows that it restores.

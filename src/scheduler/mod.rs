@@ -7,10 +7,12 @@
 mod assemble;
 mod control;
 mod engines;
+mod follow;
 mod force;
 mod history;
 mod loader;
 mod owner;
+mod publish;
 mod slot;
 mod verdicts;
 
@@ -28,6 +30,7 @@ use history::Way;
 pub use loader::{Loaded, Loader, Requests};
 use owner::{Beginnings, Command, Owner, Published, Shelf};
 pub use slot::LoadOrder;
+pub use verdicts::VerdictWindows;
 
 use crate::layout::{Change, Desired, Layout, Plan, Refusal};
 use crate::machine::Machine;
@@ -47,6 +50,25 @@ pub struct Options {
     pub readonly: bool,
     /// Where GPU figures come from; `None` leaves them out of the snapshots.
     pub gpu: Option<Arc<dyn GpuSource>>,
+    /// How often the machine is looked at for cores that came or went; 10 ms to 1 minute.
+    pub machine_check: Duration,
+    /// The windows that verdicts compare.
+    pub windows: VerdictWindows,
+}
+
+impl Options {
+    /// The usual intervals and windows, and changes allowed.
+    pub fn new(machine: Arc<dyn Machine>, loader: Arc<dyn Loader>) -> Self {
+        Self {
+            machine,
+            loader,
+            interval: Duration::from_millis(500),
+            readonly: false,
+            gpu: None,
+            machine_check: Duration::from_secs(2),
+            windows: VerdictWindows::default(),
+        }
+    }
 }
 
 /// The running scheduler. Dropping it drains and stops it.
@@ -83,6 +105,10 @@ impl Scheduler {
             desired,
             description,
             interval: options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),
+            machine_check: options
+                .machine_check
+                .clamp(Duration::from_millis(10), Duration::from_mins(1)),
+            windows: options.windows,
             commands,
             sender: sender.clone(),
             snapshots: snapshot_sender,
@@ -118,6 +144,14 @@ impl Scheduler {
         // A panic of the owner has been printed already.
         let _ = thread.join();
         last
+    }
+
+    /// For each model the longest span since the last call with `anew` in which work was there and
+    /// none was completed. With `anew` the measurement begins anew.
+    pub fn silences(&self, anew: bool) -> BTreeMap<String, Duration> {
+        let (reply, answer) = mpsc::channel();
+        let sent = self.commands.send(Command::Silences(anew, reply)).is_ok();
+        if sent { answer.recv().unwrap_or_default() } else { BTreeMap::new() }
     }
 
     fn published(&self) -> Published {

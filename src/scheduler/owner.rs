@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -13,10 +13,10 @@ use super::force;
 use super::history::{History, Way};
 use super::loader::{Loaded, Loader, Requests};
 use super::slot::{LoadOrder, Meter, Phase, Slot, Slots};
-use super::verdicts::Verdicts;
+use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
-use crate::machine::{Description, Machine, ThreadId, process_cpu_ns};
+use crate::machine::{Description, Machine};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
@@ -24,8 +24,8 @@ use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
 /// How often queue timeouts are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
 
-/// How often the machine is looked at for cores that came or went.
-const MACHINE_CHECK: Duration = Duration::from_secs(2);
+/// The shortest time between two snapshots: a burst of changes must not wait for pictures of it.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the owner is asked.
 pub enum Command {
@@ -35,6 +35,8 @@ pub enum Command {
     Step(Way, Author, Instant, Sender<Result<Applied, Refusal>>),
     /// The whole journal.
     Journal(Sender<Vec<Entry>>),
+    /// The longest silence of each model; with `true`, begin to measure anew.
+    Silences(bool, Sender<BTreeMap<String, Duration>>),
     /// A model's loading ended.
     Loaded(String, u64, Result<Loaded, EngineError>),
     /// A pool has something to say.
@@ -67,17 +69,21 @@ pub struct Owner {
     pub(super) slots: Slots,
     pub(super) history: History,
     verdicts: Verdicts,
-    sensor: Sensor,
+    pub(super) sensor: Sensor,
     pub(super) usage: Usage,
-    process_cpu_ns: u64,
+    pub(super) process_cpu_ns: u64,
     pub(super) process_cpu: f64,
     pub(super) sequence: u64,
     pub(super) started: Instant,
     interval: Duration,
+    machine_check: Duration,
+    /// Something changed that the newest snapshot does not show.
+    pub(super) stale: bool,
+    pub(super) published: Instant,
     epochs: u64,
-    shelf: Shelf,
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    loads: watch::Sender<Arc<Vec<LoadOrder>>>,
+    pub(super) shelf: Shelf,
+    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(super) loads: watch::Sender<Arc<Vec<LoadOrder>>>,
 }
 
 /// What the owner starts from.
@@ -88,6 +94,8 @@ pub struct Beginnings {
     pub desired: Desired,
     pub description: Description,
     pub interval: Duration,
+    pub machine_check: Duration,
+    pub windows: VerdictWindows,
     pub commands: Receiver<Command>,
     pub sender: Sender<Command>,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
@@ -107,7 +115,7 @@ impl Owner {
             desired: Arc::new(from.desired),
             slots: Slots::new(),
             history: History::default(),
-            verdicts: Verdicts::default(),
+            verdicts: Verdicts::new(from.windows),
             sensor: Sensor::default(),
             usage: Usage::default(),
             process_cpu_ns: 0,
@@ -115,6 +123,9 @@ impl Owner {
             sequence: 0,
             started: Instant::now(),
             interval: from.interval,
+            machine_check: from.machine_check,
+            stale: true,
+            published: Instant::now(),
             epochs: 0,
             shelf: from.shelf,
             snapshots: from.snapshots,
@@ -130,7 +141,7 @@ impl Owner {
         self.sample();
         self.publish_snapshot();
         let mut next_sample = Instant::now() + self.interval;
-        let mut next_check = Instant::now() + MACHINE_CHECK;
+        let mut next_check = Instant::now() + self.machine_check;
         loop {
             match self.commands.recv_timeout(HOUSEKEEPING) {
                 Ok(Command::Stop(patience, reply)) => {
@@ -150,13 +161,16 @@ impl Owner {
                 slot.pool.recorder().note_work(now, counts.queued + counts.executing > 0);
             }
             if now >= next_check {
-                next_check = now + MACHINE_CHECK;
+                next_check = now + self.machine_check;
                 self.check_machine();
             }
             if now >= next_sample {
                 next_sample = now + self.interval;
                 self.sample();
                 self.verdicts.close_due(&self.slots, &mut self.history, now);
+                self.stale = true;
+            }
+            if self.stale && now >= self.published + SHORTEST_INTERVAL {
                 self.publish_snapshot();
             }
         }
@@ -179,16 +193,20 @@ impl Owner {
                 let _ = reply.send(self.history.entries().cloned().collect());
                 return;
             }
+            Command::Silences(anew, reply) => {
+                let _ = reply.send(self.silences(anew));
+                return;
+            }
             Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
             Command::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
             // Handled by the loop itself.
             Command::Stop(..) => return,
         }
-        self.publish_snapshot();
+        self.stale = true;
     }
 
     /// Applies a plan and writes it down. `gone`: the step of the history that this is.
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         mut plan: Plan,
         change: Change,
@@ -231,9 +249,7 @@ impl Owner {
     fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {
         let (at, id, rows) = self.history.step(way, &self.desired)?;
         let after = self.desired.restore(&rows, &self.description)?;
-        let mut plan = self.desired.plan_to(after, &self.description);
-        let verb = if way == Way::Undo { "undo" } else { "redo" };
-        plan.summary = format!("{verb}: {}", plan.summary);
+        let plan = self.desired.plan_to(after, &self.description);
         let layout = Box::new(plan.after.layout());
         let change = Change::from(Edit::Load { layout });
         Ok(self.commit(plan, change, author, begun, Some((way, at, id))))
@@ -389,102 +405,6 @@ impl Owner {
         if let Ok(mut plan) = before.plan(&change, &self.description) {
             plan.warnings.push(format!("{} threads could not be built: {reason}", setup.threads));
             self.commit(plan, change, Author::Scheduler, Instant::now(), None);
-        }
-    }
-
-    /// Looks whether cores came or went under us, and lets the layout follow.
-    fn check_machine(&mut self) {
-        let found = self.machine.describe();
-        if found == *self.description {
-            self.retry_masks();
-            return;
-        }
-        self.description = Arc::new(found);
-        let (after, sentences) = self.desired.refit(&self.description);
-        if after == *self.desired {
-            self.publish_state();
-            self.retry_masks();
-            return;
-        }
-        let mut plan = self.desired.plan_to(after, &self.description);
-        plan.summary = format!("the machine changed: {}", plan.summary);
-        plan.warnings.extend(sentences);
-        let change = Change::from(Edit::Load { layout: Box::new(plan.after.layout()) });
-        self.commit(plan, change, Author::Scheduler, Instant::now(), None);
-    }
-
-    /// Tries again to place threads that the kernel showed elsewhere.
-    fn retry_masks(&mut self) {
-        for row in &self.desired.rows {
-            let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
-            if slot.difference.is_some() {
-                let mask = force::mask(row, &self.desired, &self.description);
-                let found = slot.pool.pin(mask);
-                slot.difference = (!found.is_empty()).then(|| found.join("; "));
-            }
-        }
-    }
-
-    fn sample(&mut self) {
-        let now = Instant::now();
-        let groups: Vec<Vec<ThreadId>> = self
-            .desired
-            .rows
-            .iter()
-            .map(|row| self.slots.get(&row.budget.name))
-            .map(|slot| {
-                slot.map_or_else(Vec::new, |slot| {
-                    slot.pool.members().iter().map(|member| member.id).collect()
-                })
-            })
-            .collect();
-        self.usage = self.sensor.sample(&*self.machine, &groups, now);
-        let process = process_cpu_ns();
-        if self.usage.interval_us > 0 {
-            let spent = process.saturating_sub(self.process_cpu_ns) as f64;
-            self.process_cpu = spent / (self.usage.interval_us as f64 * 1e3);
-        }
-        self.process_cpu_ns = process;
-        for slot in self.slots.values_mut() {
-            let counts = slot.pool.counts();
-            let lost = counts.rejected + counts.timed_out + counts.failed;
-            slot.pool.recorder().tick(now, lost - slot.lost_before);
-            slot.lost_before = lost;
-        }
-    }
-
-    fn publish_snapshot(&mut self) {
-        let snapshot = self.assemble();
-        self.snapshots.send_replace(Arc::new(snapshot));
-    }
-
-    fn publish_loads(&self) {
-        let orders: Vec<LoadOrder> = self
-            .desired
-            .rows
-            .iter()
-            .filter_map(|row| self.slots.get(&row.budget.name)?.order(row))
-            .collect();
-        self.loads.send_replace(Arc::new(orders));
-    }
-
-    fn publish_state(&self) {
-        let builds =
-            self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
-        let clients = self.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
-        let published = Published {
-            desired: self.desired.clone(),
-            machine: self.description.clone(),
-            last_builds: Arc::new(builds.collect()),
-            clients: Arc::new(clients.collect()),
-        };
-        *self.shelf.write().unwrap_or_else(PoisonError::into_inner) = published;
-    }
-
-    fn fill_builds(&self, plan: &mut Plan) {
-        for row in &mut plan.rows {
-            let took = self.slots.get(&row.model).and_then(|slot| slot.last_build);
-            row.last_build_us = took.map(|took| took.as_micros() as u64);
         }
     }
 

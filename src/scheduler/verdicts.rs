@@ -19,9 +19,26 @@ pub const SHORTEST: Duration = Duration::from_secs(8);
 /// Left out after a change: queues drain, caches warm, new instances take over.
 pub const SETTLE: Duration = Duration::from_secs(1);
 
+/// How long the windows are that a verdict compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerdictWindows {
+    /// The longest window before a change, and the length of the one after it.
+    pub length: Duration,
+    /// The shortest window that is compared, when another change cuts it.
+    pub shortest: Duration,
+    /// Left out after a change.
+    pub settle: Duration,
+}
+
+impl Default for VerdictWindows {
+    fn default() -> Self {
+        Self { length: WINDOW, shortest: SHORTEST, settle: SETTLE }
+    }
+}
+
 /// The verdicts that are open.
-#[derive(Default)]
 pub struct Verdicts {
+    windows: VerdictWindows,
     open: Vec<Open>,
     /// When each model was touched last.
     touched: BTreeMap<String, Instant>,
@@ -37,6 +54,11 @@ struct Open {
 }
 
 impl Verdicts {
+    /// None yet.
+    pub fn new(windows: VerdictWindows) -> Self {
+        Self { windows, open: Vec::new(), touched: BTreeMap::new() }
+    }
+
     /// Opens verdicts for the models that a change touched; closes those that it cuts short. The
     /// opened ones are for the change's entry.
     pub fn open(
@@ -53,19 +75,20 @@ impl Verdicts {
             .partition(|open: &Open| models.contains(&open.model));
         self.open = kept;
         for open in cut {
-            close(&open, slots, history, now);
+            close(&open, self.windows.shortest, slots, history, now);
         }
         let present: Vec<_> = models.iter().filter_map(|name| after.row(name)).collect();
         let figures = present.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
         let mut verdicts = Vec::new();
         for row in present {
             let name = &row.budget.name;
-            let earliest = now.checked_sub(WINDOW).unwrap_or(now);
-            let since = self.touched.insert(name.clone(), now).map(|touched| touched + SETTLE);
+            let earliest = now.checked_sub(self.windows.length).unwrap_or(now);
+            let since =
+                self.touched.insert(name.clone(), now).map(|touched| touched + self.windows.settle);
             let before = slots.get(name).and_then(|slot| {
                 let recorder = slot.pool.recorder();
                 let from = since.unwrap_or(earliest).max(earliest).max(recorder.oldest_sample()?);
-                let long = now.saturating_duration_since(from) >= SHORTEST;
+                let long = now.saturating_duration_since(from) >= self.windows.shortest;
                 long.then(|| Side { samples: recorder.samples(from, now), from, to: now })
             });
             let samples_before = before.as_ref().map_or(0, |side| side.samples.len() as u64);
@@ -75,7 +98,7 @@ impl Verdicts {
                 before,
                 slo: row.budget.slo,
                 figures,
-                from: now + SETTLE,
+                from: now + self.windows.settle,
             });
             verdicts.push(Verdict {
                 model: name.clone(),
@@ -90,23 +113,24 @@ impl Verdicts {
 
     /// Closes the verdicts whose window after the change is full.
     pub fn close_due(&mut self, slots: &Slots, history: &mut History, now: Instant) {
+        let length = self.windows.length;
         let (due, rest) = std::mem::take(&mut self.open)
             .into_iter()
-            .partition(|open: &Open| now >= open.from + WINDOW);
+            .partition(|open: &Open| now >= open.from + length);
         self.open = rest;
         for open in due {
-            close(&open, slots, history, now);
+            close(&open, self.windows.shortest, slots, history, now);
         }
     }
 }
 
-fn close(open: &Open, slots: &Slots, history: &mut History, now: Instant) {
+fn close(open: &Open, shortest: Duration, slots: &Slots, history: &mut History, now: Instant) {
     let Some(entry) = history.entry_mut(open.entry) else { return };
     let Some(verdict) = entry.verdicts.iter_mut().find(|verdict| verdict.model == open.model)
     else {
         return;
     };
-    let long = now.saturating_duration_since(open.from) >= SHORTEST;
+    let long = now.saturating_duration_since(open.from) >= shortest;
     let Some(slot) = slots.get(&open.model).filter(|_| long) else {
         verdict.status = VerdictStatus::Superseded;
         return;

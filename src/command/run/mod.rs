@@ -11,14 +11,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::report::{HeadlessOptions, run_headless, summary};
 use super::CommandError;
+use super::report::{HeadlessOptions, run_headless};
 use crate::console::{self, ConsoleOptions};
 use crate::engine::Engines;
 use crate::layout::{EngineChoice, Layout, parse_duration};
 use crate::load::Follower;
 use crate::machine::{CpuSet, Description, Machine, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
+use crate::telemetry::gpu::{GpuOptions, GpuSensor};
 
 /// How long waiting requests may take to be answered at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,7 +91,8 @@ impl From<EngineArg> for EngineChoice {
 /// # Errors
 /// [`CommandError::BadInput`] for a layout or a model with faults: then nothing was started.
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
-    let machine = this_machine(args.cores).map_err(|error| CommandError::BadInput(error.to_string()))?;
+    let machine =
+        this_machine(args.cores).map_err(|error| CommandError::BadInput(error.to_string()))?;
     let description = machine.describe();
     let wanted = sources::wanted(&args.inputs)?;
     let mut layout = wanted.document.layout().clone();
@@ -118,10 +120,14 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
     let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr)?;
     let options = Options {
-        machine: machine.clone(),
-        loader: Arc::new(loader),
-        interval: if headless { args.interval.min(Duration::from_secs(1)) } else { Duration::from_millis(500) },
+        interval: if headless {
+            args.interval.min(Duration::from_secs(1))
+        } else {
+            Duration::from_millis(500)
+        },
         readonly: args.readonly,
+        gpu: Some(Arc::new(GpuSensor::start(GpuOptions::default()))),
+        ..Options::new(machine.clone(), Arc::new(loader))
     };
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
@@ -138,16 +144,18 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
 fn report(args: &RunArgs, scheduler: &Scheduler, load: &Follower) -> Result<(), CommandError> {
     let options =
         HeadlessOptions { duration: args.duration, interval: args.interval, json: args.json };
-    let stop = signals::stop()?;
+    let mut stop = signals::stop()?;
+    let stopped = async move {
+        // An error says that no signal can come any more, which ends nothing.
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
     let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
-    run_headless(scheduler, &options, &mut out, &mut progress, stop)?;
+    let ended = run_headless(scheduler, options, &mut out, &mut progress, stopped);
     load.stop(Duration::ZERO);
-    let last = scheduler.stop(PATIENCE);
-    if let (Some(last), false) = (last, args.json) {
-        // The reader may have gone (head, a closed pipe): the run itself is complete.
-        let _ = write!(out, "{}", summary(&last));
-    }
-    Ok(())
+    scheduler.stop(PATIENCE);
+    ended
 }
 
 fn open_console(
@@ -176,7 +184,12 @@ fn open_console(
 
 /// The program's own threads (this one and the load's) leave reserved cores alone where another is
 /// there.
-fn stay_off_reserved(machine: &dyn Machine, description: &Description, layout: &Layout, load: &Follower) {
+fn stay_off_reserved(
+    machine: &dyn Machine,
+    description: &Description,
+    layout: &Layout,
+    load: &Follower,
+) {
     let Ok(desired) = crate::layout::Desired::resolve(layout, description) else { return };
     let rest = description.limits.allowed.difference(&desired.ledger(description).reserved);
     if rest.is_empty() {

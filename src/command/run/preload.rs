@@ -55,21 +55,28 @@ pub fn preload<L: Loader>(
         for budget in &layout.models {
             let (sender, loader) = (sender.clone(), &loader);
             scope.spawn(move || {
-                let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| try_out(loader, budget)));
-                let result = tried.unwrap_or_else(|panic| Err(format!("the engine panicked: {}", panic_message(&*panic))));
+                let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    try_out(loader, budget)
+                }));
+                let result = tried.unwrap_or_else(|panic| {
+                    Err(format!("the engine panicked: {}", panic_message(&*panic)))
+                });
                 // The receiver outlives this scope.
                 let _ = sender.send((budget, result));
             });
         }
         drop(sender);
-        let mut waiting: Vec<&str> = layout.models.iter().map(|budget| budget.name.as_str()).collect();
+        let mut waiting: Vec<&str> =
+            layout.models.iter().map(|budget| budget.name.as_str()).collect();
         while !waiting.is_empty() {
             let patience = PATIENCE.saturating_sub(begun.elapsed());
             match results.recv_timeout(patience.max(Duration::from_millis(250))) {
                 Ok((budget, result)) => {
                     waiting.retain(|name| *name != budget.name);
                     match result {
-                        Ok(loaded) => drop(ready.insert(budget.name.clone(), (budget.clone(), loaded))),
+                        Ok(loaded) => {
+                            ready.insert(budget.name.clone(), (budget.clone(), loaded));
+                        }
                         Err(reason) => faults.push(format!("{}: {reason}", budget.name)),
                     }
                 }

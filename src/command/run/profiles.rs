@@ -28,7 +28,9 @@ impl Folders {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()
-                .map_err(|error| format!("no place for layouts: {error}; give one with --layout-dir"))?
+                .map_err(|error| {
+                    format!("no place for layouts: {error}; give one with --layout-dir")
+                })?
                 .config_dir()
                 .join("divvy/layouts"),
         };
@@ -106,7 +108,7 @@ impl Profiles for Folders {
             profiles.push(Profile {
                 name: "demo".to_owned(),
                 place: "part of divvy".to_owned(),
-                description: demo()?.description,
+                description: demo_layout()?.description,
                 read_only: true,
             });
         }
@@ -117,7 +119,7 @@ impl Profiles for Folders {
     fn load(&self, name: &str) -> Result<Layout, String> {
         let Some(path) = self.find(name) else {
             if name == "demo" {
-                return demo();
+                return demo_layout();
             }
             return Err(format!("there is no layout `{name}` in {}", self.home.display()));
         };
@@ -177,7 +179,7 @@ mod tests {
     #[test]
     fn a_layout_is_saved_listed_loaded_renamed_and_deleted() {
         let (_kept, folders) = folders();
-        let mut layout = demo().unwrap();
+        let mut layout = demo_layout().unwrap();
         layout.models[0].cores = CoreRequest::Count(2);
         layout.models[0].engine = EngineChoice::Rten;
         folders.save("mine", &layout).unwrap();
@@ -192,7 +194,7 @@ mod tests {
     #[test]
     fn saving_again_keeps_comments() {
         let (_kept, folders) = folders();
-        let mut layout = demo().unwrap();
+        let mut layout = demo_layout().unwrap();
         let place = folders.save("mine", &layout).unwrap();
         let text = fs::read_to_string(&place).unwrap();
         fs::write(&place, format!("# mine alone\n{text}")).unwrap();
@@ -206,7 +208,7 @@ mod tests {
     fn a_name_cannot_leave_the_folder() {
         let (_kept, folders) = folders();
         for name in ["../x", "", ".hidden", "a/b", "a\nb"] {
-            assert!(folders.save(name, &demo().unwrap()).is_err(), "{name:?}");
+            assert!(folders.save(name, &demo_layout().unwrap()).is_err(), "{name:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::command::CommandError;
 use crate::layout::{
-    Budget, CoreRequest, Layout, LoadSpec, ModelSource, Overflow, QueuePolicy, Document, demo,
+    Budget, CoreRequest, Document, Layout, LoadSpec, ModelSource, Overflow, QueuePolicy, demo,
 };
 
 /// A layout to run, with the document it came from where it came from one.
@@ -33,7 +33,8 @@ pub fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
     if is_layout(first) && rest.is_empty() {
         let document =
             Layout::read(first).map_err(|faults| CommandError::BadInput(faults.to_string()))?;
-        let title = first.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
+        let title =
+            first.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
         return Ok(Wanted { document, path: Some(first.clone()), title });
     }
     if let Some(layout) = arguments.iter().find(|path| is_layout(path)) {
@@ -43,8 +44,8 @@ pub fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
         )));
     }
     let layout = of_models(arguments)?;
-    let document = Document::from_layout(layout)
-        .map_err(|error| CommandError::BadInput(error.to_string()))?;
+    let document =
+        Document::from_layout(layout).map_err(|error| CommandError::BadInput(error.to_string()))?;
     Ok(Wanted { document, path: None, title: "models".to_owned() })
 }
 
@@ -77,7 +78,8 @@ fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
 /// The file's name without its ending; the folder's name where that says nothing ("model.onnx");
 /// a number where the name is taken.
 fn unique_name(path: &Path, names: &mut HashSet<String>) -> String {
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+    let text =
+        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
     let stem = text(path.file_stem()).unwrap_or_else(|| "model".to_owned());
     let folder = text(path.parent().and_then(Path::file_name)).filter(|_| stem == "model");
     let base: String =
@@ -98,8 +100,10 @@ mod tests {
     #[test]
     fn models_get_distinct_names_and_equal_shares() {
         let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<PathBuf> =
-            ["a.onnx", "b/a.onnx", "v3/model.onnx"].iter().map(|name| folder.path().join(name)).collect();
+        let paths: Vec<PathBuf> = ["a.onnx", "b/a.onnx", "v3/model.onnx"]
+            .iter()
+            .map(|name| folder.path().join(name))
+            .collect();
         let layout = of_models(&paths).unwrap();
         let names: Vec<&str> = layout.models.iter().map(|model| model.name.as_str()).collect();
         assert_eq!(names, ["a", "a-2", "v3"]);

@@ -119,7 +119,8 @@ impl ConsoleState {
                 Edit::TransferConcurrency { count: *count, from: from.clone(), to: to.clone() }
             }
             (Token::Instances { count, from }, Party::Free) => {
-                let left = self.row(from)?.concurrency.checked_sub(*count).filter(|left| *left > 0)?;
+                let left =
+                    self.row(from)?.concurrency.checked_sub(*count).filter(|left| *left > 0)?;
                 Edit::SetConcurrency { model: from.clone(), concurrency: Auto::Exactly(left) }
             }
         };

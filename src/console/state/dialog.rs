@@ -150,7 +150,8 @@ impl ConsoleState {
                 }
                 if self.profile.as_ref() != Some(&name) && self.layouts.has(&name) {
                     let question = format!("{name} exists. Write over it?");
-                    self.dialog = Some(Dialog::Confirm { question, yes: Confirmed::Overwrite(name) });
+                    self.dialog =
+                        Some(Dialog::Confirm { question, yes: Confirmed::Overwrite(name) });
                     return Vec::new();
                 }
                 vec![Effect::SaveProfile(name)]

@@ -52,7 +52,8 @@ impl FromStr for Key {
             if let Some(after) = rest.strip_prefix("ctrl-").filter(|after| !after.is_empty()) {
                 modifiers |= KeyModifiers::CONTROL;
                 rest = after;
-            } else if let Some(after) = rest.strip_prefix("alt-").filter(|after| !after.is_empty()) {
+            } else if let Some(after) = rest.strip_prefix("alt-").filter(|after| !after.is_empty())
+            {
                 modifiers |= KeyModifiers::ALT;
                 rest = after;
             } else {

@@ -55,7 +55,8 @@ impl ConsoleState {
         let kept = self.layouts.selected().or(None).map(|profile| profile.name.clone());
         let kept = kept.or_else(|| self.profile.clone());
         self.layouts.profiles = Some(profiles);
-        let at = self.layouts.known().iter().position(|profile| Some(&profile.name) == kept.as_ref());
+        let at =
+            self.layouts.known().iter().position(|profile| Some(&profile.name) == kept.as_ref());
         self.select_layout(at.unwrap_or(self.layouts.at))
     }
 

@@ -231,7 +231,10 @@ impl ConsoleState {
 
     /// The row of a model as it would be with what is staged, else as it is desired now.
     pub fn row(&self, model: &str) -> Option<&Row> {
-        self.staged_plan.as_ref().and_then(|plan| plan.after.row(model)).or_else(|| self.live(model))
+        self.staged_plan
+            .as_ref()
+            .and_then(|plan| plan.after.row(model))
+            .or_else(|| self.live(model))
     }
 
     /// The row of a model as it is desired now: the newer of the snapshot's and the last answer's.
@@ -294,9 +297,9 @@ impl ConsoleState {
     pub fn modified(&self) -> bool {
         self.saved.as_ref().is_some_and(|saved| {
             saved.len() != self.snapshot.models.len()
-                || saved.iter().any(|budget| {
-                    self.live(&budget.name).is_none_or(|row| row.budget != *budget)
-                })
+                || saved
+                    .iter()
+                    .any(|budget| self.live(&budget.name).is_none_or(|row| row.budget != *budget))
         })
     }
 

@@ -74,8 +74,7 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
 }
 
 fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {
-    let step =
-        |model: &String, column| Some(Action::Step { model: model.clone(), column, by });
+    let step = |model: &String, column| Some(Action::Step { model: model.clone(), column, by });
     match target {
         Some(Target::Field(model, column)) => step(model, *column),
         Some(Target::RowCore(Party::Model(model))) => step(model, Column::Cores),

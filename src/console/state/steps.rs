@@ -7,8 +7,7 @@ use super::{Column, ConsoleState, Mode, Tone};
 use crate::layout::{Auto, Change, CoreSelection, Edit, Party, QueuePolicy, Slo};
 
 /// The bounds that steps of a latency target go through, in milliseconds.
-const LADDER_MS: [u64; 15] =
-    [1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000];
+const LADDER_MS: [u64; 15] = [1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000];
 
 /// The next bound of the ladder; beyond its ends the bound itself.
 fn ladder(bound: Duration, by: i32) -> Duration {

@@ -145,7 +145,10 @@ impl ConsoleState {
             Command::Delete if self.screen == Screen::Layouts => self.ask_delete(),
             Command::Rename | Command::Delete => {
                 let key = self.keymap.shown(Command::Layouts);
-                self.say(Tone::Info, format!("{} works on the layouts screen ({key})", command.name()));
+                self.say(
+                    Tone::Info,
+                    format!("{} works on the layouts screen ({key})", command.name()),
+                );
             }
             Command::Detail => self.show(Screen::Detail),
             Command::Machine => self.show(Screen::Machine),
@@ -222,7 +225,8 @@ impl ConsoleState {
                     self.focus = Pane::Cores;
                     self.step_core(0);
                 } else {
-                    let next = at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
+                    let next =
+                        at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
                     self.select(rows.get(next).cloned());
                 }
             }
@@ -379,7 +383,10 @@ impl ConsoleState {
             Mode::Staged => {
                 let (apply, drop) =
                     (self.keymap.shown(Command::Accept), self.keymap.shown(Command::Cancel));
-                return self.say(Tone::Bad, format!("staged changes wait: {apply} applies them, {drop} drops them"));
+                return self.say(
+                    Tone::Bad,
+                    format!("staged changes wait: {apply} applies them, {drop} drops them"),
+                );
             }
         };
         let text = match self.mode {
@@ -449,9 +456,8 @@ impl ConsoleState {
         if !rows.contains(&self.selected) {
             self.select(rows.first().cloned());
         }
-        let gone = |snapshot: &Snapshot, core| {
-            snapshot.cores.iter().all(|view| view.core.id != core)
-        };
+        let gone =
+            |snapshot: &Snapshot, core| snapshot.cores.iter().all(|view| view.core.id != core);
         if self.core.is_some_and(|core| gone(&self.snapshot, core)) {
             self.core = None;
         }

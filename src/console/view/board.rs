@@ -22,7 +22,13 @@ const LATENCY: u16 = 6;
 const LATENCY_MOST: u16 = 20;
 
 /// Divides `height` rows. `chrome` is what a frame costs, `rows` what the table wants inside it.
-fn divide(height: u16, chrome: u16, rows: u16, resources: u16, cores_for: impl Fn(u16) -> u16) -> Heights {
+fn divide(
+    height: u16,
+    chrome: u16,
+    rows: u16,
+    resources: u16,
+    cores_for: impl Fn(u16) -> u16,
+) -> Heights {
     let mut heights = Heights::default();
     let mut rest = height;
     let mut take = |wanted: u16, keep: u16| {
@@ -46,7 +52,8 @@ fn divide(height: u16, chrome: u16, rows: u16, resources: u16, cores_for: impl F
     let room = rest.saturating_sub(table_least + reserve).min(height * 2 / 5);
     heights.cores = Some(cores_for(room)).filter(|cores| *cores <= room).unwrap_or(0);
     rest -= heights.cores;
-    heights.models = (chrome + 1 + rows).min(rest.saturating_sub(reserve)).max(table_least.min(rest));
+    heights.models =
+        (chrome + 1 + rows).min(rest.saturating_sub(reserve)).max(table_least.min(rest));
     rest -= heights.models;
     if rest >= chrome + LATENCY {
         heights.latency = rest.min(chrome + LATENCY_MOST);
@@ -79,10 +86,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         y += height;
         part
     };
-    let parts = [
-        (next(heights.cores), Pane::Cores),
-        (next(heights.models), Pane::Models),
-    ];
+    let parts = [(next(heights.cores), Pane::Cores), (next(heights.models), Pane::Models)];
     for (part, which) in parts {
         pane(canvas, part, boxed, which);
     }

@@ -100,7 +100,10 @@ pub fn sentence(state: &ConsoleState, verdict: &Verdict) -> (String, Style) {
         VerdictStatus::Open => (format!("{model} is being measured"), theme.dim),
         VerdictStatus::NotEnough => {
             let (before, after) = (verdict.samples_before, verdict.samples_after);
-            (format!("{model}: too few requests to tell ({before} before, {after} after)"), theme.dim)
+            (
+                format!("{model}: too few requests to tell ({before} before, {after} after)"),
+                theme.dim,
+            )
         }
         VerdictStatus::Superseded => (format!("{model}: overtaken by a later change"), theme.dim),
         VerdictStatus::Done => {

@@ -78,8 +78,7 @@ fn plan(state: &ConsoleState, width: u16, density: Density) -> Plan {
     let groups = groups(state);
     let labelled = u16::from(groups.len() > 1);
     let nodes = state.snapshot.cores.iter().any(|view| view.core.node > 0);
-    let mut plan =
-        Plan { density, cell, places: Vec::new(), labels: Vec::new(), height: 0 };
+    let mut plan = Plan { density, cell, places: Vec::new(), labels: Vec::new(), height: 0 };
     let (mut x, mut y) = (0, 0);
     let line = cell.1 + labelled;
     for members in &groups {
@@ -139,7 +138,11 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     };
     let inside = canvas.frame(area, boxed, Some(Pane::Cores), "Cores", note);
     if state.snapshot.cores.is_empty() {
-        return canvas.note(inside, "no core was read yet: waiting for the first figures", theme.dim);
+        return canvas.note(
+            inside,
+            "no core was read yet: waiting for the first figures",
+            theme.dim,
+        );
     }
     for (text, x, y) in &plan.labels {
         if *y < inside.height {

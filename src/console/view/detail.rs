@@ -45,7 +45,10 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         let offered = view.offered_per_s.map_or(String::new(), |per_s| {
             format!(", {} offered per s over 1 s", format::rate(per_s))
         });
-        lines.push(pair("built-in load", format!("{load}{offered}: figures come from synthetic requests")));
+        lines.push(pair(
+            "built-in load",
+            format!("{load}{offered}: figures come from synthetic requests"),
+        ));
     }
     lines.push(Line::new());
     lines.push(heading("Desired and actual"));
@@ -54,7 +57,9 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         lines.push(vec![(format!("differs: {difference}"), theme.warn)]);
     }
     lines.push(Line::new());
-    lines.push(heading("Latency in ms           p50     p90     p99   p99.9     max   requests   done/s   lost/s"));
+    lines.push(heading(
+        "Latency in ms           p50     p90     p99   p99.9     max   requests   done/s   lost/s",
+    ));
     for (what, window) in [
         ("last second", &view.second),
         ("last minute", &view.minute),
@@ -136,29 +141,44 @@ fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)>
     let arena = memory.arena.map_or_else(|| "not told by the engine".to_owned(), format::bytes);
     let limit = row.budget.memory.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
     vec![
-        ("cores", format!("asked {asked}{reserve}; placed {}; in force {}", row.cores, actual.cores)),
+        (
+            "cores",
+            format!("asked {asked}{reserve}; placed {}; in force {}", row.cores, actual.cores),
+        ),
         (
             "instances",
             format!(
                 "asked {}; wanted {}; active {}, parked {}",
-                auto(row.budget.concurrency), row.concurrency, actual.active, actual.parked
+                auto(row.budget.concurrency),
+                row.concurrency,
+                actual.active,
+                actual.parked
             ),
         ),
         (
             "threads",
             format!(
                 "asked {}; wanted {}; in force {} an instance",
-                auto(row.budget.threads), row.threads, actual.threads_per_instance
+                auto(row.budget.threads),
+                row.threads,
+                actual.threads_per_instance
             ),
         ),
         (
             "queue",
-            format!("{} waiting of {}; {timeout}; when full: {overflow}", view.counts.queued, queue.limit),
+            format!(
+                "{} waiting of {}; {timeout}; when full: {overflow}",
+                view.counts.queued, queue.limit
+            ),
         ),
         ("SLO", slo),
         (
             "memory",
-            format!("weights {} in {} copies; arena {arena}; {limit}", format::bytes(memory.weights), memory.copies),
+            format!(
+                "weights {} in {} copies; arena {arena}; {limit}",
+                format::bytes(memory.weights),
+                memory.copies
+            ),
         ),
     ]
 }
@@ -172,12 +192,13 @@ fn window_lines(state: &ConsoleState, what: &str, window: &Window) -> Vec<Line> 
         ]];
     }
     let span = format!("{what} ({} s)", window.span_us / 1_000_000);
-    let line = |head: &str, d: &crate::telemetry::Distribution, tail: String, style: Style| -> Line {
-        let text = [d.p50_us, d.p90_us, d.p99_us, d.p999_us, d.max_us]
-            .map(|us| format::right(&format::millis(us), 8))
-            .concat();
-        vec![(format!("{head:<19}"), theme.dim), (format!("{text}{tail}"), style)]
-    };
+    let line =
+        |head: &str, d: &crate::telemetry::Distribution, tail: String, style: Style| -> Line {
+            let text = [d.p50_us, d.p90_us, d.p99_us, d.p999_us, d.max_us]
+                .map(|us| format::right(&format::millis(us), 8))
+                .concat();
+            vec![(format!("{head:<19}"), theme.dim), (format!("{text}{tail}"), style)]
+        };
     let tail = format!(
         "{:>11} {:>8} {:>8}",
         format::count(window.total.count),

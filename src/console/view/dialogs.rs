@@ -34,7 +34,12 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
             } else {
                 format!("The layout {} was modified and not saved.", state.profile_name())
             };
-            ask(canvas, area, &text, &[("s", "save"), ("q", "leave without saving"), ("n", "stay")]);
+            ask(
+                canvas,
+                area,
+                &text,
+                &[("s", "save"), ("q", "leave without saving"), ("n", "stay")],
+            );
         }
     }
 }

@@ -64,9 +64,13 @@ fn sentence(state: &ConsoleState) -> (String, Style) {
             "Drag a {core} onto another row to move a core, a {pip} to move an instance. Keys: {lift} lifts, arrows choose, enter drops."
         ),
         (Screen::Board, false) => {
-            format!("{lift} lifts a core of the selected row, arrows choose who gets it, enter drops it.")
+            format!(
+                "{lift} lifts a core of the selected row, arrows choose who gets it, enter drops it."
+            )
         }
-        (Screen::Layouts, _) => "The right side shows what applying the selected layout would change.".to_owned(),
+        (Screen::Layouts, _) => {
+            "The right side shows what applying the selected layout would change.".to_owned()
+        }
         _ => String::new(),
     };
     (text, theme.dim)

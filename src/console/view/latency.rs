@@ -32,7 +32,8 @@ fn bound_of(bucket: usize) -> u64 {
 impl Scale {
     /// Whole octaves that hold every request and the target; `None` without any request.
     fn of(histogram: &Histogram, slo: Option<Slo>, width: usize) -> Option<Self> {
-        let filled = |(offset, count): (usize, &u64)| (*count > 0).then_some(histogram.first + offset);
+        let filled =
+            |(offset, count): (usize, &u64)| (*count > 0).then_some(histogram.first + offset);
         let first = histogram.total.iter().enumerate().find_map(filled)?;
         let last = histogram.total.iter().enumerate().rev().find_map(filled)?;
         let target = slo.map(|slo| bucket_of(slo.bound.as_micros() as u64));

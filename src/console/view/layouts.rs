@@ -88,7 +88,11 @@ fn rows(canvas: &mut Canvas, area: Rect, plan: &Plan) {
     for change in &plan.rows {
         if let Some(mut pen) = row(area, line) {
             canvas.put_left(&mut pen, &change.model, 16, theme.title);
-            canvas.put_fit(&mut pen, &format!(" {}", words(change, state.glyphs.arrow)), theme.text);
+            canvas.put_fit(
+                &mut pen,
+                &format!(" {}", words(change, state.glyphs.arrow)),
+                theme.text,
+            );
         }
         line += 1;
     }
@@ -123,9 +127,9 @@ fn words(change: &RowPlan, arrow: &str) -> String {
         parts.push(format!("threads {} {arrow} {}", change.threads_before, change.threads_after));
     }
     if change.rebuild {
-        let time = change.last_build_us.map_or(String::new(), |us| {
-            format!(" (the last took {})", format::latency(us))
-        });
+        let time = change
+            .last_build_us
+            .map_or(String::new(), |us| format!(" (the last took {})", format::latency(us)));
         parts.push(format!("builds instances in the background{time}"));
     }
     if parts.is_empty() {

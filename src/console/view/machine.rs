@@ -99,7 +99,8 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
             continue;
         };
         let core = &first.core;
-        let cache = core.l3.map_or_else(|| "last-level cache unknown".to_owned(), |l3| format!("L3 {l3}"));
+        let cache =
+            core.l3.map_or_else(|| "last-level cache unknown".to_owned(), |l3| format!("L3 {l3}"));
         let physical = group.chunk_by(|a, b| a.core.physical == b.core.physical);
         let physical: Vec<Vec<CoreId>> =
             physical.map(|siblings| siblings.iter().map(|view| view.core.id).collect()).collect();

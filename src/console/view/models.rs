@@ -139,7 +139,8 @@ fn tint_row(canvas: &mut Canvas, line: Rect, party: &Party, selected: bool) {
     let theme = &state.theme;
     match &state.carry {
         Some(carry) if carry.to.as_ref() == Some(party) => {
-            let refused = matches!(carry.consequence, Some(Err(_))) || carry.refusal(party).is_some();
+            let refused =
+                matches!(carry.consequence, Some(Err(_))) || carry.refusal(party).is_some();
             canvas.tint(line, if refused { theme.blocked } else { theme.receiver });
         }
         Some(carry) if carry.refusal(party).is_some() => canvas.tint(line, theme.blocked),
@@ -165,7 +166,8 @@ fn troubles(canvas: &mut Canvas, line: Rect, party: &Party, columns: &[(Field, u
         .sum::<usize>();
     let mut pen = Pen { x: line.x + start as u16, y: line.y, end: line.right() };
     if let Some(reason) = state.carry.as_ref().and_then(|carry| carry.refusal(party)) {
-        let text = format::left(&format!("no: {reason}"), pen.room() as usize, state.glyphs.ellipsis);
+        let text =
+            format::left(&format!("no: {reason}"), pen.room() as usize, state.glyphs.ellipsis);
         return canvas.put(&mut pen, &text, theme.blocked);
     }
     let Party::Model(name) = party else {
@@ -177,8 +179,12 @@ fn troubles(canvas: &mut Canvas, line: Rect, party: &Party, columns: &[(Field, u
     let (text, style) = match &view.state {
         ModelState::Loading => ("loading".to_owned(), theme.dim),
         ModelState::Failed { reason } => (format!("failed: {reason}"), theme.bad),
-        ModelState::Draining => ("draining: will be gone when its requests are answered".to_owned(), theme.dim),
-        ModelState::Paused if view.row.budget.paused => ("paused: its queue holds".to_owned(), theme.warn),
+        ModelState::Draining => {
+            ("draining: will be gone when its requests are answered".to_owned(), theme.dim)
+        }
+        ModelState::Paused if view.row.budget.paused => {
+            ("paused: its queue holds".to_owned(), theme.warn)
+        }
         ModelState::Paused => ("paused: it has no core".to_owned(), theme.warn),
         ModelState::Running | ModelState::Warming { .. } => return,
     };

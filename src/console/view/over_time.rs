@@ -33,12 +33,11 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let Some(now) = moments.last().map(|moment| moment.second) else {
         return canvas.note(inside, "The first second is being measured.", theme.dim);
     };
-    let shown: Vec<&Moment> = moments
-        .into_iter()
-        .filter(|moment| moment.second + (width as u64) > now)
-        .collect();
+    let shown: Vec<&Moment> =
+        moments.into_iter().filter(|moment| moment.second + (width as u64) > now).collect();
     let used = |bin: usize| shown.iter().any(|moment| moment.bins.get(bin).is_some_and(|n| *n > 0));
-    let (Some(low), Some(high)) = ((0..BINS).find(|bin| used(*bin)), (0..BINS).rev().find(|bin| used(*bin)))
+    let (Some(low), Some(high)) =
+        ((0..BINS).find(|bin| used(*bin)), (0..BINS).rev().find(|bin| used(*bin)))
     else {
         return canvas.note(inside, "No request was completed in the time shown.", theme.dim);
     };
@@ -46,8 +45,10 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     // as many bins a row as it takes, so that the slowest request is always on the map
     let per_row = (high + 1 - low).div_ceil(rows);
     let rows = (high + 1 - low).div_ceil(per_row);
-    let map = Rect { x: inside.x + SCALE, y: inside.y + 1, width: width as u16, height: rows as u16 };
-    let most = shown.iter().flat_map(|moment| moment.bins.iter()).copied().max().unwrap_or(1).max(1);
+    let map =
+        Rect { x: inside.x + SCALE, y: inside.y + 1, width: width as u16, height: rows as u16 };
+    let most =
+        shown.iter().flat_map(|moment| moment.bins.iter()).copied().max().unwrap_or(1).max(1);
     for index in 0..rows {
         let from = low + (rows - 1 - index) * per_row;
         let Some(pen) = row(map, index) else {

@@ -13,8 +13,10 @@ pub fn tags(snapshot: &Snapshot) -> Vec<String> {
     for model in &snapshot.models {
         let name = &model.row.budget.name;
         let plain = format::left(name, WIDTH, "");
-        let numbered = (2..10).map(|number| format!("{}{number}", format::left(name, WIDTH - 1, "")));
-        let further = (10..100).map(|number| format!("{}{number}", format::left(name, WIDTH - 2, "")));
+        let numbered =
+            (2..10).map(|number| format!("{}{number}", format::left(name, WIDTH - 1, "")));
+        let further =
+            (10..100).map(|number| format!("{}{number}", format::left(name, WIDTH - 2, "")));
         let free = std::iter::once(plain.clone())
             .chain(numbered)
             .chain(further)

@@ -1,5 +1,8 @@
 //! Input tensors: whether given ones fit a model, and seeded ones where none are given.
 
 mod check;
+mod dims;
+mod synthesize;
 
 pub use check::{arrange, check_inputs, describe_dims};
+pub use synthesize::synthesize;

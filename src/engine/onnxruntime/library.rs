@@ -152,13 +152,15 @@ pub fn version(path: &Path) -> Result<String, String> {
     }
 }
 
+/// The one function that ONNX Runtime exports.
+type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
+
 #[allow(unsafe_code)]
 fn read_version(path: &Path) -> Result<Option<String>, String> {
     // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
     // the file was named by the user or found where such libraries are kept.
     let library = unsafe { libloading::Library::new(path) }
         .map_err(|error| format!("it cannot be loaded as a library ({error})"))?;
-    type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: only ONNX Runtime exports this name, and its signature has been the same since 1.0.
     let Ok(getter) = (unsafe { library.get::<Getter>(b"OrtGetApiBase\0") }) else {
         return Ok(None);

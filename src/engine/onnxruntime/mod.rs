@@ -8,6 +8,7 @@ mod run;
 mod session;
 mod value;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -156,6 +157,10 @@ impl Model for OrtModel {
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         let session = if setup.threads > 1 { self.wide(setup)? } else { self.narrow()? };
         Ok(Box::new(OrtInstance { session }))
+    }
+
+    fn index_bounds(&self) -> BTreeMap<String, u64> {
+        self.file.index_bounds.clone()
     }
 
     fn memory(&self) -> EngineMemory {

@@ -5,8 +5,8 @@ use prost::Message;
 
 use super::*;
 use crate::engine::onnx::proto::{
-    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType, TypeProto,
-    TypeValue, ValueInfoProto,
+    Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType,
+    TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::engine::rten::Rten;
 use crate::engine::{Tensor, TensorData};
@@ -124,7 +124,7 @@ fn echo(specs: &[(&str, i32)]) -> Vec<u8> {
         r#type: Some(TypeProto {
             value: Some(TypeValue::Tensor(TensorType {
                 elem_type,
-                shape: Some(TensorShapeProto { dim: vec![Default::default()] }),
+                shape: Some(TensorShapeProto { dim: vec![Dimension::default()] }),
             })),
         }),
     };

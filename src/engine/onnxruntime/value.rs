@@ -52,7 +52,12 @@ impl<'a> Value<'a> {
 
     /// Lends a tensor to the library.
     pub(super) fn lend(library: &Library, tensor: &'a Tensor) -> Result<Self, String> {
-        let shape: Vec<i64> = tensor.shape().iter().map(|size| *size as i64).collect();
+        let shape = tensor
+            .shape()
+            .iter()
+            .map(|size| i64::try_from(*size))
+            .collect::<Result<Vec<i64>, _>>()
+            .map_err(|_| "its shape is impossible".to_owned())?;
         match tensor.data() {
             TensorData::Bool(values) => lend(library, values, &shape, code(ElementType::Bool)),
             TensorData::I8(values) => lend(library, values, &shape, code(ElementType::I8)),

@@ -4,6 +4,7 @@
 mod convert;
 mod instance;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,6 +76,7 @@ impl Engine for Rten {
             inputs,
             outputs,
             weight_bytes: file.weight_bytes,
+            index_bounds: file.index_bounds,
         }))))
     }
 }
@@ -137,6 +139,7 @@ struct Loaded {
     inputs: Vec<NodeId>,
     outputs: Vec<NodeId>,
     weight_bytes: u64,
+    index_bounds: BTreeMap<String, u64>,
 }
 
 struct RtenModel(Arc<Loaded>);
@@ -148,6 +151,10 @@ impl Model for RtenModel {
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         Ok(Box::new(RtenInstance::build(Arc::clone(&self.0), setup.threads)?))
+    }
+
+    fn index_bounds(&self) -> BTreeMap<String, u64> {
+        self.0.index_bounds.clone()
     }
 
     fn memory(&self) -> EngineMemory {

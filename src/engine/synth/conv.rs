@@ -1,7 +1,7 @@
 //! A convolutional detector: halving stages with a residual block each, then a head that gives
 //! class scores and boxes for every cell of the last grid.
 
-use super::graph::{Builder, FLOAT, Size as Dim, ints};
+use super::graph::{self, Builder, FLOAT, Size as Dim, ints};
 use super::{Size, affordable, within};
 
 /// The sizes of a detector.
@@ -85,7 +85,7 @@ fn convolution(
     // a rectifier halves the variance, and the residual sum adds some: gain 1.2 keeps it level
     let weights = builder.weight(&[to, from, kernel, kernel], from * kernel * kernel, 1.2);
     let bias = builder.weight(&[to], 1, 0.01);
-    let (size, pad) = (kernel as i64, kernel as i64 / 2);
+    let (size, pad) = (graph::long(kernel), graph::long(kernel / 2));
     builder.node(
         "Conv",
         &[input, &weights, &bias],

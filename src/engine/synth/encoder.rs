@@ -1,6 +1,6 @@
 //! A transformer encoder over token ids that gives one unit vector a text, as an embedder does.
 
-use super::graph::{Builder, FLOAT, INT64, Size as Dim, float, int, ints};
+use super::graph::{Builder, FLOAT, INT64, Size as Dim, float, int, ints, long};
 use super::{Size, affordable, within};
 
 /// The sizes of an encoder.
@@ -115,7 +115,7 @@ impl Encoder {
         let share = builder.node("Softmax", &[&scaled], vec![int("axis", -1)]);
         let mixed = builder.node("MatMul", &[&share, &values], vec![]);
         let mixed = builder.node("Transpose", &[&mixed], vec![ints("perm", &[0, 2, 1, 3])]);
-        let shape = builder.integers(&[0, -1, self.width as i64]);
+        let shape = builder.integers(&[0, -1, long(self.width)]);
         let joined = builder.node("Reshape", &[&mixed, &shape], vec![]);
         builder.linear(&joined, self.width, self.width, 1.0)
     }
@@ -123,7 +123,7 @@ impl Encoder {
     /// A projection, split by head: [batch, seq, width] to four dimensions in this order.
     fn head(&self, builder: &mut Builder, input: &str, order: &[i64]) -> String {
         let projected = builder.linear(input, self.width, self.width, 1.0);
-        let shape = builder.integers(&[0, -1, self.heads as i64, (self.width / self.heads) as i64]);
+        let shape = builder.integers(&[0, -1, long(self.heads), long(self.width / self.heads)]);
         let split = builder.node("Reshape", &[&projected, &shape], vec![]);
         builder.node("Transpose", &[&split], vec![ints("perm", order)])
     }

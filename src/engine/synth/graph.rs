@@ -71,7 +71,7 @@ impl Builder {
     fn constant(&mut self, data_type: i32, dims: &[usize], bytes: Vec<u8>) -> String {
         let name = self.fresh("weight");
         self.graph.initializer.push(TensorProto {
-            dims: dims.iter().map(|dim| *dim as i64).collect(),
+            dims: dims.iter().map(|dim| long(*dim)).collect(),
             data_type,
             name: name.clone(),
             raw_data: Bytes::from(bytes),
@@ -125,7 +125,7 @@ impl Builder {
 
     /// The file's bytes.
     pub(super) fn finish(mut self, name: &str) -> Vec<u8> {
-        self.graph.name = name.to_owned();
+        name.clone_into(&mut self.graph.name);
         ModelProto {
             ir_version: IR_VERSION,
             producer_name: "divvy synth".to_owned(),
@@ -138,13 +138,18 @@ impl Builder {
     }
 }
 
+/// A size as ONNX writes it. Recipes are far below where this could matter.
+pub(super) fn long(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
 fn value_info(name: &str, element: i32, dims: &[Size]) -> ValueInfoProto {
     let dim = dims
         .iter()
         .map(|dim| Dimension {
             value: Some(match dim {
                 Size::Named(name) => DimensionValue::Name((*name).to_owned()),
-                Size::Fixed(size) => DimensionValue::Size(*size as i64),
+                Size::Fixed(size) => DimensionValue::Size(long(*size)),
             }),
         })
         .collect();

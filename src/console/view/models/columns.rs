@@ -80,7 +80,13 @@ impl Field {
     pub fn numeric(self) -> bool {
         matches!(
             self,
-            Self::Cores | Self::Queue | Self::Rate | Self::P50 | Self::P99 | Self::Cpu | Self::Memory
+            Self::Cores
+                | Self::Queue
+                | Self::Rate
+                | Self::P50
+                | Self::P99
+                | Self::Cpu
+                | Self::Memory
         )
     }
 

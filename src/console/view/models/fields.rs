@@ -84,7 +84,8 @@ pub fn draw(
             canvas.put_right(pen, &format::bytes(held), size, theme.text);
         }
         Field::Trend => {
-            let recent: Vec<f64> = state.history.of(name).map(|moment| moment.p99_us as f64).collect();
+            let recent: Vec<f64> =
+                state.history.of(name).map(|moment| moment.p99_us as f64).collect();
             let most = recent.iter().copied().fold(1.0, f64::max);
             let shares: Vec<f64> = recent.iter().map(|us| us / most).collect();
             canvas.put(pen, &state.glyphs.trend(&shares, size), own);
@@ -109,7 +110,13 @@ fn free(canvas: &mut Canvas, pen: &mut Pen, field: Field, size: usize) {
 }
 
 /// One cell a core, two columns each where they fit, with a sign where some are left out.
-fn cells_of(canvas: &mut Canvas, pen: Pen, count: usize, style: ratatui::style::Style, what: &Target) {
+fn cells_of(
+    canvas: &mut Canvas,
+    pen: Pen,
+    count: usize,
+    style: ratatui::style::Style,
+    what: &Target,
+) {
     let state = canvas.state;
     let room = pen.room() as usize;
     let step = if count * 2 <= room + 1 { 2 } else { 1 };

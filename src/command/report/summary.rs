@@ -1,0 +1,123 @@
+//! The table that ends a run.
+
+use std::fmt::Write;
+
+use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
+use super::table::{Column, line, number, titles, widths, words};
+use crate::telemetry::{Counts, ModelState, ModelView, Snapshot};
+
+const COLUMNS: [Column; 14] = [
+    words("model", 8),
+    number("completed", 9),
+    number("req/s", 7),
+    number("p50 ms", 7),
+    number("p99 ms", 7),
+    number("p99.9 ms", 8),
+    number("rejected", 8),
+    number("timed out", 9),
+    number("failed", 6),
+    words("cores", 5),
+    number("cpu now", 7),
+    number("mem", 9),
+    words("SLO ms", 6),
+    words("load", 4),
+];
+
+/// What the whole run came to. Latency and throughput cover the run from its start; CPU is that of
+/// the last interval, in cores.
+pub fn summary(snapshot: &Snapshot) -> String {
+    let rows: Vec<Vec<String>> = snapshot.models.iter().map(row).collect();
+    let widths = widths(&COLUMNS, &rows);
+    let ledger = &snapshot.ledger;
+    let mut text = format!(
+        "\nwhole run: {:.1} s; {} cores, {} allotted, {} free; process {} of {}{}\n",
+        snapshot.uptime_us as f64 / 1e6,
+        ledger.allowed.len(),
+        ledger.allotted.len(),
+        ledger.free.len(),
+        size(snapshot.memory.process),
+        size(snapshot.memory.total),
+        if snapshot.simulated { "; SIMULATED machine" } else { "" },
+    );
+    if rows.is_empty() {
+        text.push_str("no models\n");
+        return text;
+    }
+    text.push_str(&titles(&COLUMNS, &widths));
+    for row in &rows {
+        text.push_str(&line(&COLUMNS, &widths, row));
+    }
+    text.push_str(&account(snapshot));
+    let synthetic: Vec<&str> = snapshot
+        .models
+        .iter()
+        .filter(|model| model.load.is_some())
+        .map(|model| model.row.budget.name.as_str())
+        .collect();
+    if !synthetic.is_empty() {
+        // writing to a string cannot fail
+        let _ = writeln!(text, "synthetic load in the figures of: {}", synthetic.join(", "));
+    }
+    for model in &snapshot.models {
+        if let ModelState::Failed { reason } = &model.state {
+            let _ = writeln!(text, "{} failed: {reason}", model.row.budget.name);
+        }
+    }
+    text
+}
+
+fn row(model: &ModelView) -> Vec<String> {
+    let (run, counts) = (&model.run, &model.counts);
+    let total = &run.total;
+    vec![
+        model.row.budget.name.clone(),
+        count(counts.completed),
+        if run.span_us == 0 { NONE.to_owned() } else { rate(run.completed_per_s) },
+        percentile(total, total.p50_us),
+        percentile(total, total.p99_us),
+        percentile(total, total.p999_us),
+        count(counts.rejected),
+        count(counts.timed_out),
+        count(counts.failed),
+        cores(model),
+        format!("{:.2}", model.cpu),
+        memory(&model.memory),
+        slo(model.row.budget.slo.as_ref(), run),
+        load(model),
+    ]
+}
+
+/// Where all requests are; says so where a model's counts do not add up.
+fn account(snapshot: &Snapshot) -> String {
+    let sum = |part: fn(&Counts) -> u64| -> u64 {
+        snapshot.models.iter().map(|model| part(&model.counts)).sum()
+    };
+    let parts = [
+        ("completed", sum(|counts| counts.completed)),
+        ("rejected", sum(|counts| counts.rejected)),
+        ("timed out", sum(|counts| counts.timed_out)),
+        ("cancelled", sum(|counts| counts.cancelled)),
+        ("failed", sum(|counts| counts.failed)),
+        ("executing", sum(|counts| counts.executing)),
+        ("queued", sum(|counts| counts.queued)),
+        ("blocked", sum(|counts| counts.blocked)),
+    ];
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(name, value)| *value > 0 || *name == "completed")
+        .map(|(name, value)| format!("{} {name}", count(*value)))
+        .collect();
+    let submitted = sum(|counts| counts.submitted);
+    let unbalanced: Vec<&str> = snapshot
+        .models
+        .iter()
+        .filter(|model| !model.counts.balanced())
+        .map(|model| model.row.budget.name.as_str())
+        .collect();
+    let verdict = if unbalanced.is_empty() {
+        "none lost".to_owned()
+    } else {
+        format!("COUNTS DO NOT ADD UP for {}: please report this", unbalanced.join(", "))
+    };
+    format!("{} requests submitted: {}; {verdict}\n", count(submitted), words.join(", "))
+}

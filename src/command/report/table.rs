@@ -1,0 +1,104 @@
+//! Aligned columns of text.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// The widest that a cell is printed.
+const WIDEST: usize = 48;
+
+/// A column's title, its least width, and whether its cells are numbers (set to the right).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) title: &'static str,
+    pub(super) least: usize,
+    pub(super) number: bool,
+}
+
+/// A column of words.
+pub(super) const fn words(title: &'static str, least: usize) -> Column {
+    Column { title, least, number: false }
+}
+
+/// A column of numbers.
+pub(super) const fn number(title: &'static str, least: usize) -> Column {
+    Column { title, least, number: true }
+}
+
+/// The width of each column over these rows.
+pub(super) fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
+    columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width());
+            cells.max().unwrap_or(0).min(WIDEST).max(column.least).max(column.title.width())
+        })
+        .collect()
+}
+
+/// The titles as one line.
+pub(super) fn titles(columns: &[Column], widths: &[usize]) -> String {
+    let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
+    line(columns, widths, &titles)
+}
+
+/// One row as one line, without blanks at its end.
+pub(super) fn line(columns: &[Column], widths: &[usize], cells: &[String]) -> String {
+    let mut text = String::new();
+    for ((column, width), cell) in columns.iter().zip(widths).zip(cells) {
+        if !text.is_empty() {
+            text.push_str("  ");
+        }
+        let cell = clip(cell, (*width).max(1));
+        let blanks = " ".repeat(width.saturating_sub(cell.width()));
+        if column.number {
+            text.push_str(&blanks);
+            text.push_str(&cell);
+        } else {
+            text.push_str(&cell);
+            text.push_str(&blanks);
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+/// The text, cut to a width in terminal columns with an ellipsis where it is longer.
+fn clip(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = 1;
+    for letter in text.chars() {
+        used += letter.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept.push('…');
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_count_as_two_columns() {
+        let columns = [words("name", 4), number("n", 3)];
+        let rows: Vec<Vec<String>> =
+            [("模型", "1"), ("ab", "22")].map(|(a, b)| vec![a.to_owned(), b.to_owned()]).into();
+        let widths = widths(&columns, &rows);
+        let text: String = rows.iter().map(|row| line(&columns, &widths, row)).collect();
+        assert_eq!(text, "模型    1\nab     22\n");
+    }
+
+    #[test]
+    fn long_text_is_cut_within_its_width() {
+        assert_eq!(clip("abcdef", 4), "abc…");
+        assert_eq!(clip("模型模型", 4), "模…");
+        assert_eq!(clip("abcd", 4), "abcd");
+    }
+}

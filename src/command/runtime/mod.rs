@@ -1,0 +1,127 @@
+//! `divvy runtime`: where ONNX Runtime was looked for, and getting it.
+
+mod install;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::CommandError;
+use crate::engine::onnxruntime::locate::{self, Place};
+use crate::engine::onnxruntime::{self, OLDEST_MINOR};
+
+pub use install::InstallArgs;
+
+/// Arguments of `divvy runtime`.
+#[derive(Debug, Args)]
+pub struct RuntimeArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: RuntimeAction,
+}
+
+/// What `divvy runtime` can do.
+#[derive(Debug, Subcommand)]
+pub enum RuntimeAction {
+    /// Fetches ONNX Runtime with pip and puts it into the user's data folder.
+    Install(InstallArgs),
+    /// Says where ONNX Runtime is looked for and what is there.
+    Status(StatusArgs),
+}
+
+/// Arguments of `divvy runtime status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// The library to ask about, in place of the search.
+    #[arg(long, value_name = "PATH")]
+    pub ort_dylib: Option<PathBuf>,
+}
+
+/// Runs `divvy runtime`.
+///
+/// # Errors
+/// [`CommandError`] with a message for the user.
+pub fn run(args: &RuntimeArgs) -> Result<(), CommandError> {
+    match &args.action {
+        RuntimeAction::Install(args) => install::run(args),
+        RuntimeAction::Status(args) => status(args),
+    }
+}
+
+/// A library that was found.
+#[derive(Debug, Serialize)]
+struct Found {
+    origin: locate::Origin,
+    path: PathBuf,
+    /// Its version, where divvy can use it.
+    version: Option<String>,
+    /// Why divvy cannot use it.
+    fault: Option<String>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Status {
+    /// The library that divvy would use.
+    used: Option<PathBuf>,
+    found: Vec<Found>,
+    searched: Vec<Place>,
+}
+
+fn status(args: &StatusArgs) -> Result<(), CommandError> {
+    let searched = locate::places(args.ort_dylib.as_deref());
+    let mut found = Vec::new();
+    for place in &searched {
+        for path in &place.libraries {
+            let (version, fault) = match onnxruntime::version(path) {
+                Ok(version) => (Some(version), None),
+                Err(fault) => (None, Some(fault)),
+            };
+            found.push(Found { origin: place.origin, path: path.clone(), version, fault });
+        }
+    }
+    let used =
+        found.iter().find(|library| library.version.is_some()).map(|library| library.path.clone());
+    let status = Status { used, found, searched };
+    if args.json {
+        let text = serde_json::to_string_pretty(&status)
+            .map_err(|error| CommandError::Failed(error.to_string()))?;
+        println!("{text}");
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(())
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = Vec::new();
+    for library in &status.found {
+        let verdict = match (&library.version, &library.fault) {
+            (Some(version), _) if status.used.as_ref() == Some(&library.path) => {
+                format!("ONNX Runtime {version}  in use")
+            }
+            (Some(version), _) => format!("ONNX Runtime {version}"),
+            (None, fault) => fault.clone().unwrap_or_default(),
+        };
+        let origin = library.origin.words();
+        lines.push(format!("{}  ({origin})  {verdict}", library.path.display()));
+    }
+    if status.found.is_empty() {
+        lines.push("no ONNX Runtime library was found".to_owned());
+    }
+    lines.push("looked in:".to_owned());
+    for place in &status.searched {
+        lines.push(format!("  {}  ({})", place.path.display(), place.origin.words()));
+    }
+    if status.used.is_none() {
+        lines.push(format!(
+            "`divvy runtime install` gets one (1.{OLDEST_MINOR} or later is needed); until then \
+             models run on the embedded engine"
+        ));
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,177 @@
+//! Sizes for the dimensions that a model leaves open: as the layout says, else a sensible guess.
+
+use std::collections::BTreeMap;
+
+use crate::engine::{Dim, ElementType, EngineError, Signature, TensorSpec};
+
+/// A guess for the sides of an image, in pixels.
+const IMAGE: usize = 224;
+/// A guess for the length of a sequence.
+const SEQUENCE: usize = 128;
+/// A guess for the channels of an image.
+const CHANNELS: usize = 3;
+
+/// The sizes of open dimensions by name. A dimension without a name is called by its input and its
+/// place, "input.0".
+pub(super) struct Sizes {
+    sizes: BTreeMap<String, usize>,
+}
+
+impl Sizes {
+    /// Takes the layout's sizes, after a check that the model has these names.
+    pub(super) fn new(
+        signature: &Signature,
+        dims: &BTreeMap<String, usize>,
+    ) -> Result<Self, EngineError> {
+        let known: Vec<String> = open_names(signature);
+        for (name, size) in dims {
+            let fault = |reason: String| EngineError::Input { input: name.clone(), reason };
+            if !known.contains(name) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(fault(format!(
+                    "`dims` sets a dimension of this name, and the model has no such open \
+                     dimension, only: {known}"
+                )));
+            }
+            if *size == 0 {
+                return Err(fault("`dims` sets this dimension to 0; it must be 1 or more".into()));
+            }
+        }
+        Ok(Self { sizes: dims.clone() })
+    }
+
+    /// Notes the sizes of a given tensor, so that other inputs agree with it.
+    pub(super) fn pin(&mut self, spec: &TensorSpec, shape: &[usize]) -> Result<(), EngineError> {
+        for (place, (dim, size)) in spec.dims.iter().flatten().zip(shape).enumerate() {
+            let Some(name) = open_name(spec, place, dim) else { continue };
+            match self.sizes.get(&name) {
+                Some(known) if known != size => {
+                    return Err(EngineError::Input {
+                        input: spec.name.clone(),
+                        reason: format!(
+                            "the given array makes the dimension `{name}` {size}, and elsewhere it \
+                             is {known}"
+                        ),
+                    });
+                }
+                _ => {
+                    self.sizes.insert(name, *size);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The shape for an input. A name that was guessed once keeps its size.
+    pub(super) fn shape(&mut self, spec: &TensorSpec) -> Vec<usize> {
+        let Some(dims) = &spec.dims else { return vec![1] };
+        let guesses: Vec<usize> = (0..dims.len()).map(|place| guess(spec, dims, place)).collect();
+        dims.iter()
+            .zip(guesses)
+            .enumerate()
+            .map(|(place, (dim, guess))| match (dim, open_name(spec, place, dim)) {
+                (Dim::Fixed(size), _) => *size,
+                (_, Some(name)) => *self.sizes.entry(name).or_insert(guess),
+                (_, None) => guess,
+            })
+            .collect()
+    }
+}
+
+/// The names of all open dimensions, once each, in the model's order.
+fn open_names(signature: &Signature) -> Vec<String> {
+    let mut names = Vec::new();
+    for spec in &signature.inputs {
+        for (place, dim) in spec.dims.iter().flatten().enumerate() {
+            if let Some(name) = open_name(spec, place, dim)
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+fn open_name(spec: &TensorSpec, place: usize, dim: &Dim) -> Option<String> {
+    match dim {
+        Dim::Fixed(_) => None,
+        Dim::Named(name) => Some(name.clone()),
+        Dim::Unknown => Some(format!("{}.{place}", spec.name)),
+    }
+}
+
+fn guess(spec: &TensorSpec, dims: &[Dim], place: usize) -> usize {
+    let name = match dims.get(place) {
+        Some(Dim::Named(name)) => name.to_lowercase(),
+        _ => String::new(),
+    };
+    let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if says(&["batch", "past"]) {
+        return 1;
+    }
+    if says(&["height", "width"]) {
+        return IMAGE;
+    }
+    if says(&["channel"]) {
+        return CHANNELS;
+    }
+    if place == 0 {
+        return 1;
+    }
+    if dims.len() == 4 && !matches!(spec.element, ElementType::I64 | ElementType::String) {
+        // images: channels second, or last when the last dimension says so
+        let is_channels_last = matches!(dims.last(), Some(Dim::Fixed(1 | 3 | 4)));
+        return if place == 1 && !is_channels_last { CHANNELS } else { IMAGE };
+    }
+    SEQUENCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, element: ElementType, dims: Vec<Dim>) -> TensorSpec {
+        TensorSpec { name: name.to_owned(), element, dims: Some(dims) }
+    }
+
+    fn named(name: &str) -> Dim {
+        Dim::Named(name.to_owned())
+    }
+
+    #[test]
+    fn open_dimensions_get_sizes_that_fit_what_they_look_like() {
+        let (f32, i64) = (ElementType::F32, ElementType::I64);
+        for (spec, want) in [
+            (
+                spec("x", f32, vec![named("N"), Dim::Fixed(3), Dim::Unknown, Dim::Unknown]),
+                vec![1, 3, 224, 224],
+            ),
+            (
+                spec("x", f32, vec![Dim::Unknown, Dim::Unknown, Dim::Unknown, Dim::Fixed(3)]),
+                vec![1, 224, 224, 3],
+            ),
+            (spec("ids", i64, vec![named("batch"), named("sequence")]), vec![1, 128]),
+            (
+                spec("x", f32, vec![Dim::Fixed(2), named("batch_size"), Dim::Fixed(128)]),
+                vec![2, 1, 128],
+            ),
+            (spec("rate", i64, vec![]), vec![]),
+        ] {
+            let signature = Signature { inputs: vec![spec.clone()], outputs: vec![] };
+            let mut sizes = Sizes::new(&signature, &BTreeMap::new()).unwrap();
+            assert_eq!(sizes.shape(&spec), want, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn the_layouts_sizes_hold_and_unknown_names_list_the_models() {
+        let ids = spec("ids", ElementType::I64, vec![named("batch"), Dim::Unknown]);
+        let signature = Signature { inputs: vec![ids.clone()], outputs: vec![] };
+        let dims = BTreeMap::from([("batch".to_owned(), 4), ("ids.1".to_owned(), 9)]);
+        assert_eq!(Sizes::new(&signature, &dims).unwrap().shape(&ids), [4, 9]);
+        let dims = BTreeMap::from([("seq".to_owned(), 4)]);
+        let Err(error) = Sizes::new(&signature, &dims) else { panic!() };
+        assert!(error.to_string().contains("only: batch, ids.1"), "{error}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Recordings: requests to be replayed, as the module's own page describes them.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use zip::ZipArchive;
+
+use super::{decode, fault, read_file};
+use crate::engine::{EngineError, NamedTensor, Signature, Tensor, TensorData, inputs};
+
+/// The array of a recording that holds arrival times in microseconds.
+pub const ARRIVALS: &str = "arrival_us";
+
+/// Recorded requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The inputs of each request, in the recorded order; at least one request.
+    pub requests: Vec<Vec<NamedTensor>>,
+    /// When each request arrived, from the first one on; `None` where the file does not say.
+    pub arrivals: Option<Vec<Duration>>,
+}
+
+/// Reads a recording for a model, and checks every request against its signature.
+///
+/// # Errors
+/// [`EngineError::Data`] when the file cannot be read, is no recording, lacks an input, or has
+/// arrays of different lengths or arrivals that fall; [`EngineError::Input`] when an array does not
+/// fit the model's input.
+pub fn read_requests(path: &Path, signature: &Signature) -> Result<Recording, EngineError> {
+    let bytes = read_file(path)?;
+    let arrays = if bytes.starts_with(b"PK") {
+        archive(&bytes).map_err(|reason| fault(path, reason))?
+    } else {
+        let tensor = decode(&bytes).map_err(|reason| fault(path, reason))?;
+        match signature.inputs.as_slice() {
+            [only] => vec![NamedTensor { name: only.name.clone(), tensor }],
+            several => {
+                return Err(fault(
+                    path,
+                    format!(
+                        "it is one array, and the model has {} inputs: record an .npz",
+                        several.len()
+                    ),
+                ));
+            }
+        }
+    };
+    let recording = assemble(arrays, signature).map_err(|reason| fault(path, reason))?;
+    for request in &recording.requests {
+        inputs::check_inputs(signature, request)?;
+    }
+    Ok(recording)
+}
+
+fn archive(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
+    let damaged = |error: &dyn std::fmt::Display| format!("it is no .npz archive ({error})");
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(&error))?;
+    let mut arrays = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).map_err(|error| damaged(&error))?;
+        let file_name = entry.name().map_err(|error| damaged(&error))?.into_owned();
+        let Some(name) = file_name.strip_suffix(".npy") else { continue };
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).map_err(|error| damaged(&error))?;
+        let tensor = decode(&content).map_err(|reason| format!("the array `{name}`: {reason}"))?;
+        arrays.push(NamedTensor { name: name.to_owned(), tensor });
+    }
+    Ok(arrays)
+}
+
+fn assemble(arrays: Vec<NamedTensor>, signature: &Signature) -> Result<Recording, String> {
+    let (arrivals, arrays): (Vec<_>, Vec<_>) =
+        arrays.into_iter().partition(|array| array.name == ARRIVALS);
+    let mut count = None;
+    let mut streams = Vec::with_capacity(signature.inputs.len());
+    for spec in &signature.inputs {
+        let Some(array) = arrays.iter().find(|array| array.name == spec.name) else {
+            let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
+            return Err(format!(
+                "it has no array for the input `{}`, only {}",
+                spec.name,
+                if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
+            ));
+        };
+        let Some((length, _)) = array.tensor.shape().split_first() else {
+            return Err(format!(
+                "the array `{}` is a scalar, where its first dimension should be the requests",
+                spec.name
+            ));
+        };
+        match count {
+            None => count = Some(*length),
+            Some(count) if count != *length => {
+                return Err(format!(
+                    "the array `{}` holds {length} requests, where others hold {count}",
+                    spec.name
+                ));
+            }
+            Some(_) => {}
+        }
+        streams.push(split(&spec.name, &array.tensor)?.into_iter());
+    }
+    let count = count.unwrap_or(0);
+    if count == 0 {
+        return Err("it holds no request".to_owned());
+    }
+    let requests = (0..count)
+        .map(|_| streams.iter_mut().filter_map(Iterator::next).collect::<Vec<NamedTensor>>())
+        .collect();
+    let arrivals = arrivals.first().map(|array| times(&array.tensor, count)).transpose()?;
+    Ok(Recording { requests, arrivals })
+}
+
+/// Cuts a tensor along its first dimension.
+fn split(name: &str, tensor: &Tensor) -> Result<Vec<NamedTensor>, String> {
+    let Some((count, shape)) = tensor.shape().split_first() else { return Ok(Vec::new()) };
+    let size: usize = shape.iter().product();
+    macro_rules! pieces {
+        ($($variant:ident),*) => {
+            match tensor.data() {
+                $(TensorData::$variant(values) => (0..*count)
+                    .map(|index| values.get(index * size..(index + 1) * size))
+                    .map(|piece| piece.map(|piece| TensorData::$variant(piece.to_vec())))
+                    .collect::<Vec<Option<TensorData>>>(),)*
+            }
+        };
+    }
+    let pieces = pieces!(Bool, I8, I16, I32, I64, U8, U16, U32, U64, F16, BF16, F32, F64, String);
+    pieces
+        .into_iter()
+        .map(|piece| {
+            piece
+                .and_then(|data| Tensor::new(shape.to_vec(), data))
+                .map(|tensor| NamedTensor { name: name.to_owned(), tensor })
+                .ok_or_else(|| format!("the array `{name}` does not fill its shape"))
+        })
+        .collect()
+}
+
+fn times(tensor: &Tensor, count: usize) -> Result<Vec<Duration>, String> {
+    let whole = |reason: &str| format!("the array `{ARRIVALS}` {reason}");
+    let micros: Vec<u64> = match tensor.data() {
+        TensorData::U64(values) => values.clone(),
+        TensorData::I64(values) => values
+            .iter()
+            .map(|value| u64::try_from(*value))
+            .collect::<Result<_, _>>()
+            .map_err(|_| whole("has a negative time"))?,
+        other => {
+            return Err(whole(&format!("is of {}, where int64 is needed", other.element())));
+        }
+    };
+    if tensor.shape().len() != 1 || micros.len() != count {
+        return Err(whole(&format!("has {} times for {count} requests", micros.len())));
+    }
+    let first = micros.first().copied().unwrap_or(0);
+    if !micros.is_sorted() {
+        return Err(whole("falls; arrivals must be in order"));
+    }
+    Ok(micros.into_iter().map(|time| Duration::from_micros(time - first)).collect())
+}

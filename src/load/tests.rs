@@ -1,0 +1,387 @@
+//! Loads turned with made-up instants: what is asked, when it was meant, and what comes back.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::driver::Message;
+use super::fake::{FakeDoor, numbered};
+use super::roster::Roster;
+use super::ticket::{LoadCounts, Tally};
+use super::{LoadDriver, LoadError, LoadJob, MAX_IN_FLIGHT, Requests};
+use crate::layout::{LoadSpec, ReplayOrder};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// One model's load over a fake door, with a clock of its own.
+struct Rig {
+    roster: Roster,
+    messages: Receiver<Message>,
+    door: Arc<FakeDoor>,
+    requests: Arc<Requests>,
+    tally: Arc<Tally>,
+    start: Instant,
+    now: Instant,
+}
+
+impl Rig {
+    fn new(requests: Requests) -> Self {
+        let (mailbox, messages) = mpsc::channel();
+        let start = Instant::now();
+        Self {
+            roster: Roster::new(mailbox),
+            messages,
+            door: Arc::default(),
+            requests: Arc::new(requests),
+            tally: Arc::default(),
+            start,
+            now: start,
+        }
+    }
+
+    fn job(&self, spec: LoadSpec) -> LoadJob {
+        LoadJob { door: self.door.clone(), spec, requests: self.requests.clone(), seed: 11 }
+    }
+
+    fn set(&mut self, spec: Option<LoadSpec>) {
+        let job = spec.map(|spec| self.job(spec));
+        self.roster.set("model".to_owned(), job, &self.tally, self.now);
+        self.settle();
+    }
+
+    /// Handles what has been answered and what is due now; says when the next thing is.
+    fn settle(&mut self) -> Option<Instant> {
+        loop {
+            for message in self.messages.try_iter().collect::<Vec<_>>() {
+                if let Message::Answer(answer) = message {
+                    self.roster.answered(answer, self.now);
+                }
+            }
+            let next = self.roster.step(self.now);
+            if next.is_none_or(|next| next > self.now) {
+                return next;
+            }
+        }
+    }
+
+    /// Lets time pass in the steps that the load asks for.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.settle().filter(|next| *next <= end) {
+            self.now = next;
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    /// Lets time pass while the thread gets no CPU at all.
+    fn stall(&mut self, time: Duration) {
+        self.now += time;
+        self.settle();
+    }
+
+    fn arrivals(&self) -> Vec<Duration> {
+        self.door.arrivals().into_iter().map(|arrival| arrival - self.start).collect()
+    }
+
+    fn counts(&self) -> LoadCounts {
+        self.tally.counts()
+    }
+}
+
+fn closed(clients: usize, think: Duration) -> LoadSpec {
+    LoadSpec::Closed { clients, think }
+}
+
+fn replay(rate: Option<f64>, carry: &[(&str, &str)]) -> LoadSpec {
+    let carry: BTreeMap<String, String> =
+        carry.iter().map(|(output, input)| ((*output).to_owned(), (*input).to_owned())).collect();
+    LoadSpec::Replay { file: "r.npz".into(), order: ReplayOrder::Recorded, rate, carry }
+}
+
+#[test]
+fn constant_arrivals_come_evenly_though_nothing_is_answered() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(LoadSpec::Constant { rate: 100.0 }));
+    rig.pass(Duration::from_secs(1));
+    let expected: Vec<Duration> = (1..=100).map(|index| 10 * MS * index).collect();
+    assert_eq!(rig.arrivals(), expected);
+    assert_eq!(rig.counts(), LoadCounts { offered: 100, submitted: 100, answered: 0 });
+}
+
+#[test]
+fn a_generator_that_was_held_up_catches_up_with_the_intended_times() {
+    let mut smooth = Rig::new(numbered(1));
+    smooth.set(Some(LoadSpec::Poisson { rate: 5_000.0 }));
+    smooth.pass(Duration::from_secs(3));
+    let mut late = Rig::new(numbered(1));
+    late.set(Some(LoadSpec::Poisson { rate: 5_000.0 }));
+    late.stall(Duration::from_secs(3));
+    assert_eq!(late.arrivals(), smooth.arrivals());
+    assert!(late.counts().offered > 14_000, "{:?}", late.counts());
+}
+
+#[test]
+fn a_door_that_never_answers_costs_bounded_memory_and_no_arrival() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(LoadSpec::Constant { rate: 100_000.0 }));
+    rig.stall(Duration::from_secs(2));
+    assert_eq!(
+        rig.counts(),
+        LoadCounts { offered: 200_000, submitted: MAX_IN_FLIGHT, answered: 0 }
+    );
+    for _ in 0..5 {
+        rig.door.answer(usize::MAX);
+        rig.stall(MS);
+    }
+    // 2 s at first and 1 ms a round: all of it was asked, none was skipped
+    let arrivals = rig.arrivals();
+    assert_eq!(arrivals.len(), 200_500);
+    assert_eq!(rig.counts().offered, 200_500);
+    let gap = Duration::from_micros(10);
+    assert!(arrivals.iter().enumerate().all(|(index, at)| *at == gap * (index as u32 + 1)));
+}
+
+#[test]
+fn callers_wait_for_their_reply_and_think() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(closed(3, 20 * MS)));
+    rig.pass(1000 * MS);
+    assert_eq!(rig.counts(), LoadCounts { offered: 3, submitted: 3, answered: 0 });
+    rig.door.answer(2);
+    rig.pass(19 * MS);
+    assert_eq!(rig.door.waiting(), 1);
+    rig.pass(MS);
+    assert_eq!(rig.door.waiting(), 3);
+    assert_eq!(rig.arrivals()[3..], [1020 * MS, 1020 * MS]);
+}
+
+#[test]
+fn callers_of_a_stalled_loop_ask_from_when_they_were_ready() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(closed(1, 5 * MS)));
+    rig.door.answer(1);
+    rig.settle();
+    rig.stall(700 * MS);
+    assert_eq!(rig.arrivals(), [Duration::ZERO, 5 * MS]);
+}
+
+#[test]
+fn callers_that_are_turned_away_do_not_ask_in_a_spin() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(closed(1, Duration::ZERO)));
+    for _ in 0..8_000 {
+        rig.door.reject(1);
+        rig.pass(MS);
+    }
+    // 10 + 20 + .. + 640 ms, then once a second
+    assert_eq!(rig.counts().submitted, 1 + 7 + 6, "{:?}", rig.arrivals());
+    rig.door.answer(1);
+    rig.pass(1000 * MS);
+    assert_eq!(rig.door.answer(1), 1, "an answer ends the pauses");
+    rig.settle();
+    assert_eq!(rig.door.waiting(), 1);
+}
+
+#[test]
+fn a_reply_that_a_door_dropped_does_not_silence_its_caller() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(closed(2, Duration::ZERO)));
+    rig.door.lose();
+    rig.pass(10 * MS);
+    assert_eq!(rig.door.waiting(), 2);
+    assert_eq!(rig.counts(), LoadCounts { offered: 4, submitted: 4, answered: 2 });
+}
+
+#[test]
+fn the_number_of_callers_changes_without_a_second_request_of_any() {
+    let mut rig = Rig::new(numbered(1));
+    rig.set(Some(closed(4, Duration::ZERO)));
+    rig.set(Some(closed(6, Duration::ZERO)));
+    assert_eq!(rig.door.waiting(), 6);
+    rig.set(Some(closed(1, Duration::ZERO)));
+    rig.set(Some(closed(2, Duration::ZERO)));
+    assert_eq!(rig.door.waiting(), 6);
+    rig.door.answer(6);
+    rig.settle();
+    assert_eq!(rig.door.waiting(), 2);
+}
+
+#[test]
+fn a_change_of_load_under_way_loses_no_reply() {
+    let mut rig = Rig::new(numbered(2));
+    let loads = [
+        Some(closed(8, Duration::ZERO)),
+        Some(LoadSpec::Poisson { rate: 900.0 }),
+        Some(closed(2, MS)),
+        None,
+        Some(replay(None, &[("next", "state")])),
+        Some(LoadSpec::Constant { rate: 400.0 }),
+        None,
+    ];
+    for load in loads {
+        rig.set(load);
+        for _ in 0..30 {
+            rig.pass(3 * MS);
+            rig.door.answer(2);
+        }
+    }
+    let asked = rig.counts().submitted;
+    rig.pass(1000 * MS);
+    assert_eq!(rig.counts().submitted, asked, "a stopped load asks no more");
+    rig.door.answer(usize::MAX);
+    assert_eq!(rig.counts().answered, asked);
+    assert!(asked > 100, "{asked}");
+}
+
+#[test]
+fn the_same_load_again_does_not_start_it_anew() {
+    let mut rig = Rig::new(numbered(1));
+    for _ in 0..10 {
+        rig.set(Some(LoadSpec::Constant { rate: 10.0 }));
+        rig.pass(50 * MS);
+    }
+    assert_eq!(rig.arrivals(), [100 * MS, 200 * MS, 300 * MS, 400 * MS, 500 * MS]);
+}
+
+#[test]
+fn a_recording_is_replayed_at_its_own_times_or_at_a_set_rate() {
+    let times = || vec![Duration::ZERO, 30 * MS, 40 * MS];
+    let mut own = Rig::new(numbered(3).with_times(times()).unwrap());
+    own.set(Some(replay(None, &[])));
+    own.pass(100 * MS);
+    assert_eq!(own.arrivals(), [0, 30, 40, 60, 90, 100].map(|ms| ms * MS));
+    assert_eq!(own.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
+
+    let mut set = Rig::new(numbered(3).with_times(times()).unwrap());
+    set.set(Some(replay(Some(50.0), &[])));
+    set.pass(60 * MS);
+    assert_eq!(set.arrivals(), [20, 40, 60].map(|ms| ms * MS));
+}
+
+#[test]
+fn a_recording_without_times_is_asked_by_one_caller() {
+    let mut rig = Rig::new(numbered(2));
+    rig.set(Some(replay(None, &[])));
+    for _ in 0..3 {
+        assert_eq!(rig.door.answer(usize::MAX), 1);
+        rig.settle();
+    }
+    assert_eq!(rig.door.inputs("x"), [0.0, 1.0, 0.0, 1.0]);
+}
+
+#[test]
+fn carried_outputs_reach_the_next_request_until_the_recording_begins_again() {
+    let mut rig = Rig::new(numbered(3));
+    rig.set(Some(replay(None, &[("next", "state")])));
+    for _ in 0..4 {
+        assert_eq!(rig.door.answer(usize::MAX), 1, "one request at a time");
+        rig.settle();
+    }
+    assert_eq!(rig.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0]);
+    assert_eq!(rig.door.inputs("state"), [0.0, 1.0, 2.0, 0.0, 1.0]);
+}
+
+#[test]
+fn a_failed_request_resets_the_carried_state() {
+    let mut rig = Rig::new(numbered(9));
+    rig.set(Some(replay(None, &[("next", "state")])));
+    rig.door.answer(1);
+    rig.settle();
+    rig.door.reject(1);
+    rig.pass(10 * MS);
+    assert_eq!(rig.door.inputs("state"), [0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn carried_requests_at_a_rate_keep_their_intended_times_when_replies_are_late() {
+    let mut rig = Rig::new(numbered(9));
+    rig.set(Some(replay(Some(100.0), &[("next", "state")])));
+    rig.pass(50 * MS);
+    assert_eq!(rig.counts(), LoadCounts { offered: 5, submitted: 1, answered: 0 });
+    for _ in 0..5 {
+        rig.door.answer(1);
+        rig.settle();
+    }
+    assert_eq!(rig.arrivals(), [10, 20, 30, 40, 50].map(|ms| ms * MS));
+    assert_eq!(rig.door.inputs("state"), [0.0, 1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(rig.settle(), Some(rig.start + 60 * MS));
+}
+
+#[test]
+fn loads_that_cannot_be_run_are_refused() {
+    let rig = Rig::new(numbered(1));
+    let refused = |spec| rig.job(spec).check().unwrap_err().to_string();
+    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
+        assert!(refused(LoadSpec::Poisson { rate }).contains("rate"));
+        assert!(refused(LoadSpec::Constant { rate }).contains("rate"));
+        assert!(refused(replay(Some(rate), &[])).contains("rate"));
+    }
+    assert!(refused(closed(0, MS)).contains("clients"));
+    assert!(refused(closed(10_001, MS)).contains("clients"));
+    assert_eq!(
+        refused(replay(None, &[("stateN", "state")])),
+        "carry: the model has no output `stateN`; it has: next"
+    );
+    assert!(refused(replay(None, &[("next", "s")])).contains("no input `s`; it has: x, state"));
+    assert_eq!(rig.job(replay(None, &[("next", "state")])).check(), Ok(()));
+}
+
+/// Answers at once, on the thread that submits: the shortest reply there can be.
+#[derive(Default)]
+struct Echo(Mutex<u64>);
+
+impl crate::pool::Door for Echo {
+    fn signature(&self) -> Arc<crate::engine::Signature> {
+        Arc::default()
+    }
+
+    fn submit(&self, request: crate::pool::Request) {
+        *self.0.lock().unwrap() += 1;
+        let zero = Duration::ZERO;
+        (request.reply)(crate::pool::Outcome {
+            result: Ok(Vec::new()),
+            queue: zero,
+            compute: zero,
+        });
+    }
+}
+
+#[test]
+fn the_thread_runs_loads_and_ends_with_all_answered() {
+    let driver = LoadDriver::start().unwrap();
+    assert_ne!(driver.thread(), crate::machine::current_thread());
+    let door = Arc::new(Echo::default());
+    let requests = Arc::new(numbered(1));
+    let job = |spec| LoadJob { door: door.clone(), spec, requests: requests.clone(), seed: 1 };
+    driver.set("callers", Some(job(closed(3, Duration::ZERO)))).unwrap();
+    driver.set("arrivals", Some(job(LoadSpec::Poisson { rate: 2_000.0 }))).unwrap();
+    assert!(driver.set("arrivals", Some(job(LoadSpec::Poisson { rate: -1.0 }))).is_err());
+    while driver.offered("callers") < 1_000 || driver.offered("arrivals") < 50 {
+        std::thread::sleep(MS);
+    }
+    assert_eq!(driver.offered("nobody"), 0);
+    driver.set("callers", None).unwrap();
+    assert_eq!(driver.stop(Duration::from_mins(1)), 0);
+    let (callers, arrivals) = (driver.counts("callers"), driver.counts("arrivals"));
+    assert_eq!(callers.submitted, callers.answered);
+    assert_eq!(arrivals.submitted, arrivals.answered);
+    assert_eq!(*door.0.lock().unwrap(), callers.submitted + arrivals.submitted);
+    assert_eq!(driver.set("callers", None), Err(LoadError::Stopped));
+}
+
+#[test]
+fn a_stop_says_what_is_left_without_an_answer() {
+    let driver = LoadDriver::start().unwrap();
+    let door: Arc<FakeDoor> = Arc::default();
+    let requests = Arc::new(numbered(1));
+    let job = LoadJob { door: door.clone(), spec: closed(5, MS), requests, seed: 1 };
+    driver.set("model", Some(job)).unwrap();
+    while door.waiting() < 5 {
+        std::thread::sleep(MS);
+    }
+    assert_eq!(driver.stop(MS), 5);
+    door.answer(5);
+    assert_eq!(driver.stop(MS), 0);
+}

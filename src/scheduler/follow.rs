@@ -1,0 +1,45 @@
+//! The machine changes under us: cores come and go, threads are found elsewhere. The layout follows,
+//! and says so in the journal.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::force;
+use super::owner::Owner;
+use crate::layout::{Change, Edit};
+use crate::telemetry::Author;
+
+impl Owner {
+    /// Looks whether cores came or went under us, and lets the layout follow.
+    pub(super) fn check_machine(&mut self) {
+        let found = self.machine.describe();
+        if found == *self.description {
+            self.retry_masks();
+            return;
+        }
+        self.description = Arc::new(found);
+        let (after, sentences) = self.desired.refit(&self.description);
+        if after == *self.desired {
+            self.publish_state();
+            self.retry_masks();
+            return;
+        }
+        let mut plan = self.desired.plan_to(after, &self.description);
+        plan.summary = format!("the machine changed: {}", plan.summary);
+        plan.warnings.extend(sentences);
+        let change = Change::from(Edit::Load { layout: Box::new(plan.after.layout()) });
+        self.commit(plan, change, Author::Scheduler, Instant::now(), None);
+    }
+
+    /// Tries again to place threads that the kernel showed elsewhere.
+    fn retry_masks(&mut self) {
+        for row in &self.desired.rows {
+            let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
+            if slot.difference.is_some() {
+                let mask = force::mask(row, &self.desired, &self.description);
+                let found = slot.pool.pin(mask);
+                slot.difference = (!found.is_empty()).then(|| found.join("; "));
+            }
+        }
+    }
+}

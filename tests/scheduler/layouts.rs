@@ -1,0 +1,82 @@
+//! Whole layouts under load, and models that do not load.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use divvy::layout::Edit;
+use divvy::scheduler::Control;
+use divvy::telemetry::ModelState;
+
+use super::rig::*;
+
+#[test]
+fn a_layout_is_loaded_under_load_as_one_transaction() {
+    let rig = Rig::start(6, vec![row("kept", "0-1"), row("gone", "2-3")]);
+    for name in ["kept", "gone"] {
+        rig.scripts.of(name).sleep_ns.store(1_000_000, Ordering::SeqCst);
+    }
+    rig.scripts.of("new");
+    let (kept, gone) = (Arc::new(Answers::default()), Arc::new(Answers::default()));
+    rig.submit("kept", 1000, &kept);
+    rig.submit("gone", 400, &gone);
+    let door = rig.scheduler.client("gone").unwrap().door();
+    let loads = rig.scripts.loads.load(Ordering::SeqCst);
+    let next = layout(vec![row("new", "2-3"), row("kept", "0,4-5")]);
+    rig.apply(Edit::Load { layout: Box::new(next.clone()) });
+    assert_eq!(rig.scheduler.layout(), next);
+    assert_eq!(rig.scheduler.journal().len(), 1, "one transaction");
+    assert!(rig.scheduler.client("gone").is_none());
+    let view = rig.until("kept", |view| view.actual.active == 3);
+    assert_eq!(view.actual.cores, set("0,4-5"));
+    rig.until("new", |view| view.state == ModelState::Running && view.actual.active == 2);
+    rig.wait("answers", || kept.all() && gone.all());
+    assert_eq!(kept.completed.load(Ordering::SeqCst), 1000, "what stays loses nothing");
+    assert_eq!(gone.completed.load(Ordering::SeqCst), 400, "what goes answers what it had");
+    assert_eq!(rig.scripts.loads.load(Ordering::SeqCst), loads + 1, "only the new one is loaded");
+    // An old door stays valid and says no.
+    let answers = Arc::new(Answers::default());
+    let noting = answers.clone();
+    answers.asked.fetch_add(1, Ordering::SeqCst);
+    door.submit(divvy::pool::Request {
+        inputs: Arc::default(),
+        arrival: std::time::Instant::now(),
+        reply: Box::new(move |outcome| noting.note(&outcome)),
+    });
+    assert_eq!(answers.rejected.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_model_that_does_not_load_says_why_while_others_run() {
+    let rows = vec![row("good", "0"), row("bad", "1")];
+    let rig = Rig::start_with(2, rows, &["good".to_owned()], |_| {});
+    let bad = rig.until("bad", |view| matches!(view.state, ModelState::Failed { .. }));
+    let ModelState::Failed { reason } = &bad.state else { unreachable!() };
+    assert!(reason.contains("no script of this name"), "{reason}");
+    rig.until("good", |view| view.state == ModelState::Running);
+    let answers = Arc::new(Answers::default());
+    rig.submit("good", 50, &answers);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 50);
+    rig.apply(transfer(1, "bad", "good"));
+    rig.until("good", |view| view.actual.active == 2);
+}
+
+#[test]
+fn stopping_answers_what_waits_and_counts_it() {
+    let rig = Rig::start(2, vec![row("m", "0-1"), row("paused", "1")]);
+    rig.apply(Edit::Pause { model: "paused".to_owned(), paused: true });
+    rig.scripts.of("m").sleep_ns.store(1_000_000, Ordering::SeqCst);
+    let (runs, waits) = (Arc::new(Answers::default()), Arc::new(Answers::default()));
+    rig.submit("m", 100, &runs);
+    rig.submit("paused", 100, &waits);
+    let last = rig.scheduler.stop(PATIENCE).unwrap();
+    assert!(runs.all() && waits.all());
+    assert_eq!(runs.completed.load(Ordering::SeqCst), 100);
+    assert_eq!(waits.rejected.load(Ordering::SeqCst), 100);
+    for view in &last.models {
+        assert!(view.counts.balanced());
+        assert_eq!(view.counts.submitted, 100);
+    }
+    let refusal = rig.scheduler.apply(concurrency("m", 1).into(), divvy::telemetry::Author::Api);
+    assert!(refusal.unwrap_err().reason.contains("stopped"));
+}

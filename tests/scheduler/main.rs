@@ -1,0 +1,12 @@
+//! The scheduler's behaviour over scripted models and a simulated machine: what a change does, what
+//! it refuses, and what it never loses.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod builds;
+mod changes;
+mod layouts;
+mod machine;
+mod property;
+mod rig;
+mod steps;
+mod verdicts;

@@ -1,0 +1,243 @@
+//! Any sequence of changes, requests, failures and machine faults, against a reference: the pure
+//! arithmetic says what the state is, the callers say how many answers there are.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Desired, Edit, Party};
+use divvy::machine::{Description, Machine};
+use divvy::scheduler::Control;
+use divvy::telemetry::{Applied, Author, ModelState};
+
+use super::rig::*;
+
+const CORES: usize = 6;
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Event {
+    Change(Change),
+    Undo,
+    Redo,
+    Submit(usize, usize),
+    Fail(usize, u64),
+    Panic(usize, u64),
+    Slow(usize, u64),
+    Stop,
+}
+
+fn name(at: usize) -> String {
+    format!("m{at}")
+}
+
+fn names() -> impl Strategy<Value = String> {
+    (0usize..4).prop_map(name)
+}
+
+fn lists() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["0", "0-1", "2-3", "1,3,5", "4-5", "0-5"]).prop_map(str::to_owned)
+}
+
+fn autos() -> impl Strategy<Value = Auto> {
+    prop_oneof![Just(Auto::Auto), (1usize..4).prop_map(Auto::Exactly)]
+}
+
+fn requests() -> impl Strategy<Value = CoreRequest> {
+    prop_oneof![
+        lists().prop_map(|list| CoreRequest::List(set(&list))),
+        (0usize..4).prop_map(CoreRequest::Count),
+        (1u32..100).prop_map(|percent| CoreRequest::Share(f64::from(percent))),
+    ]
+}
+
+fn budgets() -> impl Strategy<Value = divvy::layout::Budget> {
+    (names(), requests(), any::<bool>(), autos()).prop_map(|(name, cores, reserve, threads)| {
+        divvy::layout::Budget { cores, reserve, threads, ..row(&name, "0") }
+    })
+}
+
+fn parties() -> impl Strategy<Value = Party> {
+    prop_oneof![1 => Just(Party::Free), 3 => names().prop_map(Party::Model)]
+}
+
+fn edits() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        5 => ((1usize..3), parties(), parties(), prop::bool::weighted(0.2)).prop_map(
+            |(count, from, to, share)| {
+                Edit::TransferCores { cores: CoreSelection::Count(count), from, to, share }
+            }
+        ),
+        2 => (names(), requests()).prop_map(|(model, cores)| Edit::SetCores { model, cores }),
+        2 => (names(), autos())
+            .prop_map(|(model, concurrency)| Edit::SetConcurrency { model, concurrency }),
+        1 => (1usize..3, names(), names())
+            .prop_map(|(count, from, to)| Edit::TransferConcurrency { count, from, to }),
+        2 => (names(), autos()).prop_map(|(model, threads)| Edit::SetThreads { model, threads }),
+        1 => (names(), any::<bool>())
+            .prop_map(|(model, reserve)| Edit::SetReserve { model, reserve }),
+        1 => (names(), any::<bool>()).prop_map(|(model, paused)| Edit::Pause { model, paused }),
+        1 => budgets().prop_map(|budget| Edit::Add { budget: Box::new(budget) }),
+        1 => names().prop_map(|model| Edit::Remove { model }),
+    ]
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => prop::collection::vec(edits(), 1..3).prop_map(|edits| Event::Change(Change { edits })),
+        1 => Just(Event::Undo),
+        1 => Just(Event::Redo),
+        6 => (0usize..4, 1usize..60).prop_map(|(model, count)| Event::Submit(model, count)),
+        1 => (0usize..4, 0u64..8).prop_map(|(model, every)| Event::Fail(model, every)),
+        1 => (0usize..4, 0u64..8).prop_map(|(model, every)| Event::Panic(model, every)),
+        1 => (0usize..4, 0u64..300).prop_map(|(model, us)| Event::Slow(model, us)),
+        1 => prop::bool::weighted(0.05).prop_map(|stop| {
+            if stop { Event::Stop } else { Event::Submit(0, 1) }
+        }),
+    ]
+}
+
+/// Reserved cores are in one row only, and every row keeps to the machine.
+fn sound(desired: &Desired, machine: &Description) {
+    for row in &desired.rows {
+        assert!(row.cores.is_subset(&machine.limits.allowed));
+        for other in desired.rows.iter().filter(|other| other.budget.name != row.budget.name) {
+            assert!(!row.budget.reserve || row.cores.is_disjoint(&other.cores));
+        }
+    }
+}
+
+/// What the pure arithmetic makes of the journal, entry by entry.
+struct Reference {
+    state: Desired,
+    seen: u64,
+}
+
+impl Reference {
+    /// Takes in the entries that are new: the caller's own, and builds that divvy took back.
+    fn follow(&mut self, rig: &Rig, machine: &Description, own: Option<&Applied>) {
+        let seen = self.seen;
+        for entry in rig.scheduler.journal().iter().filter(|entry| entry.id > seen) {
+            self.seen = entry.id;
+            let own = own.filter(|applied| applied.id == entry.id);
+            let stepped = entry.undoes.is_some() || entry.redoes.is_some();
+            self.state = match own.filter(|_| stepped) {
+                Some(applied) => applied.plan.after.clone(),
+                None => self.state.change(&entry.change, machine).unwrap(),
+            };
+            if let Some(applied) = own {
+                assert_eq!(applied.plan.after, self.state);
+            } else {
+                assert_eq!(entry.author, Author::Scheduler);
+            }
+        }
+    }
+}
+
+fn run(events: Vec<Event>) {
+    let models: Vec<_> = [(0, "0-1"), (1, "2-3"), (2, "4")]
+        .into_iter()
+        .map(|(at, cores)| row(&name(at), cores))
+        .collect();
+    let scripted: Vec<String> = (0..4).map(name).collect();
+    let first = layout(models.clone());
+    let rig = Rig::start_with(CORES, models, &scripted, |options| {
+        // The machine holds still here, so that only changes move the reference.
+        options.machine_check = Duration::from_mins(1);
+    });
+    let machine = rig.machine.describe();
+    let mut reference = Reference { state: Desired::resolve(&first, &machine).unwrap(), seen: 0 };
+    let answers: Vec<Arc<Answers>> = (0..4).map(|_| Arc::default()).collect();
+    for event in events {
+        match event {
+            Event::Change(change) => {
+                let earlier = reference.state.change(&change, &machine);
+                match rig.scheduler.apply(change.clone(), Author::Api) {
+                    Ok(applied) => {
+                        assert_eq!(applied.differences, Vec::<String>::new());
+                        reference.follow(&rig, &machine, Some(&applied));
+                    }
+                    Err(refusal) => {
+                        reference.follow(&rig, &machine, None);
+                        let later = reference.state.change(&change, &machine);
+                        let same = |other: Result<Desired, _>| other.err() == Some(refusal.clone());
+                        assert!(same(earlier) || same(later), "{refusal} of {change:?}");
+                    }
+                }
+            }
+            Event::Undo => {
+                let step = rig.scheduler.undo(Author::Api);
+                reference.follow(&rig, &machine, step.ok().as_ref());
+            }
+            Event::Redo => {
+                let step = rig.scheduler.redo(Author::Api);
+                reference.follow(&rig, &machine, step.ok().as_ref());
+            }
+            Event::Submit(at, count) => {
+                if rig.scheduler.client(&name(at)).is_some() {
+                    rig.submit(&name(at), count, &answers[at]);
+                }
+            }
+            Event::Fail(at, every) => {
+                rig.scripts.of(&name(at)).fail_every.store(every, Ordering::SeqCst);
+            }
+            Event::Panic(at, every) => {
+                // A trial request that panics too often would lose the instance: not here.
+                let every = if every == 1 { 0 } else { every };
+                rig.scripts.of(&name(at)).panic_every.store(every, Ordering::SeqCst);
+            }
+            Event::Slow(at, us) => {
+                rig.scripts.of(&name(at)).sleep_ns.store(us * 1000, Ordering::SeqCst);
+            }
+            Event::Stop => break,
+        }
+        sound(&reference.state, &machine);
+        for view in &rig.snapshot().models {
+            assert!(view.counts.balanced(), "{:?}", view.counts);
+        }
+    }
+    // What failures cost is over once nothing fails any more; a change makes a pool look again.
+    for at in 0..4 {
+        let script = rig.scripts.of(&name(at));
+        script.fail_every.store(0, Ordering::SeqCst);
+        script.panic_every.store(0, Ordering::SeqCst);
+    }
+    // Models whose build fails are taken back by divvy itself; wait until that is over.
+    let settled = |view: &divvy::telemetry::ModelView| {
+        matches!(view.state, ModelState::Failed { .. })
+            || (warm(view) && view.actual.active == view.row.concurrency)
+            || view.actual.difference.is_some()
+    };
+    for name in rig.scheduler.layout().models.iter().map(|budget| &budget.name) {
+        rig.until(name, settled);
+    }
+    reference.follow(&rig, &machine, None);
+    assert_eq!(rig.scheduler.layout(), reference.state.layout());
+    for row in &reference.state.rows {
+        let view = rig.until(&row.budget.name, settled);
+        assert_eq!(view.row, *row);
+        let masks = rig.machine.masks();
+        for thread in view.actual.threads.iter().filter(|_| !row.cores.is_empty()) {
+            assert_eq!(masks.get(&thread.id), Some(&row.cores), "{}", row.budget.name);
+        }
+    }
+    let last = rig.scheduler.stop(PATIENCE).unwrap();
+    rig.wait("answers", || answers.iter().all(|answers| answers.all()));
+    for view in &last.models {
+        assert!(view.counts.balanced());
+        assert_eq!(view.counts.queued + view.counts.blocked + view.counts.executing, 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_ends_where_the_arithmetic_says_and_answers_everything(
+        events in prop::collection::vec(events(), 1..60)
+    ) {
+        run(events);
+    }
+}

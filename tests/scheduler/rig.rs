@@ -1,0 +1,228 @@
+//! A scheduler over scripted models and a simulated machine, and callers that count their answers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use divvy::engine::synthetic::{Script, SyntheticModel};
+use divvy::engine::{EngineError, EngineKind};
+use divvy::layout::{
+    Auto, Budget, Change, CoreRequest, CoreSelection, Edit, Layout, ModelSource, Party, QueuePolicy,
+};
+use divvy::machine::{CpuSet, Simulated};
+use divvy::pool::{Outcome, Request, RequestError};
+use divvy::scheduler::{Control, Loaded, Loader, Options, Requests, Scheduler};
+use divvy::telemetry::{Applied, Author, ModelView, Snapshot};
+
+/// Long enough for anything on a busy machine; only a failing test waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Scripted models by name; a name without a script does not load.
+#[derive(Default)]
+pub struct Scripts {
+    scripts: Mutex<BTreeMap<String, Arc<Script>>>,
+    pub loads: AtomicUsize,
+}
+
+impl Scripts {
+    /// The script of a model; made where there is none.
+    pub fn of(&self, name: &str) -> Arc<Script> {
+        self.scripts.lock().unwrap().entry(name.to_owned()).or_default().clone()
+    }
+}
+
+impl Loader for Scripts {
+    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let script = self.scripts.lock().unwrap().get(&budget.name).cloned();
+        let Some(script) = script else {
+            return Err(EngineError::Unavailable { reason: "no script of this name".to_owned() });
+        };
+        Ok(Loaded {
+            model: Arc::new(SyntheticModel::new(script)),
+            engine: EngineKind::Synthetic,
+            title: "scripted".to_owned(),
+            requests: Requests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
+        })
+    }
+}
+
+pub struct Rig {
+    pub scheduler: Scheduler,
+    pub machine: Arc<Simulated>,
+    pub scripts: Arc<Scripts>,
+}
+
+pub fn set(list: &str) -> CpuSet {
+    list.parse().unwrap()
+}
+
+/// A row on a CPU list.
+pub fn row(name: &str, cores: &str) -> Budget {
+    let source = ModelSource::File(format!("/{name}.onnx").into());
+    let queue = QueuePolicy { limit: 100_000, ..QueuePolicy::default() };
+    Budget { cores: CoreRequest::List(set(cores)), queue, ..Budget::new(name, source) }
+}
+
+pub fn layout(models: Vec<Budget>) -> Layout {
+    Layout { description: String::new(), models }
+}
+
+pub fn transfer(count: usize, from: &str, to: &str) -> Edit {
+    Edit::TransferCores {
+        cores: CoreSelection::Count(count),
+        from: Party::Model(from.to_owned()),
+        to: Party::Model(to.to_owned()),
+        share: false,
+    }
+}
+
+pub fn concurrency(model: &str, count: usize) -> Edit {
+    Edit::SetConcurrency { model: model.to_owned(), concurrency: Auto::Exactly(count) }
+}
+
+pub fn threads(model: &str, count: usize) -> Edit {
+    Edit::SetThreads { model: model.to_owned(), threads: Auto::Exactly(count) }
+}
+
+impl Rig {
+    /// Starts a layout on a machine of `cores` CPUs; every row has a script, and all run.
+    pub fn start(cores: usize, models: Vec<Budget>) -> Self {
+        let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
+        let rig = Self::start_with(cores, models, &names, |_| {});
+        for name in &names {
+            rig.until(name, |view| view.actual.active == view.row.concurrency && warm(view));
+        }
+        rig
+    }
+
+    /// Starts a layout; `scripted` names the rows that load.
+    pub fn start_with(
+        cores: usize,
+        models: Vec<Budget>,
+        scripted: &[String],
+        adjust: impl FnOnce(&mut Options),
+    ) -> Self {
+        let machine = Arc::new(Simulated::uniform(cores));
+        let scripts = Arc::new(Scripts::default());
+        for name in scripted {
+            scripts.of(name);
+        }
+        let mut options = Options::new(machine.clone(), scripts.clone());
+        options.interval = Duration::from_millis(50);
+        options.machine_check = Duration::from_millis(20);
+        adjust(&mut options);
+        let scheduler = Scheduler::start(&layout(models), options).unwrap();
+        Self { scheduler, machine, scripts }
+    }
+
+    pub fn apply(&self, edit: Edit) -> Applied {
+        self.scheduler.apply(Change::from(edit), Author::Api).unwrap()
+    }
+
+    /// The reason of a refusal; nothing may have changed.
+    pub fn refused(&self, edit: Edit) -> String {
+        let (layout, journal) = (self.scheduler.layout(), self.scheduler.journal().len());
+        let masks = self.machine.masks();
+        let change = Change::from(edit);
+        let planned = self.scheduler.plan(&change).unwrap_err();
+        let refusal = self.scheduler.apply(change, Author::Api).unwrap_err();
+        assert_eq!(planned, refusal, "plan and apply refuse alike");
+        assert_eq!(self.scheduler.layout(), layout);
+        assert_eq!(self.scheduler.journal().len(), journal);
+        assert_eq!(self.machine.masks(), masks);
+        refusal.to_string()
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.scheduler.snapshots().borrow().clone()
+    }
+
+    /// Waits for a snapshot, taken from now on, in which a model is as asked.
+    pub fn until(&self, model: &str, done: impl Fn(&ModelView) -> bool) -> ModelView {
+        let (start, seen) = (Instant::now(), self.snapshot().sequence);
+        loop {
+            let snapshot = self.snapshot();
+            if snapshot.sequence == seen {
+                assert!(start.elapsed() < PATIENCE, "no new snapshot");
+                std::thread::sleep(Duration::from_millis(2));
+                continue;
+            }
+            for view in &snapshot.models {
+                assert!(view.counts.balanced(), "{}: {:?}", view.row.budget.name, view.counts);
+            }
+            match snapshot.model(model) {
+                Some(view) if done(view) => return view.clone(),
+                view => assert!(start.elapsed() < PATIENCE, "{model} in vain: {view:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until something holds.
+    pub fn wait(&self, what: &str, done: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < PATIENCE, "in vain: {what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Submits requests whose outcomes are counted by kind.
+    pub fn submit(&self, model: &str, count: usize, answers: &Arc<Answers>) {
+        let door = self.scheduler.client(model).unwrap().door();
+        for _ in 0..count {
+            let answers = answers.clone();
+            answers.asked.fetch_add(1, Ordering::SeqCst);
+            door.submit(Request {
+                inputs: Arc::default(),
+                arrival: Instant::now(),
+                reply: Box::new(move |outcome| answers.note(&outcome)),
+            });
+        }
+    }
+}
+
+/// Whether no build is on its way.
+pub fn warm(view: &ModelView) -> bool {
+    !matches!(
+        view.state,
+        divvy::telemetry::ModelState::Warming { .. } | divvy::telemetry::ModelState::Loading
+    )
+}
+
+/// Outcomes by kind.
+#[derive(Debug, Default)]
+pub struct Answers {
+    pub asked: AtomicUsize,
+    pub completed: AtomicUsize,
+    pub rejected: AtomicUsize,
+    pub timed_out: AtomicUsize,
+    pub cancelled: AtomicUsize,
+    pub failed: AtomicUsize,
+}
+
+impl Answers {
+    pub fn note(&self, outcome: &Outcome) {
+        let kind = match &outcome.result {
+            Ok(_) => &self.completed,
+            Err(RequestError::Rejected { .. }) => &self.rejected,
+            Err(RequestError::TimedOut { .. }) => &self.timed_out,
+            Err(RequestError::Cancelled) => &self.cancelled,
+            Err(RequestError::Failed(_) | RequestError::Panicked { .. }) => &self.failed,
+        };
+        kind.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn answered(&self) -> usize {
+        [&self.completed, &self.rejected, &self.timed_out, &self.cancelled, &self.failed]
+            .iter()
+            .map(|count| count.load(Ordering::SeqCst))
+            .sum()
+    }
+
+    pub fn all(&self) -> bool {
+        self.answered() == self.asked.load(Ordering::SeqCst)
+    }
+}
