@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    CommandError, check, completions, inspect, machine, man, run, runtime, snapshot, synth,
+    CommandError, bench, check, completions, inspect, machine, man, run, runtime, snapshot, synth,
 };
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
@@ -35,6 +35,8 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Writes a stand-in model of a given size.
     Synth(synth::SynthArgs),
+    /// Measures what divvy promises, side by side with what it is compared to.
+    Bench(bench::BenchArgs),
     /// Finds or fetches ONNX Runtime.
     Runtime(runtime::RuntimeArgs),
     /// Draws the console's frame after a recorded run, as a picture.
@@ -57,6 +59,7 @@ impl Cli {
             Some(Command::Machine(args)) => machine::run(&args),
             Some(Command::Inspect(args)) => inspect::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
+            Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Runtime(args)) => runtime::run(&args),
             Some(Command::Snapshot(args)) => snapshot::run(&args),
             Some(Command::Completions(args)) => completions::run(&args),

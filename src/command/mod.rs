@@ -1,5 +1,6 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod bench;
 pub mod check;
 pub mod completions;
 pub mod inspect;
