@@ -5,6 +5,7 @@
 //! further actions; `view::draw` paints the state and answers the map of what can be clicked.
 //! Only [`terminal`] touches the terminal.
 
+mod config;
 mod events;
 mod format;
 mod glyphs;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 
+pub use config::{Config, default_config};
 pub use glyphs::GlyphSet;
 pub use options::{ConsoleError, ConsoleOptions, Exit, Profile, Profiles};
 pub use picture::picture;
@@ -153,7 +155,9 @@ impl Console {
                         }
                     }
                 }
-                next = events.try_recv().ok();
+                // a flood of motion must not put the frame off for ever
+                let late = drawn.is_some_and(|drawn| drawn.elapsed() >= refresh);
+                next = if late { None } else { events.try_recv().ok() };
             }
         }
     }
