@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    CommandError, check, completions, inspect, machine, man, run, runtime, synth,
+    CommandError, check, completions, inspect, journal, machine, man, run, runtime, synth,
 };
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
@@ -37,6 +37,8 @@ pub enum Command {
     Synth(synth::SynthArgs),
     /// Finds or fetches ONNX Runtime.
     Runtime(runtime::RuntimeArgs),
+    /// Prints what was changed, when, and what it did to the latencies.
+    Journal(journal::JournalArgs),
     /// Prints a shell's completion script.
     Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all pages into a folder.
@@ -56,6 +58,7 @@ impl Cli {
             Some(Command::Inspect(args)) => inspect::run(&args),
             Some(Command::Synth(args)) => synth::run(&args),
             Some(Command::Runtime(args)) => runtime::run(&args),
+            Some(Command::Journal(args)) => journal::run(&args),
             Some(Command::Completions(args)) => completions::run(&args),
             Some(Command::Man(args)) => man::run(&args),
         }

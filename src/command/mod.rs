@@ -3,11 +3,13 @@
 pub mod check;
 pub mod completions;
 pub mod inspect;
+pub mod journal;
 pub mod machine;
 pub mod man;
 pub mod report;
 pub mod run;
 pub mod runtime;
+pub mod state_folder;
 pub mod synth;
 
 use thiserror::Error;
