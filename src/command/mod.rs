@@ -1,5 +1,6 @@
 //! The subcommands, one file each. A command gets its parsed arguments and says how it ended.
 
+pub mod bench;
 pub mod check;
 pub mod completions;
 pub mod inspect;
@@ -9,6 +10,7 @@ pub mod man;
 pub mod report;
 pub mod run;
 pub mod runtime;
+pub mod snapshot;
 pub mod state_folder;
 pub mod synth;
 

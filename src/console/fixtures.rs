@@ -194,7 +194,7 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
         memory: MemoryUse { total: 32 << 30, used: 11 << 30, process: 417 << 20 },
         process_cpu: 6.2,
         models,
-        gpu: GpuView { note: Some("no NVIDIA GPU".into()), cards: Vec::new() },
+        gpu: GpuView { note: Some("no NVIDIA GPU".into()), ..GpuView::default() },
         changes: Vec::new(),
         simulated: false,
         alerts: Vec::new(),
@@ -248,6 +248,7 @@ pub fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
         force_us: 41,
         undone: false,
         undoes: None,
+        redoes: None,
         verdicts: vec![
             verdict("detector", 21_000.0, 14_200.0),
             verdict("ocr", 180_000.0, 240_000.0),

@@ -9,6 +9,7 @@ mod events;
 mod format;
 mod glyphs;
 mod options;
+mod picture;
 pub mod state;
 mod svg;
 pub mod terminal;
@@ -39,6 +40,7 @@ use ratatui::buffer::Buffer;
 
 pub use glyphs::GlyphSet;
 pub use options::{ConsoleError, ConsoleOptions, Exit, Profile, Profiles};
+pub use picture::picture;
 pub use state::{Keymap, Mode};
 pub use svg::svg;
 pub use theme::ThemeName;

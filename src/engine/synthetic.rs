@@ -71,6 +71,42 @@ impl Model for SyntheticModel {
     }
 }
 
+/// A model whose requests cost nothing at all: what is left is the pool's own cost.
+#[derive(Debug, Default)]
+pub struct NoopModel {
+    signature: Signature,
+}
+
+struct NoopInstance;
+
+impl Model for NoopModel {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn instance(&self, _: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        Ok(Box::new(NoopInstance))
+    }
+
+    fn memory(&self) -> EngineMemory {
+        EngineMemory::default()
+    }
+}
+
+impl Instance for NoopInstance {
+    fn threads(&self) -> Vec<ThreadId> {
+        Vec::new()
+    }
+
+    fn run(&mut self, _: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
+        body(self);
+    }
+}
+
 /// A thread that stands for an intra-op thread: it is there to be placed, and sleeps.
 struct Helper {
     id: ThreadId,

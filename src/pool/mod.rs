@@ -28,7 +28,7 @@ use crate::telemetry::{Counts, Recorder};
 use build::Build;
 use gate::Gate;
 pub use gate::Seats;
-pub use infer::Client;
+pub use infer::{Client, Pending};
 use inner::Inner;
 pub use inner::Listener;
 pub use request::{Door, Outcome, Reply, Request, RequestError};

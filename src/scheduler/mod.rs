@@ -155,14 +155,6 @@ impl Scheduler {
         last
     }
 
-    /// For each model the longest span since the last call with `anew` in which work was there and
-    /// none was completed. With `anew` the measurement begins anew.
-    pub fn silences(&self, anew: bool) -> BTreeMap<String, Duration> {
-        let (reply, answer) = mpsc::channel();
-        let sent = self.commands.send(Command::Silences(anew, reply)).is_ok();
-        if sent { answer.recv().unwrap_or_default() } else { BTreeMap::new() }
-    }
-
     fn published(&self) -> Published {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -35,8 +35,6 @@ pub enum Command {
     Step(Way, Author, Instant, Sender<Result<Applied, Refusal>>),
     /// The whole journal.
     Journal(Sender<Vec<Entry>>),
-    /// The longest silence of each model; with `true`, begin to measure anew.
-    Silences(bool, Sender<BTreeMap<String, Duration>>),
     /// A model's loading ended.
     Loaded(String, u64, Result<Loaded, EngineError>),
     /// A pool has something to say.
@@ -195,10 +193,6 @@ impl Owner {
             }
             Command::Journal(reply) => {
                 let _ = reply.send(self.history.entries().cloned().collect());
-                return;
-            }
-            Command::Silences(anew, reply) => {
-                let _ = reply.send(self.silences(anew));
                 return;
             }
             Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),

@@ -1,9 +1,8 @@
 //! What the owner lets others see: samples, snapshots, load orders, and the shelf that is read
 //! without asking.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::owner::{Owner, Published};
 use super::slot::LoadOrder;
@@ -74,17 +73,5 @@ impl Owner {
             let took = self.slots.get(&row.model).and_then(|slot| slot.last_build);
             row.last_build_us = took.map(|took| took.as_micros() as u64);
         }
-    }
-
-    /// The longest silence of each model.
-    pub(super) fn silences(&self, anew: bool) -> BTreeMap<String, Duration> {
-        let silence = |(name, slot): (&String, &super::slot::Slot)| {
-            let longest = slot.pool.recorder().longest_silence();
-            if anew {
-                slot.pool.recorder().reset_silence();
-            }
-            (name.clone(), longest)
-        };
-        self.slots.iter().map(silence).collect()
     }
 }

@@ -1,0 +1,168 @@
+//! What the pool itself costs: a no-op model behind it, beside tokio's `spawn_blocking` with as many
+//! threads. Idle: one request at a time, there and back. Saturated: many at once.
+
+use std::fmt;
+use std::future::Future;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::report::{Setting, Table, median, print, ratio};
+use super::{BenchArgs, rig};
+use crate::command::CommandError;
+use crate::engine::synthetic::NoopModel;
+use crate::engine::{InstanceSetup, NamedTensor};
+use crate::machine::this_machine;
+use crate::pool::Client;
+
+/// Turns of all four measurements.
+const ROUNDS: u32 = 9;
+
+/// Requests that are under way at once when saturated.
+const AT_ONCE: usize = 512;
+
+/// The report.
+#[derive(Debug, Serialize)]
+struct DispatchReport {
+    #[serde(flatten)]
+    setting: Setting,
+    rounds: u32,
+    threads: usize,
+    at_once: usize,
+    idle: Pair,
+    saturated: Pair,
+}
+
+/// Microseconds a request, medians over the rounds.
+#[derive(Debug, Serialize)]
+struct Pair {
+    pool_us: f64,
+    spawn_blocking_us: f64,
+    /// Median over the rounds of the pool's cost as a share of `spawn_blocking`'s.
+    ratio: f64,
+    /// What the ratio is to be at most.
+    target: f64,
+}
+
+impl Pair {
+    fn of(pool: &[f64], blocking: &[f64], target: f64) -> Self {
+        let ratios: Vec<f64> =
+            pool.iter().zip(blocking).map(|(pool, blocking)| ratio(*pool, *blocking)).collect();
+        Self {
+            pool_us: median(pool),
+            spawn_blocking_us: median(blocking),
+            ratio: median(&ratios),
+            target,
+        }
+    }
+}
+
+impl fmt::Display for DispatchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}, {} threads", self.setting.title(), self.threads)?;
+        let mut table = Table::new(&["", "pool us", "spawn_blocking us", "ratio", "target"]);
+        for (name, pair) in [("idle", &self.idle), ("saturated", &self.saturated)] {
+            table.row(vec![
+                name.to_owned(),
+                format!("{:.2}", pair.pool_us),
+                format!("{:.2}", pair.spawn_blocking_us),
+                format!("{:.2}", pair.ratio),
+                format!("<= {}", pair.target),
+            ]);
+        }
+        write!(f, "{table}")
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`CommandError::Failed`] when a runtime or the pool cannot be started.
+pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    let machine = this_machine(None)?;
+    let description = machine.describe();
+    let threads = description.limits.allowed.len();
+    let setup = InstanceSetup { threads: 1, spinning: false };
+    let cores = description.limits.allowed;
+    let plan = (setup, threads, cores);
+    let pool =
+        rig::serving("noop", &machine, Arc::new(NoopModel::default()), Arc::default(), plan)?;
+    let client = pool.client();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(threads)
+        .thread_keep_alive(Duration::from_hours(1))
+        .build()?;
+    let window = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS) / 4.0);
+    let mut costs: [Vec<f64>; 4] = Default::default();
+    for round in 0..ROUNDS {
+        let mut turns = [0, 1, 2, 3];
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for turn in turns {
+            let cost = runtime.block_on(async {
+                match turn {
+                    0 => one_by_one(window, || by_pool(&client)).await,
+                    1 => one_by_one(window, by_tokio).await,
+                    2 => at_once(window, || by_pool(&client)).await,
+                    _ => at_once(window, by_tokio).await,
+                }
+            });
+            if let Some(costs) = costs.get_mut(turn) {
+                costs.push(cost);
+            }
+        }
+    }
+    let [idle_pool, idle_tokio, full_pool, full_tokio] = &costs;
+    let report = DispatchReport {
+        setting: Setting::new("dispatch", args, &description, "no-op".to_owned()),
+        rounds: ROUNDS,
+        threads,
+        at_once: AT_ONCE,
+        idle: Pair::of(idle_pool, idle_tokio, 1.0),
+        saturated: Pair::of(full_pool, full_tokio, 0.5),
+    };
+    print(args.json, &report)
+}
+
+fn by_pool(client: &Client) -> impl Future<Output = ()> {
+    let pending = client.submit(Arc::default());
+    async move {
+        drop(black_box(pending.await));
+    }
+}
+
+fn by_tokio() -> impl Future<Output = ()> {
+    let pending = tokio::task::spawn_blocking(|| black_box(Vec::<NamedTensor>::new()));
+    async move {
+        drop(black_box(pending.await));
+    }
+}
+
+/// Microseconds a request, each asked when the last one was answered.
+async fn one_by_one<F: Future<Output = ()>>(window: Duration, ask: impl Fn() -> F) -> f64 {
+    for _ in 0..10 {
+        ask().await;
+    }
+    let (start, mut count) = (Instant::now(), 0u32);
+    while start.elapsed() < window || count == 0 {
+        ask().await;
+        count += 1;
+    }
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+}
+
+/// Microseconds a request, many under way at once.
+async fn at_once<F: Future<Output = ()>>(window: Duration, ask: impl Fn() -> F) -> f64 {
+    let (start, mut count) = (Instant::now(), 0u32);
+    while start.elapsed() < window || count == 0 {
+        let pending: Vec<F> = (0..AT_ONCE).map(|_| ask()).collect();
+        for one in pending {
+            one.await;
+            count += 1;
+        }
+    }
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(count)
+}

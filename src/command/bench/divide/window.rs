@@ -1,0 +1,128 @@
+//! One window of one arrangement: pools as arranged, the load of all models, and what it did.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::rows::Arrangement;
+use crate::command::CommandError;
+use crate::command::bench::models::Subject;
+use crate::command::bench::report::quantile;
+use crate::command::bench::rig::{PATIENCE, serving};
+use crate::engine::InstanceSetup;
+use crate::layout::LoadSpec;
+use crate::load::{LoadDriver, LoadJob, Requests};
+use crate::machine::Machine;
+
+/// Callers of a closed loop.
+const CLIENTS: usize = 4;
+
+/// Share of one core that the open loop's model is offered.
+const OPEN_SHARE: f64 = 0.15;
+
+/// The load of one model.
+pub struct Offer {
+    pub spec: LoadSpec,
+    requests: Arc<Requests>,
+    seed: u64,
+}
+
+/// A window's figures of one model.
+pub struct Figures {
+    pub per_s: f64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+/// The loads: the lightest model gets an open loop at a low rate, the others closed loops of four.
+pub fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, CommandError> {
+    let costs = subjects.iter().map(cost).collect::<Result<Vec<f64>, _>>()?;
+    let lightest = costs.iter().copied().fold(f64::INFINITY, f64::min);
+    let mut open = subjects.len() > 1;
+    let mut offers = Vec::new();
+    for (subject, cost) in subjects.iter().zip(costs) {
+        let is_open = open && cost <= lightest;
+        let spec = if is_open {
+            open = false;
+            LoadSpec::Poisson { rate: (OPEN_SHARE / cost).clamp(1.0, 200.0).round() }
+        } else {
+            LoadSpec::Closed { clients: CLIENTS, think: Duration::ZERO }
+        };
+        let requests = Requests::of_order(&subject.loaded.requests)
+            .map_err(|error| CommandError::Failed(error.to_string()))?;
+        offers.push(Offer { spec, requests: Arc::new(requests), seed });
+    }
+    Ok(offers)
+}
+
+/// Seconds of a request on one thread: the least of a few.
+fn cost(subject: &Subject) -> Result<f64, CommandError> {
+    let failed = |error| CommandError::Failed(format!("{}: {error}", subject.name));
+    let setup = InstanceSetup { threads: 1, spinning: false };
+    let mut instance = subject.loaded.model.instance(setup).map_err(failed)?;
+    let inputs = subject.loaded.requests.inputs.first().cloned().unwrap_or_default();
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let start = Instant::now();
+        instance.run(&inputs).map_err(failed)?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    Ok(best.max(1e-6))
+}
+
+/// Runs one window. The first fifth warms up and does not count.
+pub fn measure(
+    machine: &Arc<dyn Machine>,
+    subjects: &[Subject],
+    offers: &[Offer],
+    row: &Arrangement,
+    window: Duration,
+) -> Result<Vec<Figures>, CommandError> {
+    let mut pools = Vec::new();
+    for (subject, place) in subjects.iter().zip(&row.places) {
+        let warm_up = subject.loaded.requests.inputs.first().cloned().unwrap_or_default();
+        let plan = (place.setup, place.instances, place.cores);
+        let model = subject.loaded.model.clone();
+        pools.push(serving(&subject.name, machine, model, warm_up, plan)?);
+    }
+    let driver = LoadDriver::start()?;
+    for ((subject, pool), offer) in subjects.iter().zip(&pools).zip(offers) {
+        let job = LoadJob {
+            door: pool.door(),
+            spec: offer.spec.clone(),
+            requests: offer.requests.clone(),
+            seed: offer.seed,
+        };
+        driver
+            .set(&subject.name, Some(job))
+            .map_err(|error| CommandError::Failed(error.to_string()))?;
+    }
+    std::thread::sleep(window / 5);
+    let from = Instant::now();
+    std::thread::sleep(window * 4 / 5);
+    let to = Instant::now();
+    let figures = pools
+        .iter()
+        .map(|pool| {
+            let samples = pool.recorder().samples(from, to);
+            let totals: Vec<f64> =
+                samples.iter().map(|sample| f64::from(sample.total_us) / 1e3).collect();
+            let begin = samples.first().map_or(from, |sample| sample.at).max(from);
+            // All samples of the window are kept unless there are very many.
+            let span =
+                if samples.len() < crate::telemetry::KEPT_SAMPLES { to - from } else { to - begin };
+            Figures {
+                per_s: totals.len() as f64 / span.as_secs_f64().max(1e-9),
+                p50_ms: quantile(&totals, 0.5),
+                p99_ms: quantile(&totals, 0.99),
+            }
+        })
+        .collect();
+    let lost = driver.stop(PATIENCE);
+    for pool in &pools {
+        pool.drain(PATIENCE);
+    }
+    if lost > 0 {
+        return Err(CommandError::Failed(format!("{}: {lost} requests have no answer", row.name)));
+    }
+    Ok(figures)
+}

@@ -1,0 +1,105 @@
+//! `divvy bench NAME`: measurements of what divvy promises. What is compared runs in the same
+//! process in turns, so that a busy machine disturbs both sides alike; ratios count, not times.
+
+mod apply;
+mod dispatch;
+mod divide;
+mod models;
+mod overhead;
+mod report;
+mod rig;
+mod verdict;
+
+use std::path::PathBuf;
+
+use super::CommandError;
+
+/// The arguments of `divvy bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Which one.
+    #[arg(value_enum)]
+    pub name: BenchName,
+    /// Models to run instead of the three of the demo (apply, divide, overhead).
+    #[arg(value_name = "MODEL.onnx")]
+    pub models: Vec<PathBuf>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// How long to measure, in seconds, all windows together.
+    #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Seeds changes, arrivals and streams.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The engine.
+    #[arg(long, value_enum, default_value_t = BenchEngine::Auto)]
+    pub engine: BenchEngine,
+    /// The ONNX Runtime library to use.
+    #[arg(long, value_name = "PATH")]
+    pub ort_dylib: Option<PathBuf>,
+    /// Changes a second (apply).
+    #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = rate)]
+    pub changes: f64,
+    /// Print memory and threads to standard error every so many seconds (apply).
+    #[arg(long, value_name = "N")]
+    pub watch: Option<u64>,
+}
+
+/// The benches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchName {
+    /// Random changes under full load: time until in force, silence, nothing lost.
+    Apply,
+    /// The pool around a no-op model, beside tokio's `spawn_blocking`.
+    Dispatch,
+    /// Default sessions, bounded sharing and divided cores, by latency and throughput.
+    Divide,
+    /// The pool beside a bare loop over the engine.
+    Overhead,
+    /// False claims and missed slow-downs of verdicts.
+    Verdict,
+}
+
+/// The engines that a bench can run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BenchEngine {
+    /// ONNX Runtime where it is found, else rten.
+    Auto,
+    /// ONNX Runtime.
+    Onnxruntime,
+    /// The embedded engine.
+    Rten,
+    /// No engine: requests that only burn CPU time.
+    Synthetic,
+}
+
+fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (low..=high).contains(&value) => Ok(value),
+        _ => Err(format!("must be a number from {low} to {high}")),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    number(text, 0.5, 86_400.0)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    number(text, 0.1, 100_000.0)
+}
+
+/// Runs one.
+///
+/// # Errors
+/// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] when what
+/// is measured does not work at all, for one when a request was lost.
+pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    match args.name {
+        BenchName::Apply => apply::run(args),
+        BenchName::Dispatch => dispatch::run(args),
+        BenchName::Divide => divide::run(args),
+        BenchName::Overhead => overhead::run(args),
+        BenchName::Verdict => verdict::run(args),
+    }
+}

@@ -1,0 +1,92 @@
+//! The models that a bench runs: those of the command line, or the demo's, by whichever engine.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{BenchArgs, BenchEngine};
+use crate::command::CommandError;
+use crate::engine::synthetic::{Script, SyntheticModel};
+use crate::engine::{EngineError, EngineKind, Engines};
+use crate::layout::{Budget, EngineChoice, ModelSource};
+use crate::scheduler::{FromEngines, Loaded, Loader, Requests};
+
+/// CPU time of a request of the synthetic engine's models, in the order of the demo's.
+const BURNS: [(&str, Duration); 3] = [
+    ("detector", Duration::from_millis(2)),
+    ("embedder", Duration::from_millis(1)),
+    ("ranker", Duration::from_micros(200)),
+];
+
+/// Models that burn CPU time.
+struct Burners;
+
+impl Loader for Burners {
+    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+        let known = BURNS.iter().find(|(name, _)| *name == budget.name);
+        let burn = known.map_or(Duration::from_millis(1), |(_, burn)| *burn);
+        let script = Script::default();
+        script.burn_ns.store(burn.as_nanos() as u64, Ordering::Relaxed);
+        Ok(Loaded {
+            model: Arc::new(SyntheticModel::new(Arc::new(script))),
+            engine: EngineKind::Synthetic,
+            title: "synthetic".to_owned(),
+            requests: Requests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
+        })
+    }
+}
+
+/// The loader of the engine that was asked for.
+pub fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
+    let choice = match args.engine {
+        BenchEngine::Synthetic => return Arc::new(Burners),
+        BenchEngine::Auto => EngineChoice::Auto,
+        BenchEngine::Onnxruntime => EngineChoice::OnnxRuntime,
+        BenchEngine::Rten => EngineChoice::Rten,
+    };
+    Arc::new(FromEngines::new(Arc::new(Engines::new(choice, args.ort_dylib.clone()))))
+}
+
+/// A row for each model.
+pub fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
+    if args.models.is_empty() {
+        let row = |(name, _): &(&str, Duration)| {
+            Budget::new(*name, ModelSource::Embedded(format!("{name}.onnx")))
+        };
+        return Ok(BURNS.iter().map(row).collect());
+    }
+    let mut budgets: Vec<Budget> = Vec::new();
+    for path in &args.models {
+        let path = std::path::absolute(path)?;
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let mut name = stem.unwrap_or_else(|| path.display().to_string());
+        if budgets.iter().any(|budget| budget.name == name) {
+            name = format!("{name}-{}", budgets.len() + 1);
+        }
+        budgets.push(Budget::new(name, ModelSource::File(path)));
+    }
+    Ok(budgets)
+}
+
+/// A loaded model under its name.
+pub struct Subject {
+    /// Its name.
+    pub name: String,
+    /// The model and its requests.
+    pub loaded: Loaded,
+}
+
+/// Loads all models of the bench.
+///
+/// # Errors
+/// [`CommandError::BadInput`] when one cannot be loaded.
+pub fn subjects(args: &BenchArgs) -> Result<Vec<Subject>, CommandError> {
+    let loader = loader(args);
+    let load = |budget: Budget| {
+        let loaded = loader
+            .load(&budget)
+            .map_err(|error| CommandError::BadInput(format!("{}: {error}", budget.name)))?;
+        Ok(Subject { name: budget.name, loaded })
+    };
+    budgets(args)?.into_iter().map(load).collect()
+}

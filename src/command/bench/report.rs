@@ -1,0 +1,153 @@
+//! What the benches share in printing: medians, quantiles, and one report as a table or as JSON.
+
+use std::fmt::{self, Display};
+use std::io::{ErrorKind, Write};
+
+use serde::Serialize;
+
+use super::BenchArgs;
+use crate::command::CommandError;
+use crate::machine::Description;
+
+/// What was measured, where.
+#[derive(Debug, Serialize)]
+pub struct Setting {
+    /// Version of this format; raised when a field changes its meaning or goes away.
+    pub version: u32,
+    /// The bench.
+    pub bench: &'static str,
+    /// The engine's name and version.
+    pub engine: String,
+    /// CPUs that this process may use.
+    pub cores: usize,
+    /// The container's CPU quota, in CPUs.
+    pub quota: Option<f64>,
+    /// Seconds that were asked for.
+    pub seconds: f64,
+    /// The seed.
+    pub seed: u64,
+}
+
+impl Setting {
+    /// The setting of a bench.
+    pub fn new(
+        bench: &'static str,
+        args: &BenchArgs,
+        machine: &Description,
+        engine: String,
+    ) -> Self {
+        Self {
+            version: 1,
+            bench,
+            engine,
+            cores: machine.limits.allowed.len(),
+            quota: machine.limits.quota,
+            seconds: args.seconds,
+            seed: args.seed,
+        }
+    }
+
+    /// The table's first line.
+    pub fn title(&self) -> String {
+        format!(
+            "{}: {}, {} CPUs, {} s, seed {}",
+            self.bench, self.engine, self.cores, self.seconds, self.seed
+        )
+    }
+}
+
+/// The nearest-rank quantile; 0 without values.
+pub fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = ((q * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len().max(1));
+    sorted.get(rank - 1).copied().unwrap_or(0.0)
+}
+
+/// The median; 0 without values.
+pub fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+/// `a / b`; 0 where there is nothing to divide by.
+pub fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { 0.0 }
+}
+
+/// Cells in columns as wide as they must be: the first to the left, the others to the right.
+#[derive(Default)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with its head.
+    pub fn new(head: &[&str]) -> Self {
+        Self { rows: vec![head.iter().map(|cell| (*cell).to_owned()).collect()] }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |at: usize| {
+            let lengths = self.rows.iter().filter_map(|row| row.get(at));
+            lengths.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let cell = |(at, (cell, width)): (usize, (&String, &usize))| {
+                if at == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            };
+            let line: Vec<String> = row.iter().zip(&widths).enumerate().map(cell).collect();
+            writeln!(f, "{}", line.join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints the report as JSON, or its table.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print<T: Serialize + Display>(json: bool, report: &T) -> Result<(), CommandError> {
+    let text = if json {
+        let json = serde_json::to_string_pretty(report)
+            .map_err(|error| CommandError::Failed(error.to_string()))?;
+        format!("{json}\n")
+    } else {
+        report.to_string()
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // The reader of a pipe, `head` for one, has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_were_measured() {
+        let values = [5.0, 1.0, 4.0, 2.0, 3.0];
+        assert_eq!(median(&values), 3.0);
+        assert_eq!(quantile(&values, 0.99), 5.0);
+        assert_eq!(quantile(&values, 0.0), 1.0);
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(ratio(1.0, 0.0), 0.0);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(&["kind", "p99"]);
+        table.row(vec!["cores".to_owned(), "1234".to_owned()]);
+        assert_eq!(table.to_string(), "kind    p99\ncores  1234\n");
+    }
+}

@@ -1,0 +1,173 @@
+//! How often a verdict claims a difference where there is none, and how often it misses a slow-down
+//! of 20 %: on seeded autocorrelated streams, and on this machine under a load that does not change.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::report::{Setting, Table, print, ratio};
+use super::rig::PATIENCE;
+use super::{BenchArgs, BenchEngine, models};
+use crate::command::CommandError;
+use crate::layout::{Auto, Change, CoreRequest, Edit, Layout, LoadSpec, QueuePolicy, Slo};
+use crate::load::Follower;
+use crate::machine::this_machine;
+use crate::scheduler::{Control, Options, Scheduler, VerdictWindows};
+use crate::telemetry::verdict::{Side, compare, figures};
+use crate::telemetry::{Author, Sample, VerdictStatus};
+
+/// Trials of each kind of stream.
+const TRIALS: u64 = 400;
+
+/// The report.
+#[derive(Debug, Serialize)]
+struct VerdictReport {
+    #[serde(flatten)]
+    setting: Setting,
+    streams: Vec<Stream>,
+    machine: Machine,
+}
+
+/// One kind of stream.
+#[derive(Debug, Serialize)]
+struct Stream {
+    /// Requests a second.
+    rate: usize,
+    /// Correlation of neighbouring latencies.
+    correlation: f64,
+    trials: u64,
+    /// Share of the trials without a change that claim one; to be at most 0.05.
+    false_claims: f64,
+    /// Share of the trials with a slow-down of 20 % that find it; to be at least 0.95.
+    found: f64,
+}
+
+/// Verdicts on changes without an effect, on this machine.
+#[derive(Debug, Serialize)]
+struct Machine {
+    window_ms: u64,
+    verdicts: u64,
+    claims: u64,
+}
+
+impl fmt::Display for VerdictReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.setting.title())?;
+        let mut table = Table::new(&["stream", "trials", "false claims", "20 % slower, found"]);
+        for stream in &self.streams {
+            table.row(vec![
+                format!("{}/s, correlation {}", stream.rate, stream.correlation),
+                stream.trials.to_string(),
+                format!("{:.1} %", stream.false_claims * 100.0),
+                format!("{:.1} %", stream.found * 100.0),
+            ]);
+        }
+        write!(f, "{table}")?;
+        writeln!(
+            f,
+            "this machine, {} ms windows: {} of {} verdicts without a change claim one",
+            self.machine.window_ms, self.machine.claims, self.machine.verdicts
+        )
+    }
+}
+
+/// Requests over 20 s whose latency's logarithm follows a first-order autoregression, times a factor.
+fn stream(seed: u64, rate: usize, correlation: f64, factor: f64) -> Side {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (from, span) = (Instant::now(), Duration::from_secs(20));
+    let count = rate * 20;
+    let mut state = 0.0;
+    let samples = (0..count)
+        .map(|index| {
+            // The sum of twelve uniform numbers is as good as normal here.
+            let noise = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+            state = correlation * state + (1.0 - correlation * correlation).sqrt() * noise;
+            Sample {
+                at: from + span.mul_f64(index as f64 / count as f64),
+                total_us: (10_000.0 * factor * (0.25 * state).exp()) as u32,
+            }
+        })
+        .collect();
+    Side { samples, from, to: from + span }
+}
+
+fn claims(seed: u64, rate: usize, correlation: f64, factor: f64) -> f64 {
+    let slo = Slo { percentile: 99.0, bound: Duration::from_millis(15) };
+    let clear = |trial: &u64| {
+        let seed = seed.wrapping_mul(0x9e37_79b9).wrapping_add(*trial * 2);
+        let before = stream(seed, rate, correlation, 1.0);
+        let after = stream(seed + 1, rate, correlation, factor);
+        compare(&before, &after, Some(&slo), figures(Some(&slo))).iter().any(|one| one.clear)
+    };
+    ratio((0..TRIALS).filter(clear).count() as f64, TRIALS as f64)
+}
+
+/// Runs it.
+///
+/// # Errors
+/// [`CommandError::Failed`] when the load cannot be started.
+pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    let description = this_machine(None)?.describe();
+    let kinds = [(50, 0.0), (50, 0.5), (50, 0.9), (200, 0.0), (200, 0.9), (200, 0.98)];
+    let streams = kinds.map(|(rate, correlation)| Stream {
+        rate,
+        correlation,
+        trials: TRIALS,
+        false_claims: claims(args.seed, rate, correlation, 1.0),
+        found: claims(args.seed + 1, rate, correlation, 1.2),
+    });
+    let report = VerdictReport {
+        setting: Setting::new("verdict", args, &description, "synthetic".to_owned()),
+        streams: streams.into(),
+        machine: on_this_machine(args)?,
+    };
+    print(args.json, &report)
+}
+
+/// A model under load and changes that change nothing: the queue is never nearly full.
+fn on_this_machine(args: &BenchArgs) -> Result<Machine, CommandError> {
+    let synthetic =
+        BenchArgs { engine: BenchEngine::Synthetic, models: Vec::new(), ..args.clone() };
+    let machine = this_machine(None)?;
+    let length = Duration::from_secs_f64((args.seconds / 20.0).clamp(0.4, 20.0));
+    let windows = VerdictWindows { length, shortest: length / 2, settle: length / 20 };
+    let mut models = models::budgets(&synthetic)?;
+    models.truncate(1);
+    for budget in &mut models {
+        budget.cores = CoreRequest::Count(1);
+        budget.concurrency = Auto::Exactly(1);
+        budget.load = Some(LoadSpec::Closed { clients: 2, think: Duration::ZERO });
+    }
+    let name = models.first().map(|budget| budget.name.clone()).unwrap_or_default();
+    let layout = Layout { description: String::new(), models };
+    let options = Options { windows, ..Options::new(machine, models::loader(&synthetic)) };
+    let scheduler = Scheduler::start(&layout, options)
+        .map_err(|refusal| CommandError::Failed(refusal.to_string()))?;
+    let load = Follower::start(scheduler.loads())?;
+    let until = Instant::now() + Duration::from_secs_f64(args.seconds);
+    std::thread::sleep(length);
+    let mut limit = 1000;
+    while Instant::now() < until {
+        limit = 3000 - limit;
+        let queue = QueuePolicy { limit, ..QueuePolicy::default() };
+        let change = Change::from(Edit::SetQueue { model: name.clone(), queue });
+        scheduler
+            .apply(change, Author::Api)
+            .map_err(|refusal| CommandError::Failed(refusal.to_string()))?;
+        // Longer than the window, so that it is full when the next change comes.
+        std::thread::sleep(length + windows.settle + Duration::from_millis(600));
+    }
+    load.stop(PATIENCE);
+    let journal = scheduler.journal();
+    let done = journal
+        .iter()
+        .flat_map(|entry| &entry.verdicts)
+        .filter(|verdict| verdict.status == VerdictStatus::Done);
+    let clear = |verdict: &&crate::telemetry::Verdict| verdict.comparisons.iter().any(|c| c.clear);
+    Ok(Machine {
+        window_ms: length.as_millis() as u64,
+        verdicts: done.clone().count() as u64,
+        claims: done.filter(clear).count() as u64,
+    })
+}
