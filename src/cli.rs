@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    CommandError, bench, check, completions, inspect, machine, man, run, runtime, synth,
+    CommandError, bench, check, completions, inspect, journal, machine, man, run, runtime,
+    snapshot, synth,
 };
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
@@ -39,6 +40,10 @@ pub enum Command {
     Bench(bench::BenchArgs),
     /// Finds or fetches ONNX Runtime.
     Runtime(runtime::RuntimeArgs),
+    /// Draws the console's frame after a recorded run, as a picture.
+    Snapshot(snapshot::SnapshotArgs),
+    /// Prints what was changed, when, and what it did to the latencies.
+    Journal(journal::JournalArgs),
     /// Prints a shell's completion script.
     Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all pages into a folder.
@@ -59,6 +64,8 @@ impl Cli {
             Some(Command::Synth(args)) => synth::run(&args),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Runtime(args)) => runtime::run(&args),
+            Some(Command::Snapshot(args)) => snapshot::run(&args),
+            Some(Command::Journal(args)) => journal::run(&args),
             Some(Command::Completions(args)) => completions::run(&args),
             Some(Command::Man(args)) => man::run(&args),
         }

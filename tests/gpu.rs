@@ -6,10 +6,15 @@
 
 mod fake_nvml;
 
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource};
+use divvy::engine::EngineError;
+use divvy::layout::{Budget, Layout};
+use divvy::machine::Simulated;
+use divvy::scheduler::{Control, Loaded, Loader, Options, Scheduler};
+use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource, LIBRARY_VARIABLE};
 use divvy::telemetry::{GpuCard, GpuView};
 use fake_nvml::{
     DRIVER_NOT_LOADED, FakeNvml, GPU_IS_LOST, NO_PERMISSION, TWO_CARDS, UNKNOWN, VERSION_MISMATCH,
@@ -335,4 +340,79 @@ fn a_sensor_that_is_dropped_shuts_the_library_down() {
     drop(sensor);
     waits("shut down", || fake.calls("shutdown") == 1);
     assert_eq!(fake.calls("init"), 1);
+}
+
+#[test]
+fn snapshots_of_the_scheduler_carry_what_the_source_knows() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let options = Options {
+        interval: Duration::from_millis(50),
+        gpu: Some(Arc::new(GpuSensor::start(options(&fake)))),
+        ..Options::new(Arc::new(Simulated::uniform(2)), Arc::new(NoModels))
+    };
+    let scheduler = Scheduler::start(&Layout::default(), options).expect("a scheduler");
+    let snapshots = scheduler.snapshots();
+    let temperature = || {
+        let snapshot = snapshots.borrow().clone();
+        snapshot.gpu.cards.first().and_then(|card| card.temperature_c)
+    };
+    waits("in a snapshot", || temperature() == Some(71));
+    fake.set(&[("gpu0.temperature", "83")]);
+    waits("followed", || temperature() == Some(83));
+    fake.set(&[("hang.nvmlDeviceGetPowerUsage", "1")]);
+    let before = snapshots.borrow().sequence;
+    waits("on while the driver hangs", || snapshots.borrow().sequence > before + 3);
+    fake.unset("hang.nvmlDeviceGetPowerUsage");
+}
+
+struct NoModels;
+
+impl Loader for NoModels {
+    fn load(&self, _: &Budget) -> Result<Loaded, EngineError> {
+        panic!("the layout is empty")
+    }
+}
+
+#[test]
+fn the_machine_command_lists_the_cards() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_divvy"))
+        .args(["machine", "--json"])
+        .env(LIBRARY_VARIABLE, fake.library())
+        .output()
+        .expect("divvy runs");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let cards = report.pointer("/gpus/cards").and_then(serde_json::Value::as_array);
+    let names: Vec<_> =
+        cards.expect("cards").iter().filter_map(|card| card.get("name")?.as_str()).collect();
+    assert_eq!(names, ["NVIDIA RTX Imaginary", "NVIDIA H000"]);
+}
+
+#[test]
+fn a_run_without_a_terminal_reports_the_cards_in_its_snapshots() {
+    let fake = FakeNvml::new(TWO_CARDS);
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("small.onnx");
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_divvy"))
+        .args(["synth", "mlp", "-o"])
+        .arg(&model)
+        .status()
+        .expect("divvy runs");
+    assert!(made.success());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_divvy"))
+        .args(["--headless", "--json", "--interval", "100ms", "--engine", "rten"])
+        .arg(&model)
+        .env(LIBRARY_VARIABLE, fake.library())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("divvy runs");
+    let lines = std::io::BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let found = lines.take(300).map_while(Result::ok).any(|line| {
+        let snapshot: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let busy = snapshot.pointer("/gpu/cards/0/utilisation").and_then(serde_json::Value::as_f64);
+        busy == Some(0.87)
+    });
+    child.kill().expect("it still runs");
+    child.wait().expect("it ends");
+    assert!(found, "no line of 300 has the card");
 }

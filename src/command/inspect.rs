@@ -11,7 +11,7 @@ use crate::engine::inputs::describe_dims;
 use crate::engine::onnx::ModelFile;
 use crate::engine::rten::Rten;
 use crate::engine::{Engine, Engines, TensorSpec};
-use crate::layout::{Bytes, EngineChoice, ModelSource};
+use crate::layout::{EngineChoice, ModelSource};
 
 /// Arguments of `divvy inspect`.
 #[derive(Debug, Args)]
@@ -114,14 +114,14 @@ fn text(file: &ModelFile, attempts: &[Attempt]) -> String {
         0 => String::new(),
         bytes => format!(
             ", and {} in {}",
-            Bytes(bytes),
+            size(bytes),
             file.external_files.iter().cloned().collect::<Vec<_>>().join(", ")
         ),
     };
-    lines.push(format!("  size           {}{beside}", Bytes(file.file_bytes)));
+    lines.push(format!("  size           {}{beside}", size(file.file_bytes)));
     lines.push(format!(
         "  weights        {} in {} elements",
-        Bytes(file.weight_bytes),
+        size(file.weight_bytes),
         file.parameters
     ));
     for (title, specs) in [("inputs", &file.signature.inputs), ("outputs", &file.signature.outputs)]
@@ -139,6 +139,18 @@ fn text(file: &ModelFile, attempts: &[Attempt]) -> String {
     lines.push("  engines".to_owned());
     lines.extend(attempts.iter().map(attempt_line));
     lines.join("\n") + "\n"
+}
+
+/// A size in the unit that shows three digits or more of it.
+fn size(bytes: u64) -> String {
+    let mut rest = bytes as f64;
+    for unit in ["B", "KiB", "MiB"] {
+        if rest < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{rest:.1} {unit}") };
+        }
+        rest /= 1024.0;
+    }
+    format!("{rest:.1} GiB")
 }
 
 fn tensor_line(file: &ModelFile, spec: &TensorSpec) -> String {

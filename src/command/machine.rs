@@ -1,5 +1,6 @@
 //! `divvy machine`: what this machine is and what of it this process may use, as a map or as JSON.
 
+mod gpus;
 mod map;
 
 use std::io::{self, ErrorKind, Write};
@@ -7,7 +8,8 @@ use std::io::{self, ErrorKind, Write};
 use serde::{Deserialize, Serialize};
 
 use super::CommandError;
-use crate::machine::{CpuSet, Description, Gpus, MemoryUse, gpus, this_machine};
+use crate::machine::{CpuSet, Description, MemoryUse, this_machine};
+use crate::telemetry::{GpuView, gpu};
 
 /// What `divvy machine` takes.
 #[derive(Debug, clap::Args)]
@@ -31,7 +33,7 @@ pub struct MachineReport {
     /// Memory of the machine and of this process, in bytes.
     pub memory: MemoryUse,
     /// The NVIDIA GPUs.
-    pub gpus: Gpus,
+    pub gpus: GpuView,
 }
 
 impl MachineReport {
@@ -50,7 +52,7 @@ pub fn run(args: &MachineArgs) -> Result<(), CommandError> {
         version: MachineReport::VERSION,
         description: machine.describe(),
         memory: machine.memory(),
-        gpus: gpus(),
+        gpus: gpu::list(),
     };
     let text = if args.json {
         let json = serde_json::to_string_pretty(&report)

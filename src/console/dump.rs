@@ -1,6 +1,8 @@
 //! Frames as text that shows their styles: below each line of characters, where it is not plain, a
 //! line of letters, and a legend of what the letters mean.
 
+use std::fmt::Write;
+
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
@@ -56,11 +58,11 @@ pub fn styled(frame: &Buffer) -> String {
             })
             .collect();
         if !styles.trim().is_empty() {
-            out.push_str(&format!("~{}\n", styles.trim_end()));
+            writeln!(out, "~{}", styles.trim_end()).unwrap();
         }
     }
     for ((fg, bg, modifier), letter) in legend.iter().zip((b'a'..=b'z').chain(b'A'..=b'Z')) {
-        out.push_str(&format!("{}: {fg} on {bg} {modifier:?}\n", char::from(letter)));
+        writeln!(out, "{}: {fg} on {bg} {modifier:?}", char::from(letter)).unwrap();
     }
     out
 }

@@ -1,12 +1,18 @@
 //! Frames of the console, with their styles, at the sizes and in the states that matter.
+//!
+//! After a change that is meant: `INSTA_UPDATE=always cargo test console::frames`, and look at the
+//! difference. `cargo test console::frames::look -- --ignored --nocapture` prints them to look at.
 
 use std::sync::Arc;
 
 use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 use super::state::{Action, Target};
 use super::testing::Desk;
-use super::{dump, fixtures};
+use super::theme::{Theme, ThemeName};
+use super::{GlyphSet, dump, fixtures, glyphs::Glyphs};
 use crate::layout::Party;
 use crate::telemetry::Snapshot;
 
@@ -16,31 +22,154 @@ fn board(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
     for second in (0..60).rev() {
         let mut past = snapshot.clone();
         past.uptime_us -= second * 1_000_000;
-        desk.act(Action::Snapshot(Arc::new(past)));
+        desk.state.history.observe(&past);
     }
+    // what is shown was loaded, not changed
+    let rows = snapshot.models.iter().map(|view| view.row.budget.clone());
+    desk.state.saved = Some(rows.collect());
+    desk.act(Action::Snapshot(Arc::new(snapshot.clone())));
     desk
 }
 
+fn styled(desk: &Desk) -> String {
+    dump::styled(&desk.frame)
+}
+
 #[test]
-#[ignore]
+fn the_board_at_every_size() {
+    for (width, height) in [(200, 60), (120, 36), (80, 24), (40, 12), (39, 12), (1, 1)] {
+        let desk = board(&fixtures::board(), width, height);
+        insta::assert_snapshot!(format!("board_{width}x{height}"), styled(&desk));
+    }
+}
+
+#[test]
+fn the_states_of_the_board() {
+    for (name, snapshot) in [
+        ("empty", fixtures::empty()),
+        ("loading", fixtures::loading()),
+        ("failed", fixtures::failed()),
+        ("oversubscribed", fixtures::oversubscribed()),
+        ("huge", fixtures::huge()),
+        ("names", fixtures::names()),
+    ] {
+        insta::assert_snapshot!(format!("board_{name}"), styled(&board(&snapshot, 120, 36)));
+    }
+}
+
+#[test]
+fn a_drag_on_its_way() {
+    let mut desk = board(&fixtures::board(), 120, 36);
+    let at = desk.place(&Target::RowCore(Party::Model("ocr".into())));
+    desk.down(at);
+    desk.drag((at.0, at.1 - 1));
+    insta::assert_snapshot!("drag", styled(&desk));
+}
+
+#[test]
+fn what_is_staged() {
+    let mut desk = board(&fixtures::board(), 120, 36);
+    desk.keys("t+jl+");
+    insta::assert_snapshot!("staged", styled(&desk));
+}
+
+#[test]
+fn the_other_screens_and_dialogs() {
+    for (name, keys) in [
+        ("help", "?"),
+        ("palette", ":sa"),
+        ("filter", "/det"),
+        ("detail", "d"),
+        ("machine", "m"),
+        ("layouts", "s+o"),
+        ("journal", "J"),
+        ("save_as", "S"),
+        ("quit", "+q"),
+        ("expanded_latency", "z"),
+    ] {
+        let mut desk = board(&fixtures::board(), 100, 30);
+        if name == "expanded_latency" {
+            desk.key(KeyCode::Tab);
+            desk.key(KeyCode::Tab);
+        }
+        desk.keys(keys);
+        insta::assert_snapshot!(name, dump::text(&desk.frame));
+    }
+}
+
+#[test]
+fn every_theme_and_glyph_set() {
+    for name in ThemeName::ALL {
+        let mut desk = board(&fixtures::board(), 80, 24);
+        desk.state.theme = Theme::new(name);
+        desk.draw();
+        insta::assert_snapshot!(format!("theme_{name}"), styled(&desk));
+    }
+    for set in [GlyphSet::Braille, GlyphSet::Ascii] {
+        let mut desk = board(&fixtures::board(), 120, 30);
+        desk.state.glyphs = Glyphs::new(set);
+        desk.draw();
+        insta::assert_snapshot!(format!("glyphs_{set}"), desk.text());
+    }
+}
+
+#[test]
+fn the_ascii_board_is_ascii() {
+    let mut desk = board(&fixtures::board(), 120, 36);
+    desk.state.glyphs = Glyphs::new(GlyphSet::Ascii);
+    desk.draw();
+    assert!(desk.text().is_ascii(), "{}", desk.text());
+}
+
+#[test]
+fn the_same_state_draws_the_same_frame() {
+    let mut desk = board(&fixtures::huge(), 200, 60);
+    let first = desk.frame.clone();
+    desk.draw();
+    assert_eq!(first, desk.frame);
+    assert_eq!(super::svg(&first), super::svg(&desk.frame));
+}
+
+#[test]
+fn every_size_and_state_is_drawn_without_a_fault() {
+    let snapshots = [fixtures::board(), fixtures::huge(), fixtures::names(), fixtures::empty()];
+    for snapshot in &snapshots {
+        let mut desk = board(snapshot, 120, 36);
+        for width in [1, 2, 39, 40, 41, 59, 80, 99, 100, 131, 200, 300] {
+            for height in [1, 2, 11, 12, 13, 17, 18, 22, 26, 30, 37, 60, 100] {
+                desk.frame = Buffer::empty(Rect::new(0, 0, width, height));
+                desk.draw();
+                for keys in ["", "?", "m", "d", "o", "J", "b"] {
+                    desk.keys(keys);
+                    for (place, target) in desk.hits.iter() {
+                        let area = desk.frame.area;
+                        assert_eq!(area.intersection(*place), *place, "{target:?} in {area}");
+                    }
+                    if keys == "?" {
+                        desk.key(KeyCode::Esc);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_visible_core_can_be_met_by_the_pointer() {
+    let desk = board(&fixtures::huge(), 200, 60);
+    for view in &desk.state.snapshot.cores {
+        let place = desk.place(&Target::Core(view.core.id));
+        assert_eq!(desk.hits.at(place.0, place.1), Some(&Target::Core(view.core.id)));
+    }
+}
+
+#[test]
+#[ignore = "prints frames to look at"]
 fn look() {
     for (width, height) in [(200, 60), (120, 36), (80, 24), (40, 12)] {
         println!("{}", board(&fixtures::board(), width, height).text());
     }
-    println!("{}", board(&fixtures::huge(), 120, 36).text());
-    println!("{}", board(&fixtures::names(), 120, 36).text());
-    println!("{}", board(&fixtures::oversubscribed(), 120, 36).text());
-    println!("{}", board(&fixtures::failed(), 120, 36).text());
-    println!("{}", board(&fixtures::loading(), 80, 24).text());
-    println!("{}", board(&fixtures::empty(), 80, 24).text());
-    let mut desk = board(&fixtures::board(), 120, 36);
-    for key in ["?", ":", "m", "d", "o", "J"] {
-        desk.keys(key);
-        println!("{}", desk.text());
-        desk.key(KeyCode::Esc);
+    for snapshot in [fixtures::huge(), fixtures::names(), fixtures::failed()] {
+        println!("{}", board(&snapshot, 120, 36).text());
     }
-    let at = desk.place(&Target::RowCore(Party::Model("ocr".into())));
-    desk.down(at);
-    desk.drag((at.0, at.1 - 1));
-    println!("{}", desk.text());
 }

@@ -5,10 +5,12 @@
 //! further actions; `view::draw` paints the state and answers the map of what can be clicked.
 //! Only [`terminal`] touches the terminal.
 
+mod config;
 mod events;
 mod format;
 mod glyphs;
 mod options;
+mod picture;
 pub mod state;
 mod svg;
 pub mod terminal;
@@ -25,6 +27,10 @@ mod frames;
 #[cfg(test)]
 mod gestures;
 #[cfg(test)]
+mod pseudo_terminal;
+#[cfg(test)]
+mod storm;
+#[cfg(test)]
 mod testing;
 
 use std::sync::Arc;
@@ -33,8 +39,10 @@ use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 
+pub use config::{Config, default_config};
 pub use glyphs::GlyphSet;
 pub use options::{ConsoleError, ConsoleOptions, Exit, Profile, Profiles};
+pub use picture::picture;
 pub use state::{Keymap, Mode};
 pub use svg::svg;
 pub use theme::ThemeName;
@@ -48,25 +56,21 @@ use terminal::Screen;
 const FRAME: Duration = Duration::from_millis(33);
 
 /// Opens the console and runs it until the user leaves, the stop signal comes, or the scheduler or
-/// the terminal is gone. The terminal is given back in every case, a panic included. Call it on a
-/// thread named "main" or "console": the panic of another thread does not end it.
+/// the terminal is gone. The terminal is given back in every case, a panic included.
 ///
 /// # Errors
 /// [`ConsoleError`] when the terminal refuses.
 pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Exit, ConsoleError> {
     let screen = Screen::enter(options.mouse)?;
-    let (sender, receiver) = mpsc::channel();
-    let stop = events::start(&sender, control.snapshots(), options.stop.clone());
-    let worker = worker::start(control.clone(), options.profiles.clone(), sender);
-    let mut console = Console {
-        state: ConsoleState::new(&options),
-        hits: Hits::default(),
-        screen,
-        worker,
-        frame: Buffer::default(),
-    };
-    console.act(Action::Baseline(control.layout()))?;
     let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
+    let state = ConsoleState::new(&options);
+    let baseline = control.layout();
+    let (sender, receiver) = mpsc::channel();
+    let stop = events::start(&sender, control.snapshots(), options.stop);
+    let worker = worker::start(control, options.profiles, sender);
+    let (hits, frame) = (Hits::default(), Buffer::default());
+    let mut console = Console { state, hits, screen, worker, frame };
+    console.act(Action::Baseline(baseline))?;
     let exit = console.run(&receiver, refresh);
     stop.stop();
     exit
@@ -151,7 +155,9 @@ impl Console {
                         }
                     }
                 }
-                next = events.try_recv().ok();
+                // a flood of motion must not put the frame off for ever
+                let late = drawn.is_some_and(|drawn| drawn.elapsed() >= refresh);
+                next = if late { None } else { events.try_recv().ok() };
             }
         }
     }

@@ -4,6 +4,8 @@
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste,
@@ -17,8 +19,13 @@ use crossterm::{cursor, execute, queue};
 use ratatui::buffer::Buffer;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
-/// Whether the terminal is ours now: restoring it twice would erase what came after.
-static ENTERED: AtomicBool = AtomicBool::new(false);
+/// The thread that has the terminal now: restoring it twice would erase what came after.
+static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
+
+fn owner() -> MutexGuard<'static, Option<ThreadId>> {
+    // nothing panics while it is held, and an id is whole in any case
+    OWNER.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The terminal while the console has it. Dropping it gives it back.
 pub struct Screen {
@@ -94,7 +101,7 @@ impl Drop for Screen {
 }
 
 fn take(mouse: bool) -> io::Result<()> {
-    ENTERED.store(true, Ordering::SeqCst);
+    *owner() = Some(thread::current().id());
     let entered = enable_raw_mode().and_then(|()| {
         let mut out = io::stdout();
         queue!(out, EnterAlternateScreen, EnableFocusChange, EnableBracketedPaste, cursor::Hide)?;
@@ -109,7 +116,7 @@ fn take(mouse: bool) -> io::Result<()> {
 /// Gives the terminal back; does nothing where it is not ours. Also right before the process ends
 /// for a reason of its own.
 pub fn restore() {
-    if !ENTERED.swap(false, Ordering::SeqCst) {
+    if owner().take().is_none() {
         return;
     }
     // each step on its own: a terminal that is half gone gets the rest
@@ -128,14 +135,15 @@ fn restore_on_panic() {
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let name = std::thread::current().name().unwrap_or_default().to_owned();
-        if !ENTERED.load(Ordering::SeqCst) || name == "main" || name == "console" {
-            restore();
-            previous(info);
-        } else {
+        let current = thread::current();
+        let theirs = owner().is_some_and(|owner| owner != current.id());
+        if theirs {
             // a request that panics on a worker is caught and counted there: its message must not
             // be written over the screen
-            tracing::error!(thread = name, "{info}");
+            tracing::error!(thread = current.name().unwrap_or("unnamed"), "{info}");
+        } else {
+            restore();
+            previous(info);
         }
     }));
 }

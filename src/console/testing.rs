@@ -26,6 +26,8 @@ pub struct FakeControl {
     machine: Description,
     inner: Mutex<Inner>,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Whether asking for the layout panics.
+    pub panics: bool,
 }
 
 impl FakeControl {
@@ -33,7 +35,12 @@ impl FakeControl {
         let desired = Desired::resolve(layout, &machine).unwrap();
         let first = Arc::new(fixtures::snapshot(&desired, &machine));
         let inner = Inner { desired, before: Vec::new(), undone: Vec::new(), changes: Vec::new() };
-        Self { machine, inner: Mutex::new(inner), snapshots: watch::channel(first).0 }
+        Self {
+            machine,
+            inner: Mutex::new(inner),
+            snapshots: watch::channel(first).0,
+            panics: false,
+        }
     }
 
     /// The changes that were applied.
@@ -97,6 +104,7 @@ impl Control for FakeControl {
     }
 
     fn layout(&self) -> Layout {
+        assert!(!self.panics, "a planted panic");
         self.desired().layout()
     }
 }
@@ -168,11 +176,11 @@ pub struct Desk {
 
 impl Desk {
     pub fn new(width: u16, height: u16) -> Self {
-        Self::with(fixtures::layout(), fixtures::machine(8, 4), width, height)
+        Self::with(&fixtures::layout(), fixtures::machine(8, 4), width, height)
     }
 
-    pub fn with(layout: Layout, machine: Description, width: u16, height: u16) -> Self {
-        let control = Arc::new(FakeControl::new(&layout, machine));
+    pub fn with(layout: &Layout, machine: Description, width: u16, height: u16) -> Self {
+        let control = Arc::new(FakeControl::new(layout, machine));
         let options = ConsoleOptions {
             profile: Some("balanced".into()),
             zone: jiff::tz::TimeZone::UTC,

@@ -7,6 +7,7 @@ mod change;
 mod desired;
 mod diff;
 mod file;
+mod gpu;
 pub mod placement;
 mod plan;
 #[cfg(test)]
@@ -21,5 +22,6 @@ pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
 pub use diff::{DiffLine, diff};
 pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning, demo, schema};
+pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -4,7 +4,6 @@
 //! of any topology for tests. The engines and the pool never read `/proc` or `/sys` themselves.
 
 mod cpu_set;
-mod gpu;
 #[cfg(target_os = "linux")]
 mod linux;
 // Compiled for the tests of Linux too, so that it cannot rot.
@@ -20,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
-pub use gpu::{Gpus, gpus};
 #[cfg(target_os = "linux")]
 pub use linux::LinuxMachine;
 #[cfg(all(test, target_os = "linux"))]

@@ -19,7 +19,7 @@ use crate::layout::{Change, Desired, Edit, Plan, Refusal};
 use crate::machine::{Description, Machine};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
+use crate::telemetry::{Applied, Author, Conditions, Entry, Sensor, Snapshot, Usage};
 
 /// How often queue timeouts are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
@@ -66,6 +66,7 @@ pub struct Owner {
     pub(super) desired: Arc<Desired>,
     pub(super) slots: Slots,
     pub(super) history: History,
+    pub(super) conditions: Conditions,
     verdicts: Verdicts,
     pub(super) sensor: Sensor,
     pub(super) usage: Usage,
@@ -94,6 +95,8 @@ pub struct Beginnings {
     pub interval: Duration,
     pub machine_check: Duration,
     pub windows: VerdictWindows,
+    pub journal: Option<Sender<Entry>>,
+    pub conditions: Conditions,
     pub commands: Receiver<Command>,
     pub sender: Sender<Command>,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
@@ -112,7 +115,8 @@ impl Owner {
             sender: from.sender,
             desired: Arc::new(from.desired),
             slots: Slots::new(),
-            history: History::default(),
+            history: History::new(from.journal),
+            conditions: from.conditions,
             verdicts: Verdicts::new(from.windows),
             sensor: Sensor::default(),
             usage: Usage::default(),

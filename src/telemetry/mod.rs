@@ -2,14 +2,18 @@
 
 mod alerts;
 mod buckets;
+mod conditions;
 pub mod gpu;
 mod journal;
+pub mod journal_file;
 mod recorder;
 mod sensor;
 mod snapshot;
 pub mod verdict;
+pub mod words;
 
 pub use alerts::alerts;
+pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};

@@ -113,7 +113,8 @@ impl FakeNvml {
 
     fn write(&self) {
         let lines = self.lines.borrow();
-        let text: String = lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let lines: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let text = lines.join("\n");
         // Renamed into place, so that no call reads half of it.
         let (new, at) = (self.folder.path().join("new"), self.folder.path());
         fs::write(&new, text).expect("the script can be written");

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::MachineReport;
+use super::{MachineReport, gpus};
 use crate::machine::{Core, CoreKind, CpuSet, Description, Topology};
 
 const WIDTH: usize = 80;
@@ -27,11 +27,8 @@ pub(super) fn draw(report: &MachineReport) -> String {
     head("usable", &usable(description));
     head("quota", &quota(description));
     head("memory", &memory(report));
-    for gpu in &report.gpus.names {
-        head("GPU", gpu);
-    }
-    if let Some(note) = &report.gpus.note {
-        head("GPU", note);
+    for line in gpus::lines(&report.gpus) {
+        head("GPU", &line);
     }
     for note in &description.notes {
         head("note", note);
@@ -200,7 +197,7 @@ fn trimmed(value: f64) -> String {
 }
 
 /// Rounded to one decimal in the largest unit that leaves a number of 1 or more.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         // Rounding must not show 1024.0 of a unit.

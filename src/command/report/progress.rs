@@ -56,15 +56,21 @@ impl Progress {
                 self.loading = line;
             }
         }
-        let alerts: BTreeSet<String> = snapshot
-            .alerts
-            .iter()
-            .map(|alert| match &alert.model {
-                Some(model) => format!("{model}: {}", alert.text),
-                None => alert.text.clone(),
-            })
-            .collect();
-        lines.extend(alerts.difference(&self.alerts).cloned());
+        let mut alerts = BTreeSet::new();
+        for alert in &snapshot.alerts {
+            // the figures in a standing alert move with each snapshot: they don't make it new
+            let mut key = format!("{:?} {}", alert.model, alert.text);
+            key.retain(|letter| !letter.is_ascii_digit());
+            if !self.alerts.contains(&key) && !alerts.contains(&key) {
+                lines.push(match &alert.model {
+                    Some(model) if !alert.text.contains(model) => {
+                        format!("{model}: {}", alert.text)
+                    }
+                    _ => alert.text.clone(),
+                });
+            }
+            alerts.insert(key);
+        }
         self.alerts = alerts;
         lines
     }

@@ -161,7 +161,10 @@ fn progress_says_each_thing_once() {
     let text = "queue is full: 64 of 64".to_owned();
     third.alerts.push(Alert { model: Some("detector".to_owned()), text });
     assert_eq!(words.lines(&third), ["detector: queue is full: 64 of 64"]);
-    assert!(words.lines(&third).is_empty());
+    third.alerts[0].text = "queue is full: 63 of 64".to_owned();
+    assert!(words.lines(&third).is_empty(), "the same alert with another figure");
+    third.alerts[0].text = "detector misses its target".to_owned();
+    assert_eq!(words.lines(&third), ["detector misses its target"]);
 }
 
 /// A scheduler of which only the snapshots are asked.

@@ -109,7 +109,11 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             .check(&description)
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
         if !warnings.is_empty() {
-            write!(stderr, "{}", wanted.document.render_warnings(&warnings, stderr.is_terminal()))?;
+            writeln!(
+                stderr,
+                "{}",
+                wanted.document.render_warnings(&warnings, stderr.is_terminal())
+            )?;
         }
     }
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();

@@ -168,13 +168,11 @@ impl ConsoleState {
         } else {
             self.row_token(&self.selected.clone())
         };
-        match token {
-            Some(token) => self.grab(token, Means::Keys),
-            None => {
-                self.say(Tone::Bad, "nothing to lift here: this row has no core");
-                Vec::new()
-            }
-        }
+        let Some(token) = token else {
+            self.say(Tone::Bad, "nothing to lift here: this row has no core");
+            return Vec::new();
+        };
+        self.grab(token, Means::Keys)
     }
 
     /// The token of one core of a row; `None` where the row has none.
@@ -277,13 +275,11 @@ impl ConsoleState {
 
     /// Shares instead of moving, or back.
     pub(super) fn toggle_share(&mut self) -> Vec<Effect> {
-        match &mut self.carry {
-            Some(carry) => carry.share = !carry.share,
-            None => {
-                self.say(Tone::Info, "share works while a core is carried: lift one first");
-                return Vec::new();
-            }
-        }
+        let Some(carry) = &mut self.carry else {
+            self.say(Tone::Info, "share works while a core is carried: lift one first");
+            return Vec::new();
+        };
+        carry.share = !carry.share;
         self.again()
     }
 
@@ -343,14 +339,12 @@ impl ConsoleState {
         let Some(carry) = self.carry.take() else {
             return Vec::new();
         };
-        match change {
-            Some(change) => self.commit(change),
-            None => {
-                let title = carry.token.title();
-                self.say(Tone::Info, format!("{title} put back: nothing was changed"));
-                Vec::new()
-            }
-        }
+        let Some(change) = change else {
+            let title = carry.token.title();
+            self.say(Tone::Info, format!("{title} put back: nothing was changed"));
+            return Vec::new();
+        };
+        self.commit(change)
     }
 
     /// Puts it back.

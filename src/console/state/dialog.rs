@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_palette_finds_names_first_and_words_anywhere() {
         assert_eq!(matching("und").first(), Some(&Command::Undo));
-        assert_eq!(matching("take back"), [Command::Undo]);
+        assert_eq!(matching("take back"), [Command::Undo, Command::Redo]);
         assert_eq!(matching("").len(), Command::ALL.len());
         assert!(matching("xyzzy").is_empty());
     }

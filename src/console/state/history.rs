@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::telemetry::{Histogram, Snapshot};
 
-/// Bins of a moment: two to an octave, from 1 us on; the last one holds all that is slower.
-pub const BINS: usize = 48;
+/// Bins of a moment: four to an octave, from 1 us on; the last one holds all that is slower.
+pub const BINS: usize = 96;
 
 /// One second of one model.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,11 +27,12 @@ pub struct History {
     models: BTreeMap<String, VecDeque<Moment>>,
 }
 
-/// Two bins to an octave out of a snapshot's eight.
+/// Four bins to an octave out of a snapshot's eight.
 fn condense(histogram: &Histogram) -> [u16; BINS] {
     let mut bins = [0u16; BINS];
     for (offset, number) in histogram.total.iter().enumerate() {
-        let at = ((histogram.first + offset) / 4).min(BINS - 1);
+        let bucket = histogram.first + offset;
+        let at = (bucket / 2).min(BINS - 1);
         if let Some(bin) = bins.get_mut(at) {
             *bin = bin.saturating_add(u16::try_from(*number).unwrap_or(u16::MAX));
         }
@@ -98,7 +99,7 @@ mod tests {
             compute_us: vec![0; 5],
         };
         let bins = condense(&histogram);
-        assert_eq!((bins[20], bins[21]), (10, 5));
+        assert_eq!((bins[40], bins[41], bins[42]), (3, 7, 5));
         assert_eq!(bins.iter().map(|bin| u32::from(*bin)).sum::<u32>(), 15);
     }
 

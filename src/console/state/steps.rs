@@ -26,7 +26,10 @@ fn stepped(number: usize, by: i32) -> usize {
 }
 
 impl ConsoleState {
-    /// The change that a step means; the sentence says why there is none.
+    /// The change that a step means.
+    ///
+    /// # Errors
+    /// A sentence that says why there is no such step.
     pub fn step_change(&self, model: &str, column: Column, by: i32) -> Result<Change, String> {
         let row = self.row(model).ok_or_else(|| format!("{model} is gone"))?;
         let name = model.to_owned();

@@ -19,7 +19,7 @@ struct Heights {
 /// The least height of the histogram, without its frame.
 const LATENCY: u16 = 6;
 /// More rows than this do not make the histogram easier to read.
-const LATENCY_MOST: u16 = 20;
+const LATENCY_MOST: u16 = 28;
 
 /// Divides `height` rows. `chrome` is what a frame costs, `rows` what the table wants inside it.
 fn divide(
@@ -87,8 +87,14 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         part
     };
     let parts = [(next(heights.cores), Pane::Cores), (next(heights.models), Pane::Models)];
+    let letters =
+        heights.cores > 0 && cores::is_strip(state, inside, heights.cores.saturating_sub(chrome));
     for (part, which) in parts {
-        pane(canvas, part, boxed, which);
+        if which == Pane::Models {
+            models::draw(canvas, part, boxed, letters);
+        } else {
+            pane(canvas, part, boxed, which);
+        }
     }
     let middle = next(heights.latency);
     if area.width >= 100 {
@@ -110,7 +116,7 @@ fn pane(canvas: &mut Canvas, area: Rect, boxed: bool, which: Pane) {
     }
     match which {
         Pane::Cores => cores::draw(canvas, area, boxed),
-        Pane::Models => models::draw(canvas, area, boxed),
+        Pane::Models => models::draw(canvas, area, boxed, false),
         Pane::Latency => latency::draw(canvas, area, boxed),
         Pane::OverTime => over_time::draw(canvas, area, boxed),
         Pane::Changes => changes::draw(canvas, area, boxed),

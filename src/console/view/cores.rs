@@ -47,13 +47,16 @@ struct Plan {
     height: u16,
 }
 
-fn group_key(view: &CoreView) -> (u16, Option<u32>) {
+/// Node and last-level cache.
+type GroupKey = (u16, Option<u32>);
+
+fn group_key(view: &CoreView) -> GroupKey {
     (view.core.node, view.core.l3)
 }
 
 /// Cores of the same node and last-level cache, in the order of their first core.
 fn groups(state: &ConsoleState) -> Vec<Vec<usize>> {
-    let mut groups: Vec<((u16, Option<u32>), Vec<usize>)> = Vec::new();
+    let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
     for (index, view) in state.snapshot.cores.iter().enumerate() {
         let key = group_key(view);
         match groups.iter_mut().find(|(other, _)| *other == key) {
@@ -124,6 +127,11 @@ pub fn height(state: &ConsoleState, width: u16, room: u16) -> u16 {
     choose(state, width, room).height.max(1)
 }
 
+/// Whether a pane of so many rows inside shows owners by their letters only.
+pub fn is_strip(state: &ConsoleState, width: u16, room: u16) -> bool {
+    choose(state, width, room).density == Density::Strip
+}
+
 /// Draws the pane.
 pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
@@ -132,7 +140,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let chrome = if boxed { 2 } else { 1 };
     let plan = choose(state, width, area.height.saturating_sub(chrome));
     let note = if plan.density == Density::Strip {
-        "owner above use now; . free, # several owners"
+        "owner above use now; . free, + several owners"
     } else {
         "use and wait now   [reserved]   +n more owners"
     };
@@ -281,7 +289,7 @@ fn draw_strip(canvas: &mut Canvas, place: Rect, view: &CoreView) {
         _ if !view.allowed => ('-', theme.dim),
         [] => ('.', theme.dim),
         [one] => (tags::letter(*one), theme.model(*one)),
-        [first, ..] => ('#', theme.model(*first)),
+        [first, ..] => ('+', theme.model(*first)),
     };
     let mut pen = Pen { x: place.x, y: place.y, end: place.right() };
     canvas.put(&mut pen, letter.encode_utf8(&mut [0; 4]), style);

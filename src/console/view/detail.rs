@@ -71,14 +71,21 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
     lines.push(Line::new());
     let counts = &view.counts;
     lines.push(heading("Requests since the start"));
-    lines.push(vec![(
+    lines.push(pair("submitted", counts.submitted.to_string()));
+    lines.push(pair(
+        "now",
         format!(
-            "{} submitted = {} completed + {} executing + {} queued + {} blocked + {} rejected + {} timed out + {} cancelled + {} failed",
-            counts.submitted, counts.completed, counts.executing, counts.queued, counts.blocked,
-            counts.rejected, counts.timed_out, counts.cancelled, counts.failed
+            "{} executing, {} queued, {} blocked",
+            counts.executing, counts.queued, counts.blocked
         ),
-        theme.text,
-    )]);
+    ));
+    lines.push(pair(
+        "ended",
+        format!(
+            "{} completed, {} rejected, {} timed out, {} cancelled, {} failed",
+            counts.completed, counts.rejected, counts.timed_out, counts.cancelled, counts.failed
+        ),
+    ));
     lines.push(Line::new());
     lines.push(heading("Threads   inst  role     may run on     last on    CPU %   wait %"));
     if view.actual.threads.is_empty() {

@@ -110,7 +110,7 @@ fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]
 /// What the gestures are, for people who have not read anything.
 const GESTURES: [(&str, &str); 7] = [
     ("drag a core", "from a row or from the cores pane onto another row, or onto free"),
-    ("drag an instance", "from one row's \"at work\" onto another row"),
+    ("drag an instance", "a pip of \"busy\", from one row onto another row"),
     ("click, then click", "does the same as a drag"),
     ("wheel", "over a field: one step; while dragging: one more or one fewer"),
     ("ctrl or alt", "held while dropping: share the core instead of moving it"),

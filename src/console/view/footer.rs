@@ -20,12 +20,12 @@ pub fn hint(canvas: &mut Canvas, area: Rect) {
         canvas.put(&mut pen, "models with: ", state.theme.accent);
         return super::dialogs::text_field(canvas, pen, editor);
     }
-    let (text, style) = sentence(state);
+    let (text, style) = sentence(state, area.width);
     canvas.put_fit(&mut pen, &text, style);
 }
 
 /// What matters most right now, in one sentence.
-fn sentence(state: &ConsoleState) -> (String, Style) {
+fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
     let theme = &state.theme;
     if let Some(carry) = &state.carry {
         return consequence(state, carry);
@@ -60,6 +60,10 @@ fn sentence(state: &ConsoleState) -> (String, Style) {
     let lift = state.keymap.shown(Command::Lift);
     let (core, pip) = (state.glyphs.core, state.glyphs.idle);
     let text = match (state.screen, state.mouse) {
+        (Screen::Board, true) if width < 60 => format!("Drag a {core} to another row."),
+        (Screen::Board, true) if width < 110 => {
+            format!("Drag a {core} onto another row to move a core, or {lift}, arrows, enter.")
+        }
         (Screen::Board, true) => format!(
             "Drag a {core} onto another row to move a core, a {pip} to move an instance. Keys: {lift} lifts, arrows choose, enter drops."
         ),

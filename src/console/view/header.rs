@@ -30,6 +30,11 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     }
     let ledger = state.ledger();
     let count = ledger.allowed.len();
+    if area.width < 64 {
+        let text = format!("{} of {count} free", ledger.free.len());
+        pen.end = pen.end.saturating_sub(1);
+        return canvas.put_fit(&mut pen, &text, theme.text);
+    }
     let word = if count == 1 { "core" } else { "cores" };
     canvas.put(&mut pen, &format!("{count} {word}: "), theme.text);
     canvas.put(&mut pen, &format!("{} allotted, ", ledger.allotted.len()), theme.text);

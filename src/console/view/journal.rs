@@ -4,14 +4,14 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, row};
 use super::changes;
-use crate::console::format;
 use crate::console::state::ConsoleState;
-use crate::telemetry::{Entry, Verdict, VerdictStatus};
+use crate::telemetry::{Comparison, Entry, Verdict, VerdictStatus};
 
 enum Line<'a> {
     Entry(&'a Entry),
     Warning(&'a str),
     Verdict(&'a Verdict),
+    Comparison(&'a Comparison),
 }
 
 /// Draws the screen, newest change first.
@@ -35,35 +35,24 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
             Line::Verdict(verdict) => {
                 let (text, style) = changes::sentence(state, verdict);
                 canvas.put_fit(&mut pen, &format!("    {text}"), style);
-                canvas.put_fit(&mut pen, &details(state, verdict), theme.dim);
+                if verdict.status == VerdictStatus::Done {
+                    let (before, after) = (verdict.samples_before, verdict.samples_after);
+                    let text = format!("   from {before} and {after} requests");
+                    canvas.put_fit(&mut pen, &text, theme.dim);
+                }
+            }
+            Line::Comparison(comparison) => {
+                let text = format!(
+                    "      {}, interval {:+.0}% to {:+.0}%{}",
+                    changes::comparison(state, comparison),
+                    comparison.low * 100.0,
+                    comparison.high * 100.0,
+                    if comparison.clear { "" } else { ": no clear difference" }
+                );
+                canvas.put_fit(&mut pen, &text, theme.dim);
             }
         }
     }
-}
-
-/// Every metric of a verdict with its interval, and the sample counts.
-fn details(state: &ConsoleState, verdict: &Verdict) -> String {
-    if verdict.status != VerdictStatus::Done {
-        return String::new();
-    }
-    let parts: Vec<String> = verdict
-        .comparisons
-        .iter()
-        .map(|comparison| {
-            format!(
-                "{} [{:+.0}, {:+.0}]",
-                changes::comparison(state, comparison),
-                comparison.low * 100.0,
-                comparison.high * 100.0
-            )
-        })
-        .collect();
-    format!(
-        "   {} and {} requests: {}",
-        format::count(verdict.samples_before),
-        format::count(verdict.samples_after),
-        parts.join(", ")
-    )
 }
 
 fn lines(state: &ConsoleState) -> Vec<Line<'_>> {
@@ -77,7 +66,10 @@ fn lines(state: &ConsoleState) -> Vec<Line<'_>> {
         .flat_map(|entry| {
             std::iter::once(Line::Entry(entry))
                 .chain(entry.warnings.iter().map(|text| Line::Warning(text)))
-                .chain(entry.verdicts.iter().map(Line::Verdict))
+                .chain(entry.verdicts.iter().flat_map(|verdict| {
+                    let parts = verdict.comparisons.iter().map(Line::Comparison);
+                    std::iter::once(Line::Verdict(verdict)).chain(parts)
+                }))
         })
         .collect()
 }

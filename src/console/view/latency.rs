@@ -90,10 +90,10 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let Some(scale) = scale.filter(|_| window.count > 0) else {
         return canvas.note(inside, &why_empty(view), theme.dim);
     };
-    figures(canvas, inside, view);
     let height = inside.height.saturating_sub(3);
     let bars = Rect { y: inside.y + 1, height, ..inside };
     draw_bars(canvas, bars, view, &scale);
+    figures(canvas, inside, view);
     axis(canvas, Rect { y: bars.bottom(), height: 1, ..inside }, &scale);
     marks(canvas, Rect { y: bars.bottom() + 1, height: 1, ..inside }, view, slo, &scale);
 }
@@ -131,10 +131,18 @@ fn figures(canvas: &mut Canvas, area: Rect, view: &ModelView) {
         canvas.put(&mut pen, &format!(" {}  ", format::millis(us)), theme.text);
     }
     canvas.put(&mut pen, "ms", theme.dim);
-    let legend = format!(" {} queue", state.glyphs.queue);
-    canvas.put_end(&mut pen, &legend, theme.queue);
-    let full = state.glyphs.level(1.0);
-    canvas.put_end(&mut pen, &format!("  {full} compute"), theme.model(index));
+    let queue = format!(" {} queue", state.glyphs.queue);
+    let compute = format!("  {} compute", state.glyphs.level(1.0));
+    let size = format::width(&queue) + format::width(&compute);
+    if size > pen.room() as usize {
+        // on a line of its own; the bars below start further down there
+        let Some(below) = row(area, 1) else {
+            return;
+        };
+        pen = below;
+    }
+    canvas.put_end(&mut pen, &queue, theme.queue);
+    canvas.put_end(&mut pen, &compute, theme.model(index));
 }
 
 fn draw_bars(canvas: &mut Canvas, area: Rect, view: &ModelView, scale: &Scale) {
@@ -170,7 +178,7 @@ fn draw_bars(canvas: &mut Canvas, area: Rect, view: &ModelView, scale: &Scale) {
     let room = area.width as usize;
     let used = bars.iter().rposition(|(count, _)| *count * 2 > most).map_or(0, |at| at + 1);
     if used + text.len() + 1 < room
-        && let Some(mut pen) = row(area, 0)
+        && let Some(mut pen) = row(area, 1)
     {
         canvas.put_end(&mut pen, &text, theme.dim);
     }

@@ -14,8 +14,9 @@ use crate::layout::Party;
 use crate::telemetry::ModelState;
 use columns::{Field, columns};
 
-/// Draws the table.
-pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+/// Draws the table. With `letters`, rows carry the letter that the strip of cores shows instead of
+/// their tag.
+pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool, letters: bool) {
     let state = canvas.state;
     let note = if area.width >= 100 {
         "req/s over 1 s   p50, p99 in ms over 60 s   CPU in cores now"
@@ -48,7 +49,11 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
         }
     }
     let rows = state.rows();
-    let tags = tags::tags(&state.snapshot);
+    let tags = if letters {
+        (0..state.snapshot.models.len()).map(|index| tags::letter(index).to_string()).collect()
+    } else {
+        tags::tags(&state.snapshot)
+    };
     let visible = inside.height.saturating_sub(1) as usize;
     let selected = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
     let first = first_row(rows.len(), selected, visible);

@@ -10,9 +10,9 @@ use crate::console::state::{BINS, Moment, Pane};
 /// Columns of the scale at the left.
 const SCALE: u16 = 7;
 
-/// The lower bound of a bin in microseconds: two bins to an octave.
+/// The lower bound of a bin in microseconds: four bins to an octave.
 fn bound(bin: usize) -> u64 {
-    (bin as f64 / 2.0).exp2().round() as u64
+    (bin as f64 / 4.0).exp2().round() as u64
 }
 
 /// Draws the pane.
@@ -44,19 +44,24 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let rows = inside.height.saturating_sub(2).max(1) as usize;
     // as many bins a row as it takes, so that the slowest request is always on the map
     let per_row = (high + 1 - low).div_ceil(rows);
-    let rows = (high + 1 - low).div_ceil(per_row);
+    let bands = (high + 1 - low).div_ceil(per_row);
+    // a few bins get several rows each
+    let tall = (rows / bands).max(1);
+    let rows = bands * tall;
     let map =
         Rect { x: inside.x + SCALE, y: inside.y + 1, width: width as u16, height: rows as u16 };
     let most =
         shown.iter().flat_map(|moment| moment.bins.iter()).copied().max().unwrap_or(1).max(1);
     for index in 0..rows {
-        let from = low + (rows - 1 - index) * per_row;
+        let from = low + (rows - 1 - index) / tall * per_row;
         let Some(pen) = row(map, index) else {
             break;
         };
         let label = format::millis(bound(from));
         let mut scale = Pen { x: inside.x, y: pen.y, end: map.x };
-        canvas.put_right(&mut scale, &label, SCALE as usize - 1, theme.dim);
+        if (rows - 1 - index).is_multiple_of(tall) {
+            canvas.put_right(&mut scale, &label, SCALE as usize - 1, theme.dim);
+        }
         for moment in &shown {
             let count: u32 =
                 moment.bins.iter().skip(from).take(per_row).map(|count| u32::from(*count)).sum();

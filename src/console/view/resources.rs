@@ -29,7 +29,9 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     let weights: u64 = snapshot.models.iter().map(|model| model.memory.weights).sum();
     let arenas: u64 = snapshot.models.iter().filter_map(|model| model.memory.arena).sum();
     let parts = format!(" (weights {}, arenas {})", format::bytes(weights), format::bytes(arenas));
-    canvas.put(&mut pen, &parts, theme.dim);
+    if area.width >= 100 {
+        canvas.put(&mut pen, &parts, theme.dim);
+    }
     let of = format!(", {} of {} in use", format::bytes(memory.used), format::bytes(memory.total));
     canvas.put(&mut pen, &of, theme.dim);
     canvas.put(&mut pen, "   GPU ", theme.title);

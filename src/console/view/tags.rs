@@ -26,7 +26,7 @@ pub fn tags(snapshot: &Snapshot) -> Vec<String> {
     tags
 }
 
-/// The letter of a model in the strip: a to z, A to Z, then `#`.
+/// The letter of a model in the strip: a to z, A to Z, then `*`.
 pub fn letter(index: usize) -> char {
-    (b'a'..=b'z').chain(b'A'..=b'Z').nth(index).map_or('#', char::from)
+    (b'a'..=b'z').chain(b'A'..=b'Z').nth(index).map_or('*', char::from)
 }

@@ -97,11 +97,13 @@ fn dims(shape: &TensorShapeProto) -> Vec<Dim> {
         .dim
         .iter()
         .map(|dim| match &dim.value {
-            // exporters write -1 or 0 for "any size"
+            // exporters write -1 or 0 for "any size", and "?" for a name that means nothing
             Some(DimensionValue::Size(size)) if *size > 0 => {
                 usize::try_from(*size).map_or(Dim::Unknown, Dim::Fixed)
             }
-            Some(DimensionValue::Name(name)) if !name.is_empty() => Dim::Named(name.clone()),
+            Some(DimensionValue::Name(name)) if !name.is_empty() && name != "?" => {
+                Dim::Named(name.clone())
+            }
             _ => Dim::Unknown,
         })
         .collect()

@@ -1,6 +1,7 @@
 //! Loading the library: at most one in a process, checked before it is taken, with its one
 //! environment. A wrong or old file is an error in words, never a panic.
 
+use std::error::Error;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -159,8 +160,11 @@ type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
 fn read_version(path: &Path) -> Result<Option<String>, String> {
     // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
     // the file was named by the user or found where such libraries are kept.
-    let library = unsafe { libloading::Library::new(path) }
-        .map_err(|error| format!("it cannot be loaded as a library ({error})"))?;
+    let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
+        // the error itself says only that loading failed; its source has the system's words
+        let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        format!("it cannot be loaded as a library ({words})")
+    })?;
     // SAFETY: only ONNX Runtime exports this name, and its signature has been the same since 1.0.
     let Ok(getter) = (unsafe { library.get::<Getter>(b"OrtGetApiBase\0") }) else {
         return Ok(None);

@@ -171,7 +171,7 @@ impl Model for OrtModel {
         };
         let copies = live.len() as u32;
         let weights = self.file.weight_bytes * u64::from(copies);
-        let arenas: Option<u64> = live.iter().map(|session| memory::arena(session)).sum();
+        let arenas: Option<u64> = live.iter().map(|session| session.arena()).sum();
         EngineMemory { weights, copies, arena: arenas }
     }
 }

@@ -12,6 +12,7 @@ use ort::session::{Session, SharedSessionInner};
 
 use super::NAME;
 use super::library::Library;
+use super::memory;
 use crate::engine::onnx::{self, ModelFile};
 use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::ModelSource;
@@ -26,6 +27,8 @@ pub(super) struct OrtSession {
     pub(super) inputs: Vec<CString>,
     pub(super) outputs: Vec<CString>,
     helpers: Arc<Mutex<Vec<ThreadId>>>,
+    /// What the arena held before the first request: weights.
+    arena_at_start: Option<u64>,
 }
 
 impl OrtSession {
@@ -46,14 +49,22 @@ impl OrtSession {
                 .collect::<Result<_, _>>()
                 .map_err(|_| load_error(file, "a name holds a zero byte"))
         };
-        Ok(Self {
+        let mut built = Self {
             inner: session.inner(),
             library: Arc::clone(library),
             inputs: names(&file.signature.inputs)?,
             outputs: names(&file.signature.outputs)?,
             file: Arc::clone(file),
             helpers,
-        })
+            arena_at_start: None,
+        };
+        built.arena_at_start = memory::arena(&built);
+        Ok(built)
+    }
+
+    /// Bytes that the arena holds beyond what it held before the first request.
+    pub(super) fn arena(&self) -> Option<u64> {
+        Some(memory::arena(self)?.saturating_sub(self.arena_at_start?))
     }
 
     /// The session's pointer. Valid as long as this value.

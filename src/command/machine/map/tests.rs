@@ -1,8 +1,9 @@
 //! Frames of the map and of the JSON, from the machines of written trees.
 
 use super::*;
-use crate::machine::{Gpus, MemoryUse, Simulated, examples};
 use crate::machine::{Machine, ThreadId};
+use crate::machine::{MemoryUse, Simulated, examples};
+use crate::telemetry::GpuView;
 
 fn report(description: Description) -> MachineReport {
     let total = description.limits.memory.unwrap_or(256 << 30);
@@ -10,7 +11,11 @@ fn report(description: Description) -> MachineReport {
         version: MachineReport::VERSION,
         description,
         memory: MemoryUse { total, used: 3 << 29, process: 20 << 20 },
-        gpus: Gpus { names: Vec::new(), note: Some("no NVIDIA GPU (no driver library)".into()) },
+        gpus: GpuView {
+            note: Some("no NVIDIA GPU".into()),
+            reason: Some("no driver library".into()),
+            ..GpuView::default()
+        },
     }
 }
 

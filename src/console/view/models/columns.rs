@@ -64,15 +64,15 @@ impl Field {
             Self::Cells => "cores",
             Self::Cores => "n",
             Self::Split => "inst",
-            Self::Pips => "at work",
+            Self::Pips => "busy",
             Self::Queue => "queue",
             Self::Rate => "req/s",
             Self::P50 => "p50",
             Self::P99 => "p99",
-            Self::Slo => "SLO",
+            Self::Slo => "SLO ms slack",
             Self::Cpu => "CPU",
             Self::Memory => "mem",
-            Self::Trend => "p99, last s",
+            Self::Trend => "p99 by 1 s",
         }
     }
 

@@ -1,0 +1,90 @@
+//! The GPUs of the map in text: a line a card, a line a MIG device, or why there is none.
+
+use super::map::bytes;
+use crate::telemetry::{GpuCard, GpuView, MigDevice};
+
+/// The lines, without their head.
+pub(super) fn lines(view: &GpuView) -> Vec<String> {
+    let mut lines = Vec::new();
+    for card in &view.cards {
+        lines.push(self::card(card));
+        lines.extend(card.mig.iter().map(|part| mig(card.index, part)));
+    }
+    if let Some(note) = &view.note {
+        lines.push(match &view.reason {
+            Some(reason) => format!("{note} ({reason})"),
+            None => note.clone(),
+        });
+    }
+    if let Some(driver) = &view.driver {
+        let cuda = view.cuda.as_ref().map(|cuda| format!(", CUDA up to {cuda}"));
+        lines.push(format!("driver {driver}{}", cuda.unwrap_or_default()));
+    }
+    lines.extend(view.slow.clone());
+    lines
+}
+
+fn card(card: &GpuCard) -> String {
+    let index = card.index;
+    if let Some(fault) = &card.fault {
+        return if card.name.is_empty() {
+            format!("{index}: {fault}")
+        } else {
+            format!("{index} {}: {fault}", card.name)
+        };
+    }
+    part(&index.to_string(), &card.name, card.memory_total_bytes, &card.uuid)
+}
+
+fn mig(card: u32, device: &MigDevice) -> String {
+    let index = format!("{card}.{}", device.index);
+    match &device.fault {
+        Some(fault) => format!("{index}: {fault}"),
+        None => part(&index, &device.name, device.memory_total_bytes, &device.uuid),
+    }
+}
+
+fn part(index: &str, name: &str, memory: Option<u64>, uuid: &str) -> String {
+    let memory = memory.map(|total| format!("{}, ", bytes(total))).unwrap_or_default();
+    format!("{index} {name}, {memory}{uuid}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_parts_and_faults_have_a_line_each() {
+        let part = MigDevice {
+            index: 2,
+            name: "X MIG 3g.40gb".to_owned(),
+            uuid: "MIG-1".to_owned(),
+            memory_total_bytes: Some(40 << 30),
+            ..MigDevice::default()
+        };
+        let whole = GpuCard {
+            index: 0,
+            name: "X".to_owned(),
+            uuid: "GPU-1".to_owned(),
+            memory_total_bytes: Some(80 << 30),
+            mig: vec![part],
+            ..GpuCard::default()
+        };
+        let lost = GpuCard { index: 1, fault: Some("is lost".to_owned()), ..GpuCard::default() };
+        let view = GpuView {
+            cards: vec![whole, lost],
+            driver: Some("580.82".to_owned()),
+            cuda: Some("13.0".to_owned()),
+            ..GpuView::default()
+        };
+        assert_eq!(
+            lines(&view),
+            [
+                "0 X, 80.0 GiB, GPU-1",
+                "0.2 X MIG 3g.40gb, 40.0 GiB, MIG-1",
+                "1: is lost",
+                "driver 580.82, CUDA up to 13.0",
+            ]
+        );
+    }
+}
