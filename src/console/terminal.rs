@@ -15,6 +15,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 /// Whether the terminal is ours now: restoring it twice would erase what came after.
@@ -57,7 +58,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // not `Terminal::clear`: that asks the terminal where its cursor is, and not each one answers
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect { x: 0, y: 0, width: size.width, height: size.height })
     }
 
     /// Captures the mouse, or leaves it to the terminal.
@@ -83,7 +86,7 @@ impl Screen {
         #[cfg(unix)]
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
         take(self.mouse)?;
-        self.terminal.clear()
+        self.clear()
     }
 }
 
