@@ -168,7 +168,11 @@ impl Console {
             match effect {
                 Effect::Quit => return Ok(true),
                 Effect::Mouse(on) => self.screen.set_mouse(on)?,
-                Effect::Redraw => self.screen.clear()?,
+                Effect::Redraw => {
+                    #[cfg(debug_assertions)]
+                    panic_on_request();
+                    self.screen.clear()?;
+                }
                 Effect::Suspend => self.screen.suspend()?,
                 Effect::Picture => {
                     let result = worker::write_picture(&svg(&self.frame));
@@ -194,6 +198,16 @@ impl Console {
             copy.clone_from(buffer);
         })?;
         Ok(())
+    }
+}
+
+/// A panic in the loop when the whole screen is asked for anew, for the test that the terminal is
+/// given back then. Debug builds only.
+#[cfg(debug_assertions)]
+#[allow(clippy::panic)]
+fn panic_on_request() {
+    if std::env::var_os("DIVVY_PANIC").is_some_and(|when| when == "redraw") {
+        panic!("DIVVY_PANIC asks for it");
     }
 }
 

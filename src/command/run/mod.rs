@@ -15,7 +15,7 @@ use super::CommandError;
 use super::report::{HeadlessOptions, run_headless};
 use crate::console::{self, ConsoleOptions};
 use crate::engine::Engines;
-use crate::layout::{EngineChoice, Layout, parse_duration};
+use crate::layout::{EngineChoice, Layout, Warning, parse_duration};
 use crate::load::Follower;
 use crate::machine::{CpuSet, Description, Machine, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
@@ -109,11 +109,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             .check(&description)
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
         if !warnings.is_empty() {
-            writeln!(
-                stderr,
-                "{}",
-                wanted.document.render_warnings(&warnings, stderr.is_terminal())
-            )?;
+            warn(&wanted, &warnings, &mut stderr)?;
         }
     }
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
@@ -143,6 +139,19 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     } else {
         open_console(args, wanted, scheduler, &load)
     }
+}
+
+/// With the lines that they are about, where these are the user's own.
+fn warn(
+    wanted: &sources::Wanted,
+    warnings: &[Warning],
+    stderr: &mut std::io::Stderr,
+) -> std::io::Result<()> {
+    if wanted.path.is_some() {
+        let text = wanted.document.render_warnings(warnings, stderr.is_terminal());
+        return writeln!(stderr, "{text}");
+    }
+    warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))
 }
 
 fn report(args: &RunArgs, scheduler: &Scheduler, load: &Follower) -> Result<(), CommandError> {
