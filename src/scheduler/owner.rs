@@ -16,7 +16,7 @@ use super::slot::{LoadOrder, Meter, Phase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
-use crate::machine::{Description, Machine};
+use crate::machine::{Description, Machine, current_thread};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Conditions, Entry, Sensor, Snapshot, Usage};
@@ -314,8 +314,12 @@ impl Owner {
         };
         let (loader, sender, budget) =
             (self.loader.clone(), self.sender.clone(), row.budget.clone());
+        let (machine, everywhere) = (self.machine.clone(), self.description.limits.allowed);
         let spawned =
             std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(move || {
+                // This thread's own mask may be narrower: it keeps off reserved cores. A refusal
+                // leaves that one, which only makes the loading slower.
+                let _ = machine.set_affinity(current_thread(), &everywhere);
                 let loaded =
                     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.load(&budget)));
                 let result = loaded.unwrap_or_else(|panic| {

@@ -121,6 +121,8 @@ impl LinuxMachine {
     }
 }
 
+pub use proc::process_threads;
+
 /// The CPUs on which the calling thread may run.
 fn usable() -> CpuSet {
     core_affinity::get_core_ids()
