@@ -4,6 +4,7 @@ mod alerts;
 mod buckets;
 pub mod gpu;
 mod journal;
+mod memory;
 mod recorder;
 mod sensor;
 mod snapshot;
@@ -11,6 +12,7 @@ pub mod verdict;
 
 pub use alerts::alerts;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use memory::{MemoryRow, MemoryTable};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
