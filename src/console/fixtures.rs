@@ -149,6 +149,7 @@ fn view(index: usize, row: &Row) -> ModelView {
             weights: (30 + 17 * index as u64) << 20,
             copies: 1,
             arena: Some(5 << 20),
+            ..EngineMemory::default()
         },
         load: Some("closed, 4 clients".into()),
         offered_per_s: Some(per_s),

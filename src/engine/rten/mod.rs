@@ -15,9 +15,10 @@ use rten::{LoadErrorKind, ModelOptions, NodeId};
 use crate::engine::onnx::{self, ModelFile};
 use crate::engine::{
     Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance, InstanceSetup,
-    Model, Signature,
+    MemorySource, Model, Signature,
 };
 use crate::layout::ModelSource;
+use crate::machine::allocation::Account;
 
 use instance::RtenInstance;
 
@@ -55,6 +56,8 @@ impl Engine for Rten {
     }
 
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
+        let account = Account::open();
+        let entered = account.enter();
         let file = ModelFile::read(source)?;
         check_types(&file)?;
         check_weight_files(&file)?;
@@ -73,14 +76,19 @@ impl Engine for Rten {
         };
         let inputs = ids(&file.signature.inputs)?;
         let outputs = ids(&file.signature.outputs)?;
-        Ok(Arc::new(RtenModel(Arc::new(Loaded {
+        let mut loaded = Loaded {
             model,
             signature: file.signature,
             inputs,
             outputs,
             weight_bytes: file.weight_bytes,
             index_bounds: file.index_bounds,
-        }))))
+            account: Arc::clone(&account),
+            at_start: None,
+        };
+        drop(entered);
+        loaded.at_start = account.held();
+        Ok(Arc::new(RtenModel(Arc::new(loaded))))
     }
 }
 
@@ -172,6 +180,10 @@ struct Loaded {
     outputs: Vec<NodeId>,
     weight_bytes: u64,
     index_bounds: BTreeMap<String, u64>,
+    /// What the model, its instances and their requests take.
+    account: Arc<Account>,
+    /// What was taken when it was loaded: weights and graph; `None` where nothing is counted.
+    at_start: Option<u64>,
 }
 
 struct RtenModel(Arc<Loaded>);
@@ -190,7 +202,22 @@ impl Model for RtenModel {
     }
 
     fn memory(&self) -> EngineMemory {
-        EngineMemory { weights: self.0.weight_bytes, copies: 1, arena: None }
+        let counted = self.0.account.held().zip(self.0.at_start);
+        let Some((held, at_start)) = counted else {
+            let weights = self.0.weight_bytes;
+            return EngineMemory { weights, copies: 1, ..EngineMemory::default() };
+        };
+        EngineMemory {
+            weights: at_start,
+            copies: 1,
+            arena: Some(held.saturating_sub(at_start)),
+            weights_source: MemorySource::Measured,
+            arena_source: MemorySource::Measured,
+        }
+    }
+
+    fn take_peak(&self) -> Option<u64> {
+        self.0.account.take_peak()
     }
 }
 
