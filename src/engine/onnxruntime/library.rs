@@ -1,7 +1,6 @@
 //! Loading the library: at most one in a process, checked before it is taken, with its one
 //! environment. A wrong or old file is an error in words, never a panic.
 
-use std::error::Error;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
