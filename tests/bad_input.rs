@@ -3,7 +3,7 @@
 //! compared word by word.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod binary;
 

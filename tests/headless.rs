@@ -2,7 +2,7 @@
 //! what adds up, keeps threads where the kernel shows them, and ends as it should.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod binary;
 
