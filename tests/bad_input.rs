@@ -3,7 +3,7 @@
 //! compared word by word.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod binary;
 
@@ -54,15 +54,20 @@ impl Transcript {
         let mut command = self.home.divvy();
         command.args(arguments).args(["--for", "1s", "--headless"]);
         prepare(&mut command);
-        let ended = self.home.run(command);
+        let library = command.get_envs().find(|(name, _)| *name == "ORT_DYLIB_PATH");
+        let library = library.and_then(|(name, value)| {
+            Some(format!("{}={} ", name.to_string_lossy(), value?.to_string_lossy()))
+        });
         let line = arguments.iter().map(|part| part.as_ref().to_string_lossy().into_owned());
         let line = line.collect::<Vec<_>>().join(" ");
+        let line = format!("{}divvy {line}", library.unwrap_or_default());
+        let ended = self.home.run(command);
         assert_eq!(ended.status.code(), Some(2), "{line}: {ended:?}");
         assert_eq!(ended.out, "", "{line}");
         for started in ["whole run", "models ready", "models loaded", "panicked"] {
             assert!(!ended.err.contains(started), "{line}: {}", ended.err);
         }
-        writeln!(self.text, "$ divvy {line}\n{}", ended.err).unwrap();
+        writeln!(self.text, "$ {line}\n{}", ended.err).unwrap();
     }
 
     /// The text without this machine's folders and CPUs.

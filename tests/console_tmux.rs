@@ -2,7 +2,7 @@
 //! given up when the pointer comes back without a button, and a lost line ends the program.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod binary;
 mod terminal;

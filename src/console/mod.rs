@@ -204,7 +204,6 @@ impl Console {
 /// A panic in the loop when the whole screen is asked for anew, for the test that the terminal is
 /// given back then. Debug builds only.
 #[cfg(debug_assertions)]
-#[allow(clippy::panic)]
 fn panic_on_request() {
     let asked = std::env::var_os("DIVVY_PANIC").is_some_and(|when| when == "redraw");
     assert!(!asked, "DIVVY_PANIC asks for it");

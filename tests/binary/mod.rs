@@ -1,6 +1,6 @@
 //! The real binary in a home of its own: what the user has installed or configured changes nothing.
 // each test crate uses a part of this
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub const DIVVY: &str = env!("CARGO_BIN_EXE_divvy");
 
 /// No step of a healthy run takes this long, on a busy machine either.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder that stands for the user's home, gone with the value.
 pub struct Home {

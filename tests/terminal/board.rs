@@ -1,6 +1,6 @@
 //! Reads the Board off the screen as a person does: which core is whose, and what a row holds.
 // each test crate uses a part of this
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 /// A cell of the cores pane.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A pseudo-terminal that runs a program, keeps every byte it wrote, and shows the screen that
 //! these bytes make.
 // each test crate uses a part of this
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
