@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use divvy::cli::Cli;
+use divvy::machine::allocation::CountingAllocator;
+
+/// Counts memory by model.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {

@@ -149,6 +149,7 @@ fn view(index: usize, row: &Row) -> ModelView {
             weights: (30 + 17 * index as u64) << 20,
             copies: 1,
             arena: Some(5 << 20),
+            ..EngineMemory::default()
         },
         load: Some("closed, 4 clients".into()),
         offered_per_s: Some(per_s),
@@ -184,6 +185,7 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
         }
     });
     Snapshot {
+        memory_table: crate::telemetry::MemoryTable::default(),
         version: Snapshot::VERSION,
         sequence: 1502,
         at_unix_ms: 1_769_949_067_000,

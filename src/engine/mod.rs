@@ -103,12 +103,26 @@ pub enum EngineError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// The layout sets a dimension that the model does not leave open, or sets it to nothing.
+    #[error("`dims`, dimension `{name}`: {reason}")]
+    Dimension {
+        /// The dimension's name.
+        name: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// A file with input data cannot be used.
     #[error("cannot use the data in {path}: {reason}")]
     Data {
         /// The file.
         path: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// It would take more memory than the model's budget allows, or has done so.
+    #[error("memory budget: {reason}")]
+    Memory {
+        /// What needs how much, the budget, and what helps.
         reason: String,
     },
     /// A request failed inside the engine.
@@ -121,15 +135,40 @@ pub enum EngineError {
     },
 }
 
+/// How a figure of memory came about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemorySource {
+    /// Worked out from what is known of the model's file.
+    #[default]
+    Estimated,
+    /// Counted where the memory is taken: by the library's allocator or by ours.
+    Measured,
+}
+
 /// Memory that an engine knows of, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineMemory {
-    /// Weights, all copies together.
+    /// Weights, all copies together, as the engine holds them: rearranged for its kernels, and with
+    /// what else belongs to the loaded model.
     pub weights: u64,
     /// Copies of the weights that are held.
     pub copies: u32,
-    /// Held by arenas for activations beyond the weights; `None` where the engine cannot tell.
+    /// Held for activations and results beyond the weights; `None` where the engine cannot tell.
     pub arena: Option<u64>,
+    /// How `weights` came about.
+    #[serde(default)]
+    pub weights_source: MemorySource,
+    /// How `arena` came about.
+    #[serde(default)]
+    pub arena_source: MemorySource,
+}
+
+impl EngineMemory {
+    /// Weights and arenas together.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.arena.unwrap_or(0))
+    }
 }
 
 /// An engine: makes models from files.
@@ -174,6 +213,21 @@ pub trait Model: Send + Sync {
 
     /// Memory held now.
     fn memory(&self) -> EngineMemory;
+
+    /// The most memory that was held at once since the last call, in bytes; `None` where only what
+    /// is held now is known.
+    fn take_peak(&self) -> Option<u64> {
+        None
+    }
+
+    /// Gives back what is held beyond the weights and not in use. `trial` is a request that may be
+    /// run for it, on the calling thread.
+    ///
+    /// # Errors
+    /// [`EngineError`] when that request fails.
+    fn shrink(&self, _trial: &[NamedTensor]) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// For inputs that look up rows of a constant table, the table's length: synthetic indices
     /// must stay below it. Empty where nothing is known.

@@ -3,12 +3,14 @@
 //! Everything above asks through the trait [`Machine`]: the real Linux machine, or a simulated one
 //! of any topology for tests. The engines and the pool never read `/proc` or `/sys` themselves.
 
+pub mod allocation;
 mod cpu_set;
 #[cfg(target_os = "linux")]
 mod linux;
 // Compiled for the tests of Linux too, so that it cannot rot.
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable;
+pub mod resident;
 mod simulated;
 mod topology;
 

@@ -104,11 +104,12 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
                 Next::Retire => return Left::Retired,
             },
         };
+        let start = Instant::now();
+        let late = waiting.is_late(start);
         let Waiting { since, job, .. } = waiting;
         let Request { inputs, arrival, reply } = job;
-        let start = Instant::now();
         let queue = start.saturating_duration_since(arrival);
-        if inner.gate.is_late(since, start) {
+        if late {
             next = inner.gate.finish(seat, Ended::TimedOut);
             let waited = start.saturating_duration_since(since);
             let result = Err(RequestError::TimedOut { waited });

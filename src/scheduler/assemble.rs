@@ -27,6 +27,7 @@ impl Owner {
         let ledger = desired.ledger(&self.description);
         let models: Vec<ModelView> =
             desired.rows.iter().filter_map(|row| self.model_view(row, now)).collect();
+        let memory = self.machine.memory();
         let mut snapshot = Snapshot {
             version: Snapshot::VERSION,
             sequence: self.sequence,
@@ -35,7 +36,8 @@ impl Owner {
             interval_us: self.usage.interval_us,
             cores: self.core_views(&desired),
             ledger,
-            memory: self.machine.memory(),
+            memory,
+            memory_table: self.memory_table(memory.process),
             process_cpu: self.process_cpu,
             models,
             gpu: self.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),

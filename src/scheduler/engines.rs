@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::loader::{Loaded, Loader, Requests};
 use crate::engine::{EngineError, Engines, Model, inputs, npy};
 use crate::layout::{Budget, LoadSpec};
+use crate::machine::resident::baseline;
 
 /// Different made-up requests a model, so that no cache answers the load.
 const VARIANTS: u64 = 4;
@@ -24,6 +25,7 @@ impl FromEngines {
 
 impl Loader for FromEngines {
     fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+        baseline();
         let engine = self.engines.engine_for(budget.engine)?;
         let model = engine.load(&budget.source)?;
         let requests = requests(budget, &*model)?;

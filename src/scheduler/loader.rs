@@ -27,6 +27,18 @@ pub struct Requests {
     pub recorded_us: Vec<u64>,
 }
 
+impl Requests {
+    /// Bytes of all their tensors.
+    pub fn bytes(&self) -> u64 {
+        self.inputs.iter().map(|inputs| bytes(inputs)).sum()
+    }
+}
+
+/// Bytes of the elements of these tensors.
+pub fn bytes(tensors: &[NamedTensor]) -> u64 {
+    tensors.iter().map(|named| named.tensor.bytes() as u64).sum()
+}
+
 /// Makes models from rows.
 pub trait Loader: Send + Sync {
     /// Loads a row's model and prepares its requests. Called on a thread of its own that may run

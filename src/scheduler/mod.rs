@@ -11,6 +11,7 @@ mod follow;
 mod force;
 mod history;
 mod loader;
+mod memory;
 mod owner;
 mod publish;
 mod slot;
@@ -34,6 +35,7 @@ pub use verdicts::VerdictWindows;
 
 use crate::layout::{Change, Desired, Layout, Plan, Refusal};
 use crate::machine::Machine;
+use crate::machine::resident::baseline;
 use crate::pool::Client;
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Applied, Author, Conditions, Entry, Snapshot};
@@ -94,6 +96,7 @@ impl Scheduler {
     /// # Errors
     /// [`Refusal`] when the layout does not fit the machine, or no thread can be started.
     pub fn start(layout: &Layout, options: Options) -> Result<Self, Refusal> {
+        baseline();
         let description = options.machine.describe();
         let desired = Desired::resolve(layout, &description)?;
         let (sender, commands) = mpsc::channel();

@@ -6,6 +6,7 @@ mod conditions;
 pub mod gpu;
 mod journal;
 pub mod journal_file;
+mod memory;
 mod recorder;
 mod sensor;
 mod snapshot;
@@ -15,6 +16,7 @@ pub mod words;
 pub use alerts::alerts;
 pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use memory::{MemoryRow, MemoryTable};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{

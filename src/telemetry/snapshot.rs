@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::Entry;
+use super::memory::MemoryTable;
 use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Ledger, Row};
 use crate::machine::{Core, CoreId, CpuSet, MemoryUse, ThreadId};
@@ -28,6 +29,9 @@ pub struct Snapshot {
     pub ledger: Ledger,
     /// Memory of the machine and the process.
     pub memory: MemoryUse,
+    /// Where the process's memory is.
+    #[serde(default)]
+    pub memory_table: MemoryTable,
     /// CPU time of the whole process over the interval, in cores.
     pub process_cpu: f64,
     /// The models, in layout order.

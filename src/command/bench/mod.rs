@@ -4,6 +4,7 @@
 mod apply;
 mod dispatch;
 mod divide;
+mod memory;
 mod models;
 mod overhead;
 mod report;
@@ -20,7 +21,8 @@ pub struct BenchArgs {
     /// Which one.
     #[arg(value_enum)]
     pub name: BenchName,
-    /// Models to run instead of the three of the demo (apply, divide, overhead).
+    /// Models to run instead of the three of the demo (apply, divide, memory, overhead); memory
+    /// takes a layout too.
     #[arg(value_name = "MODEL.onnx")]
     pub models: Vec<PathBuf>,
     /// Print JSON instead of a table.
@@ -44,6 +46,9 @@ pub struct BenchArgs {
     /// Print memory and threads to standard error every so many seconds (apply).
     #[arg(long, value_name = "N")]
     pub watch: Option<u64>,
+    /// One case of the memory bench, in JSON: what it starts its own processes with.
+    #[arg(long, hide = true)]
+    pub case: Option<String>,
 }
 
 /// The benches.
@@ -55,6 +60,8 @@ pub enum BenchName {
     Dispatch,
     /// Default sessions, bounded sharing and divided cores, by latency and throughput.
     Divide,
+    /// Memory by model and part, beside the resident set; four instances beside one.
+    Memory,
     /// The pool beside a bare loop over the engine.
     Overhead,
     /// False claims and missed slow-downs of verdicts.
@@ -99,6 +106,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         BenchName::Apply => apply::run(args),
         BenchName::Dispatch => dispatch::run(args),
         BenchName::Divide => divide::run(args),
+        BenchName::Memory => memory::run(args),
         BenchName::Overhead => overhead::run(args),
         BenchName::Verdict => verdict::run(args),
     }

@@ -67,7 +67,12 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
         histogram_second: Histogram::default(),
         cpu: 1.87,
         wait: Some(0.034),
-        memory: EngineMemory { weights: 80 << 20, copies: 1, arena: Some(4 << 20) },
+        memory: EngineMemory {
+            weights: 80 << 20,
+            copies: 1,
+            arena: Some(4 << 20),
+            ..EngineMemory::default()
+        },
         load: Some("poisson 400/s".to_owned()),
         offered_per_s: Some(400.0),
     }

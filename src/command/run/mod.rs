@@ -20,7 +20,7 @@ use super::report::{HeadlessOptions, run_headless};
 use super::state_folder::StateDir;
 use crate::console::{self, ConsoleOptions};
 use crate::engine::Engines;
-use crate::layout::{EngineChoice, parse_duration};
+use crate::layout::{EngineChoice, Warning, parse_duration};
 use crate::load::Follower;
 use crate::machine::{CpuSet, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
@@ -125,7 +125,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             .check(&description)
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
         if !warnings.is_empty() {
-            write!(stderr, "{}", wanted.document.render_warnings(&warnings, stderr.is_terminal()))?;
+            warn(&wanted, &warnings, &mut stderr)?;
         }
     }
     if let Some(offer) = keeping.offer().filter(|_| !args.last) {
@@ -165,6 +165,19 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     scheduler.stop(PATIENCE);
     keeping.finish(&*scheduler);
     ended
+}
+
+/// With the lines that they are about, where these are the user's own.
+fn warn(
+    wanted: &sources::Wanted,
+    warnings: &[Warning],
+    stderr: &mut std::io::Stderr,
+) -> std::io::Result<()> {
+    if wanted.path.is_some() {
+        let text = wanted.document.render_warnings(warnings, stderr.is_terminal());
+        return writeln!(stderr, "{text}");
+    }
+    warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))
 }
 
 fn report(args: &RunArgs, scheduler: &Scheduler) -> Result<(), CommandError> {

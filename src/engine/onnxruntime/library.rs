@@ -1,7 +1,6 @@
 //! Loading the library: at most one in a process, checked before it is taken, with its one
 //! environment. A wrong or old file is an error in words, never a panic.
 
-use std::error::Error;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 
 use super::locate::{self, Place};
 use crate::engine::EngineError;
+use crate::machine::resident::{baseline, resident};
 
 /// The oldest 1.x that has all calls that divvy makes (the feature `api-24` of the crate `ort`).
 pub const OLDEST_MINOR: u32 = 24;
@@ -26,13 +26,23 @@ pub(super) struct Library {
     pub(super) version: String,
     pub(super) environment: Environment,
     pub(super) memory: MemoryInfo<'static>,
+    /// How much the process's heap grew while the library started, in bytes.
+    pub(super) start_bytes: u64,
 }
 
 /// The one library of this process.
 static LOADED: Mutex<Option<Arc<Library>>> = Mutex::new(None);
 
+/// How much memory the library took when it started, in bytes; 0 before.
+pub(super) fn start_bytes() -> u64 {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    loaded.as_ref().map_or(0, |library| library.start_bytes)
+}
+
 /// The library that is loaded, or the first one of the search that can be.
 pub(super) fn find(explicit: Option<&Path>) -> Result<Arc<Library>, EngineError> {
+    // the library is no part of the program as it was before
+    baseline();
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let places = match (&*loaded, explicit) {
         (Some(library), None) => return Ok(Arc::clone(library)),
@@ -101,6 +111,8 @@ fn unavailable(places: &[Place], faults: &[String]) -> EngineError {
 
 fn open(path: &Path) -> Result<Library, String> {
     let version = version(path)?;
+    let heap = || resident().map_or(0, |resident| resident.anonymous());
+    let before = heap();
     let ready = catch_unwind(AssertUnwindSafe(|| -> Result<_, String> {
         let environment = ort::init_from(path)
             .map_err(|error| error.to_string())?
@@ -117,7 +129,8 @@ fn open(path: &Path) -> Result<Library, String> {
     }));
     let (environment, memory) =
         ready.map_err(|_| "the library failed while it started".to_owned())??;
-    Ok(Library { path: path.to_owned(), version, environment, memory })
+    let start_bytes = heap().saturating_sub(before);
+    Ok(Library { path: path.to_owned(), version, environment, memory, start_bytes })
 }
 
 /// The library's words go to the log, never to the terminal that the console draws on.
@@ -156,14 +169,19 @@ pub fn version(path: &Path) -> Result<String, String> {
 /// The one function that ONNX Runtime exports.
 type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
 
+/// What the system's loader said, without the path in front, which the message names already.
+fn loader_words(error: &libloading::Error, path: &Path) -> String {
+    let words = std::error::Error::source(error).map_or(error.to_string(), ToString::to_string);
+    let prefix = format!("{}: ", path.display());
+    words.strip_prefix(&prefix).unwrap_or(&words).to_owned()
+}
+
 #[allow(unsafe_code)]
 fn read_version(path: &Path) -> Result<Option<String>, String> {
     // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
     // the file was named by the user or found where such libraries are kept.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
-        // the error itself says only that loading failed; its source has the system's words
-        let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        format!("it cannot be loaded as a library ({words})")
+        format!("it cannot be loaded as a library ({})", loader_words(&error, path))
     })?;
     // SAFETY: only ONNX Runtime exports this name, and its signature has been the same since 1.0.
     let Ok(getter) = (unsafe { library.get::<Getter>(b"OrtGetApiBase\0") }) else {

@@ -11,8 +11,17 @@ use ort::sys::{OrtAllocator, OrtKeyValuePairs};
 use super::session::OrtSession;
 use super::value::check;
 
-/// Bytes that the session's arena has taken from the system; `None` where the library cannot tell.
-pub(super) fn arena(session: &OrtSession) -> Option<u64> {
+/// What the library's own account of an arena says, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Arena {
+    /// Taken from the system.
+    pub(super) taken: u64,
+    /// Of that, in use by weights and by requests that run.
+    pub(super) in_use: u64,
+}
+
+/// The state of the session's arena; `None` where the library cannot tell.
+pub(super) fn arena(session: &OrtSession) -> Option<Arena> {
     let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default)
         .ok()?;
     let api = ort::api();
@@ -23,18 +32,21 @@ pub(super) fn arena(session: &OrtSession) -> Option<u64> {
     let mut stats: *mut OrtKeyValuePairs = ptr::null_mut();
     // SAFETY: the handle lives; the call makes a list for us, or gives an error.
     let asked = check(unsafe { (api.AllocatorGetStats)(allocator, &raw mut stats) });
-    let total = asked.ok().and_then(|()| {
+    let number = |key: &CStr| -> Option<u64> {
         // SAFETY: the list lives until it is released below; the text belongs to it.
         let text = unsafe {
-            let text = (api.GetKeyValue)(stats, c"TotalAllocated".as_ptr());
+            let text = (api.GetKeyValue)(stats, key.as_ptr());
             if text.is_null() { None } else { CStr::from_ptr(text).to_str().ok() }
         };
         text.and_then(|text| text.parse().ok())
+    };
+    let arena = asked.ok().and_then(|()| {
+        Some(Arena { taken: number(c"TotalAllocated")?, in_use: number(c"InUse")? })
     });
     // SAFETY: both were made above (null is allowed) and are released once.
     unsafe {
         (api.ReleaseKeyValuePairs)(stats);
         (api.ReleaseAllocator)(allocator);
     }
-    total
+    arena
 }

@@ -15,10 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::onnx::ModelFile;
 use super::{
     ElementType, Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance,
-    InstanceSetup, Model, NamedTensor, Signature,
+    InstanceSetup, MemorySource, Model, NamedTensor, Signature,
 };
 use crate::layout::ModelSource;
 use crate::machine::ThreadId;
+use crate::machine::allocation::Account;
 
 use library::Library;
 pub use library::{OLDEST_MINOR, version};
@@ -29,6 +30,12 @@ const NAME: &str = "ONNX Runtime";
 
 /// The setup of the session that instances of one thread share.
 const NARROW: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
+
+/// How much memory the library took when it started, before it had a model, in bytes; 0 while it is
+/// not loaded. The growth of the process's heap meanwhile.
+pub fn start_bytes() -> u64 {
+    library::start_bytes()
+}
 
 /// ONNX Runtime.
 #[derive(Clone)]
@@ -92,6 +99,8 @@ impl Engine for OnnxRuntime {
     }
 
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
+        let account = Account::open();
+        let _entered = account.enter();
         let file = Arc::new(ModelFile::read(source)?);
         let narrow = Arc::new(OrtSession::build(&self.library, source, &file, NARROW)?);
         let sessions =
@@ -101,6 +110,7 @@ impl Engine for OnnxRuntime {
             source: source.clone(),
             file,
             sessions,
+            account,
         }))
     }
 }
@@ -118,9 +128,16 @@ struct OrtModel {
     source: ModelSource,
     file: Arc<ModelFile>,
     sessions: Mutex<Sessions>,
+    account: Arc<Account>,
 }
 
 impl OrtModel {
+    fn live(&self) -> Vec<Arc<OrtSession>> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.live.retain(|session| session.strong_count() > 0);
+        sessions.live.iter().filter_map(Weak::upgrade).collect()
+    }
+
     fn build(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
         OrtSession::build(&self.library, &self.source, &self.file, setup).map(Arc::new)
     }
@@ -156,7 +173,7 @@ impl Model for OrtModel {
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         let session = if setup.threads > 1 { self.wide(setup)? } else { self.narrow()? };
-        Ok(Box::new(OrtInstance { session }))
+        Ok(Box::new(OrtInstance { session, account: Arc::clone(&self.account) }))
     }
 
     fn index_bounds(&self) -> BTreeMap<String, u64> {
@@ -164,21 +181,35 @@ impl Model for OrtModel {
     }
 
     fn memory(&self) -> EngineMemory {
-        let live: Vec<Arc<OrtSession>> = {
-            let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-            sessions.live.retain(|session| session.strong_count() > 0);
-            sessions.live.iter().filter_map(Weak::upgrade).collect()
-        };
+        let live = self.live();
         let copies = live.len() as u32;
-        let weights = self.file.weight_bytes * u64::from(copies);
+        let measured: Option<u64> = live.iter().map(|session| session.weights()).sum();
+        let estimate = self.file.weight_bytes * u64::from(copies);
         let arenas: Option<u64> = live.iter().map(|session| session.arena()).sum();
-        EngineMemory { weights, copies, arena: arenas }
+        // requests and results on our side of the library
+        let ours = self.account.held().unwrap_or(0);
+        EngineMemory {
+            weights: measured.unwrap_or(estimate),
+            copies,
+            arena: arenas.map(|arenas| arenas + ours),
+            weights_source: measured.map_or_else(MemorySource::default, |_| MemorySource::Measured),
+            arena_source: MemorySource::Measured,
+        }
+    }
+
+    fn shrink(&self, trial: &[NamedTensor]) -> Result<(), EngineError> {
+        for session in self.live() {
+            session.ask_to_shrink();
+            run::run(&session, trial)?;
+        }
+        Ok(())
     }
 }
 
 /// A handle on a session.
 struct OrtInstance {
     session: Arc<OrtSession>,
+    account: Arc<Account>,
 }
 
 impl Instance for OrtInstance {
@@ -191,6 +222,8 @@ impl Instance for OrtInstance {
     }
 
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
+        let account = Arc::clone(&self.account);
+        let _entered = account.enter();
         body(self);
     }
 }

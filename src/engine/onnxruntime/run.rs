@@ -5,6 +5,9 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
+use ort::AsPointer;
+use ort::session::RunOptions;
+
 use super::NAME;
 use super::session::OrtSession;
 use super::value::{Value, check};
@@ -29,13 +32,14 @@ pub(super) fn run(
     let output_names: Vec<*const c_char> = session.outputs.iter().map(pointer).collect();
     let values: Vec<_> = lent.iter().map(Value::pointer).collect();
     let mut results = vec![ptr::null_mut(); output_names.len()];
+    let options = if session.shrinks() { Some(shrinking().map_err(fault)?) } else { None };
     // SAFETY: names and values are as many as their lengths say and live until the call returns;
     // `results` has a null for each output, which the library replaces by a value that is ours. The
-    // session lives as long as the borrow. Null options mean the defaults.
+    // session and the options live as long as the borrow. Null options mean the defaults.
     let status = unsafe {
         (ort::api().Run)(
             session.pointer().cast_mut(),
-            ptr::null(),
+            options.as_ref().map_or(ptr::null(), AsPointer::ptr),
             input_names.as_ptr(),
             values.as_ptr(),
             values.len(),
@@ -59,6 +63,15 @@ pub(super) fn run(
             Ok(NamedTensor { name: spec.name.clone(), tensor: value.tensor().map_err(fault)? })
         })
         .collect()
+}
+
+/// Options of a run that gives the unused parts of the CPU's arena back when it ends.
+fn shrinking() -> Result<RunOptions, String> {
+    let mut options = RunOptions::new().map_err(|error| error.to_string())?;
+    options
+        .set("memory.enable_memory_arena_shrinkage", "cpu:0")
+        .map_err(|error| error.to_string())?;
+    Ok(options)
 }
 
 fn pointer(name: &CString) -> *const c_char {

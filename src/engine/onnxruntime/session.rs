@@ -2,6 +2,7 @@
 //! whose helper threads are known by id from the moment they exist.
 
 use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -12,7 +13,7 @@ use ort::session::{Session, SharedSessionInner};
 
 use super::NAME;
 use super::library::Library;
-use super::memory;
+use super::memory::{self, Arena};
 use crate::engine::onnx::{self, ModelFile};
 use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::ModelSource;
@@ -28,7 +29,9 @@ pub(super) struct OrtSession {
     pub(super) outputs: Vec<CString>,
     helpers: Arc<Mutex<Vec<ThreadId>>>,
     /// What the arena held before the first request: weights.
-    arena_at_start: Option<u64>,
+    at_start: Option<Arena>,
+    /// Whether the next request is to give the arena's unused parts back when it ends.
+    shrink_next: AtomicBool,
 }
 
 impl OrtSession {
@@ -56,15 +59,31 @@ impl OrtSession {
             outputs: names(&file.signature.outputs)?,
             file: Arc::clone(file),
             helpers,
-            arena_at_start: None,
+            at_start: None,
+            shrink_next: AtomicBool::new(false),
         };
-        built.arena_at_start = memory::arena(&built);
+        built.at_start = memory::arena(&built);
         Ok(built)
+    }
+
+    /// Bytes of the weights as the session holds them; `None` where the library cannot tell.
+    pub(super) fn weights(&self) -> Option<u64> {
+        self.at_start.map(|arena| arena.taken)
     }
 
     /// Bytes that the arena holds beyond what it held before the first request.
     pub(super) fn arena(&self) -> Option<u64> {
-        Some(memory::arena(self)?.saturating_sub(self.arena_at_start?))
+        Some(memory::arena(self)?.taken.saturating_sub(self.at_start?.taken))
+    }
+
+    /// Lets the next request give the arena's unused parts back when it ends.
+    pub(super) fn ask_to_shrink(&self) {
+        self.shrink_next.store(true, Ordering::Release);
+    }
+
+    /// Whether this request is the one.
+    pub(super) fn shrinks(&self) -> bool {
+        self.shrink_next.load(Ordering::Acquire) && self.shrink_next.swap(false, Ordering::AcqRel)
     }
 
     /// The session's pointer. Valid as long as this value.

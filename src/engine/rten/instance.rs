@@ -19,7 +19,9 @@ impl RtenInstance {
     /// Builds the pool and learns its threads' ids. Their affinity is the caller's.
     pub(super) fn build(loaded: Arc<Loaded>, threads: usize) -> Result<Self, EngineError> {
         let width = threads.max(1);
+        let entered = loaded.account.enter();
         let pool = Arc::new(ThreadPool::with_num_threads(width));
+        drop(entered);
         let mut ids = pool.run(|| rayon::broadcast(|_| current_thread()));
         ids.sort_unstable();
         ids.dedup();
@@ -32,6 +34,7 @@ impl RtenInstance {
                 reason: format!("the system gave fewer threads than the {width} asked for"),
             });
         }
+        pool.run(|| rayon::broadcast(|_| loaded.account.adopt_thread()));
         Ok(Self { loaded, pool, threads: ids })
     }
 }

@@ -1,0 +1,127 @@
+//! Where the process's memory is: the program itself, each model's parts, and what neither explains,
+//! against the resident set that the kernel counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::MemorySource;
+
+/// One model's memory. All sizes in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryRow {
+    /// The model.
+    pub model: String,
+    /// Weights as the engine holds them, all copies together.
+    pub weights_bytes: u64,
+    /// How that figure came about.
+    pub weights_source: MemorySource,
+    /// Copies of the weights.
+    pub copies: u32,
+    /// Instances that are there, parked ones too. More than `copies`: they share.
+    pub instances: usize,
+    /// Activations, results and what arenas keep for the next request; `None` where the engine
+    /// cannot tell.
+    pub arena_bytes: Option<u64>,
+    /// How that figure came about.
+    pub arena_source: MemorySource,
+    /// Inputs of requests that wait or run and that nobody else holds; measured.
+    pub requests_bytes: u64,
+    /// Inputs that were prepared for the built-in load, once, however many requests use them;
+    /// measured.
+    pub prepared_bytes: u64,
+    /// The budget; `None` without one.
+    pub limit_bytes: Option<u64>,
+    /// What holds memory above the budget, in a sentence; `None` while it is kept.
+    pub over: Option<String>,
+}
+
+impl MemoryRow {
+    /// All parts together: what the budget is held against.
+    pub fn total(&self) -> u64 {
+        self.weights_bytes
+            .saturating_add(self.arena_bytes.unwrap_or(0))
+            .saturating_add(self.requests_bytes)
+            .saturating_add(self.prepared_bytes)
+    }
+}
+
+/// The process's memory by what holds it. All sizes in bytes;
+/// `process_bytes = sum_bytes + unattributed_bytes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryTable {
+    /// The resident set of this process, by the kernel.
+    pub process_bytes: u64,
+    /// The resident set before the first model was loaded: the program itself.
+    pub baseline_bytes: u64,
+    /// Files that became resident since: shared libraries, ONNX Runtime's among them, and pages of
+    /// the executable, models inside it included. Measured by the kernel.
+    pub files_bytes: u64,
+    /// What the engines took when they started, before they had a model. The resident set's growth
+    /// meanwhile: estimated.
+    pub engines_bytes: u64,
+    /// What the program itself took since: latency windows, history, the console. Counted by the
+    /// allocator; 0 where it does not count.
+    pub program_bytes: u64,
+    /// The models, in layout order.
+    pub models: Vec<MemoryRow>,
+    /// All of the above but `process_bytes`.
+    pub sum_bytes: u64,
+    /// What no part explains: stacks, what the heap keeps after it was freed, the engine's graphs.
+    /// Below 0 where parts were taken from the system and not touched yet.
+    pub unattributed_bytes: i64,
+}
+
+impl MemoryTable {
+    /// Fills in the sum and the remainder.
+    #[must_use]
+    pub fn summed(mut self) -> Self {
+        let program =
+            [self.baseline_bytes, self.files_bytes, self.engines_bytes, self.program_bytes];
+        let models = self.models.iter().map(MemoryRow::total);
+        self.sum_bytes = models.chain(program).fold(0, u64::saturating_add);
+        self.unattributed_bytes =
+            self.process_bytes.cast_signed().saturating_sub(self.sum_bytes.cast_signed());
+        self
+    }
+
+    /// The remainder as a share of the resident set, below 0 where the sum is larger; 0 where the
+    /// resident set is not known.
+    pub fn unattributed_share(&self) -> f64 {
+        if self.process_bytes == 0 {
+            return 0.0;
+        }
+        self.unattributed_bytes as f64 / self.process_bytes as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_and_the_remainder_are_the_resident_set() {
+        let row = MemoryRow {
+            weights_bytes: 50,
+            arena_bytes: Some(20),
+            requests_bytes: 3,
+            prepared_bytes: 4,
+            ..MemoryRow::default()
+        };
+        let other = MemoryRow { weights_bytes: 30, ..MemoryRow::default() };
+        let table = MemoryTable {
+            process_bytes: 200,
+            baseline_bytes: 40,
+            files_bytes: 10,
+            engines_bytes: 5,
+            program_bytes: 8,
+            models: vec![row, other],
+            ..MemoryTable::default()
+        }
+        .summed();
+        assert_eq!((table.sum_bytes, table.unattributed_bytes), (170, 30));
+        assert!((table.unattributed_share() - 0.15).abs() < 1e-9);
+        let less = MemoryTable { process_bytes: 100, ..table }.summed();
+        assert_eq!(less.unattributed_bytes, -70, "said, not hidden");
+    }
+}
