@@ -70,7 +70,7 @@ fn print(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<Strin
         if args.runs {
             text += &if args.json { json(&Record::Run((*run).clone()))? } else { title(run, zone) };
             if !args.json {
-                text += &format!("    {}\n", count(entries.len()));
+                line(&mut text, "    ", &count(entries.len()));
             }
             continue;
         }
@@ -154,15 +154,19 @@ fn count(entries: usize) -> String {
     }
 }
 
+fn line(text: &mut String, indent: &str, sentence: &str) {
+    text.extend([indent, sentence, "\n"]);
+}
+
 /// An entry with its warnings and verdicts.
 fn told(entry: &Entry, zone: &TimeZone) -> String {
     let time = clock(entry.at_unix_ms, zone, "%H:%M:%S");
     let mut text = format!("  {time} {}\n", words::headline(entry));
     for warning in &entry.warnings {
-        text += &format!("      {warning}\n");
+        line(&mut text, "      ", warning);
     }
     for verdict in &entry.verdicts {
-        text += &format!("      {}\n", words::sentence(verdict));
+        line(&mut text, "      ", &words::sentence(verdict));
     }
     text
 }

@@ -187,6 +187,8 @@ impl Autosave {
         let Begin { document, from, title, restored } = begin;
         let mark = Mark { from, title, changed: restored, clean: false };
         let mut keeper = Keeper { kept, document, mark, conditions };
+        // asked first: a change during the save is saved again
+        let known = newest(&*control);
         if keeper.save(&*control) && restored {
             keeper.kept.forget_crashed();
         }
@@ -194,7 +196,7 @@ impl Autosave {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let thread =
             std::thread::Builder::new().name("divvy-autosave".to_owned()).spawn(move || {
-                runtime.block_on(keeper.follow(&*control, stopped, delay));
+                runtime.block_on(keeper.follow(&*control, known, stopped, delay));
                 keeper
             })?;
         Ok(Some(Self { stop, thread }))
@@ -217,11 +219,12 @@ impl Keeper {
     async fn follow(
         &mut self,
         control: &dyn Control,
+        mut known: Option<u64>,
         mut stopped: watch::Receiver<bool>,
         delay: Duration,
     ) {
         let mut snapshots = control.snapshots();
-        let mut known = newest(control);
+        snapshots.mark_changed();
         loop {
             tokio::select! {
                 biased;

@@ -88,7 +88,7 @@ fn cores(folder: &Path) -> CoreRequest {
     let kept = Kept { folder: folder.to_path_buf(), lock: None };
     let wanted = kept.last().map_err(|error| error.to_string()).unwrap();
     assert_eq!(wanted.path, Some(PathBuf::from("/layouts/demo.toml")));
-    wanted.document.layout().models[0].cores.clone()
+    wanted.document.layout().models[0].cores
 }
 
 fn until_kept(folder: &Path, count: usize) {

@@ -121,6 +121,9 @@ mod tests {
 
         use crate::machine::{current_thread, this_machine};
 
+        const NAMES: [&str; 4] =
+            ["divvy-test-own", "divvy-model/0", "divvy-test-mod", "ort-helper"];
+
         let machine = this_machine(None).unwrap();
         let allowed = machine.describe().limits.allowed;
         let Some(core) = allowed.iter().next().filter(|_| allowed.len() > 1) else {
@@ -128,10 +131,9 @@ mod tests {
             return;
         };
         let rest: CpuSet = [core].into_iter().collect();
-        let names = ["divvy-test-own", "divvy-model/0", "divvy-test-mod", "ort-helper"];
-        let end = Arc::new(Barrier::new(names.len() + 1));
+        let end = Arc::new(Barrier::new(NAMES.len() + 1));
         let (sender, ids) = std::sync::mpsc::channel();
-        let handles: Vec<_> = names
+        let handles: Vec<_> = NAMES
             .iter()
             .map(|name| {
                 let (sender, end) = (sender.clone(), end.clone());
@@ -143,13 +145,13 @@ mod tests {
             })
             .collect();
         let started: std::collections::HashMap<String, ThreadId> =
-            ids.iter().take(names.len()).collect();
+            ids.iter().take(NAMES.len()).collect();
         // only these: other tests of this process have threads of their own
         let listed: Vec<(ThreadId, String)> = process_threads()
             .into_iter()
             .filter(|(id, _)| started.values().any(|started| started == id))
             .collect();
-        assert_eq!(listed.len(), names.len());
+        assert_eq!(listed.len(), NAMES.len());
         for (id, name) in &listed {
             assert_eq!(started[name], *id);
         }

@@ -55,11 +55,9 @@ fn rotate(folder: &Path, rotate_at: u64) -> io::Result<bool> {
         .create(true)
         .truncate(false)
         .open(folder.join("journal.lock"))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(false),
-        // a file system without locks: two programs at once may rotate twice, which loses the oldest
-        Err(TryLockError::Error(_)) => {}
+    // On a file system without locks two programs at once may rotate twice, which loses the oldest.
+    if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Ok(false);
     }
     if !full(&newest) {
         return Ok(false);
