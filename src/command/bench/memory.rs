@@ -194,7 +194,8 @@ fn sharing(one: &Measured, many: &Measured) -> Sharing {
 
 /// The models of the command line, or those of a layout.
 fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
-    let is_layout = |path: &Path| path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+    let is_layout =
+        |path: &Path| path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
     match args.models.as_slice() {
         [path] if is_layout(path) => {
             let document =
@@ -207,7 +208,8 @@ fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
 
 /// Measures a case in a process of its own.
 fn apart(args: &BenchArgs, case: &Case, cases: f64) -> Result<Measured, CommandError> {
-    let failed = |words: String| CommandError::Failed(format!("{}: {words}", case.models.join(", ")));
+    let failed =
+        |words: String| CommandError::Failed(format!("{}: {words}", case.models.join(", ")));
     let json = serde_json::to_string(case).map_err(|error| failed(error.to_string()))?;
     let engine = match args.engine {
         BenchEngine::Auto => "auto",
