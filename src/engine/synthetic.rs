@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use super::{EngineError, EngineMemory, Instance, InstanceSetup, Model, NamedTensor, Signature};
+use super::{
+    EngineError, EngineMemory, Instance, InstanceSetup, MemorySource, Model, NamedTensor, Signature,
+};
 use crate::machine::{ThreadId, current_thread};
 
 /// What a synthetic model does, changeable while it runs.
@@ -23,6 +25,14 @@ pub struct Script {
     pub build_ns: AtomicU64,
     /// Whether building an instance fails.
     pub build_fails: AtomicBool,
+    /// Bytes of weights that the model says it holds.
+    pub weights: AtomicU64,
+    /// Bytes that a request takes for each byte of its inputs, kept until the model shrinks.
+    pub arena_a_byte: AtomicU64,
+    /// Bytes kept for the largest request so far.
+    pub arena: AtomicU64,
+    /// How often the model was asked to shrink.
+    pub shrunk: AtomicU64,
     /// Instances built so far.
     pub built: AtomicUsize,
     /// Requests run so far, trial requests included.
@@ -67,7 +77,19 @@ impl Model for SyntheticModel {
     }
 
     fn memory(&self) -> EngineMemory {
-        EngineMemory::default()
+        EngineMemory {
+            weights: self.script.weights.load(Ordering::SeqCst),
+            copies: 1,
+            arena: Some(self.script.arena.load(Ordering::SeqCst)),
+            weights_source: MemorySource::Measured,
+            arena_source: MemorySource::Measured,
+        }
+    }
+
+    fn shrink(&self, _trial: &[NamedTensor]) -> Result<(), EngineError> {
+        self.script.shrunk.fetch_add(1, Ordering::SeqCst);
+        self.script.arena.store(0, Ordering::SeqCst);
+        Ok(())
     }
 }
 
@@ -148,8 +170,11 @@ impl Instance for SyntheticInstance {
         self.helpers.iter().map(|helper| helper.id).collect()
     }
 
-    fn run(&mut self, _inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+    fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
         let script = &*self.script;
+        let bytes: usize = inputs.iter().map(|named| named.tensor.bytes()).sum();
+        let arena = bytes as u64 * script.arena_a_byte.load(Ordering::SeqCst);
+        script.arena.fetch_max(arena, Ordering::SeqCst);
         let running = script.running.fetch_add(1, Ordering::SeqCst) + 1;
         script.most_running.fetch_max(running, Ordering::SeqCst);
         let _running = Running(script);

@@ -61,6 +61,13 @@ impl<T> Gate<T> {
         Submitted::Accepted(id)
     }
 
+    /// Counts a job that its caller turned away before it got here.
+    pub fn count_rejected(&self) {
+        let mut state = self.lock();
+        state.done.submitted += 1;
+        state.done.rejected += 1;
+    }
+
     /// Takes a job back that no seat has taken yet. `None`: it runs or has ended.
     pub fn cancel(&self, id: u64) -> Option<T> {
         let mut state = self.lock();

@@ -5,18 +5,27 @@ use std::time::{Duration, Instant};
 
 use super::PoolEvent;
 use super::gate::{Gate, Submitted, Waiting};
+use super::memory::{Budget, Held, NO_ROOM};
 use super::request::{Door, Outcome, Request, RequestError};
 use super::threads::Threads;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
+use crate::machine::allocation::trim_heap;
 use crate::telemetry::Recorder;
 
 /// Who hears of a pool's events.
 pub type Listener = Box<dyn Fn(PoolEvent) + Send + Sync>;
 
+/// A request in the gate, with its inputs on the books.
+pub struct Job {
+    pub(super) request: Request,
+    pub(super) held: Held,
+}
+
 /// What they share.
 pub struct Inner {
-    pub(super) gate: Gate<Request>,
+    pub(super) gate: Gate<Job>,
+    pub(super) memory: Budget,
     pub(super) threads: Threads,
     pub(super) machine: Arc<dyn Machine>,
     pub(super) recorder: Recorder,
@@ -34,13 +43,14 @@ struct Loaded {
 
 impl Inner {
     pub(super) fn new(
-        gate: Gate<Request>,
+        gate: Gate<Job>,
         threads: Threads,
         machine: Arc<dyn Machine>,
         listener: Listener,
     ) -> Self {
         Self {
             gate,
+            memory: Budget::new(),
             threads,
             machine,
             recorder: Recorder::new(Instant::now()),
@@ -62,12 +72,26 @@ impl Inner {
     pub(super) fn set_model(&self, model: Arc<dyn Model>, warm_up: Arc<Vec<NamedTensor>>) {
         let signature = Arc::new(model.signature().clone());
         let loaded = Loaded { model, signature, warm_up };
+        self.memory.look(&*loaded.model);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
+    }
+
+    pub(super) fn forget_model(&self) {
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.memory.clear();
     }
 
     /// The inputs of the trial request; `None` before a model is loaded.
     pub(super) fn warm_up_inputs(&self) -> Option<Arc<Vec<NamedTensor>>> {
         self.loaded().map(|loaded| loaded.warm_up)
+    }
+
+    /// Lets the engine give back what it does not need, and the heap its free pages.
+    pub(super) fn shrink(&self) {
+        if let Some(loaded) = self.loaded() {
+            self.memory.shrink(&*loaded.model, &loaded.warm_up);
+            trim_heap();
+        }
     }
 
     pub(super) fn build_instance(
@@ -94,7 +118,7 @@ impl Inner {
     pub(super) fn expire(&self, now: Instant) {
         for Waiting { since, job, .. } in self.gate.expire(now) {
             let waited = now.saturating_duration_since(since);
-            turn_away(job, RequestError::TimedOut { waited }, now);
+            job.turn_away(RequestError::TimedOut { waited }, now);
         }
     }
 
@@ -102,30 +126,51 @@ impl Inner {
     pub(super) fn reject_waiting(&self, reason: &'static str) {
         let now = Instant::now();
         for waiting in self.gate.turn_away() {
-            turn_away(waiting.job, RequestError::Rejected { reason }, now);
+            waiting.job.turn_away(RequestError::Rejected { reason }, now);
         }
     }
 
     /// Hands a request in; its number where it was accepted.
     pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
         let now = Instant::now();
-        match self.gate.submit(request, now) {
+        let Some(held) = self.admit(&request) else {
+            self.gate.count_rejected();
+            turn_away(request, RequestError::Rejected { reason: NO_ROOM }, now);
+            return None;
+        };
+        match self.gate.submit(Job { request, held }, now) {
             Submitted::Accepted(id) => Some(id),
-            Submitted::Rejected(request, reason) => {
-                turn_away(request, RequestError::Rejected { reason }, now);
+            Submitted::Rejected(job, reason) => {
+                job.turn_away(RequestError::Rejected { reason }, now);
                 None
             }
         }
+    }
+
+    fn admit(&self, request: &Request) -> Option<Held> {
+        self.memory.admit(&request.inputs).or_else(|| {
+            // The engine may have given something back since it was last asked.
+            self.memory.look(&*self.model()?);
+            self.memory.admit(&request.inputs)
+        })
     }
 
     /// Takes a request back that no instance has taken yet, and answers it as cancelled.
     pub(super) fn cancel(&self, id: u64) -> bool {
         let found = self.gate.cancel(id);
         let is_found = found.is_some();
-        if let Some(request) = found {
-            turn_away(request, RequestError::Cancelled, Instant::now());
+        if let Some(job) = found {
+            job.turn_away(RequestError::Cancelled, Instant::now());
         }
         is_found
+    }
+}
+
+impl Job {
+    fn turn_away(self, error: RequestError, now: Instant) {
+        // Off the books before the caller hears of it.
+        drop(self.held);
+        turn_away(self.request, error, now);
     }
 }
 

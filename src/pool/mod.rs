@@ -9,6 +9,7 @@ mod gate;
 mod gate_state;
 mod infer;
 mod inner;
+mod memory;
 mod request;
 mod sync;
 #[cfg(test)]
@@ -20,9 +21,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{InstanceSetup, Model, NamedTensor};
+use crate::engine::{EngineError, EngineMemory, InstanceSetup, Model, NamedTensor};
 use crate::layout::{Overflow, QueuePolicy};
-use crate::machine::{CpuSet, Machine};
+use crate::machine::{CpuSet, Machine, current_thread};
 use crate::telemetry::{Counts, Recorder};
 
 use build::Build;
@@ -31,6 +32,7 @@ pub use gate::Seats;
 pub use infer::{Client, Pending};
 use inner::Inner;
 pub use inner::Listener;
+pub use memory::{NO_ROOM, tensor_bytes};
 pub use request::{Door, Outcome, Reply, Request, RequestError};
 pub use threads::Member;
 use threads::Threads;
@@ -71,6 +73,19 @@ pub enum PoolEvent {
         /// Why.
         reason: String,
     },
+}
+
+/// What a model holds, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolMemory {
+    /// In the engine.
+    pub engine: EngineMemory,
+    /// Inputs of requests that wait or run and that nobody else holds.
+    pub requests: u64,
+    /// The budget.
+    pub limit: Option<u64>,
+    /// What holds memory above the budget, in a sentence; `None` while it is kept.
+    pub over: Option<String>,
 }
 
 /// One model's pool. Dropping it closes the gate and turns waiting requests away.
@@ -122,6 +137,11 @@ impl Pool {
         self.inner.set_model(model, warm_up);
     }
 
+    /// Takes the model away again. Only before instances have been ensured.
+    pub fn uninstall(&self) {
+        self.inner.forget_model();
+    }
+
     /// The installed model.
     pub fn model(&self) -> Option<Arc<dyn Model>> {
         self.inner.model()
@@ -151,6 +171,52 @@ impl Pool {
     /// Sets the queue's policy; in force on return.
     pub fn set_queue(&self, queue: QueuePolicy) {
         self.inner.gate.set_policy(queue.limit, queue.timeout, queue.overflow == Overflow::Block);
+    }
+
+    /// Sets the memory that the model may hold, in bytes; in force for requests from now on. What
+    /// it holds already goes when [`Pool::shrink`] is called.
+    pub fn set_memory(&self, limit: Option<u64>) {
+        self.inner.memory.set_limit(limit);
+    }
+
+    /// Sets what the prepared requests of the built-in load take, in bytes: they count too.
+    pub fn set_prepared(&self, bytes: u64) {
+        self.inner.memory.set_prepared(bytes);
+    }
+
+    /// Whether the loaded model keeps its memory budget.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] when it does not.
+    pub fn fits(&self) -> Result<(), EngineError> {
+        self.inner.model().map_or(Ok(()), |model| self.inner.memory.fits(&*model))
+    }
+
+    /// What the model holds now.
+    pub fn memory(&self) -> PoolMemory {
+        let memory = &self.inner.memory;
+        let engine = self.inner.model().map(|model| memory.look(&*model)).unwrap_or_default();
+        PoolMemory {
+            engine,
+            requests: memory.requests(),
+            limit: memory.limit(),
+            over: memory.over(&engine),
+        }
+    }
+
+    /// Where the model is above its budget and idle: lets the engine give back what it does not
+    /// need, on a thread of its own that runs where the model may. Returns whether it was begun.
+    pub fn shrink(&self) -> bool {
+        if !self.inner.memory.wants_to_shrink() || self.inner.gate.tally().executing > 0 {
+            return false;
+        }
+        let inner = self.inner.clone();
+        let shrink = move || {
+            // Elsewhere it would take another model's core; a refusal costs no more than that.
+            let _ = inner.machine.set_affinity(current_thread(), &inner.threads.mask());
+            inner.shrink();
+        };
+        std::thread::Builder::new().name("divvy-shrink".to_owned()).spawn(shrink).is_ok()
     }
 
     /// Sees to it that `count` instances of `setup` will serve: builds what is missing in the

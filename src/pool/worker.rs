@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::build::Build;
-use super::gate::{Ended, Next, SeatId, Waiting};
-use super::inner::Inner;
+use super::gate::{Ended, Next, SeatId, Tally, Waiting};
+use super::inner::{Inner, Job};
 use super::request::{Outcome, Request, RequestError};
 use super::threads::Member;
 use crate::engine::{EngineError, Instance, NamedTensor};
@@ -76,6 +76,13 @@ fn occupy(
             left = Left::Cold(reason);
             return;
         }
+        if first
+            && let Some(model) = inner.model()
+            && let Err(error) = inner.memory.fits(&*model)
+        {
+            left = Left::Cold(error.to_string());
+            return;
+        }
         let seat = inner.gate.enter(build.generation());
         if first {
             build.ready(inner);
@@ -107,18 +114,25 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
         let start = Instant::now();
         let late = waiting.is_late(start);
         let Waiting { since, job, .. } = waiting;
-        let Request { inputs, arrival, reply } = job;
+        let Job { request: Request { inputs, arrival, reply }, held } = job;
         let queue = start.saturating_duration_since(arrival);
         if late {
+            drop(held);
             next = inner.gate.finish(seat, Ended::TimedOut);
             let waited = start.saturating_duration_since(since);
             let result = Err(RequestError::TimedOut { waited });
             reply(Outcome { result, queue, compute: Duration::ZERO });
             continue;
         }
-        let result = run(built, &inputs);
+        let result = within_budget(inner, built, &inputs);
         let end = Instant::now();
         let compute = end.saturating_duration_since(start);
+        if matches!(result, Err(RequestError::Failed(EngineError::Memory { .. }))) {
+            // Its results are gone with the error; now what the engine kept for it can go too.
+            inner.shrink();
+        }
+        drop(inputs);
+        drop(held);
         let broken = matches!(
             result,
             Err(RequestError::Panicked { .. } | RequestError::Failed(EngineError::Run { .. }))
@@ -135,6 +149,24 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
         next = inner.gate.finish(seat, ended);
         answer(reply, Outcome { result, queue, compute });
     }
+}
+
+/// Runs a request if the memory budget allows it, and fails it when its run passed the budget.
+fn within_budget(
+    inner: &Inner,
+    built: &mut dyn Instance,
+    inputs: &[NamedTensor],
+) -> Result<Vec<NamedTensor>, RequestError> {
+    let limited = inner.memory.limit().and_then(|_| inner.model());
+    let Some(model) = limited else { return run(built, inputs) };
+    inner.memory.may_run(&*model, inputs)?;
+    let before = inner.gate.tally();
+    let result = run(built, inputs)?;
+    let after = inner.gate.tally();
+    let ended = |tally: &Tally| tally.completed + tally.failed;
+    let alone = (before.executing, after.executing) == (1, 1) && ended(&before) == ended(&after);
+    inner.memory.ran(&*model, inputs, alone)?;
+    Ok(result)
 }
 
 /// A reply that panics is its caller's fault and must not cost the instance.

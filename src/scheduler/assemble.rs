@@ -149,6 +149,10 @@ fn actual(
     if let Some((setup, reason)) = &slot.failed_setup {
         difference = Some(format!("{} threads could not be built: {reason}", setup.threads));
     } else if difference.is_none()
+        && let Some(over) = slot.pool.memory().over
+    {
+        difference = Some(over);
+    } else if difference.is_none()
         && matches!(slot.phase, Phase::Loaded)
         && slot.pool.warming().is_none()
         && active < row.concurrency

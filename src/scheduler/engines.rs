@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::loader::{Loaded, Loader, Requests};
+use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, Engines, Model, inputs, npy};
-use crate::layout::{Budget, LoadSpec};
+use crate::layout::{Budget, Bytes, LoadSpec};
 use crate::machine::resident::baseline;
 
 /// Different made-up requests a model, so that no cache answers the load.
@@ -27,10 +28,27 @@ impl Loader for FromEngines {
     fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
         baseline();
         let engine = self.engines.engine_for(budget.engine)?;
+        fits(budget)?;
         let model = engine.load(&budget.source)?;
         let requests = requests(budget, &*model)?;
         Ok(Loaded { model, engine: engine.kind(), title: engine.title(), requests })
     }
+}
+
+/// Whether the file already tells that the model cannot keep its memory budget.
+fn fits(budget: &Budget) -> Result<(), EngineError> {
+    let Some(limit) = budget.memory else { return Ok(()) };
+    let file = ModelFile::read(&budget.source)?;
+    if file.weight_bytes <= limit.0 {
+        return Ok(());
+    }
+    let reason = format!(
+        "the weights in {} take {} and the model may hold {limit}: raise `memory`, or use a smaller \
+         model; it was not loaded",
+        file.title,
+        Bytes(file.weight_bytes),
+    );
+    Err(EngineError::Memory { reason })
 }
 
 fn requests(budget: &Budget, model: &dyn Model) -> Result<Requests, EngineError> {

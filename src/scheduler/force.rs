@@ -64,6 +64,10 @@ pub fn enforce(
         if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
             slot.pool.set_queue(row.budget.queue);
         }
+        if old.is_none_or(|old| old.budget.memory != row.budget.memory) {
+            slot.pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
+            slot.pool.shrink();
+        }
         slot.pool.set_bound(row.concurrency);
         if old.is_none_or(|old| old.generation != row.generation) {
             slot.pool.recorder().mark_change(now);

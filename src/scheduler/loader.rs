@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::{EngineError, EngineKind, Model, NamedTensor};
 use crate::layout::Budget;
+use crate::pool::tensor_bytes;
 
 /// A loaded model and what is needed to run it.
 pub struct Loaded {
@@ -30,13 +31,8 @@ pub struct Requests {
 impl Requests {
     /// Bytes of all their tensors.
     pub fn bytes(&self) -> u64 {
-        self.inputs.iter().map(|inputs| bytes(inputs)).sum()
+        self.inputs.iter().map(|inputs| tensor_bytes(inputs)).sum()
     }
-}
-
-/// Bytes of the elements of these tensors.
-pub fn bytes(tensors: &[NamedTensor]) -> u64 {
-    tensors.iter().map(|named| named.tensor.bytes() as u64).sum()
 }
 
 /// Makes models from rows.

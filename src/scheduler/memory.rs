@@ -6,9 +6,17 @@ use crate::engine::onnxruntime;
 use crate::layout::Row;
 use crate::machine::allocation;
 use crate::machine::resident::{Resident, baseline, resident};
+use crate::pool::PoolMemory;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
 impl Owner {
+    /// Lets models that are above their budgets give back what they can while they are idle.
+    pub(super) fn shrink_idle(&self) {
+        for slot in self.slots.values() {
+            slot.pool.shrink();
+        }
+    }
+
     /// Where the process's memory is, given its resident set.
     pub(super) fn memory_table(&self, process: u64) -> MemoryTable {
         let baseline = baseline();
@@ -37,7 +45,7 @@ impl Owner {
 }
 
 fn memory_row(row: &Row, slot: &Slot) -> MemoryRow {
-    let engine = slot.pool.model().map(|model| model.memory()).unwrap_or_default();
+    let PoolMemory { engine, requests, limit, over } = slot.pool.memory();
     let seats = slot.pool.seats();
     MemoryRow {
         model: row.budget.name.clone(),
@@ -47,9 +55,9 @@ fn memory_row(row: &Row, slot: &Slot) -> MemoryRow {
         instances: seats.serving + seats.others,
         arena_bytes: engine.arena,
         arena_source: engine.arena_source,
-        requests_bytes: 0,
+        requests_bytes: requests,
         prepared_bytes: slot.requests.bytes(),
-        limit_bytes: row.budget.memory.map(|bytes| bytes.0),
-        over: None,
+        limit_bytes: limit,
+        over,
     }
 }

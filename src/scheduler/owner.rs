@@ -259,6 +259,8 @@ impl Owner {
             let goes = after.row(&old.budget.name).is_none_or(|new| {
                 (&new.budget.source, new.budget.engine, &new.budget.dims, &new.budget.inputs)
                     != (&old.budget.source, old.budget.engine, &old.budget.dims, &old.budget.inputs)
+                    || (new.budget.memory != old.budget.memory
+                        && self.is_unloaded(&old.budget.name))
             });
             if goes && let Some(slot) = self.slots.remove(&old.budget.name) {
                 retire(slot);
@@ -288,6 +290,12 @@ impl Owner {
             .collect()
     }
 
+    /// Whether loading the model has failed, as for want of memory: another budget is a new try.
+    fn is_unloaded(&self, name: &str) -> bool {
+        let failed = |slot: &Slot| matches!(slot.phase, Phase::Failed(_));
+        self.slots.get(name).is_some_and(|slot| failed(slot) && slot.pool.model().is_none())
+    }
+
     fn begin_loading(&mut self, row: &crate::layout::Row, all: &Desired) {
         self.epochs += 1;
         let (epoch, name) = (self.epochs, row.budget.name.clone());
@@ -298,6 +306,7 @@ impl Owner {
         });
         let mask = force::mask(row, all, &self.description);
         let pool = Pool::new(&name, self.machine.clone(), row.budget.queue, mask, listener);
+        pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
         let mut slot = Slot {
             pool: Arc::new(pool),
             phase: Phase::Loading,
@@ -343,7 +352,13 @@ impl Owner {
         match result {
             Ok(loaded) => {
                 let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
+                slot.pool.set_prepared(loaded.requests.bytes());
                 slot.pool.install(loaded.model, warm_up);
+                if let Err(error) = slot.pool.fits() {
+                    slot.pool.uninstall();
+                    slot.requests = Arc::default();
+                    return slot.fail(error.to_string());
+                }
                 slot.engine = Some(loaded.engine);
                 slot.title = loaded.title;
                 slot.requests = Arc::new(loaded.requests);

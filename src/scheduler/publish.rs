@@ -30,6 +30,7 @@ impl Owner {
             self.process_cpu = spent / (self.usage.interval_us as f64 * 1e3);
         }
         self.process_cpu_ns = process;
+        self.shrink_idle();
         for slot in self.slots.values_mut() {
             let counts = slot.pool.counts();
             let lost = counts.rejected + counts.timed_out + counts.failed;

@@ -1,0 +1,249 @@
+//! Holds one model to its memory budget: what a request may still take is decided when it comes in,
+//! before it runs and after it ran.
+//!
+//! The limit is soft. What a request takes inside the engine is known only once it ran, so the first
+//! one that passes the limit does so for the length of its run. It fails alone, what the engine
+//! kept for it is given back, and requests of that size or more are refused from then on before
+//! they run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
+use crate::layout::Bytes;
+
+/// No limit.
+const NONE: u64 = u64::MAX;
+
+/// Why a request is turned away at the door.
+pub const NO_ROOM: &str =
+    "memory budget: what the model holds and the requests that wait leave no room for it";
+
+/// One model's budget and what counts against it, in bytes.
+pub struct Budget {
+    limit: AtomicU64,
+    /// Held by the engine when it was last asked.
+    engine: AtomicU64,
+    /// Prepared requests of the built-in load.
+    prepared: AtomicU64,
+    /// Inputs of requests that wait or run and that only we hold.
+    requests: Arc<AtomicU64>,
+    /// The smallest request, by the bytes of its inputs, that passed the limit by itself.
+    too_large: AtomicU64,
+    /// What the engine held after it was last asked to give back what it can.
+    shrunk_to: AtomicU64,
+}
+
+/// A request's inputs on the books, until it has been answered.
+pub struct Held {
+    requests: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.requests.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of the elements of these tensors.
+pub fn tensor_bytes(tensors: &[NamedTensor]) -> u64 {
+    tensors.iter().map(|named| named.tensor.bytes() as u64).sum()
+}
+
+impl Budget {
+    /// No limit, and nothing held.
+    pub fn new() -> Self {
+        Self {
+            limit: AtomicU64::new(NONE),
+            engine: AtomicU64::new(0),
+            prepared: AtomicU64::new(0),
+            requests: Arc::default(),
+            too_large: AtomicU64::new(NONE),
+            shrunk_to: AtomicU64::new(NONE),
+        }
+    }
+
+    /// Sets the limit; what is too large is found out anew.
+    pub fn set_limit(&self, limit: Option<u64>) {
+        self.limit.store(limit.unwrap_or(NONE), Ordering::Release);
+        self.too_large.store(NONE, Ordering::Release);
+        self.shrunk_to.store(NONE, Ordering::Release);
+    }
+
+    /// Forgets what a model held that is gone.
+    pub fn clear(&self) {
+        self.engine.store(0, Ordering::Relaxed);
+        self.prepared.store(0, Ordering::Relaxed);
+    }
+
+    /// The limit.
+    pub fn limit(&self) -> Option<u64> {
+        let limit = self.limit.load(Ordering::Acquire);
+        (limit != NONE).then_some(limit)
+    }
+
+    /// Sets what the prepared requests of the built-in load take.
+    pub fn set_prepared(&self, bytes: u64) {
+        self.prepared.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Inputs of requests that wait or run and that only we hold.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn used(&self) -> u64 {
+        let parts = [&self.engine, &self.prepared].map(|part| part.load(Ordering::Relaxed));
+        parts.iter().fold(self.requests(), |sum, part| sum.saturating_add(*part))
+    }
+
+    /// Notes what the engine holds now.
+    pub fn look(&self, model: &dyn Model) -> EngineMemory {
+        let memory = model.memory();
+        self.engine.store(memory.total(), Ordering::Relaxed);
+        memory
+    }
+
+    /// Puts a request's inputs on the books; `None` when the budget has no room for them. Inputs
+    /// that the caller keeps as well cost nothing more for waiting.
+    pub fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<Held> {
+        let bytes = if Arc::strong_count(inputs) > 1 { 0 } else { tensor_bytes(inputs) };
+        let limit = self.limit.load(Ordering::Acquire);
+        let fixed = self.used().saturating_sub(self.requests());
+        let room = |held: u64| {
+            let after = held.saturating_add(bytes);
+            (limit == NONE || fixed.saturating_add(after) <= limit).then_some(after)
+        };
+        // A request without bytes of its own may still be too much for what is held by now.
+        self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        Some(Held { requests: Arc::clone(&self.requests), bytes })
+    }
+
+    /// Whether a request may run, its inputs being on the books.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] when the budget is spent, or a request no larger than this one
+    /// passed it before.
+    pub fn may_run(&self, model: &dyn Model, inputs: &[NamedTensor]) -> Result<(), EngineError> {
+        let Some(limit) = self.limit() else { return Ok(()) };
+        if self.used() > limit {
+            // It may have given something back since it was last asked.
+            self.look(model);
+        }
+        let used = self.used();
+        if used > limit {
+            let reason = format!(
+                "the model holds {} and may hold {}: raise `memory`, or wait until it holds less",
+                size(used),
+                Bytes(limit)
+            );
+            return Err(EngineError::Memory { reason });
+        }
+        let (bytes, large) = (tensor_bytes(inputs), self.too_large.load(Ordering::Acquire));
+        if bytes >= large {
+            let reason = format!(
+                "a request of {} took the model above {}, so this one of {} is not run: send less \
+                 at once, or raise `memory`",
+                size(large),
+                Bytes(limit),
+                size(bytes)
+            );
+            return Err(EngineError::Memory { reason });
+        }
+        Ok(())
+    }
+
+    /// Looks at what a run took. `alone`: no other request of the model ran meanwhile.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] when it took the model above its budget.
+    pub fn ran(
+        &self,
+        model: &dyn Model,
+        inputs: &[NamedTensor],
+        alone: bool,
+    ) -> Result<(), EngineError> {
+        let Some(limit) = self.limit() else { return Ok(()) };
+        let peak = model.take_peak();
+        let now = self.look(model).total();
+        let beside = self.used().saturating_sub(now);
+        let most = peak.unwrap_or(0).max(now).saturating_add(beside);
+        if most <= limit {
+            return Ok(());
+        }
+        if alone {
+            self.too_large.fetch_min(tensor_bytes(inputs), Ordering::AcqRel);
+        }
+        let reason = format!(
+            "the run took the model to {} and it may hold {}: send less at once, lower the \
+             concurrency, or raise `memory`",
+            size(most),
+            Bytes(limit)
+        );
+        Err(EngineError::Memory { reason })
+    }
+
+    /// Whether a freshly loaded model, or one with a further instance, keeps the budget.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] when it does not.
+    pub fn fits(&self, model: &dyn Model) -> Result<(), EngineError> {
+        let memory = self.look(model);
+        match self.limit() {
+            Some(limit) if self.used().saturating_sub(self.requests()) > limit => {
+                let reason =
+                    format!("{}: raise `memory`, or use fewer threads", self.words(&memory, limit));
+                Err(EngineError::Memory { reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets the engine give back what it does not need. A failing trial request is the engine's
+    /// own affair: the next look tells what is held.
+    pub fn shrink(&self, model: &dyn Model, trial: &[NamedTensor]) {
+        if let Err(error) = model.shrink(trial) {
+            tracing::warn!("a request that was to shrink an arena failed: {error}");
+        }
+        // The trial's own peak must not count against the next request.
+        model.take_peak();
+        let now = self.look(model).total();
+        self.shrunk_to.store(now, Ordering::Release);
+    }
+
+    /// Whether the budget is passed and giving back may still help.
+    pub fn wants_to_shrink(&self) -> bool {
+        self.limit().is_some_and(|limit| self.used() > limit)
+            && self.engine.load(Ordering::Relaxed) != self.shrunk_to.load(Ordering::Acquire)
+    }
+
+    /// What holds memory above the budget, in a sentence; `None` while it is kept.
+    pub fn over(&self, memory: &EngineMemory) -> Option<String> {
+        let limit = self.limit().filter(|limit| self.used() > *limit)?;
+        Some(self.words(memory, limit))
+    }
+
+    fn words(&self, memory: &EngineMemory, limit: u64) -> String {
+        let copies = if memory.copies == 1 { "copy" } else { "copies" };
+        format!(
+            "it holds {} and may hold {} (weights {} in {} {copies}, activations {}, requests {})",
+            size(self.used()),
+            Bytes(limit),
+            size(memory.weights),
+            memory.copies,
+            memory.arena.map_or_else(|| "not known".to_owned(), size),
+            size(self.requests() + self.prepared.load(Ordering::Relaxed)),
+        )
+    }
+}
+
+/// A size for a sentence: rounded, where [`Bytes`] is exact.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x400 => format!("{bytes} B"),
+        0x400..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        _ => format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30)),
+    }
+}
