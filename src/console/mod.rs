@@ -164,6 +164,11 @@ impl Console {
 
     /// Takes an action in and sees to its effects. Whether the console is to end.
     fn act(&mut self, action: Action) -> Result<bool, ConsoleError> {
+        if matches!(action, Action::Resized) {
+            // the terminal may have gone to another size and back since the last frame, and lost
+            // what stood outside the smaller one: a frame of the same size must be sent whole
+            self.screen.clear()?;
+        }
         for effect in update(&mut self.state, action) {
             match effect {
                 Effect::Quit => return Ok(true),
