@@ -252,6 +252,38 @@ impl Drop for Entered {
     }
 }
 
+/// Bytes in use on the C heap, Rust's part among them, by the system's allocator; `None` where it
+/// has no such statistics (only glibc from 2.33 on does). Locks each of its arenas in turn, so it
+/// is not for every request.
+pub fn heap_in_use() -> Option<u64> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// glibc's `struct mallinfo2`.
+        #[repr(C)]
+        struct Statistics {
+            arena: usize,
+            free_chunks: [usize; 2],
+            mapped_regions: usize,
+            mapped: usize,
+            fast: [usize; 2],
+            in_use: usize,
+            free: usize,
+            top: usize,
+        }
+        type Ask = unsafe extern "C" fn() -> Statistics;
+        let program = libloading::os::unix::Library::this();
+        // SAFETY: the only function of this name is glibc's, looked up because older ones lack it.
+        let ask = unsafe { program.get::<Ask>(b"mallinfo2\0") }.ok()?;
+        // SAFETY: it may be called at any time from any thread, and gives plain numbers.
+        let found = unsafe { ask() };
+        Some((found.in_use + found.mapped) as u64)
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        None
+    }
+}
+
 /// Gives the heap's free pages back to the system, so that what was freed leaves the resident set.
 /// Takes up to some milliseconds; nothing where the system's allocator has no such call.
 pub fn trim_heap() {
