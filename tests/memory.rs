@@ -18,7 +18,7 @@ use divvy::telemetry::{Author, ModelState, ModelView, Snapshot};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn start(memory: Option<Bytes>) -> Scheduler {
     let source = ModelSource::Embedded("detector.onnx".to_owned());

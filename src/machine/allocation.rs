@@ -76,10 +76,10 @@ unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
     let account = current();
     charge(account, size as i64);
     // SAFETY: the block is `offset` bytes longer than was asked for, and `offset` is at least
-    // HEADER and a multiple of 16, so the header lies inside it and is aligned.
+    // HEADER and a multiple of 16, so the header lies inside it.
     unsafe {
         let block = base.add(offset);
-        block.sub(HEADER).cast::<u32>().write(account);
+        block.sub(HEADER).cast::<[u8; 4]>().write(account.to_ne_bytes());
         block
     }
 }
@@ -90,7 +90,7 @@ unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
 /// `block` came from [`open_block`] and has not been freed.
 unsafe fn account_of(block: *mut u8) -> u32 {
     // SAFETY: the header was written there when the block was made.
-    unsafe { block.sub(HEADER).cast::<u32>().read() }
+    u32::from_ne_bytes(unsafe { block.sub(HEADER).cast::<[u8; 4]>().read() })
 }
 
 // SAFETY: every call goes on to the system's allocator. A block's size decides alone whether it has
