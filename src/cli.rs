@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    CommandError, bench, check, completions, inspect, machine, man, run, runtime, snapshot, synth,
+    CommandError, bench, check, completions, inspect, journal, machine, man, run, runtime,
+    snapshot, synth,
 };
 
 /// Divides cores and concurrency between ONNX models that run in one process, live.
@@ -41,6 +42,8 @@ pub enum Command {
     Runtime(runtime::RuntimeArgs),
     /// Draws the console's frame after a recorded run, as a picture.
     Snapshot(snapshot::SnapshotArgs),
+    /// Prints what was changed, when, and what it did to the latencies.
+    Journal(journal::JournalArgs),
     /// Prints a shell's completion script.
     Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all pages into a folder.
@@ -62,6 +65,7 @@ impl Cli {
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Runtime(args)) => runtime::run(&args),
             Some(Command::Snapshot(args)) => snapshot::run(&args),
+            Some(Command::Journal(args)) => journal::run(&args),
             Some(Command::Completions(args)) => completions::run(&args),
             Some(Command::Man(args)) => man::run(&args),
         }

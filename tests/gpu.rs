@@ -403,6 +403,7 @@ fn a_run_without_a_terminal_reports_the_cards_in_its_snapshots() {
         .args(["--headless", "--json", "--interval", "100ms", "--engine", "rten"])
         .arg(&model)
         .env(LIBRARY_VARIABLE, fake.library())
+        .env("XDG_STATE_HOME", folder.path())
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("divvy runs");

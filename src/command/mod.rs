@@ -4,12 +4,14 @@ pub mod bench;
 pub mod check;
 pub mod completions;
 pub mod inspect;
+pub mod journal;
 pub mod machine;
 pub mod man;
 pub mod report;
 pub mod run;
 pub mod runtime;
 pub mod snapshot;
+pub mod state_folder;
 pub mod synth;
 
 use thiserror::Error;

@@ -185,6 +185,7 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
         }
     });
     Snapshot {
+        memory_table: crate::telemetry::MemoryTable::default(),
         version: Snapshot::VERSION,
         sequence: 1502,
         at_unix_ms: 1_769_949_067_000,

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr;
 
+pub use crate::telemetry::words::{millis, rate};
+
 /// Columns that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
     text.width()
@@ -46,37 +48,12 @@ pub fn right(text: &str, size: usize) -> String {
     format!("{:gap$}{text}", "")
 }
 
-/// A latency in milliseconds, without its unit: "0.85", "14.2", "2310"; past 100 s in seconds.
-/// At most six columns.
-pub fn millis(us: u64) -> String {
-    let ms = us as f64 / 1e3;
-    match us {
-        0..10_000 => format!("{ms:.2}"),
-        10_000..1_000_000 => format!("{ms:.1}"),
-        1_000_000..100_000_000 => format!("{ms:.0}"),
-        _ => format!("{:.0}s", ms / 1e3),
-    }
-}
-
 /// A latency with its unit, for sentences: "850 us", "14.2 ms", "2.3 s".
 pub fn latency(us: u64) -> String {
     match us {
         0..1000 => format!("{us} us"),
         1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
         _ => format!("{:.1} s", us as f64 / 1e6),
-    }
-}
-
-/// A rate per second, at most six columns.
-pub fn rate(per_s: f64) -> String {
-    if per_s < 999.95 {
-        format!("{per_s:.1}")
-    } else if per_s < 99_999.5 {
-        format!("{per_s:.0}")
-    } else if per_s < 99_999_500.0 {
-        format!("{:.0}k", per_s / 1e3)
-    } else {
-        format!("{:.0}M", per_s / 1e6)
     }
 }
 

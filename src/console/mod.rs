@@ -5,6 +5,7 @@
 //! further actions; `view::draw` paints the state and answers the map of what can be clicked.
 //! Only [`terminal`] touches the terminal.
 
+mod config;
 mod events;
 mod format;
 mod glyphs;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 
+pub use config::{Config, default_config};
 pub use glyphs::GlyphSet;
 pub use options::{ConsoleError, ConsoleOptions, Exit, Profile, Profiles};
 pub use picture::picture;
@@ -153,7 +155,9 @@ impl Console {
                         }
                     }
                 }
-                next = events.try_recv().ok();
+                // a flood of motion must not put the frame off for ever
+                let late = drawn.is_some_and(|drawn| drawn.elapsed() >= refresh);
+                next = if late { None } else { events.try_recv().ok() };
             }
         }
     }
@@ -164,7 +168,11 @@ impl Console {
             match effect {
                 Effect::Quit => return Ok(true),
                 Effect::Mouse(on) => self.screen.set_mouse(on)?,
-                Effect::Redraw => self.screen.clear()?,
+                Effect::Redraw => {
+                    #[cfg(debug_assertions)]
+                    panic_on_request();
+                    self.screen.clear()?;
+                }
                 Effect::Suspend => self.screen.suspend()?,
                 Effect::Picture => {
                     let result = worker::write_picture(&svg(&self.frame));
@@ -191,6 +199,14 @@ impl Console {
         })?;
         Ok(())
     }
+}
+
+/// A panic in the loop when the whole screen is asked for anew, for the test that the terminal is
+/// given back then. Debug builds only.
+#[cfg(debug_assertions)]
+fn panic_on_request() {
+    let asked = std::env::var_os("DIVVY_PANIC").is_some_and(|when| when == "redraw");
+    assert!(!asked, "DIVVY_PANIC asks for it");
 }
 
 /// Whether places on the screen depend on what was just done: an opened dialog covers them.

@@ -63,6 +63,8 @@ pub struct ConsoleOptions {
     pub profiles: Option<Arc<dyn Profiles>>,
     /// The name of the layout that was loaded, where it has one.
     pub profile: Option<String>,
+    /// What to say first, until the first key; `None` for nothing.
+    pub greeting: Option<String>,
     /// Whether nothing may be changed.
     pub readonly: bool,
     /// Whether the mouse is captured from the start.
@@ -88,6 +90,7 @@ impl Default for ConsoleOptions {
         Self {
             profiles: None,
             profile: None,
+            greeting: None,
             readonly: false,
             mouse: true,
             theme: ThemeName::default(),

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use super::testing::FakeControl;
-use super::{ConsoleOptions, Exit, fixtures, run};
+use super::{ConsoleOptions, Exit, ThemeName, fixtures, run};
 
+/// Ends a test that has failed; no test waits for it otherwise.
+const LIMIT: Duration = Duration::from_mins(1);
 const VARIABLE: &str = "DIVVY_TEST_CONSOLE";
 
 /// The other end: runs only when the tests below start it.
@@ -35,7 +37,8 @@ fn child() {
             stop.send(true).unwrap();
         });
     }
-    let options = ConsoleOptions { stop: Some(stopped), ..ConsoleOptions::default() };
+    let theme = ThemeName::from_environment(std::env::var("NO_COLOR").ok().as_deref(), None);
+    let options = ConsoleOptions { stop: Some(stopped), theme, ..ConsoleOptions::default() };
     let exit = run(control.clone(), options).unwrap();
     let cores = control.desired().row("detector").unwrap().cores;
     println!("left by {exit:?} with detector on {cores}");
@@ -90,7 +93,7 @@ impl Tty {
     fn until(&self, wanted: &str) {
         let start = Instant::now();
         while !self.text().contains(wanted) {
-            assert!(start.elapsed() < Duration::from_secs(60), "no {wanted:?} in\n{}", self.text());
+            assert!(start.elapsed() < LIMIT, "no {wanted:?} in\n{}", self.text());
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -103,7 +103,7 @@ pub fn svg(frame: &Buffer) -> String {
     let (width, height) = (usize::from(area.width) * CELL.0, usize::from(area.height) * CELL.1);
     let (outer_width, outer_height) = (width + 2 * MARGIN, height + 2 * MARGIN);
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{outer_width}\" height=\"{outer_height}\" \
+        "<svg xml:space=\"preserve\" xmlns=\"http://www.w3.org/2000/svg\" width=\"{outer_width}\" height=\"{outer_height}\" \
          viewBox=\"0 0 {outer_width} {outer_height}\" font-family=\"ui-monospace, 'DejaVu Sans Mono', \
          Menlo, Consolas, monospace\" font-size=\"15\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{GROUND}\"/>\n"

@@ -17,6 +17,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 /// The thread that has the terminal now: restoring it twice would erase what came after.
@@ -64,7 +65,9 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // not `Terminal::clear`: that asks the terminal where its cursor is, and not each one answers
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect { x: 0, y: 0, width: size.width, height: size.height })
     }
 
     /// Captures the mouse, or leaves it to the terminal.
@@ -90,7 +93,7 @@ impl Screen {
         #[cfg(unix)]
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
         take(self.mouse)?;
-        self.terminal.clear()
+        self.clear()
     }
 }
 

@@ -103,6 +103,14 @@ pub enum EngineError {
         /// What is wrong and what would be right.
         reason: String,
     },
+    /// The layout sets a dimension that the model does not leave open, or sets it to nothing.
+    #[error("`dims`, dimension `{name}`: {reason}")]
+    Dimension {
+        /// The dimension's name.
+        name: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// A file with input data cannot be used.
     #[error("cannot use the data in {path}: {reason}")]
     Data {

@@ -5,7 +5,7 @@
 //! charged to, and is taken off that account wherever it is freed: no drift, no table, no lock.
 //! Smaller blocks pass through uncounted; weights, activations and requests are not made of them.
 //! Memory that a C++ library takes by itself does not come through here.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::cast_ptr_alignment)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

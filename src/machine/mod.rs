@@ -186,6 +186,19 @@ pub fn current_thread() -> ThreadId {
     }
 }
 
+/// The threads of this process with their names, of which the kernel keeps 15 bytes; empty where the
+/// system does not tell.
+pub fn process_threads() -> Vec<(ThreadId, String)> {
+    #[cfg(target_os = "linux")]
+    {
+        linux::process_threads()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        Vec::new()
+    }
+}
+
 /// CPU time that this process has used since its start, all threads together, in nanoseconds; 0
 /// where the system does not tell.
 pub fn process_cpu_ns() -> u64 {

@@ -44,7 +44,7 @@ impl<T> Gate<T> {
             return Submitted::Rejected(job, reason);
         }
         let id = state.next_job;
-        let waiting = Waiting { id, since: now, job };
+        let waiting = Waiting { id, since: now, timeout: None, job };
         // A job that a seat can take at once does not count against the queue's limit.
         if state.queue.len() < state.limit || state.can_start() {
             state.queue.push_back(waiting);
@@ -96,11 +96,6 @@ impl<T> Gate<T> {
         drop(state);
         ring(&bells);
         expired
-    }
-
-    /// Whether a job that came at `since` has waited too long by `now`.
-    pub fn is_late(&self, since: Instant, now: Instant) -> bool {
-        self.lock().timeout.is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
     }
 
     /// Sets how many jobs may run at once. On return no job starts above the bound; jobs that run

@@ -18,8 +18,17 @@ pub struct Waiting<T> {
     pub id: u64,
     /// When it was handed in; the queue's timeout counts from here.
     pub since: Instant,
+    /// How long it may wait, as the policy was when it was given to a seat.
+    pub timeout: Option<Duration>,
     /// The job.
     pub job: T,
+}
+
+impl<T> Waiting<T> {
+    /// Whether it has waited too long by `now`.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.timeout.is_some_and(|timeout| now.saturating_duration_since(self.since) >= timeout)
+    }
 }
 
 /// What became of a job that was handed in.
@@ -147,9 +156,10 @@ impl<T> State<T> {
 
     /// The next job of the queue; a blocked caller moves up into the room.
     pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
-        let next = self.queue.pop_front();
+        let mut next = self.queue.pop_front()?;
+        next.timeout = self.timeout;
         self.admit_blocked();
-        next
+        Some(next)
     }
 
     pub(super) fn admit_blocked(&mut self) {

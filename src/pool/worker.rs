@@ -114,11 +114,12 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
                 Next::Retire => return Left::Retired,
             },
         };
+        let start = Instant::now();
+        let late = waiting.is_late(start);
         let Waiting { since, job, .. } = waiting;
         let Job { request: Request { inputs, arrival, reply }, held } = job;
-        let start = Instant::now();
         let queue = start.saturating_duration_since(arrival);
-        if inner.gate.is_late(since, start) {
+        if late {
             drop(held);
             next = inner.gate.finish(seat, Ended::TimedOut);
             let waited = start.saturating_duration_since(since);

@@ -46,6 +46,7 @@ impl Owner {
             alerts: Vec::new(),
         };
         snapshot.alerts = alerts(&snapshot);
+        snapshot.alerts.extend(self.conditions.alerts());
         snapshot
     }
 

@@ -1,5 +1,7 @@
 //! The journal of this run, and what undo and redo need of each entry.
 
+use std::sync::mpsc::Sender;
+
 use crate::layout::{Desired, Plan, Refusal, Row};
 use crate::telemetry::Entry;
 
@@ -21,8 +23,9 @@ struct Step {
 }
 
 /// All entries, and what was undone.
-#[derive(Default)]
 pub struct History {
+    /// Who gets each entry that is new or has changed.
+    follower: Option<Sender<Entry>>,
     steps: Vec<Step>,
     /// Indices of steps that were undone, the newest last.
     undone: Vec<usize>,
@@ -38,6 +41,18 @@ pub enum Way {
 }
 
 impl History {
+    /// No entries yet; `follower` gets each one, now and whenever it changes.
+    pub fn new(follower: Option<Sender<Entry>>) -> Self {
+        Self { follower, steps: Vec::new(), undone: Vec::new() }
+    }
+
+    fn tell(&self, entry: &Entry) {
+        if let Some(follower) = &self.follower {
+            // A follower that has ended has said why.
+            let _ = follower.send(entry.clone());
+        }
+    }
+
     /// All entries, oldest first.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.steps.iter().map(|step| &step.entry)
@@ -49,9 +64,14 @@ impl History {
         self.entries().skip(from).cloned().collect()
     }
 
-    /// An entry, to complete its verdicts.
-    pub fn entry_mut(&mut self, id: u64) -> Option<&mut Entry> {
-        self.steps.iter_mut().rev().map(|step| &mut step.entry).find(|entry| entry.id == id)
+    /// Changes an entry that is still kept, to complete its verdicts.
+    pub fn amend(&mut self, id: u64, change: impl FnOnce(&mut Entry)) {
+        let at = self.steps.iter().rposition(|step| step.entry.id == id);
+        let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
+        change(&mut step.entry);
+        if let Some(step) = at.and_then(|at| self.steps.get(at)) {
+            self.tell(&step.entry);
+        }
     }
 
     /// The number of the next entry.
@@ -70,6 +90,7 @@ impl History {
             entry.models.iter().map(|name| (name.clone(), state.row(name).cloned())).collect()
         };
         let (before, after) = (rows(before), rows(&plan.after));
+        self.tell(&entry);
         self.steps.push(Step { entry, before, after });
         if self.steps.len() >= KEPT + KEPT / 8 {
             let gone = self.steps.len() - KEPT;
@@ -123,6 +144,9 @@ impl History {
         }
         if let Some(step) = self.steps.get_mut(at) {
             step.entry.undone = way == Way::Undo;
+        }
+        if let Some(step) = self.steps.get(at) {
+            self.tell(&step.entry);
         }
         let restored = self.steps.get(at).map(|step| match way {
             Way::Undo => step.before.clone(),

@@ -38,7 +38,7 @@ use crate::machine::Machine;
 use crate::machine::resident::baseline;
 use crate::pool::Client;
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, Conditions, Entry, Snapshot};
 
 /// What a scheduler starts from.
 pub struct Options {
@@ -56,6 +56,11 @@ pub struct Options {
     pub machine_check: Duration,
     /// The windows that verdicts compare.
     pub windows: VerdictWindows,
+    /// Gets each entry of the journal when it is made, and again whenever it has changed (a verdict,
+    /// an undo). Closed when the scheduler has stopped.
+    pub journal: Option<Sender<Entry>>,
+    /// Troubles of the program around the scheduler, which snapshots tell among the alerts.
+    pub conditions: Conditions,
 }
 
 impl Options {
@@ -69,6 +74,8 @@ impl Options {
             gpu: None,
             machine_check: Duration::from_secs(2),
             windows: VerdictWindows::default(),
+            journal: None,
+            conditions: Conditions::default(),
         }
     }
 }
@@ -112,6 +119,8 @@ impl Scheduler {
                 .machine_check
                 .clamp(Duration::from_millis(10), Duration::from_mins(1)),
             windows: options.windows,
+            journal: options.journal,
+            conditions: options.conditions,
             commands,
             sender: sender.clone(),
             snapshots: snapshot_sender,

@@ -16,10 +16,10 @@ use super::slot::{LoadOrder, Meter, Phase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
-use crate::machine::{Description, Machine};
+use crate::machine::{Description, Machine, current_thread};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Applied, Author, Entry, Sensor, Snapshot, Usage};
+use crate::telemetry::{Applied, Author, Conditions, Entry, Sensor, Snapshot, Usage};
 
 /// How often queue timeouts are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
@@ -66,6 +66,7 @@ pub struct Owner {
     pub(super) desired: Arc<Desired>,
     pub(super) slots: Slots,
     pub(super) history: History,
+    pub(super) conditions: Conditions,
     verdicts: Verdicts,
     pub(super) sensor: Sensor,
     pub(super) usage: Usage,
@@ -96,6 +97,8 @@ pub struct Beginnings {
     pub interval: Duration,
     pub machine_check: Duration,
     pub windows: VerdictWindows,
+    pub journal: Option<Sender<Entry>>,
+    pub conditions: Conditions,
     pub commands: Receiver<Command>,
     pub sender: Sender<Command>,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
@@ -114,7 +117,8 @@ impl Owner {
             sender: from.sender,
             desired: Arc::new(from.desired),
             slots: Slots::new(),
-            history: History::default(),
+            history: History::new(from.journal),
+            conditions: from.conditions,
             verdicts: Verdicts::new(from.windows),
             sensor: Sensor::default(),
             usage: Usage::default(),
@@ -322,8 +326,12 @@ impl Owner {
         };
         let (loader, sender, budget) =
             (self.loader.clone(), self.sender.clone(), row.budget.clone());
+        let (machine, everywhere) = (self.machine.clone(), self.description.limits.allowed);
         let spawned =
             std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(move || {
+                // This thread's own mask may be narrower: it keeps off reserved cores. A refusal
+                // leaves that one, which only makes the loading slower.
+                let _ = machine.set_affinity(current_thread(), &everywhere);
                 let loaded =
                     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader.load(&budget)));
                 let result = loaded.unwrap_or_else(|panic| {

@@ -125,11 +125,15 @@ impl Verdicts {
 }
 
 fn close(open: &Open, shortest: Duration, slots: &Slots, history: &mut History, now: Instant) {
-    let Some(entry) = history.entry_mut(open.entry) else { return };
-    let Some(verdict) = entry.verdicts.iter_mut().find(|verdict| verdict.model == open.model)
-    else {
-        return;
-    };
+    history.amend(open.entry, |entry| {
+        let mut verdicts = entry.verdicts.iter_mut();
+        if let Some(verdict) = verdicts.find(|verdict| verdict.model == open.model) {
+            decide(open, verdict, shortest, slots, now);
+        }
+    });
+}
+
+fn decide(open: &Open, verdict: &mut Verdict, shortest: Duration, slots: &Slots, now: Instant) {
     let long = now.saturating_duration_since(open.from) >= shortest;
     let Some(slot) = slots.get(&open.model).filter(|_| long) else {
         verdict.status = VerdictStatus::Superseded;

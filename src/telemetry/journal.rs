@@ -1,6 +1,6 @@
 //! The record of applied changes: who, what, how fast, and what it did to the latencies.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::layout::{Change, Plan};
 
@@ -124,15 +124,25 @@ pub struct Comparison {
     /// Which.
     pub metric: Metric,
     /// Before the change.
+    #[serde(deserialize_with = "number")]
     pub before: f64,
     /// After it.
+    #[serde(deserialize_with = "number")]
     pub after: f64,
     /// Relative change, `after / before - 1`.
+    #[serde(deserialize_with = "number")]
     pub change: f64,
     /// Lower end of the interval of the relative change.
+    #[serde(deserialize_with = "number")]
     pub low: f64,
     /// Upper end of it.
+    #[serde(deserialize_with = "number")]
     pub high: f64,
     /// Whether the interval leaves zero out.
     pub clear: bool,
+}
+
+/// JSON has no infinities: it holds `null` for an interval without an end.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }

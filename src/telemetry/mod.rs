@@ -2,15 +2,19 @@
 
 mod alerts;
 mod buckets;
+mod conditions;
 pub mod gpu;
 mod journal;
+pub mod journal_file;
 mod memory;
 mod recorder;
 mod sensor;
 mod snapshot;
 pub mod verdict;
+pub mod words;
 
 pub use alerts::alerts;
+pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
 pub use memory::{MemoryRow, MemoryTable};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};

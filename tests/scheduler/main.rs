@@ -4,6 +4,7 @@
 
 mod builds;
 mod changes;
+mod journal;
 mod layouts;
 mod machine;
 mod property;

@@ -161,6 +161,7 @@ impl Rig {
     }
 
     /// Waits until something holds.
+    #[allow(clippy::unused_self)]
     pub fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let start = Instant::now();
         while !done() {

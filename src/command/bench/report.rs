@@ -131,6 +131,7 @@ pub fn print<T: Serialize + Display>(json: bool, report: &T) -> Result<(), Comma
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)]
 mod tests {
     use super::*;
 

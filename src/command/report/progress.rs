@@ -59,8 +59,8 @@ impl Progress {
         let mut alerts = BTreeSet::new();
         for alert in &snapshot.alerts {
             // the figures in a standing alert move with each snapshot: they don't make it new
-            let key: String =
-                alert.text.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+            let mut key = format!("{:?} {}", alert.model, alert.text);
+            key.retain(|letter| !letter.is_ascii_digit());
             if !self.alerts.contains(&key) && !alerts.contains(&key) {
                 lines.push(match &alert.model {
                     Some(model) if !alert.text.contains(model) => {

@@ -1,6 +1,10 @@
 //! The program proper: loads the models, starts the scheduler and the load, and shows it all in the
 //! console or reports it without a terminal.
 
+mod autosave;
+mod keeping;
+mod log;
+mod own_threads;
 mod preload;
 mod profiles;
 mod signals;
@@ -13,13 +17,15 @@ use std::time::Duration;
 
 use super::CommandError;
 use super::report::{HeadlessOptions, run_headless};
+use super::state_folder::StateDir;
 use crate::console::{self, ConsoleOptions};
 use crate::engine::Engines;
-use crate::layout::{EngineChoice, Layout, parse_duration};
+use crate::layout::{EngineChoice, Warning, parse_duration};
 use crate::load::Follower;
-use crate::machine::{CpuSet, Description, Machine, this_machine};
+use crate::machine::{CpuSet, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
 use crate::telemetry::gpu::{GpuOptions, GpuSensor};
+use keeping::Keeping;
 
 /// How long waiting requests may take to be answered at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,6 +69,12 @@ pub struct RunArgs {
     /// The folder of saved layouts.
     #[arg(long, value_name = "FOLDER")]
     pub layout_dir: Option<PathBuf>,
+    /// Go on with the layout of the last run as it was, after a crash for example.
+    #[arg(long, conflicts_with = "inputs")]
+    pub last: bool,
+    /// Where the journal, the live layout and the log are.
+    #[command(flatten)]
+    pub state: StateDir,
 }
 
 /// The engines that can be asked for.
@@ -94,7 +106,11 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let machine =
         this_machine(args.cores).map_err(|error| CommandError::BadInput(error.to_string()))?;
     let description = machine.describe();
-    let wanted = sources::wanted(&args.inputs)?;
+    let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    let headless = args.headless || !terminal;
+    let folder = args.state.folder()?;
+    let mut keeping = Keeping::open(folder, !headless)?;
+    let wanted = if args.last { keeping.last()? } else { sources::wanted(&args.inputs)? };
     let mut layout = wanted.document.layout().clone();
     let mut stderr = std::io::stderr();
     if args.fit {
@@ -109,11 +125,12 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             .check(&description)
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
         if !warnings.is_empty() {
-            write!(stderr, "{}", wanted.document.render_warnings(&warnings, stderr.is_terminal()))?;
+            warn(&wanted, &warnings, &mut stderr)?;
         }
     }
-    let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-    let headless = args.headless || !terminal;
+    if let Some(offer) = keeping.offer().filter(|_| !args.last) {
+        writeln!(stderr, "divvy: {offer}")?;
+    }
     if headless && !args.headless {
         writeln!(stderr, "divvy: no terminal here, so this is the report of --headless")?;
     }
@@ -126,6 +143,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             Duration::from_millis(500)
         },
         readonly: args.readonly,
+        journal: keeping.journal(&description, &wanted.title),
+        conditions: keeping.conditions(),
         gpu: Some(Arc::new(GpuSensor::start(GpuOptions::default()))),
         ..Options::new(machine.clone(), Arc::new(loader))
     };
@@ -133,15 +152,35 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
     let load = Follower::start(scheduler.loads())
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
-    stay_off_reserved(&*machine, &description, &scheduler.layout(), &load);
-    if headless {
-        report(args, &scheduler, &load)
+    let scheduler = Arc::new(scheduler);
+    own_threads::follow(machine, scheduler.snapshots())?;
+    keeping.autosave(&wanted, args.last, scheduler.clone());
+    let ended = if headless {
+        report(args, &scheduler)
     } else {
-        open_console(args, wanted, scheduler, &load)
-    }
+        let greeting = keeping.offer().filter(|_| !args.last);
+        open_console(args, wanted, greeting, &scheduler)
+    };
+    load.stop(Duration::ZERO);
+    scheduler.stop(PATIENCE);
+    keeping.finish(&*scheduler);
+    ended
 }
 
-fn report(args: &RunArgs, scheduler: &Scheduler, load: &Follower) -> Result<(), CommandError> {
+/// With the lines that they are about, where these are the user's own.
+fn warn(
+    wanted: &sources::Wanted,
+    warnings: &[Warning],
+    stderr: &mut std::io::Stderr,
+) -> std::io::Result<()> {
+    if wanted.path.is_some() {
+        let text = wanted.document.render_warnings(warnings, stderr.is_terminal());
+        return writeln!(stderr, "{text}");
+    }
+    warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))
+}
+
+fn report(args: &RunArgs, scheduler: &Scheduler) -> Result<(), CommandError> {
     let options =
         HeadlessOptions { duration: args.duration, interval: args.interval, json: args.json };
     let mut stop = signals::stop()?;
@@ -152,17 +191,14 @@ fn report(args: &RunArgs, scheduler: &Scheduler, load: &Follower) -> Result<(), 
         }
     };
     let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
-    let ended = run_headless(scheduler, options, &mut out, &mut progress, stopped);
-    load.stop(Duration::ZERO);
-    scheduler.stop(PATIENCE);
-    ended
+    run_headless(scheduler, options, &mut out, &mut progress, stopped)
 }
 
 fn open_console(
     args: &RunArgs,
     wanted: sources::Wanted,
-    scheduler: Scheduler,
-    load: &Follower,
+    greeting: Option<String>,
+    scheduler: &Arc<Scheduler>,
 ) -> Result<(), CommandError> {
     let opened = wanted.path.map(|path| (wanted.title.clone(), path));
     let profiles =
@@ -170,34 +206,12 @@ fn open_console(
     let options = ConsoleOptions {
         profiles: Some(Arc::new(profiles)),
         profile: Some(wanted.title),
+        greeting,
         readonly: args.readonly,
         mouse: !args.no_mouse,
         stop: Some(signals::stop()?),
         ..ConsoleOptions::default()
     };
-    let scheduler = Arc::new(scheduler);
     let ended = console::run(scheduler.clone(), options);
-    load.stop(Duration::ZERO);
-    scheduler.stop(PATIENCE);
     ended.map(|_| ()).map_err(|error| CommandError::Failed(error.to_string()))
-}
-
-/// The program's own threads (this one and the load's) leave reserved cores alone where another is
-/// there.
-fn stay_off_reserved(
-    machine: &dyn Machine,
-    description: &Description,
-    layout: &Layout,
-    load: &Follower,
-) {
-    let Ok(desired) = crate::layout::Desired::resolve(layout, description) else { return };
-    let rest = description.limits.allowed.difference(&desired.ledger(description).reserved);
-    if rest.is_empty() {
-        return;
-    }
-    for thread in [crate::machine::current_thread(), load.thread()] {
-        if let Err(error) = machine.set_affinity(thread, &rest) {
-            tracing::warn!("{error}");
-        }
-    }
 }

@@ -77,7 +77,7 @@ pub fn preload<L: Loader>(
                         Ok(loaded) => {
                             ready.insert(budget.name.clone(), (budget.clone(), loaded));
                         }
-                        Err(reason) => faults.push(format!("{}: {reason}", budget.name)),
+                        Err(reason) => faults.push((budget.name.as_str(), reason)),
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -102,8 +102,24 @@ pub fn preload<L: Loader>(
     if faults.is_empty() {
         return Ok(Preloaded { loader, ready: Mutex::new(ready) });
     }
-    faults.sort();
-    Err(CommandError::BadInput(faults.join("\ndivvy: ")))
+    Err(CommandError::BadInput(in_words(&layout.models, &faults)))
+}
+
+/// A line for each reason, with the models that it keeps from loading; in layout order.
+fn in_words(models: &[Budget], faults: &[(&str, String)]) -> String {
+    let mut lines: Vec<(Vec<&str>, &str)> = Vec::new();
+    for budget in models {
+        let Some((name, reason)) = faults.iter().find(|(name, _)| *name == budget.name) else {
+            continue;
+        };
+        match lines.iter_mut().find(|(_, known)| known == reason) {
+            Some((names, _)) => names.push(name),
+            None => lines.push((vec![name], reason)),
+        }
+    }
+    let lines: Vec<String> =
+        lines.iter().map(|(names, reason)| format!("{}: {reason}", names.join(", "))).collect();
+    lines.join("\ndivvy: ")
 }
 
 /// A model that loads but cannot run its own inputs is as bad as one that does not load.

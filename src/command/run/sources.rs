@@ -60,6 +60,12 @@ fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
     for path in paths {
         let absolute = std::path::absolute(path)
             .map_err(|error| CommandError::BadInput(format!("{}: {error}", path.display())))?;
+        if absolute.to_str().is_none() {
+            return Err(CommandError::BadInput(format!(
+                "{}: this path is not UTF-8, which a layout could not name; rename it",
+                path.display()
+            )));
+        }
         if !has_extension(path, "onnx") && !absolute.is_file() {
             return Err(CommandError::BadInput(format!(
                 "{}: neither a subcommand (see divvy --help), nor a layout (*.toml), nor a model (*.onnx)",

@@ -217,7 +217,7 @@ impl ConsoleState {
             layouts: LayoutList::default(),
             profile: options.profile.clone(),
             saved: None,
-            message: None,
+            message: options.greeting.clone().map(|text| Message { text, tone: Tone::Info }),
             readonly: options.readonly,
             mouse: options.mouse,
             theme: Theme::new(options.theme),

@@ -6,7 +6,8 @@ use ratatui::style::Style;
 use super::canvas::{Canvas, Pen, row};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Pane};
-use crate::telemetry::{Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+use crate::telemetry::words::{self, Meaning};
+use crate::telemetry::{Author, Comparison, Entry, Verdict};
 
 /// Draws the pane, newest change first.
 pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
@@ -40,8 +41,8 @@ pub fn headline(canvas: &mut Canvas, pen: &mut Pen, entry: &Entry) {
     let theme = &state.theme;
     let time = format::time_of_day(entry.at_unix_ms, &state.zone);
     canvas.put(pen, &format!("{time} "), theme.dim);
-    if let Some(author) = author(entry.author) {
-        canvas.put(pen, &format!("{author}: "), theme.dim);
+    if entry.author != Author::Console {
+        canvas.put(pen, &format!("{}: ", words::author(entry.author)), theme.dim);
     }
     if entry.undoes.is_some() {
         canvas.put(pen, "undo: ", theme.dim);
@@ -54,73 +55,20 @@ pub fn headline(canvas: &mut Canvas, pen: &mut Pen, entry: &Entry) {
     }
 }
 
-fn author(author: Author) -> Option<&'static str> {
-    match author {
-        Author::Console => None,
-        Author::Api => Some("API"),
-        Author::File => Some("file"),
-        Author::Advice => Some("advice"),
-        Author::Scheduler => Some("divvy"),
-    }
-}
-
 /// One metric before and after: "p99 21.0 -> 14.2 ms (-32%)".
 pub fn comparison(state: &ConsoleState, comparison: &Comparison) -> String {
-    let arrow = state.glyphs.arrow;
-    let (word, before, after, unit) = match comparison.metric {
-        Metric::P50 | Metric::P99 => (
-            if comparison.metric == Metric::P50 { "p50" } else { "p99" },
-            format::millis(comparison.before as u64),
-            format::millis(comparison.after as u64),
-            "ms",
-        ),
-        Metric::Throughput => {
-            ("done", format::rate(comparison.before), format::rate(comparison.after), "/s")
-        }
-        Metric::Goodput => {
-            ("within SLO", format::rate(comparison.before), format::rate(comparison.after), "/s")
-        }
-    };
-    format!("{word} {before} {arrow} {after} {unit} ({:+.0}%)", comparison.change * 100.0)
-}
-
-/// Whether a clear change is one for the better.
-fn better(comparison: &Comparison) -> bool {
-    match comparison.metric {
-        Metric::P50 | Metric::P99 => comparison.change < 0.0,
-        Metric::Throughput | Metric::Goodput => comparison.change > 0.0,
-    }
+    let figures = words::figures(comparison, state.glyphs.arrow);
+    format!("{figures} ({:+.0}%)", comparison.change * 100.0)
 }
 
 /// A verdict in a few words, and how it is meant.
 pub fn sentence(state: &ConsoleState, verdict: &Verdict) -> (String, Style) {
     let theme = &state.theme;
-    let model = &verdict.model;
-    match verdict.status {
-        VerdictStatus::Open => (format!("{model} is being measured"), theme.dim),
-        VerdictStatus::NotEnough => {
-            let (before, after) = (verdict.samples_before, verdict.samples_after);
-            (
-                format!("{model}: too few requests to tell ({before} before, {after} after)"),
-                theme.dim,
-            )
-        }
-        VerdictStatus::Superseded => (format!("{model}: overtaken by a later change"), theme.dim),
-        VerdictStatus::Done => {
-            let mut clear = verdict.comparisons.iter().filter(|comparison| comparison.clear);
-            // the tail is what most changes are made for
-            let told = verdict
-                .comparisons
-                .iter()
-                .find(|comparison| comparison.clear && comparison.metric == Metric::P99)
-                .or_else(|| clear.next());
-            match told {
-                Some(told) => {
-                    let style = if better(told) { theme.good } else { theme.bad };
-                    (format!("{model} {}", comparison(state, told)), style)
-                }
-                None => (format!("{model}: no clear difference"), theme.dim),
-            }
-        }
-    }
+    let (text, meaning) = words::clause(verdict, state.glyphs.arrow);
+    let style = match meaning {
+        Meaning::Unclear => theme.dim,
+        Meaning::Better => theme.good,
+        Meaning::Worse => theme.bad,
+    };
+    (text, style)
 }

@@ -25,16 +25,15 @@ impl Sizes {
     ) -> Result<Self, EngineError> {
         let known: Vec<String> = open_names(signature);
         for (name, size) in dims {
-            let fault = |reason: String| EngineError::Input { input: name.clone(), reason };
+            let fault = |reason: String| EngineError::Dimension { name: name.clone(), reason };
             if !known.contains(name) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(fault(format!(
-                    "`dims` sets a dimension of this name, and the model has no such open \
-                     dimension, only: {known}"
+                    "the model has no open dimension of this name, only: {known}"
                 )));
             }
             if *size == 0 {
-                return Err(fault("`dims` sets this dimension to 0; it must be 1 or more".into()));
+                return Err(fault("it is set to 0 and must be 1 or more".into()));
             }
         }
         Ok(Self { sizes: dims.clone() })

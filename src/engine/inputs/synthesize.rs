@@ -45,7 +45,7 @@ pub fn synthesize(
     for spec in &signature.inputs {
         if let Some(InputSpec::Npy(path)) = specs.get(&spec.name) {
             let tensor = npy::read_npy(path)?;
-            sizes.pin(spec, tensor.shape())?;
+            sizes.pin(spec, tensor.shape()).map_err(|error| name_file(error, specs))?;
             given.insert(&spec.name, tensor);
         }
     }
@@ -61,8 +61,22 @@ pub fn synthesize(
         };
         inputs.push(NamedTensor { name: spec.name.clone(), tensor });
     }
-    check_inputs(signature, &inputs)?;
+    check_inputs(signature, &inputs).map_err(|error| name_file(error, specs))?;
     Ok(inputs)
+}
+
+/// An array that does not fit is told with its file.
+fn name_file(error: EngineError, specs: &BTreeMap<String, InputSpec>) -> EngineError {
+    match error {
+        EngineError::Input { input, reason } => {
+            let reason = match specs.get(&input) {
+                Some(InputSpec::Npy(path)) => format!("{}: {reason}", path.display()),
+                _ => reason,
+            };
+            EngineError::Input { input, reason }
+        }
+        other => other,
+    }
 }
 
 /// Where values come from: nothing but zeros, or `[low, high)`.

@@ -1,7 +1,7 @@
 //! Weights: how large they are, and whether the files beside the model that hold some are there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::types;
@@ -85,6 +85,17 @@ impl Weights {
                 tensor.name
             ));
         };
+        // as the ONNX specification demands: else a model could read any file of its user
+        let is_within = Path::new(location)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !is_within {
+            return Err(format!(
+                "the weight `{}` is in `{location}`, outside of the model's folder, which is not \
+                 allowed",
+                tensor.name
+            ));
+        }
         let end = number("offset")?
             .unwrap_or(0)
             .checked_add(number("length")?.unwrap_or(bytes))

@@ -1,7 +1,6 @@
 //! Loading the library: at most one in a process, checked before it is taken, with its one
 //! environment. A wrong or old file is an error in words, never a panic.
 
-use std::error::Error;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -170,14 +169,19 @@ pub fn version(path: &Path) -> Result<String, String> {
 /// The one function that ONNX Runtime exports.
 type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
 
+/// What the system's loader said, without the path in front, which the message names already.
+fn loader_words(error: &libloading::Error, path: &Path) -> String {
+    let words = std::error::Error::source(error).map_or(error.to_string(), ToString::to_string);
+    let prefix = format!("{}: ", path.display());
+    words.strip_prefix(&prefix).unwrap_or(&words).to_owned()
+}
+
 #[allow(unsafe_code)]
 fn read_version(path: &Path) -> Result<Option<String>, String> {
     // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
     // the file was named by the user or found where such libraries are kept.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
-        // the error itself says only that loading failed; its source has the system's words
-        let words = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-        format!("it cannot be loaded as a library ({words})")
+        format!("it cannot be loaded as a library ({})", loader_words(&error, path))
     })?;
     // SAFETY: only ONNX Runtime exports this name, and its signature has been the same since 1.0.
     let Ok(getter) = (unsafe { library.get::<Getter>(b"OrtGetApiBase\0") }) else {

@@ -61,6 +61,8 @@ pub fn places(explicit: Option<&Path>) -> Vec<Place> {
             .map(|path| (Origin::Environment, PathBuf::from(path)))
     });
     if let Some((origin, path)) = named {
+        // the loader would look for a bare file name in the system's folders, not here
+        let path = std::path::absolute(&path).unwrap_or(path);
         let libraries = if path.is_dir() { libraries_in(&path) } else { vec![path.clone()] };
         return vec![Place { origin, path, libraries }];
     }

@@ -36,7 +36,7 @@ fn floats(name: &str, shape: &[usize]) -> Vec<NamedTensor> {
 
 fn request(model: &str) -> Vec<NamedTensor> {
     match model {
-        "detector.onnx" => floats("image", &[1, 3, 224, 224]),
+        "detector.onnx" => floats("image", &[1, 3, 192, 192]),
         "ranker.onnx" => floats("features", &[1, 512, 128]),
         _ => {
             let values = (0..200).map(|index| index * 31 % 768).collect();

@@ -4,7 +4,9 @@
 mod convert;
 mod instance;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,6 +60,7 @@ impl Engine for Rten {
         let entered = account.enter();
         let file = ModelFile::read(source)?;
         check_types(&file)?;
+        check_weight_files(&file)?;
         let model = load(source, &file)?;
         let ids = |specs: &[crate::engine::TensorSpec]| -> Result<Vec<NodeId>, EngineError> {
             specs
@@ -103,26 +106,55 @@ fn check_types(file: &ModelFile) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// rten takes weights only from files with certain names, even when it is given their bytes.
+fn check_weight_files(file: &ModelFile) -> Result<(), EngineError> {
+    let is_taken = |name: &str| {
+        let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+        Path::new(name).components().count() == 1
+            && extension.is_some_and(|it| it.starts_with("data") || it.starts_with("onnx_data"))
+    };
+    match file.external_files.iter().find(|name| !is_taken(name)) {
+        None => Ok(()),
+        Some(name) => Err(EngineError::Unsupported {
+            engine: NAME,
+            path: file.title.clone(),
+            reason: format!(
+                "its weights are in `{name}`, and rten takes them only from files beside the model \
+                 that end in .data or .onnx_data. {ADVICE}"
+            ),
+        }),
+    }
+}
+
 fn load(source: &ModelSource, file: &ModelFile) -> Result<rten::Model, EngineError> {
     let mut options = ModelOptions::with_all_ops();
     options.prepack_weights(true);
-    let loaded = match (source, onnx::model_bytes(source)?) {
-        (ModelSource::Embedded(_), std::borrow::Cow::Borrowed(bytes)) => {
-            options.load_static_slice(bytes)
+    if let ModelSource::File(path) = source {
+        // handed over as bytes: by itself rten looks for them only when the model's name ends in
+        // .onnx
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        for name in &file.external_files {
+            let beside = ModelSource::File(folder.join(name));
+            options.external_data(name, onnx::model_bytes(&beside)?.into_owned());
         }
-        (ModelSource::File(path), _) if has_onnx_name(path) => options.load_file(path),
-        (source, bytes) => {
-            // rten goes by the file's name, and looks for weights beside it only then
-            if let ModelSource::File(path) = source {
-                let folder = path.parent().unwrap_or_else(|| Path::new("."));
-                for name in &file.external_files {
-                    let beside = ModelSource::File(folder.join(name));
-                    options.external_data(name, onnx::model_bytes(&beside)?.into_owned());
-                }
-            }
-            options.load(bytes.into_owned())
-        }
+    }
+    // rten goes by the file's name, and by its content only when it is given the bytes
+    let is_direct = |path: &Path| file.external_files.is_empty() && has_onnx_name(path);
+    let read = || -> Result<_, EngineError> {
+        Ok(match source {
+            ModelSource::File(path) if is_direct(path) => options.load_file(path),
+            _ => match onnx::model_bytes(source)? {
+                Cow::Borrowed(bytes) => options.load_static_slice(bytes),
+                Cow::Owned(bytes) => options.load(bytes),
+            },
+        })
     };
+    // a graph that no exporter would write may trip an assertion in the loader
+    let loaded = catch_unwind(AssertUnwindSafe(read)).map_err(|_| EngineError::Load {
+        engine: NAME,
+        path: file.title.clone(),
+        reason: format!("its loader failed on this graph. {ADVICE}"),
+    })??;
     loaded.map_err(|error| {
         let path = file.title.clone();
         match error.kind() {

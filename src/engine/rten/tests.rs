@@ -1,6 +1,10 @@
 //! What the embedded engine promises.
 
+use prost::Message;
+use prost::bytes::Bytes;
+
 use super::*;
+use crate::engine::onnx::proto::{ModelProto, StringStringEntryProto, TensorProto};
 use crate::engine::{NamedTensor, Tensor, TensorData};
 
 fn load(name: &str) -> Arc<dyn Model> {
@@ -77,4 +81,89 @@ fn many_instances_hold_the_weights_once() {
     let memory = model.memory();
     assert_eq!(memory.copies, 1);
     assert!(memory.weights > 100_000);
+}
+
+/// Writes the ranker with its weights in a file of their own; gives the model's path.
+fn with_weights_beside(folder: &Path, name: &str, location: &str) -> std::path::PathBuf {
+    let bytes = crate::engine::embedded::bytes("ranker.onnx").unwrap();
+    let mut model = ModelProto::decode(bytes).unwrap();
+    let mut weights = Vec::new();
+    for tensor in &mut model.graph.as_mut().unwrap().initializer {
+        let entry =
+            |key: &str, value: String| StringStringEntryProto { key: key.to_owned(), value };
+        tensor.external_data = vec![
+            entry("location", location.to_owned()),
+            entry("offset", weights.len().to_string()),
+            entry("length", tensor.raw_data.len().to_string()),
+        ];
+        weights.extend_from_slice(&tensor.raw_data);
+        tensor.raw_data = Bytes::new();
+        tensor.data_location = TensorProto::EXTERNAL;
+    }
+    std::fs::write(folder.join(location), weights).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    path
+}
+
+fn features() -> Vec<NamedTensor> {
+    let values = (0..512 * 128).map(|index| (index % 13) as f32 / 13.0).collect();
+    let tensor = Tensor::new(vec![1, 512, 128], TensorData::F32(values)).unwrap();
+    vec![NamedTensor { name: "features".into(), tensor }]
+}
+
+#[test]
+fn weights_in_another_file_are_found_whatever_the_model_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = load("ranker.onnx").instance(narrow(1)).unwrap().run(&features()).unwrap();
+    for name in ["model.onnx", "model.data"] {
+        let source = ModelSource::File(with_weights_beside(folder.path(), name, "weights.data"));
+        let file = ModelFile::read(&source).unwrap();
+        assert_eq!(file.external_bytes, file.weight_bytes);
+        assert_eq!(file.external_files.iter().collect::<Vec<_>>(), ["weights.data"]);
+        let model = Rten.load(&source).unwrap();
+        assert_eq!(model.instance(narrow(1)).unwrap().run(&features()).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_lost_or_short_weight_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let source =
+        ModelSource::File(with_weights_beside(folder.path(), "model.onnx", "weights.data"));
+    let weights = folder.path().join("weights.data");
+    let reason = || match Rten.load(&source) {
+        Ok(_) => panic!("loaded"),
+        Err(error) => error.to_string(),
+    };
+    std::fs::write(&weights, [0; 10]).unwrap();
+    assert!(reason().contains("weights.data") && reason().contains("cut short"), "{}", reason());
+    std::fs::remove_file(&weights).unwrap();
+    assert!(reason().contains("weights.data") && reason().contains("beside the model"));
+}
+
+#[test]
+fn weights_outside_of_the_models_folder_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = with_weights_beside(folder.path(), "m.onnx", "weights.data");
+    let whole = ModelProto::decode(std::fs::read(&path).unwrap().as_slice()).unwrap();
+    let source = ModelSource::File(path.clone());
+    for location in ["../weights.data", "/etc/passwd", "a/../../weights.data"] {
+        let mut model = whole.clone();
+        for tensor in &mut model.graph.as_mut().unwrap().initializer {
+            location.clone_into(&mut tensor.external_data[0].value);
+        }
+        std::fs::write(&path, model.encode_to_vec()).unwrap();
+        let error = ModelFile::read(&source).unwrap_err().to_string();
+        assert!(error.contains("outside of the model's folder"), "{error}");
+    }
+}
+
+#[test]
+fn a_weight_file_that_rten_does_not_take_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = ModelSource::File(with_weights_beside(folder.path(), "m.onnx", "weights.bin"));
+    let Err(error) = Rten.load(&source) else { panic!("loaded") };
+    assert!(matches!(error, EngineError::Unsupported { .. }), "{error}");
+    assert!(error.to_string().contains("`weights.bin`"), "{error}");
 }

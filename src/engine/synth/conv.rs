@@ -19,7 +19,7 @@ impl Conv {
     /// A size that has a name.
     pub fn of(size: Size) -> Self {
         match size {
-            Size::Small => Self { image: 224, channels: vec![24, 48, 64], classes: 20 },
+            Size::Small => Self { image: 192, channels: vec![24, 48, 64], classes: 20 },
             Size::Medium => Self { image: 320, channels: vec![24, 48, 96, 192], classes: 80 },
             Size::Large => Self { image: 640, channels: vec![32, 64, 128, 256], classes: 80 },
         }

@@ -23,6 +23,8 @@ pub(super) mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use self::proc::process_threads;
+
 use self::affinity::Affinity;
 use self::cgroup::MemoryLimit;
 use self::proc::Sensors;

@@ -86,6 +86,19 @@ pub(super) fn main_thread_mask(root: &Path) -> Option<CpuSet> {
     sysfs::parse_list(line.trim())
 }
 
+/// This process's threads with their names. One that ends meanwhile is left out.
+pub fn process_threads() -> Vec<(ThreadId, String)> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
+    let thread = |task: std::fs::DirEntry| {
+        let id = task.file_name().to_str()?.parse().ok().map(ThreadId)?;
+        let name = std::fs::read(task.path().join("comm")).ok()?;
+        Some((id, String::from_utf8_lossy(name.trim_ascii_end()).into_owned()))
+    };
+    tasks.filter_map(|task| thread(task.ok()?)).collect()
+}
+
 /// What is used of a thread's `stat`.
 struct ThreadStat {
     ticks: u64,

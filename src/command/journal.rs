@@ -1,0 +1,277 @@
+//! `divvy journal`: what was changed, when, by whom, and what it did to the latencies.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::CommandError;
+use super::state_folder::StateDir;
+use crate::telemetry::journal_file::{Journal, Record, Run, RunJournal, read};
+use crate::telemetry::{Entry, words};
+
+/// Arguments of `divvy journal`.
+#[derive(Debug, Default, clap::Args)]
+pub struct JournalArgs {
+    /// Print the records as they are on disk, a line of JSON each.
+    #[arg(long)]
+    pub json: bool,
+    /// Only the newest N changes.
+    #[arg(long, value_name = "N")]
+    pub last: Option<usize>,
+    /// Only changes that touched this model.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Only this run: its id or the beginning of it, or `last` for the newest.
+    #[arg(long, value_name = "ID", conflicts_with = "runs")]
+    pub run: Option<String>,
+    /// List the runs instead of their changes.
+    #[arg(long)]
+    pub runs: bool,
+    /// Where the journal is.
+    #[command(flatten)]
+    pub state: StateDir,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// [`CommandError::BadInput`] for a run that is not there; [`CommandError::Failed`] when the journal
+/// cannot be read.
+pub fn run(args: &JournalArgs) -> Result<(), CommandError> {
+    let folder = args.state.folder()?;
+    let journal = read(&folder)?;
+    let mut stderr = io::stderr();
+    for warning in &journal.warnings {
+        writeln!(stderr, "divvy: {warning}")?;
+    }
+    if journal.runs.is_empty() {
+        writeln!(stderr, "divvy: no run has left a journal in {} yet", folder.display())?;
+    }
+    let text = print(&journal, args, &TimeZone::system())?;
+    match io::stdout().write_all(text.as_bytes()) {
+        // whoever reads has seen enough
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// What the arguments ask for, as text.
+///
+/// # Errors
+/// [`CommandError::BadInput`] for a run that is not there.
+fn print(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<String, CommandError> {
+    let mut runs = select(journal, args)?;
+    if let Some(last) = args.last {
+        keep_newest(&mut runs, last);
+    }
+    let mut text = String::new();
+    for (run, entries) in &runs {
+        if args.runs {
+            text += &if args.json { json(&Record::Run((*run).clone()))? } else { title(run, zone) };
+            if !args.json {
+                line(&mut text, "    ", &count(entries.len()));
+            }
+            continue;
+        }
+        if entries.is_empty() {
+            continue;
+        }
+        if !args.json {
+            text += &title(run, zone);
+        }
+        for entry in entries {
+            text += &if args.json {
+                let entry = Box::new((*entry).clone());
+                json(&Record::Entry { run: run.id.clone(), entry })?
+            } else {
+                told(entry, zone)
+            };
+        }
+    }
+    Ok(text)
+}
+
+type Selected<'a> = Vec<(&'a Run, Vec<&'a Entry>)>;
+
+fn select<'a>(journal: &'a Journal, args: &JournalArgs) -> Result<Selected<'a>, CommandError> {
+    let newest = journal.runs.last().map(|run| run.run.id.as_str());
+    let wanted = |run: &&RunJournal| match args.run.as_deref() {
+        None => true,
+        Some("last") => Some(run.run.id.as_str()) == newest,
+        Some(id) => run.run.id.starts_with(id),
+    };
+    let runs: Vec<&RunJournal> = journal.runs.iter().filter(wanted).collect();
+    if let Some(id) = args.run.as_deref().filter(|_| runs.is_empty()) {
+        return Err(CommandError::BadInput(format!(
+            "--run {id}: no run begins with that; `divvy journal --runs` lists those that are there"
+        )));
+    }
+    let touched = |entry: &&Entry| {
+        args.model.as_ref().is_none_or(|model| entry.models.iter().any(|name| name == model))
+    };
+    Ok(runs.iter().map(|run| (&run.run, run.entries.iter().filter(touched).collect())).collect())
+}
+
+/// Leaves the newest `last` entries of all runs together.
+fn keep_newest(runs: &mut Selected<'_>, last: usize) {
+    let mut left = last;
+    for (_, entries) in runs.iter_mut().rev() {
+        let from = entries.len().saturating_sub(left);
+        entries.drain(..from);
+        left -= entries.len();
+    }
+}
+
+fn json(record: &Record) -> Result<String, CommandError> {
+    record.line().map_err(|error| CommandError::Failed(error.to_string()))
+}
+
+fn clock(unix_ms: u64, zone: &TimeZone, form: &str) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).map_or_else(
+        |_| "(no time)".to_owned(),
+        |moment| moment.to_zoned_datetime(zone.clone()).strftime(form).to_string(),
+    )
+}
+
+fn title(run: &Run, zone: &TimeZone) -> String {
+    let mut parts = vec![clock(run.started_unix_ms, zone, "%Y-%m-%d %H:%M:%S")];
+    if run.version.is_empty() {
+        parts.push("its first lines are gone".to_owned());
+    } else {
+        parts.push(format!("layout {}", run.layout));
+        parts.push(run.machine.clone());
+        parts.push(format!("divvy {}", run.version));
+    }
+    format!("run {}: {}\n", run.id, parts.join(", "))
+}
+
+fn count(entries: usize) -> String {
+    match entries {
+        1 => "1 change".to_owned(),
+        _ => format!("{entries} changes"),
+    }
+}
+
+fn line(text: &mut String, indent: &str, sentence: &str) {
+    text.extend([indent, sentence, "\n"]);
+}
+
+/// An entry with its warnings and verdicts.
+fn told(entry: &Entry, zone: &TimeZone) -> String {
+    let time = clock(entry.at_unix_ms, zone, "%H:%M:%S");
+    let mut text = format!("  {time} {}\n", words::headline(entry));
+    for warning in &entry.warnings {
+        line(&mut text, "      ", warning);
+    }
+    for verdict in &entry.verdicts {
+        line(&mut text, "      ", &words::sentence(verdict));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Auto, Edit};
+    use crate::telemetry::{Author, Comparison, Metric, Verdict, VerdictStatus};
+
+    fn entry(id: u64, model: &str) -> Entry {
+        let concurrency = Auto::Exactly(2);
+        let clear = Comparison {
+            metric: Metric::P99,
+            before: 21_000.0,
+            after: 14_200.0,
+            change: -0.32,
+            low: -0.4,
+            high: -0.22,
+            clear: true,
+        };
+        Entry {
+            id,
+            at_unix_ms: 1_700_000_000_000 + id * 1000,
+            uptime_us: 0,
+            author: Author::Console,
+            change: Edit::SetConcurrency { model: model.to_owned(), concurrency }.into(),
+            summary: format!("{model} 1 -> 2 instances"),
+            warnings: Vec::new(),
+            models: vec![model.to_owned()],
+            force_us: 41,
+            undone: false,
+            undoes: None,
+            redoes: None,
+            verdicts: vec![Verdict {
+                model: model.to_owned(),
+                status: VerdictStatus::Done,
+                samples_before: 812,
+                samples_after: 790,
+                comparisons: vec![clear],
+            }],
+        }
+    }
+
+    fn journal() -> Journal {
+        let run = |id: &str, entries| RunJournal {
+            run: Run {
+                id: id.to_owned(),
+                started_unix_ms: 1_700_000_000_000,
+                version: "0.1.0".to_owned(),
+                machine: "4 cores".to_owned(),
+                layout: "demo".to_owned(),
+            },
+            entries,
+        };
+        let runs = vec![
+            run("one", vec![entry(1, "ocr"), entry(2, "detector")]),
+            run("two", vec![entry(1, "detector")]),
+            run("three", Vec::new()),
+        ];
+        Journal { runs, warnings: Vec::new() }
+    }
+
+    fn printed(args: &JournalArgs) -> String {
+        print(&journal(), args, &TimeZone::UTC).unwrap()
+    }
+
+    #[test]
+    fn changes_are_told_with_time_author_force_and_verdict() {
+        let text = printed(&JournalArgs { last: Some(1), ..JournalArgs::default() });
+        assert_eq!(
+            text,
+            "run two: 2023-11-14 22:13:20, layout demo, 4 cores, divvy 0.1.0\n  \
+             22:13:21 #1 console: detector 1 -> 2 instances, in force in 41 us\n      \
+             detector: p99 21.0 -> 14.2 ms (-32 %, between -40 % and -22 %); 812 and 790 requests\n"
+        );
+    }
+
+    #[test]
+    fn the_newest_a_model_and_a_run_can_be_picked() {
+        let count = |args: JournalArgs| printed(&args).matches("in force").count();
+        assert_eq!(count(JournalArgs::default()), 3);
+        assert_eq!(count(JournalArgs { last: Some(2), ..JournalArgs::default() }), 2);
+        let model = Some("detector".to_owned());
+        assert_eq!(count(JournalArgs { model: model.clone(), ..JournalArgs::default() }), 2);
+        let run = Some("on".to_owned());
+        assert_eq!(count(JournalArgs { model, run, ..JournalArgs::default() }), 1);
+        let last = Some("last".to_owned());
+        assert_eq!(count(JournalArgs { run: last, ..JournalArgs::default() }), 0);
+        let gone = JournalArgs { run: Some("gone".to_owned()), ..JournalArgs::default() };
+        let error = print(&journal(), &gone, &TimeZone::UTC).unwrap_err();
+        assert!(error.to_string().contains("--runs"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn runs_are_listed_and_json_is_what_is_on_disk() {
+        let runs = printed(&JournalArgs { runs: true, ..JournalArgs::default() });
+        assert_eq!(runs.lines().count(), 6);
+        assert!(runs.contains("1 change\n") && runs.contains("0 changes\n"), "{runs}");
+        let text = printed(&JournalArgs { json: true, ..JournalArgs::default() });
+        let records: Vec<Record> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let first = Record::Entry { run: "one".to_owned(), entry: Box::new(entry(1, "ocr")) };
+        assert_eq!(records.len(), 3);
+        assert_eq!(records[0], first);
+    }
+}

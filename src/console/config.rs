@@ -1,0 +1,184 @@
+//! The console's config file: theme, characters, mouse, mode, pace, keys. Whatever is wrong in it
+//! is an error with its line, never a silent default.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::glyphs::GlyphSet;
+use super::options::ConsoleOptions;
+use super::state::{Command, Key, Keymap, Mode};
+use super::theme::ThemeName;
+
+/// What a config file says; what it leaves out keeps its default.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    #[serde(deserialize_with = "parsed")]
+    theme: Option<ThemeName>,
+    #[serde(deserialize_with = "parsed")]
+    glyphs: Option<GlyphSet>,
+    mouse: Option<bool>,
+    #[serde(deserialize_with = "parsed")]
+    mode: Option<Mode>,
+    #[serde(deserialize_with = "refresh")]
+    refresh_ms: Option<u64>,
+    keys: BTreeMap<Command, Vec<Key>>,
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "live" => Ok(Self::Live),
+            "staged" => Ok(Self::Staged),
+            _ => Err(format!("unknown mode `{text}`: use live or staged")),
+        }
+    }
+}
+
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = String>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(de::Error::custom)
+}
+
+fn refresh<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let ms = u64::deserialize(deserializer)?;
+    if (50..=10_000).contains(&ms) {
+        return Ok(Some(ms));
+    }
+    Err(de::Error::custom(format!("{ms} is out of range: 50 to 10000 milliseconds")))
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::named(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "unknown command `{text}`: `divvy config --print` lists them"
+            ))
+        })
+    }
+}
+
+impl FromStr for Config {
+    type Err = String;
+
+    /// Reads a config file's text. The error shows line, column and the offending text.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut seen: Vec<(Key, Command)> = Vec::new();
+        for (command, keys) in &config.keys {
+            for key in keys {
+                if let Some((_, other)) = seen.iter().find(|(bound, _)| bound == key) {
+                    let (one, two) = (other.name(), command.name());
+                    return Err(format!("the key `{key}` is given to both {one} and {two}"));
+                }
+                seen.push((*key, *command));
+            }
+        }
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// Sets what the file says.
+    pub fn apply(&self, options: &mut ConsoleOptions) {
+        options.theme = self.theme.unwrap_or(options.theme);
+        options.glyphs = self.glyphs.unwrap_or(options.glyphs);
+        options.mouse = self.mouse.unwrap_or(options.mouse);
+        options.mode = self.mode.unwrap_or(options.mode);
+        options.refresh_ms = self.refresh_ms.unwrap_or(options.refresh_ms);
+        for (command, keys) in &self.keys {
+            options.keymap.bind(*command, keys);
+        }
+    }
+}
+
+/// The default config file, every line of it commented out.
+pub fn default_config() -> String {
+    let options = ConsoleOptions::default();
+    let mut text = format!(
+        "# theme = \"{}\"  # ansi, truecolor, colour-blind or mono; default: by the terminal\n\
+         # glyphs = \"{}\"  # block, braille or ascii\n\
+         # mouse = {}\n\
+         # mode = \"live\"  # or staged: gestures add up until they are applied\n\
+         # refresh_ms = {}  # shortest time between two frames for new data, 50 to 10000\n\n\
+         # [keys]  # each command's keys; a key given here is taken from its old command\n",
+        options.theme, options.glyphs, options.mouse, options.refresh_ms
+    );
+    for command in Command::ALL {
+        let keys: Vec<String> =
+            Keymap::default().keys(*command).map(|key| format!("\"{key}\"")).collect();
+        // writing into a string does not fail
+        let _ = writeln!(text, "# {} = [{}]  # {command}", command.name(), keys.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_printed_default_is_the_default() {
+        let text: String = default_config()
+            .lines()
+            .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")
+            .collect();
+        let config: Config = text.parse().unwrap();
+        let mut options = ConsoleOptions::default();
+        config.apply(&mut options);
+        for command in Command::ALL {
+            let keys: Vec<Key> = options.keymap.keys(*command).collect();
+            assert_eq!(keys, Keymap::default().keys(*command).collect::<Vec<_>>());
+        }
+        assert_eq!(options.theme, ConsoleOptions::default().theme);
+        assert_eq!("".parse::<Config>(), Ok(Config::default()));
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names() {
+        let text =
+            "theme = \"mono\"\nmode = \"staged\"\nmouse = false\n[keys]\nundo = [\"ctrl-u\"]";
+        let mut options = ConsoleOptions::default();
+        text.parse::<Config>().unwrap().apply(&mut options);
+        assert_eq!(
+            (options.theme, options.mode, options.mouse),
+            (ThemeName::Mono, Mode::Staged, false)
+        );
+        assert_eq!(options.keymap.command("ctrl-u".parse().unwrap()), Some(Command::Undo));
+        assert_eq!(options.keymap.command("u".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_told_with_its_line() {
+        for (text, line, word) in [
+            ("mouse = true\ntheme = \"beige\"", "line 2", "beige"),
+            ("colour = 1", "line 1", "colour"),
+            ("refresh_ms = 1", "line 1", "50 to 10000"),
+            ("[keys]\nundo = [\"hyper-u\"]", "line 2", "hyper-u"),
+            ("[keys]\nfly = [\"f\"]", "line 2", "fly"),
+            ("mouse = \"yes\"", "line 1", "boolean"),
+        ] {
+            let error = text.parse::<Config>().unwrap_err();
+            assert!(error.contains(line) && error.contains(word), "{text}: {error}");
+        }
+        let error = "[keys]\nundo = [\"a\"]\nredo = [\"a\"]".parse::<Config>().unwrap_err();
+        assert!(error.contains("both undo and redo"), "{error}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads a journal: all its files, the newest state of each entry, and what could not be read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::{Record, Run, files};
+use crate::telemetry::Entry;
+
+/// What is on disk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Journal {
+    /// The runs in the order in which they began.
+    pub runs: Vec<RunJournal>,
+    /// What was skipped and why, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One run of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunJournal {
+    /// Its header. Where rotation has taken that away, the time of its first entry that is left.
+    pub run: Run,
+    /// Its changes, oldest first.
+    pub entries: Vec<Entry>,
+}
+
+/// Reads the journal in a state folder; a folder that is not there has an empty one.
+///
+/// # Errors
+/// The system's error, with the file, when one is there and cannot be read.
+pub fn read(folder: &Path) -> io::Result<Journal> {
+    let mut headers: BTreeMap<String, Run> = BTreeMap::new();
+    let mut entries: BTreeMap<String, BTreeMap<u64, Entry>> = BTreeMap::new();
+    let mut warnings = Vec::new();
+    for path in files(folder).rev() {
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                let told = format!("cannot read {}: {error}", path.display());
+                return Err(io::Error::new(error.kind(), told));
+            }
+        };
+        for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let whole = line.ends_with(b"\n");
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice(line) {
+                Ok(Record::Run(run)) => drop(headers.insert(run.id.clone(), run)),
+                Ok(Record::Entry { run, entry }) => {
+                    entries.entry(run).or_default().insert(entry.id, *entry);
+                }
+                Err(_) if !whole => warnings.push(format!(
+                    "{}: the last line is torn: divvy or the machine ended while it was written; \
+                     it is skipped",
+                    path.display()
+                )),
+                Err(error) => warnings.push(format!(
+                    "{}, line {}: {error}; the line is skipped",
+                    path.display(),
+                    index + 1
+                )),
+            }
+        }
+    }
+    for (id, found) in &entries {
+        headers.entry(id.clone()).or_insert_with(|| Run {
+            id: id.clone(),
+            started_unix_ms: found.values().next().map_or(0, |entry| entry.at_unix_ms),
+            ..Run::default()
+        });
+    }
+    let mut runs: Vec<RunJournal> = headers
+        .into_iter()
+        .map(|(id, run)| {
+            let entries = entries.remove(&id).unwrap_or_default().into_values().collect();
+            RunJournal { run, entries }
+        })
+        .collect();
+    runs.sort_by_key(|run| run.run.started_unix_ms);
+    Ok(Journal { runs, warnings })
+}

@@ -1,0 +1,333 @@
+//! The real binary in a pseudo-terminal: cores are moved with mouse bytes and keys, the kernel's
+//! masks follow, and the terminal is given back however the program ends.
+#![cfg(target_os = "linux")]
+// clippy allows these in test functions, not in what test functions call
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod binary;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use binary::{DIVVY, Home, signal, until, workers};
+use divvy::layout::Layout;
+use divvy::machine::{CoreId, CpuSet};
+use rustix::process::Signal;
+use terminal::board::{Cell, cell, cells, model, models};
+use terminal::{SIZE, Session, assert_given_back, find};
+
+const DEMO: [&str; 3] = ["detector", "embedder", "ranker"];
+
+/// The CPUs on which any thread that runs a model's requests is allowed.
+fn cpus(pid: u32, model: &str) -> CpuSet {
+    workers(pid, model).values().fold(CpuSet::EMPTY, |union, mask| union.union(mask))
+}
+
+/// Waits until all threads that run a model's requests are allowed on these CPUs and no others.
+fn until_all_on(pid: u32, model: &str, wanted: CpuSet) {
+    until(&format!("all threads of {model} on {wanted}: {:?}", workers(pid, model)), || {
+        let workers = workers(pid, model);
+        (!workers.is_empty() && workers.values().all(|mask| *mask == wanted)).then_some(())
+    });
+}
+
+fn with(set: CpuSet, core: u16) -> CpuSet {
+    set.union(&CpuSet::single(CoreId(core)))
+}
+
+fn without(set: CpuSet, core: u16) -> CpuSet {
+    set.difference(&CpuSet::single(CoreId(core)))
+}
+
+/// A layout of one model that hardly works, for tests of what is not its work.
+fn quiet(home: &Home) -> PathBuf {
+    let path = binary::model("ranker");
+    let text = format!(
+        "version = 1\n[[model]]\nname = \"ranker\"\npath = {:?}\ncores = 1\nengine = \"rten\"\n\
+         load = {{ kind = \"closed\", clients = 1, think = \"100ms\" }}\n",
+        path.display().to_string()
+    );
+    home.write("quiet.toml", text)
+}
+
+fn open(home: &Home, arguments: &[&str]) -> Session {
+    let layouts = home.path("layouts");
+    let mut all = vec!["--layout-dir", layouts.to_str().unwrap()];
+    all.extend(arguments);
+    Session::start(home, DIVVY, &all, SIZE)
+}
+
+fn open_quiet(home: &Home) -> Session {
+    let layout = quiet(home);
+    let mut session = open(home, &[layout.to_str().unwrap()]);
+    until_board(&mut session, 1);
+    session
+}
+
+/// Waits until the Board shows cores and so many models that have cores.
+fn until_board(session: &mut Session, count: usize) -> Vec<Cell> {
+    session.until("the Board", |rows| {
+        let models = models(rows);
+        let there = models.iter().filter(|row| row.split.is_some() && row.cores > 0).count();
+        let cells = cells(rows);
+        (there == count && !cells.is_empty()).then_some(cells)
+    })
+}
+
+/// Whether the cores pane can be read here; says so where it cannot.
+fn readable() -> bool {
+    let online = std::thread::available_parallelism().map_or(1, usize::from);
+    let fits = (2..32).contains(&online);
+    if !fits {
+        println!("skipped: it takes 2 to 31 cores to move one by its cell, here are {online}");
+    }
+    fits
+}
+
+/// A core that one model has alone, that model, and another model that could get it.
+fn movable(session: &Session, cells: &[Cell]) -> (Cell, String, String) {
+    let rows = models(&session.rows());
+    let of = |cell: &Cell| rows.iter().find(|row| row.tag == cell.owner && row.split.is_some());
+    let alone = cells.iter().filter(|cell| !cell.shared).filter_map(|cell| Some((cell, of(cell)?)));
+    // rather of a model that has more than one
+    let (cell, donor) = alone.max_by_key(|(_, row)| row.cores).unwrap();
+    let other = rows.iter().find(|row| row.split.is_some() && row.name != donor.name).unwrap();
+    (cell.clone(), donor.name.clone(), other.name.clone())
+}
+
+#[test]
+fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
+    if !readable() {
+        return;
+    }
+    let home = Home::new();
+    let mut session = open(&home, &["--engine", "rten"]);
+    let pid = session.pid();
+    let cells = until_board(&mut session, 3);
+    let (moved, donor, receiver) = movable(&session, &cells);
+    let core = moved.core;
+    let (before, given_before) = (cpus(pid, &receiver), cpus(pid, &donor));
+    assert!(!before.contains(CoreId(core)) && given_before.contains(CoreId(core)));
+    let row = model(&session.rows(), &receiver).unwrap();
+
+    // by mouse, from the cores pane onto the row; what it would do is told before the drop
+    session.press_and_carry(moved.place, row.place);
+    session.until_text(&format!("{receiver} {} -> {} cores", row.cores, row.cores + 1));
+    assert_eq!(cpus(pid, &receiver), before, "nothing happens before the drop");
+    session.mouse(0, row.place, 'm');
+    session.until("the core at its new owner", |rows| {
+        let there = cell(rows, core).is_some_and(|cell| cell.owner == row.tag);
+        (there && model(rows, &receiver)?.cores == row.cores + 1).then_some(())
+    });
+    until_all_on(pid, &receiver, with(before, core));
+    let left = without(given_before, core);
+    if left.is_empty() {
+        session.until_text("paused: it has no core");
+    } else {
+        until_all_on(pid, &donor, left);
+    }
+
+    // and back
+    session.send("u");
+    session.until("the core at its old owner", |rows| {
+        (cell(rows, core)?.owner == moved.owner && model(rows, &receiver)?.cores == row.cores)
+            .then_some(())
+    });
+    until_all_on(pid, &receiver, before);
+    until_all_on(pid, &donor, given_before);
+
+    // by keys: the first model's row gives, the second gets
+    let (first, second) = (model(&session.rows(), DEMO[0]), model(&session.rows(), DEMO[1]));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    let before = cpus(pid, DEMO[1]);
+    session.send("1 ");
+    session.until_text("put back");
+    session.send("\x1b[B");
+    session.until_text(&format!("{} -> {} cores", second.cores, second.cores + 1));
+    session.send("\r");
+    session.until("one core more below", |rows| {
+        (model(rows, DEMO[1])?.cores == second.cores + 1
+            && model(rows, DEMO[0])?.cores == first.cores - 1)
+            .then_some(())
+    });
+    until("one core more in the masks", || {
+        let now = cpus(pid, DEMO[1]);
+        (now.len() == before.len() + 1 && before.is_subset(&now)).then_some(())
+    });
+    session.send("u");
+    session.until("as before", |rows| {
+        (model(rows, DEMO[1])?.cores == second.cores && model(rows, DEMO[0])?.cores == first.cores)
+            .then_some(())
+    });
+    until_all_on(pid, DEMO[1], before);
+
+    // a step down frees a core, a step up takes it
+    let number = DEMO.iter().position(|name| *name == donor).unwrap() + 1;
+    let full = model(&session.rows(), &donor).unwrap().cores;
+    session.send(&format!("{number}-"));
+    session.until("a free core", |rows| {
+        (model(rows, &donor)?.cores == full - 1 && model(rows, "free")?.cores == 1).then_some(())
+    });
+    session.send("+");
+    session.until("no free core", |rows| {
+        (model(rows, &donor)?.cores == full && model(rows, "free")?.cores == 0).then_some(())
+    });
+    until_all_on(pid, &donor, given_before);
+
+    // instances: one more is one more thread
+    let (instances, _) = model(&session.rows(), &donor).unwrap().split.unwrap();
+    let threads = workers(pid, &donor).len();
+    session.send("\x1b[C+");
+    session.until("one instance more", |rows| {
+        (model(rows, &donor)?.split?.0 == instances + 1).then_some(())
+    });
+    until("one thread more", || (workers(pid, &donor).len() > threads).then_some(()));
+    until_all_on(pid, &donor, given_before);
+
+    // leaving asks, since this is not saved
+    session.send("q");
+    session.until_text("Question");
+    session.send("n");
+    session.until("the question gone", |rows| {
+        (!rows.iter().any(|row| row.contains("Question"))).then_some(())
+    });
+    session.send("S");
+    session.until_text("Save");
+    session.send("\x15night\r");
+    session.until_text("night saved to");
+    let saved = home.path("layouts/night.toml");
+    let layout = Layout::read(&saved).unwrap().layout().clone();
+    let names: Vec<&str> = layout.models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, DEMO);
+    session.send("q");
+    let left = session.left();
+    assert_eq!((left.code, left.signal.as_deref()), (0, None));
+    left.assert_restored();
+
+    // and what was saved is what opens again
+    let mut session = open(&home, &["--engine", "rten", saved.to_str().unwrap()]);
+    until_board(&mut session, 3);
+    session.until("the saved instances", |rows| {
+        (model(rows, &donor)?.split?.0 == instances + 1).then_some(())
+    });
+    session.send("q");
+    session.left().assert_restored();
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    for stop in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let home = Home::new();
+        let mut session = open_quiet(&home);
+        // in the middle of a drag, when most is switched on
+        let place = cells(&session.rows())[0].place;
+        session.press_and_carry(place, (place.0 + 1, place.1 + 1));
+        signal(session.pid(), stop);
+        let left = session.left();
+        assert_eq!((left.code, left.signal.as_deref()), (0, None), "{stop:?}");
+        left.assert_restored();
+    }
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
+    if !cfg!(debug_assertions) {
+        println!("skipped: only a debug build panics on request");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let asked = [("DIVVY_PANIC", "redraw"), ("RUST_BACKTRACE", "0")];
+    let layout = [layout.to_str().unwrap()];
+    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
+    until_board(&mut session, 1);
+    session.send("\x0c");
+    let left = session.left();
+    assert_eq!(left.code, 101);
+    left.assert_restored();
+    let told = find(&left.bytes, "DIVVY_PANIC").expect("the panic's message");
+    let given_back = find(&left.bytes, "\x1b[?1049l").unwrap();
+    assert!(given_back < told, "the message went away with the alternate screen");
+    assert!(left.screen.contains("DIVVY_PANIC"), "{}", left.screen);
+}
+
+#[test]
+fn what_cannot_start_leaves_the_terminal_alone() {
+    let home = Home::new();
+    let left = open(&home, &["gone.toml"]).left();
+    assert_eq!(left.code, 2);
+    assert!(left.screen.contains("gone.toml"), "{}", left.screen);
+    assert_eq!(find(&left.bytes, "\x1b[?"), None);
+    assert_eq!(left.modes.0, left.modes.1);
+}
+
+#[test]
+fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
+    if !Path::new("/bin/sh").exists() {
+        println!("skipped: no /bin/sh here");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let shell = [("PS1", "ready> "), ("ENV", "")];
+    let mut session = Session::start_with(&home, "/bin/sh", &["-i"], SIZE, &shell);
+    session.until_text("ready>");
+    let modes = session.modes();
+    session.send(&format!("'{DIVVY}' '{}'\r", layout.display()));
+    until_board(&mut session, 1);
+    session.send("\x1a");
+    session.until("the shell", |rows| {
+        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
+        last.contains("ready>").then_some(())
+    });
+    assert_given_back(&session.bytes());
+    let cooked = session.modes();
+    session.send("fg\r");
+    until_board(&mut session, 1);
+    assert_ne!(session.modes(), cooked, "raw again");
+    // the keys and the mouse mean something again
+    session.send("?");
+    session.until_text("Help");
+    session.send("\x1b");
+    session.until("no help", |rows| (!rows.iter().any(|row| row.contains("Help"))).then_some(()));
+    session.send("q");
+    session.until("the shell", |rows| {
+        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
+        last.contains("ready>").then_some(())
+    });
+    assert_given_back(&session.bytes());
+    assert_eq!(session.modes(), modes);
+    session.send("exit\r");
+    session.left();
+}
+
+#[test]
+fn a_storm_of_sizes_is_survived_down_to_one_cell() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    let sizes = [(1, 1), (300, 100), (40, 12), (2, 50), (500, 2), (80, 24), (39, 11), (1, 200)];
+    for round in 0..6_u16 {
+        for (columns, rows) in sizes {
+            session.storm((columns + round, rows));
+            // keys and clicks in between
+            session.send("\x1b[B");
+            session.mouse(0, (0, 0), 'M');
+            session.mouse(0, (0, 0), 'm');
+        }
+    }
+    session.storm((1, 1));
+    session.settle(SIZE);
+    // all anew, whatever the storm left open
+    session.send("\x1b");
+    session.send("1");
+    session.send("\x0c");
+    until_board(&mut session, 1);
+    session.send("?");
+    session.until_text("Help");
+    session.send("x");
+    session.send("q");
+    let left = session.left();
+    assert_eq!((left.code, left.signal.as_deref()), (0, None));
+    assert_given_back(&left.bytes);
+    assert_eq!(left.modes.0, left.modes.1);
+}

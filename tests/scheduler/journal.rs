@@ -1,0 +1,61 @@
+//! Whoever follows the journal gets every entry, again when it has changed, and the end.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use divvy::scheduler::{Control, VerdictWindows};
+use divvy::telemetry::{Author, Entry, VerdictStatus};
+
+use super::rig::*;
+
+#[test]
+fn a_follower_of_the_journal_misses_nothing_and_sees_the_end() {
+    let (sender, followed) = channel();
+    let rig = Rig::start_with(3, vec![row("a", "0-2")], &["a".to_owned()], |options| {
+        options.journal = Some(sender);
+        options.windows = VerdictWindows {
+            length: Duration::from_millis(20),
+            shortest: Duration::from_millis(10),
+            settle: Duration::from_millis(1),
+        };
+    });
+    for round in 0..200 {
+        rig.apply(concurrency("a", 1 + round % 2));
+    }
+    rig.scheduler.undo(Author::Console).unwrap();
+    let open =
+        |entry: &Entry| entry.verdicts.iter().any(|verdict| verdict.status == VerdictStatus::Open);
+    rig.wait("the verdicts", || !rig.scheduler.journal().iter().any(open));
+    let kept = rig.scheduler.journal();
+    drop(rig);
+    // ends, since the sender has gone with the scheduler
+    let mut told = 0;
+    let mut newest: BTreeMap<u64, Entry> = BTreeMap::new();
+    for entry in followed {
+        told += 1;
+        newest.insert(entry.id, entry);
+    }
+    assert_eq!(kept.len(), 201);
+    // once when it was made, once with its verdict, and once more for the one that was undone
+    assert_eq!(told, 2 * 201 + 1);
+    assert!(newest[&200].undone);
+    assert_eq!(newest.into_values().collect::<Vec<_>>(), kept);
+}
+
+#[test]
+fn troubles_of_the_program_are_told_among_the_alerts() {
+    let conditions = divvy::telemetry::Conditions::default();
+    let rig = Rig::start_with(1, vec![row("a", "0")], &["a".to_owned()], |options| {
+        options.conditions = conditions.clone();
+    });
+    let told = || {
+        let snapshot = rig.scheduler.snapshots().borrow().clone();
+        snapshot.alerts.iter().any(|alert| alert.text == "the disk is full")
+    };
+    assert!(!told());
+    conditions.raise("journal", "the disk is full".to_owned());
+    rig.wait("the alert", told);
+    conditions.clear("journal");
+    rig.wait("its end", || !told());
+}
