@@ -194,7 +194,6 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
         cores: cores.collect(),
         ledger,
         memory: MemoryUse { total: 32 << 30, used: 11 << 30, process: 417 << 20 },
-        memory_table: crate::telemetry::MemoryTable::default(),
         process_cpu: 6.2,
         models,
         gpu: GpuView { note: Some("no NVIDIA GPU".into()), ..GpuView::default() },
