@@ -99,3 +99,21 @@ fn a_wrong_argument_is_refused_with_its_range() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("0.5 to"));
 }
+
+#[test]
+fn memory_adds_up_in_every_case() {
+    let report = bench(&["memory", "--engine", "rten"]);
+    let cases = all(&report, "cases");
+    assert_eq!(cases.len(), 8, "three alone and all together, with one and with four instances");
+    for case in cases {
+        let table = &case["table"];
+        positive(table, &["process_bytes", "baseline_bytes", "sum_bytes"]);
+        let figure = |key: &str| table[key].as_i64().unwrap();
+        assert_eq!(figure("process_bytes"), figure("sum_bytes") + figure("unattributed_bytes"));
+        for model in all(table, "models") {
+            assert_eq!(model["weights_source"], "measured");
+            assert_eq!(model["copies"], 1, "instances share");
+        }
+    }
+    assert_eq!(all(&report, "sharing").len(), 3);
+}

@@ -156,6 +156,9 @@ pub struct EngineMemory {
     pub copies: u32,
     /// Held for activations and results beyond the weights; `None` where the engine cannot tell.
     pub arena: Option<u64>,
+    /// Taken from the system beyond that and never written to: not resident, and in no sum.
+    #[serde(default)]
+    pub untouched: u64,
     /// How `weights` came about.
     #[serde(default)]
     pub weights_source: MemorySource,

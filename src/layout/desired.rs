@@ -49,6 +49,13 @@ pub struct Ledger {
     pub quota: Option<f64>,
     /// Threads of all active instances together.
     pub threads: usize,
+    /// Memory that this process may use, in bytes: the machine's, or the container's limit where
+    /// that is lower; `None` where neither is known.
+    #[serde(default)]
+    pub memory_limit: Option<u64>,
+    /// Memory budgets of all models that have one, in bytes.
+    #[serde(default)]
+    pub memory_budgeted: u64,
 }
 
 impl Desired {

@@ -60,7 +60,8 @@ impl Shape {
     /// The machine, all of it allowed.
     pub fn machine(self) -> Description {
         let topology = self.topology();
-        let limits = Limits { allowed: topology.online(), quota: None, memory: None };
+        let limits =
+            Limits { allowed: topology.online(), quota: None, memory: None, installed: None };
         Description { topology, limits, simulated: true, notes: Vec::new() }
     }
 }

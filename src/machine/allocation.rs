@@ -76,10 +76,10 @@ unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
     let account = current();
     charge(account, size as i64);
     // SAFETY: the block is `offset` bytes longer than was asked for, and `offset` is at least
-    // HEADER and a multiple of 16, so the header lies inside it and is aligned.
+    // HEADER and a multiple of 16, so the header lies inside it.
     unsafe {
         let block = base.add(offset);
-        block.sub(HEADER).cast::<u32>().write(account);
+        block.sub(HEADER).cast::<[u8; 4]>().write(account.to_ne_bytes());
         block
     }
 }
@@ -90,7 +90,7 @@ unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
 /// `block` came from [`open_block`] and has not been freed.
 unsafe fn account_of(block: *mut u8) -> u32 {
     // SAFETY: the header was written there when the block was made.
-    unsafe { block.sub(HEADER).cast::<u32>().read() }
+    u32::from_ne_bytes(unsafe { block.sub(HEADER).cast::<[u8; 4]>().read() })
 }
 
 // SAFETY: every call goes on to the system's allocator. A block's size decides alone whether it has
@@ -249,6 +249,38 @@ pub struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         let _ = CURRENT.try_with(|current| current.set(self.before));
+    }
+}
+
+/// Bytes in use on the C heap, Rust's part among them, by the system's allocator; `None` where it
+/// has no such statistics (only glibc from 2.33 on does). Locks each of its arenas in turn, so it
+/// is not for every request.
+pub fn heap_in_use() -> Option<u64> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// glibc's `struct mallinfo2`.
+        #[repr(C)]
+        struct Statistics {
+            arena: usize,
+            free_chunks: [usize; 2],
+            mapped_regions: usize,
+            mapped: usize,
+            fast: [usize; 2],
+            in_use: usize,
+            free: usize,
+            top: usize,
+        }
+        type Ask = unsafe extern "C" fn() -> Statistics;
+        let program = libloading::os::unix::Library::this();
+        // SAFETY: the only function of this name is glibc's, looked up because older ones lack it.
+        let ask = unsafe { program.get::<Ask>(b"mallinfo2\0") }.ok()?;
+        // SAFETY: it may be called at any time from any thread, and gives plain numbers.
+        let found = unsafe { ask() };
+        Some((found.in_use + found.mapped) as u64)
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    {
+        None
     }
 }
 

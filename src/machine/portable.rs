@@ -52,7 +52,7 @@ impl Machine for PortableMachine {
         let allowed = self.cores.map_or(self.startup, |cores| self.startup.intersection(&cores));
         Description {
             topology,
-            limits: Limits { allowed, quota: None, memory: None },
+            limits: Limits { allowed, quota: None, memory: None, installed: None },
             simulated: false,
             notes: vec![
                 format!(

@@ -28,6 +28,8 @@ pub struct Baseline {
     pub resident: Resident,
     /// What the counting allocator had given to the program itself.
     pub own: u64,
+    /// What was in use on the C heap; `None` where the system does not tell.
+    pub heap: Option<u64>,
 }
 
 static BASELINE: OnceLock<Baseline> = OnceLock::new();
@@ -55,6 +57,7 @@ pub fn baseline() -> Baseline {
     *BASELINE.get_or_init(|| Baseline {
         resident: resident().unwrap_or_default(),
         own: allocation::own_bytes().unwrap_or(0),
+        heap: allocation::heap_in_use(),
     })
 }
 

@@ -56,6 +56,20 @@ pub struct Limits {
     pub quota: Option<f64>,
     /// Memory limit in bytes (cgroup), where one is set.
     pub memory: Option<u64>,
+    /// Memory of the machine in bytes, where it is known.
+    #[serde(default)]
+    pub installed: Option<u64>,
+}
+
+impl Limits {
+    /// Memory that this process may use at most, in bytes: the machine's, or the cgroup's limit
+    /// where that is lower.
+    pub fn usable_memory(&self) -> Option<u64> {
+        match (self.memory, self.installed) {
+            (Some(limit), Some(installed)) => Some(limit.min(installed)),
+            (limit, installed) => limit.or(installed),
+        }
+    }
 }
 
 /// A machine as it is now.
@@ -111,7 +125,12 @@ impl Description {
     pub fn uniform(count: usize) -> Self {
         Self {
             topology: Topology::uniform(count),
-            limits: Limits { allowed: CpuSet::first(count), quota: None, memory: None },
+            limits: Limits {
+                allowed: CpuSet::first(count),
+                quota: None,
+                memory: None,
+                installed: None,
+            },
             simulated: true,
             notes: Vec::new(),
         }

@@ -10,6 +10,8 @@ mod gate_state;
 mod infer;
 mod inner;
 mod memory;
+#[cfg(test)]
+mod memory_tests;
 mod request;
 mod sync;
 #[cfg(test)]

@@ -38,22 +38,22 @@ impl Machine for Notebook {
     }
 }
 
-struct Rig {
-    pool: Pool,
-    script: Arc<Script>,
+pub(super) struct Rig {
+    pub(super) pool: Pool,
+    pub(super) script: Arc<Script>,
     machine: Arc<Notebook>,
     events: mpsc::Receiver<PoolEvent>,
 }
 
-const ONE: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
+pub(super) const ONE: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
 const THREE: InstanceSetup = InstanceSetup { threads: 3, spinning: false };
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 fn set(list: &str) -> CpuSet {
     list.parse().unwrap()
 }
 
-fn rig(queue: QueuePolicy) -> Rig {
+pub(super) fn rig(queue: QueuePolicy) -> Rig {
     let machine = Arc::new(Notebook::default());
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
@@ -65,19 +65,34 @@ fn rig(queue: QueuePolicy) -> Rig {
 }
 
 impl Rig {
-    fn serve(&self, count: usize, setup: InstanceSetup) -> PoolEvent {
+    pub(super) fn serve(&self, count: usize, setup: InstanceSetup) -> PoolEvent {
         assert!(self.pool.ensure(count, setup, set("0-7")));
         let event = self.events.recv_timeout(PATIENCE).unwrap();
         self.pool.set_bound(count);
         event
     }
 
+    pub(super) fn built(&self) -> usize {
+        self.script.built.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn runs(&self) -> u64 {
+        self.script.runs.load(Ordering::SeqCst)
+    }
+
     fn submit(&self, count: usize) -> mpsc::Receiver<Outcome> {
+        self.submit_each((0..count).map(|_| Arc::default()))
+    }
+
+    pub(super) fn submit_each(
+        &self,
+        requests: impl IntoIterator<Item = Arc<Vec<NamedTensor>>>,
+    ) -> mpsc::Receiver<Outcome> {
         let (sender, outcomes) = mpsc::channel();
-        for _ in 0..count {
+        for inputs in requests {
             let sender = sender.clone();
             self.pool.door().submit(Request {
-                inputs: Arc::default(),
+                inputs,
                 arrival: Instant::now(),
                 reply: Box::new(move |outcome| drop(sender.send(outcome))),
             });
@@ -85,7 +100,7 @@ impl Rig {
         outcomes
     }
 
-    fn until(&self, what: &str, done: impl Fn(&Pool) -> bool) {
+    pub(super) fn until(&self, what: &str, done: impl Fn(&Pool) -> bool) {
         let start = Instant::now();
         while !done(&self.pool) {
             assert!(start.elapsed() < PATIENCE, "waited in vain: {what}; {:?}", self.pool.counts());

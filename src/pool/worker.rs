@@ -12,6 +12,7 @@ use super::inner::{Inner, Job};
 use super::request::{Outcome, Request, RequestError};
 use super::threads::Member;
 use crate::engine::{EngineError, Instance, NamedTensor};
+use crate::machine::allocation::trim_heap;
 use crate::machine::{CpuSet, current_thread};
 
 /// Attempts to build an instance again after it broke, before the pool gives it up.
@@ -86,6 +87,8 @@ fn occupy(
         let seat = inner.gate.enter(build.generation());
         if first {
             build.ready(inner);
+            // Files that were read and graphs that were rewritten have left free pages behind.
+            trim_heap();
         }
         left = serve(inner, seat, built);
     });

@@ -1,5 +1,7 @@
 //! Puts the memory table together, and holds models to their memory budgets.
 
+use std::time::{Duration, Instant};
+
 use super::owner::Owner;
 use super::slot::Slot;
 use crate::engine::onnxruntime;
@@ -8,6 +10,9 @@ use crate::machine::allocation;
 use crate::machine::resident::{Resident, baseline, resident};
 use crate::pool::PoolMemory;
 use crate::telemetry::{MemoryRow, MemoryTable};
+
+/// How often the heap's statistics are asked for.
+const HEAP_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Owner {
     /// Lets models that are above their budgets give back what they can while they are idle.
@@ -18,34 +23,48 @@ impl Owner {
     }
 
     /// Where the process's memory is, given its resident set.
-    pub(super) fn memory_table(&self, process: u64) -> MemoryTable {
+    pub(super) fn memory_table(&mut self, process: u64) -> MemoryTable {
         let baseline = baseline();
         let now = resident().unwrap_or_default();
         let Resident { total, files } = baseline.resident;
-        let own = allocation::own_bytes().unwrap_or(0);
-        let models: Vec<MemoryRow> = self
-            .desired
-            .rows
-            .iter()
-            .filter_map(|row| Some(memory_row(row, self.slots.get(&row.budget.name)?)))
-            .collect();
+        let mut accounted = 0;
+        let mut models = Vec::new();
+        for row in &self.desired.rows {
+            let Some(slot) = self.slots.get(&row.budget.name) else { continue };
+            let memory = slot.pool.memory();
+            accounted += memory.engine.total() + memory.engine.untouched;
+            models.push(memory_row(row, slot, memory));
+        }
+        let own = allocation::own_bytes().unwrap_or(0).saturating_sub(baseline.own);
         // prepared requests are the program's for the allocator, and the models' here
         let prepared: u64 = models.iter().map(|model| model.prepared_bytes).sum();
+        let engines = match (self.heap(), baseline.heap) {
+            (Some(heap), Some(before)) => heap.saturating_sub(before + own + accounted),
+            _ => onnxruntime::start_bytes(),
+        };
         MemoryTable {
             process_bytes: process,
             baseline_bytes: total.min(process),
             files_bytes: now.files.saturating_sub(files),
-            engines_bytes: onnxruntime::start_bytes(),
-            program_bytes: own.saturating_sub(baseline.own).saturating_sub(prepared),
+            engines_bytes: engines,
+            program_bytes: own.saturating_sub(prepared),
             models,
             ..MemoryTable::default()
         }
         .summed()
     }
+
+    /// The heap in use; asked for now and then only, since asking holds allocations up.
+    fn heap(&mut self) -> Option<u64> {
+        if self.heap.is_none_or(|(at, _)| at.elapsed() >= HEAP_INTERVAL) {
+            self.heap = Some((Instant::now(), allocation::heap_in_use()?));
+        }
+        self.heap.map(|(_, bytes)| bytes)
+    }
 }
 
-fn memory_row(row: &Row, slot: &Slot) -> MemoryRow {
-    let PoolMemory { engine, requests, limit, over } = slot.pool.memory();
+fn memory_row(row: &Row, slot: &Slot, memory: PoolMemory) -> MemoryRow {
+    let PoolMemory { engine, requests, limit, over } = memory;
     let seats = slot.pool.seats();
     MemoryRow {
         model: row.budget.name.clone(),

@@ -72,6 +72,8 @@ pub struct Owner {
     pub(super) usage: Usage,
     pub(super) process_cpu_ns: u64,
     pub(super) process_cpu: f64,
+    /// The heap in use, and when that was asked.
+    pub(super) heap: Option<(Instant, u64)>,
     pub(super) sequence: u64,
     pub(super) started: Instant,
     interval: Duration,
@@ -122,6 +124,7 @@ impl Owner {
             usage: Usage::default(),
             process_cpu_ns: 0,
             process_cpu: 0.0,
+            heap: None,
             sequence: 0,
             started: Instant::now(),
             interval: from.interval,

@@ -57,8 +57,9 @@ pub struct MemoryTable {
     /// Files that became resident since: shared libraries, ONNX Runtime's among them, and pages of
     /// the executable, models inside it included. Measured by the kernel.
     pub files_bytes: u64,
-    /// What the engines took when they started, before they had a model. The resident set's growth
-    /// meanwhile: estimated.
+    /// Heap in use that no account explains: ONNX Runtime's environment, graphs and kernels, and
+    /// blocks too small to be counted. By the statistics of the system's allocator, measured; where
+    /// it has none, the heap's growth when ONNX Runtime started.
     pub engines_bytes: u64,
     /// What the program itself took since: latency windows, history, the console. Counted by the
     /// allocator; 0 where it does not count.
@@ -67,7 +68,7 @@ pub struct MemoryTable {
     pub models: Vec<MemoryRow>,
     /// All of the above but `process_bytes`.
     pub sum_bytes: u64,
-    /// What no part explains: stacks, what the heap keeps after it was freed, the engine's graphs.
+    /// What no part explains: stacks, and what the heap keeps for reuse after it was freed.
     /// Below 0 where parts were taken from the system and not touched yet.
     pub unattributed_bytes: i64,
 }

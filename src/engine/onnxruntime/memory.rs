@@ -16,8 +16,8 @@ use super::value::check;
 pub(super) struct Arena {
     /// Taken from the system.
     pub(super) taken: u64,
-    /// Of that, in use by weights and by requests that run.
-    pub(super) in_use: u64,
+    /// The most of it that was in use at once: the rest was never written to.
+    pub(super) most_used: u64,
 }
 
 /// The state of the session's arena; `None` where the library cannot tell.
@@ -41,7 +41,7 @@ pub(super) fn arena(session: &OrtSession) -> Option<Arena> {
         text.and_then(|text| text.parse().ok())
     };
     let arena = asked.ok().and_then(|()| {
-        Some(Arena { taken: number(c"TotalAllocated")?, in_use: number(c"InUse")? })
+        Some(Arena { taken: number(c"TotalAllocated")?, most_used: number(c"MaxInUse")? })
     });
     // SAFETY: both were made above (null is allowed) and are released once.
     unsafe {

@@ -183,16 +183,27 @@ impl Model for OrtModel {
     fn memory(&self) -> EngineMemory {
         let live = self.live();
         let copies = live.len() as u32;
-        let measured: Option<u64> = live.iter().map(|session| session.weights()).sum();
-        let estimate = self.file.weight_bytes * u64::from(copies);
-        let arenas: Option<u64> = live.iter().map(|session| session.arena()).sum();
+        let in_arenas: Option<u64> = live.iter().map(|session| session.weights()).sum();
+        // The library keeps weights in its arena only where a kernel rearranges them.
+        let in_file = self.file.weight_bytes * u64::from(copies);
+        let is_measured = in_arenas.is_some_and(|bytes| bytes >= in_file);
+        let arenas: Option<(u64, u64)> =
+            live.iter().map(|session| session.arena()).try_fold((0, 0), |sum, arena| {
+                arena.map(|(taken, untouched)| (sum.0 + taken, sum.1 + untouched))
+            });
+        let untouched = arenas.map_or(0, |(_, untouched)| untouched);
         // requests and results on our side of the library
         let ours = self.account.held().unwrap_or(0);
         EngineMemory {
-            weights: measured.unwrap_or(estimate),
+            weights: in_arenas.unwrap_or(0).max(in_file),
             copies,
-            arena: arenas.map(|arenas| arenas + ours),
-            weights_source: measured.map_or_else(MemorySource::default, |_| MemorySource::Measured),
+            arena: arenas.map(|(taken, _)| taken - untouched + ours),
+            untouched,
+            weights_source: if is_measured {
+                MemorySource::Measured
+            } else {
+                MemorySource::Estimated
+            },
             arena_source: MemorySource::Measured,
         }
     }

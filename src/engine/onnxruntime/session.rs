@@ -66,14 +66,18 @@ impl OrtSession {
         Ok(built)
     }
 
-    /// Bytes of the weights as the session holds them; `None` where the library cannot tell.
+    /// Bytes of the weights as the arena holds them; `None` where the library cannot tell. Weights
+    /// that no kernel wanted rearranged may lie elsewhere.
     pub(super) fn weights(&self) -> Option<u64> {
         self.at_start.map(|arena| arena.taken)
     }
 
-    /// Bytes that the arena holds beyond what it held before the first request.
-    pub(super) fn arena(&self) -> Option<u64> {
-        Some(memory::arena(self)?.taken.saturating_sub(self.at_start?.taken))
+    /// Bytes that the arena holds beyond what it held before the first request, and of those, bytes
+    /// that no request has used.
+    pub(super) fn arena(&self) -> Option<(u64, u64)> {
+        let (now, at_start) = (memory::arena(self)?, self.at_start?);
+        let taken = now.taken.saturating_sub(at_start.taken);
+        Some((taken, now.taken.saturating_sub(now.most_used).min(taken)))
     }
 
     /// Lets the next request give the arena's unused parts back when it ends.

@@ -211,6 +211,7 @@ impl Model for RtenModel {
             weights: at_start,
             copies: 1,
             arena: Some(held.saturating_sub(at_start)),
+            untouched: 0,
             weights_source: MemorySource::Measured,
             arena_source: MemorySource::Measured,
         }

@@ -19,7 +19,13 @@ impl Desired {
     /// Who has what of the machine.
     pub fn ledger(&self, machine: &Description) -> Ledger {
         let allowed = usable(machine);
-        let mut ledger = Ledger { allowed, quota: machine.limits.quota, ..Ledger::default() };
+        let mut ledger = Ledger {
+            allowed,
+            quota: machine.limits.quota,
+            memory_limit: machine.limits.usable_memory(),
+            memory_budgeted: self.memory_budgeted(),
+            ..Ledger::default()
+        };
         for row in &self.rows {
             ledger.shared = ledger.shared.union(&ledger.allotted.intersection(&row.cores));
             ledger.allotted = ledger.allotted.union(&row.cores);
@@ -34,6 +40,12 @@ impl Desired {
             ledger.oversubscribed = ledger.allotted;
         }
         ledger
+    }
+
+    /// The memory budgets of all models that have one, in bytes.
+    pub(super) fn memory_budgeted(&self) -> u64 {
+        let budgets = self.rows.iter().filter_map(|row| row.budget.memory);
+        budgets.fold(0, |sum, bytes| sum.saturating_add(bytes.0))
     }
 
     /// Matches threads to cores as well as can be (augmenting paths), so that a core is crowded

@@ -25,5 +25,7 @@ mod transfer;
 mod warnings;
 mod words;
 
+pub(super) use words::memory_above;
+
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ pub fn of(
     let mut warnings = Vec::new();
     crowding(before, after, &mut warnings);
     quota(before, after, machine, &mut warnings);
+    memory(before, after, machine, &mut warnings);
     for (was, is) in pairs {
         if let Some(is) = is {
             row(*was, is, after, machine, &mut warnings);
@@ -57,6 +58,13 @@ fn quota(before: &Desired, after: &Desired, machine: &Description, warnings: &mu
             words::counted(is, "core"),
             words::are(is),
         ));
+    }
+}
+
+fn memory(before: &Desired, after: &Desired, machine: &Description, warnings: &mut Vec<String>) {
+    let (was, is) = (before.memory_budgeted(), after.memory_budgeted());
+    if let Some(limit) = machine.limits.usable_memory().filter(|limit| is > *limit && is > was) {
+        warnings.push(words::memory_above(is, limit, &machine.limits));
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::faults::{self, Fault, Faults};
 use super::{Document, RowSpans};
+use crate::layout::arithmetic::memory_above;
 use crate::layout::budget::{Auto, Budget, CoreRequest};
 use crate::machine::{CpuSet, Description};
 
@@ -51,6 +52,7 @@ impl Document {
         checker.reserved(&rows);
         if checker.faults.is_empty() {
             checker.sums(&rows);
+            checker.memory(&rows);
         }
         if checker.faults.is_empty() {
             checker.warnings.sort_by_key(|Warning(fault)| (fault.line, fault.column));
@@ -160,6 +162,20 @@ impl Checker<'_> {
                         .help("give them different CPUs, or take `reserve` away to share"),
                 );
             }
+        }
+    }
+
+    /// Whether the memory budgets of all rows fit the machine together.
+    fn memory(&mut self, rows: &[(&Budget, &RowSpans)]) {
+        let limits = &self.machine.limits;
+        let sizes = rows.iter().filter_map(|(row, _)| row.memory);
+        let sum = sizes.fold(0_u64, |sum, bytes| sum.saturating_add(bytes.0));
+        let last = rows.iter().rev().find(|(row, _)| row.memory.is_some());
+        if let (Some(limit), Some((_, spans))) = (limits.usable_memory(), last)
+            && sum > limit
+        {
+            let message = memory_above(sum, limit, limits);
+            self.warn(spans, "memory", message, "lower a budget, or the system may run out");
         }
     }
 
@@ -314,6 +330,31 @@ mod tests {
     fn warnings(rows: &[&str], cores: usize) -> Vec<String> {
         let warnings = document(rows).check(&Description::uniform(cores)).unwrap();
         warnings.into_iter().map(|Warning(fault)| fault.message).collect()
+    }
+
+    #[test]
+    fn memory_budgets_above_the_machine_are_warned_about() {
+        let machine = |memory, installed| {
+            let mut machine = Description::uniform(4);
+            machine.limits.memory = memory;
+            machine.limits.installed = installed;
+            machine
+        };
+        let rows = document(&["memory = \"3GiB\"", "", "memory = \"2GiB\""]);
+        let told = |machine: &Description| {
+            let warnings = rows.check(machine).unwrap();
+            warnings.into_iter().map(|Warning(fault)| fault.message).collect::<Vec<_>>()
+        };
+        let container = machine(Some(4 << 30), Some(64 << 30));
+        let words = "the memory budgets add up to 5GiB, and the container may use 4.0 GiB";
+        assert_eq!(told(&container), [words]);
+        let small = machine(Some(64 << 30), Some(4 << 30));
+        assert_eq!(told(&small), [words.replace("the container may use", "this machine has")]);
+        for enough in
+            [machine(Some(5 << 30), None), machine(None, Some(8 << 30)), machine(None, None)]
+        {
+            assert!(told(&enough).is_empty());
+        }
     }
 
     #[test]

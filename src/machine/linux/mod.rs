@@ -133,6 +133,14 @@ fn usable() -> CpuSet {
         .collect()
 }
 
+/// Memory of the machine in bytes.
+fn installed(root: &Path) -> Option<u64> {
+    let text = sysfs::text(&root.join("proc/meminfo"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
 impl Machine for LinuxMachine {
     fn describe(&self) -> Description {
         let plugged = sysfs::plugged(&self.root, &self.startup);
@@ -154,6 +162,7 @@ impl Machine for LinuxMachine {
             allowed,
             quota: limits.quota,
             memory: limits.memory.map(|memory| memory.limit),
+            installed: installed(&self.root),
         };
         Description { topology, limits, simulated: false, notes }
     }

@@ -40,7 +40,10 @@ fn core(description: &Description, id: u16) -> &Core {
 fn a_two_core_vm_has_two_uniform_cores() {
     let description = describe(&two_core_vm());
     assert_eq!(description.topology.cores.len(), 2);
-    assert_eq!(description.limits, Limits { allowed: set("0-1"), quota: None, memory: None });
+    assert_eq!(
+        description.limits,
+        Limits { allowed: set("0-1"), quota: None, memory: None, installed: None }
+    );
     assert_eq!(description.topology.siblings(CoreId(0)), set("0"));
     assert!(description.topology.cores.iter().all(|core| core.kind == CoreKind::Uniform));
     assert!(!description.simulated);
@@ -172,7 +175,10 @@ fn unlimited_is_not_a_limit() {
     let tree = two_core_vm();
     tree.write("sys/fs/cgroup/cpu.max", "max 100000");
     tree.write("sys/fs/cgroup/memory.max", "max");
-    assert_eq!(describe(&tree).limits, Limits { allowed: set("0-1"), quota: None, memory: None });
+    assert_eq!(
+        describe(&tree).limits,
+        Limits { allowed: set("0-1"), quota: None, memory: None, installed: None }
+    );
     let tree = v1_container();
     tree.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1");
     tree.write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::super::budget::{QueuePolicy, Slo};
+use super::super::super::units::Bytes;
 use super::*;
 
 fn told(desired: &Desired, change: &Change, machine: &Description) -> (String, Vec<String>) {
@@ -133,4 +134,25 @@ fn the_ledger_tells_who_has_what() {
     assert_eq!(ledger.reserved, set("0-1"));
     assert_eq!(ledger.oversubscribed, set("2-5"));
     assert_eq!((ledger.threads, ledger.quota), (7, Some(16.0)));
+}
+
+#[test]
+fn memory_budgets_above_the_machine_are_told_when_they_come_and_not_when_they_shrink() {
+    let (desired, mut machine) = on(4, [count("a", 2), count("b", 2)]);
+    machine.limits.memory = Some(1 << 30);
+    machine.limits.installed = Some(8 << 30);
+    let set = |model: &str, mebibytes: u64| {
+        Edit::SetMemory { model: model.into(), memory: Some(Bytes(mebibytes << 20)) }.into()
+    };
+    let first = desired.plan(&set("a", 1024), &machine).unwrap();
+    assert!(first.warnings.is_empty(), "{:?}", first.warnings);
+    assert_eq!((first.ledger.memory_limit, first.ledger.memory_budgeted), (Some(1 << 30), 1 << 30));
+    let second = first.after.plan(&set("b", 512), &machine).unwrap();
+    assert_eq!(
+        second.warnings,
+        ["the memory budgets add up to 1536MiB, and the container may use 1.0 GiB"]
+    );
+    let less = second.after.plan(&set("b", 256), &machine).unwrap();
+    assert!(less.warnings.is_empty(), "it gets better: {:?}", less.warnings);
+    assert_eq!(less.ledger.memory_budgeted, 1280 << 20);
 }

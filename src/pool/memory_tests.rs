@@ -1,0 +1,131 @@
+//! A model under a memory budget: over scripted instances that say what they hold.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+
+use super::tests::*;
+use super::*;
+use crate::engine::{Tensor, TensorData};
+
+const KIB: u64 = 1024;
+
+/// A request of so many bytes that nobody else holds.
+fn request(bytes: usize) -> Arc<Vec<NamedTensor>> {
+    let tensor = Tensor::new(vec![bytes], TensorData::U8(vec![0; bytes])).unwrap();
+    Arc::new(vec![NamedTensor { name: "x".to_owned(), tensor }])
+}
+
+fn limited(kib: u64, weights_kib: u64) -> Rig {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.script.weights.store(weights_kib * KIB, Ordering::SeqCst);
+    rig.pool.set_memory(Some(kib * KIB));
+    rig
+}
+
+fn reasons(outcomes: &mpsc::Receiver<Outcome>, count: usize) -> Vec<String> {
+    let answer = |_| match outcomes.recv_timeout(PATIENCE).unwrap().result {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    (0..count).map(answer).collect()
+}
+
+#[test]
+fn bytes_that_wait_count_and_the_one_too_many_is_rejected() {
+    let rig = limited(100, 60);
+    rig.pool.memory();
+    let outcomes = rig.submit_each((0..5).map(|_| request(10 * KIB as usize)));
+    let counts = rig.pool.counts();
+    assert_eq!((counts.queued, counts.rejected), (4, 1), "4 x 10 KiB beside 60 KiB of weights");
+    assert!(counts.balanced());
+    assert_eq!(rig.pool.memory().requests, 40 * KIB);
+    assert!(reasons(&outcomes, 1)[0].contains("memory budget"));
+    rig.serve(1, ONE);
+    assert_eq!(reasons(&outcomes, 4), vec!["ok"; 4]);
+    assert_eq!(rig.pool.memory().requests, 0, "answered requests are off the books");
+    let outcomes = rig.submit_each([request(40 * KIB as usize)]);
+    assert_eq!(reasons(&outcomes, 1), ["ok"]);
+}
+
+#[test]
+fn what_the_caller_keeps_costs_nothing_more_for_waiting() {
+    let rig = limited(100, 60);
+    let kept = request(30 * KIB as usize);
+    let _outcomes = rig.submit_each((0..5).map(|_| kept.clone()));
+    assert_eq!(rig.pool.counts().queued, 5);
+    assert_eq!(rig.pool.memory().requests, 0);
+}
+
+#[test]
+fn requests_that_are_turned_away_or_cancelled_leave_the_books() {
+    let rig = limited(1000, 0);
+    let outcomes = rig.submit_each((0..3).map(|_| request(5000)));
+    let pending = rig.pool.client().submit(request(7000));
+    assert_eq!(rig.pool.memory().requests, 22_000);
+    drop(pending);
+    assert_eq!(rig.pool.memory().requests, 15_000);
+    rig.pool.refuse(Some("the model is gone"));
+    assert_eq!(reasons(&outcomes, 3), vec!["rejected: the model is gone"; 3]);
+    assert_eq!(rig.pool.memory().requests, 0);
+    assert!(rig.pool.counts().balanced());
+}
+
+#[test]
+fn a_request_that_passes_the_budget_fails_alone_and_its_like_are_not_run_again() {
+    let rig = limited(100, 50);
+    rig.script.arena_a_byte.store(10, Ordering::SeqCst);
+    rig.serve(1, ONE);
+    let small = || request(KIB as usize);
+    let large = || request(8 * KIB as usize);
+    let answers = |request| reasons(&rig.submit_each([request]), 1).remove(0);
+    assert_eq!(answers(small()), "ok");
+    let (built, runs) = (rig.built(), rig.runs());
+    let words = answers(large());
+    assert!(words.contains("memory budget") && words.contains("took the model to"), "{words}");
+    assert_eq!(rig.runs(), runs + 1, "known only once it ran");
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "what was kept for it is given back");
+    assert_eq!(rig.pool.memory().over, None);
+    let words = answers(large());
+    assert!(words.contains("is not run"), "{words}");
+    assert_eq!(rig.runs(), runs + 1, "now it is known before");
+    for _ in 0..3 {
+        assert_eq!(answers(small()), "ok");
+    }
+    assert_eq!(rig.built(), built, "the instance is not to blame");
+    let counts = rig.pool.counts();
+    assert_eq!((counts.completed, counts.failed), (4, 2));
+    rig.pool.set_memory(Some(1000 * KIB));
+    assert_eq!(answers(large()), "ok", "more memory is a new try");
+}
+
+#[test]
+fn a_lower_budget_is_in_force_at_once_and_what_stays_is_named() {
+    let rig = limited(1000, 50);
+    rig.script.arena_a_byte.store(10, Ordering::SeqCst);
+    rig.serve(1, ONE);
+    assert_eq!(reasons(&rig.submit_each([request(8 * KIB as usize)]), 1), ["ok"]);
+    assert_eq!(rig.pool.memory().engine.arena, Some(80 * KIB));
+    assert!(!rig.pool.shrink(), "nothing is above");
+    rig.pool.set_memory(Some(60 * KIB));
+    assert!(rig.pool.memory().over.is_some());
+    rig.until("the worker to be idle", |pool| pool.counts().executing == 0);
+    assert!(rig.pool.shrink());
+    rig.until("the arena to shrink", |pool| pool.memory().over.is_none());
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1);
+    rig.pool.set_memory(Some(40 * KIB));
+    let over = rig.pool.memory().over.unwrap();
+    assert!(over.contains("weights 50.0 KiB in 1 copy") && over.contains("40KiB"), "{over}");
+    let answer = reasons(&rig.submit_each([request(10)]), 1).remove(0);
+    assert!(answer.starts_with("rejected: memory budget"), "{answer}");
+    rig.pool.set_memory(None);
+    assert_eq!(rig.pool.memory().over, None);
+    assert_eq!(reasons(&rig.submit_each([request(10)]), 1), ["ok"]);
+}
+
+#[test]
+fn an_instance_that_passes_the_budget_is_undone() {
+    let rig = limited(40, 50);
+    let PoolEvent::BuildFailed { reason, .. } = rig.serve(1, ONE) else { panic!("it was built") };
+    assert!(reason.contains("memory budget") && reason.contains("50.0 KiB"), "{reason}");
+    assert_eq!(rig.pool.seats().serving, 0);
+}
