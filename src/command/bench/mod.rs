@@ -4,6 +4,7 @@
 mod apply;
 mod dispatch;
 mod divide;
+mod frame;
 mod models;
 mod overhead;
 mod report;
@@ -55,6 +56,8 @@ pub enum BenchName {
     Dispatch,
     /// Default sessions, bounded sharing and divided cores, by latency and throughput.
     Divide,
+    /// A frame of the console on a small and on a huge machine, and the plan of a change.
+    Frame,
     /// The pool beside a bare loop over the engine.
     Overhead,
     /// False claims and missed slow-downs of verdicts.
@@ -99,6 +102,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         BenchName::Apply => apply::run(args),
         BenchName::Dispatch => dispatch::run(args),
         BenchName::Divide => divide::run(args),
+        BenchName::Frame => frame::run(args),
         BenchName::Overhead => overhead::run(args),
         BenchName::Verdict => verdict::run(args),
     }

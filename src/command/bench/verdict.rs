@@ -57,13 +57,8 @@ struct Machine {
 impl fmt::Display for VerdictReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.setting.title())?;
-        let mut table = Table::new(&[
-            "stream",
-            "effective",
-            "trials",
-            "false claims",
-            "20 % slower, found",
-        ]);
+        let mut table =
+            Table::new(&["stream", "effective", "trials", "false claims", "20 % slower, found"]);
         for stream in &self.streams {
             table.row(vec![
                 format!("{}/s, correlation {}", stream.rate, stream.correlation),
@@ -119,7 +114,8 @@ fn claims(seed: u64, rate: usize, correlation: f64, factor: f64) -> f64 {
 /// [`CommandError::Failed`] when the load cannot be started.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let description = this_machine(None)?.describe();
-    let kinds = [(50, 0.0), (50, 0.5), (50, 0.9), (200, 0.0), (200, 0.9), (200, 0.98), (1000, 0.98)];
+    let kinds =
+        [(50, 0.0), (50, 0.5), (50, 0.9), (200, 0.0), (200, 0.9), (200, 0.98), (1000, 0.98)];
     let streams = kinds.map(|(rate, correlation)| Stream {
         rate,
         correlation,

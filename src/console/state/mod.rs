@@ -15,6 +15,8 @@ mod update;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::glyphs::Glyphs;
 use super::options::ConsoleOptions;
 use super::theme::Theme;
@@ -34,7 +36,8 @@ pub use layouts::LayoutList;
 pub use update::update;
 
 /// Which screen is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Screen {
     /// Everything at a glance.
     #[default]
@@ -214,10 +217,10 @@ impl ConsoleState {
             staged_plan: None,
             dialog: None,
             filter: String::new(),
-            layouts: LayoutList::default(),
+            layouts: LayoutList::new(options.last_layout.clone()),
             profile: options.profile.clone(),
             saved: None,
-            message: None,
+            message: options.greeting.clone().map(|text| Message { text, tone: Tone::Info }),
             readonly: options.readonly,
             mouse: options.mouse,
             theme: Theme::new(options.theme),
