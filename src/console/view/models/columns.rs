@@ -121,14 +121,10 @@ pub fn columns(width: usize) -> Vec<(Field, usize)> {
         .filter(|(field, ..)| kept.contains(field))
         .map(|(field, size, _)| (*field, *size))
         .collect();
-    // what is left: first the words of the target, then half to names, a third to cells, the rest to pips, each up to its most
-    for (wanted, most, share) in [
-        (Field::Slo, 16, 1),
-        (Field::Name, 14, 2),
-        (Field::Cells, 16, 2),
-        (Field::Pips, 8, 1),
-        (Field::Name, 40, 1),
-    ] {
+    // what is left: half to names, a third to cells, the rest to pips, each up to its most
+    for (wanted, most, share) in
+        [(Field::Name, 14, 2), (Field::Cells, 16, 2), (Field::Pips, 8, 1), (Field::Name, 40, 1)]
+    {
         if let Some((_, size)) = columns.iter_mut().find(|(field, _)| *field == wanted) {
             let more = (room / share).min(most - (*size).min(most));
             *size += more;

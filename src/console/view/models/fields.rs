@@ -181,7 +181,11 @@ fn slo(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row: &
     let bound = format!("{}", slo.bound.as_micros() as f64 / 1e3);
     let mut text = bound;
     if (slo.percentile - 99.0).abs() > f64::EPSILON {
-        text = format!("p{} {text}", slo.percentile);
+        let whole = format!("p{} {text}", slo.percentile);
+        // without room for both, the bound says more; the model's own screen has the rest
+        if whole.len() + " 100%".len() <= size {
+            text = whole;
+        }
     }
     // by the longest that can follow, so that it does not jump with the figure
     let room = size.saturating_sub(format::width(&text) + 1);
