@@ -65,7 +65,7 @@ pub struct RunArgs {
     /// Leave the mouse to the terminal (a key in the console takes it back).
     #[arg(long)]
     pub no_mouse: bool,
-    /// The console's config file (also the variable DIVVY_CONFIG; `divvy config --print` shows one).
+    /// The console's config file (also the variable `DIVVY_CONFIG`; `divvy config --print` shows one).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The console's colours: ansi, truecolor, colour-blind or mono.

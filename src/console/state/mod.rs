@@ -285,13 +285,21 @@ impl ConsoleState {
         }
     }
 
+    /// [`Self::row`] of a model that is at hand: no name is looked up while nothing is under way.
+    fn row_of<'a>(&'a self, view: &'a ModelView) -> &'a Row {
+        let name = &view.row.budget.name;
+        if let Some(row) = self.staged_plan.as_ref().and_then(|plan| plan.after.row(name)) {
+            return row;
+        }
+        let fresh = self.fresh.as_ref().and_then(|(desired, _)| desired.row(name));
+        fresh.filter(|fresh| fresh.generation > view.row.generation).unwrap_or(&view.row)
+    }
+
     /// The models that have a core, with what is staged, as places in the layout.
     pub fn owners(&self, core: CoreId) -> Vec<usize> {
         let models = self.snapshot.models.iter().enumerate();
         models
-            .filter(|(_, view)| {
-                self.row(&view.row.budget.name).is_some_and(|row| row.cores.contains(core))
-            })
+            .filter(|(_, view)| self.row_of(view).cores.contains(core))
             .map(|(index, _)| index)
             .collect()
     }
