@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    CommandError, bench, check, completions, inspect, journal, machine, man, run, runtime,
+    CommandError, bench, check, completions, config, inspect, journal, machine, man, run, runtime,
     snapshot, synth,
 };
 
@@ -44,6 +44,8 @@ pub enum Command {
     Snapshot(snapshot::SnapshotArgs),
     /// Prints what was changed, when, and what it did to the latencies.
     Journal(journal::JournalArgs),
+    /// Prints the console's default config file, or where it is looked for.
+    Config(config::ConfigArgs),
     /// Prints a shell's completion script.
     Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all pages into a folder.
@@ -66,6 +68,7 @@ impl Cli {
             Some(Command::Runtime(args)) => runtime::run(&args),
             Some(Command::Snapshot(args)) => snapshot::run(&args),
             Some(Command::Journal(args)) => journal::run(&args),
+            Some(Command::Config(args)) => config::run(&args),
             Some(Command::Completions(args)) => completions::run(&args),
             Some(Command::Man(args)) => man::run(&args),
         }

@@ -55,6 +55,23 @@ fn dispatch_measures_both_sides() {
 }
 
 #[test]
+fn frame_measures_both_sizes_and_the_plan() {
+    let report = bench(&["frame"]);
+    let scenes = all(&report, "scenes");
+    assert_eq!(scenes.len(), 2);
+    for scene in scenes {
+        for kind in ["taken_in", "full", "changed", "unchanged", "plan"] {
+            positive(&scene[kind], &["count", "median_us", "p99_us"]);
+        }
+        // every cell but blanks is sent at first, fewer when only figures change, none otherwise
+        let cells = |kind: &str| scene[kind]["cells"].as_u64().unwrap();
+        assert!(cells("full") > cells("changed") && cells("changed") > 0, "{scene}");
+        assert_eq!(cells("unchanged"), 0, "{scene}");
+    }
+    assert_eq!((scenes[1]["models"].as_u64(), scenes[1]["cores"].as_u64()), (Some(64), Some(192)));
+}
+
+#[test]
 fn overhead_measures_every_model_on_both_sides() {
     let report = bench(&["overhead", "--engine", "synthetic"]);
     assert_eq!(all(&report, "models").len(), 3);

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 pub mod completions;
+pub mod config;
 pub mod inspect;
 pub mod journal;
 pub mod machine;

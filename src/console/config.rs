@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
 
 use super::glyphs::GlyphSet;
 use super::options::ConsoleOptions;
@@ -25,7 +26,7 @@ pub struct Config {
     mode: Option<Mode>,
     #[serde(deserialize_with = "refresh")]
     refresh_ms: Option<u64>,
-    keys: BTreeMap<Command, Vec<Key>>,
+    keys: BTreeMap<Command, Vec<Spanned<Key>>>,
 }
 
 impl FromStr for Mode {
@@ -84,15 +85,26 @@ impl FromStr for Config {
         let mut seen: Vec<(Key, Command)> = Vec::new();
         for (command, keys) in &config.keys {
             for key in keys {
-                if let Some((_, other)) = seen.iter().find(|(bound, _)| bound == key) {
+                let (at, key) = (key.span().start, *key.get_ref());
+                if let Some((_, other)) = seen.iter().find(|(bound, _)| *bound == key) {
                     let (one, two) = (other.name(), command.name());
-                    return Err(format!("the key `{key}` is given to both {one} and {two}"));
+                    let (line, column) = position(text, at);
+                    return Err(format!(
+                        "line {line}, column {column}: the key `{key}` is given to both {one} and {two}"
+                    ));
                 }
-                seen.push((*key, *command));
+                seen.push((key, *command));
             }
         }
         Ok(config)
     }
+}
+
+/// Line and column of a byte, from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.split('\n').next_back().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 impl Config {
@@ -104,7 +116,8 @@ impl Config {
         options.mode = self.mode.unwrap_or(options.mode);
         options.refresh_ms = self.refresh_ms.unwrap_or(options.refresh_ms);
         for (command, keys) in &self.keys {
-            options.keymap.bind(*command, keys);
+            let keys: Vec<Key> = keys.iter().map(|key| *key.get_ref()).collect();
+            options.keymap.bind(*command, &keys);
         }
     }
 }
@@ -180,5 +193,6 @@ mod tests {
         }
         let error = "[keys]\nundo = [\"a\"]\nredo = [\"a\"]".parse::<Config>().unwrap_err();
         assert!(error.contains("both undo and redo"), "{error}");
+        assert!(error.contains("line 3, column 9"), "{error}");
     }
 }

@@ -10,8 +10,8 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, Comparison, CoreView, Counts, Distribution, Entry, GpuView, Histogram, Metric,
-    ModelState, ModelView, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
+    Actual, Author, Comparison, CoreView, Counts, Distribution, Entry, GpuCard, GpuView, Histogram,
+    Metric, MigDevice, ModelState, ModelView, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -321,6 +321,39 @@ pub fn names() -> Snapshot {
         .collect();
     let layout = Layout { description: String::new(), models };
     snapshot(&Desired::resolve(&layout, &machine).unwrap(), &machine)
+}
+
+/// Two cards beside the board: one cut into parts and slowed, one lost; and a driver that is slow.
+pub fn gpus() -> Snapshot {
+    let part = |index, profile: &str, used_gib: u64| MigDevice {
+        index,
+        name: format!("NVIDIA H100 80GB HBM3 MIG {profile}"),
+        memory_used_bytes: Some(used_gib << 30),
+        memory_total_bytes: Some(10 << 30),
+        ..MigDevice::default()
+    };
+    let broken = MigDevice { fault: Some("cannot be read".into()), ..part(1, "1g.10gb", 0) };
+    let whole = GpuCard {
+        name: "NVIDIA H100 80GB HBM3".into(),
+        utilisation: Some(0.73),
+        memory_used_bytes: Some(31 << 30),
+        memory_total_bytes: Some(80 << 30),
+        power_w: Some(412.4),
+        temperature_c: Some(67),
+        throttle: Some(vec!["power limit".into()]),
+        mig_enabled: Some(true),
+        mig: vec![part(0, "1g.10gb", 3), broken],
+        ..GpuCard::default()
+    };
+    let lost = GpuCard {
+        index: 1,
+        name: "NVIDIA L4".into(),
+        fault: Some("fell off the bus: the driver has lost it".into()),
+        ..GpuCard::default()
+    };
+    let slow = Some("the driver took 2.3 s to answer; figures may be old".into());
+    let gpu = GpuView { slow, cards: vec![whole, lost], ..GpuView::default() };
+    Snapshot { gpu, ..board() }
 }
 
 /// A machine on which nothing was asked for and nothing was read.

@@ -52,8 +52,45 @@ fn the_states_of_the_board() {
         ("oversubscribed", fixtures::oversubscribed()),
         ("huge", fixtures::huge()),
         ("names", fixtures::names()),
+        ("gpus", fixtures::gpus()),
     ] {
         insta::assert_snapshot!(format!("board_{name}"), styled(&board(&snapshot, 120, 36)));
+    }
+}
+
+#[test]
+fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
+    let text = board(&fixtures::gpus(), 160, 40).text();
+    let line = |word: &str| text.lines().find(|line| line.contains(word)).unwrap_or("").to_owned();
+    assert!(line("GPU").contains("2 found"), "{text}");
+    assert!(line("2.3 s to answer").contains("figures may be old"), "{text}");
+    let whole = line("H100");
+    for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "slowed by: power limit", "MIG 0 1g.10gb"]
+    {
+        assert!(whole.contains(word), "{word} in {whole}");
+    }
+    assert!(line("NVIDIA L4").contains("fell off the bus"), "{text}");
+}
+
+#[test]
+fn nothing_is_cut_within_a_word_at_common_sizes() {
+    let mut snapshot = fixtures::oversubscribed();
+    for (view, bound_ms) in snapshot.models.iter_mut().zip([1_500.5, 200.0]) {
+        let bound = std::time::Duration::from_secs_f64(bound_ms / 1e3);
+        view.row.budget.slo = Some(crate::layout::Slo { percentile: 99.9, bound });
+        view.minute.slo_us = Some(30_000);
+    }
+    for (width, height) in [(80, 24), (120, 36), (200, 60)] {
+        let text = board(&snapshot, width, height).text();
+        let head = text.lines().next().unwrap();
+        assert!(head.contains("oversubscribed") && head.contains("quota 2.5 CPUs"), "{head}");
+        assert!(!head.contains('…'), "{head}");
+        assert!(text.contains("85%"), "{text}");
+        for (name, bound, slack) in [("detector", "1500.5", "98%"), ("ocr", "200", "85%")] {
+            let mut rows = text.lines().filter(|line| line.contains('■') && line.contains(name));
+            let row = rows.find(|line| line.contains(bound)).unwrap_or_else(|| panic!("{text}"));
+            assert!(row.contains(slack), "{row}");
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
-use super::fixtures;
-use super::state::{Action, Column, Effect, Mode, Screen, Target};
+use super::state::{Action, Column, Effect, LayoutList, Mode, Screen, Target};
 use super::testing::Desk;
+use super::{Profiles, fixtures};
 use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Party};
 use crate::machine::{CoreId, CpuSet};
 use crate::scheduler::Control;
@@ -428,4 +428,21 @@ fn an_instance_given_to_free_is_an_instance_fewer() {
         made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(Party::Free)));
     let edit = Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
     assert_eq!(change, edit.into());
+}
+
+#[test]
+fn the_layout_of_the_last_time_stands_first_with_a_mark() {
+    let mut desk = Desk::new(120, 36);
+    for name in ["day", "night", "balanced"] {
+        desk.profiles.save(name, &fixtures::layout()).unwrap();
+    }
+    desk.state.layouts = LayoutList::new(Some("night".into()));
+    desk.keys("o");
+    let names: Vec<&str> =
+        desk.state.layouts.known().iter().map(|profile| profile.name.as_str()).collect();
+    assert_eq!(names, ["night", "day", "balanced"]);
+    assert_eq!(desk.state.layouts.at, 2, "the one in force is selected");
+    let text = desk.text();
+    assert!(text.lines().any(|line| line.contains("night   last time")), "{text}");
+    assert_eq!(text.matches("last time").count(), 1);
 }

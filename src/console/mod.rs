@@ -41,7 +41,7 @@ use ratatui::buffer::Buffer;
 
 pub use config::{Config, default_config};
 pub use glyphs::GlyphSet;
-pub use options::{ConsoleError, ConsoleOptions, Exit, Profile, Profiles};
+pub use options::{ConsoleError, ConsoleOptions, Exit, Left, Profile, Profiles};
 pub use picture::picture;
 pub use state::{Keymap, Mode};
 pub use svg::svg;
@@ -49,7 +49,7 @@ pub use theme::ThemeName;
 
 use crate::scheduler::Control;
 use events::Event;
-use state::{Action, ConsoleState, Effect, Hits, pointer, update};
+use state::{Action, Command, ConsoleState, Effect, Hits, pointer, update};
 use terminal::Screen;
 
 /// The shortest time between two frames while something is moved: 30 frames a second.
@@ -60,9 +60,10 @@ const FRAME: Duration = Duration::from_millis(33);
 ///
 /// # Errors
 /// [`ConsoleError`] when the terminal refuses.
-pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Exit, ConsoleError> {
+pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, ConsoleError> {
     let screen = Screen::enter(options.mouse)?;
     let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
+    let opening = options.screen;
     let state = ConsoleState::new(&options);
     let baseline = control.layout();
     let (sender, receiver) = mpsc::channel();
@@ -71,9 +72,11 @@ pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Exit, C
     let (hits, frame) = (Hits::default(), Buffer::default());
     let mut console = Console { state, hits, screen, worker, frame };
     console.act(Action::Baseline(baseline))?;
+    console.open(opening)?;
     let exit = console.run(&receiver, refresh);
     stop.stop();
-    exit
+    let ConsoleState { screen, profile, .. } = console.state;
+    exit.map(|exit| Left { exit, screen, profile })
 }
 
 /// Which part of the screen is out of date, and since what.
@@ -160,6 +163,16 @@ impl Console {
                 next = if late { None } else { events.try_recv().ok() };
             }
         }
+    }
+
+    /// Opens a screen as its key does, but keeps what is said.
+    fn open(&mut self, screen: state::Screen) -> Result<(), ConsoleError> {
+        let message = self.state.message.take();
+        if let Some(command) = Command::opening(screen) {
+            self.act(Action::Command(command))?;
+        }
+        self.state.message = message;
+        Ok(())
     }
 
     /// Takes an action in and sees to its effects. Whether the console is to end.

@@ -6,7 +6,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::glyphs::GlyphSet;
-use super::state::{Keymap, Mode};
+use super::state::{Keymap, Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
 
@@ -65,6 +65,10 @@ pub struct ConsoleOptions {
     pub profile: Option<String>,
     /// What to say first, until the first key; `None` for nothing.
     pub greeting: Option<String>,
+    /// The saved layout that was in use last: the list puts it first.
+    pub last_layout: Option<String>,
+    /// The screen to start with.
+    pub screen: Screen,
     /// Whether nothing may be changed.
     pub readonly: bool,
     /// Whether the mouse is captured from the start.
@@ -91,6 +95,8 @@ impl Default for ConsoleOptions {
             profiles: None,
             profile: None,
             greeting: None,
+            last_layout: None,
+            screen: Screen::default(),
             readonly: false,
             mouse: true,
             theme: ThemeName::default(),
@@ -115,6 +121,17 @@ pub enum Exit {
     Ended,
     /// The terminal is gone (a lost line).
     Lost,
+}
+
+/// What a console left behind when it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// How it ended.
+    pub exit: Exit,
+    /// The screen that was open.
+    pub screen: Screen,
+    /// The name of the layout at the end, where it has one.
+    pub profile: Option<String>,
 }
 
 /// Why a console could not run.

@@ -39,7 +39,7 @@ fn child() {
     }
     let theme = ThemeName::from_environment(std::env::var("NO_COLOR").ok().as_deref(), None);
     let options = ConsoleOptions { stop: Some(stopped), theme, ..ConsoleOptions::default() };
-    let exit = run(control.clone(), options).unwrap();
+    let exit = run(control.clone(), options).unwrap().exit;
     let cores = control.desired().row("detector").unwrap().cores;
     println!("left by {exit:?} with detector on {cores}");
     assert!(how != "stop" || exit == Exit::Stopped);

@@ -4,6 +4,7 @@
 mod apply;
 mod dispatch;
 mod divide;
+mod frame;
 mod memory;
 mod models;
 mod overhead;
@@ -60,6 +61,8 @@ pub enum BenchName {
     Dispatch,
     /// Default sessions, bounded sharing and divided cores, by latency and throughput.
     Divide,
+    /// A frame of the console on a small and on a huge machine, and the plan of a change.
+    Frame,
     /// Memory by model and part, beside the resident set; four instances beside one.
     Memory,
     /// The pool beside a bare loop over the engine.
@@ -106,6 +109,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         BenchName::Apply => apply::run(args),
         BenchName::Dispatch => dispatch::run(args),
         BenchName::Divide => divide::run(args),
+        BenchName::Frame => frame::run(args),
         BenchName::Memory => memory::run(args),
         BenchName::Overhead => overhead::run(args),
         BenchName::Verdict => verdict::run(args),

@@ -7,6 +7,7 @@ mod log;
 mod own_threads;
 mod preload;
 mod profiles;
+mod remembered;
 mod signals;
 mod sources;
 
@@ -16,9 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::CommandError;
+use super::config;
 use super::report::{HeadlessOptions, run_headless};
 use super::state_folder::StateDir;
-use crate::console::{self, ConsoleOptions};
+use crate::console::state::Command;
+use crate::console::{self, ConsoleOptions, GlyphSet, ThemeName};
 use crate::engine::Engines;
 use crate::layout::{EngineChoice, Warning, parse_duration};
 use crate::load::Follower;
@@ -26,6 +29,7 @@ use crate::machine::{CpuSet, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
 use crate::telemetry::gpu::{GpuOptions, GpuSensor};
 use keeping::Keeping;
+use remembered::Remembered;
 
 /// How long waiting requests may take to be answered at the end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -66,6 +70,15 @@ pub struct RunArgs {
     /// Leave the mouse to the terminal (a key in the console takes it back).
     #[arg(long)]
     pub no_mouse: bool,
+    /// The console's config file (also the variable `DIVVY_CONFIG`; `divvy config --print` shows one).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The console's colours: ansi, truecolor, colour-blind or mono.
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<ThemeName>,
+    /// The console's characters: block, braille or ascii.
+    #[arg(long, value_name = "NAME")]
+    pub glyphs: Option<GlyphSet>,
     /// The folder of saved layouts.
     #[arg(long, value_name = "FOLDER")]
     pub layout_dir: Option<PathBuf>,
@@ -134,6 +147,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     if headless && !args.headless {
         writeln!(stderr, "divvy: no terminal here, so this is the report of --headless")?;
     }
+    // a bad config is told before anything is loaded
+    let look = if headless { ConsoleOptions::default() } else { console_options(args)? };
     let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
     let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr)?;
     let options = Options {
@@ -159,7 +174,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         report(args, &scheduler)
     } else {
         let greeting = keeping.offer().filter(|_| !args.last);
-        open_console(args, wanted, greeting, &scheduler)
+        open_console(args, look, wanted, greeting, &scheduler)
     };
     load.stop(Duration::ZERO);
     scheduler.stop(PATIENCE);
@@ -194,24 +209,53 @@ fn report(args: &RunArgs, scheduler: &Scheduler) -> Result<(), CommandError> {
     run_headless(scheduler, options, &mut out, &mut progress, stopped)
 }
 
+/// How the console is to look: by the environment, then the config file, then the arguments.
+fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandError> {
+    let variable = |name| std::env::var(name).ok();
+    let (no_color, colorterm) = (variable("NO_COLOR"), variable("COLORTERM"));
+    let mut options = ConsoleOptions {
+        theme: ThemeName::from_environment(no_color.as_deref(), colorterm.as_deref()),
+        ..ConsoleOptions::default()
+    };
+    config::read(args.config.as_deref())?.apply(&mut options);
+    options.theme = args.theme.unwrap_or(options.theme);
+    options.glyphs = args.glyphs.unwrap_or(options.glyphs);
+    options.mouse &= !args.no_mouse;
+    options.readonly = args.readonly;
+    Ok(options)
+}
+
 fn open_console(
     args: &RunArgs,
+    look: ConsoleOptions,
     wanted: sources::Wanted,
     greeting: Option<String>,
     scheduler: &Arc<Scheduler>,
 ) -> Result<(), CommandError> {
     let opened = wanted.path.map(|path| (wanted.title.clone(), path));
-    let profiles =
-        profiles::Folders::new(args.layout_dir.clone(), opened).map_err(CommandError::Failed)?;
+    let profiles = Arc::new(
+        profiles::Folders::new(args.layout_dir.clone(), opened).map_err(CommandError::Failed)?,
+    );
+    let folder = args.state.folder()?;
+    let mut remembered = Remembered::read(&folder);
+    remembered.layout = remembered.layout.filter(|name| profiles.has(name));
     let options = ConsoleOptions {
-        profiles: Some(Arc::new(profiles)),
+        greeting: greeting
+            .or_else(|| remembered.greeting(&wanted.title, &look.keymap.shown(Command::Layouts))),
+        profiles: Some(profiles.clone()),
         profile: Some(wanted.title),
-        greeting,
-        readonly: args.readonly,
-        mouse: !args.no_mouse,
+        last_layout: remembered.layout.clone(),
+        screen: remembered.screen,
         stop: Some(signals::stop()?),
-        ..ConsoleOptions::default()
+        ..look
     };
     let ended = console::run(scheduler.clone(), options);
-    ended.map(|_| ()).map_err(|error| CommandError::Failed(error.to_string()))
+    let left = ended.map_err(|error| CommandError::Failed(error.to_string()))?;
+    remembered.screen = left.screen;
+    // the demo and models without a layout leave the older name
+    remembered.layout = left.profile.filter(|name| profiles.has(name)).or(remembered.layout);
+    if let Err(reason) = remembered.write(&folder) {
+        tracing::warn!("the screen will not come back at the next start: {reason}");
+    }
+    Ok(())
 }

@@ -39,6 +39,11 @@ impl Folders {
         Ok(Self { opened, home, others })
     }
 
+    /// Whether a layout of this name is in a file.
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// Where a layout of this name is.
     fn find(&self, name: &str) -> Option<PathBuf> {
         if let Some((opened, path)) = &self.opened

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::Screen;
+
 macro_rules! commands {
     ($($variant:ident, $name:literal, $label:literal, $help:literal;)+) => {
         /// One thing to ask for.
@@ -78,6 +80,17 @@ impl Command {
     /// The command of a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|command| command.name() == name)
+    }
+
+    /// The one that opens a screen; `None` for the board, which is open from the start.
+    pub fn opening(screen: Screen) -> Option<Self> {
+        match screen {
+            Screen::Board => None,
+            Screen::Detail => Some(Self::Detail),
+            Screen::Machine => Some(Self::Machine),
+            Screen::Layouts => Some(Self::Layouts),
+            Screen::Journal => Some(Self::Journal),
+        }
     }
 
     /// Whether it changes the layout, the models or the saved files; refused when read-only.

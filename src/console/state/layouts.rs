@@ -17,10 +17,17 @@ pub struct LayoutList {
     pub at: usize,
     /// What applying it would do.
     pub preview: Option<Result<Plan, String>>,
+    /// The one that was in use last time: it stands first.
+    pub last: Option<String>,
     ticket: u64,
 }
 
 impl LayoutList {
+    /// A list that is still to be read, with the layout that is to stand first.
+    pub fn new(last: Option<String>) -> Self {
+        Self { last, ..Self::default() }
+    }
+
     /// The saved layouts that could be read.
     pub fn known(&self) -> &[Profile] {
         match &self.profiles {
@@ -51,7 +58,10 @@ impl ConsoleState {
         name.map(|name| Effect::PreviewProfile { ticket, name }).into_iter().collect()
     }
 
-    pub(super) fn listed(&mut self, profiles: Result<Vec<Profile>, String>) -> Vec<Effect> {
+    pub(super) fn listed(&mut self, mut profiles: Result<Vec<Profile>, String>) -> Vec<Effect> {
+        if let Ok(profiles) = &mut profiles {
+            profiles.sort_by_key(|profile| Some(&profile.name) != self.layouts.last.as_ref());
+        }
         let kept = self.layouts.selected().or(None).map(|profile| profile.name.clone());
         let kept = kept.or_else(|| self.profile.clone());
         self.layouts.profiles = Some(profiles);

@@ -15,6 +15,8 @@ mod update;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::glyphs::Glyphs;
 use super::options::ConsoleOptions;
 use super::theme::Theme;
@@ -34,7 +36,8 @@ pub use layouts::LayoutList;
 pub use update::update;
 
 /// Which screen is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Screen {
     /// Everything at a glance.
     #[default]
@@ -214,7 +217,7 @@ impl ConsoleState {
             staged_plan: None,
             dialog: None,
             filter: String::new(),
-            layouts: LayoutList::default(),
+            layouts: LayoutList::new(options.last_layout.clone()),
             profile: options.profile.clone(),
             saved: None,
             message: options.greeting.clone().map(|text| Message { text, tone: Tone::Info }),
@@ -282,13 +285,21 @@ impl ConsoleState {
         }
     }
 
+    /// [`Self::row`] of a model that is at hand: no name is looked up while nothing is under way.
+    fn row_of<'a>(&'a self, view: &'a ModelView) -> &'a Row {
+        let name = &view.row.budget.name;
+        if let Some(row) = self.staged_plan.as_ref().and_then(|plan| plan.after.row(name)) {
+            return row;
+        }
+        let fresh = self.fresh.as_ref().and_then(|(desired, _)| desired.row(name));
+        fresh.filter(|fresh| fresh.generation > view.row.generation).unwrap_or(&view.row)
+    }
+
     /// The models that have a core, with what is staged, as places in the layout.
     pub fn owners(&self, core: CoreId) -> Vec<usize> {
         let models = self.snapshot.models.iter().enumerate();
         models
-            .filter(|(_, view)| {
-                self.row(&view.row.budget.name).is_some_and(|row| row.cores.contains(core))
-            })
+            .filter(|(_, view)| self.row_of(view).cores.contains(core))
             .map(|(index, _)| index)
             .collect()
     }

@@ -1,10 +1,11 @@
 //! The first line: which layout, the account of cores, the engine, live or staged, how long.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::canvas::{Canvas, row};
 use crate::console::format;
-use crate::console::state::Mode;
+use crate::console::state::{ConsoleState, Mode};
 
 /// Draws the line. What matters least is left out first where the line is short.
 pub fn draw(canvas: &mut Canvas, area: Rect) {
@@ -24,31 +25,24 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     canvas.put(&mut pen, &format!("{name}{mark}   "), theme.title);
     pen.end = pen.end.saturating_sub(1);
     canvas.put_end(&mut pen, &mode, mode_style);
-    if area.width >= 64 {
-        let clock = format!("{}   ", format::clock(state.snapshot.uptime_us));
-        canvas.put_end(&mut pen, &clock, theme.dim);
+    let room = pen.room() as usize;
+    let fits =
+        |parts: &[Part]| parts.iter().map(|(text, _)| format::width(text)).sum::<usize>() < room;
+    let clock = format!("   {}", format::clock(state.snapshot.uptime_us));
+    let forms = forms(state);
+    // whole parts are left out, the time first, until the rest fits
+    let timed = forms
+        .first()
+        .is_some_and(|first| fits(&[first.as_slice(), &[(clock.clone(), theme.dim)]].concat()));
+    if timed {
+        pen.end = pen.end.saturating_sub(3);
+        canvas.put_end(&mut pen, clock.trim_start(), theme.dim);
     }
-    let ledger = state.ledger();
-    let count = ledger.allowed.len();
-    if area.width < 64 {
-        let text = format!("{} of {count} free", ledger.free.len());
-        pen.end = pen.end.saturating_sub(1);
-        return canvas.put_fit(&mut pen, &text, theme.text);
-    }
-    let word = if count == 1 { "core" } else { "cores" };
-    canvas.put(&mut pen, &format!("{count} {word}: "), theme.text);
-    canvas.put(&mut pen, &format!("{} allotted, ", ledger.allotted.len()), theme.text);
-    let free = if ledger.free.is_empty() { theme.dim } else { theme.good };
-    canvas.put(&mut pen, &format!("{} free", ledger.free.len()), free);
-    if !ledger.shared.is_empty() {
-        canvas.put(&mut pen, &format!(", {} shared", ledger.shared.len()), theme.text);
-    }
-    if !ledger.oversubscribed.is_empty() {
-        let text = format!("  oversubscribed: {}", ledger.oversubscribed);
-        canvas.put_fit(&mut pen, &text, theme.warn);
-    }
-    if let Some(quota) = ledger.quota {
-        canvas.put(&mut pen, &format!("  quota {quota:.1} CPUs"), theme.warn);
+    let Some(form) = forms.iter().find(|form| fits(form)) else {
+        return;
+    };
+    for (text, style) in form {
+        canvas.put(&mut pen, text, *style);
     }
     let mut titles: Vec<&str> =
         state.snapshot.models.iter().map(|model| model.engine_title.as_str()).collect();
@@ -71,4 +65,42 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
             canvas.put(&mut pen, &format!("   {text}"), theme.dim);
         }
     }
+}
+
+/// A piece of the line that is drawn whole.
+type Part = (String, Style);
+
+/// The account of cores from its longest form to its shortest.
+fn forms(state: &ConsoleState) -> Vec<Vec<Part>> {
+    let theme = &state.theme;
+    let ledger = state.ledger();
+    let count = ledger.allowed.len();
+    let word = if count == 1 { "core" } else { "cores" };
+    let free_style = if ledger.free.is_empty() { theme.dim } else { theme.good };
+    let free = ledger.free.len();
+    let long = vec![
+        (format!("{count} {word}: {} allotted, ", ledger.allotted.len()), theme.text),
+        (format!("{free} free"), free_style),
+    ];
+    let shared = (!ledger.shared.is_empty())
+        .then(|| (format!(", {} shared", ledger.shared.len()), theme.text));
+    let quota = ledger.quota.map(|quota| (format!("  quota {quota:.1} CPUs"), theme.warn));
+    let over = &ledger.oversubscribed;
+    let listed = (!over.is_empty()).then(|| (format!("  oversubscribed: {over}"), theme.warn));
+    let counted =
+        (!over.is_empty()).then(|| (format!("  {} oversubscribed", over.len()), theme.warn));
+    let brief = (!over.is_empty()).then(|| ("  over!".to_owned(), theme.warn));
+    let short = vec![(format!("{free} of {count} free"), free_style)];
+    let form = |head: &[Part], rest: [&Option<Part>; 3]| {
+        head.iter().chain(rest.into_iter().flatten()).cloned().collect::<Vec<Part>>()
+    };
+    vec![
+        form(&long, [&shared, &listed, &quota]),
+        form(&long, [&shared, &counted, &quota]),
+        form(&long, [&counted, &quota, &None]),
+        form(&short, [&counted, &quota, &None]),
+        form(&short, [&brief, &quota, &None]),
+        form(&short, [&brief, &None, &None]),
+        short,
+    ]
 }

@@ -45,6 +45,7 @@ fn list(canvas: &mut Canvas, area: Rect) {
         let mark = match (current, current && state.modified()) {
             (true, true) => "   in force, modified",
             (true, false) => "   in force",
+            _ if state.layouts.last.as_ref() == Some(&profile.name) => "   last time",
             _ if profile.read_only => "   comes with divvy",
             _ => "",
         };

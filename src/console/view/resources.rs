@@ -1,4 +1,4 @@
-//! The line of memory, and a line for each GPU.
+//! The line of memory, and a line for each GPU, with one for its driver where that is slow.
 
 use ratatui::layout::Rect;
 
@@ -12,7 +12,8 @@ const CARDS: usize = 4;
 
 /// Rows that are wanted.
 pub fn height(state: &ConsoleState) -> u16 {
-    1 + state.snapshot.gpu.cards.len().min(CARDS) as u16
+    let gpu = &state.snapshot.gpu;
+    1 + gpu.cards.len().min(CARDS) as u16 + u16::from(gpu.slow.is_some())
 }
 
 /// Draws the lines.
@@ -36,6 +37,13 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     canvas.put(&mut pen, &of, theme.dim);
     canvas.put(&mut pen, "   GPU ", theme.title);
     let gpu = &snapshot.gpu;
+    if let Some(slow) = &gpu.slow
+        && let Some(mut pen) = row(area, 1)
+    {
+        pen.x += 2;
+        canvas.put_fit(&mut pen, slow, theme.warn);
+    }
+    let first = 1 + usize::from(gpu.slow.is_some());
     if gpu.cards.is_empty() {
         let note = gpu.note.as_deref().unwrap_or("not read yet");
         canvas.put_fit(&mut pen, note, theme.dim);
@@ -49,7 +57,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     };
     canvas.put_fit(&mut pen, &note, theme.dim);
     for (index, card) in gpu.cards.iter().take(CARDS).enumerate() {
-        if let Some(pen) = row(area, index + 1) {
+        if let Some(pen) = row(area, first + index) {
             draw_card(canvas, pen, card);
         }
     }
@@ -72,4 +80,19 @@ fn draw_card(canvas: &mut Canvas, mut pen: super::canvas::Pen, card: &GpuCard) {
     let level = state.glyphs.level(card.utilisation.unwrap_or(0.0));
     let text = format!("  use {busy:>3}% {level}  mem {used}/{total}  {power:>4} W  {heat:>3} °C");
     canvas.put_fit(&mut pen, &text, theme.text);
+    let throttle = card.throttle.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+    if !throttle.is_empty() {
+        canvas.put_fit(&mut pen, &format!("  slowed by: {}", throttle.join(", ")), theme.warn);
+    }
+    for part in &card.mig {
+        let used = part.memory_used_bytes.map_or_else(unknown, format::bytes);
+        let total = part.memory_total_bytes.map_or_else(unknown, format::bytes);
+        // the card's own name stands before the profile
+        let profile = part.name.rsplit(' ').next().unwrap_or_default();
+        let (text, style) = match &part.fault {
+            Some(fault) => (format!("  MIG {} {fault}", part.index), theme.bad),
+            None => (format!("  MIG {} {profile} {used}/{total}", part.index), theme.dim),
+        };
+        canvas.put_fit(&mut pen, &text, style);
+    }
 }

@@ -77,7 +77,7 @@ pub fn draw(
         Field::P50 | Field::P99 if quiet => canvas.put_right(pen, "-", size, theme.dim),
         Field::P50 => canvas.put_right(pen, &format::millis(minute.total.p50_us), size, theme.text),
         Field::P99 => canvas.put_right(pen, &format::millis(minute.total.p99_us), size, theme.text),
-        Field::Slo => slo(canvas, pen, view, row),
+        Field::Slo => slo(canvas, pen, size, view, row),
         Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
         Field::Memory => {
             let held = view.memory.weights + view.memory.arena.unwrap_or(0);
@@ -171,7 +171,7 @@ fn pips(
 }
 
 /// The target's bound and the slack to it: "20 ok 29%" or "200 MISS".
-fn slo(canvas: &mut Canvas, pen: &mut Pen, view: &ModelView, row: &Row) {
+fn slo(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row: &Row) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(slo) = row.budget.slo else {
@@ -181,17 +181,25 @@ fn slo(canvas: &mut Canvas, pen: &mut Pen, view: &ModelView, row: &Row) {
     let bound = format!("{}", slo.bound.as_micros() as f64 / 1e3);
     let mut text = bound;
     if (slo.percentile - 99.0).abs() > f64::EPSILON {
-        text = format!("p{} {text}", slo.percentile);
+        let whole = format!("p{} {text}", slo.percentile);
+        // without room for both, the bound says more; the model's own screen has the rest
+        if whole.len() + " 100%".len() <= size {
+            text = whole;
+        }
     }
-    canvas.put_fit(pen, &format!("{text:<4} "), theme.dim);
-    match view.minute.slo_us {
-        _ if view.minute.total.count == 0 => canvas.put_fit(pen, "no data", theme.dim),
-        None => canvas.put_fit(pen, "no data", theme.dim),
+    // by the longest that can follow, so that it does not jump with the figure
+    let room = size.saturating_sub(format::width(&text) + 1);
+    let word = if room >= "ok 100%".len() { "ok " } else { "" };
+    let bound_size = text.len().max(4).min(size.saturating_sub(word.len() + "100%".len() + 1));
+    canvas.put_left(pen, &text, bound_size, theme.dim);
+    canvas.put(pen, " ", theme.dim);
+    match view.minute.slo_us.filter(|_| view.minute.total.count > 0) {
+        None => canvas.put_fit(pen, if room >= 7 { "no data" } else { "?" }, theme.dim),
         Some(now) if now <= bound_us => {
             let slack = 1.0 - now as f64 / bound_us.max(1) as f64;
-            let text = format!("ok {:>3}%", format::percent(slack));
-            canvas.put_fit(pen, &text, theme.good);
+            let text = format!("{word}{:>3}%", format::percent(slack));
+            canvas.put(pen, &text, theme.good);
         }
-        Some(_) => canvas.put_fit(pen, "MISS", theme.bad),
+        Some(_) => canvas.put(pen, "MISS", theme.bad),
     }
 }
