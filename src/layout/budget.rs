@@ -150,10 +150,10 @@ impl LoadSpec {
     pub fn words(&self) -> String {
         match self {
             Self::Closed { clients, think } if think.is_zero() => {
-                format!("closed, {clients} clients")
+                format!("closed, {}", callers(*clients))
             }
             Self::Closed { clients, think } => {
-                format!("closed, {clients} clients, think {}", print_duration(*think))
+                format!("closed, {}, think {}", callers(*clients), print_duration(*think))
             }
             Self::Poisson { rate } => format!("poisson {rate}/s"),
             Self::Constant { rate } => format!("constant {rate}/s"),
@@ -161,6 +161,10 @@ impl LoadSpec {
             Self::Replay { rate: None, .. } => "replay".to_owned(),
         }
     }
+}
+
+fn callers(clients: usize) -> String {
+    format!("{clients} client{}", if clients == 1 { "" } else { "s" })
 }
 
 /// The order of replayed requests.
@@ -244,6 +248,14 @@ impl Budget {
             dims: BTreeMap::new(),
             inputs: BTreeMap::new(),
             paused: false,
+        }
+    }
+
+    /// The file of recorded requests that the built-in load replays, where it replays one.
+    pub fn recording(&self) -> Option<&PathBuf> {
+        match &self.load {
+            Some(LoadSpec::Replay { file, .. }) => Some(file),
+            _ => None,
         }
     }
 }

@@ -262,6 +262,7 @@ impl Owner {
             let goes = after.row(&old.budget.name).is_none_or(|new| {
                 (&new.budget.source, new.budget.engine, &new.budget.dims, &new.budget.inputs)
                     != (&old.budget.source, old.budget.engine, &old.budget.dims, &old.budget.inputs)
+                    || new.budget.recording() != old.budget.recording()
                     || (new.budget.memory != old.budget.memory
                         && self.is_unloaded(&old.budget.name))
             });

@@ -21,7 +21,7 @@ use super::config;
 use super::report::{HeadlessOptions, run_headless};
 use super::state_folder::StateDir;
 use crate::console::state::Command;
-use crate::console::{self, ConsoleOptions, GlyphSet, ThemeName};
+use crate::console::{self, ConsoleOptions, Exit, GlyphSet, ThemeName};
 use crate::engine::Engines;
 use crate::layout::{EngineChoice, Warning, parse_duration};
 use crate::load::Follower;
@@ -257,5 +257,10 @@ fn open_console(
     if let Err(reason) = remembered.write(&folder) {
         tracing::warn!("the screen will not come back at the next start: {reason}");
     }
-    Ok(())
+    match left.exit {
+        Exit::Ended => Err(CommandError::Failed(
+            "the scheduler has ended by itself; divvy.log in the state folder says why".to_owned(),
+        )),
+        Exit::Quit | Exit::Stopped | Exit::Lost => Ok(()),
+    }
 }
