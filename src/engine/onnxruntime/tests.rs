@@ -96,6 +96,22 @@ fn concurrent_requests_on_one_copy_of_the_weights_are_bit_equal() {
 }
 
 #[test]
+fn shrinking_gives_back_what_requests_have_left_and_answers_stay_the_same() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("detector.onnx")).unwrap();
+    let inputs = request("detector.onnx");
+    let mut instance = model.instance(NARROW).unwrap();
+    let expected = instance.run(&inputs).unwrap();
+    let before = model.memory();
+    assert!(before.arena.is_some_and(|bytes| bytes > 0));
+    model.shrink(&inputs).unwrap();
+    let after = model.memory();
+    assert!(after.arena < before.arena, "{before:?} {after:?}");
+    assert_eq!((after.weights, after.copies), (before.weights, before.copies));
+    assert_eq!(instance.run(&inputs).unwrap(), expected);
+}
+
+#[test]
 fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("ranker.onnx")).unwrap();
