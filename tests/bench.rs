@@ -50,8 +50,15 @@ fn apply_loses_nothing() {
 fn dispatch_measures_both_sides() {
     let report = bench(&["dispatch"]);
     for state in ["idle", "saturated"] {
-        positive(&report[state], &["pool_us", "spawn_blocking_us", "ratio", "target"]);
+        positive(&report[state], &["pool_us", "spawn_blocking_us", "rayon_us", "ratio", "target"]);
     }
+}
+
+#[test]
+fn start_finds_a_completed_request_each_time() {
+    let report = bench(&["start"]);
+    assert_eq!(all(&report, "first_ms").len() as u64, report["starts"].as_u64().unwrap());
+    positive(&report, &["median_ms", "worst_ms", "target_ms"]);
 }
 
 #[test]

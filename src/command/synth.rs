@@ -158,6 +158,10 @@ impl EncoderArgs {
 
 /// Writes beside the target and renames, so that nobody ever loads half a model.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // A rename would put a file in the place of a device or a pipe.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(std::io::Error::other("it is there already and is not a regular file"));
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

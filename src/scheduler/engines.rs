@@ -1,11 +1,13 @@
 //! The loader of the real program: models through the engines, requests from recordings or made up
 //! from the model's signature.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::guesses;
 use super::loader::{Loaded, Loader, Requests};
 use crate::engine::onnx::ModelFile;
-use crate::engine::{EngineError, Engines, Model, inputs, npy};
+use crate::engine::{EngineError, Engines, InstanceSetup, Model, inputs, npy};
 use crate::layout::{Budget, Bytes, LoadSpec};
 use crate::machine::resident::baseline;
 
@@ -61,9 +63,22 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<Requests, EngineError>
         return Ok(Requests { inputs, recorded_us });
     }
     let bounds = model.index_bounds();
-    let make = |seed| {
-        inputs::synthesize(signature, &bounds, &budget.dims, &budget.inputs, seed).map(Arc::new)
+    let make = |dims: &BTreeMap<String, usize>, seed| {
+        inputs::synthesize(signature, &bounds, dims, &budget.inputs, seed).map(Arc::new)
     };
-    let made = (0..VARIANTS).map(make).collect::<Result<_, _>>()?;
+    let mut dims = budget.dims.clone();
+    let guesses = guesses::of(signature, &budget.dims);
+    if guesses.len() > 1 {
+        let setup = InstanceSetup { threads: 1, spinning: false };
+        let mut instance = model.instance(setup)?;
+        let runs = |guess: &&BTreeMap<String, usize>| {
+            make(guess, 0).and_then(|inputs| instance.run(&inputs)).is_ok()
+        };
+        // Where none runs, the plain guess stands, and its trial request tells why.
+        if let Some(guess) = guesses.iter().find(runs) {
+            dims.clone_from(guess);
+        }
+    }
+    let made = (0..VARIANTS).map(|seed| make(&dims, seed)).collect::<Result<_, _>>()?;
     Ok(Requests { inputs: made, recorded_us: Vec::new() })
 }

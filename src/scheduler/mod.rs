@@ -9,6 +9,7 @@ mod control;
 mod engines;
 mod follow;
 mod force;
+mod guesses;
 mod history;
 mod loader;
 mod memory;

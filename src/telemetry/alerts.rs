@@ -6,6 +6,10 @@ use crate::layout::print_duration;
 /// Share of a model's runnable time spent waiting for a CPU from which on it counts as starved.
 const STARVED: f64 = 0.25;
 
+/// Runnable threads waiting, on average over the interval, below which nobody is starved: a model
+/// that hardly runs also hardly waits.
+const WAITING: f64 = 0.1;
+
 /// Requests in the last minute below which an SLO is not judged.
 const ENOUGH: u64 = 20;
 
@@ -49,8 +53,13 @@ fn missed(model: &ModelView) -> Option<String> {
     if model.minute.total.count < ENOUGH || u128::from(is) <= slo.bound.as_micros() {
         return None;
     }
-    let (queue, compute) = (model.minute.queue.p50_us, model.minute.compute.p50_us);
-    let cause = if queue > compute { "most of it in the queue" } else { "most of it computing" };
+    let cause = if starved(model).is_some() {
+        "and it waits for a CPU"
+    } else if model.minute.queue.p99_us > model.minute.compute.p99_us {
+        "most of the slowest in the queue"
+    } else {
+        "most of the slowest computing"
+    };
     Some(format!(
         "misses its target: p{} is {:.1} ms against {} over the last minute, {cause}",
         slo.percentile,
@@ -73,11 +82,16 @@ fn full(model: &ModelView) -> Option<String> {
 }
 
 fn starved(model: &ModelView) -> Option<String> {
-    let wait = model.wait.filter(|wait| *wait > STARVED)?;
+    let wait = model.wait.filter(|wait| *wait > STARVED && *wait < 1.0)?;
+    // `wait` is a share of (CPU + wait): from it and the CPU time, the waiting itself.
+    let waiting = model.cpu * wait / (1.0 - wait);
+    if waiting < WAITING {
+        return None;
+    }
     let threads = model.actual.active * model.actual.threads_per_instance;
     let cores = model.row.cores.len();
     Some(format!(
-        "waits for a CPU {:.0} % of the time: {threads} thread{} on {cores} core{}",
+        "waits for a CPU {:.0} % of the time that it could run: {threads} thread{} on {cores} core{}",
         wait * 100.0,
         if threads == 1 { "" } else { "s" },
         if cores == 1 { "" } else { "s" },

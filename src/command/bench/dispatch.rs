@@ -1,5 +1,5 @@
-//! What the pool itself costs: a no-op model behind it, beside tokio's `spawn_blocking` with as many
-//! threads. Idle: one request at a time, there and back. Saturated: many at once.
+//! What the pool itself costs: a no-op model behind it, beside tokio's `spawn_blocking` and a rayon
+//! pool with as many threads. Idle: one request at a time, there and back. Saturated: many at once.
 
 use std::fmt;
 use std::future::Future;
@@ -40,6 +40,7 @@ struct DispatchReport {
 struct Pair {
     pool_us: f64,
     spawn_blocking_us: f64,
+    rayon_us: f64,
     /// Median over the rounds of the pool's cost as a share of `spawn_blocking`'s.
     ratio: f64,
     /// What the ratio is to be at most.
@@ -47,12 +48,13 @@ struct Pair {
 }
 
 impl Pair {
-    fn of(pool: &[f64], blocking: &[f64], target: f64) -> Self {
+    fn of(pool: &[f64], blocking: &[f64], rayon: &[f64], target: f64) -> Self {
         let ratios: Vec<f64> =
             pool.iter().zip(blocking).map(|(pool, blocking)| ratio(*pool, *blocking)).collect();
         Self {
             pool_us: median(pool),
             spawn_blocking_us: median(blocking),
+            rayon_us: median(rayon),
             ratio: median(&ratios),
             target,
         }
@@ -62,12 +64,14 @@ impl Pair {
 impl fmt::Display for DispatchReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}, {} threads", self.setting.title(), self.threads)?;
-        let mut table = Table::new(&["", "pool us", "spawn_blocking us", "ratio", "target"]);
+        let mut table =
+            Table::new(&["", "pool us", "spawn_blocking us", "rayon us", "ratio", "target"]);
         for (name, pair) in [("idle", &self.idle), ("saturated", &self.saturated)] {
             table.row(vec![
                 name.to_owned(),
                 format!("{:.2}", pair.pool_us),
                 format!("{:.2}", pair.spawn_blocking_us),
+                format!("{:.2}", pair.rayon_us),
                 format!("{:.2}", pair.ratio),
                 format!("<= {}", pair.target),
             ]);
@@ -94,10 +98,14 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         .max_blocking_threads(threads)
         .thread_keep_alive(Duration::from_hours(1))
         .build()?;
-    let window = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS) / 4.0);
-    let mut costs: [Vec<f64>; 4] = Default::default();
+    let rayon = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    let window = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS) / 6.0);
+    let mut costs: [Vec<f64>; 6] = Default::default();
     for round in 0..ROUNDS {
-        let mut turns = [0, 1, 2, 3];
+        let mut turns = [0, 1, 2, 3, 4, 5];
         if round % 2 == 1 {
             turns.reverse();
         }
@@ -106,8 +114,10 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
                 match turn {
                     0 => one_by_one(window, || by_pool(&client)).await,
                     1 => one_by_one(window, by_tokio).await,
-                    2 => at_once(window, || by_pool(&client)).await,
-                    _ => at_once(window, by_tokio).await,
+                    2 => one_by_one(window, || by_rayon(&rayon)).await,
+                    3 => at_once(window, || by_pool(&client)).await,
+                    4 => at_once(window, by_tokio).await,
+                    _ => at_once(window, || by_rayon(&rayon)).await,
                 }
             });
             if let Some(costs) = costs.get_mut(turn) {
@@ -115,14 +125,14 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
             }
         }
     }
-    let [idle_pool, idle_tokio, full_pool, full_tokio] = &costs;
+    let [idle_pool, idle_tokio, idle_rayon, full_pool, full_tokio, full_rayon] = &costs;
     let report = DispatchReport {
         setting: Setting::new("dispatch", args, &description, "no-op".to_owned()),
         rounds: ROUNDS,
         threads,
         at_once: AT_ONCE,
-        idle: Pair::of(idle_pool, idle_tokio, 1.0),
-        saturated: Pair::of(full_pool, full_tokio, 0.5),
+        idle: Pair::of(idle_pool, idle_tokio, idle_rayon, 1.0),
+        saturated: Pair::of(full_pool, full_tokio, full_rayon, 0.5),
     };
     print(args.json, &report)
 }
@@ -136,6 +146,17 @@ fn by_pool(client: &Client) -> impl Future<Output = ()> {
 
 fn by_tokio() -> impl Future<Output = ()> {
     let pending = tokio::task::spawn_blocking(|| black_box(Vec::<NamedTensor>::new()));
+    async move {
+        drop(black_box(pending.await));
+    }
+}
+
+fn by_rayon(rayon: &rayon::ThreadPool) -> impl Future<Output = ()> + use<> {
+    let (sender, pending) = tokio::sync::oneshot::channel();
+    rayon.spawn(move || {
+        // The receiver is awaited below.
+        let _ = sender.send(black_box(Vec::<NamedTensor>::new()));
+    });
     async move {
         drop(black_box(pending.await));
     }

@@ -10,6 +10,7 @@ mod models;
 mod overhead;
 mod report;
 mod rig;
+mod start;
 mod verdict;
 
 use std::path::PathBuf;
@@ -57,7 +58,7 @@ pub struct BenchArgs {
 pub enum BenchName {
     /// Random changes under full load: time until in force, silence, nothing lost.
     Apply,
-    /// The pool around a no-op model, beside tokio's `spawn_blocking`.
+    /// The pool around a no-op model, beside tokio's `spawn_blocking` and rayon.
     Dispatch,
     /// Default sessions, bounded sharing and divided cores, by latency and throughput.
     Divide,
@@ -67,6 +68,8 @@ pub enum BenchName {
     Memory,
     /// The pool beside a bare loop over the engine.
     Overhead,
+    /// From starting the program to the first completed request of the demo.
+    Start,
     /// False claims and missed slow-downs of verdicts.
     Verdict,
 }
@@ -112,6 +115,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         BenchName::Frame => frame::run(args),
         BenchName::Memory => memory::run(args),
         BenchName::Overhead => overhead::run(args),
+        BenchName::Start => start::run(args),
         BenchName::Verdict => verdict::run(args),
     }
 }

@@ -48,6 +48,9 @@ impl Default for HeadlessOptions {
 /// A closed `out` ends the run quietly. Time counts from the moment when no model is loading any
 /// more.
 ///
+/// `settle` is called once at the end, before the closing table: it stops the load and lets what
+/// waits be answered, so that the table accounts for every request.
+///
 /// `out` gets the report, `progress` the words beside it (and, with JSON, the closing table).
 /// # Errors
 /// [`CommandError::Failed`] when `out` cannot be written, or when models are in the failed state at
@@ -58,9 +61,10 @@ pub fn run_headless(
     out: &mut dyn Write,
     progress: &mut dyn Write,
     stop: impl Future<Output = ()>,
+    settle: impl FnOnce(),
 ) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(report(control, options, out, progress, stop))
+    runtime.block_on(report(control, options, out, progress, stop, settle))
 }
 
 /// The loop of [`run_headless`], on whatever runtime and clock it is polled.
@@ -70,8 +74,9 @@ async fn report(
     out: &mut dyn Write,
     progress: &mut dyn Write,
     stop: impl Future<Output = ()>,
+    settle: impl FnOnce(),
 ) -> Result<(), CommandError> {
-    match follow(control, options, out, progress, stop).await {
+    match follow(control, options, out, progress, stop, settle).await {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
         other => other?,
     }
@@ -90,6 +95,7 @@ async fn follow(
     out: &mut dyn Write,
     progress: &mut dyn Write,
     stop: impl Future<Output = ()>,
+    settle: impl FnOnce(),
 ) -> io::Result<()> {
     let mut snapshots = control.snapshots();
     let mut stop = pin!(stop);
@@ -129,6 +135,18 @@ async fn follow(
     let last = snapshots.borrow().clone();
     if options.json {
         write_json(&last, out)?;
+    }
+    let waiting: u64 =
+        last.models.iter().map(|model| model.counts.queued + model.counts.blocked).sum();
+    if waiting > 0 {
+        let _ = writeln!(
+            progress,
+            "answering what waits ({waiting} requests), for some seconds at most"
+        );
+    }
+    settle();
+    let last = snapshots.borrow().clone();
+    if options.json {
         let _ = write!(progress, "{}", summary(&last));
         return Ok(());
     }

@@ -224,7 +224,7 @@ async fn reported(
     stop: impl Future<Output = ()>,
 ) -> (Result<(), CommandError>, String, String) {
     let (mut out, mut progress) = (Vec::new(), Vec::new());
-    let result = report(control, options, &mut out, &mut progress, stop).await;
+    let result = report(control, options, &mut out, &mut progress, stop, || {}).await;
     (result, String::from_utf8(out).unwrap(), String::from_utf8(progress).unwrap())
 }
 
@@ -317,7 +317,8 @@ async fn a_reader_that_goes_away_ends_the_run_quietly_and_a_full_disk_does_not()
             let control = Published::new(two());
             let options = HeadlessOptions { json, ..HeadlessOptions::default() };
             let mut out = Ends(3, kind);
-            let result = report(&control, options, &mut out, &mut Vec::new(), pending()).await;
+            let result =
+                report(&control, options, &mut out, &mut Vec::new(), pending(), || {}).await;
             assert_eq!(result.is_ok(), quiet, "{kind} json {json}");
         }
     }

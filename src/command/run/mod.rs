@@ -137,7 +137,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             .document
             .check(&description)
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
-        if !warnings.is_empty() {
+        // The demo is made to share what there is; its screen says so.
+        let is_demo = args.inputs.is_empty() && !args.last;
+        if !warnings.is_empty() && !is_demo {
             warn(&wanted, &warnings, &mut stderr)?;
         }
     }
@@ -171,7 +173,10 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     own_threads::follow(machine, scheduler.snapshots())?;
     keeping.autosave(&wanted, args.last, scheduler.clone());
     let ended = if headless {
-        report(args, &scheduler)
+        report(args, &scheduler, || {
+            load.stop(Duration::ZERO);
+            scheduler.stop(PATIENCE);
+        })
     } else {
         let greeting = keeping.offer().filter(|_| !args.last);
         open_console(args, look, wanted, greeting, &scheduler)
@@ -195,7 +200,11 @@ fn warn(
     warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))
 }
 
-fn report(args: &RunArgs, scheduler: &Scheduler) -> Result<(), CommandError> {
+fn report(
+    args: &RunArgs,
+    scheduler: &Scheduler,
+    settle: impl FnOnce(),
+) -> Result<(), CommandError> {
     let options =
         HeadlessOptions { duration: args.duration, interval: args.interval, json: args.json };
     let mut stop = signals::stop()?;
@@ -206,7 +215,7 @@ fn report(args: &RunArgs, scheduler: &Scheduler) -> Result<(), CommandError> {
         }
     };
     let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
-    run_headless(scheduler, options, &mut out, &mut progress, stopped)
+    run_headless(scheduler, options, &mut out, &mut progress, stopped, settle)
 }
 
 /// How the console is to look: by the environment, then the config file, then the arguments.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandError;
-use crate::engine::{EngineError, InstanceSetup};
+use crate::engine::{Dim, EngineError, InstanceSetup, NamedTensor};
 use crate::layout::{Budget, Layout};
 use crate::pool::panic_message;
 use crate::scheduler::{Loaded, Loader};
@@ -128,7 +128,34 @@ fn try_out(loader: &impl Loader, budget: &Budget) -> Result<Loaded, String> {
     let setup = InstanceSetup { threads: 1, spinning: false };
     let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
     if let Some(inputs) = loaded.requests.inputs.first() {
-        instance.run(inputs).map_err(|error| format!("its trial request failed: {error}"))?;
+        instance.run(inputs).map_err(|error| {
+            format!("its trial request failed: {error}{}", what_was_tried(&loaded, inputs))
+        })?;
     }
     Ok(loaded)
+}
+
+/// The shapes of a trial request that failed, and how to give others; empty where the model leaves
+/// no dimension open.
+fn what_was_tried(loaded: &Loaded, inputs: &[NamedTensor]) -> String {
+    let mut open = Vec::new();
+    for spec in &loaded.model.signature().inputs {
+        for (place, dim) in spec.dims.iter().flatten().enumerate() {
+            match dim {
+                Dim::Fixed(_) => {}
+                Dim::Named(name) => open.push(name.clone()),
+                Dim::Unknown => open.push(format!("{}.{place}", spec.name)),
+            }
+        }
+    }
+    let Some(first) = open.first() else { return String::new() };
+    let shapes: Vec<String> =
+        inputs.iter().map(|input| format!("{} {:?}", input.name, input.tensor.shape())).collect();
+    format!(
+        "\n  tried with {}; if the model wants other sizes, give them in a layout, for example \
+         dims = {{ \"{first}\" = 1 }} (open here: {}), or give arrays with inputs.NAME = {{ npy = \
+         \"file.npy\" }}",
+        shapes.join(", "),
+        open.join(", "),
+    )
 }
