@@ -236,7 +236,8 @@ async fn a_run_reports_each_interval_and_once_at_its_end() {
     assert_eq!(out.lines().filter(|line| line.contains(" detector ")).count(), 25);
     assert_eq!(out.lines().filter(|line| line.starts_with("# ")).count(), 2, "a header each 20");
     assert_eq!(out.lines().filter(|line| line.starts_with("whole run")).count(), 1);
-    assert_eq!(progress, "2 of 2 models ready after 30.4 s\n");
+    let waits = "answering what waits (8 requests), for some seconds at most";
+    assert_eq!(progress, format!("2 of 2 models ready after 30.4 s\n{waits}\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,7 +264,8 @@ async fn time_counts_from_when_all_models_are_loaded() {
     let ((result, out, progress), ()) = tokio::join!(run, publish);
     result.unwrap();
     assert_eq!(out.lines().filter(|line| line.contains(" ocr ")).count(), 4);
-    assert_eq!(progress, "loading ocr … 0/1\n1 of 1 models ready after 30.4 s\n");
+    let waits = "answering what waits (4 requests), for some seconds at most";
+    assert_eq!(progress, format!("loading ocr … 0/1\n1 of 1 models ready after 30.4 s\n{waits}\n"));
 }
 
 #[tokio::test(start_paused = true)]
