@@ -80,7 +80,7 @@ impl Owner {
         let windows = slot.pool.recorder().windows(now, row.budget.slo.as_ref());
         let seats = slot.pool.seats();
         let actual = actual(row, slot, seats, &*self.machine, &self.usage);
-        let cpu = actual.threads.iter().map(|thread| thread.cpu).sum();
+        let cpu = actual.threads.iter().fold(0.0, |sum, thread| sum + thread.cpu);
         let wait: Option<f64> = actual.threads.iter().map(|thread| thread.wait).sum();
         let wait = wait.map(|wait| if cpu + wait > 0.0 { wait / (cpu + wait) } else { 0.0 });
         let offered = slot.offered.load(Ordering::Relaxed);

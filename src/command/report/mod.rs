@@ -145,7 +145,11 @@ async fn follow(
         );
     }
     settle();
-    let last = snapshots.borrow().clone();
+    // The instances are gone then, so what they use now is what they used last.
+    let (busy, mut last) = (last, Snapshot::clone(&snapshots.borrow()));
+    for (model, busy) in last.models.iter_mut().zip(&busy.models) {
+        (model.cpu, model.wait) = (busy.cpu, busy.wait);
+    }
     if options.json {
         let _ = write!(progress, "{}", summary(&last));
         return Ok(());
