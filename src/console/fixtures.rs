@@ -112,6 +112,7 @@ fn view(index: usize, row: &Row) -> ModelView {
             instance,
             helper: false,
             allowed: row.cores,
+            nice: Some(0),
             last_core: row.cores.iter().nth(instance % row.cores.len().max(1)),
             cpu: 0.8,
             wait: Some(0.02),

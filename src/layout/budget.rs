@@ -212,6 +212,9 @@ pub struct Budget {
     /// Whether intra-op threads spin while they wait. `None`: never while cores are shared or
     /// fewer than threads.
     pub spinning: Option<bool>,
+    /// What its threads get of a core that they share with other models' threads, relative to those:
+    /// 1 to [`Budget::MAX_WEIGHT`]. Idle time is everybody's.
+    pub weight: u32,
     /// Memory that the model may hold, weights included.
     pub memory: Option<Bytes>,
     /// Its queue.
@@ -229,6 +232,9 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// The largest weight: beyond it the kernel has no lower share for the others.
+    pub const MAX_WEIGHT: u32 = 64;
+
     /// A row with the defaults of a layout file: one core, the rest derived.
     pub fn new(name: impl Into<String>, source: ModelSource) -> Self {
         Self {
@@ -241,6 +247,7 @@ impl Budget {
             concurrency: Auto::Auto,
             objective: Objective::default(),
             spinning: None,
+            weight: 1,
             memory: None,
             queue: QueuePolicy::default(),
             slo: None,

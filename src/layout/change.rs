@@ -87,6 +87,13 @@ pub enum Edit {
         /// The setting, or `None` for divvy's own rule.
         spinning: Option<bool>,
     },
+    /// Sets what its threads get of a shared core.
+    SetWeight {
+        /// The model.
+        model: String,
+        /// The weight, 1 to [`Budget::MAX_WEIGHT`].
+        weight: u32,
+    },
     /// Sets what an automatic split is for.
     SetObjective {
         /// The model.

@@ -94,6 +94,19 @@ pub enum AffinityError {
         /// The kernel's own words.
         reason: String,
     },
+    /// The kernel keeps a thread's nice value: only lowering its standing is everybody's right.
+    #[error(
+        "thread {thread} stays at nice {held}: raising it to {asked} needs CAP_SYS_NICE or \
+         RLIMIT_NICE"
+    )]
+    NotRaised {
+        /// The thread.
+        thread: ThreadId,
+        /// Its nice value.
+        held: i32,
+        /// The value asked for.
+        asked: i32,
+    },
     /// This operating system offers no call for it.
     #[error("this operating system cannot pin threads to CPUs")]
     Unsupported,
@@ -140,6 +153,19 @@ pub trait Machine: Send + Sync {
     /// As [`Machine::set_affinity`].
     fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError>;
 
+    /// Sets a thread's nice value, 0 to 19: its share of the cores that it runs on, beside others'.
+    ///
+    /// # Errors
+    /// [`AffinityError`] when the thread has ended, the kernel does not let it rise again, or the
+    /// system has no such call. Nothing changed then.
+    fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError>;
+
+    /// Reads a thread's nice value back.
+    ///
+    /// # Errors
+    /// As [`Machine::set_nice`].
+    fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError>;
+
     /// Scheduling times of a thread; `None` when it has ended.
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes>;
 
@@ -183,6 +209,20 @@ pub fn current_thread() -> ThreadId {
     #[cfg(not(target_os = "linux"))]
     {
         ThreadId(0)
+    }
+}
+
+/// Asks the system to let the calling thread run as soon as it wakes, also where other threads keep
+/// every core busy. For threads that wait nearly always and then have little to do. Returns whether
+/// the system has such a call and took it; a thread that it refused runs as any other.
+pub fn wake_soon() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        linux::shorten()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
     }
 }
 

@@ -76,6 +76,14 @@ impl Machine for PortableMachine {
         Err(AffinityError::Unsupported)
     }
 
+    fn set_nice(&self, _: ThreadId, _: i32) -> Result<(), AffinityError> {
+        Err(AffinityError::Unsupported)
+    }
+
+    fn nice(&self, _: ThreadId) -> Result<i32, AffinityError> {
+        Err(AffinityError::Unsupported)
+    }
+
     fn thread_times(&self, _: ThreadId) -> Option<ThreadTimes> {
         None
     }

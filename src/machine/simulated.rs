@@ -33,6 +33,9 @@ struct State {
     /// The CPUs asked for, per thread. As in Linux since 6.2 the wish outlives a cpuset that cuts
     /// it, and comes back when the cpuset does.
     wishes: BTreeMap<ThreadId, CpuSet>,
+    nices: BTreeMap<ThreadId, i32>,
+    /// Whether nice values only go up, as without privilege.
+    unprivileged: bool,
     ended: BTreeSet<ThreadId>,
     faults: VecDeque<AffinityError>,
     log: Vec<AffinityCall>,
@@ -63,6 +66,8 @@ impl Simulated {
             state: Mutex::new(State {
                 description: Description { simulated: true, ..description },
                 wishes: BTreeMap::new(),
+                nices: BTreeMap::new(),
+                unprivileged: false,
                 ended: BTreeSet::new(),
                 faults: VecDeque::new(),
                 log: Vec::new(),
@@ -81,6 +86,11 @@ impl Simulated {
     /// Refuses the next affinity call that sets a mask; several queue up.
     pub fn refuse_next(&self, error: AffinityError) {
         self.state().faults.push_back(error);
+    }
+
+    /// Lets nice values only go up from now on, as a kernel does without privilege.
+    pub fn forbid_raising(&self) {
+        self.state().unprivileged = true;
     }
 
     /// Replaces the cpuset: threads are confined to it at once.
@@ -106,6 +116,7 @@ impl Simulated {
         let mut state = self.state();
         state.wishes.remove(&thread);
         state.threads.remove(&thread);
+        state.nices.remove(&thread);
         state.ended.insert(thread);
     }
 
@@ -171,6 +182,24 @@ impl Machine for Simulated {
             return Err(AffinityError::NoSuchThread(thread));
         }
         Ok(state.in_force(thread))
+    }
+
+    fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
+        let held = self.nice(thread)?;
+        let mut state = self.state();
+        if state.unprivileged && nice < held {
+            return Err(AffinityError::NotRaised { thread, held, asked: nice });
+        }
+        state.nices.insert(thread, nice);
+        Ok(())
+    }
+
+    fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
+        let state = self.state();
+        if state.ended.contains(&thread) {
+            return Err(AffinityError::NoSuchThread(thread));
+        }
+        Ok(state.nices.get(&thread).copied().unwrap_or(0))
     }
 
     /// What was set; a thread of which nothing was set is alive and has used nothing.

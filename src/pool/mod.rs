@@ -165,6 +165,27 @@ impl Pool {
         self.inner.threads.pin(mask)
     }
 
+    /// Sets how its threads stand beside others on the cores that they share, as a nice value counted
+    /// from the program's own, 0 to 19, and reads it back.
+    ///
+    /// # Errors
+    /// A sentence for each thread that the kernel does not let rise; [`Pool::renew`] replaces them.
+    pub fn weigh(&self, nice: i32) -> Result<(), Vec<String>> {
+        self.inner.threads.weigh(nice)
+    }
+
+    /// The nice value that its threads are to have.
+    pub fn nice(&self) -> i32 {
+        self.inner.threads.nice()
+    }
+
+    /// Lets the next [`Pool::ensure`] build all instances anew, on new threads, beside those that
+    /// serve. A batch that is on its way for a later generation is as good.
+    pub fn renew(&self) {
+        let serving = self.inner.gate.seats().generation;
+        self.builds().setups.retain(|(generation, _)| *generation != serving);
+    }
+
     /// Sets how many requests may run at once; in force on return.
     pub fn set_bound(&self, bound: usize) {
         self.inner.gate.set_bound(bound);

@@ -27,6 +27,12 @@ impl Machine for Notebook {
     fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
         Ok(self.masks.lock().unwrap().get(&thread).copied().unwrap_or_default())
     }
+    fn set_nice(&self, _: ThreadId, _: i32) -> Result<(), AffinityError> {
+        Err(AffinityError::Unsupported)
+    }
+    fn nice(&self, _: ThreadId) -> Result<i32, AffinityError> {
+        Err(AffinityError::Unsupported)
+    }
     fn thread_times(&self, _: ThreadId) -> Option<ThreadTimes> {
         None
     }

@@ -209,6 +209,9 @@ pub struct ThreadView {
     pub helper: bool,
     /// CPUs on which the kernel allows it, read back.
     pub allowed: CpuSet,
+    /// Its nice value, read back; `None` where the system does not tell.
+    #[serde(default)]
+    pub nice: Option<i32>,
     /// CPU where it ran last.
     pub last_core: Option<CoreId>,
     /// Share of the interval on a CPU.

@@ -87,7 +87,7 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         ),
     ));
     lines.push(Line::new());
-    lines.push(heading("Threads   inst  role     may run on     last on    CPU %   wait %"));
+    lines.push(heading("Threads   inst  role     may run on     last on  nice    CPU %   wait %"));
     if view.actual.threads.is_empty() {
         lines.push(vec![("no thread yet: no instance was built".to_owned(), theme.dim)]);
     }
@@ -95,12 +95,16 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         let role = if thread.helper { "helper" } else { "runs" };
         let last = thread.last_core.map_or_else(|| "-".to_owned(), |core| core.to_string());
         let wait = thread.wait.map_or_else(|| "hidden".to_owned(), format::percent);
+        let nice = thread.nice.map_or_else(|| "-".to_owned(), |nice| nice.to_string());
         let allowed = thread.allowed.to_string();
         let style = if thread.allowed == view.row.cores { theme.text } else { theme.warn };
         lines.push(vec![
             (format!("{:<10}{:<6}{role:<9}", thread.id, thread.instance), theme.text),
             (format!("{:<15}", format::fit(&allowed, 14, state.glyphs.ellipsis)), style),
-            (format!("{last:>7}  {:>7}  {wait:>7}", format::percent(thread.cpu)), theme.text),
+            (
+                format!("{last:>7}  {nice:>4}  {:>7}  {wait:>7}", format::percent(thread.cpu)),
+                theme.text,
+            ),
         ]);
     }
     lines
@@ -169,6 +173,13 @@ fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)>
                 auto(row.budget.threads),
                 row.threads,
                 actual.threads_per_instance
+            ),
+        ),
+        (
+            "weight",
+            format!(
+                "{} on cores that it shares; told to the kernel as nice values",
+                row.budget.weight
             ),
         ),
         (

@@ -29,6 +29,7 @@ pub fn budget(row: &Budget) -> Result<(), Refusal> {
     cores(name, &row.cores)?;
     number(name, "threads", row.threads)?;
     number(name, "concurrency", row.concurrency)?;
+    weight(name, row.weight)?;
     queue(name, row.queue)?;
     slo(name, row.slo)?;
     memory(name, row.memory)?;
@@ -65,6 +66,14 @@ pub fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusal> {
         }),
         Auto::Auto => Ok(()),
     }
+}
+
+/// # Errors
+/// A refusal of a weight out of range.
+pub fn weight(model: &str, weight: u32) -> Result<(), Refusal> {
+    require(model, (1..=Budget::MAX_WEIGHT).contains(&weight), || {
+        format!("a weight of {weight} is out of range: 1 to {}", Budget::MAX_WEIGHT)
+    })
 }
 
 fn time(model: &str, field: &str, time: Duration) -> Result<(), Refusal> {

@@ -76,6 +76,10 @@ impl Draft<'_> {
             Edit::SetSpinning { model, spinning } => {
                 self.row_mut(model)?.budget.spinning = *spinning;
             }
+            Edit::SetWeight { model, weight } => {
+                bounds::weight(model, *weight)?;
+                self.row_mut(model)?.budget.weight = *weight;
+            }
             Edit::SetObjective { model, objective } => {
                 self.row_mut(model)?.budget.objective = *objective;
             }

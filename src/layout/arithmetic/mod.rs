@@ -23,6 +23,7 @@ mod restore;
 mod split;
 mod transfer;
 mod warnings;
+mod weight;
 mod words;
 
 pub(super) use words::memory_above;

@@ -180,6 +180,7 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
         None => "spinning auto",
     };
     say(old.spinning != new.spinning, spinning.to_owned());
+    say(old.weight != new.weight, format!("weight {} -> {}", old.weight, new.weight));
     say(old.queue != new.queue, queue(&old.queue, &new.queue));
     let slo = new.slo.map_or_else(
         || "no latency target".to_owned(),

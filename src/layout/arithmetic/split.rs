@@ -55,9 +55,7 @@ impl Row {
         }
         let cores = self.cores.len();
         let wanted = self.threads * instances(&self.budget, cores, self.threads);
-        let shared =
-            |row: &Row| row.budget.name != self.budget.name && !row.cores.is_disjoint(&self.cores);
-        (1..=cores).contains(&wanted) && !all.rows.iter().any(shared)
+        (1..=cores).contains(&wanted) && !all.shares(self)
     }
 
     /// Its cores that no thread of its instances can use at once.

@@ -81,6 +81,10 @@ fn row(
         warnings
             .push(format!("{name} has no cores: it is paused, its queue holds until it is full"));
     }
+    let weighed = is.budget.weight != was.map_or(1, |row| row.budget.weight);
+    if weighed && !is.cores.is_empty() && !after.shares(is) {
+        warnings.push(format!("{name} shares no core: its weight has no effect yet"));
+    }
     let idle = is.idle_cores();
     if idle > was.map_or(0, Row::idle_cores) && is.concurrency > 0 {
         warnings.push(format!(

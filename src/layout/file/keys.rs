@@ -15,6 +15,7 @@ pub(super) const MODEL: &[&str] = &[
     "concurrency",
     "objective",
     "spinning",
+    "weight",
     "memory",
     "queue",
     "slo",
@@ -25,8 +26,7 @@ pub(super) const MODEL: &[&str] = &[
 ];
 
 /// Keys of a model that a later capability brings. They are refused by name, never ignored.
-pub(super) const LATER: &[&str] =
-    &["weight", "priority", "min", "max", "borrow", "gpu", "gpu_memory"];
+pub(super) const LATER: &[&str] = &["priority", "min", "max", "borrow", "gpu", "gpu_memory"];
 
 /// Keys of `queue`.
 pub(super) const QUEUE: &[&str] = &["limit", "timeout", "overflow"];

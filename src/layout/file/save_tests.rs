@@ -294,7 +294,7 @@ prop_compose! {
         ],
         (cores, reserve, paused, latency) in (cores(), any::<bool>(), any::<bool>(), any::<bool>()),
         (threads, concurrency) in (auto(), auto()),
-        spinning in prop::option::of(any::<bool>()),
+        (spinning, weight) in (prop::option::of(any::<bool>()), 1u32..=64),
         memory in prop::option::of((1u64..1 << 50).prop_map(Bytes)),
         (limit, timeout, block) in
             (1usize..=1_000_000, prop::option::of(duration()), any::<bool>()),
@@ -315,7 +315,7 @@ prop_compose! {
             },
             engine, cores, reserve, threads, concurrency,
             objective: if latency { Objective::Latency } else { Objective::Throughput },
-            spinning, memory,
+            spinning, weight, memory,
             queue: QueuePolicy { limit, timeout, overflow },
             slo: slo.map(|(percentile, bound)| Slo { percentile, bound }),
             load, dims, inputs, paused,

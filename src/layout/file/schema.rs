@@ -55,6 +55,9 @@ struct ModelRow {
     objective: Option<ObjectiveName>,
     /// Whether threads spin while they wait. Default: "auto".
     spinning: Option<Spinning>,
+    /// What its threads get of a core that they share, relative to other models' threads. Default: 1.
+    #[schemars(range(min = 1, max = 64))]
+    weight: Option<i64>,
     /// Memory that the model may hold, like "512MiB".
     memory: Option<Size>,
     queue: Option<Queue>,

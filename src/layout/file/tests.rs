@@ -26,6 +26,7 @@ threads = 2
 concurrency = 3
 objective = "latency"
 spinning = false
+weight = 3
 memory = "1.5GiB"
 queue = { limit = 1_000_000, timeout = "1.5s", overflow = "block" }
 slo = { "p99.9" = "20ms" }
@@ -41,7 +42,7 @@ paused = true
     assert_eq!(model.cores, CoreRequest::List("0-2,4".parse().unwrap()));
     assert!(model.reserve && model.paused);
     assert_eq!((model.threads, model.concurrency), (Auto::Exactly(2), Auto::Exactly(3)));
-    assert_eq!(model.spinning, Some(false));
+    assert_eq!((model.spinning, model.weight), (Some(false), 3));
     assert_eq!(model.memory.unwrap().0, 3 << 29);
     assert_eq!(model.queue.limit, 1_000_000);
     assert_eq!(model.queue.timeout, Some(Duration::from_millis(1500)));
@@ -79,14 +80,14 @@ fn the_parser_reads_each_key_that_it_admits() {
 
 #[test]
 fn all_faults_are_told_at_once() {
-    let faults = row("cores = \"3-1\"\nthreads = 0\nconcurrency = 0\nweight = 2\nqeue = 1\nslo = { p99 = \"20 parsecs\" }\nload = { kind = \"poisson\", rate = nan }").unwrap_err();
+    let faults = row("cores = \"3-1\"\nthreads = 0\nconcurrency = 0\nborrow = true\nqeue = 1\nslo = { p99 = \"20 parsecs\" }\nload = { kind = \"poisson\", rate = nan }").unwrap_err();
     assert_eq!(
         messages(&faults),
         [
             "bad CPU list: the range `3-1` runs backwards: write the lower CPU first",
             "`threads` must be 1 or more",
             "`concurrency` must be 1 or more",
-            "`weight` is not available in this version of divvy",
+            "`borrow` is not available in this version of divvy",
             "unknown key `qeue` in a model",
             "`p99`: unknown unit `parsecs`: use us, ms, s, m or h",
             "`rate` is not a number",

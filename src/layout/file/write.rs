@@ -106,6 +106,9 @@ pub(super) fn row(
     if full || budget.spinning.is_some() {
         row.insert("spinning", budget.spinning.map_or_else(|| "auto".into(), Value::from));
     }
+    if full || budget.weight != 1 {
+        row.insert("weight", i64::from(budget.weight).into());
+    }
     if let Some(memory) = budget.memory {
         row.insert("memory", memory.to_string().into());
     }

@@ -1,4 +1,4 @@
-//! Pins a thread of this process by its id and reads the kernel's mask back.
+//! Pins a thread of this process by its id, sets its nice value, and reads both back.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -50,6 +50,23 @@ impl Affinity {
             other => refusal(thread, other),
         })?;
         Ok((0..MAX_CORES).filter(|id| mask.is_set(*id)).map(|id| CoreId(id as u16)).collect())
+    }
+
+    /// Sets a nice value. The kernel's call takes a thread's id where it says "process".
+    pub fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
+        let pid = self.own(thread)?;
+        rustix::process::setpriority_process(Some(pid), nice).map_err(|errno| match errno {
+            Errno::ACCESS | Errno::PERM => match self.nice(thread) {
+                Ok(held) => AffinityError::NotRaised { thread, held, asked: nice },
+                Err(error) => error,
+            },
+            other => refusal(thread, other),
+        })
+    }
+
+    pub fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
+        let pid = self.own(thread)?;
+        rustix::process::getpriority_process(Some(pid)).map_err(|errno| refusal(thread, errno))
     }
 
     fn own(&self, thread: ThreadId) -> Result<Pid, AffinityError> {

@@ -16,6 +16,7 @@
 mod affinity;
 mod cgroup;
 mod proc;
+mod slice;
 mod sysfs;
 #[cfg(test)]
 pub(super) mod tests;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::proc::process_threads;
+pub use self::slice::shorten;
 
 use self::affinity::Affinity;
 use self::cgroup::MemoryLimit;
@@ -173,6 +175,14 @@ impl Machine for LinuxMachine {
 
     fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
         self.affinity.get(thread)
+    }
+
+    fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
+        self.affinity.set_nice(thread, nice)
+    }
+
+    fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
+        self.affinity.nice(thread)
     }
 
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {

@@ -143,6 +143,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
         instance,
         helper: false,
         allowed: row.cores,
+        nice: Some(0),
         last_core: row.cores.iter().next(),
         cpu: share,
         wait: Some(share * 0.1),

@@ -8,6 +8,7 @@ mod resolving;
 mod splits;
 mod telling;
 mod transfers;
+mod weights;
 
 use super::super::budget::{Auto, Budget, CoreRequest, Layout, ModelSource, Objective};
 use super::super::change::{Change, CoreSelection, Edit, Party, Refusal};

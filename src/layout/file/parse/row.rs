@@ -17,6 +17,8 @@ use crate::machine::{CpuSet, MAX_CORES};
 const LONGEST_NAME: usize = 200;
 /// The most threads or instances.
 const MOST: i64 = 1024;
+/// The largest weight.
+const HEAVIEST: i64 = Budget::MAX_WEIGHT as i64;
 /// The most cores, as [`MAX_CORES`].
 const MOST_CORES: i64 = MAX_CORES.cast_signed() as i64;
 /// The longest queue, as the type that holds it allows.
@@ -77,6 +79,11 @@ impl Reader<'_> {
                 set(&mut budget.objective, self.one_of(value, "`objective`", &words));
             }
             "spinning" => budget.spinning = self.spinning(value),
+            "weight" => {
+                let help = "write 1 to 64: twice the weight is twice the time on a shared core";
+                let weight = self.count(value, "`weight`", HEAVIEST, help);
+                set(&mut budget.weight, weight.and_then(|weight| u32::try_from(weight).ok()));
+            }
             "memory" => budget.memory = self.bytes(value, "`memory`"),
             "queue" => budget.queue = self.queue(value),
             "slo" => budget.slo = self.slo(value),
