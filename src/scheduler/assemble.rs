@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use super::owner::Owner;
+use super::observer::Observer;
 use super::slot::{Phase, Slot};
 use crate::layout::{Desired, LoadSpec, Row};
 use crate::pool::{Member, Seats};
@@ -19,20 +19,20 @@ pub fn unix_ms() -> u64 {
         .map_or(0, |since| since.as_millis() as u64)
 }
 
-impl Owner {
+impl Observer {
     pub(super) fn assemble(&mut self) -> Snapshot {
         self.sequence += 1;
         let now = Instant::now();
-        let desired = self.desired.clone();
-        let ledger = desired.ledger(&self.description);
+        let desired = self.scene.desired.clone();
+        let ledger = desired.ledger(&self.scene.description);
         let models: Vec<ModelView> =
             desired.rows.iter().filter_map(|row| self.model_view(row, now)).collect();
-        let memory = self.machine.memory();
+        let memory = self.with.machine.memory();
         let mut snapshot = Snapshot {
             version: Snapshot::VERSION,
             sequence: self.sequence,
             at_unix_ms: unix_ms(),
-            uptime_us: now.saturating_duration_since(self.started).as_micros() as u64,
+            uptime_us: now.saturating_duration_since(self.with.started).as_micros() as u64,
             interval_us: self.usage.interval_us,
             cores: self.core_views(&desired),
             ledger,
@@ -40,13 +40,17 @@ impl Owner {
             memory_table: self.memory_table(memory.process),
             process_cpu: self.process_cpu,
             models,
-            gpu: self.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
-            changes: self.history.newest(),
-            simulated: self.description.simulated,
+            gpu: self
+                .with
+                .gpu
+                .as_ref()
+                .map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
+            changes: self.scene.changes.iter().map(|entry| entry.as_ref().clone()).collect(),
+            simulated: self.scene.description.simulated,
             alerts: Vec::new(),
         };
         snapshot.alerts = alerts(&snapshot);
-        snapshot.alerts.extend(self.conditions.alerts());
+        snapshot.alerts.extend(self.with.conditions.alerts());
         snapshot
     }
 
@@ -63,7 +67,7 @@ impl Owner {
             let busy = used.map_or(0.0, |used| used.busy);
             CoreView {
                 core: core.clone(),
-                allowed: self.description.limits.allowed.contains(core.id),
+                allowed: self.scene.description.limits.allowed.contains(core.id),
                 owners: rows().map(|(index, _)| index).collect(),
                 reserved: rows().any(|(_, row)| row.budget.reserve),
                 busy,
@@ -72,19 +76,20 @@ impl Owner {
                 by_model,
             }
         };
-        self.description.topology.cores.iter().map(view).collect()
+        self.scene.description.topology.cores.iter().map(view).collect()
     }
 
     fn model_view(&mut self, row: &Row, now: Instant) -> Option<ModelView> {
-        let slot = self.slots.get_mut(&row.budget.name)?;
+        let slot = self.scene.slots.get(&row.budget.name)?;
         let windows = slot.pool.recorder().windows(now, row.budget.slo.as_ref());
         let seats = slot.pool.seats();
-        let actual = actual(row, slot, seats, &*self.machine, &self.usage);
+        let actual = actual(row, slot, seats, &*self.with.machine, &self.usage);
         let cpu = actual.threads.iter().fold(0.0, |sum, thread| sum + thread.cpu);
         let wait: Option<f64> = actual.threads.iter().map(|thread| thread.wait).sum();
         let wait = wait.map(|wait| if cpu + wait > 0.0 { wait / (cpu + wait) } else { 0.0 });
         let offered = slot.offered.load(Ordering::Relaxed);
-        let rate = slot.offered_rate.update(offered, now);
+        let meters = self.meters.entry(row.budget.name.clone()).or_default();
+        let rate = meters.offered.update(offered, now);
         let offered_per_s = row.budget.load.is_some().then_some(rate);
         Some(ModelView {
             row: row.clone(),
@@ -135,6 +140,7 @@ fn actual(
             instance: member.instance,
             helper: member.helper,
             allowed: machine.affinity(member.id).ok()?,
+            nice: machine.nice(member.id).ok(),
             last_core: used.last_core,
             cpu: used.cpu,
             wait: used.wait,

@@ -7,12 +7,12 @@ use std::time::Instant;
 use super::force;
 use super::owner::Owner;
 use crate::layout::{Change, Edit};
+use crate::machine::Description;
 use crate::telemetry::Author;
 
 impl Owner {
-    /// Looks whether cores came or went under us, and lets the layout follow.
-    pub(super) fn check_machine(&mut self) {
-        let found = self.machine.describe();
+    /// Lets the layout follow a machine whose cores came or went under us.
+    pub(super) fn follow_machine(&mut self, found: Description) {
         if found == *self.description {
             self.retry_masks();
             return;
@@ -36,8 +36,7 @@ impl Owner {
         for row in &self.desired.rows {
             let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
             if slot.difference.is_some() {
-                let mask = force::mask(row, &self.desired, &self.description);
-                let found = slot.pool.pin(mask);
+                let found = force::place(row, &self.desired, slot, &self.description);
                 slot.difference = (!found.is_empty()).then(|| found.join("; "));
             }
         }

@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::slot::{Phase, Slots, setup};
+use super::slot::{Phase, Slot, Slots, setup};
 use crate::layout::{Desired, Row};
 use crate::machine::{CpuSet, Description};
+
+/// Times that a row's instances are built anew for one change: a batch that was on its way already
+/// may have to be replaced once more.
+const MOST_RENEWALS: u32 = 2;
 
 /// The mask of a row's threads: its cores, or, without any, whatever nobody has reserved (its
 /// instances sleep there).
@@ -60,6 +64,14 @@ pub fn enforce(
             differences.insert(row.budget.name.clone(), found);
         }
     }
+    for (row, _, slot) in pairs() {
+        let nice = after.nice(row);
+        if slot.pool.nice() != nice
+            && let Err(found) = slot.pool.weigh(nice)
+        {
+            differences.entry(row.budget.name.clone()).or_insert_with(Vec::new).extend(found);
+        }
+    }
     for (row, old, slot) in pairs() {
         if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
             slot.pool.set_queue(row.budget.queue);
@@ -74,6 +86,23 @@ pub fn enforce(
         }
     }
     differences
+}
+
+/// Places all threads of a row again, and says what the kernel shows elsewhere; empty when it is as
+/// asked.
+pub fn place(row: &Row, all: &Desired, slot: &Slot, machine: &Description) -> Vec<String> {
+    let mut found = slot.pool.pin(mask(row, all, machine));
+    found.extend(slot.pool.weigh(all.nice(row)).err().into_iter().flatten());
+    found
+}
+
+/// Threads that may not rise are replaced: new ones stand where the program does. A thread that
+/// stands too low even when it is new will not rise by being built again, so that is not repeated.
+pub fn renew(row: &Row, all: &Desired, slot: &mut Slot) {
+    if slot.renewals < MOST_RENEWALS && slot.pool.weigh(all.nice(row)).is_err() {
+        slot.renewals += 1;
+        slot.pool.renew();
+    }
 }
 
 /// Orders the instances that a row needs and lets surplus sleepers go. Returns whether something is

@@ -1,5 +1,6 @@
 //! The journal of this run, and what undo and redo need of each entry.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use crate::layout::{Desired, Plan, Refusal, Row};
@@ -17,7 +18,7 @@ pub type Rows = Vec<(String, Option<Row>)>;
 
 /// One entry with both sides of it.
 struct Step {
-    entry: Entry,
+    entry: Arc<Entry>,
     before: Rows,
     after: Rows,
 }
@@ -54,12 +55,12 @@ impl History {
     }
 
     /// All entries, oldest first.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + ExactSizeIterator {
         self.steps.iter().map(|step| &step.entry)
     }
 
     /// The newest entries, oldest of them first.
-    pub fn newest(&self) -> Vec<Entry> {
+    pub fn newest(&self) -> Vec<Arc<Entry>> {
         let from = self.steps.len().saturating_sub(IN_SNAPSHOT);
         self.entries().skip(from).cloned().collect()
     }
@@ -68,7 +69,7 @@ impl History {
     pub fn amend(&mut self, id: u64, change: impl FnOnce(&mut Entry)) {
         let at = self.steps.iter().rposition(|step| step.entry.id == id);
         let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
-        change(&mut step.entry);
+        change(Arc::make_mut(&mut step.entry));
         if let Some(step) = at.and_then(|at| self.steps.get(at)) {
             self.tell(&step.entry);
         }
@@ -91,7 +92,7 @@ impl History {
         };
         let (before, after) = (rows(before), rows(&plan.after));
         self.tell(&entry);
-        self.steps.push(Step { entry, before, after });
+        self.steps.push(Step { entry: Arc::new(entry), before, after });
         if self.steps.len() >= KEPT + KEPT / 8 {
             let gone = self.steps.len() - KEPT;
             self.steps.drain(..gone);
@@ -143,7 +144,7 @@ impl History {
             }
         }
         if let Some(step) = self.steps.get_mut(at) {
-            step.entry.undone = way == Way::Undo;
+            Arc::make_mut(&mut step.entry).undone = way == Way::Undo;
         }
         if let Some(step) = self.steps.get(at) {
             self.tell(&step.entry);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::owner::Owner;
+use super::observer::Observer;
 use super::slot::Slot;
 use crate::engine::onnxruntime;
 use crate::layout::Row;
@@ -14,10 +14,10 @@ use crate::telemetry::{MemoryRow, MemoryTable};
 /// How often the heap's statistics are asked for.
 const HEAP_INTERVAL: Duration = Duration::from_secs(1);
 
-impl Owner {
+impl Observer {
     /// Lets models that are above their budgets give back what they can while they are idle.
     pub(super) fn shrink_idle(&self) {
-        for slot in self.slots.values() {
+        for slot in self.scene.slots.values() {
             slot.pool.shrink();
         }
     }
@@ -29,8 +29,8 @@ impl Owner {
         let Resident { total, files } = baseline.resident;
         let mut accounted = 0;
         let mut models = Vec::new();
-        for row in &self.desired.rows {
-            let Some(slot) = self.slots.get(&row.budget.name) else { continue };
+        for row in &self.scene.desired.rows {
+            let Some(slot) = self.scene.slots.get(&row.budget.name) else { continue };
             let memory = slot.pool.memory();
             accounted += memory.engine.total() + memory.engine.untouched;
             models.push(memory_row(row, slot, memory));

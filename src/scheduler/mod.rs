@@ -1,7 +1,8 @@
 //! Who decides: applies a change over all pools as one transaction, keeps the journal, and
 //! publishes what is.
 //!
-//! One thread (`owner.rs`) owns the state. [`Scheduler`] is the handle to it and the first
+//! One thread (`owner.rs`) owns the state and decides, another (`observer.rs`) looks and publishes
+//! snapshots. [`Scheduler`] is the handle to it and the first
 //! implementation of [`Control`], the one door that a user interface has.
 
 mod assemble;
@@ -13,6 +14,7 @@ mod guesses;
 mod history;
 mod loader;
 mod memory;
+mod observer;
 mod owner;
 mod publish;
 mod slot;
@@ -30,6 +32,7 @@ pub use control::Control;
 pub use engines::FromEngines;
 use history::Way;
 pub use loader::{Loaded, Loader, Requests};
+use observer::{Observer, Watching};
 use owner::{Beginnings, Command, Owner, Published, Shelf};
 pub use slot::LoadOrder;
 pub use verdicts::VerdictWindows;
@@ -109,29 +112,40 @@ impl Scheduler {
             last_builds: Arc::default(),
             clients: Arc::new(BTreeMap::new()),
         }));
-        let owner = Owner::new(Beginnings {
-            machine: options.machine,
-            loader: options.loader,
+        let interval = options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1));
+        let started = Instant::now();
+        let (observer, looks) = mpsc::channel();
+        let watching = Observer::new(Watching {
+            machine: options.machine.clone(),
             gpu: options.gpu,
-            desired,
-            description,
-            interval: options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1)),
+            conditions: options.conditions,
+            interval,
             machine_check: options
                 .machine_check
                 .clamp(Duration::from_millis(10), Duration::from_mins(1)),
+            started,
+            looks,
+            owner: sender.clone(),
+            snapshots: snapshot_sender,
+        });
+        let owner = Owner::new(Beginnings {
+            machine: options.machine,
+            loader: options.loader,
+            desired,
+            description,
+            interval,
             windows: options.windows,
             journal: options.journal,
-            conditions: options.conditions,
             commands,
             sender: sender.clone(),
-            snapshots: snapshot_sender,
+            observer,
+            started,
             loads: load_sender,
             shelf: shelf.clone(),
         });
-        let thread = std::thread::Builder::new()
-            .name("divvy-sched".to_owned())
-            .spawn(move || owner.run())
-            .map_err(|error| Refusal::whole(format!("cannot start a thread: {error}")))?;
+        // The observer ends when the owner has; so it needs no handle of its own.
+        spawn("divvy-watch", move || watching.run())?;
+        let thread = spawn("divvy-sched", move || owner.run())?;
         let readonly = options.readonly;
         let thread = Mutex::new(Some(thread));
         Ok(Self { commands: sender, shelf, snapshots, loads, readonly, thread })
@@ -175,6 +189,13 @@ impl Scheduler {
         self.commands.send(command(reply)).map_err(|_| stopped())?;
         answer.recv().map_err(|_| stopped())?
     }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Refusal> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| Refusal::whole(format!("cannot start a thread: {error}")))
 }
 
 impl Control for Scheduler {

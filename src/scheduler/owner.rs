@@ -12,19 +12,19 @@ use tokio::sync::watch;
 use super::force;
 use super::history::{History, Way};
 use super::loader::{Loaded, Loader, Requests};
-use super::slot::{LoadOrder, Meter, Phase, Slot, Slots};
+use super::observer::Look;
+use super::slot::{LoadOrder, Phase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
-use crate::machine::{Description, Machine, current_thread};
+use crate::machine::{Description, Machine, current_thread, wake_soon};
 use crate::pool::{Client, Pool, PoolEvent};
-use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Applied, Author, Conditions, Entry, Sensor, Snapshot, Usage};
+use crate::telemetry::{Applied, Author, Entry, Snapshot};
 
 /// How often queue timeouts are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
 
-/// The shortest time between two snapshots: a burst of changes must not wait for pictures of it.
+/// The shortest time between two scenes: a burst of changes must not wait for pictures of it.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the owner is asked.
@@ -39,6 +39,8 @@ pub enum Command {
     Loaded(String, u64, Result<Loaded, EngineError>),
     /// A pool has something to say.
     Pool(String, u64, PoolEvent),
+    /// The machine was looked at: it has changed, or threads are not where they should be.
+    Machine(Box<Description>),
     /// Drain all pools and end.
     Stop(Duration, Sender<Snapshot>),
 }
@@ -60,30 +62,20 @@ pub struct Owner {
     pub(super) machine: Arc<dyn Machine>,
     pub(super) description: Arc<Description>,
     loader: Arc<dyn Loader>,
-    pub(super) gpu: Option<Arc<dyn GpuSource>>,
     commands: Receiver<Command>,
     sender: Sender<Command>,
     pub(super) desired: Arc<Desired>,
     pub(super) slots: Slots,
     pub(super) history: History,
-    pub(super) conditions: Conditions,
     verdicts: Verdicts,
-    pub(super) sensor: Sensor,
-    pub(super) usage: Usage,
-    pub(super) process_cpu_ns: u64,
-    pub(super) process_cpu: f64,
-    /// The heap in use, and when that was asked.
-    pub(super) heap: Option<(Instant, u64)>,
-    pub(super) sequence: u64,
-    pub(super) started: Instant,
+    started: Instant,
     interval: Duration,
-    machine_check: Duration,
-    /// Something changed that the newest snapshot does not show.
+    /// Something changed that the observer has not been told.
     pub(super) stale: bool,
-    pub(super) published: Instant,
+    pub(super) told: Instant,
     epochs: u64,
     pub(super) shelf: Shelf,
-    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(super) observer: Sender<Look>,
     pub(super) loads: watch::Sender<Arc<Vec<LoadOrder>>>,
 }
 
@@ -91,17 +83,15 @@ pub struct Owner {
 pub struct Beginnings {
     pub machine: Arc<dyn Machine>,
     pub loader: Arc<dyn Loader>,
-    pub gpu: Option<Arc<dyn GpuSource>>,
     pub desired: Desired,
     pub description: Description,
     pub interval: Duration,
-    pub machine_check: Duration,
     pub windows: VerdictWindows,
     pub journal: Option<Sender<Entry>>,
-    pub conditions: Conditions,
     pub commands: Receiver<Command>,
     pub sender: Sender<Command>,
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    pub observer: Sender<Look>,
+    pub started: Instant,
     pub loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     pub shelf: Shelf,
 }
@@ -112,41 +102,32 @@ impl Owner {
             machine: from.machine,
             description: Arc::new(from.description),
             loader: from.loader,
-            gpu: from.gpu,
             commands: from.commands,
             sender: from.sender,
             desired: Arc::new(from.desired),
             slots: Slots::new(),
             history: History::new(from.journal),
-            conditions: from.conditions,
             verdicts: Verdicts::new(from.windows),
-            sensor: Sensor::default(),
-            usage: Usage::default(),
-            process_cpu_ns: 0,
-            process_cpu: 0.0,
-            heap: None,
-            sequence: 0,
-            started: Instant::now(),
+            started: from.started,
             interval: from.interval,
-            machine_check: from.machine_check,
             stale: true,
-            published: Instant::now(),
+            told: from.started,
             epochs: 0,
             shelf: from.shelf,
-            snapshots: from.snapshots,
+            observer: from.observer,
             loads: from.loads,
         }
     }
 
     /// The thread's body.
     pub fn run(mut self) {
+        // A change waits for this thread: it must not stand behind the models' own threads.
+        wake_soon();
         let first = self.desired.clone();
         self.reconcile(&Desired::default(), &first);
         self.publish_state();
-        self.sample();
-        self.publish_snapshot();
-        let mut next_sample = Instant::now() + self.interval;
-        let mut next_check = Instant::now() + self.machine_check;
+        self.show();
+        let mut next_verdicts = Instant::now() + self.interval;
         loop {
             match self.commands.recv_timeout(HOUSEKEEPING) {
                 Ok(Command::Stop(patience, reply)) => {
@@ -165,18 +146,12 @@ impl Owner {
                 let counts = slot.pool.counts();
                 slot.pool.recorder().note_work(now, counts.queued + counts.executing > 0);
             }
-            if now >= next_check {
-                next_check = now + self.machine_check;
-                self.check_machine();
+            if now >= next_verdicts {
+                next_verdicts = now + self.interval;
+                self.stale |= self.verdicts.close_due(&self.slots, &mut self.history, now);
             }
-            if now >= next_sample {
-                next_sample = now + self.interval;
-                self.sample();
-                self.verdicts.close_due(&self.slots, &mut self.history, now);
-                self.stale = true;
-            }
-            if self.stale && now >= self.published + SHORTEST_INTERVAL {
-                self.publish_snapshot();
+            if self.stale && now >= self.told + SHORTEST_INTERVAL {
+                self.show();
             }
         }
     }
@@ -195,11 +170,13 @@ impl Owner {
                 let _ = reply.send(self.step(way, author, begun));
             }
             Command::Journal(reply) => {
-                let _ = reply.send(self.history.entries().cloned().collect());
+                let entries = self.history.entries().map(|entry| Entry::clone(entry));
+                let _ = reply.send(entries.collect());
                 return;
             }
             Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
             Command::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
+            Command::Machine(found) => self.follow_machine(*found),
             // Handled by the loop itself.
             Command::Stop(..) => return,
         }
@@ -284,6 +261,9 @@ impl Owner {
                     slot.retry();
                 }
                 slot.difference = found.get(&row.budget.name).map(|lines| lines.join("; "));
+                if slot.difference.is_some() {
+                    force::renew(row, after, slot);
+                }
             }
             force::build(row, after, &self.slots, &self.description);
         }
@@ -319,10 +299,9 @@ impl Owner {
             title: String::new(),
             requests: Arc::new(Requests::default()),
             offered: Arc::new(AtomicU64::new(0)),
-            offered_rate: Meter::default(),
-            lost_before: 0,
             last_build: None,
             failed_setup: None,
+            renewals: 0,
             difference: None,
         };
         let (loader, sender, budget) =
@@ -389,8 +368,13 @@ impl Owner {
             PoolEvent::Built(report) => {
                 slot.last_build = Some(report.took);
                 slot.failed_setup = None;
-                // A change may have asked for more while the batch was on its way.
                 if let Some(row) = desired.row(name) {
+                    if slot.difference.is_some() {
+                        let found = force::place(row, &desired, slot, &self.description);
+                        slot.difference = (!found.is_empty()).then(|| found.join("; "));
+                        force::renew(row, &desired, slot);
+                    }
+                    // A change may have asked for more while the batch was on its way.
                     force::build(row, &desired, &self.slots, &self.description);
                 }
                 self.publish_state();
@@ -437,10 +421,11 @@ impl Owner {
                 scope.spawn(|| slot.pool.drain(patience));
             }
         });
-        self.sample();
-        let last = self.assemble();
-        self.snapshots.send_replace(Arc::new(last.clone()));
-        last
+        self.show();
+        let (reply, answer) = std::sync::mpsc::channel();
+        // An observer that is gone has panicked, which was printed; then there is no last snapshot.
+        let _ = self.observer.send(Look::Last(reply));
+        answer.recv().unwrap_or_default()
     }
 }
 

@@ -1,49 +1,27 @@
-//! What the owner lets others see: samples, snapshots, load orders, and the shelf that is read
+//! What the owner lets others see: scenes for the observer, load orders, and the shelf that is read
 //! without asking.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use super::observer::{Look, Scene};
 use super::owner::{Owner, Published};
 use super::slot::LoadOrder;
 use crate::layout::Plan;
-use crate::machine::{ThreadId, process_cpu_ns};
 
 impl Owner {
-    pub(super) fn sample(&mut self) {
-        let now = Instant::now();
-        let groups: Vec<Vec<ThreadId>> = self
-            .desired
-            .rows
-            .iter()
-            .map(|row| self.slots.get(&row.budget.name))
-            .map(|slot| {
-                slot.map_or_else(Vec::new, |slot| {
-                    slot.pool.members().iter().map(|member| member.id).collect()
-                })
-            })
-            .collect();
-        self.usage = self.sensor.sample(&*self.machine, &groups, now);
-        let process = process_cpu_ns();
-        if self.usage.interval_us > 0 {
-            let spent = process.saturating_sub(self.process_cpu_ns) as f64;
-            self.process_cpu = spent / (self.usage.interval_us as f64 * 1e3);
-        }
-        self.process_cpu_ns = process;
-        self.shrink_idle();
-        for slot in self.slots.values_mut() {
-            let counts = slot.pool.counts();
-            let lost = counts.rejected + counts.timed_out + counts.failed;
-            slot.pool.recorder().tick(now, lost - slot.lost_before);
-            slot.lost_before = lost;
-        }
-    }
-
-    pub(super) fn publish_snapshot(&mut self) {
-        let snapshot = self.assemble();
-        self.snapshots.send_replace(Arc::new(snapshot));
+    /// Lets the observer see how things stand.
+    pub(super) fn show(&mut self) {
+        let scene = Scene {
+            desired: self.desired.clone(),
+            description: self.description.clone(),
+            slots: self.slots.clone(),
+            changes: self.history.newest(),
+        };
+        // An observer that is gone has panicked, which was printed; changes work on without it.
+        let _ = self.observer.send(Look::Scene(Box::new(scene)));
         self.stale = false;
-        self.published = Instant::now();
+        self.told = Instant::now();
     }
 
     pub(super) fn publish_loads(&self) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::loader::Requests;
 use crate::engine::{EngineKind, InstanceSetup};
@@ -11,6 +11,7 @@ use crate::layout::{Desired, LoadSpec, Row};
 use crate::pool::{Door, Pool};
 
 /// How far a model's loading is.
+#[derive(Clone)]
 pub enum Phase {
     /// Its file is being read on a thread of its own.
     Loading,
@@ -20,7 +21,8 @@ pub enum Phase {
     Failed(String),
 }
 
-/// One model.
+/// One model. A copy is what the observer sees: the same pool, the rest as it was.
+#[derive(Clone)]
 pub struct Slot {
     pub(super) pool: Arc<Pool>,
     pub(super) phase: Phase,
@@ -30,37 +32,14 @@ pub struct Slot {
     pub(super) title: String,
     pub(super) requests: Arc<Requests>,
     pub(super) offered: Arc<AtomicU64>,
-    pub(super) offered_rate: Meter,
-    pub(super) lost_before: u64,
     /// How long the last build of a generation took.
     pub(super) last_build: Option<Duration>,
     /// The setup whose build failed last, with the reason; not tried again until the row changes.
     pub(super) failed_setup: Option<(InstanceSetup, String)>,
-    /// Set while the kernel shows other masks than asked for.
+    /// How often instances were built anew for their threads to rise, since the row changed.
+    pub(super) renewals: u32,
+    /// Set while the kernel shows other masks or nice values than asked for.
     pub(super) difference: Option<String>,
-}
-
-/// Turns a running count into a rate over about the last second.
-#[derive(Default)]
-pub struct Meter {
-    from: Option<(u64, Instant)>,
-    rate: f64,
-}
-
-impl Meter {
-    /// The rate, per second, given the count now.
-    pub fn update(&mut self, count: u64, now: Instant) -> f64 {
-        let Some((before, since)) = self.from else {
-            self.from = Some((count, now));
-            return 0.0;
-        };
-        let span = now.saturating_duration_since(since);
-        if span >= Duration::from_secs(1) {
-            self.rate = count.saturating_sub(before) as f64 / span.as_secs_f64();
-            self.from = Some((count, now));
-        }
-        self.rate
-    }
 }
 
 /// A built-in load that is to run: what the load generators watch.
@@ -93,6 +72,7 @@ impl Slot {
     /// A model that was loaded and failed later is tried again: its row changed.
     pub(super) fn retry(&mut self) {
         self.failed_setup = None;
+        self.renewals = 0;
         if matches!(self.phase, Phase::Failed(_)) && self.pool.model().is_some() {
             self.phase = Phase::Loaded;
             self.pool.refuse(None);

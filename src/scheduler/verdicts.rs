@@ -111,16 +111,18 @@ impl Verdicts {
         verdicts
     }
 
-    /// Closes the verdicts whose window after the change is full.
-    pub fn close_due(&mut self, slots: &Slots, history: &mut History, now: Instant) {
+    /// Closes the verdicts whose window after the change is full. Returns whether there was one.
+    pub fn close_due(&mut self, slots: &Slots, history: &mut History, now: Instant) -> bool {
         let length = self.windows.length;
-        let (due, rest) = std::mem::take(&mut self.open)
+        let (due, rest): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|open: &Open| now >= open.from + length);
         self.open = rest;
+        let any = !due.is_empty();
         for open in due {
             close(&open, self.windows.shortest, slots, history, now);
         }
+        any
     }
 }
 

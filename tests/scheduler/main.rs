@@ -11,3 +11,4 @@ mod property;
 mod rig;
 mod steps;
 mod verdicts;
+mod weights;

@@ -1,0 +1,206 @@
+//! The thread that looks: samples the machine and the pools, keeps models to their memory budgets, and
+//! publishes snapshots. Apart from the owner, so that no reading of counters delays a change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::owner::Command;
+use super::slot::Slots;
+use crate::layout::Desired;
+use crate::machine::{Description, Machine, ThreadId, process_cpu_ns, wake_soon};
+use crate::telemetry::gpu::GpuSource;
+use crate::telemetry::{Conditions, Entry, Sensor, Snapshot, Usage};
+
+/// What the owner had decided at one instant.
+pub struct Scene {
+    pub desired: Arc<Desired>,
+    pub description: Arc<Description>,
+    pub slots: Slots,
+    /// The newest entries of the journal, oldest first.
+    pub changes: Vec<Arc<Entry>>,
+}
+
+/// What the observer is told.
+pub enum Look {
+    /// Things stand so now.
+    Scene(Box<Scene>),
+    /// Take the last snapshot, hand it out, and end.
+    Last(Sender<Snapshot>),
+}
+
+/// What an observer starts from.
+pub struct Watching {
+    pub machine: Arc<dyn Machine>,
+    pub gpu: Option<Arc<dyn GpuSource>>,
+    pub conditions: Conditions,
+    /// Time between samples.
+    pub interval: Duration,
+    /// How often the machine is looked at for cores that came or went.
+    pub machine_check: Duration,
+    pub started: Instant,
+    pub looks: Receiver<Look>,
+    pub owner: Sender<Command>,
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+/// The observer's state.
+pub struct Observer {
+    pub(super) with: Watching,
+    pub(super) scene: Scene,
+    sensor: Sensor,
+    pub(super) usage: Usage,
+    process_cpu_ns: u64,
+    pub(super) process_cpu: f64,
+    /// The heap in use, and when that was asked.
+    pub(super) heap: Option<(Instant, u64)>,
+    pub(super) sequence: u64,
+    pub(super) meters: BTreeMap<String, Meters>,
+}
+
+/// What is counted of one model from look to look.
+#[derive(Default)]
+pub struct Meters {
+    /// Of which slot of this name.
+    epoch: u64,
+    lost: u64,
+    pub(super) offered: Meter,
+}
+
+/// Turns a running count into a rate over about the last second.
+#[derive(Default)]
+pub struct Meter {
+    from: Option<(u64, Instant)>,
+    rate: f64,
+}
+
+impl Meter {
+    /// The rate, per second, given the count now.
+    pub fn update(&mut self, count: u64, now: Instant) -> f64 {
+        let Some((before, since)) = self.from else {
+            self.from = Some((count, now));
+            return 0.0;
+        };
+        let span = now.saturating_duration_since(since);
+        if span >= Duration::from_secs(1) {
+            self.rate = count.saturating_sub(before) as f64 / span.as_secs_f64();
+            self.from = Some((count, now));
+        }
+        self.rate
+    }
+}
+
+impl Observer {
+    /// The observer of what it is told.
+    pub fn new(with: Watching) -> Self {
+        Self {
+            with,
+            scene: Scene {
+                desired: Arc::default(),
+                description: Arc::default(),
+                slots: Slots::new(),
+                changes: Vec::new(),
+            },
+            sensor: Sensor::default(),
+            usage: Usage::default(),
+            process_cpu_ns: 0,
+            process_cpu: 0.0,
+            heap: None,
+            sequence: 0,
+            meters: BTreeMap::new(),
+        }
+    }
+
+    /// The thread's body: ends with the owner.
+    pub fn run(mut self) {
+        // What is shown must not be old where the models keep every core busy.
+        wake_soon();
+        match self.with.looks.recv() {
+            Ok(Look::Scene(scene)) => self.scene = *scene,
+            Ok(Look::Last(_)) | Err(_) => return,
+        }
+        self.sample();
+        self.publish();
+        let mut next_sample = Instant::now() + self.with.interval;
+        let mut next_check = Instant::now() + self.with.machine_check;
+        loop {
+            let wait = next_sample.min(next_check).saturating_duration_since(Instant::now());
+            let is_new = match self.with.looks.recv_timeout(wait) {
+                Ok(Look::Scene(scene)) => {
+                    self.scene = *scene;
+                    true
+                }
+                Ok(Look::Last(reply)) => {
+                    self.sample();
+                    let last = self.publish();
+                    // Whoever asked may have gone.
+                    let _ = reply.send(last.as_ref().clone());
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let now = Instant::now();
+            if now >= next_check {
+                next_check = now + self.with.machine_check;
+                self.check_machine();
+            }
+            let is_due = now >= next_sample;
+            if is_due {
+                next_sample = now + self.with.interval;
+                self.sample();
+            }
+            if is_new || is_due {
+                self.publish();
+            }
+        }
+    }
+
+    /// Looks whether cores came or went, or threads are not where they should be; the owner acts.
+    fn check_machine(&self) {
+        let found = self.with.machine.describe();
+        let elsewhere = self.scene.slots.values().any(|slot| slot.difference.is_some());
+        if elsewhere || found != *self.scene.description {
+            // An owner that has ended needs no news.
+            let _ = self.with.owner.send(Command::Machine(Box::new(found)));
+        }
+    }
+
+    fn sample(&mut self) {
+        let now = Instant::now();
+        let threads = |row: &crate::layout::Row| -> Vec<ThreadId> {
+            let slot = self.scene.slots.get(&row.budget.name);
+            let members = slot.map(|slot| slot.pool.members()).unwrap_or_default();
+            members.iter().map(|member| member.id).collect()
+        };
+        let groups: Vec<Vec<ThreadId>> = self.scene.desired.rows.iter().map(threads).collect();
+        self.usage = self.sensor.sample(&*self.with.machine, &groups, now);
+        let process = process_cpu_ns();
+        if self.usage.interval_us > 0 {
+            let spent = process.saturating_sub(self.process_cpu_ns) as f64;
+            self.process_cpu = spent / (self.usage.interval_us as f64 * 1e3);
+        }
+        self.process_cpu_ns = process;
+        self.shrink_idle();
+        self.meters.retain(|name, _| self.scene.slots.contains_key(name));
+        for (name, slot) in &self.scene.slots {
+            let meters = self.meters.entry(name.clone()).or_default();
+            if meters.epoch != slot.epoch {
+                *meters = Meters { epoch: slot.epoch, ..Meters::default() };
+            }
+            let counts = slot.pool.counts();
+            let lost = counts.rejected + counts.timed_out + counts.failed;
+            slot.pool.recorder().tick(now, lost.saturating_sub(meters.lost));
+            meters.lost = lost;
+        }
+    }
+
+    fn publish(&mut self) -> Arc<Snapshot> {
+        let snapshot = Arc::new(self.assemble());
+        self.with.snapshots.send_replace(snapshot.clone());
+        snapshot
+    }
+}
