@@ -11,6 +11,7 @@ use crossterm::event::{self, MouseEvent};
 use tokio::sync::watch;
 
 use super::state::Action;
+use crate::machine::wake_soon;
 use crate::telemetry::Snapshot;
 
 /// Something that the loop must take in.
@@ -60,7 +61,11 @@ pub fn start(
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(|| {
+        // keys and figures must not wait behind models that keep every core busy
+        wake_soon();
+        body();
+    });
     if let Err(error) = thread {
         tracing::error!("cannot start the thread {name}: {error}");
     }

@@ -47,6 +47,7 @@ pub use state::{Keymap, Mode};
 pub use svg::svg;
 pub use theme::ThemeName;
 
+use crate::machine::wake_soon;
 use crate::scheduler::Control;
 use events::Event;
 use state::{Action, Command, ConsoleState, Effect, Hits, pointer, update};
@@ -61,6 +62,8 @@ const FRAME: Duration = Duration::from_millis(33);
 /// # Errors
 /// [`ConsoleError`] when the terminal refuses.
 pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, ConsoleError> {
+    // this thread draws: it must not wait behind models that keep every core busy
+    wake_soon();
     let screen = Screen::enter(options.mouse)?;
     let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
     let opening = options.screen;

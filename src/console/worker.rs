@@ -10,6 +10,7 @@ use super::events::Event;
 use super::options::Profiles;
 use super::state::{Action, Deed, Effect};
 use crate::layout::{Change, Edit, Layout};
+use crate::machine::wake_soon;
 use crate::scheduler::Control;
 use crate::telemetry::Author;
 
@@ -21,6 +22,7 @@ pub fn start(
 ) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
+        wake_soon();
         let mut waiting = VecDeque::new();
         loop {
             if waiting.is_empty() {

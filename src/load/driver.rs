@@ -11,7 +11,7 @@ use super::LoadError;
 use super::job::LoadJob;
 use super::roster::Roster;
 use super::ticket::{Answer, LoadCounts, Tally};
-use crate::machine::{ThreadId, current_thread};
+use crate::machine::{ThreadId, current_thread, wake_soon};
 
 /// Messages handled before arrivals are looked at again, so that a flood of answers delays none.
 const MESSAGES: usize = 256;
@@ -47,6 +47,8 @@ impl LoadDriver {
         let handle = thread::Builder::new().name("divvy-load".to_owned()).spawn(move || {
             // the receiver waits below
             let _ = born.send(current_thread());
+            // an arrival must not wait behind the work that earlier ones brought
+            wake_soon();
             turn(roster, &messages);
         })?;
         let thread = birth.recv().map_err(|_| io::Error::other("the load thread did not start"))?;

@@ -153,14 +153,16 @@ pub trait Machine: Send + Sync {
     /// As [`Machine::set_affinity`].
     fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError>;
 
-    /// Sets a thread's nice value, 0 to 19: its share of the cores that it runs on, beside others'.
+    /// Sets a thread's nice value, counted from the one that the program was started with, 0 to 19
+    /// and no further than the system goes, and reads it back: its share of the cores that it runs
+    /// on, beside others'.
     ///
     /// # Errors
     /// [`AffinityError`] when the thread has ended, the kernel does not let it rise again, or the
     /// system has no such call. Nothing changed then.
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError>;
 
-    /// Reads a thread's nice value back.
+    /// Reads a thread's nice value, counted likewise.
     ///
     /// # Errors
     /// As [`Machine::set_nice`].
@@ -218,7 +220,24 @@ pub fn current_thread() -> ThreadId {
 pub fn wake_soon() -> bool {
     #[cfg(target_os = "linux")]
     {
-        linux::shorten()
+        linux::soon()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
+    }
+}
+
+/// Asks the system to let the calling thread run at once when it wakes, before all usual threads, or,
+/// where that needs a privilege that is not there, as [`wake_soon`]. For the one thread on which
+/// changes wait: what it does is to be short. Returns whether it runs first.
+pub fn wake_first() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        linux::first() || {
+            linux::soon();
+            false
+        }
     }
     #[cfg(not(target_os = "linux"))]
     {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::machine::{AffinityError, CpuSet, Machine, ThreadId, current_thread};
+use crate::machine::{AffinityError, CpuSet, Machine, ThreadId};
 
 /// One thread of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,6 @@ pub struct Member {
 /// All threads of a model and the mask that they are to have.
 pub struct Threads {
     machine: Arc<dyn Machine>,
-    /// The nice value that the program was started with: others count from there.
-    base: i32,
     inner: Mutex<Inner>,
 }
 
@@ -34,27 +32,38 @@ struct Inner {
 impl Threads {
     /// No threads yet; those that join will be allowed on `mask`.
     pub fn new(machine: Arc<dyn Machine>, mask: CpuSet) -> Self {
-        let base = machine.nice(current_thread()).unwrap_or(0);
-        Self { machine, base, inner: Mutex::new(Inner { mask, ..Inner::default() }) }
+        Self { machine, inner: Mutex::new(Inner { mask, ..Inner::default() }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an instance's threads and places them. The mask cannot change in between.
+    /// Adds an instance's threads and places them. Where another mask or nice value is set meanwhile,
+    /// they get that one before this returns: so a thread that has joined is where it should be.
     pub fn join(&self, members: &[Member]) -> Vec<String> {
-        let mut inner = self.lock();
-        let mut differences = Vec::new();
-        for member in members {
-            if inner.members.iter().any(|known| known.id == member.id) {
-                continue;
+        let (mut wanted, added) = {
+            let mut inner = self.lock();
+            let is_new = |member: &&Member| inner.members.iter().all(|known| known.id != member.id);
+            let added: Vec<Member> = members.iter().filter(is_new).copied().collect();
+            inner.members.extend(&added);
+            ((inner.mask, inner.nice), added)
+        };
+        loop {
+            // Not under the lock: a thread that moves itself waits for its turn on the new core, and
+            // everybody who changes something would wait with it.
+            let (mask, nice) = wanted;
+            let mut differences = Vec::new();
+            for member in &added {
+                differences.extend(place(&*self.machine, member.id, &mask));
+                differences.extend(self.stand(member.id, nice).err());
             }
-            inner.members.push(*member);
-            differences.extend(place(&*self.machine, member.id, &inner.mask));
-            differences.extend(self.stand(member.id, inner.nice).err());
+            let inner = self.lock();
+            if (inner.mask, inner.nice) == wanted {
+                return differences;
+            }
+            wanted = (inner.mask, inner.nice);
         }
-        differences
     }
 
     /// Forgets an instance's threads; they have ended or are about to.
@@ -65,9 +74,15 @@ impl Threads {
     /// Allows all threads on `mask` and reads each one back. Returns a sentence for each thread
     /// that the kernel shows elsewhere; empty when the mask is in force.
     pub fn pin(&self, mask: CpuSet) -> Vec<String> {
+        let members = self.set(|inner| inner.mask = mask);
+        members.iter().filter_map(|member| place(&*self.machine, member.id, &mask)).collect()
+    }
+
+    /// Sets what threads are to have from now on; those that are there already.
+    fn set(&self, what: impl FnOnce(&mut Inner)) -> Vec<Member> {
         let mut inner = self.lock();
-        inner.mask = mask;
-        inner.members.iter().filter_map(|member| place(&*self.machine, member.id, &mask)).collect()
+        what(&mut inner);
+        inner.members.clone()
     }
 
     /// Gives all threads a nice value, counted from the program's own, and reads each one back; those
@@ -77,10 +92,9 @@ impl Threads {
     /// A sentence for each thread that the kernel shows at another one: without privilege a thread
     /// may sink but not rise, and only a new thread can stand higher.
     pub fn weigh(&self, nice: i32) -> Result<(), Vec<String>> {
-        let mut inner = self.lock();
-        inner.nice = nice;
         let stands = |member: &Member| self.stand(member.id, nice).err();
-        let refused: Vec<String> = inner.members.iter().filter_map(stands).collect();
+        let members = self.set(|inner| inner.nice = nice);
+        let refused: Vec<String> = members.iter().filter_map(stands).collect();
         if refused.is_empty() { Ok(()) } else { Err(refused) }
     }
 
@@ -89,22 +103,13 @@ impl Threads {
         self.lock().nice
     }
 
-    /// Gives one thread its nice value and reads it back.
+    /// Gives one thread its nice value; a sentence where the kernel shows another one.
     fn stand(&self, thread: ThreadId, nice: i32) -> Result<(), String> {
-        let nice = (self.base + nice).min(19);
-        let machine = &*self.machine;
-        let actual = match machine.nice(thread) {
-            Ok(held) if held == nice => return Ok(()),
-            // There is no such call at all, and nothing to ask for.
-            Err(AffinityError::Unsupported) if nice == self.base => return Ok(()),
-            Ok(_) => machine.set_nice(thread, nice).and_then(|()| machine.nice(thread)),
-            Err(error) => Err(error),
-        };
-        match actual {
-            Ok(actual) if actual == nice => Ok(()),
-            Ok(actual) => Err(format!("thread {thread} is at nice {actual}, not at {nice}")),
+        match self.machine.set_nice(thread, nice) {
             // It ended between two looks at it.
-            Err(AffinityError::NoSuchThread(_)) => Ok(()),
+            Ok(()) | Err(AffinityError::NoSuchThread(_)) => Ok(()),
+            // There is no such call at all, and nothing to ask for.
+            Err(AffinityError::Unsupported) if nice == 0 => Ok(()),
             Err(AffinityError::Unsupported) => {
                 Err("this operating system has no weights for threads".to_owned())
             }

@@ -2,7 +2,6 @@
 //! that grow, then builds in the background. Verified as it goes.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use super::slot::{Phase, Slot, Slots, setup};
 use crate::layout::{Desired, Row};
@@ -36,7 +35,6 @@ pub fn enforce(
     after: &Desired,
     slots: &Slots,
     machine: &Description,
-    now: Instant,
 ) -> BTreeMap<String, Vec<String>> {
     let mut differences = BTreeMap::new();
     let pairs = || {
@@ -81,9 +79,6 @@ pub fn enforce(
             slot.pool.shrink();
         }
         slot.pool.set_bound(row.concurrency);
-        if old.is_none_or(|old| old.generation != row.generation) {
-            slot.pool.recorder().mark_change(now);
-        }
     }
     differences
 }

@@ -17,7 +17,7 @@ use super::slot::{LoadOrder, Phase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
-use crate::machine::{Description, Machine, current_thread, wake_soon};
+use crate::machine::{Description, Machine, current_thread, wake_first};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::{Applied, Author, Entry, Snapshot};
 
@@ -122,7 +122,8 @@ impl Owner {
     /// The thread's body.
     pub fn run(mut self) {
         // A change waits for this thread: it must not stand behind the models' own threads.
-        wake_soon();
+        let first = wake_first();
+        tracing::debug!(first, "the scheduler's thread runs");
         let first = self.desired.clone();
         self.reconcile(&Desired::default(), &first);
         self.publish_state();
@@ -195,8 +196,8 @@ impl Owner {
         let before = std::mem::replace(&mut self.desired, Arc::new(plan.after.clone()));
         self.fill_builds(&mut plan);
         let after = self.desired.clone();
-        let differences = self.reconcile(&before, &after);
-        let force_us = begun.elapsed().as_micros() as u64;
+        let (forced, differences) = self.reconcile(&before, &after);
+        let force_us = forced.saturating_duration_since(begun).as_micros() as u64;
         self.publish_state();
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
@@ -233,8 +234,9 @@ impl Owner {
         Ok(self.commit(plan, change, author, begun, Some((way, at, id))))
     }
 
-    /// Brings `after` into force: slots that go, slots that come, and all that stay.
-    fn reconcile(&mut self, before: &Desired, after: &Desired) -> Vec<String> {
+    /// Brings `after` into force: slots that go, slots that come, and all that stay. Returns when it
+    /// was in force, and where the kernel shows something else.
+    fn reconcile(&mut self, before: &Desired, after: &Desired) -> (Instant, Vec<String>) {
         for old in &before.rows {
             let goes = after.row(&old.budget.name).is_none_or(|new| {
                 (&new.budget.source, new.budget.engine, &new.budget.dims, &new.budget.inputs)
@@ -252,13 +254,14 @@ impl Owner {
                 self.begin_loading(row, after);
             }
         }
-        let now = Instant::now();
-        let found = force::enforce(before, after, &self.slots, &self.description, now);
+        let found = force::enforce(before, after, &self.slots, &self.description);
+        let forced = Instant::now();
         for row in &after.rows {
             let changed = before.row(&row.budget.name) != Some(row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
                 if changed {
                     slot.retry();
+                    slot.pool.recorder().mark_change(forced);
                 }
                 slot.difference = found.get(&row.budget.name).map(|lines| lines.join("; "));
                 if slot.difference.is_some() {
@@ -268,10 +271,10 @@ impl Owner {
             force::build(row, after, &self.slots, &self.description);
         }
         self.publish_loads();
-        found
+        let lines = found
             .into_iter()
-            .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")))
-            .collect()
+            .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")));
+        (forced, lines.collect())
     }
 
     /// Whether loading the model has failed, as for want of memory: another budget is a new try.

@@ -52,16 +52,20 @@ impl Affinity {
         Ok((0..MAX_CORES).filter(|id| mask.is_set(*id)).map(|id| CoreId(id as u16)).collect())
     }
 
-    /// Sets a nice value. The kernel's call takes a thread's id where it says "process".
+    /// Sets a nice value and reads it back. The kernel's call takes a thread's id where it says
+    /// "process".
     pub fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
+        if self.nice(thread)? == nice {
+            return Ok(());
+        }
         let pid = self.own(thread)?;
-        rustix::process::setpriority_process(Some(pid), nice).map_err(|errno| match errno {
-            Errno::ACCESS | Errno::PERM => match self.nice(thread) {
-                Ok(held) => AffinityError::NotRaised { thread, held, asked: nice },
-                Err(error) => error,
-            },
-            other => refusal(thread, other),
-        })
+        match rustix::process::setpriority_process(Some(pid), nice) {
+            Ok(()) | Err(Errno::ACCESS | Errno::PERM) => {}
+            Err(errno) => return Err(refusal(thread, errno)),
+        }
+        let held = self.nice(thread)?;
+        let is_so = held == nice;
+        if is_so { Ok(()) } else { Err(AffinityError::NotRaised { thread, held, asked: nice }) }
     }
 
     pub fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {

@@ -16,16 +16,16 @@
 mod affinity;
 mod cgroup;
 mod proc;
-mod slice;
 mod sysfs;
 #[cfg(test)]
 pub(super) mod tests;
+mod waking;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use self::proc::process_threads;
-pub use self::slice::shorten;
+pub use self::waking::{first, soon};
 
 use self::affinity::Affinity;
 use self::cgroup::MemoryLimit;
@@ -45,9 +45,14 @@ pub struct LinuxMachine {
     bound: bool,
     cores: Option<CpuSet>,
     affinity: Affinity,
+    /// The nice value of the start.
+    nice: i32,
     sensors: Sensors,
     state: Mutex<State>,
 }
+
+/// The kernel's lowest standing.
+const LOWEST_NICE: i32 = 19;
 
 /// What is kept between calls.
 struct State {
@@ -78,6 +83,7 @@ impl LinuxMachine {
             bound: !open.is_subset(&mask),
             cores: None,
             affinity: Affinity::open(),
+            nice: rustix::process::getpriority_process(None).unwrap_or(0),
             sensors: Sensors::open(),
             state: Mutex::new(State {
                 topology: None,
@@ -178,11 +184,11 @@ impl Machine for LinuxMachine {
     }
 
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
-        self.affinity.set_nice(thread, nice)
+        self.affinity.set_nice(thread, (self.nice + nice).min(LOWEST_NICE))
     }
 
     fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
-        self.affinity.nice(thread)
+        Ok(self.affinity.nice(thread)? - self.nice)
     }
 
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {
