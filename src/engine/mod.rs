@@ -252,6 +252,13 @@ pub trait Instance: Send {
     /// should be replaced.
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError>;
 
+    /// A further handle on the same session, whose requests run beside this one's on the same threads:
+    /// what a program gets that calls one session from several places. `None` where the engine has
+    /// no such thing.
+    fn another(&self) -> Option<Box<dyn Instance>> {
+        None
+    }
+
     /// Calls `body` once on the thread from which `run` costs least: the calling thread, or a
     /// thread of the engine's own pool (then the calling thread sleeps meanwhile).
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send));

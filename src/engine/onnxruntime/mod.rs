@@ -232,6 +232,11 @@ impl Instance for OrtInstance {
         run::run(&self.session, inputs)
     }
 
+    fn another(&self) -> Option<Box<dyn Instance>> {
+        let (session, account) = (Arc::clone(&self.session), Arc::clone(&self.account));
+        Some(Box::new(Self { session, account }))
+    }
+
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
         let account = Arc::clone(&self.account);
         let _entered = account.enter();

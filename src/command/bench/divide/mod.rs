@@ -15,8 +15,8 @@ use super::report::{Setting, Table, median, print, ratio};
 use crate::command::CommandError;
 use crate::layout::LoadSpec;
 use crate::machine::this_machine;
-use rows::{Arrangement, arrangements};
-use window::{Figures, Offer, measure, offers};
+use rows::{Arrangement, Cast, arrangements};
+use window::{Figures, Offer, allows_inside, light, measure, offers};
 
 /// Windows of each row.
 const ROUNDS: usize = 5;
@@ -119,7 +119,9 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let engine = subjects.first().map_or_else(String::new, |first| first.loaded.title.clone());
     let offers = offers(&subjects, args.seed)?;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
-    let rows = arrangements(&names, &description.limits.allowed);
+    let inside = subjects.iter().all(allows_inside);
+    let cast = Cast { names: &names, inside, light: light(&offers) };
+    let rows = arrangements(&cast, &description.limits.allowed);
     let window = Duration::from_secs_f64(args.seconds / (ROUNDS * rows.len().max(1)) as f64);
     let mut measured: Vec<Vec<Vec<Figures>>> = rows.iter().map(|_| Vec::new()).collect();
     for round in 0..ROUNDS {

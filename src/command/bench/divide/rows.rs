@@ -9,6 +9,10 @@ pub struct Place {
     pub setup: InstanceSetup,
     pub instances: usize,
     pub cores: CpuSet,
+    /// Whether all instances are calls into one session.
+    pub inside: bool,
+    /// How its threads stand beside others.
+    pub nice: i32,
 }
 
 impl Place {
@@ -17,11 +21,20 @@ impl Place {
         let InstanceSetup { threads, spinning } = self.setup;
         let spins = if spinning { ", spinning" } else { "" };
         let unit = if threads == 1 { "thread" } else { "threads" };
-        format!("{} x {threads} {unit}{spins} on {}", self.instances, self.cores)
+        let low = if self.nice > 0 { format!(", nice {}", self.nice) } else { String::new() };
+        let count = self.instances;
+        if self.inside {
+            return format!(
+                "{count} calls at once in 1 x {threads} {unit}{spins} on {}",
+                self.cores
+            );
+        }
+        format!("{count} x {threads} {unit}{spins} on {}{low}", self.cores)
     }
 
     fn single(instances: usize, cores: CpuSet) -> Self {
-        Self { setup: InstanceSetup { threads: 1, spinning: false }, instances, cores }
+        let setup = InstanceSetup { threads: 1, spinning: false };
+        Self { setup, instances, cores, inside: false, nice: 0 }
     }
 }
 
@@ -33,9 +46,25 @@ pub struct Arrangement {
     pub places: Vec<Place>,
 }
 
-/// All of them, the default first: a session a model with all cores. Its callers queue for it, which
-/// serves them better than running in it all at once.
-pub fn arrangements(names: &[String], all: &CpuSet) -> Vec<Arrangement> {
+/// The nice value of models that stand behind another, as the largest weight gives it.
+const LOWEST: i32 = 19;
+
+/// Callers of a closed loop.
+pub const CLIENTS: usize = 4;
+
+/// What is known of the models.
+pub struct Cast<'a> {
+    pub names: &'a [String],
+    /// Whether one session can be called from several places at once.
+    pub inside: bool,
+    /// The lightest model, which is under an open loop.
+    pub light: Option<usize>,
+}
+
+/// All of them, the default first: a session a model with all cores, its callers in it all at once;
+/// where the engine has no such thing, queueing for it, which serves them better.
+pub fn arrangements(cast: &Cast<'_>, all: &CpuSet) -> Vec<Arrangement> {
+    let names = cast.names;
     let cores: Vec<CoreId> = all.iter().collect();
     let count = cores.len();
     let same = |name: &str, divided: bool, place: Place| Arrangement {
@@ -43,18 +72,35 @@ pub fn arrangements(names: &[String], all: &CpuSet) -> Vec<Arrangement> {
         divided,
         places: names.iter().map(|_| place).collect(),
     };
-    let wide = InstanceSetup { threads: count, spinning: true };
-    let mut rows = vec![
-        same("default: a session a model", false, Place { setup: wide, instances: 1, cores: *all }),
-        same("a session a caller", false, Place { setup: wide, instances: 4, cores: *all }),
+    let setup = InstanceSetup { threads: count, spinning: true };
+    let wide = Place { setup, instances: 1, cores: *all, inside: false, nice: 0 };
+    let inside = Place { instances: CLIENTS, inside: true, ..wide };
+    let mut rows = Vec::new();
+    if cast.inside {
+        rows.push(same("default: a session a model", false, inside));
+    }
+    rows.extend([
+        same("default, callers in a queue", false, wide),
+        same("a session a caller", false, Place { instances: CLIENTS, ..wide }),
         same("bounded to 1, unpinned", true, Place::single(1, *all)),
-    ];
+    ]);
     if count < 2 {
         return rows;
     }
     rows.push(same(&format!("bounded to {count}, unpinned"), true, Place::single(count, *all)));
     if names.len() < 2 {
         return rows;
+    }
+    if let Some(light) = cast.light {
+        let place = |at: usize| {
+            let nice = if at == light { 0 } else { LOWEST };
+            Place { nice, ..Place::single(count, *all) }
+        };
+        rows.push(Arrangement {
+            name: format!("the same, {} ahead", names.get(light).map_or("", String::as_str)),
+            divided: true,
+            places: (0..names.len()).map(place).collect(),
+        });
     }
     // One model alone on its part of the cores, the others together on the rest.
     let part = (count / names.len()).max(1);
@@ -92,11 +138,14 @@ mod tests {
     #[test]
     fn every_row_places_every_model_on_cores_that_are_there() {
         let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
-        for count in [1, 2, 3, 4, 7, 64] {
+        for (count, inside) in
+            [(1, false), (2, false), (3, true), (4, false), (7, true), (64, true)]
+        {
             let all = CpuSet::first(count);
-            let rows = arrangements(&names, &all);
-            assert_eq!(rows.len(), [3, 7, 8][count.min(3) - 1]);
-            assert!(!rows[0].divided);
+            let rows = arrangements(&Cast { names: &names, inside, light: Some(2) }, &all);
+            assert_eq!(rows.len(), [3, 8, 9][count.min(3) - 1] + usize::from(inside));
+            assert!(rows[0].name.starts_with("default") && !rows[0].divided);
+            assert_eq!(rows[0].places[0].inside, inside);
             for row in rows {
                 assert_eq!(row.places.len(), 3, "{}", row.name);
                 for place in row.places {
@@ -111,7 +160,10 @@ mod tests {
     fn a_place_says_its_whole_configuration() {
         let place = Place::single(2, CpuSet::first(2));
         assert_eq!(place.words(), "2 x 1 thread on 0-1");
+        assert_eq!(Place { nice: 19, ..place }.words(), "2 x 1 thread on 0-1, nice 19");
         let setup = InstanceSetup { threads: 2, spinning: true };
         assert_eq!(Place { setup, ..place }.words(), "2 x 2 threads, spinning on 0-1");
+        let inside = Place { setup, instances: 4, inside: true, ..place };
+        assert_eq!(inside.words(), "4 calls at once in 1 x 2 threads, spinning on 0-1");
     }
 }

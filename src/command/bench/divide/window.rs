@@ -1,20 +1,17 @@
 //! One window of one arrangement: pools as arranged, the load of all models, and what it did.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::rows::Arrangement;
+use super::rows::{Arrangement, CLIENTS};
 use crate::command::CommandError;
 use crate::command::bench::models::Subject;
 use crate::command::bench::report::quantile;
 use crate::command::bench::rig::{PATIENCE, serving};
-use crate::engine::InstanceSetup;
+use crate::engine::{EngineError, EngineMemory, Instance, InstanceSetup, Model, Signature};
 use crate::layout::LoadSpec;
 use crate::load::{LoadDriver, LoadJob, Requests};
 use crate::machine::Machine;
-
-/// Callers of a closed loop.
-const CLIENTS: usize = 4;
 
 /// Share of one core that the open loop's model is offered.
 const OPEN_SHARE: f64 = 0.15;
@@ -54,6 +51,44 @@ pub fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, CommandErro
     Ok(offers)
 }
 
+/// The lightest model's place in the list, where there is one under an open loop.
+pub fn light(offers: &[Offer]) -> Option<usize> {
+    offers.iter().position(|offer| matches!(offer.spec, LoadSpec::Poisson { .. }))
+}
+
+/// Whether the engine of a model lets one session be called from several places at once.
+pub fn allows_inside(subject: &Subject) -> bool {
+    let instance = subject.loaded.model.instance(InstanceSetup { threads: 1, spinning: false });
+    instance.is_ok_and(|instance| instance.another().is_some())
+}
+
+/// A model whose instances are all the same session, as a program has it that makes one session and
+/// calls it from several threads.
+struct OneSession {
+    model: Arc<dyn Model>,
+    first: Mutex<Option<Box<dyn Instance>>>,
+}
+
+impl Model for OneSession {
+    fn signature(&self) -> &Signature {
+        self.model.signature()
+    }
+
+    fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(another) = first.as_ref().and_then(|first| first.another()) {
+            return Ok(another);
+        }
+        let built = self.model.instance(setup)?;
+        *first = built.another();
+        Ok(built)
+    }
+
+    fn memory(&self) -> EngineMemory {
+        self.model.memory()
+    }
+}
+
 /// Seconds of a request on one thread: the least of a few.
 fn cost(subject: &Subject) -> Result<f64, CommandError> {
     let failed = |error| CommandError::Failed(format!("{}: {error}", subject.name));
@@ -81,8 +116,13 @@ pub fn measure(
     for (subject, place) in subjects.iter().zip(&row.places) {
         let warm_up = subject.loaded.requests.inputs.first().cloned().unwrap_or_default();
         let plan = (place.setup, place.instances, place.cores);
-        let model = subject.loaded.model.clone();
-        pools.push(serving(&subject.name, machine, model, warm_up, plan)?);
+        let mut model = subject.loaded.model.clone();
+        if place.inside {
+            model = Arc::new(OneSession { model, first: Mutex::new(None) });
+        }
+        let pool = serving(&subject.name, machine, model, warm_up, plan)?;
+        pool.weigh(place.nice).map_err(|found| CommandError::Failed(found.join("; ")))?;
+        pools.push(pool);
     }
     let driver = LoadDriver::start()?;
     for ((subject, pool), offer) in subjects.iter().zip(&pools).zip(offers) {
