@@ -2,12 +2,9 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::command::CommandError;
-use crate::layout::{
-    Budget, CoreRequest, Document, Layout, LoadSpec, ModelSource, Overflow, QueuePolicy, demo,
-};
+use crate::layout::{Budget, CoreRequest, Document, Layout, demo};
 
 /// A layout to run, with the document it came from where it came from one.
 pub struct Wanted {
@@ -72,31 +69,12 @@ fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
                 path.display()
             )));
         }
-        let mut budget = Budget::new(unique_name(path, &mut names), ModelSource::File(absolute));
+        let mut budget = Budget::for_file(absolute, |name| names.contains(name));
         budget.cores = CoreRequest::Share(100.0 / paths.len() as f64);
-        budget.queue = QueuePolicy { limit: 64, timeout: None, overflow: Overflow::Reject };
-        budget.load = Some(LoadSpec::Closed { clients: 1, think: Duration::from_millis(20) });
+        names.insert(budget.name.clone());
         models.push(budget);
     }
     Ok(Layout { description: "models from the command line, cores divided evenly".into(), models })
-}
-
-/// The file's name without its ending; the folder's name where that says nothing ("model.onnx");
-/// a number where the name is taken.
-fn unique_name(path: &Path, names: &mut HashSet<String>) -> String {
-    let text =
-        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
-    let stem = text(path.file_stem()).unwrap_or_else(|| "model".to_owned());
-    let folder = text(path.parent().and_then(Path::file_name)).filter(|_| stem == "model");
-    let base: String =
-        folder.unwrap_or(stem).chars().filter(|letter| !letter.is_control()).take(200).collect();
-    let mut name = base.clone();
-    let mut number = 2;
-    while !names.insert(name.clone()) {
-        name = format!("{base}-{number}");
-        number += 1;
-    }
-    name
 }
 
 #[cfg(test)]
