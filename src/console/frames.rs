@@ -135,6 +135,24 @@ fn the_other_screens_and_dialogs() {
 }
 
 #[test]
+fn the_keys_of_a_row_as_they_are_shown_and_changed() {
+    let mut frames = Vec::new();
+    for (width, height) in [(120, 36), (80, 24), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        desk.keys("e");
+        frames.push(desk.text());
+        desk.key(KeyCode::Enter);
+        desk.control_key('u');
+        desk.keys("9");
+        frames.push(desk.text());
+        desk.key(KeyCode::Backspace);
+        desk.keys("2");
+        frames.push(desk.text());
+    }
+    insta::assert_snapshot!("row_keys", frames.join("\n"));
+}
+
+#[test]
 fn every_theme_and_glyph_set() {
     for name in ThemeName::ALL {
         let mut desk = board(&fixtures::board(), 80, 24);

@@ -15,11 +15,14 @@ pub mod state;
 mod svg;
 pub mod terminal;
 mod theme;
+mod typed;
 pub mod view;
 mod worker;
 
 #[cfg(test)]
 mod dump;
+#[cfg(test)]
+mod editing;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

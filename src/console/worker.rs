@@ -9,6 +9,7 @@ use std::thread;
 use super::events::Event;
 use super::options::Profiles;
 use super::state::{Action, Deed, Effect};
+use super::typed;
 use crate::layout::{Change, Edit, Layout};
 use crate::scheduler::Control;
 use crate::telemetry::Author;
@@ -54,6 +55,7 @@ fn overtaken(effect: &Effect, waiting: &VecDeque<Effect>) -> bool {
     waiting.iter().any(|newer| match (effect, newer) {
         (Effect::Plan { question: old, .. }, Effect::Plan { question: new, .. }) => old == new,
         (Effect::Survey { .. }, Effect::Survey { .. })
+        | (Effect::Read { .. }, Effect::Read { .. })
         | (Effect::PreviewProfile { .. }, Effect::PreviewProfile { .. }) => true,
         _ => false,
     })
@@ -80,6 +82,9 @@ pub fn perform(
                 control.plan(&change).err().map(|refusal| (party, refusal.reason))
             });
             Action::Surveyed { ticket, refusals: refused.collect() }
+        }
+        Effect::Read { ticket, typed, before } => {
+            Action::Read { ticket, result: Box::new(typed::read(control, typed, before)) }
         }
         Effect::Apply { deed, change } => {
             Action::Applied { deed, result: Box::new(control.apply(change, author)) }

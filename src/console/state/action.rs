@@ -83,6 +83,13 @@ pub enum Action {
         /// The consequences or the refusal.
         result: Box<Result<Plan, Refusal>>,
     },
+    /// The answer to [`Effect::Read`].
+    Read {
+        /// The question's number; older ones are ignored.
+        ticket: u64,
+        /// What it means, or what is wrong with it.
+        result: Box<Result<Option<Meant>, String>>,
+    },
     /// The answer to [`Effect::Survey`]: the rows that cannot take what is carried.
     Surveyed {
         /// The question's number.
@@ -175,6 +182,36 @@ impl fmt::Display for Deed {
     }
 }
 
+/// What was typed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Typed {
+    /// A value for a key of a row, as a layout file writes it.
+    Key {
+        /// The row as it is.
+        row: Box<Budget>,
+        /// The key.
+        key: String,
+        /// The value; empty for the default.
+        text: String,
+    },
+    /// The path of a model to add.
+    Model {
+        /// The path.
+        text: String,
+        /// The names of the models there are.
+        taken: Vec<String>,
+    },
+}
+
+/// What typed text means: a change, with what it would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meant {
+    /// The change, without what is staged.
+    pub change: Change,
+    /// What it would do, after what is staged.
+    pub plan: Plan,
+}
+
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -195,6 +232,15 @@ pub enum Effect {
         question: Question,
         /// The change.
         change: Change,
+    },
+    /// What does this mean, and what would it do?
+    Read {
+        /// The question's number.
+        ticket: u64,
+        /// The text, and what it is for.
+        typed: Typed,
+        /// What is staged before it.
+        before: Change,
     },
     /// Which of these would be refused?
     Survey {

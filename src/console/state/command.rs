@@ -53,6 +53,9 @@ commands! {
     Redo, "redo", "redo", "do again what was taken back";
     Staged, "staged", "staged", "switch between live and staged: gestures add up until applied";
     Pause, "pause", "pause", "pause or resume the selected model";
+    Edit, "edit", "edit", "every key of the row, as a layout file writes it: load, queue, memory, ...";
+    Add, "add", "add", "add a model: the path of its ONNX file";
+    Remove, "remove", "remove", "remove the selected model, after a question";
     Reserve, "reserve", "reserve", "keep the row's cores for it alone, or open them to others";
     Save, "save", "save", "save the live layout under its name";
     SaveAs, "save-as", "save as", "save the live layout under a new name";
@@ -103,6 +106,9 @@ impl Command {
                 | Self::Undo
                 | Self::Redo
                 | Self::Pause
+                | Self::Edit
+                | Self::Add
+                | Self::Remove
                 | Self::Reserve
                 | Self::Save
                 | Self::SaveAs

@@ -10,6 +10,7 @@ mod hits;
 mod keymap;
 mod layouts;
 pub mod pointer;
+mod row_editor;
 mod steps;
 mod update;
 
@@ -24,7 +25,7 @@ use crate::layout::{Budget, Change, Desired, Ledger, Party, Plan, Row};
 use crate::machine::CoreId;
 use crate::telemetry::{Entry, ModelView, Snapshot};
 
-pub use action::{Action, Deed, Effect, Question};
+pub use action::{Action, Deed, Effect, Meant, Question, Typed};
 pub use carry::{Carry, Means, Token};
 pub use command::Command;
 pub use dialog::{Confirmed, Dialog, matching};
@@ -33,6 +34,7 @@ pub use history::{BINS, History, Moment};
 pub use hits::{Hits, Target};
 pub use keymap::{Key, Keymap};
 pub use layouts::LayoutList;
+pub use row_editor::{Prompt, RowEditor};
 pub use update::update;
 
 /// Which screen is shown.
@@ -194,6 +196,8 @@ pub struct ConsoleState {
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
     fresh: Option<(Desired, Ledger)>,
+    /// A model that was added here: selected as soon as it is there.
+    arriving: Option<String>,
     tickets: u64,
 }
 
@@ -228,6 +232,7 @@ impl ConsoleState {
             keymap: options.keymap.clone(),
             zone: options.zone.clone(),
             fresh: None,
+            arriving: None,
             tickets: 0,
         }
     }

@@ -9,6 +9,7 @@ use super::command::Command;
 use super::dialog::Dialog;
 use super::editor::Editor;
 use super::hits::Target;
+use super::row_editor::Prompt;
 use super::{Column, ConsoleState, Mode, Pane, Screen, Tone};
 use crate::console::theme::Theme;
 use crate::layout::{Party, Plan, Refusal};
@@ -19,7 +20,7 @@ use crate::telemetry::{Applied, Snapshot};
 pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     match action {
         Action::Key(key) => return state.key(key),
-        Action::Paste(text) => state.paste(&text),
+        Action::Paste(text) => return state.paste(&text),
         Action::Command(command) => {
             state.dialog = None;
             return state.command(command);
@@ -53,6 +54,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             if first {
                 state.select(state.rows().first().cloned());
             }
+            state.select_arrived();
             state.keep_selection();
         }
         Action::Planned { ticket, question: Question::Carry, result } => {
@@ -61,6 +63,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Planned { ticket, question: Question::Staged, result } => {
             return state.staged_planned(ticket, *result);
         }
+        Action::Read { ticket, result } => return state.read(ticket, *result),
         Action::Surveyed { ticket, refusals } => state.surveyed(ticket, refusals),
         Action::Applied { deed, result } => state.applied(deed, *result),
         Action::Profiles(profiles) => return state.listed(profiles),
@@ -128,6 +131,9 @@ impl ConsoleState {
             Command::Redo => return vec![Effect::Redo],
             Command::Staged => self.toggle_staged(),
             Command::Pause => return self.pause(),
+            Command::Edit => self.open_row(),
+            Command::Add => self.dialog = Some(Dialog::Add(Prompt::default())),
+            Command::Remove => self.ask_remove(),
             Command::Reserve => return self.reserve(),
             Command::Save => {
                 return match self.profile.clone() {
@@ -317,6 +323,7 @@ impl ConsoleState {
                     }
                 }
             }
+            Target::Item(at) if matches!(self.dialog, Some(Dialog::Row(_))) => self.choose_key(at),
             Target::Item(at) if self.screen == Screen::Layouts => return self.select_layout(at),
             Target::Core(core) => {
                 self.focus = Pane::Cores;

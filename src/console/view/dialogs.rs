@@ -20,6 +20,8 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         Dialog::SaveAs { editor } => {
             field(canvas, area, "Save the live layout as", editor, "enter saves, esc leaves");
         }
+        Dialog::Row(editor) => super::row_editor::draw(canvas, area, editor),
+        Dialog::Add(prompt) => super::row_editor::draw_path(canvas, area, prompt),
         Dialog::Rename { from, editor } => {
             let title = format!("Rename {from} to");
             field(canvas, area, &title, editor, "enter renames, esc leaves");
@@ -45,7 +47,14 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
 }
 
 /// An empty framed box in the middle of the screen; answers its inside.
-fn open(canvas: &mut Canvas, area: Rect, width: u16, height: u16, title: &str, note: &str) -> Rect {
+pub fn open(
+    canvas: &mut Canvas,
+    area: Rect,
+    width: u16,
+    height: u16,
+    title: &str,
+    note: &str,
+) -> Rect {
     let width = width.min(area.width.saturating_sub(2));
     let height = height.min(area.height.saturating_sub(2));
     let place = Rect {

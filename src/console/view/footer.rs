@@ -80,7 +80,8 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
     (text, theme.dim)
 }
 
-fn in_words(plan: &Plan) -> String {
+/// A plan and its warnings in one sentence.
+pub fn in_words(plan: &Plan) -> String {
     let mut text = plan.summary.clone();
     for warning in &plan.warnings {
         text = format!("{text}; {warning}");
@@ -149,6 +150,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Undo,
             Command::Staged,
             Command::Save,
+            Command::Edit,
             Command::Layouts,
             Command::Accept,
             Command::Pause,

@@ -15,6 +15,7 @@ mod machine;
 mod models;
 mod over_time;
 mod resources;
+mod row_editor;
 mod tags;
 
 use ratatui::buffer::Buffer;
