@@ -252,6 +252,61 @@ fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
 }
 
 #[test]
+fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_screen() {
+    if !cfg!(debug_assertions) {
+        println!("skipped: only a debug build writes there on request");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let asked = [("DIVVY_STRAY", "redraw")];
+    let layout = [layout.to_str().unwrap()];
+    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
+    until_board(&mut session, 1);
+    session.send("\x0c");
+    // the log shows it in its own place, marked with where it comes from
+    session.send("L");
+    session.until_text("stderr: a library was here");
+    session.send("q");
+    let left = session.left();
+    assert_eq!(left.code, 0);
+    left.assert_restored();
+    let raw = String::from_utf8_lossy(&left.bytes).matches("a library was here\r\n").count();
+    assert_eq!(raw, 0, "it came over the screen");
+}
+
+#[test]
+fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    session.send("q");
+    session.left().assert_restored();
+    let mut session = open(&home, &[]);
+    until_board(&mut session, 1);
+    session.until_text("This is quiet, in use last");
+    session.send("q");
+    session.left().assert_restored();
+    std::fs::remove_file(home.path("quiet.toml")).unwrap();
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("quiet was in use last, and its file is gone. This is the demo.");
+    session.send("q");
+    session.left().assert_restored();
+    // it only stood in: once the file is back, so is the layout
+    quiet(&home);
+    let mut session = open(&home, &["--demo", "--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("Last time it was quiet");
+    session.send("q");
+    session.left().assert_restored();
+    // and a demo that was asked for is what was in use last
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.send("q");
+    session.left().assert_restored();
+}
+
+#[test]
 fn what_cannot_start_leaves_the_terminal_alone() {
     let home = Home::new();
     let left = open(&home, &["gone.toml"]).left();

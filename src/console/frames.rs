@@ -14,7 +14,7 @@ use super::testing::Desk;
 use super::theme::{Theme, ThemeName};
 use super::{GlyphSet, dump, fixtures, glyphs::Glyphs};
 use crate::layout::Party;
-use crate::telemetry::Snapshot;
+use crate::telemetry::{LogLevel, Snapshot};
 
 /// The board over a snapshot, with a minute of history behind it.
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
@@ -132,6 +132,39 @@ fn the_other_screens_and_dialogs() {
         desk.keys(keys);
         insta::assert_snapshot!(name, dump::text(&desk.frame));
     }
+}
+
+#[test]
+fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
+    let mut frames = Vec::new();
+    for (width, height) in [(100, 20), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        let told = [
+            (LogLevel::Info, "divvy::scheduler::owner", "detector: loaded in 21 ms"),
+            (
+                LogLevel::Warn,
+                "divvy::stderr",
+                "2026-02-01 [W:onnxruntime:, allocator.cc:30] the arena was extended to a size that takes more than a line of this screen to tell",
+            ),
+            (LogLevel::Error, "divvy::scheduler::owner", "ocr: an instance was lost: it panicked"),
+            (LogLevel::Debug, "divvy", "日本語 is as wide as it is"),
+        ];
+        for round in 0..6u64 {
+            for (level, from, text) in told {
+                desk.log.push(1_769_949_067_000 + round * 1000, level, from, text);
+            }
+        }
+        desk.keys("L");
+        frames.push(dump::styled(&desk.frame));
+        desk.keys("kkk");
+        desk.log.push(1_769_949_090_000, LogLevel::Info, "divvy", "one more");
+        desk.refresh();
+        assert!(!desk.text().contains("one more"), "{}", desk.text());
+        frames.push(desk.text());
+        desk.key(KeyCode::End);
+        assert!(desk.text().contains("one more"), "{}", desk.text());
+    }
+    insta::assert_snapshot!("log", frames.join("\n"));
 }
 
 #[test]

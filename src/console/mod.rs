@@ -12,6 +12,7 @@ mod glyphs;
 mod options;
 mod picture;
 pub mod state;
+mod stray;
 mod svg;
 pub mod terminal;
 mod theme;
@@ -71,7 +72,8 @@ pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, C
     let baseline = control.layout();
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
-    let worker = worker::start(control, options.profiles, sender);
+    let reach = worker::Reach { control, profiles: options.profiles, log: options.log };
+    let worker = worker::start(reach, sender);
     let (hits, frame) = (Hits::default(), Buffer::default());
     let mut console = Console { state, hits, screen, worker, frame };
     console.act(Action::Baseline(baseline))?;
@@ -191,7 +193,7 @@ impl Console {
                 Effect::Mouse(on) => self.screen.set_mouse(on)?,
                 Effect::Redraw => {
                     #[cfg(debug_assertions)]
-                    panic_on_request();
+                    on_request();
                     self.screen.clear()?;
                 }
                 Effect::Suspend => self.screen.suspend()?,
@@ -222,12 +224,15 @@ impl Console {
     }
 }
 
-/// A panic in the loop when the whole screen is asked for anew, for the test that the terminal is
-/// given back then. Debug builds only.
+/// When the whole screen is asked for anew: a panic in the loop, for the test that the terminal is
+/// given back then, or a line on standard error, as native libraries write them. Debug builds only.
 #[cfg(debug_assertions)]
-fn panic_on_request() {
-    let asked = std::env::var_os("DIVVY_PANIC").is_some_and(|when| when == "redraw");
-    assert!(!asked, "DIVVY_PANIC asks for it");
+fn on_request() {
+    let asked = |name| std::env::var_os(name).is_some_and(|when| when == "redraw");
+    if asked("DIVVY_STRAY") {
+        eprintln!("a library was here");
+    }
+    assert!(!asked("DIVVY_PANIC"), "DIVVY_PANIC asks for it");
 }
 
 /// Whether places on the screen depend on what was just done: an opened dialog covers them.

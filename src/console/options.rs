@@ -9,6 +9,7 @@ use super::glyphs::GlyphSet;
 use super::state::{Keymap, Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
+use crate::telemetry::LogLines;
 
 /// One saved layout, as the list shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct ConsoleOptions {
     pub greeting: Option<String>,
     /// The saved layout that was in use last: the list puts it first.
     pub last_layout: Option<String>,
+    /// The newest lines of the log, where it is kept.
+    pub log: LogLines,
     /// The screen to start with.
     pub screen: Screen,
     /// Whether nothing may be changed.
@@ -96,6 +99,7 @@ impl Default for ConsoleOptions {
             profile: None,
             greeting: None,
             last_layout: None,
+            log: LogLines::default(),
             screen: Screen::default(),
             readonly: false,
             mouse: true,

@@ -12,14 +12,20 @@ use super::state::{Action, Deed, Effect};
 use super::typed;
 use crate::layout::{Change, Edit, Layout};
 use crate::scheduler::Control;
-use crate::telemetry::Author;
+use crate::telemetry::{Author, LogLines};
+
+/// What effects are carried out on.
+pub struct Reach {
+    /// The scheduler.
+    pub control: Arc<dyn Control>,
+    /// The store of saved layouts.
+    pub profiles: Option<Arc<dyn Profiles>>,
+    /// The newest lines of the log.
+    pub log: LogLines,
+}
 
 /// Starts it; it ends when the sender is dropped.
-pub fn start(
-    control: Arc<dyn Control>,
-    profiles: Option<Arc<dyn Profiles>>,
-    to: Sender<Event>,
-) -> Sender<Effect> {
+pub fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
         let mut waiting = VecDeque::new();
@@ -37,7 +43,7 @@ pub fn start(
             if overtaken(&effect, &waiting) {
                 continue;
             }
-            if let Some(action) = perform(control.as_ref(), profiles.as_deref(), effect)
+            if let Some(action) = perform(&reach, effect)
                 && to.send(Event::Action(action)).is_err()
             {
                 return;
@@ -56,6 +62,7 @@ fn overtaken(effect: &Effect, waiting: &VecDeque<Effect>) -> bool {
         (Effect::Plan { question: old, .. }, Effect::Plan { question: new, .. }) => old == new,
         (Effect::Survey { .. }, Effect::Survey { .. })
         | (Effect::Read { .. }, Effect::Read { .. })
+        | (Effect::ReadLog { .. }, Effect::ReadLog { .. })
         | (Effect::PreviewProfile { .. }, Effect::PreviewProfile { .. }) => true,
         _ => false,
     })
@@ -66,11 +73,8 @@ fn load(layout: Layout) -> Change {
 }
 
 /// Carries an effect out; the answer, where there is one.
-pub fn perform(
-    control: &dyn Control,
-    profiles: Option<&dyn Profiles>,
-    effect: Effect,
-) -> Option<Action> {
+pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
+    let (control, profiles) = (reach.control.as_ref(), reach.profiles.as_deref());
     let no_store = || "this console was started without a place for layouts".to_owned();
     let author = Author::Console;
     Some(match effect {
@@ -134,6 +138,7 @@ pub fn perform(
             Action::Deleted { name, result }
         }
         Effect::ReadJournal => Action::Journal(control.journal()),
+        Effect::ReadLog { after } => Action::Log(reach.log.after(after)),
         // the loop's own
         Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;

@@ -11,7 +11,7 @@ use super::hits::Target;
 use super::{Column, Pane};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Change, Layout, Party, Plan, Refusal};
-use crate::telemetry::{Applied, Entry, Snapshot};
+use crate::telemetry::{Applied, Entry, LogLine, Snapshot};
 
 /// Everything that changes the console's state.
 #[derive(Clone, Debug)]
@@ -147,6 +147,8 @@ pub enum Action {
     Baseline(Layout),
     /// The whole journal.
     Journal(Vec<Entry>),
+    /// Newer lines of the log.
+    Log(Vec<LogLine>),
     /// A picture was written to this place, or why not.
     Pictured(Result<String, String>),
 }
@@ -154,7 +156,7 @@ pub enum Action {
 impl Action {
     /// Whether a person did it: drawn at once, not at the pace of the data.
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Snapshot(_))
+        !matches!(self, Self::Snapshot(_) | Self::Log(_))
     }
 }
 
@@ -286,6 +288,11 @@ pub enum Effect {
     DeleteProfile(String),
     /// Read the whole journal.
     ReadJournal,
+    /// Read the lines of the log with a higher number.
+    ReadLog {
+        /// The number.
+        after: u64,
+    },
     /// Capture the mouse, or leave it to the terminal.
     Mouse(bool),
     /// Write the screen to a file.

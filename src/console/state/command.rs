@@ -40,8 +40,10 @@ commands! {
     Down, "down", "down", "next row, or next receiver while carrying";
     Left, "left", "left", "previous column, or previous core";
     Right, "right", "right", "next column, or next core";
-    First, "first", "first", "first row";
-    Last, "last", "last", "last row";
+    PageUp, "page-up", "page up", "ten rows or lines up";
+    PageDown, "page-down", "page down", "ten rows or lines down";
+    First, "first", "first", "first row or line";
+    Last, "last", "last", "last row or line";
     NextPane, "next-pane", "pane", "give the keys to the next pane (cores, models, ...)";
     Lift, "lift", "lift", "lift a core or an instance of the selected row, or the selected core";
     Accept, "accept", "open", "drop what is carried; apply what is staged; else open the row";
@@ -66,6 +68,7 @@ commands! {
     Detail, "detail", "detail", "the selected model in detail";
     Machine, "machine", "machine", "map of the machine: sockets, nodes, caches";
     Journal, "journal", "journal", "all changes with their verdicts";
+    Log, "log", "log", "the newest lines of divvy's own log";
     Board, "board", "board", "back to the board";
     Expand, "expand", "zoom", "show the pane that has the keys on the whole screen, and back";
     Filter, "filter", "filter", "show only models whose name contains a text";
@@ -93,6 +96,7 @@ impl Command {
             Screen::Machine => Some(Self::Machine),
             Screen::Layouts => Some(Self::Layouts),
             Screen::Journal => Some(Self::Journal),
+            Screen::Log => Some(Self::Log),
         }
     }
 

@@ -9,6 +9,7 @@ mod history;
 mod hits;
 mod keymap;
 mod layouts;
+mod log;
 pub mod pointer;
 mod row_editor;
 mod steps;
@@ -34,6 +35,7 @@ pub use history::{BINS, History, Moment};
 pub use hits::{Hits, Target};
 pub use keymap::{Key, Keymap};
 pub use layouts::LayoutList;
+pub use log::LogView;
 pub use row_editor::{Prompt, RowEditor};
 pub use update::update;
 
@@ -52,6 +54,8 @@ pub enum Screen {
     Layouts,
     /// All changes.
     Journal,
+    /// The newest lines of the log.
+    Log,
 }
 
 /// The panes of the board.
@@ -148,6 +152,8 @@ pub struct ConsoleState {
     pub history: History,
     /// The whole journal, once it was asked for.
     pub journal: Vec<Entry>,
+    /// The log, as far as it was asked for.
+    pub log: LogView,
     /// The screen.
     pub screen: Screen,
     /// The pane that has the keys.
@@ -208,6 +214,7 @@ impl ConsoleState {
             snapshot: Arc::default(),
             history: History::default(),
             journal: Vec::new(),
+            log: LogView::default(),
             screen: Screen::default(),
             focus: Pane::default(),
             expanded: false,

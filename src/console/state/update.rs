@@ -56,6 +56,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             }
             state.select_arrived();
             state.keep_selection();
+            return state.follow_log();
         }
         Action::Planned { ticket, question: Question::Carry, result } => {
             state.consequence(ticket, *result);
@@ -74,6 +75,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Deleted { name, result } => return state.deleted(&name, result),
         Action::Baseline(layout) => state.saved = Some(layout.models),
         Action::Journal(entries) => state.journal = entries,
+        Action::Log(newer) => state.log.take(newer),
         Action::Pictured(Ok(place)) => state.say(Tone::Good, format!("picture written to {place}")),
         Action::Pictured(Err(reason)) => state.say(Tone::Bad, format!("no picture: {reason}")),
     }
@@ -113,6 +115,8 @@ impl ConsoleState {
             Command::Down => return self.walk(1),
             Command::Left => self.sideways(-1),
             Command::Right => self.sideways(1),
+            Command::PageUp => return self.walk(-10),
+            Command::PageDown => return self.walk(10),
             Command::First => return self.walk(i32::MIN),
             Command::Last => return self.walk(i32::MAX),
             Command::NextPane => self.next_pane(),
@@ -161,6 +165,10 @@ impl ConsoleState {
             Command::Journal => {
                 self.show(Screen::Journal);
                 return vec![Effect::ReadJournal];
+            }
+            Command::Log => {
+                self.show(Screen::Log);
+                return self.follow_log();
             }
             Command::Board => self.show(Screen::Board),
             Command::Expand => self.expanded = !self.expanded,
@@ -219,6 +227,7 @@ impl ConsoleState {
                 return self.select_layout(at);
             }
             Screen::Detail | Screen::Machine | Screen::Journal => self.scroll_by(by),
+            Screen::Log => self.log.scroll(by),
             Screen::Board if self.focus == Pane::Changes => self.scroll_by(by),
             Screen::Board if self.focus == Pane::Cores => {
                 // off the lower edge the keys go on to the table

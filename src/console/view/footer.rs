@@ -159,6 +159,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Expand,
             Command::Machine,
             Command::Journal,
+            Command::Log,
         ],
         (false, Screen::Layouts) => &[
             Command::Cancel,

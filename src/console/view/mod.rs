@@ -11,6 +11,7 @@ mod header;
 mod journal;
 mod latency;
 mod layouts;
+mod log;
 mod machine;
 mod models;
 mod over_time;
@@ -44,6 +45,7 @@ pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> Hits {
         Screen::Machine => machine::draw(&mut canvas, body),
         Screen::Layouts => layouts::draw(&mut canvas, body),
         Screen::Journal => journal::draw(&mut canvas, body),
+        Screen::Log => log::draw(&mut canvas, body),
     }
     footer::hint(&mut canvas, Rect { y: body.bottom(), height: 1, ..area });
     footer::keys(&mut canvas, Rect { y: body.bottom() + 1, height: 1, ..area });
