@@ -31,7 +31,11 @@ mod frames;
 #[cfg(test)]
 mod gestures;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod pseudo_terminal;
+#[cfg(test)]
+mod ranges;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
@@ -59,6 +63,9 @@ use terminal::Screen;
 /// The shortest time between two frames while something is moved: 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
 
+/// The shortest time between two frames for new data where little is to move.
+const CALM: Duration = Duration::from_secs(2);
+
 /// Opens the console and runs it until the user leaves, the stop signal comes, or the scheduler or
 /// the terminal is gone. The terminal is given back in every case, a panic included.
 ///
@@ -66,7 +73,8 @@ const FRAME: Duration = Duration::from_millis(33);
 /// [`ConsoleError`] when the terminal refuses.
 pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, ConsoleError> {
     let screen = Screen::enter(options.mouse)?;
-    let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
+    let least = if options.reduced_motion { CALM } else { FRAME };
+    let refresh = Duration::from_millis(options.refresh_ms).max(least);
     let opening = options.screen;
     let state = ConsoleState::new(&options);
     let baseline = control.layout();

@@ -86,6 +86,9 @@ pub struct ConsoleOptions {
     pub mode: Mode,
     /// Shortest time between two frames for new data, milliseconds (input draws at once).
     pub refresh_ms: u64,
+    /// Whether as little as possible moves: figures change every two seconds at most, and nothing
+    /// follows the pointer.
+    pub reduced_motion: bool,
     /// The zone of the clock times in the journal.
     pub zone: jiff::tz::TimeZone,
     /// Turns true when the program is to end (SIGTERM, SIGINT, SIGHUP).
@@ -108,6 +111,7 @@ impl Default for ConsoleOptions {
             keymap: Keymap::default(),
             mode: Mode::Live,
             refresh_ms: 250,
+            reduced_motion: false,
             zone: jiff::tz::TimeZone::system(),
             stop: None,
         }

@@ -269,6 +269,7 @@ fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandError> {
     let (no_color, colorterm) = (variable("NO_COLOR"), variable("COLORTERM"));
     let mut options = ConsoleOptions {
         theme: ThemeName::from_environment(no_color.as_deref(), colorterm.as_deref()),
+        reduced_motion: variable("DIVVY_REDUCED_MOTION").is_some_and(|value| !value.is_empty()),
         ..ConsoleOptions::default()
     };
     config::read(args.config.as_deref())?.apply(&mut options);

@@ -11,6 +11,7 @@ use super::hits::Target;
 use super::{Column, Pane};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Change, Layout, Party, Plan, Refusal};
+use crate::machine::CoreId;
 use crate::telemetry::{Applied, Entry, LogLine, Snapshot};
 
 /// Everything that changes the console's state.
@@ -46,6 +47,13 @@ pub enum Action {
     },
     /// The button came up where it went down: it stays lifted until the next click.
     Pick,
+    /// The same with a modifier held, on a core: it is selected with others.
+    PickCore {
+        /// The core.
+        core: CoreId,
+        /// Whether all cores up to it are meant.
+        range: bool,
+    },
     /// Let go of it over a row, or over nothing.
     Drop {
         /// The row there.

@@ -42,6 +42,8 @@ commands! {
     Right, "right", "right", "next column, or next core";
     PageUp, "page-up", "page up", "ten rows or lines up";
     PageDown, "page-down", "page down", "ten rows or lines down";
+    ExtendLeft, "extend-left", "select", "select a range of cores in the cores pane, to the left";
+    ExtendRight, "extend-right", "select", "select a range of cores in the cores pane, to the right";
     First, "first", "first", "first row or line";
     Last, "last", "last", "last row or line";
     NextPane, "next-pane", "pane", "give the keys to the next pane (cores, models, ...)";
@@ -71,6 +73,7 @@ commands! {
     Log, "log", "log", "the newest lines of divvy's own log";
     Board, "board", "board", "back to the board";
     Expand, "expand", "zoom", "show the pane that has the keys on the whole screen, and back";
+    Sort, "sort", "sort", "order the rows by name, cores, p99, SLO slack, CPU, queue, layout in turn";
     Filter, "filter", "filter", "show only models whose name contains a text";
     Palette, "palette", "command", "find a command by its name";
     Help, "help", "help", "this page";

@@ -180,23 +180,19 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
 
 /// Tints a core that is selected, carried, or under the carried one.
 fn mark(canvas: &mut Canvas, place: Rect, view: &CoreView) {
-    use crate::console::state::Token;
-    use crate::layout::CoreSelection;
     let state = canvas.state;
     let row = Rect { height: 1, width: place.width.saturating_sub(1).max(1), ..place };
     if let Some(carry) = &state.carry {
-        let lifted = match &carry.token {
-            Token::Cores { cores: CoreSelection::These(set), .. } => set.contains(view.core.id),
-            _ => false,
-        };
-        if lifted {
+        if carry.token.cores().contains(view.core.id) {
             return canvas.tint(row, state.theme.ghost);
         }
         let party = state.core_party(view.core.id);
         if party.is_some() && party == carry.to {
             canvas.tint(row, state.theme.receiver);
         }
-    } else if state.focus == Pane::Cores && state.core == Some(view.core.id) {
+    } else if state.picked.contains(view.core.id)
+        || state.focus == Pane::Cores && state.core == Some(view.core.id)
+    {
         canvas.tint(row, state.theme.field);
     }
 }

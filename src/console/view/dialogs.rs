@@ -117,12 +117,17 @@ fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]
 }
 
 /// What the gestures are, for people who have not read anything.
-const GESTURES: [(&str, &str); 7] = [
+const GESTURES: [(&str, &str); 9] = [
     ("drag a core", "from a row or from the cores pane onto another row, or onto free"),
     ("drag an instance", "a pip of \"busy\", from one row onto another row"),
     ("click, then click", "does the same as a drag"),
     ("wheel", "over a field: one step; while dragging: one more or one fewer"),
     ("ctrl or alt", "held while dropping: share the core instead of moving it"),
+    (
+        "shift and arrows",
+        "in the cores pane: a range of cores, lifted together; or shift and click",
+    ),
+    ("ctrl and click", "a core more, or one fewer, to lift or drag together"),
     ("digits", "jump to a row; 0 is the row of free cores"),
     ("title of a pane", "click it: the pane on the whole screen, and back"),
 ];

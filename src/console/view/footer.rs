@@ -4,9 +4,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, Pen, row};
+use super::canvas::{Canvas, Pen, row, wrap};
 use crate::console::format;
-use crate::console::state::{Carry, Command, ConsoleState, Dialog, Means, Screen, Tone};
+use crate::console::state::{Carry, Command, ConsoleState, Dialog, Means, Screen, Token, Tone};
 use crate::layout::{Party, Plan};
 
 /// The line above the keys.
@@ -21,6 +21,16 @@ pub fn hint(canvas: &mut Canvas, area: Rect) {
         return super::dialogs::text_field(canvas, pen, editor);
     }
     let (text, style) = sentence(state, area.width);
+    // what is about to happen, and why not, must be readable: over the line above where it is long
+    let lines = wrap(&text, pen.room() as usize);
+    let mattering = state.carry.is_some() || state.message.is_some() || state.staged_plan.is_some();
+    if let ([first, rest @ ..], true) = (lines.as_slice(), mattering && lines.len() > 1) {
+        let above = Rect { y: area.y.saturating_sub(1), ..area };
+        canvas.clear(above);
+        let mut upper = Pen { y: above.y, ..pen };
+        canvas.put_fit(&mut upper, first, style);
+        return canvas.put_fit(&mut pen, &rest.join(" "), style);
+    }
     canvas.put_fit(&mut pen, &text, style);
 }
 
@@ -41,7 +51,7 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
     if let Some(plan) = &state.staged_plan {
         let keys = (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));
         let text = format!(
-            "{} staged: {}   {} applies, {} drops",
+            "{} staged: {}; {} applies it, {} drops it",
             state.staged.len(),
             in_words(plan),
             keys.0,
@@ -99,7 +109,13 @@ fn party(party: &Party) -> &str {
 /// What a drop here would do, or what to do next.
 fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
     let theme = &state.theme;
-    let what = format!("{} of {}", carry.token.title(), party(&carry.token.donor()));
+    let what = match &carry.token {
+        Token::Several(parts) => {
+            let names: Vec<&str> = parts.iter().map(|(from, _)| party(from)).collect();
+            format!("{} of {}", carry.token.title(), names.join(" and "))
+        }
+        token => format!("{} of {}", token.title(), party(&token.donor())),
+    };
     match (&carry.to, &carry.consequence) {
         (Some(_), Some(Ok(plan))) => {
             let style = if plan.warnings.is_empty() { theme.good } else { theme.warn };
@@ -201,7 +217,7 @@ pub fn ghost(canvas: &mut Canvas, area: Rect) {
     let Some(carry) = &state.carry else {
         return;
     };
-    let Some((x, y)) = carry.at else {
+    let Some((x, y)) = carry.at.filter(|_| !state.reduced_motion) else {
         return;
     };
     let verb = if carry.shares() { "share " } else { "" };
