@@ -41,7 +41,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         canvas.put(&mut pen, &parts, theme.dim);
     }
     let of = format!(", {} of {} in use", format::bytes(memory.used), format::bytes(memory.total));
-    canvas.put(&mut pen, &of, theme.dim);
+    canvas.put_fit(&mut pen, &of, theme.dim);
     canvas.put(&mut pen, "   GPU ", theme.title);
     let gpu = &snapshot.gpu;
     if let Some(slow) = &gpu.slow
