@@ -214,6 +214,56 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
     session.left().assert_restored();
 }
 
+/// The layout of real models, where `scripts/real-models` has fetched them; says so where not.
+fn real() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if root.join("models/expected").is_dir() {
+        return Some(root.join("layouts/real.toml"));
+    }
+    let why = "models/ is not there; `scripts/real-models` fetches it";
+    assert!(std::env::var_os("DIVVY_REQUIRE_REAL").is_none_or(|it| it != "1"), "{why}");
+    println!("skipped: {why}");
+    None
+}
+
+#[test]
+fn a_core_of_real_models_is_dragged_to_another_and_back_while_they_answer() {
+    let Some(layout) = real().filter(|_| readable()) else { return };
+    let home = Home::new();
+    let mut session = open(&home, &[layout.to_str().unwrap()]);
+    let pid = session.pid();
+    let cells = until_board(&mut session, 5);
+    // all of them have been loaded, and have threads
+    until("five models at work", || {
+        let names = ["magika", "speech", "ocr-detection", "ocr-direction", "ocr-recognition"];
+        names.iter().all(|name| !workers(pid, name).is_empty()).then_some(())
+    });
+    let rows = models(&session.rows());
+    let lacks = |name: &str, core: u16| !cpus(pid, name).contains(CoreId(core));
+    let pairs = cells.iter().flat_map(|cell| rows.iter().map(move |row| (cell, row)));
+    let (moved, receiver) = pairs
+        .filter(|(_, row)| row.split.is_some() && !row.name.contains('…'))
+        .find(|(cell, row)| lacks(&row.name, cell.core))
+        .unwrap();
+    let before = cpus(pid, &receiver.name);
+    session.drag(moved.place, receiver.place);
+    until_all_on(pid, &receiver.name, with(before, moved.core));
+    session.until_text("in force in");
+    session.send("u");
+    until_all_on(pid, &receiver.name, before);
+    // the verdict's question, and answers meanwhile
+    session.send("d");
+    session.until("answers of the selected model", |rows| {
+        let ended = rows.iter().find(|row| row.contains(" completed,"))?;
+        let count: u64 = ended.split_whitespace().find_map(|word| word.parse().ok())?;
+        (count > 0).then_some(())
+    });
+    session.send("q");
+    let left = session.left();
+    assert_eq!(left.code, 0);
+    left.assert_restored();
+}
+
 #[test]
 fn a_signal_gives_the_terminal_back() {
     for stop in [Signal::TERM, Signal::INT, Signal::HUP] {

@@ -188,6 +188,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         gpu: Some(Arc::new(GpuSensor::start(GpuOptions::default()))),
         ..Options::new(machine.clone(), Arc::new(loader))
     };
+    tracing::info!("begins with {} on cores {}", wanted.title, description.limits.allowed);
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
     let load = Follower::start(scheduler.loads())

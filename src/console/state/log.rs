@@ -33,7 +33,9 @@ impl LogView {
     }
 
     pub(super) fn take(&mut self, newer: Vec<LogLine>) {
-        self.lines.extend(newer);
+        // two questions may have been on their way at once
+        let known = self.lines.back().map_or(0, |line| line.number);
+        self.lines.extend(newer.into_iter().filter(|line| line.number > known));
         let excess = self.lines.len().saturating_sub(LogLines::KEPT);
         self.lines.drain(..excess);
     }
@@ -70,6 +72,7 @@ mod tests {
         for number in 1..=5 {
             lines.push(0, LogLevel::Info, "test", &number.to_string());
         }
+        log.take(lines.after(0));
         log.take(lines.after(0));
         assert_eq!((log.end(), log.ask()), (5, Effect::ReadLog { after: 5 }));
         log.scroll(-2);

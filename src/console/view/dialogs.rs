@@ -146,13 +146,20 @@ fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
 fn help(canvas: &mut Canvas, area: Rect, scroll: usize) {
     let state = canvas.state;
     let theme = &state.theme;
-    let lines = help_lines(state);
+    let size = if area.width < 60 { 11 } else { 18 };
+    let room = (area.width.min(100) as usize).saturating_sub(size + 6);
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for (key, text) in help_lines(state) {
+        let parts = wrap(&text, room);
+        let first = parts.first().cloned().unwrap_or_default();
+        lines.push((key, first));
+        lines.extend(parts.into_iter().skip(1).map(|part| (String::new(), part)));
+    }
     let wanted = lines.len() as u16 + 2;
     let inside = open(canvas, area, 100, wanted, "Help", "arrows scroll, any other key closes");
     let most = lines.len().saturating_sub(inside.height as usize);
     for (index, (key, text)) in lines.iter().skip(scroll.min(most)).enumerate() {
         if let Some(mut pen) = row(inside, index) {
-            let size = if inside.width < 50 { 11 } else { 18 };
             canvas.put_left(&mut pen, key, size, theme.accent);
             canvas.put_fit(&mut pen, text, theme.text);
         }

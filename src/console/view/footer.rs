@@ -61,8 +61,15 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
     }
     if let Some(alert) = state.snapshot.alerts.first() {
         let more = state.snapshot.alerts.len() - 1;
-        let more = if more > 0 { format!("   (and {more} more)") } else { String::new() };
-        return (format!("{}{more}", alert.text), theme.warn);
+        let more = match more {
+            0 => String::new(),
+            more if width < 60 => format!(" +{more}"),
+            more => format!("   (and {more} more)"),
+        };
+        // the number of the others stays in view
+        let room = (width as usize).saturating_sub(format::width(&more) + 1);
+        let text = format::fit(&alert.text, room, state.glyphs.ellipsis);
+        return (format!("{text}{more}"), theme.warn);
     }
     if state.readonly {
         return ("Read-only: everything is shown, nothing can be changed.".to_owned(), theme.dim);
@@ -185,13 +192,19 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Delete,
             Command::Help,
         ],
-        (false, _) => &[Command::Cancel, Command::Up, Command::Down, Command::Undo, Command::Help],
+        (false, Screen::Detail) => {
+            &[Command::Cancel, Command::Down, Command::Undo, Command::Edit, Command::Help]
+        }
+        (false, _) => &[Command::Cancel, Command::Down, Command::Undo, Command::Help],
     };
     let reserve = 8;
     for command in commands.iter().chain(&quit) {
         let label = match (command, state.carry.is_some(), state.screen) {
             (Command::Accept, true, _) => "drop",
             (Command::Cancel, true, _) => "put back",
+            (Command::Up, true, _) => "previous",
+            (Command::Down, true, _) => "next",
+            (Command::Down, ..) => "scroll",
             (Command::Accept, _, Screen::Layouts) => "apply",
             (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
             _ => command.label(),
