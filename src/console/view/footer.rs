@@ -48,6 +48,14 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
         };
         return (message.text.clone(), style);
     }
+    if !state.picked.is_empty() {
+        let keys = (state.keymap.shown(Command::Lift), state.keymap.shown(Command::Cancel));
+        let text = format!(
+            "cores {}: {} lifts them, a drag of one moves all, {} lets go of them",
+            state.picked, keys.0, keys.1
+        );
+        return (text, theme.text);
+    }
     if let Some(plan) = &state.staged_plan {
         let keys = (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));
         let text = format!(
