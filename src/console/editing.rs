@@ -35,6 +35,7 @@ fn every_key_of_a_row_can_be_set_and_taken_back() {
         ("engine", "rten"),
         ("cores", "2"),
         ("reserve", "true"),
+        ("weight", "3"),
         ("threads", "2"),
         ("concurrency", "3"),
         ("objective", "latency"),

@@ -21,6 +21,7 @@ impl Budget {
         }
         field!(cores, Edit::SetCores { model: model(), cores: new.cores });
         field!(reserve, Edit::SetReserve { model: model(), reserve: new.reserve });
+        field!(weight, Edit::SetWeight { model: model(), weight: new.weight });
         field!(threads, Edit::SetThreads { model: model(), threads: new.threads });
         field!(concurrency, Edit::SetConcurrency { model: model(), concurrency: new.concurrency });
         field!(objective, Edit::SetObjective { model: model(), objective: new.objective });

@@ -87,7 +87,9 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         ),
     ));
     lines.push(Line::new());
-lines.push(heading("Threads   inst  role     may run on     last on  nice   CPU % and wait % now"));
+    lines.push(heading(
+        "Threads   inst  role     may run on     last on  nice   CPU % and wait % now",
+    ));
     if view.actual.threads.is_empty() {
         lines.push(vec![("no thread yet: no instance was built".to_owned(), theme.dim)]);
     }
