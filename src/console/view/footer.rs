@@ -6,7 +6,9 @@ use ratatui::style::Style;
 
 use super::canvas::{Canvas, Pen, row, wrap};
 use crate::console::format;
-use crate::console::state::{Carry, Command, ConsoleState, Dialog, Means, Screen, Token, Tone};
+use crate::console::state::{
+    Carry, Command, ConsoleState, Dialog, Means, RowEditor, Screen, Token, Tone,
+};
 use crate::layout::{Party, Plan};
 
 /// The line above the keys.
@@ -155,6 +157,24 @@ fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
     }
 }
 
+/// The keys of a dialog: those that every dialog has, which no keymap changes.
+fn answers(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
+    match dialog {
+        Dialog::Help { .. } => &[("up down", "scroll"), ("esc", "closes")],
+        Dialog::Palette { .. } => &[("enter", "runs it"), ("esc", "leaves")],
+        Dialog::Filter { .. } => &[("enter", "keeps it"), ("esc", "shows all")],
+        Dialog::SaveAs { .. } => &[("enter", "saves"), ("esc", "leaves")],
+        Dialog::Rename { .. } => &[("enter", "renames"), ("esc", "leaves")],
+        Dialog::Add(_) => &[("enter", "adds it"), ("esc", "leaves")],
+        Dialog::Row(RowEditor { prompt: Some(_), .. }) => {
+            &[("enter", "sets it"), ("esc", "leaves it"), ("ctrl-u", "empties it")]
+        }
+        Dialog::Row(_) => &[("enter", "edits"), ("up down", "choose"), ("esc", "closes")],
+        Dialog::Confirm { .. } => &[("y", "yes"), ("n", "no")],
+        Dialog::Quit => &[("s", "save"), ("q", "leave"), ("n", "stay")],
+    }
+}
+
 /// The line of keys, as many as fit, from the keymap.
 pub fn keys(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
@@ -162,6 +182,13 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
         return;
     };
     pen.x += 1;
+    if let Some(dialog) = &state.dialog {
+        for (key, label) in answers(dialog) {
+            canvas.put(&mut pen, key, state.theme.accent);
+            canvas.put(&mut pen, &format!(" {label}  "), state.theme.dim);
+        }
+        return;
+    }
     let quit = [Command::Quit];
     let commands: &[Command] = match (state.carry.is_some(), state.screen) {
         (true, _) => &[

@@ -32,15 +32,17 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     let (theme, snapshot) = (&state.theme, &state.snapshot);
     let memory = &snapshot.memory;
     canvas.put(&mut pen, " Memory ", theme.title);
-    let process = format!("divvy {}", format::bytes(memory.process));
+    // each figure as wide whatever it is, so that the line stays still
+    let bytes = |size| format::right(&format::bytes(size), 5);
+    let process = format!("divvy {}", bytes(memory.process));
     canvas.put(&mut pen, &process, theme.text);
     let weights: u64 = snapshot.models.iter().map(|model| model.memory.weights).sum();
     let arenas: u64 = snapshot.models.iter().filter_map(|model| model.memory.arena).sum();
-    let parts = format!(" (weights {}, arenas {})", format::bytes(weights), format::bytes(arenas));
+    let parts = format!(" (weights {}, arenas {})", bytes(weights), bytes(arenas));
     if area.width >= 100 {
         canvas.put(&mut pen, &parts, theme.dim);
     }
-    let of = format!(", {} of {} in use", format::bytes(memory.used), format::bytes(memory.total));
+    let of = format!(", {} of {} in use", bytes(memory.used), format::bytes(memory.total));
     canvas.put_fit(&mut pen, &of, theme.dim);
     canvas.put(&mut pen, "   GPU ", theme.title);
     let gpu = &snapshot.gpu;

@@ -43,6 +43,11 @@ pub fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
         if chosen {
             canvas.tint(line, theme.field);
         }
+        let more = keys.len() - index - 1;
+        if index + 1 == first + visible && more > 0 {
+            let mut end = Pen { x: line.x, y: line.y, end: line.right() };
+            canvas.put_end(&mut end, &format!(" {more} more below "), theme.ghost);
+        }
         canvas.hit(line, Target::Item(index));
     }
     let height = inside.height.min(FOOT - 1);
