@@ -10,7 +10,7 @@ mod terminal;
 use std::path::{Path, PathBuf};
 
 use binary::{DIVVY, Home, signal, until, workers};
-use divvy::layout::Layout;
+use divvy::layout::{Layout, LoadSpec};
 use divvy::machine::{CoreId, CpuSet};
 use rustix::process::Signal;
 use terminal::board::{Cell, cell, cells, model, models};
@@ -214,6 +214,89 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
     session.left().assert_restored();
 }
 
+/// The layout of real models, where `scripts/real-models` has fetched them; says so where not.
+fn real() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if root.join("models/expected").is_dir() {
+        return Some(root.join("layouts/real.toml"));
+    }
+    let why = "models/ is not there; `scripts/real-models` fetches it";
+    assert!(std::env::var_os("DIVVY_REQUIRE_REAL").is_none_or(|it| it != "1"), "{why}");
+    println!("skipped: {why}");
+    None
+}
+
+#[test]
+fn a_core_of_real_models_is_dragged_to_another_and_back_while_they_answer() {
+    let Some(layout) = real().filter(|_| readable()) else { return };
+    let home = Home::new();
+    let mut session = open(&home, &[layout.to_str().unwrap()]);
+    let pid = session.pid();
+    let cells = until_board(&mut session, 5);
+    // all of them have been loaded, and have threads
+    // (the kernel has room for the longest name only without the instance's number)
+    let names = ["magika", "speech", "ocr-detection", "ocr-direction"];
+    until("models at work", || {
+        names.iter().all(|name| !workers(pid, name).is_empty()).then_some(())
+    });
+    let rows = models(&session.rows());
+    let lacks = |name: &str, core: u16| !cpus(pid, name).contains(CoreId(core));
+    let pairs = cells.iter().flat_map(|cell| rows.iter().map(move |row| (cell, row)));
+    let (moved, receiver) = pairs
+        .filter(|(_, row)| names.contains(&row.name.as_str()))
+        .find(|(cell, row)| lacks(&row.name, cell.core))
+        .unwrap();
+    let before = cpus(pid, &receiver.name);
+    session.drag(moved.place, receiver.place);
+    until_all_on(pid, &receiver.name, with(before, moved.core));
+    session.until_text("in force in");
+    session.send("u");
+    until_all_on(pid, &receiver.name, before);
+    // the verdict's question, and answers meanwhile
+    session.send("d");
+    session.until("answers of the selected model", |rows| {
+        let ended = rows.iter().find(|row| row.contains(" completed,"))?;
+        let count: u64 = ended.split_whitespace().find_map(|word| word.parse().ok())?;
+        (count > 0).then_some(())
+    });
+    session.send("q");
+    let left = session.left();
+    assert_eq!(left.code, 0);
+    left.assert_restored();
+}
+
+#[test]
+fn a_load_is_typed_into_the_row_acts_at_once_and_is_saved() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    session.send("e");
+    session.until_text("as a layout file writes it");
+    let chosen = |rows: &[String]| rows.iter().any(|row| row.contains("▸ load"));
+    for _ in 0..40 {
+        if chosen(&session.rows()) {
+            break;
+        }
+        session.send("\x1b[B");
+        std::thread::sleep(std::time::Duration::from_millis(60));
+    }
+    session.until("the load's key", |rows| chosen(rows).then_some(()));
+    session.send("\r\x15{ kind = \"closed\", clients = many }");
+    session.until_text("not TOML");
+    session.send("\x15{ kind = \"closed\", clients = 2 }");
+    session.until_text("ranker load closed, 2 clients");
+    session.send("\r");
+    session.until_text("in force in");
+    session.send("\x1b");
+    session.until("the board alone", |rows| (!chosen(rows)).then_some(()));
+    session.send("s");
+    session.until_text("quiet saved to");
+    let layout = Layout::read(&home.path("quiet.toml")).unwrap().layout().clone();
+    let load = LoadSpec::Closed { clients: 2, think: std::time::Duration::ZERO };
+    assert_eq!(layout.models[0].load, Some(load));
+    session.send("q");
+    session.left().assert_restored();
+}
+
 #[test]
 fn a_signal_gives_the_terminal_back() {
     for stop in [Signal::TERM, Signal::INT, Signal::HUP] {
@@ -249,6 +332,61 @@ fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
     let given_back = find(&left.bytes, "\x1b[?1049l").unwrap();
     assert!(given_back < told, "the message went away with the alternate screen");
     assert!(left.screen.contains("DIVVY_PANIC"), "{}", left.screen);
+}
+
+#[test]
+fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_screen() {
+    if !cfg!(debug_assertions) {
+        println!("skipped: only a debug build writes there on request");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let asked = [("DIVVY_STRAY", "redraw")];
+    let layout = [layout.to_str().unwrap()];
+    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
+    until_board(&mut session, 1);
+    session.send("\x0c");
+    // the log shows it in its own place, marked with where it comes from
+    session.send("L");
+    session.until_text("stderr: a library was here");
+    session.send("q");
+    let left = session.left();
+    assert_eq!(left.code, 0);
+    left.assert_restored();
+    let raw = String::from_utf8_lossy(&left.bytes).matches("a library was here\r\n").count();
+    assert_eq!(raw, 0, "it came over the screen");
+}
+
+#[test]
+fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    session.send("q");
+    session.left().assert_restored();
+    let mut session = open(&home, &[]);
+    until_board(&mut session, 1);
+    session.until_text("This is quiet, in use last");
+    session.send("q");
+    session.left().assert_restored();
+    std::fs::remove_file(home.path("quiet.toml")).unwrap();
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("quiet was in use last, and its file is gone. This is the demo.");
+    session.send("q");
+    session.left().assert_restored();
+    // it only stood in: once the file is back, so is the layout
+    quiet(&home);
+    let mut session = open(&home, &["--demo", "--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("Last time it was quiet");
+    session.send("q");
+    session.left().assert_restored();
+    // and a demo that was asked for is what was in use last
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.send("q");
+    session.left().assert_restored();
 }
 
 #[test]

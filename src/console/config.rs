@@ -26,6 +26,7 @@ pub struct Config {
     mode: Option<Mode>,
     #[serde(deserialize_with = "refresh")]
     refresh_ms: Option<u64>,
+    reduced_motion: Option<bool>,
     keys: BTreeMap<Command, Vec<Spanned<Key>>>,
 }
 
@@ -115,6 +116,7 @@ impl Config {
         options.mouse = self.mouse.unwrap_or(options.mouse);
         options.mode = self.mode.unwrap_or(options.mode);
         options.refresh_ms = self.refresh_ms.unwrap_or(options.refresh_ms);
+        options.reduced_motion = self.reduced_motion.unwrap_or(options.reduced_motion);
         for (command, keys) in &self.keys {
             let keys: Vec<Key> = keys.iter().map(|key| *key.get_ref()).collect();
             options.keymap.bind(*command, &keys);
@@ -130,9 +132,10 @@ pub fn default_config() -> String {
          # glyphs = \"{}\"  # block, braille or ascii\n\
          # mouse = {}\n\
          # mode = \"live\"  # or staged: gestures add up until they are applied\n\
-         # refresh_ms = {}  # shortest time between two frames for new data, 50 to 10000\n\n\
+         # refresh_ms = {}  # shortest time between two frames for new data, 50 to 10000\n\
+         # reduced_motion = {}  # figures change every 2 s at most, nothing follows the pointer\n\n\
          # [keys]  # each command's keys; a key given here is taken from its old command\n",
-        options.theme, options.glyphs, options.mouse, options.refresh_ms
+        options.theme, options.glyphs, options.mouse, options.refresh_ms, options.reduced_motion
     );
     for command in Command::ALL {
         let keys: Vec<String> =
@@ -166,14 +169,14 @@ mod tests {
 
     #[test]
     fn a_file_sets_what_it_names() {
-        let text =
-            "theme = \"mono\"\nmode = \"staged\"\nmouse = false\n[keys]\nundo = [\"ctrl-u\"]";
+        let text = "theme = \"mono\"\nmode = \"staged\"\nmouse = false\nreduced_motion = true\n[keys]\nundo = [\"ctrl-u\"]";
         let mut options = ConsoleOptions::default();
         text.parse::<Config>().unwrap().apply(&mut options);
         assert_eq!(
             (options.theme, options.mode, options.mouse),
             (ThemeName::Mono, Mode::Staged, false)
         );
+        assert!(options.reduced_motion);
         assert_eq!(options.keymap.command("ctrl-u".parse().unwrap()), Some(Command::Undo));
         assert_eq!(options.keymap.command("u".parse().unwrap()), None);
     }

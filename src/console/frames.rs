@@ -14,7 +14,7 @@ use super::testing::Desk;
 use super::theme::{Theme, ThemeName};
 use super::{GlyphSet, dump, fixtures, glyphs::Glyphs};
 use crate::layout::Party;
-use crate::telemetry::Snapshot;
+use crate::telemetry::{LogLevel, Snapshot};
 
 /// The board over a snapshot, with a minute of history behind it.
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
@@ -65,10 +65,10 @@ fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
     assert!(line("GPU").contains("2 found"), "{text}");
     assert!(line("2.3 s to answer").contains("figures may be old"), "{text}");
     let whole = line("H100");
-    for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "slowed by: power limit", "MIG 0 1g.10gb"]
-    {
+    for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "slowed by: power limit"] {
         assert!(whole.contains(word), "{word} in {whole}");
     }
+    assert!(line("MIG").contains("0 1g.10gb"), "{text}");
     assert!(line("NVIDIA L4").contains("fell off the bus"), "{text}");
 }
 
@@ -134,13 +134,118 @@ fn the_other_screens_and_dialogs() {
     }
 }
 
+/// The sizes that matter: a wide one, a common one, the classic one, the smallest, and none.
+const SIZES: [(u16, u16); 5] = [(200, 60), (120, 36), (80, 24), (40, 12), (1, 1)];
+
+#[test]
+fn every_screen_at_every_size() {
+    for (name, keys) in [("detail", "d"), ("machine", "m"), ("layouts", "s+o"), ("journal", "J")] {
+        let frames = SIZES.map(|(width, height)| {
+            let mut desk = board(&fixtures::board(), width, height);
+            desk.keys(keys);
+            desk.text()
+        });
+        insta::assert_snapshot!(format!("sizes_{name}"), frames.join("\n"));
+    }
+}
+
+#[test]
+fn every_state_at_every_size() {
+    type Hand = fn(&mut Desk);
+    let drag: Hand = |desk| {
+        let (from, to) = (Target::RowCore(Party::Model("ocr".into())), "detector".into());
+        if let (Some(from), Some(to)) =
+            (desk.hits.find(&from), desk.hits.find(&Target::Row(Party::Model(to))))
+        {
+            desk.down((from.x, from.y));
+            desk.drag((to.x, to.y));
+        }
+    };
+    let states: [(&str, Snapshot, Hand); 7] = [
+        ("empty", fixtures::empty(), |_| {}),
+        ("loading", fixtures::loading(), |_| {}),
+        ("failed", fixtures::failed(), |_| {}),
+        ("oversubscribed", fixtures::oversubscribed(), |_| {}),
+        ("drag", fixtures::board(), drag),
+        ("staged", fixtures::board(), |desk| desk.keys("t+jl+")),
+        ("huge", fixtures::huge(), |_| {}),
+    ];
+    for (name, snapshot, hand) in states {
+        let frames = SIZES.map(|(width, height)| {
+            let mut desk = board(&snapshot, width, height);
+            hand(&mut desk);
+            desk.text()
+        });
+        insta::assert_snapshot!(format!("sizes_{name}"), frames.join("\n"));
+    }
+}
+
+#[test]
+fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
+    let mut frames = Vec::new();
+    for (width, height) in [(100, 20), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        let told = [
+            (LogLevel::Info, "divvy::scheduler::owner", "detector: loaded in 21 ms"),
+            (
+                LogLevel::Warn,
+                "divvy::stderr",
+                "2026-02-01 [W:onnxruntime:, allocator.cc:30] the arena was extended to a size that takes more than a line of this screen to tell",
+            ),
+            (LogLevel::Error, "divvy::scheduler::owner", "ocr: an instance was lost: it panicked"),
+            (LogLevel::Debug, "divvy", "日本語 is as wide as it is"),
+        ];
+        for round in 0..6u64 {
+            for (level, from, text) in told {
+                desk.log.push(1_769_949_067_000 + round * 1000, level, from, text);
+            }
+        }
+        desk.keys("L");
+        frames.push(dump::styled(&desk.frame));
+        desk.keys("kkk");
+        desk.log.push(1_769_949_090_000, LogLevel::Info, "divvy", "one more");
+        desk.refresh();
+        assert!(!desk.text().contains("one more"), "{}", desk.text());
+        frames.push(desk.text());
+        desk.key(KeyCode::End);
+        assert!(desk.text().contains("one more"), "{}", desk.text());
+    }
+    insta::assert_snapshot!("log", frames.join("\n"));
+}
+
+#[test]
+fn the_keys_of_a_row_as_they_are_shown_and_changed() {
+    let mut frames = Vec::new();
+    for (width, height) in [(120, 36), (80, 24), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        desk.keys("e");
+        frames.push(desk.text());
+        desk.key(KeyCode::Enter);
+        desk.control_key('u');
+        desk.keys("9");
+        frames.push(desk.text());
+        desk.key(KeyCode::Backspace);
+        desk.keys("2");
+        frames.push(desk.text());
+    }
+    insta::assert_snapshot!("row_keys", frames.join("\n"));
+}
+
 #[test]
 fn every_theme_and_glyph_set() {
     for name in ThemeName::ALL {
         let mut desk = board(&fixtures::board(), 80, 24);
         desk.state.theme = Theme::new(name);
-        desk.draw();
-        insta::assert_snapshot!(format!("theme_{name}"), styled(&desk));
+        desk.log.push(1_769_949_067_000, LogLevel::Warn, "divvy", "something is odd");
+        // the board, then each further screen
+        let frames: Vec<String> = ["b", "d", "m", "o", "J", "L"]
+            .into_iter()
+            .map(|key| {
+                desk.keys(key);
+                styled(&desk)
+            })
+            .collect();
+        insta::assert_snapshot!(format!("theme_{name}"), frames.join("\n"));
     }
     for set in [GlyphSet::Braille, GlyphSet::Ascii] {
         let mut desk = board(&fixtures::board(), 120, 30);

@@ -321,7 +321,7 @@ fn read_only_shows_everything_and_changes_nothing() {
     click_click(&mut desk, &Target::Core(CoreId(0)), &Target::Row(Party::Free));
     let at = desk.place(&Target::Field("ocr".into(), Column::Queue));
     desk.mouse(MouseEventKind::ScrollUp, at);
-    desk.keys("+-upesSR");
+    desk.keys("+-upeEaXsSR");
     desk.key(KeyCode::Char(' '));
     desk.keys("o");
     desk.key(KeyCode::Enter);

@@ -12,14 +12,18 @@ mod glyphs;
 mod options;
 mod picture;
 pub mod state;
+mod stray;
 mod svg;
 pub mod terminal;
 mod theme;
+mod typed;
 pub mod view;
 mod worker;
 
 #[cfg(test)]
 mod dump;
+#[cfg(test)]
+mod editing;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -27,7 +31,11 @@ mod frames;
 #[cfg(test)]
 mod gestures;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod pseudo_terminal;
+#[cfg(test)]
+mod ranges;
 #[cfg(test)]
 mod storm;
 #[cfg(test)]
@@ -56,6 +64,9 @@ use terminal::Screen;
 /// The shortest time between two frames while something is moved: 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
 
+/// The shortest time between two frames for new data where little is to move.
+const CALM: Duration = Duration::from_secs(2);
+
 /// Opens the console and runs it until the user leaves, the stop signal comes, or the scheduler or
 /// the terminal is gone. The terminal is given back in every case, a panic included.
 ///
@@ -65,13 +76,15 @@ pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, C
     // this thread draws: it must not wait behind models that keep every core busy
     wake_soon();
     let screen = Screen::enter(options.mouse)?;
-    let refresh = Duration::from_millis(options.refresh_ms).max(FRAME);
+    let least = if options.reduced_motion { CALM } else { FRAME };
+    let refresh = Duration::from_millis(options.refresh_ms).max(least);
     let opening = options.screen;
     let state = ConsoleState::new(&options);
     let baseline = control.layout();
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
-    let worker = worker::start(control, options.profiles, sender);
+    let reach = worker::Reach { control, profiles: options.profiles, log: options.log };
+    let worker = worker::start(reach, sender);
     let (hits, frame) = (Hits::default(), Buffer::default());
     let mut console = Console { state, hits, screen, worker, frame };
     console.act(Action::Baseline(baseline))?;
@@ -191,7 +204,7 @@ impl Console {
                 Effect::Mouse(on) => self.screen.set_mouse(on)?,
                 Effect::Redraw => {
                     #[cfg(debug_assertions)]
-                    panic_on_request();
+                    on_request();
                     self.screen.clear()?;
                 }
                 Effect::Suspend => self.screen.suspend()?,
@@ -222,12 +235,15 @@ impl Console {
     }
 }
 
-/// A panic in the loop when the whole screen is asked for anew, for the test that the terminal is
-/// given back then. Debug builds only.
+/// When the whole screen is asked for anew: a panic in the loop, for the test that the terminal is
+/// given back then, or a line on standard error, as native libraries write them. Debug builds only.
 #[cfg(debug_assertions)]
-fn panic_on_request() {
-    let asked = std::env::var_os("DIVVY_PANIC").is_some_and(|when| when == "redraw");
-    assert!(!asked, "DIVVY_PANIC asks for it");
+fn on_request() {
+    let asked = |name| std::env::var_os(name).is_some_and(|when| when == "redraw");
+    if asked("DIVVY_STRAY") {
+        eprintln!("a library was here");
+    }
+    assert!(!asked("DIVVY_PANIC"), "DIVVY_PANIC asks for it");
 }
 
 /// Whether places on the screen depend on what was just done: an opened dialog covers them.

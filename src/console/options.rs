@@ -9,6 +9,7 @@ use super::glyphs::GlyphSet;
 use super::state::{Keymap, Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
+use crate::telemetry::LogLines;
 
 /// One saved layout, as the list shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct ConsoleOptions {
     pub greeting: Option<String>,
     /// The saved layout that was in use last: the list puts it first.
     pub last_layout: Option<String>,
+    /// The newest lines of the log, where it is kept.
+    pub log: LogLines,
     /// The screen to start with.
     pub screen: Screen,
     /// Whether nothing may be changed.
@@ -83,6 +86,9 @@ pub struct ConsoleOptions {
     pub mode: Mode,
     /// Shortest time between two frames for new data, milliseconds (input draws at once).
     pub refresh_ms: u64,
+    /// Whether as little as possible moves: figures change every two seconds at most, and nothing
+    /// follows the pointer.
+    pub reduced_motion: bool,
     /// The zone of the clock times in the journal.
     pub zone: jiff::tz::TimeZone,
     /// Turns true when the program is to end (SIGTERM, SIGINT, SIGHUP).
@@ -96,6 +102,7 @@ impl Default for ConsoleOptions {
             profile: None,
             greeting: None,
             last_layout: None,
+            log: LogLines::default(),
             screen: Screen::default(),
             readonly: false,
             mouse: true,
@@ -104,6 +111,7 @@ impl Default for ConsoleOptions {
             keymap: Keymap::default(),
             mode: Mode::Live,
             refresh_ms: 250,
+            reduced_motion: false,
             zone: jiff::tz::TimeZone::system(),
             stop: None,
         }

@@ -20,8 +20,18 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
+use super::stray::Diverted;
+
 /// The thread that has the terminal now: restoring it twice would erase what came after.
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
+
+/// Standard error while the console has the screen.
+static STRAY: Mutex<Option<Diverted>> = Mutex::new(None);
+
+fn stray() -> MutexGuard<'static, Option<Diverted>> {
+    // as above
+    STRAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn owner() -> MutexGuard<'static, Option<ThreadId>> {
     // nothing panics while it is held, and an id is whole in any case
@@ -105,6 +115,10 @@ impl Drop for Screen {
 
 fn take(mouse: bool) -> io::Result<()> {
     *owner() = Some(thread::current().id());
+    *stray() = Diverted::start().unwrap_or_else(|error| {
+        tracing::warn!("what libraries write may come over the screen: {error}");
+        None
+    });
     let entered = enable_raw_mode().and_then(|()| {
         let mut out = io::stdout();
         queue!(out, EnterAlternateScreen, EnableFocusChange, EnableBracketedPaste, cursor::Hide)?;
@@ -128,6 +142,8 @@ pub fn restore() {
     let _ = execute!(out, DisableBracketedPaste, DisableFocusChange);
     let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
     let _ = disable_raw_mode();
+    // last, so that nothing comes over the screen before
+    drop(stray().take());
 }
 
 /// A panic's message must come out on the shell's screen, not be lost with the alternate one.

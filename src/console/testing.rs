@@ -9,11 +9,12 @@ use ratatui::layout::Rect;
 use tokio::sync::watch;
 
 use super::state::{Action, ConsoleState, Effect, Hits, Target, pointer, update};
-use super::{ConsoleOptions, Profile, Profiles, fixtures, view, worker};
+use super::worker::{self, Reach};
+use super::{ConsoleOptions, Profile, Profiles, fixtures, view};
 use crate::layout::{Change, Desired, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, Entry, LogLines, Snapshot};
 
 struct Inner {
     desired: Desired,
@@ -167,6 +168,7 @@ impl Profiles for FakeProfiles {
 pub struct Desk {
     pub control: Arc<FakeControl>,
     pub profiles: Arc<FakeProfiles>,
+    pub log: LogLines,
     pub state: ConsoleState,
     pub hits: Hits,
     pub frame: Buffer,
@@ -190,6 +192,7 @@ impl Desk {
             state: ConsoleState::new(&options),
             control,
             profiles: Arc::default(),
+            log: LogLines::default(),
             hits: Hits::default(),
             frame: Buffer::empty(Rect::new(0, 0, width, height)),
             left: Vec::new(),
@@ -215,14 +218,21 @@ impl Desk {
         let mut actions = vec![action];
         while let Some(action) = actions.pop() {
             for effect in update(&mut self.state, action) {
-                let profiles: &dyn Profiles = self.profiles.as_ref();
-                match worker::perform(self.control.as_ref(), Some(profiles), effect.clone()) {
+                match worker::perform(&self.reach(), effect.clone()) {
                     Some(answer) => actions.insert(0, answer),
                     None => self.left.push(effect),
                 }
             }
         }
         self.draw();
+    }
+
+    fn reach(&self) -> Reach {
+        Reach {
+            control: self.control.clone(),
+            profiles: Some(self.profiles.clone()),
+            log: self.log.clone(),
+        }
     }
 
     pub fn draw(&mut self) {

@@ -9,17 +9,24 @@ use std::thread;
 use super::events::Event;
 use super::options::Profiles;
 use super::state::{Action, Deed, Effect};
+use super::typed;
 use crate::layout::{Change, Edit, Layout};
 use crate::machine::wake_soon;
 use crate::scheduler::Control;
-use crate::telemetry::Author;
+use crate::telemetry::{Author, LogLines};
+
+/// What effects are carried out on.
+pub struct Reach {
+    /// The scheduler.
+    pub control: Arc<dyn Control>,
+    /// The store of saved layouts.
+    pub profiles: Option<Arc<dyn Profiles>>,
+    /// The newest lines of the log.
+    pub log: LogLines,
+}
 
 /// Starts it; it ends when the sender is dropped.
-pub fn start(
-    control: Arc<dyn Control>,
-    profiles: Option<Arc<dyn Profiles>>,
-    to: Sender<Event>,
-) -> Sender<Effect> {
+pub fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
         wake_soon();
@@ -38,7 +45,7 @@ pub fn start(
             if overtaken(&effect, &waiting) {
                 continue;
             }
-            if let Some(action) = perform(control.as_ref(), profiles.as_deref(), effect)
+            if let Some(action) = perform(&reach, effect)
                 && to.send(Event::Action(action)).is_err()
             {
                 return;
@@ -56,6 +63,8 @@ fn overtaken(effect: &Effect, waiting: &VecDeque<Effect>) -> bool {
     waiting.iter().any(|newer| match (effect, newer) {
         (Effect::Plan { question: old, .. }, Effect::Plan { question: new, .. }) => old == new,
         (Effect::Survey { .. }, Effect::Survey { .. })
+        | (Effect::Read { .. }, Effect::Read { .. })
+        | (Effect::ReadLog { .. }, Effect::ReadLog { .. })
         | (Effect::PreviewProfile { .. }, Effect::PreviewProfile { .. }) => true,
         _ => false,
     })
@@ -66,11 +75,8 @@ fn load(layout: Layout) -> Change {
 }
 
 /// Carries an effect out; the answer, where there is one.
-pub fn perform(
-    control: &dyn Control,
-    profiles: Option<&dyn Profiles>,
-    effect: Effect,
-) -> Option<Action> {
+pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
+    let (control, profiles) = (reach.control.as_ref(), reach.profiles.as_deref());
     let no_store = || "this console was started without a place for layouts".to_owned();
     let author = Author::Console;
     Some(match effect {
@@ -82,6 +88,9 @@ pub fn perform(
                 control.plan(&change).err().map(|refusal| (party, refusal.reason))
             });
             Action::Surveyed { ticket, refusals: refused.collect() }
+        }
+        Effect::Read { ticket, typed, before } => {
+            Action::Read { ticket, result: Box::new(typed::read(control, typed, before)) }
         }
         Effect::Apply { deed, change } => {
             Action::Applied { deed, result: Box::new(control.apply(change, author)) }
@@ -131,6 +140,7 @@ pub fn perform(
             Action::Deleted { name, result }
         }
         Effect::ReadJournal => Action::Journal(control.journal()),
+        Effect::ReadLog { after } => Action::Log(reach.log.after(after)),
         // the loop's own
         Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;

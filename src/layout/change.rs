@@ -136,6 +136,12 @@ pub enum Edit {
         /// Whether it is paused.
         paused: bool,
     },
+    /// Replaces a row as a whole; the name says which. A model whose file, engine, sizes or inputs
+    /// differ is loaded anew.
+    SetRow {
+        /// The row.
+        budget: Box<Budget>,
+    },
     /// Adds a model as the last row.
     Add {
         /// The row.

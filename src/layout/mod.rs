@@ -6,7 +6,9 @@ mod budget;
 mod change;
 mod desired;
 mod diff;
+mod edits;
 mod file;
+mod fresh;
 mod gpu;
 pub mod placement;
 mod plan;
@@ -21,7 +23,7 @@ pub use budget::{
 pub use change::{Change, CoreSelection, Edit, Party, Refusal};
 pub use desired::{Desired, Ledger, Row};
 pub use diff::{DiffLine, diff};
-pub use file::{Document, Fault, Faults, Fitted, Origin, SaveError, Warning, demo, schema};
+pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};
 pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

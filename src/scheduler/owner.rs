@@ -345,6 +345,7 @@ impl Owner {
                     slot.requests = Arc::default();
                     return slot.fail(error.to_string());
                 }
+                tracing::info!("{name}: loaded with {}", loaded.title);
                 slot.engine = Some(loaded.engine);
                 slot.title = loaded.title;
                 slot.requests = Arc::new(loaded.requests);

@@ -13,7 +13,7 @@ use crate::command::{CommandError, state_folder};
 use crate::machine::Description;
 use crate::scheduler::Control;
 use crate::telemetry::journal_file::{JournalWriter, Run, WriterOptions};
-use crate::telemetry::{Conditions, Entry};
+use crate::telemetry::{Conditions, Entry, LogLines};
 
 /// How long the last lines of the journal may take at the end.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Keeping {
     folder: PathBuf,
     conditions: Conditions,
+    log: LogLines,
     kept: Option<Kept>,
     offer: Option<String>,
     autosave: Option<Autosave>,
@@ -38,18 +39,24 @@ impl Keeping {
         if let Err(reason) = state_folder::make(&folder) {
             conditions.raise("state folder", reason);
         }
-        match log::start(screen.then_some(folder.as_path())) {
+        let log = LogLines::default();
+        match log::start(screen.then_some(folder.as_path()), &log) {
             Err(CommandError::Failed(reason)) => conditions.raise("log", reason),
             other => other?,
         }
         let kept = Kept::open(&folder).map_err(|reason| conditions.raise("autosave", reason)).ok();
         let offer = kept.as_ref().and_then(Kept::offer);
-        Ok(Self { folder, conditions, kept, offer, autosave: None, writer: None })
+        Ok(Self { folder, conditions, log, kept, offer, autosave: None, writer: None })
     }
 
     /// The standing troubles that snapshots tell.
     pub fn conditions(&self) -> Conditions {
         self.conditions.clone()
+    }
+
+    /// The newest lines of the log, while the console has the screen.
+    pub fn log(&self) -> LogLines {
+        self.log.clone()
     }
 
     /// What to say when a crash has left a layout.

@@ -12,7 +12,7 @@ mod signals;
 mod sources;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +23,9 @@ use super::state_folder::StateDir;
 use crate::console::state::Command;
 use crate::console::{self, ConsoleOptions, Exit, GlyphSet, ThemeName};
 use crate::engine::Engines;
-use crate::layout::{EngineChoice, Warning, parse_duration};
+use crate::layout::{Document, EngineChoice, Warning, parse_duration};
 use crate::load::Follower;
-use crate::machine::{CpuSet, this_machine};
+use crate::machine::{CpuSet, Description, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
 use crate::telemetry::gpu::{GpuOptions, GpuSensor};
 use keeping::Keeping;
@@ -37,7 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Arguments of the program without a subcommand.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// A layout (*.toml), or models (*.onnx) that share the machine evenly; without any, the demo.
+    /// A layout (*.toml), or models (*.onnx) that share the machine evenly; without any, the layout
+    /// that the console had last, or the demo.
     #[arg(value_name = "LAYOUT | MODEL.onnx")]
     pub inputs: Vec<PathBuf>,
     /// Report to standard output instead of opening the console.
@@ -82,6 +83,9 @@ pub struct RunArgs {
     /// The folder of saved layouts.
     #[arg(long, value_name = "FOLDER")]
     pub layout_dir: Option<PathBuf>,
+    /// Open the demo, also where another layout was in use last.
+    #[arg(long, conflicts_with_all = ["inputs", "last"])]
+    pub demo: bool,
     /// Go on with the layout of the last run as it was, after a crash for example.
     #[arg(long, conflicts_with = "inputs")]
     pub last: bool,
@@ -122,8 +126,19 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let headless = args.headless || !terminal;
     let folder = args.state.folder()?;
-    let mut keeping = Keeping::open(folder, !headless)?;
-    let wanted = if args.last { keeping.last()? } else { sources::wanted(&args.inputs)? };
+    let mut keeping = Keeping::open(folder.clone(), !headless)?;
+    let mut told = None;
+    let wanted = if args.last {
+        keeping.last()?
+    } else if args.inputs.is_empty() && !args.demo && !headless {
+        let (wanted, sentence) = in_use_last(args, &folder, &description)?;
+        told = sentence;
+        wanted
+    } else {
+        sources::wanted(&args.inputs)?
+    };
+    // it came without being named
+    let by_itself = told.is_some() && wanted.path.is_some();
     let mut layout = wanted.document.layout().clone();
     let mut stderr = std::io::stderr();
     if args.fit {
@@ -138,7 +153,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             .check(&description)
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
         // The demo is made to share what there is; its screen says so.
-        let is_demo = args.inputs.is_empty() && !args.last;
+        let is_demo = wanted.path.is_none() && wanted.title == sources::DEMO;
         if !warnings.is_empty() && !is_demo {
             warn(&wanted, &warnings, &mut stderr)?;
         }
@@ -152,7 +167,15 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     // a bad config is told before anything is loaded
     let look = if headless { ConsoleOptions::default() } else { console_options(args)? };
     let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
-    let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr)?;
+    let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr).map_err(
+        |error| match (error, by_itself) {
+            (CommandError::BadInput(reason), true) => CommandError::BadInput(format!(
+                "{reason}\n{} was in use last; `divvy --demo` opens the demo",
+                wanted.title
+            )),
+            (error, _) => error,
+        },
+    )?;
     let options = Options {
         interval: if headless {
             args.interval.min(Duration::from_secs(1))
@@ -165,6 +188,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         gpu: Some(Arc::new(GpuSensor::start(GpuOptions::default()))),
         ..Options::new(machine.clone(), Arc::new(loader))
     };
+    tracing::info!("begins with {} on cores {}", wanted.title, description.limits.allowed);
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
     let load = Follower::start(scheduler.loads())
@@ -178,13 +202,35 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             scheduler.stop(PATIENCE);
         })
     } else {
-        let greeting = keeping.offer().filter(|_| !args.last);
-        open_console(args, look, wanted, greeting, &scheduler)
+        let fell_back = told.is_some() && !by_itself;
+        let greeting = keeping.offer().filter(|_| !args.last).or(told);
+        let look = ConsoleOptions { greeting, log: keeping.log(), ..look };
+        open_console(args, look, wanted, fell_back, &scheduler)
     };
     load.stop(Duration::ZERO);
     scheduler.stop(PATIENCE);
     keeping.finish(&*scheduler);
     ended
+}
+
+/// The layout that the console had last, where it is there and this machine can hold it; else the
+/// demo.
+fn in_use_last(
+    args: &RunArgs,
+    folder: &Path,
+    description: &Description,
+) -> Result<(sources::Wanted, Option<String>), CommandError> {
+    let Remembered { layout, place, .. } = Remembered::read(folder);
+    let last = layout.map(|name| {
+        let folders = || profiles::Folders::new(args.layout_dir.clone(), Vec::new()).ok();
+        let place = place.or_else(|| folders()?.find(&name));
+        (name, place)
+    });
+    let fits = |document: &Document| match document.check(description) {
+        Err(faults) if !args.fit => Err(sources::first(&faults)),
+        _ => Ok(()),
+    };
+    sources::last_or_demo(last, fits)
 }
 
 /// With the lines that they are about, where these are the user's own.
@@ -224,6 +270,7 @@ fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandError> {
     let (no_color, colorterm) = (variable("NO_COLOR"), variable("COLORTERM"));
     let mut options = ConsoleOptions {
         theme: ThemeName::from_environment(no_color.as_deref(), colorterm.as_deref()),
+        reduced_motion: variable("DIVVY_REDUCED_MOTION").is_some_and(|value| !value.is_empty()),
         ..ConsoleOptions::default()
     };
     config::read(args.config.as_deref())?.apply(&mut options);
@@ -238,22 +285,26 @@ fn open_console(
     args: &RunArgs,
     look: ConsoleOptions,
     wanted: sources::Wanted,
-    greeting: Option<String>,
+    fell_back: bool,
     scheduler: &Arc<Scheduler>,
 ) -> Result<(), CommandError> {
-    let opened = wanted.path.map(|path| (wanted.title.clone(), path));
-    let profiles = Arc::new(
-        profiles::Folders::new(args.layout_dir.clone(), opened).map_err(CommandError::Failed)?,
-    );
     let folder = args.state.folder()?;
     let mut remembered = Remembered::read(&folder);
-    remembered.layout = remembered.layout.filter(|name| profiles.has(name));
+    let opened = wanted.path.map(|path| (wanted.title.clone(), path));
+    let last = remembered.layout.clone().zip(remembered.place.clone());
+    let named = opened.into_iter().chain(last.filter(|(_, place)| place.is_file())).collect();
+    let profiles = Arc::new(
+        profiles::Folders::new(args.layout_dir.clone(), named).map_err(CommandError::Failed)?,
+    );
+    let known = remembered.layout.clone().filter(|name| profiles.has(name));
     let options = ConsoleOptions {
-        greeting: greeting
-            .or_else(|| remembered.greeting(&wanted.title, &look.keymap.shown(Command::Layouts))),
+        greeting: look.greeting.or_else(|| {
+            known.as_ref()?;
+            remembered.greeting(&wanted.title, &look.keymap.shown(Command::Layouts))
+        }),
         profiles: Some(profiles.clone()),
         profile: Some(wanted.title),
-        last_layout: remembered.layout.clone(),
+        last_layout: known,
         screen: remembered.screen,
         stop: Some(signals::stop()?),
         ..look
@@ -261,8 +312,12 @@ fn open_console(
     let ended = console::run(scheduler.clone(), options);
     let left = ended.map_err(|error| CommandError::Failed(error.to_string()))?;
     remembered.screen = left.screen;
-    // the demo and models without a layout leave the older name
-    remembered.layout = left.profile.filter(|name| profiles.has(name)).or(remembered.layout);
+    // a demo that only stood in for the last layout is not what was chosen
+    let stood_in = fell_back && left.profile.as_deref() == Some(sources::DEMO);
+    if !stood_in {
+        let place = left.profile.as_deref().and_then(|name| profiles.find(name));
+        remembered.leave(left.profile, place);
+    }
     if let Err(reason) = remembered.write(&folder) {
         tracing::warn!("the screen will not come back at the next start: {reason}");
     }

@@ -11,8 +11,8 @@ use crate::layout::{Document, Layout, demo};
 
 /// Layout files in folders.
 pub struct Folders {
-    /// The layout that was opened, under its own path.
-    opened: Option<(String, PathBuf)>,
+    /// Layouts under their own paths: the one that was opened, the one in use last.
+    named: Vec<(String, PathBuf)>,
     /// Where new layouts go.
     home: PathBuf,
     /// Folders that are read as well.
@@ -21,10 +21,11 @@ pub struct Folders {
 
 impl Folders {
     /// The folders to use: `home` is the given one, or `divvy/layouts` in the user's configuration.
+    /// `named`: layouts by their own paths; the first of a name counts.
     ///
     /// # Errors
     /// When there is no home folder, in a sentence.
-    pub fn new(given: Option<PathBuf>, opened: Option<(String, PathBuf)>) -> Result<Self, String> {
+    pub fn new(given: Option<PathBuf>, named: Vec<(String, PathBuf)>) -> Result<Self, String> {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()
@@ -36,7 +37,7 @@ impl Folders {
         };
         let here = PathBuf::from("layouts");
         let others = if here.is_dir() && !same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self { opened, home, others })
+        Ok(Self { named, home, others })
     }
 
     /// Whether a layout of this name is in a file.
@@ -45,10 +46,8 @@ impl Folders {
     }
 
     /// Where a layout of this name is.
-    fn find(&self, name: &str) -> Option<PathBuf> {
-        if let Some((opened, path)) = &self.opened
-            && opened == name
-        {
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        if let Some((_, path)) = self.named.iter().find(|(other, _)| other == name) {
             return Some(path.clone());
         }
         let folders = std::iter::once(&self.home).chain(&self.others);
@@ -88,7 +87,12 @@ fn names(folder: &Path) -> Vec<String> {
 
 impl Profiles for Folders {
     fn list(&self) -> Result<Vec<Profile>, String> {
-        let mut found: Vec<(String, PathBuf)> = self.opened.iter().cloned().collect();
+        let mut found: Vec<(String, PathBuf)> = Vec::new();
+        for (name, path) in &self.named {
+            if !found.iter().any(|(known, _)| known == name) {
+                found.push((name.clone(), path.clone()));
+            }
+        }
         for folder in std::iter::once(&self.home).chain(&self.others) {
             for name in names(folder) {
                 if !found.iter().any(|(known, _)| *known == name) {
@@ -177,7 +181,7 @@ mod tests {
 
     fn folders() -> (tempfile::TempDir, Folders) {
         let folder = tempfile::tempdir().unwrap();
-        let folders = Folders::new(Some(folder.path().join("layouts")), None).unwrap();
+        let folders = Folders::new(Some(folder.path().join("layouts")), Vec::new()).unwrap();
         (folder, folders)
     }
 

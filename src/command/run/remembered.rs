@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::sources::DEMO;
 use crate::command::state_folder;
 use crate::console::state::Screen;
 
@@ -21,6 +22,8 @@ pub struct Remembered {
     pub screen: Screen,
     /// The saved layout that was in use last; neither the demo nor models without a layout.
     pub layout: Option<String>,
+    /// The file of that layout, absolute.
+    pub place: Option<PathBuf>,
 }
 
 impl Remembered {
@@ -45,6 +48,19 @@ impl Remembered {
         Ok(())
     }
 
+    /// Notes which layout is in use, by its name and, where it has one, its file. The demo is one
+    /// that needs no memory; models without a layout leave the older one.
+    pub fn leave(&mut self, name: Option<String>, place: Option<PathBuf>) {
+        match (name, place) {
+            (Some(name), Some(place)) => {
+                self.layout = Some(name);
+                self.place = std::path::absolute(&place).ok().or(Some(place));
+            }
+            (Some(name), None) if name == DEMO => (self.layout, self.place) = (None, None),
+            _ => {}
+        }
+    }
+
     /// What to say at the start where another layout was in use last. `key` opens the list.
     pub fn greeting(&self, opened: &str, key: &str) -> Option<String> {
         let last = self.layout.as_ref().filter(|last| *last != opened)?;
@@ -60,7 +76,8 @@ mod tests {
     fn what_is_written_comes_back() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("new");
-        let left = Remembered { screen: Screen::Machine, layout: Some("night".into()) };
+        let mut left = Remembered { screen: Screen::Machine, ..Remembered::default() };
+        left.leave(Some("night".into()), Some("/l/night.toml".into()));
         left.write(&folder).unwrap();
         assert_eq!(Remembered::read(&folder), left);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left behind");
@@ -74,6 +91,18 @@ mod tests {
             fs::write(folder.path().join(NAME), text).unwrap();
             assert_eq!(Remembered::read(folder.path()), Remembered::default(), "{text}");
         }
+    }
+
+    #[test]
+    fn models_without_a_layout_leave_the_older_one_and_the_demo_does_not() {
+        let mut left = Remembered::default();
+        left.leave(Some("night".into()), Some("/l/night.toml".into()));
+        let night = left.clone();
+        left.leave(Some("models".into()), None);
+        left.leave(None, None);
+        assert_eq!(left, night);
+        left.leave(Some("demo".into()), None);
+        assert_eq!(left, Remembered::default());
     }
 
     #[test]

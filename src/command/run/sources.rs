@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::command::CommandError;
-use crate::layout::{
-    Budget, CoreRequest, Document, Layout, LoadSpec, ModelSource, Overflow, QueuePolicy, demo,
-};
+use crate::layout::{Budget, CoreRequest, Document, Faults, Layout};
+
+/// How the demo is called.
+pub const DEMO: &str = "demo";
 
 /// A layout to run, with the document it came from where it came from one.
 pub struct Wanted {
@@ -19,6 +19,54 @@ pub struct Wanted {
     pub title: String,
 }
 
+/// What to run where nothing is named: the layout that was in use last, where it can be had, else
+/// the demo; with a sentence about which of the two, where there was one. `place` is that of the
+/// last layout's file, `fits` says whether this machine can hold it.
+///
+/// # Errors
+/// As [`demo`] does.
+pub fn last_or_demo(
+    last: Option<(String, Option<PathBuf>)>,
+    fits: impl Fn(&Document) -> Result<(), String>,
+) -> Result<(Wanted, Option<String>), CommandError> {
+    let Some((title, place)) = last else { return Ok((demo()?, None)) };
+    let no_demo = "`divvy --demo` opens the demo.";
+    let path = place.filter(|place| place.exists());
+    let gone = || format!("{title} was in use last, and its file is gone");
+    let read = path.ok_or_else(gone).and_then(|path| {
+        let document = Layout::read(&path).map_err(|faults| {
+            format!("{title} was in use last, and has a fault by now: {}", first(&faults))
+        })?;
+        fits(&document).map_err(|reason| {
+            format!("{title} was in use last, and this machine cannot hold it: {reason}")
+        })?;
+        Ok((document, path))
+    });
+    let why = match read {
+        Ok((document, path)) => {
+            let told = format!("This is {title}, in use last. {no_demo}");
+            return Ok((Wanted { document, path: Some(path), title }, Some(told)));
+        }
+        Err(why) => why,
+    };
+    Ok((demo()?, Some(format!("{why}. This is the demo."))))
+}
+
+/// The first of a layout's faults, in one line.
+pub fn first(faults: &Faults) -> String {
+    faults.faults().first().map_or_else(|| faults.to_string(), ToString::to_string)
+}
+
+/// The demo.
+///
+/// # Errors
+/// [`CommandError::Failed`] where the executable's own layout has faults.
+pub fn demo() -> Result<Wanted, CommandError> {
+    let document =
+        crate::layout::demo().map_err(|faults| CommandError::Failed(faults.to_string()))?;
+    Ok(Wanted { document, path: None, title: DEMO.to_owned() })
+}
+
 /// Finds out what the arguments mean.
 ///
 /// # Errors
@@ -26,8 +74,7 @@ pub struct Wanted {
 /// that is neither.
 pub fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
     let [first, rest @ ..] = arguments else {
-        let document = demo().map_err(|faults| CommandError::Failed(faults.to_string()))?;
-        return Ok(Wanted { document, path: None, title: "demo".to_owned() });
+        return demo();
     };
     let is_layout = |path: &Path| has_extension(path, "toml");
     if is_layout(first) && rest.is_empty() {
@@ -72,31 +119,12 @@ fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
                 path.display()
             )));
         }
-        let mut budget = Budget::new(unique_name(path, &mut names), ModelSource::File(absolute));
+        let mut budget = Budget::for_file(absolute, |name| names.contains(name));
         budget.cores = CoreRequest::Share(100.0 / paths.len() as f64);
-        budget.queue = QueuePolicy { limit: 64, timeout: None, overflow: Overflow::Reject };
-        budget.load = Some(LoadSpec::Closed { clients: 1, think: Duration::from_millis(20) });
+        names.insert(budget.name.clone());
         models.push(budget);
     }
     Ok(Layout { description: "models from the command line, cores divided evenly".into(), models })
-}
-
-/// The file's name without its ending; the folder's name where that says nothing ("model.onnx");
-/// a number where the name is taken.
-fn unique_name(path: &Path, names: &mut HashSet<String>) -> String {
-    let text =
-        |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
-    let stem = text(path.file_stem()).unwrap_or_else(|| "model".to_owned());
-    let folder = text(path.parent().and_then(Path::file_name)).filter(|_| stem == "model");
-    let base: String =
-        folder.unwrap_or(stem).chars().filter(|letter| !letter.is_control()).take(200).collect();
-    let mut name = base.clone();
-    let mut number = 2;
-    while !names.insert(name.clone()) {
-        name = format!("{base}-{number}");
-        number += 1;
-    }
-    name
 }
 
 #[cfg(test)]
@@ -122,6 +150,34 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
         let both = wanted(&["a.onnx".into(), "b.toml".into()]).map(|_| ()).unwrap_err();
         assert!(both.to_string().contains("b.toml"));
+    }
+
+    #[test]
+    fn the_last_layout_comes_back_and_the_demo_says_why_it_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("night.toml");
+        let open = |fits: Result<(), String>| {
+            let last = ("night".to_owned(), Some(path.clone()));
+            let (wanted, told) = last_or_demo(Some(last), |_| fits.clone()).unwrap();
+            (wanted.title, wanted.path, told.unwrap())
+        };
+        let (title, _, told) = open(Ok(()));
+        assert_eq!(title, DEMO);
+        assert!(told.contains("night") && told.contains("gone"), "{told}");
+        std::fs::write(&path, "version = 7").unwrap();
+        let (title, _, told) = open(Ok(()));
+        assert_eq!(title, DEMO);
+        assert!(told.contains("fault") && told.contains("version"), "{told}");
+        let text = "version = 1\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n";
+        std::fs::write(&path, text).unwrap();
+        let (title, _, told) = open(Err("it has 2 cores".to_owned()));
+        assert_eq!(title, DEMO);
+        assert!(told.contains("2 cores") && told.contains("This is the demo"), "{told}");
+        let (title, from, told) = open(Ok(()));
+        assert_eq!((title.as_str(), from), ("night", Some(path.clone())));
+        assert!(told.contains("--demo"), "{told}");
+        let (wanted, told) = last_or_demo(None, |_| Ok(())).unwrap();
+        assert_eq!((wanted.title.as_str(), told), (DEMO, None));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::hits::Target;
 use super::{Column, Pane};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Change, Layout, Party, Plan, Refusal};
-use crate::telemetry::{Applied, Entry, Snapshot};
+use crate::machine::CoreId;
+use crate::telemetry::{Applied, Entry, LogLine, Snapshot};
 
 /// Everything that changes the console's state.
 #[derive(Clone, Debug)]
@@ -46,6 +47,13 @@ pub enum Action {
     },
     /// The button came up where it went down: it stays lifted until the next click.
     Pick,
+    /// The same with a modifier held, on a core: it is selected with others.
+    PickCore {
+        /// The core.
+        core: CoreId,
+        /// Whether all cores up to it are meant.
+        range: bool,
+    },
     /// Let go of it over a row, or over nothing.
     Drop {
         /// The row there.
@@ -82,6 +90,13 @@ pub enum Action {
         question: Question,
         /// The consequences or the refusal.
         result: Box<Result<Plan, Refusal>>,
+    },
+    /// The answer to [`Effect::Read`].
+    Read {
+        /// The question's number; older ones are ignored.
+        ticket: u64,
+        /// What it means, or what is wrong with it.
+        result: Box<Result<Option<Meant>, String>>,
     },
     /// The answer to [`Effect::Survey`]: the rows that cannot take what is carried.
     Surveyed {
@@ -140,6 +155,8 @@ pub enum Action {
     Baseline(Layout),
     /// The whole journal.
     Journal(Vec<Entry>),
+    /// Newer lines of the log.
+    Log(Vec<LogLine>),
     /// A picture was written to this place, or why not.
     Pictured(Result<String, String>),
 }
@@ -147,7 +164,7 @@ pub enum Action {
 impl Action {
     /// Whether a person did it: drawn at once, not at the pace of the data.
     pub fn is_input(&self) -> bool {
-        !matches!(self, Self::Snapshot(_))
+        !matches!(self, Self::Snapshot(_) | Self::Log(_))
     }
 }
 
@@ -175,6 +192,36 @@ impl fmt::Display for Deed {
     }
 }
 
+/// What was typed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Typed {
+    /// A value for a key of a row, as a layout file writes it.
+    Key {
+        /// The row as it is.
+        row: Box<Budget>,
+        /// The key.
+        key: String,
+        /// The value; empty for the default.
+        text: String,
+    },
+    /// The path of a model to add.
+    Model {
+        /// The path.
+        text: String,
+        /// The names of the models there are.
+        taken: Vec<String>,
+    },
+}
+
+/// What typed text means: a change, with what it would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meant {
+    /// The change, without what is staged.
+    pub change: Change,
+    /// What it would do, after what is staged.
+    pub plan: Plan,
+}
+
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -195,6 +242,15 @@ pub enum Effect {
         question: Question,
         /// The change.
         change: Change,
+    },
+    /// What does this mean, and what would it do?
+    Read {
+        /// The question's number.
+        ticket: u64,
+        /// The text, and what it is for.
+        typed: Typed,
+        /// What is staged before it.
+        before: Change,
     },
     /// Which of these would be refused?
     Survey {
@@ -240,6 +296,11 @@ pub enum Effect {
     DeleteProfile(String),
     /// Read the whole journal.
     ReadJournal,
+    /// Read the lines of the log with a higher number.
+    ReadLog {
+        /// The number.
+        after: u64,
+    },
     /// Capture the mouse, or leave it to the terminal.
     Mouse(bool),
     /// Write the screen to a file.

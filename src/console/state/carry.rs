@@ -16,6 +16,8 @@ pub enum Token {
         /// Whose they are.
         from: Party,
     },
+    /// Cores of several parties, each with what it gives.
+    Several(Vec<(Party, CpuSet)>),
     /// Instances of a model.
     Instances {
         /// How many.
@@ -26,11 +28,36 @@ pub enum Token {
 }
 
 impl Token {
-    /// Who gives.
+    /// Who gives; of several the first.
     pub fn donor(&self) -> Party {
         match self {
             Self::Cores { from, .. } => from.clone(),
+            Self::Several(parts) => parts.first().map_or(Party::Free, |(from, _)| from.clone()),
             Self::Instances { from, .. } => Party::Model(from.clone()),
+        }
+    }
+
+    /// Whether a row gives all of it, and so can't be its receiver.
+    pub fn is_only_of(&self, row: &Party) -> bool {
+        !matches!(self, Self::Several(_)) && self.donor() == *row
+    }
+
+    /// Whether a row gives some of it.
+    pub fn is_of(&self, row: &Party) -> bool {
+        match self {
+            Self::Several(parts) => parts.iter().any(|(from, _)| from == row),
+            _ => self.donor() == *row,
+        }
+    }
+
+    /// The certain cores that it is made of; empty where any will do.
+    pub fn cores(&self) -> CpuSet {
+        match self {
+            Self::Cores { cores: CoreSelection::These(set), .. } => *set,
+            Self::Several(parts) => {
+                parts.iter().fold(CpuSet::EMPTY, |all, (_, cores)| all.union(cores))
+            }
+            _ => CpuSet::EMPTY,
         }
     }
 
@@ -45,6 +72,7 @@ impl Token {
                 format!("core {set}")
             }
             Self::Cores { cores: CoreSelection::These(set), .. } => format!("cores {set}"),
+            Self::Several(_) => format!("cores {}", self.cores()),
             Self::Instances { count, .. } => plural(*count, "instance"),
         }
     }
@@ -104,10 +132,20 @@ impl Carry {
 impl ConsoleState {
     /// The change that giving the token to a row means; `None` where that means nothing.
     pub fn change_for(&self, token: &Token, to: &Party, share: bool) -> Option<Change> {
-        if token.donor() == *to {
+        if token.is_only_of(to) {
             return None;
         }
         let edit = match (token, to) {
+            (Token::Several(parts), _) => {
+                let given = parts.iter().filter(|(from, _)| from != to);
+                let edits = given.map(|(from, cores)| Edit::TransferCores {
+                    cores: CoreSelection::These(*cores),
+                    from: from.clone(),
+                    to: to.clone(),
+                    share: share && *from != Party::Free && *to != Party::Free,
+                });
+                return Some(Change { edits: edits.collect() });
+            }
             (Token::Cores { cores, from }, _) => Edit::TransferCores {
                 cores: *cores,
                 from: from.clone(),
@@ -158,7 +196,9 @@ impl ConsoleState {
         if self.carry.is_some() {
             return self.drop_on(None);
         }
-        let token = if self.focus == Pane::Cores {
+        let token = if self.focus == Pane::Cores && !self.picked.is_empty() {
+            self.picked_token()
+        } else if self.focus == Pane::Cores {
             self.core.and_then(|core| self.core_token(core))
         } else if self.column == super::Column::Instances {
             match &self.selected {
@@ -214,7 +254,7 @@ impl ConsoleState {
         let Some(carry) = &mut self.carry else {
             return Vec::new();
         };
-        let over = over.filter(|party| *party != carry.token.donor());
+        let over = over.filter(|party| !carry.token.is_only_of(party));
         if carry.to == over {
             return Vec::new();
         }
@@ -317,6 +357,8 @@ impl ConsoleState {
                 }
                 Token::Cores { cores: CoreSelection::These(set), from }
             }
+            // what was selected one by one has no next one
+            Token::Several(_) => return Vec::new(),
             Token::Instances { count, from } => {
                 let most = self.row(&from).map_or(1, |row| row.concurrency);
                 Token::Instances { count: step(count, most), from }
@@ -339,6 +381,7 @@ impl ConsoleState {
         let Some(carry) = self.carry.take() else {
             return Vec::new();
         };
+        self.leave_cores();
         let Some(change) = change else {
             let title = carry.token.title();
             self.say(Tone::Info, format!("{title} put back: nothing was changed"));
@@ -379,6 +422,18 @@ impl ConsoleState {
             Action::Pick => {
                 if let Some(carry) = &mut self.carry {
                     carry.means = Means::Picked;
+                    if carry.token.cores() != self.picked {
+                        self.leave_cores();
+                    }
+                }
+                Vec::new()
+            }
+            Action::PickCore { core, range } => {
+                self.carry = None;
+                if range {
+                    self.pick_to(core);
+                } else {
+                    self.pick_too(core);
                 }
                 Vec::new()
             }

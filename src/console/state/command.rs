@@ -40,8 +40,12 @@ commands! {
     Down, "down", "down", "next row, or next receiver while carrying";
     Left, "left", "left", "previous column, or previous core";
     Right, "right", "right", "next column, or next core";
-    First, "first", "first", "first row";
-    Last, "last", "last", "last row";
+    PageUp, "page-up", "page up", "ten rows or lines up";
+    PageDown, "page-down", "page down", "ten rows or lines down";
+    ExtendLeft, "extend-left", "select", "select a range of cores in the cores pane, to the left";
+    ExtendRight, "extend-right", "select", "select a range of cores in the cores pane, to the right";
+    First, "first", "first", "first row or line";
+    Last, "last", "last", "last row or line";
     NextPane, "next-pane", "pane", "give the keys to the next pane (cores, models, ...)";
     Lift, "lift", "lift", "lift a core or an instance of the selected row, or the selected core";
     Accept, "accept", "open", "drop what is carried; apply what is staged; else open the row";
@@ -53,6 +57,9 @@ commands! {
     Redo, "redo", "redo", "do again what was taken back";
     Staged, "staged", "staged", "switch between live and staged: gestures add up until applied";
     Pause, "pause", "pause", "pause or resume the selected model";
+    Edit, "edit", "edit", "every key of the row, as a layout file writes it: load, queue, memory, ...";
+    Add, "add", "add", "add a model: the path of its ONNX file";
+    Remove, "remove", "remove", "remove the selected model, after a question";
     Reserve, "reserve", "reserve", "keep the row's cores for it alone, or open them to others";
     Save, "save", "save", "save the live layout under its name";
     SaveAs, "save-as", "save as", "save the live layout under a new name";
@@ -63,8 +70,10 @@ commands! {
     Detail, "detail", "detail", "the selected model in detail";
     Machine, "machine", "machine", "map of the machine: sockets, nodes, caches";
     Journal, "journal", "journal", "all changes with their verdicts";
+    Log, "log", "log", "the newest lines of divvy's own log";
     Board, "board", "board", "back to the board";
     Expand, "expand", "zoom", "show the pane that has the keys on the whole screen, and back";
+    Sort, "sort", "sort", "order the rows by name, cores, p99, SLO slack, CPU, queue, layout in turn";
     Filter, "filter", "filter", "show only models whose name contains a text";
     Palette, "palette", "command", "find a command by its name";
     Help, "help", "help", "this page";
@@ -90,6 +99,7 @@ impl Command {
             Screen::Machine => Some(Self::Machine),
             Screen::Layouts => Some(Self::Layouts),
             Screen::Journal => Some(Self::Journal),
+            Screen::Log => Some(Self::Log),
         }
     }
 
@@ -103,6 +113,9 @@ impl Command {
                 | Self::Undo
                 | Self::Redo
                 | Self::Pause
+                | Self::Edit
+                | Self::Add
+                | Self::Remove
                 | Self::Reserve
                 | Self::Save
                 | Self::SaveAs

@@ -5,7 +5,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::action::Effect;
 use super::command::Command;
 use super::editor::Editor;
+use super::row_editor::{Prompt, RowEditor};
 use super::{ConsoleState, Tone};
+use crate::layout::Edit;
 
 /// An open dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,10 @@ pub enum Dialog {
         /// What was typed.
         editor: Editor,
     },
+    /// The keys of a row.
+    Row(RowEditor),
+    /// The path of a model to add.
+    Add(Prompt),
     /// A new name for a saved layout.
     Rename {
         /// Its old name.
@@ -59,6 +65,8 @@ pub enum Confirmed {
     Overwrite(String),
     /// Goes back to the last saved state.
     Restore,
+    /// Removes a model.
+    Remove(String),
 }
 
 /// The commands whose name or help contains every word that was typed.
@@ -94,6 +102,9 @@ impl ConsoleState {
         let Some(mut dialog) = self.dialog.take() else {
             return Vec::new();
         };
+        if let Dialog::Row(editor) = dialog {
+            return self.row_editor_key(editor, key);
+        }
         if key.code == KeyCode::Esc {
             if matches!(dialog, Dialog::Filter { .. }) {
                 self.filter.clear();
@@ -141,6 +152,13 @@ impl ConsoleState {
                 }
                 Vec::new()
             }
+            Dialog::Add(prompt) => {
+                let effects = self.prompt_key(prompt, key, None);
+                self.dialog = Some(dialog);
+                effects
+            }
+            // taken above
+            Dialog::Row(_) => Vec::new(),
             Dialog::SaveAs { editor } if enter => {
                 let name = editor.text().trim().to_owned();
                 if let Some(reason) = bad_name(&name) {
@@ -197,8 +215,9 @@ impl ConsoleState {
     }
 
     /// Pasted text goes to the text field that is open.
-    pub(super) fn paste(&mut self, text: &str) {
+    pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
         match &mut self.dialog {
+            Some(Dialog::Add(_) | Dialog::Row(_)) => return self.paste_into_prompt(text),
             Some(
                 Dialog::Palette { editor, .. }
                 | Dialog::SaveAs { editor }
@@ -211,6 +230,7 @@ impl ConsoleState {
             }
             _ => {}
         }
+        Vec::new()
     }
 
     fn confirmed(&mut self, yes: Confirmed) -> Vec<Effect> {
@@ -218,6 +238,7 @@ impl ConsoleState {
             Confirmed::Delete(name) => vec![Effect::DeleteProfile(name)],
             Confirmed::Overwrite(name) => vec![Effect::SaveProfile(name)],
             Confirmed::Restore => self.restore_saved(),
+            Confirmed::Remove(model) => self.commit(Edit::Remove { model }.into()),
         }
     }
 }

@@ -4,7 +4,7 @@
 use ratatui::layout::{Position, Rect};
 
 use super::command::Command;
-use super::{Column, Pane};
+use super::{Column, Pane, SortKey};
 use crate::layout::Party;
 use crate::machine::CoreId;
 
@@ -23,6 +23,8 @@ pub enum Target {
     Row(Party),
     /// A pane's title.
     Pane(Pane),
+    /// The title of a column by which rows can be ordered.
+    Title(SortKey),
     /// A command in the footer or in a dialog.
     Command(Command),
     /// An entry of the list on the screen.

@@ -8,7 +8,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::command::Command;
 
-/// A key with its modifiers. Shift is part of the character for letters and signs.
+/// A key with its modifiers. Shift is part of the character for letters and signs, and of its name
+/// for the tab key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     code: KeyCode,
@@ -36,7 +37,10 @@ const NAMES: [(&str, KeyCode); 16] = [
 
 impl From<KeyEvent> for Key {
     fn from(event: KeyEvent) -> Self {
-        let kept = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        let mut kept = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        if !matches!(event.code, KeyCode::Char(_) | KeyCode::BackTab) {
+            kept |= KeyModifiers::SHIFT;
+        }
         Self { code: event.code, modifiers: event.modifiers & kept }
     }
 }
@@ -56,6 +60,12 @@ impl FromStr for Key {
             {
                 modifiers |= KeyModifiers::ALT;
                 rest = after;
+            } else if let Some(after) = rest.strip_prefix("shift-").filter(|after| {
+                // of a letter or a sign it would never come
+                after.chars().nth(1).is_some()
+            }) {
+                modifiers |= KeyModifiers::SHIFT;
+                rest = after;
             } else {
                 break;
             }
@@ -70,7 +80,7 @@ impl FromStr for Key {
             _ => {
                 return Err(format!(
                     "`{text}` is not a key: write a character, or one of {}, f1 to f24, with \
-                     `ctrl-` or `alt-` before it",
+                     `ctrl-`, `alt-` or (not before a character) `shift-` before it",
                     NAMES.map(|(name, _)| name).join(", ")
                 ));
             }
@@ -86,6 +96,9 @@ impl fmt::Display for Key {
         }
         if self.modifiers.contains(KeyModifiers::ALT) {
             f.write_str("alt-")?;
+        }
+        if self.modifiers.contains(KeyModifiers::SHIFT) {
+            f.write_str("shift-")?;
         }
         if let Some((name, _)) = NAMES.iter().find(|(_, code)| *code == self.code) {
             return f.write_str(name);
@@ -113,6 +126,12 @@ const DEFAULT: &[(&str, Command)] = &[
     ("h", Command::Left),
     ("right", Command::Right),
     ("l", Command::Right),
+    ("shift-left", Command::ExtendLeft),
+    ("<", Command::ExtendLeft),
+    ("shift-right", Command::ExtendRight),
+    (">", Command::ExtendRight),
+    ("pageup", Command::PageUp),
+    ("pagedown", Command::PageDown),
     ("home", Command::First),
     ("g", Command::First),
     ("end", Command::Last),
@@ -129,7 +148,10 @@ const DEFAULT: &[(&str, Command)] = &[
     ("ctrl-r", Command::Redo),
     ("t", Command::Staged),
     ("p", Command::Pause),
-    ("e", Command::Reserve),
+    ("e", Command::Edit),
+    ("a", Command::Add),
+    ("X", Command::Remove),
+    ("E", Command::Reserve),
     ("s", Command::Save),
     ("S", Command::SaveAs),
     ("R", Command::Restore),
@@ -140,8 +162,10 @@ const DEFAULT: &[(&str, Command)] = &[
     ("d", Command::Detail),
     ("m", Command::Machine),
     ("J", Command::Journal),
+    ("L", Command::Log),
     ("b", Command::Board),
     ("z", Command::Expand),
+    ("O", Command::Sort),
     ("/", Command::Filter),
     (":", Command::Palette),
     ("?", Command::Help),
@@ -168,7 +192,10 @@ impl Default for Keymap {
 impl Keymap {
     /// What a key asks for.
     pub fn command(&self, key: Key) -> Option<Command> {
-        self.bindings.iter().find(|(bound, _)| *bound == key).map(|(_, command)| *command)
+        let bound = |key| self.bindings.iter().find(|(bound, _)| *bound == key);
+        // with shift a key means what it means without, unless it has a meaning of its own
+        let plain = Key { modifiers: key.modifiers - KeyModifiers::SHIFT, ..key };
+        bound(key).or_else(|| bound(plain)).map(|(_, command)| *command)
     }
 
     /// The keys of a command, the first one is the one to show.

@@ -9,9 +9,14 @@ mod history;
 mod hits;
 mod keymap;
 mod layouts;
+mod log;
 pub mod pointer;
+mod row_editor;
+mod selection;
+mod sorting;
 mod steps;
 mod update;
+mod walk;
 
 use std::sync::Arc;
 
@@ -21,10 +26,10 @@ use super::glyphs::Glyphs;
 use super::options::ConsoleOptions;
 use super::theme::Theme;
 use crate::layout::{Budget, Change, Desired, Ledger, Party, Plan, Row};
-use crate::machine::CoreId;
+use crate::machine::{CoreId, CpuSet};
 use crate::telemetry::{Entry, ModelView, Snapshot};
 
-pub use action::{Action, Deed, Effect, Question};
+pub use action::{Action, Deed, Effect, Meant, Question, Typed};
 pub use carry::{Carry, Means, Token};
 pub use command::Command;
 pub use dialog::{Confirmed, Dialog, matching};
@@ -33,6 +38,9 @@ pub use history::{BINS, History, Moment};
 pub use hits::{Hits, Target};
 pub use keymap::{Key, Keymap};
 pub use layouts::LayoutList;
+pub use log::LogView;
+pub use row_editor::{Prompt, RowEditor};
+pub use sorting::{SortKey, Sorting};
 pub use update::update;
 
 /// Which screen is shown.
@@ -50,6 +58,8 @@ pub enum Screen {
     Layouts,
     /// All changes.
     Journal,
+    /// The newest lines of the log.
+    Log,
 }
 
 /// The panes of the board.
@@ -146,6 +156,8 @@ pub struct ConsoleState {
     pub history: History,
     /// The whole journal, once it was asked for.
     pub journal: Vec<Entry>,
+    /// The log, as far as it was asked for.
+    pub log: LogView,
     /// The screen.
     pub screen: Screen,
     /// The pane that has the keys.
@@ -158,6 +170,10 @@ pub struct ConsoleState {
     pub column: Column,
     /// The selected core of the cores pane.
     pub core: Option<CoreId>,
+    /// The cores that are selected together; empty while it is only [`Self::core`].
+    pub picked: CpuSet,
+    /// The order of the table's rows.
+    pub sorting: Sorting,
     /// First line shown of the pane or list that scrolls.
     pub scroll: usize,
     /// What is carried from row to row.
@@ -190,10 +206,16 @@ pub struct ConsoleState {
     pub glyphs: Glyphs,
     /// Keys.
     pub keymap: Keymap,
+    /// Whether nothing is to follow the pointer.
+    pub reduced_motion: bool,
     /// The zone of clock times.
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
     fresh: Option<(Desired, Ledger)>,
+    /// A model that was added here: selected as soon as it is there.
+    arriving: Option<String>,
+    /// Where a range of cores begins.
+    anchor: Option<CoreId>,
     tickets: u64,
 }
 
@@ -204,12 +226,15 @@ impl ConsoleState {
             snapshot: Arc::default(),
             history: History::default(),
             journal: Vec::new(),
+            log: LogView::default(),
             screen: Screen::default(),
             focus: Pane::default(),
             expanded: false,
             selected: Party::Free,
             column: Column::default(),
             core: None,
+            picked: CpuSet::EMPTY,
+            sorting: Sorting::default(),
             scroll: 0,
             carry: None,
             mode: options.mode,
@@ -226,8 +251,11 @@ impl ConsoleState {
             theme: Theme::new(options.theme),
             glyphs: Glyphs::new(options.glyphs),
             keymap: options.keymap.clone(),
+            reduced_motion: options.reduced_motion,
             zone: options.zone.clone(),
             fresh: None,
+            arriving: None,
+            anchor: None,
             tickets: 0,
         }
     }
@@ -262,11 +290,14 @@ impl ConsoleState {
     /// The rows of the table: the models that the filter lets through, then the free cores.
     pub fn rows(&self) -> Vec<Party> {
         let wanted = self.filter.to_lowercase();
-        self.snapshot
-            .models
-            .iter()
+        let models = self.snapshot.models.iter();
+        let mut names: Vec<&String> = models
             .map(|model| &model.row.budget.name)
             .filter(|name| wanted.is_empty() || name.to_lowercase().contains(&wanted))
+            .collect();
+        self.sorting.arrange(&mut names);
+        names
+            .into_iter()
             .map(|name| Party::Model(name.clone()))
             .chain(std::iter::once(Party::Free))
             .collect()

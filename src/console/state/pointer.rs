@@ -33,7 +33,13 @@ pub fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option
             Some(Action::Return("the button's release was lost"))
         }
         (MouseEventKind::Up(MouseButton::Left), Some(Means::Held { origin, moved })) => {
-            if !moved && origin == at {
+            let together = modifier || event.modifiers.contains(KeyModifiers::SHIFT);
+            if let (false, true, Some(Target::Core(core))) = (moved, together, target)
+                && origin == at
+            {
+                let range = event.modifiers.contains(KeyModifiers::SHIFT);
+                Some(Action::PickCore { core: *core, range })
+            } else if !moved && origin == at {
                 Some(Action::Pick)
             } else {
                 Some(Action::Drop { over: over(), modifier })
@@ -53,19 +59,23 @@ pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
         Target::Core(core) => state.core_party(*core),
         Target::RowCore(party) | Target::Row(party) => Some(party.clone()),
         Target::Instance(model) | Target::Field(model, _) => Some(Party::Model(model.clone())),
-        Target::Pane(_) | Target::Command(_) | Target::Item(_) | Target::Nothing => None,
+        Target::Pane(_)
+        | Target::Title(_)
+        | Target::Command(_)
+        | Target::Item(_)
+        | Target::Nothing => None,
     }
 }
 
 fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action> {
     let token = match target {
-        Target::Core(core) => state.core_token(*core),
+        Target::Core(core) => state.token_at(*core),
         Target::RowCore(party) => state.row_token(party),
         Target::Instance(model) => Some(Token::Instances { count: 1, from: model.clone() }),
         Target::Pane(pane) => return Some(Action::Expand(*pane)),
         Target::Command(command) => return Some(Action::Command(*command)),
         Target::Nothing => return None,
-        Target::Field(..) | Target::Row(_) | Target::Item(_) => None,
+        Target::Field(..) | Target::Row(_) | Target::Item(_) | Target::Title(_) => None,
     };
     Some(match token {
         Some(token) => Action::Grab { token, at },

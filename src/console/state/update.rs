@@ -9,17 +9,17 @@ use super::command::Command;
 use super::dialog::Dialog;
 use super::editor::Editor;
 use super::hits::Target;
-use super::{Column, ConsoleState, Mode, Pane, Screen, Tone};
+use super::row_editor::Prompt;
+use super::{ConsoleState, Mode, Pane, Screen, Tone};
 use crate::console::theme::Theme;
 use crate::layout::{Party, Plan, Refusal};
-use crate::machine::CoreId;
 use crate::telemetry::{Applied, Snapshot};
 
 /// Takes an action in and tells what it asks of the world.
 pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     match action {
         Action::Key(key) => return state.key(key),
-        Action::Paste(text) => state.paste(&text),
+        Action::Paste(text) => return state.paste(&text),
         Action::Command(command) => {
             state.dialog = None;
             return state.command(command);
@@ -33,6 +33,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Grab { .. }
         | Action::Hover { .. }
         | Action::Pick
+        | Action::PickCore { .. }
         | Action::Drop { .. }
         | Action::Return(_)
         | Action::Amount(_) => return state.carry_action(action),
@@ -53,7 +54,10 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             if first {
                 state.select(state.rows().first().cloned());
             }
+            state.select_arrived();
+            state.keep_order();
             state.keep_selection();
+            return state.follow_log();
         }
         Action::Planned { ticket, question: Question::Carry, result } => {
             state.consequence(ticket, *result);
@@ -61,6 +65,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Planned { ticket, question: Question::Staged, result } => {
             return state.staged_planned(ticket, *result);
         }
+        Action::Read { ticket, result } => return state.read(ticket, *result),
         Action::Surveyed { ticket, refusals } => state.surveyed(ticket, refusals),
         Action::Applied { deed, result } => state.applied(deed, *result),
         Action::Profiles(profiles) => return state.listed(profiles),
@@ -71,6 +76,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Deleted { name, result } => return state.deleted(&name, result),
         Action::Baseline(layout) => state.saved = Some(layout.models),
         Action::Journal(entries) => state.journal = entries,
+        Action::Log(newer) => state.log.take(newer),
         Action::Pictured(Ok(place)) => state.say(Tone::Good, format!("picture written to {place}")),
         Action::Pictured(Err(reason)) => state.say(Tone::Bad, format!("no picture: {reason}")),
     }
@@ -110,6 +116,8 @@ impl ConsoleState {
             Command::Down => return self.walk(1),
             Command::Left => self.sideways(-1),
             Command::Right => self.sideways(1),
+            Command::PageUp => return self.walk(-10),
+            Command::PageDown => return self.walk(10),
             Command::First => return self.walk(i32::MIN),
             Command::Last => return self.walk(i32::MAX),
             Command::NextPane => self.next_pane(),
@@ -126,8 +134,14 @@ impl ConsoleState {
                 return vec![Effect::Undo];
             }
             Command::Redo => return vec![Effect::Redo],
+            Command::ExtendLeft => self.extend(-1),
+            Command::ExtendRight => self.extend(1),
+            Command::Sort => self.sort_on(),
             Command::Staged => self.toggle_staged(),
             Command::Pause => return self.pause(),
+            Command::Edit => self.open_row(),
+            Command::Add => self.dialog = Some(Dialog::Add(Prompt::default())),
+            Command::Remove => self.ask_remove(),
             Command::Reserve => return self.reserve(),
             Command::Save => {
                 return match self.profile.clone() {
@@ -155,6 +169,10 @@ impl ConsoleState {
             Command::Journal => {
                 self.show(Screen::Journal);
                 return vec![Effect::ReadJournal];
+            }
+            Command::Log => {
+                self.show(Screen::Log);
+                return self.follow_log();
             }
             Command::Board => self.show(Screen::Board),
             Command::Expand => self.expanded = !self.expanded,
@@ -202,105 +220,6 @@ impl ConsoleState {
         self.expanded = false;
     }
 
-    /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
-    fn walk(&mut self, by: i32) -> Vec<Effect> {
-        if self.carry.is_some() {
-            return self.next_receiver(by);
-        }
-        match self.screen {
-            Screen::Layouts => {
-                let at = self.layouts.at.saturating_add_signed(by as isize);
-                return self.select_layout(at);
-            }
-            Screen::Detail | Screen::Machine | Screen::Journal => self.scroll_by(by),
-            Screen::Board if self.focus == Pane::Changes => self.scroll_by(by),
-            Screen::Board if self.focus == Pane::Cores => {
-                // off the lower edge the keys go on to the table
-                if by > 0 { self.focus = Pane::Models } else { self.step_core(-8) }
-            }
-            Screen::Board => {
-                let rows = self.rows();
-                let at = rows.iter().position(|row| *row == self.selected).unwrap_or(0);
-                if at == 0 && by == -1 {
-                    self.focus = Pane::Cores;
-                    self.step_core(0);
-                } else {
-                    let next =
-                        at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
-                    self.select(rows.get(next).cloned());
-                }
-            }
-        }
-        Vec::new()
-    }
-
-    fn scroll_by(&mut self, by: i32) {
-        // the view stops at the last line; this only keeps the number sane
-        self.scroll = self.scroll.saturating_add_signed(by as isize).min(10_000);
-    }
-
-    fn select(&mut self, row: Option<Party>) {
-        if let Some(row) = row {
-            self.selected = row;
-        }
-    }
-
-    fn next_receiver(&mut self, by: i32) -> Vec<Effect> {
-        let Some(carry) = &self.carry else {
-            return Vec::new();
-        };
-        let rows = self.rows();
-        let from = carry.to.clone().unwrap_or_else(|| carry.token.donor());
-        let at = rows.iter().position(|row| *row == from).unwrap_or(0);
-        let last = rows.len().saturating_sub(1);
-        let mut next = at.saturating_add_signed(by as isize).min(last);
-        // the donor itself is stepped over where a row lies beyond it
-        if rows.get(next) == Some(&carry.token.donor()) {
-            next = next.saturating_add_signed(by.signum() as isize).min(last);
-        }
-        let to = rows.get(next).cloned();
-        self.hover(to)
-    }
-
-    fn sideways(&mut self, by: i32) {
-        if self.screen == Screen::Board && self.focus == Pane::Cores && self.carry.is_none() {
-            return self.step_core(by);
-        }
-        let at = Column::ALL.iter().position(|column| *column == self.column).unwrap_or(0);
-        let next = at.saturating_add_signed(by as isize);
-        self.column = Column::ALL.get(next).copied().unwrap_or(self.column);
-    }
-
-    /// Selects another core, in the order of ids.
-    fn step_core(&mut self, by: i32) {
-        let cores: Vec<CoreId> = self.snapshot.cores.iter().map(|view| view.core.id).collect();
-        let at = self.core.and_then(|core| cores.iter().position(|id| *id == core)).unwrap_or(0);
-        let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
-        self.core = cores.get(next).copied();
-    }
-
-    fn next_pane(&mut self) {
-        let at = Pane::ALL.iter().position(|pane| *pane == self.focus).unwrap_or(0);
-        self.focus = Pane::ALL.get((at + 1) % Pane::ALL.len()).copied().unwrap_or_default();
-        if self.focus == Pane::Cores {
-            self.step_core(0);
-        }
-    }
-
-    fn jump(&mut self, number: usize) -> Vec<Effect> {
-        let rows = self.rows();
-        let at = if number == 0 { rows.len() } else { number };
-        let row = rows.get(at.saturating_sub(1)).cloned();
-        if self.carry.is_some() {
-            return self.hover(row);
-        }
-        if self.screen == Screen::Layouts {
-            return self.select_layout(number.saturating_sub(1));
-        }
-        self.select(row);
-        Vec::new()
-    }
-
     fn click(&mut self, target: Target) -> Vec<Effect> {
         self.message = None;
         match target {
@@ -317,11 +236,14 @@ impl ConsoleState {
                     }
                 }
             }
+            Target::Item(at) if matches!(self.dialog, Some(Dialog::Row(_))) => self.choose_key(at),
             Target::Item(at) if self.screen == Screen::Layouts => return self.select_layout(at),
             Target::Core(core) => {
                 self.focus = Pane::Cores;
+                self.leave_cores();
                 self.core = Some(core);
             }
+            Target::Title(key) => self.sort_by_title(key),
             _ => {}
         }
         Vec::new()
@@ -352,6 +274,8 @@ impl ConsoleState {
             self.staged.clear();
             self.staged_plan = None;
             self.say(Tone::Info, format!("{count} staged changes dropped"));
+        } else if !self.picked.is_empty() {
+            self.leave_cores();
         } else if self.expanded {
             self.expanded = false;
         } else if self.screen != Screen::Board {

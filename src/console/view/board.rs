@@ -41,8 +41,9 @@ fn divide(
     heights.changes = take(
         chrome
             + match height {
-                0..26 => 1,
-                26..32 => 2,
+                0..20 => 1,
+                20..26 => 2,
+                26..32 => 3,
                 32..44 => 4,
                 _ => 7,
             },

@@ -19,6 +19,8 @@ enum Density {
     Compact,
     /// One column: a letter above a level.
     Strip,
+    /// One column and one row: the letter alone, without titles of groups.
+    Letters,
 }
 
 /// From this many cores on, a core is one column.
@@ -34,6 +36,7 @@ impl Density {
             Self::Full => ((digits + 7).max(BAR as u16 + 6), 3),
             Self::Compact => (digits + 7, 2),
             Self::Strip => (1, 2),
+            Self::Letters => (1, 1),
         }
     }
 }
@@ -79,7 +82,7 @@ fn plan(state: &ConsoleState, width: u16, density: Density) -> Plan {
     let digits = state.snapshot.cores.iter().map(|view| view.core.id.0).max().unwrap_or(0);
     let cell = density.cell(digits.to_string().len() as u16);
     let groups = groups(state);
-    let labelled = u16::from(groups.len() > 1);
+    let labelled = u16::from(groups.len() > 1 && density != Density::Letters);
     let nodes = state.snapshot.cores.iter().any(|view| view.core.node > 0);
     let mut plan = Plan { density, cell, places: Vec::new(), labels: Vec::new(), height: 0 };
     let (mut x, mut y) = (0, 0);
@@ -111,15 +114,15 @@ fn plan(state: &ConsoleState, width: u16, density: Density) -> Plan {
 
 /// The roomiest plan that fits into `room` rows, else the tightest.
 fn choose(state: &ConsoleState, width: u16, room: u16) -> Plan {
-    let tightest = plan(state, width, Density::Strip);
-    if state.snapshot.cores.len() >= STRIP_FROM {
-        return tightest;
-    }
-    [Density::Full, Density::Compact]
-        .into_iter()
-        .map(|density| plan(state, width, density))
+    let most: &[Density] = if state.snapshot.cores.len() >= STRIP_FROM {
+        &[Density::Strip]
+    } else {
+        &[Density::Full, Density::Compact, Density::Strip]
+    };
+    most.iter()
+        .map(|density| plan(state, width, *density))
         .find(|plan| plan.height <= room)
-        .unwrap_or(tightest)
+        .unwrap_or_else(|| plan(state, width, Density::Letters))
 }
 
 /// Rows that the pane wants inside its frame.
@@ -129,7 +132,7 @@ pub fn height(state: &ConsoleState, width: u16, room: u16) -> u16 {
 
 /// Whether a pane of so many rows inside shows owners by their letters only.
 pub fn is_strip(state: &ConsoleState, width: u16, room: u16) -> bool {
-    choose(state, width, room).density == Density::Strip
+    matches!(choose(state, width, room).density, Density::Strip | Density::Letters)
 }
 
 /// Draws the pane.
@@ -139,10 +142,10 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let width = if boxed { area.width.saturating_sub(4) } else { area.width.saturating_sub(2) };
     let chrome = if boxed { 2 } else { 1 };
     let plan = choose(state, width, area.height.saturating_sub(chrome));
-    let note = if plan.density == Density::Strip {
-        "owner above use now; . free, + several owners"
-    } else {
-        "use and wait now   [reserved]   +n more owners"
+    let note = match plan.density {
+        Density::Letters => "owners; . free, + several owners",
+        Density::Strip => "owner above use now; . free, + several owners",
+        Density::Full | Density::Compact => "use and wait now   [reserved]   +n more owners",
     };
     let inside = canvas.frame(area, boxed, Some(Pane::Cores), "Cores", note);
     if state.snapshot.cores.is_empty() {
@@ -168,7 +171,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
         }
         let (width, height) = plan.cell;
         let place = Rect { x: inside.x + x, y: inside.y + y, width, height }.intersection(inside);
-        if plan.density == Density::Strip {
+        if matches!(plan.density, Density::Strip | Density::Letters) {
             draw_strip(canvas, place, view);
         } else {
             draw_cell(canvas, place, view, &tags, plan.density);
@@ -180,23 +183,19 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
 
 /// Tints a core that is selected, carried, or under the carried one.
 fn mark(canvas: &mut Canvas, place: Rect, view: &CoreView) {
-    use crate::console::state::Token;
-    use crate::layout::CoreSelection;
     let state = canvas.state;
     let row = Rect { height: 1, width: place.width.saturating_sub(1).max(1), ..place };
     if let Some(carry) = &state.carry {
-        let lifted = match &carry.token {
-            Token::Cores { cores: CoreSelection::These(set), .. } => set.contains(view.core.id),
-            _ => false,
-        };
-        if lifted {
+        if carry.token.cores().contains(view.core.id) {
             return canvas.tint(row, state.theme.ghost);
         }
         let party = state.core_party(view.core.id);
         if party.is_some() && party == carry.to {
             canvas.tint(row, state.theme.receiver);
         }
-    } else if state.focus == Pane::Cores && state.core == Some(view.core.id) {
+    } else if state.picked.contains(view.core.id)
+        || state.focus == Pane::Cores && state.core == Some(view.core.id)
+    {
         canvas.tint(row, state.theme.field);
     }
 }
@@ -293,6 +292,9 @@ fn draw_strip(canvas: &mut Canvas, place: Rect, view: &CoreView) {
     };
     let mut pen = Pen { x: place.x, y: place.y, end: place.right() };
     canvas.put(&mut pen, letter.encode_utf8(&mut [0; 4]), style);
+    if place.height < 2 {
+        return;
+    }
     let mut pen = Pen { x: place.x, y: place.y + 1, end: place.right() };
     canvas.put(&mut pen, state.glyphs.level(view.busy), theme.heat(view.busy));
 }

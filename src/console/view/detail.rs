@@ -58,7 +58,7 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
     }
     lines.push(Line::new());
     lines.push(heading(
-        "Latency in ms           p50     p90     p99   p99.9     max   requests   done/s   lost/s",
+        "Latency in ms         p50    p90    p99  p99.9    max   count  done/s lost/s",
     ));
     for (what, window) in [
         ("last second", &view.second),
@@ -87,7 +87,9 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         ),
     ));
     lines.push(Line::new());
-    lines.push(heading("Threads   inst  role     may run on     last on  nice    CPU %   wait %"));
+    lines.push(heading(
+        "Threads   inst  role     may run on     last on  nice   CPU % and wait % now",
+    ));
     if view.actual.threads.is_empty() {
         lines.push(vec![("no thread yet: no instance was built".to_owned(), theme.dim)]);
     }
@@ -201,6 +203,15 @@ fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)>
     ]
 }
 
+/// The length of a window, at most five columns.
+fn span_of(seconds: u64) -> String {
+    match seconds {
+        0..1000 => format!("{seconds} s"),
+        1000..60_000 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    }
+}
+
 fn window_lines(state: &ConsoleState, what: &str, window: &Window) -> Vec<Line> {
     let theme = &state.theme;
     if window.total.count == 0 {
@@ -209,16 +220,16 @@ fn window_lines(state: &ConsoleState, what: &str, window: &Window) -> Vec<Line> 
             ("      no request was completed".to_owned(), theme.dim),
         ]];
     }
-    let span = format!("{what} ({} s)", window.span_us / 1_000_000);
+    let span = format!("{what:<12}{:>6}", span_of(window.span_us / 1_000_000));
     let line =
         |head: &str, d: &crate::telemetry::Distribution, tail: String, style: Style| -> Line {
             let text = [d.p50_us, d.p90_us, d.p99_us, d.p999_us, d.max_us]
-                .map(|us| format::right(&format::millis(us), 8))
+                .map(|us| format::right(&format::millis(us), 7))
                 .concat();
-            vec![(format!("{head:<19}"), theme.dim), (format!("{text}{tail}"), style)]
+            vec![(format!("{head:<18}"), theme.dim), (format!("{text}{tail}"), style)]
         };
     let tail = format!(
-        "{:>11} {:>8} {:>8}",
+        "{:>8} {:>7} {:>6}",
         format::count(window.total.count),
         format::rate(window.completed_per_s),
         format::rate(window.lost_per_s)

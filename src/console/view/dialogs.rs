@@ -20,6 +20,8 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         Dialog::SaveAs { editor } => {
             field(canvas, area, "Save the live layout as", editor, "enter saves, esc leaves");
         }
+        Dialog::Row(editor) => super::row_editor::draw(canvas, area, editor),
+        Dialog::Add(prompt) => super::row_editor::draw_path(canvas, area, prompt),
         Dialog::Rename { from, editor } => {
             let title = format!("Rename {from} to");
             field(canvas, area, &title, editor, "enter renames, esc leaves");
@@ -45,7 +47,14 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
 }
 
 /// An empty framed box in the middle of the screen; answers its inside.
-fn open(canvas: &mut Canvas, area: Rect, width: u16, height: u16, title: &str, note: &str) -> Rect {
+pub fn open(
+    canvas: &mut Canvas,
+    area: Rect,
+    width: u16,
+    height: u16,
+    title: &str,
+    note: &str,
+) -> Rect {
     let width = width.min(area.width.saturating_sub(2));
     let height = height.min(area.height.saturating_sub(2));
     let place = Rect {
@@ -108,12 +117,17 @@ fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]
 }
 
 /// What the gestures are, for people who have not read anything.
-const GESTURES: [(&str, &str); 7] = [
+const GESTURES: [(&str, &str); 9] = [
     ("drag a core", "from a row or from the cores pane onto another row, or onto free"),
     ("drag an instance", "a pip of \"busy\", from one row onto another row"),
     ("click, then click", "does the same as a drag"),
     ("wheel", "over a field: one step; while dragging: one more or one fewer"),
     ("ctrl or alt", "held while dropping: share the core instead of moving it"),
+    (
+        "shift and arrows",
+        "in the cores pane: a range of cores, lifted together; or shift and click",
+    ),
+    ("ctrl and click", "a core more, or one fewer, to lift or drag together"),
     ("digits", "jump to a row; 0 is the row of free cores"),
     ("title of a pane", "click it: the pane on the whole screen, and back"),
 ];
@@ -132,13 +146,20 @@ fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
 fn help(canvas: &mut Canvas, area: Rect, scroll: usize) {
     let state = canvas.state;
     let theme = &state.theme;
-    let lines = help_lines(state);
+    let size = if area.width < 60 { 11 } else { 18 };
+    let room = (area.width.min(100) as usize).saturating_sub(size + 6);
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for (key, text) in help_lines(state) {
+        let parts = wrap(&text, room);
+        let first = parts.first().cloned().unwrap_or_default();
+        lines.push((key, first));
+        lines.extend(parts.into_iter().skip(1).map(|part| (String::new(), part)));
+    }
     let wanted = lines.len() as u16 + 2;
     let inside = open(canvas, area, 100, wanted, "Help", "arrows scroll, any other key closes");
     let most = lines.len().saturating_sub(inside.height as usize);
     for (index, (key, text)) in lines.iter().skip(scroll.min(most)).enumerate() {
         if let Some(mut pen) = row(inside, index) {
-            let size = if inside.width < 50 { 11 } else { 18 };
             canvas.put_left(&mut pen, key, size, theme.accent);
             canvas.put_fit(&mut pen, text, theme.text);
         }

@@ -4,9 +4,11 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, Pen, row};
+use super::canvas::{Canvas, Pen, row, wrap};
 use crate::console::format;
-use crate::console::state::{Carry, Command, ConsoleState, Dialog, Means, Screen, Tone};
+use crate::console::state::{
+    Carry, Command, ConsoleState, Dialog, Means, RowEditor, Screen, Token, Tone,
+};
 use crate::layout::{Party, Plan};
 
 /// The line above the keys.
@@ -21,6 +23,16 @@ pub fn hint(canvas: &mut Canvas, area: Rect) {
         return super::dialogs::text_field(canvas, pen, editor);
     }
     let (text, style) = sentence(state, area.width);
+    // what is about to happen, and why not, must be readable: over the line above where it is long
+    let lines = wrap(&text, pen.room() as usize);
+    let mattering = state.carry.is_some() || state.message.is_some() || state.staged_plan.is_some();
+    if let ([first, rest @ ..], true) = (lines.as_slice(), mattering && lines.len() > 1) {
+        let above = Rect { y: area.y.saturating_sub(1), ..area };
+        canvas.clear(above);
+        let mut upper = Pen { y: above.y, ..pen };
+        canvas.put_fit(&mut upper, first, style);
+        return canvas.put_fit(&mut pen, &rest.join(" "), style);
+    }
     canvas.put_fit(&mut pen, &text, style);
 }
 
@@ -38,10 +50,18 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
         };
         return (message.text.clone(), style);
     }
+    if !state.picked.is_empty() {
+        let keys = (state.keymap.shown(Command::Lift), state.keymap.shown(Command::Cancel));
+        let text = format!(
+            "cores {}: {} lifts them, a drag of one moves all, {} lets go of them",
+            state.picked, keys.0, keys.1
+        );
+        return (text, theme.text);
+    }
     if let Some(plan) = &state.staged_plan {
         let keys = (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));
         let text = format!(
-            "{} staged: {}   {} applies, {} drops",
+            "{} staged: {}; {} applies it, {} drops it",
             state.staged.len(),
             in_words(plan),
             keys.0,
@@ -51,8 +71,15 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
     }
     if let Some(alert) = state.snapshot.alerts.first() {
         let more = state.snapshot.alerts.len() - 1;
-        let more = if more > 0 { format!("   (and {more} more)") } else { String::new() };
-        return (format!("{}{more}", alert.text), theme.warn);
+        let more = match more {
+            0 => String::new(),
+            more if width < 60 => format!(" +{more}"),
+            more => format!("   (and {more} more)"),
+        };
+        // the number of the others stays in view
+        let room = (width as usize).saturating_sub(format::width(&more) + 1);
+        let text = format::fit(&alert.text, room, state.glyphs.ellipsis);
+        return (format!("{text}{more}"), theme.warn);
     }
     if state.readonly {
         return ("Read-only: everything is shown, nothing can be changed.".to_owned(), theme.dim);
@@ -80,7 +107,8 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
     (text, theme.dim)
 }
 
-fn in_words(plan: &Plan) -> String {
+/// A plan and its warnings in one sentence.
+pub fn in_words(plan: &Plan) -> String {
     let mut text = plan.summary.clone();
     for warning in &plan.warnings {
         text = format!("{text}; {warning}");
@@ -98,7 +126,13 @@ fn party(party: &Party) -> &str {
 /// What a drop here would do, or what to do next.
 fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
     let theme = &state.theme;
-    let what = format!("{} of {}", carry.token.title(), party(&carry.token.donor()));
+    let what = match &carry.token {
+        Token::Several(parts) => {
+            let names: Vec<&str> = parts.iter().map(|(from, _)| party(from)).collect();
+            format!("{} of {}", carry.token.title(), names.join(" and "))
+        }
+        token => format!("{} of {}", token.title(), party(&token.donor())),
+    };
     match (&carry.to, &carry.consequence) {
         (Some(_), Some(Ok(plan))) => {
             let style = if plan.warnings.is_empty() { theme.good } else { theme.warn };
@@ -123,6 +157,24 @@ fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
     }
 }
 
+/// The keys of a dialog: those that every dialog has, which no keymap changes.
+fn answers(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
+    match dialog {
+        Dialog::Help { .. } => &[("up down", "scroll"), ("esc", "closes")],
+        Dialog::Palette { .. } => &[("enter", "runs it"), ("esc", "leaves")],
+        Dialog::Filter { .. } => &[("enter", "keeps it"), ("esc", "shows all")],
+        Dialog::SaveAs { .. } => &[("enter", "saves"), ("esc", "leaves")],
+        Dialog::Rename { .. } => &[("enter", "renames"), ("esc", "leaves")],
+        Dialog::Add(_) => &[("enter", "adds it"), ("esc", "leaves")],
+        Dialog::Row(RowEditor { prompt: Some(_), .. }) => {
+            &[("enter", "sets it"), ("esc", "leaves it"), ("ctrl-u", "empties it")]
+        }
+        Dialog::Row(_) => &[("enter", "edits"), ("up down", "choose"), ("esc", "closes")],
+        Dialog::Confirm { .. } => &[("y", "yes"), ("n", "no")],
+        Dialog::Quit => &[("s", "save"), ("q", "leave"), ("n", "stay")],
+    }
+}
+
 /// The line of keys, as many as fit, from the keymap.
 pub fn keys(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
@@ -130,6 +182,13 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
         return;
     };
     pen.x += 1;
+    if let Some(dialog) = &state.dialog {
+        for (key, label) in answers(dialog) {
+            canvas.put(&mut pen, key, state.theme.accent);
+            canvas.put(&mut pen, &format!(" {label}  "), state.theme.dim);
+        }
+        return;
+    }
     let quit = [Command::Quit];
     let commands: &[Command] = match (state.carry.is_some(), state.screen) {
         (true, _) => &[
@@ -149,6 +208,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Undo,
             Command::Staged,
             Command::Save,
+            Command::Edit,
             Command::Layouts,
             Command::Accept,
             Command::Pause,
@@ -157,6 +217,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Expand,
             Command::Machine,
             Command::Journal,
+            Command::Log,
         ],
         (false, Screen::Layouts) => &[
             Command::Cancel,
@@ -166,13 +227,19 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Delete,
             Command::Help,
         ],
-        (false, _) => &[Command::Cancel, Command::Up, Command::Down, Command::Undo, Command::Help],
+        (false, Screen::Detail) => {
+            &[Command::Cancel, Command::Down, Command::Undo, Command::Edit, Command::Help]
+        }
+        (false, _) => &[Command::Cancel, Command::Down, Command::Undo, Command::Help],
     };
     let reserve = 8;
     for command in commands.iter().chain(&quit) {
         let label = match (command, state.carry.is_some(), state.screen) {
             (Command::Accept, true, _) => "drop",
             (Command::Cancel, true, _) => "put back",
+            (Command::Up, true, _) => "previous",
+            (Command::Down, true, _) => "next",
+            (Command::Down, ..) => "scroll",
             (Command::Accept, _, Screen::Layouts) => "apply",
             (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
             _ => command.label(),
@@ -198,7 +265,7 @@ pub fn ghost(canvas: &mut Canvas, area: Rect) {
     let Some(carry) = &state.carry else {
         return;
     };
-    let Some((x, y)) = carry.at else {
+    let Some((x, y)) = carry.at.filter(|_| !state.reduced_motion) else {
         return;
     };
     let verb = if carry.shares() { "share " } else { "" };

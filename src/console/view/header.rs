@@ -56,7 +56,8 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     }
     let memory = &state.snapshot.memory;
     let memory = if memory.total > 0 {
-        format!("mem {}/{}", format::bytes(memory.used), format::bytes(memory.total))
+        let used = format::right(&format::bytes(memory.used), 5);
+        format!("mem {used}/{}", format::bytes(memory.total))
     } else {
         String::new()
     };

@@ -128,11 +128,13 @@ fn figures(canvas: &mut Canvas, area: Rect, view: &ModelView) {
         ("p99.9", total.p999_us),
     ] {
         canvas.put(&mut pen, word, theme.dim);
-        canvas.put(&mut pen, &format!(" {}  ", format::millis(us)), theme.text);
+        // as wide whatever it is, so that what stands behind it stays
+        let figure = format::right(&format::millis(us), 5);
+        canvas.put(&mut pen, &format!(" {figure} "), theme.text);
     }
     canvas.put(&mut pen, "ms", theme.dim);
     let queue = format!(" {} queue", state.glyphs.queue);
-    let compute = format!("  {} compute", state.glyphs.level(1.0));
+    let compute = format!(" {} compute", state.glyphs.level(1.0));
     let size = format::width(&queue) + format::width(&compute);
     if size > pen.room() as usize {
         // on a line of its own; the bars below start further down there

@@ -11,10 +11,12 @@ mod header;
 mod journal;
 mod latency;
 mod layouts;
+mod log;
 mod machine;
 mod models;
 mod over_time;
 mod resources;
+mod row_editor;
 mod tags;
 
 use ratatui::buffer::Buffer;
@@ -43,6 +45,7 @@ pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> Hits {
         Screen::Machine => machine::draw(&mut canvas, body),
         Screen::Layouts => layouts::draw(&mut canvas, body),
         Screen::Journal => journal::draw(&mut canvas, body),
+        Screen::Log => log::draw(&mut canvas, body),
     }
     footer::hint(&mut canvas, Rect { y: body.bottom(), height: 1, ..area });
     footer::keys(&mut canvas, Rect { y: body.bottom() + 1, height: 1, ..area });

@@ -29,21 +29,35 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool, letters: bool) {
     if !state.filter.is_empty() {
         title = format!("Models with \"{}\"", state.filter);
     }
+    if let Some(words) = state.sorting.words() {
+        title = format!("{title} {words}");
+    }
     let inside = canvas.frame(area, boxed, Some(Pane::Models), &title, note);
     let columns = columns(inside.width as usize);
     if let Some(mut pen) = row(inside, 0) {
         pen.x += 2;
         for (field, size) in &columns {
-            let text = field.title();
+            let start = pen.x;
+            let mark = match field.sort() {
+                Some(key) if key != state.sorting.key() => "",
+                Some(_) if state.sorting.rising() => state.glyphs.mark,
+                Some(_) => state.glyphs.change,
+                None => "",
+            };
+            let text = format!("{}{mark}", field.title());
             let style = if field.column() == Some(state.column) && state.focus == Pane::Models {
                 state.theme.focus
             } else {
                 state.theme.dim
             };
             if field.numeric() {
-                canvas.put_right(&mut pen, text, *size, style);
+                canvas.put_right(&mut pen, &text, *size, style);
             } else {
-                canvas.put_left(&mut pen, text, *size, style);
+                canvas.put_left(&mut pen, &text, *size, style);
+            }
+            if let Some(key) = field.sort() {
+                let width = pen.x.saturating_sub(start);
+                canvas.hit(Rect { x: start, y: pen.y, width, height: 1 }, Target::Title(key));
             }
             pen.x += 1;
         }
@@ -130,9 +144,9 @@ fn marker(
 ) -> (&'static str, ratatui::style::Style) {
     let theme = &state.theme;
     match &state.carry {
-        Some(carry) if carry.token.donor() == *party => ("-", theme.warn),
         Some(carry) if carry.refusal(party).is_some() => (" ", theme.blocked),
         Some(carry) if carry.to.as_ref() == Some(party) => (state.glyphs.pointer, theme.receiver),
+        Some(carry) if carry.token.is_of(party) => ("-", theme.warn),
         Some(_) => (state.glyphs.target, theme.lit),
         None if selected => (state.glyphs.pointer, theme.accent),
         None => (" ", theme.text),

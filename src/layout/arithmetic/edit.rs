@@ -100,6 +100,7 @@ impl Draft<'_> {
                 self.row_mut(model)?.budget.load.clone_from(load);
             }
             Edit::Pause { model, paused } => self.row_mut(model)?.budget.paused = *paused,
+            Edit::SetRow { budget } => self.set_row(budget)?,
             Edit::Add { budget } => self.add(budget)?,
             Edit::Remove { model } => {
                 self.row(model)?;
@@ -108,6 +109,15 @@ impl Draft<'_> {
             Edit::Load { layout } => self.desired = Desired::resolve(layout, self.machine)?,
         }
         Ok(())
+    }
+
+    fn set_row(&mut self, budget: &Budget) -> Result<(), Refusal> {
+        bounds::budget(budget)?;
+        let name = budget.name.as_str();
+        let cores = self.row(name)?.budget.cores;
+        // placement asks whether the cores are to be its own alone
+        self.row_mut(name)?.budget = Budget { cores, ..budget.clone() };
+        if cores == budget.cores { Ok(()) } else { self.set_cores(name, budget.cores) }
     }
 
     fn set_cores(&mut self, model: &str, cores: CoreRequest) -> Result<(), Refusal> {

@@ -190,7 +190,11 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
     let memory =
         new.memory.map_or_else(|| "memory unlimited".to_owned(), |to| format!("memory {to}"));
     say(old.memory != new.memory, memory);
-    say(old.load != new.load, if new.load.is_some() { "load set" } else { "load off" }.to_owned());
+    let load = new
+        .load
+        .as_ref()
+        .map_or_else(|| "load off".to_owned(), |to| format!("load {}", to.words()));
+    say(old.load != new.load, load);
     let anew = old.source != new.source || old.engine != new.engine || old.dims != new.dims;
     say(anew, "model loaded anew".to_owned());
     say(old.inputs != new.inputs, "inputs set".to_owned());

@@ -9,6 +9,7 @@ mod fit;
 mod keys;
 mod origin;
 mod parse;
+mod row_keys;
 mod save;
 mod schema;
 mod write;
@@ -22,6 +23,7 @@ pub use demo::demo;
 pub use faults::{Fault, Faults};
 pub use fit::Fitted;
 pub use origin::Origin;
+pub use row_keys::RowKey;
 pub use save::SaveError;
 pub use schema::schema;
 

@@ -1,7 +1,7 @@
 //! Which columns the table has at a width: what matters least goes first, and what is left over
 //! goes to names and cells.
 
-use crate::console::state::Column;
+use crate::console::state::{Column, SortKey};
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,22 @@ impl Field {
                 | Self::Cpu
                 | Self::Memory
         )
+    }
+
+    /// The order that a click on the title gives.
+    pub fn sort(self) -> Option<SortKey> {
+        match self {
+            Self::Name => Some(SortKey::Name),
+            Self::Cores => Some(SortKey::Cores),
+            Self::Queue => Some(SortKey::Queue),
+            Self::Rate => Some(SortKey::Rate),
+            Self::P50 => Some(SortKey::P50),
+            Self::P99 => Some(SortKey::P99),
+            Self::Slo => Some(SortKey::Slack),
+            Self::Cpu => Some(SortKey::Cpu),
+            Self::Memory => Some(SortKey::Memory),
+            Self::Tag | Self::Cells | Self::Split | Self::Pips | Self::Trend => None,
+        }
     }
 
     /// The column that steps change, where this is one.

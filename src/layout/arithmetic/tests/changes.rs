@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::super::budget::{LoadSpec, QueuePolicy, Slo};
+use super::super::super::budget::{EngineChoice, LoadSpec, QueuePolicy, Slo};
 use super::super::super::units::Bytes;
 use super::*;
 
@@ -67,6 +67,27 @@ fn models_are_added_by_free_cores_and_removed_with_theirs() {
     assert_eq!(why, "c: cannot reserve core 2: a has it too; move a away or leave reserve off");
     let remove: Change = Edit::Remove { model: "a".into() }.into();
     assert_eq!(held(&after.change(&remove, &machine).unwrap()), "b 0,3");
+}
+
+#[test]
+fn a_row_is_replaced_whole_and_keeps_the_cores_it_can() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let row = |cores, threads| {
+        let budget = Budget { engine: EngineChoice::Rten, threads, ..count("a", cores) };
+        Change::from(Edit::SetRow { budget: Box::new(budget) })
+    };
+    let after = desired.change(&row(2, Auto::Exactly(2)), &machine).unwrap();
+    assert_eq!(held(&after), held(&desired));
+    let a = after.row("a").unwrap();
+    assert_eq!((a.budget.engine, a.threads, a.concurrency), (EngineChoice::Rten, 2, 1));
+    assert_eq!(a.generation, 1);
+    let after = desired.change(&row(3, Auto::Auto), &machine).unwrap();
+    assert_eq!(held(&after), "a 0-1,3, b 2");
+    let why = reason(desired.change(&row(9, Auto::Auto), &machine));
+    assert!(why.starts_with("a: asks for 9 cores"), "{why}");
+    let other = Edit::SetRow { budget: Box::new(count("c", 1)) };
+    let why = reason(desired.change(&other.into(), &machine));
+    assert!(why.contains("there is no such model"), "{why}");
 }
 
 #[test]

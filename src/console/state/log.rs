@@ -1,0 +1,94 @@
+//! The lines of the log that the console has, and where it stands in them.
+
+use std::collections::VecDeque;
+
+use super::action::Effect;
+use super::{ConsoleState, Screen};
+use crate::telemetry::{LogLine, LogLines};
+
+/// The newest lines, and the last one shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogView {
+    lines: VecDeque<LogLine>,
+    /// The number of the last line shown; `None` follows the newest.
+    last: Option<u64>,
+}
+
+impl LogView {
+    /// The lines, oldest first.
+    pub fn lines(&self) -> &VecDeque<LogLine> {
+        &self.lines
+    }
+
+    /// How many of them lie above the lower edge of the screen.
+    pub fn end(&self) -> usize {
+        let shown = |last| self.lines.iter().take_while(|line| line.number <= last).count();
+        // the lines that it stood at may be gone by now
+        self.last.map_or(self.lines.len(), |last| shown(last).max(self.lines.len().min(1)))
+    }
+
+    /// The question for what is newer.
+    pub(super) fn ask(&self) -> Effect {
+        Effect::ReadLog { after: self.lines.back().map_or(0, |line| line.number) }
+    }
+
+    pub(super) fn take(&mut self, newer: Vec<LogLine>) {
+        // two questions may have been on their way at once
+        let known = self.lines.back().map_or(0, |line| line.number);
+        self.lines.extend(newer.into_iter().filter(|line| line.number > known));
+        let excess = self.lines.len().saturating_sub(LogLines::KEPT);
+        self.lines.drain(..excess);
+    }
+
+    /// Moves the last line shown; beyond the newest one it follows again.
+    pub(super) fn scroll(&mut self, by: i32) {
+        let end = self.end().saturating_add_signed(by as isize).max(1);
+        self.last = end.checked_sub(1).and_then(|at| self.lines.get(at)).map(|line| line.number);
+        if end >= self.lines.len() {
+            self.last = None;
+        }
+    }
+}
+
+impl ConsoleState {
+    /// Asks for newer lines while they are shown.
+    pub(super) fn follow_log(&self) -> Vec<Effect> {
+        let shown = self.screen == Screen::Log;
+        shown.then(|| self.log.ask()).into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::LogLevel;
+
+    #[test]
+    fn it_follows_until_it_is_scrolled_and_then_stands() {
+        let lines = LogLines::default();
+        let mut log = LogView::default();
+        log.scroll(-1);
+        assert_eq!(log.end(), 0);
+        for number in 1..=5 {
+            lines.push(0, LogLevel::Info, "test", &number.to_string());
+        }
+        log.take(lines.after(0));
+        log.take(lines.after(0));
+        assert_eq!((log.end(), log.ask()), (5, Effect::ReadLog { after: 5 }));
+        log.scroll(-2);
+        assert_eq!(log.end(), 3);
+        lines.push(0, LogLevel::Info, "test", "6");
+        log.take(lines.after(5));
+        assert_eq!(log.end(), 3, "what comes does not move what is read");
+        log.scroll(i32::MIN);
+        assert_eq!(log.end(), 1);
+        log.scroll(i32::MAX);
+        assert_eq!(log.end(), 6);
+        for number in 7..2000 {
+            lines.push(0, LogLevel::Info, "test", &number.to_string());
+        }
+        log.scroll(-1);
+        log.take(lines.after(6));
+        assert_eq!((log.lines().len(), log.end()), (LogLines::KEPT, 1));
+    }
+}

@@ -1,0 +1,212 @@
+//! The dialog that shows a row key by key and takes a new value for one, and the field for the path
+//! of a model to add. What is typed is read off the loop; its consequence comes back before Enter
+//! makes it a change like that of any gesture.
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use super::action::{Effect, Meant, Typed};
+use super::dialog::{Confirmed, Dialog};
+use super::editor::Editor;
+use super::{Column, ConsoleState, Tone};
+use crate::layout::{Change, Edit, Party, RowKey};
+
+/// Text that is being typed, and what it would mean.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prompt {
+    /// The text.
+    pub editor: Editor,
+    /// What it means; `None` until the answer is there. The inner `None`: nothing would change.
+    pub answer: Option<Result<Option<Meant>, String>>,
+    /// Whether Enter waits for the answer.
+    entered: bool,
+    ticket: u64,
+}
+
+/// The keys of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowEditor {
+    /// The model.
+    pub model: String,
+    /// The chosen key's place.
+    pub at: usize,
+    /// The new value, while one is typed.
+    pub prompt: Option<Prompt>,
+}
+
+impl ConsoleState {
+    /// The keys of a model's row, with what is staged; none when it is gone.
+    pub fn row_keys(&self, model: &str) -> Vec<RowKey> {
+        let keys = self.row(model).map(|row| row.budget.row_keys());
+        // a path that is no text came by the API: no file can hold this row
+        keys.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Opens the selected row, at the key of the selected column.
+    pub(super) fn open_row(&mut self) {
+        let Party::Model(model) = self.selected.clone() else {
+            return self.say(Tone::Info, "select a model first: free cores are what is left over");
+        };
+        let key = match self.column {
+            Column::Cores => "cores",
+            Column::Instances => "concurrency",
+            Column::Threads => "threads",
+            Column::Queue => "queue",
+            Column::Slo => "slo",
+        };
+        let at = self.row_keys(&model).iter().position(|other| other.name == key).unwrap_or(0);
+        self.dialog = Some(Dialog::Row(RowEditor { model, at, prompt: None }));
+    }
+
+    pub(super) fn ask_remove(&mut self) {
+        let Party::Model(model) = self.selected.clone() else {
+            return self.say(Tone::Info, "select a model first");
+        };
+        let question = format!(
+            "Remove {model}? What waits is answered, its cores become free. {} brings it back.",
+            self.keymap.shown(super::Command::Undo)
+        );
+        self.dialog = Some(Dialog::Confirm { question, yes: Confirmed::Remove(model) });
+    }
+
+    /// A click on a key of the list: opens it.
+    pub(super) fn choose_key(&mut self, at: usize) {
+        if let Some(Dialog::Row(mut editor)) = self.dialog.take() {
+            editor.at = at;
+            self.open_key(&mut editor);
+            self.dialog = Some(Dialog::Row(editor));
+        }
+    }
+
+    fn open_key(&self, editor: &mut RowEditor) {
+        if let Some(key) = self.row_keys(&editor.model).get(editor.at) {
+            let text = key.value.as_deref().unwrap_or_default();
+            editor.prompt = Some(Prompt { editor: Editor::new(text), ..Prompt::default() });
+        }
+    }
+
+    pub(super) fn row_editor_key(&mut self, mut editor: RowEditor, key: KeyEvent) -> Vec<Effect> {
+        let keys = self.row_keys(&editor.model);
+        let last = keys.len().saturating_sub(1);
+        let mut effects = Vec::new();
+        match (&mut editor.prompt, key.code) {
+            (Some(_), KeyCode::Esc) => editor.prompt = None,
+            (Some(prompt), _) => {
+                let of = keys.get(editor.at).map(|key| (editor.model.as_str(), key.name));
+                effects = self.prompt_key(prompt, key, of);
+            }
+            (None, KeyCode::Up | KeyCode::Char('k')) => editor.at = editor.at.saturating_sub(1),
+            (None, KeyCode::Down | KeyCode::Char('j')) => editor.at = (editor.at + 1).min(last),
+            (None, KeyCode::Home) => editor.at = 0,
+            (None, KeyCode::End) => editor.at = last,
+            (None, KeyCode::Enter) => {
+                self.message = None;
+                self.open_key(&mut editor);
+            }
+            (None, KeyCode::Esc | KeyCode::Char('q')) => return effects,
+            (None, _) => {}
+        }
+        self.dialog = Some(Dialog::Row(editor));
+        effects
+    }
+
+    /// A key in a text field whose text is read as it is typed. `of`: the model and the key that
+    /// gets the value; `None` for the path of a model.
+    pub(super) fn prompt_key(
+        &mut self,
+        prompt: &mut Prompt,
+        key: KeyEvent,
+        of: Option<(&str, &str)>,
+    ) -> Vec<Effect> {
+        if key.code == KeyCode::Enter {
+            // asked again: what it was answered for may have changed meanwhile
+            prompt.entered = true;
+        } else if !prompt.editor.key(key) {
+            return Vec::new();
+        }
+        self.ask_meaning(prompt, of).into_iter().collect()
+    }
+
+    fn ask_meaning(&mut self, prompt: &mut Prompt, of: Option<(&str, &str)>) -> Option<Effect> {
+        let text = prompt.editor.text();
+        let typed = if let Some((model, key)) = of {
+            let row = Box::new(self.row(model)?.budget.clone());
+            Typed::Key { row, key: key.to_owned(), text }
+        } else {
+            let staged = self.staged_plan.iter().flat_map(|plan| &plan.after.rows);
+            let rows = self.snapshot.models.iter().map(|view| &view.row).chain(staged);
+            Typed::Model { text, taken: rows.map(|row| row.budget.name.clone()).collect() }
+        };
+        // the last answer stays in view until the new one is there
+        prompt.ticket = self.ticket();
+        let before = self.on_top(&Change::default());
+        Some(Effect::Read { ticket: prompt.ticket, typed, before })
+    }
+
+    /// The answer: shown, or, where Enter waits for it, made a change.
+    pub(super) fn read(
+        &mut self,
+        ticket: u64,
+        result: Result<Option<Meant>, String>,
+    ) -> Vec<Effect> {
+        let Some(Dialog::Row(RowEditor { prompt: Some(prompt), .. }) | Dialog::Add(prompt)) =
+            &mut self.dialog
+        else {
+            return Vec::new();
+        };
+        if prompt.ticket != ticket {
+            return Vec::new();
+        }
+        let entered = std::mem::take(&mut prompt.entered);
+        match result {
+            Ok(meant) if entered => {
+                match &mut self.dialog {
+                    Some(Dialog::Row(editor)) => editor.prompt = None,
+                    _ => self.dialog = None,
+                }
+                let Some(meant) = meant else {
+                    self.say(Tone::Info, "nothing was changed");
+                    return Vec::new();
+                };
+                self.arriving = meant.change.edits.iter().find_map(|edit| match edit {
+                    Edit::Add { budget } => Some(budget.name.clone()),
+                    _ => None,
+                });
+                self.commit(meant.change)
+            }
+            other => {
+                prompt.answer = Some(other);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Selects a model that was added here, once it is there.
+    pub(super) fn select_arrived(&mut self) {
+        if let Some(name) = &self.arriving
+            && self.snapshot.model(name).is_some()
+        {
+            self.selected = Party::Model(name.clone());
+            self.arriving = None;
+        }
+    }
+
+    pub(super) fn paste_into_prompt(&mut self, text: &str) -> Vec<Effect> {
+        let Some(mut dialog) = self.dialog.take() else {
+            return Vec::new();
+        };
+        let effect = match &mut dialog {
+            Dialog::Add(prompt) => {
+                prompt.editor.insert(text);
+                self.ask_meaning(prompt, None)
+            }
+            Dialog::Row(RowEditor { model, at, prompt: Some(prompt) }) => {
+                prompt.editor.insert(text);
+                let name = self.row_keys(model).get(*at).map(|key| key.name);
+                name.and_then(|name| self.ask_meaning(prompt, Some((model, name))))
+            }
+            _ => None,
+        };
+        self.dialog = Some(dialog);
+        effect.into_iter().collect()
+    }
+}

@@ -1,0 +1,90 @@
+//! Several cores of the cores pane at once: a range by shift and arrows or shift and click, single
+//! ones by ctrl and click. They are lifted, dragged and dropped together, whoever has them.
+
+use super::carry::Token;
+use super::{ConsoleState, Pane};
+use crate::layout::{CoreSelection, Party};
+use crate::machine::{CoreId, CpuSet};
+
+impl ConsoleState {
+    /// Moves the selected core and takes all cores on the way along.
+    pub(super) fn extend(&mut self, by: i32) {
+        if self.carry.is_some() {
+            return;
+        }
+        if self.focus != Pane::Cores {
+            self.focus = Pane::Cores;
+            self.leave_cores();
+            return self.step_core(0);
+        }
+        let from = self.anchor.or(self.core);
+        self.step_core(by);
+        self.anchor = from.or(self.core);
+        self.pick_range();
+    }
+
+    /// A click with shift: all cores from the selected one to this one.
+    pub(super) fn pick_to(&mut self, core: CoreId) {
+        self.focus = Pane::Cores;
+        self.anchor = self.anchor.or(self.core).or(Some(core));
+        self.core = Some(core);
+        self.pick_range();
+    }
+
+    /// A click with ctrl: this one too, or not any more.
+    pub(super) fn pick_too(&mut self, core: CoreId) {
+        self.focus = Pane::Cores;
+        if self.picked.contains(core) {
+            self.picked.remove(core);
+        } else {
+            self.picked.insert(core);
+        }
+        self.core = Some(core);
+        self.anchor = Some(core);
+    }
+
+    fn pick_range(&mut self) {
+        let place = |id: CoreId| self.snapshot.cores.iter().position(|view| view.core.id == id);
+        let (Some(from), Some(to)) = (self.anchor.and_then(place), self.core.and_then(place))
+        else {
+            return;
+        };
+        let range = from.min(to)..=from.max(to);
+        let cores = self.snapshot.cores.iter().enumerate();
+        self.picked = cores
+            .filter(|(at, view)| range.contains(at) && view.allowed)
+            .map(|(_, view)| view.core.id)
+            .collect();
+    }
+
+    /// Selects one core only, or none.
+    pub(super) fn leave_cores(&mut self) {
+        self.picked = CpuSet::EMPTY;
+        self.anchor = None;
+    }
+
+    /// The token of a core: all that are selected where it is one of them.
+    pub fn token_at(&self, core: CoreId) -> Option<Token> {
+        if self.picked.contains(core) { self.picked_token() } else { self.core_token(core) }
+    }
+
+    /// The token of the selected cores, each from whoever has it; `None` where none can be had.
+    pub fn picked_token(&self) -> Option<Token> {
+        let mut parts: Vec<(Party, CpuSet)> = Vec::new();
+        for core in self.picked.iter() {
+            let Some(party) = self.core_party(core) else {
+                continue;
+            };
+            match parts.iter_mut().find(|(other, _)| *other == party) {
+                Some((_, cores)) => cores.insert(core),
+                None => parts.push((party, CpuSet::single(core))),
+            }
+        }
+        match parts.len() {
+            0 | 1 => parts
+                .pop()
+                .map(|(from, cores)| Token::Cores { cores: CoreSelection::These(cores), from }),
+            _ => Some(Token::Several(parts)),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The order of the table's rows. It is taken when it is asked for and stays, so that no row moves
+//! by itself while figures do.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::{ConsoleState, Tone};
+use crate::telemetry::ModelView;
+
+/// By what rows are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortKey {
+    /// As in the layout.
+    #[default]
+    Layout,
+    /// By name.
+    Name,
+    /// Most cores first.
+    Cores,
+    /// Slowest 99th percentile first.
+    P99,
+    /// Least distance to the latency target first.
+    Slack,
+    /// Most CPU time first.
+    Cpu,
+    /// Longest queue first.
+    Queue,
+    /// Most requests per second first.
+    Rate,
+    /// Slowest median first.
+    P50,
+    /// Most memory first.
+    Memory,
+}
+
+impl SortKey {
+    /// The ones that the key goes through; a click on a column's title has the others too.
+    const CYCLE: [Self; 7] =
+        [Self::Layout, Self::Name, Self::Cores, Self::P99, Self::Slack, Self::Cpu, Self::Queue];
+
+    /// What it is, for a title: "p99".
+    fn what(self) -> &'static str {
+        match self {
+            Self::Layout => "layout",
+            Self::Name => "name",
+            Self::Cores => "cores",
+            Self::P99 => "p99",
+            Self::Slack => "SLO slack",
+            Self::Cpu => "CPU",
+            Self::Queue => "queue",
+            Self::Rate => "req/s",
+            Self::P50 => "p50",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// Whether the first press shows the lowest first.
+    fn rises(self) -> bool {
+        matches!(self, Self::Layout | Self::Name | Self::Slack)
+    }
+
+    /// The figure of a model; `None` where it has none, which always comes last.
+    fn figure(self, view: &ModelView) -> Option<f64> {
+        let total = &view.minute.total;
+        let latency = |us: u64| (total.count > 0).then_some(us as f64);
+        match self {
+            Self::Layout | Self::Name => None,
+            Self::Cores => Some(view.row.cores.len() as f64),
+            Self::P99 => latency(total.p99_us),
+            Self::P50 => latency(total.p50_us),
+            Self::Slack => {
+                let bound = view.row.budget.slo?.bound.as_micros() as f64;
+                let now = view.minute.slo_us.filter(|_| total.count > 0)?;
+                Some(1.0 - now as f64 / bound.max(1.0))
+            }
+            Self::Cpu => Some(view.cpu),
+            Self::Queue => Some((view.counts.queued + view.counts.blocked) as f64),
+            Self::Rate => Some(view.second.completed_per_s),
+            Self::Memory => Some((view.memory.weights + view.memory.arena.unwrap_or(0)) as f64),
+        }
+    }
+}
+
+/// The order of the rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sorting {
+    key: SortKey,
+    reversed: bool,
+    /// Place of each model when the order was taken; empty for that of the layout.
+    places: HashMap<String, usize>,
+}
+
+impl Sorting {
+    /// By what.
+    pub fn key(&self) -> SortKey {
+        self.key
+    }
+
+    /// Whether the lowest stands first.
+    pub fn rising(&self) -> bool {
+        self.key.rises() != self.reversed
+    }
+
+    /// In words, for the table's title; `None` for the layout's order.
+    pub fn words(&self) -> Option<String> {
+        let first = match (self.key, self.rising()) {
+            (SortKey::Layout, false) => "last first",
+            (SortKey::Layout, true) => return None,
+            (SortKey::Name, true) => "a to z",
+            (SortKey::Name, false) => "z to a",
+            (_, true) => "least first",
+            (_, false) => "most first",
+        };
+        Some(format!("by {}, {first}", self.key.what()))
+    }
+
+    /// Puts models into the order.
+    pub(super) fn arrange(&self, names: &mut [&String]) {
+        if !self.places.is_empty() {
+            names.sort_by_key(|name| self.places.get(*name).copied().unwrap_or(usize::MAX));
+        }
+    }
+
+    fn take(&mut self, models: &[ModelView]) {
+        let key = self.key;
+        let rising = self.rising();
+        let mut order: Vec<(usize, &ModelView)> = models.iter().enumerate().collect();
+        let turned = |order: Ordering| if rising { order } else { order.reverse() };
+        order.sort_by(|(left, a), (right, b)| match key {
+            SortKey::Layout => turned(left.cmp(right)),
+            SortKey::Name => turned(a.row.budget.name.cmp(&b.row.budget.name)),
+            _ => match (key.figure(a), key.figure(b)) {
+                (Some(a), Some(b)) => turned(a.total_cmp(&b)),
+                (a, b) => b.is_some().cmp(&a.is_some()),
+            },
+        });
+        self.places.clear();
+        if key != SortKey::Layout || self.reversed {
+            let places = order.iter().enumerate();
+            self.places =
+                places.map(|(at, (_, view))| (view.row.budget.name.clone(), at)).collect();
+        }
+    }
+
+    /// Whether a model has come or gone since the order was taken.
+    fn is_old(&self, models: &[ModelView]) -> bool {
+        !self.places.is_empty()
+            && (self.places.len() != models.len()
+                || models.iter().any(|view| !self.places.contains_key(&view.row.budget.name)))
+    }
+}
+
+impl ConsoleState {
+    /// Orders by the next key.
+    pub(super) fn sort_on(&mut self) {
+        let at = SortKey::CYCLE.iter().position(|key| *key == self.sorting.key).unwrap_or(0);
+        let next = SortKey::CYCLE.get((at + 1) % SortKey::CYCLE.len()).copied();
+        self.sort_by(next.unwrap_or_default(), false);
+    }
+
+    /// A click on a column's title: orders by it; once more turns the order around.
+    pub(super) fn sort_by_title(&mut self, key: SortKey) {
+        let again = self.sorting.key == key;
+        self.sort_by(key, again && !self.sorting.reversed);
+    }
+
+    fn sort_by(&mut self, key: SortKey, reversed: bool) {
+        self.sorting.key = key;
+        self.sorting.reversed = reversed;
+        self.sorting.take(&self.snapshot.models);
+        let words = self.sorting.words().unwrap_or_else(|| "as in the layout".to_owned());
+        self.say(Tone::Info, format!("rows {words}, as it is now: they stay until asked again"));
+    }
+
+    /// Takes the order anew where models have come or gone.
+    pub(super) fn keep_order(&mut self) {
+        if self.sorting.is_old(&self.snapshot.models) {
+            self.sorting.take(&self.snapshot.models);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Where the arrows and the digits lead: rows, columns, cores, panes, lines, receivers.
+
+use super::action::Effect;
+use super::{Column, ConsoleState, Pane, Screen};
+use crate::layout::Party;
+use crate::machine::CoreId;
+
+impl ConsoleState {
+    /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
+    pub(super) fn walk(&mut self, by: i32) -> Vec<Effect> {
+        if self.carry.is_some() {
+            return self.next_receiver(by);
+        }
+        match self.screen {
+            Screen::Layouts => {
+                let at = self.layouts.at.saturating_add_signed(by as isize);
+                return self.select_layout(at);
+            }
+            Screen::Detail | Screen::Machine | Screen::Journal => self.scroll_by(by),
+            Screen::Log => self.log.scroll(by),
+            Screen::Board if self.focus == Pane::Changes => self.scroll_by(by),
+            Screen::Board if self.focus == Pane::Cores => {
+                // off the lower edge the keys go on to the table
+                self.leave_cores();
+                if by > 0 { self.focus = Pane::Models } else { self.step_core(-8) }
+            }
+            Screen::Board => {
+                let rows = self.rows();
+                let at = rows.iter().position(|row| *row == self.selected).unwrap_or(0);
+                if at == 0 && by == -1 {
+                    self.focus = Pane::Cores;
+                    self.step_core(0);
+                } else {
+                    let next =
+                        at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
+                    self.select(rows.get(next).cloned());
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    fn scroll_by(&mut self, by: i32) {
+        // the view stops at the last line; this only keeps the number sane
+        self.scroll = self.scroll.saturating_add_signed(by as isize).min(10_000);
+    }
+
+    pub(super) fn select(&mut self, row: Option<Party>) {
+        if let Some(row) = row {
+            self.selected = row;
+        }
+    }
+
+    fn next_receiver(&mut self, by: i32) -> Vec<Effect> {
+        let Some(carry) = &self.carry else {
+            return Vec::new();
+        };
+        let rows = self.rows();
+        let from = carry.to.clone().unwrap_or_else(|| carry.token.donor().clone());
+        let at = rows.iter().position(|row| *row == from).unwrap_or(0);
+        let last = rows.len().saturating_sub(1);
+        let mut next = at.saturating_add_signed(by as isize).min(last);
+        // the donor itself is stepped over where a row lies beyond it
+        if rows.get(next).is_some_and(|row| carry.token.is_only_of(row)) {
+            next = next.saturating_add_signed(by.signum() as isize).min(last);
+        }
+        let to = rows.get(next).cloned();
+        self.hover(to)
+    }
+
+    pub(super) fn sideways(&mut self, by: i32) {
+        if self.screen == Screen::Board && self.focus == Pane::Cores && self.carry.is_none() {
+            self.leave_cores();
+            return self.step_core(by);
+        }
+        let at = Column::ALL.iter().position(|column| *column == self.column).unwrap_or(0);
+        let next = at.saturating_add_signed(by as isize);
+        self.column = Column::ALL.get(next).copied().unwrap_or(self.column);
+    }
+
+    /// Selects another core, in the order of ids.
+    pub(super) fn step_core(&mut self, by: i32) {
+        let cores: Vec<CoreId> = self.snapshot.cores.iter().map(|view| view.core.id).collect();
+        let at = self.core.and_then(|core| cores.iter().position(|id| *id == core)).unwrap_or(0);
+        let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
+        self.core = cores.get(next).copied();
+    }
+
+    pub(super) fn next_pane(&mut self) {
+        let at = Pane::ALL.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        self.focus = Pane::ALL.get((at + 1) % Pane::ALL.len()).copied().unwrap_or_default();
+        if self.focus == Pane::Cores {
+            self.step_core(0);
+        }
+    }
+
+    pub(super) fn jump(&mut self, number: usize) -> Vec<Effect> {
+        let rows = self.rows();
+        let at = if number == 0 { rows.len() } else { number };
+        let row = rows.get(at.saturating_sub(1)).cloned();
+        if self.carry.is_some() {
+            return self.hover(row);
+        }
+        if self.screen == Screen::Layouts {
+            return self.select_layout(number.saturating_sub(1));
+        }
+        self.select(row);
+        Vec::new()
+    }
+}

@@ -1,0 +1,74 @@
+//! The newest lines of divvy's own log. Follows the end, or stands where it was scrolled to.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::canvas::{Canvas, row, wrap};
+use crate::console::format;
+use crate::console::state::{Command, ConsoleState};
+use crate::telemetry::{LogLevel, LogLine};
+
+/// Columns of time and level.
+const HEAD: usize = 15;
+
+/// Draws the screen.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let lines = state.log.lines();
+    let at = state.log.end();
+    let below = lines.len() - at;
+    let note = if below > 0 {
+        format!("{below} newer below, {} follows", state.keymap.shown(Command::Last))
+    } else {
+        "follows the newest line".to_owned()
+    };
+    let inside = canvas.frame(area, true, None, "Log", &note);
+    if lines.is_empty() {
+        let text = "Nothing was logged yet. DIVVY_LOG=debug at the start logs more.";
+        return canvas.note(inside, text, theme.dim);
+    }
+    let height = inside.height as usize;
+    let width = (inside.width as usize).saturating_sub(HEAD);
+    // from the last line upwards until the screen is full
+    let mut shown: Vec<(Option<&LogLine>, String)> = Vec::new();
+    for line in lines.iter().take(at).rev() {
+        let parts = told(line, width);
+        for (index, text) in parts.into_iter().enumerate().rev() {
+            shown.push(((index == 0).then_some(line), text));
+        }
+        if shown.len() >= height {
+            break;
+        }
+    }
+    shown.truncate(height);
+    for (index, (line, text)) in shown.iter().rev().enumerate() {
+        let Some(mut pen) = row(inside, index) else {
+            break;
+        };
+        if let Some(line) = line {
+            let time = format::time_of_day(line.at_unix_ms, &state.zone);
+            canvas.put_left(&mut pen, &time, 9, theme.dim);
+            canvas.put_left(&mut pen, line.level.word(), HEAD - 9, style(state, line.level));
+        }
+        pen.x = inside.x + HEAD as u16;
+        canvas.put_fit(&mut pen, text, theme.text);
+    }
+}
+
+/// A line over as many rows as it needs, with the part of the program that says it.
+fn told(line: &LogLine, width: usize) -> Vec<String> {
+    let from = line.from.strip_prefix("divvy::").unwrap_or(&line.from);
+    let parts = wrap(&format!("{from}: {}", line.text), width);
+    // a word longer than the screen is cut where the screen ends
+    if parts.is_empty() { vec![String::new()] } else { parts }
+}
+
+fn style(state: &ConsoleState, level: LogLevel) -> Style {
+    match level {
+        LogLevel::Error => state.theme.bad,
+        LogLevel::Warn => state.theme.warn,
+        LogLevel::Info => state.theme.text,
+        LogLevel::Debug | LogLevel::Trace => state.theme.dim,
+    }
+}

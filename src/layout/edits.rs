@@ -1,0 +1,54 @@
+//! From one row to another of the same name: the edits that lie between them.
+
+use super::budget::Budget;
+use super::change::Edit;
+
+impl Budget {
+    /// The edits that make `new` of this row; none where both are equal. Each field has its own
+    /// edit where there is one, so that the journal tells what was meant; what has none replaces
+    /// the row as a whole.
+    pub fn edits_to(&self, new: &Self) -> Vec<Edit> {
+        let model = || self.name.clone();
+        let mut reached = self.clone();
+        let mut edits = Vec::new();
+        macro_rules! field {
+            ($field:ident, $edit:expr) => {
+                if self.$field != new.$field {
+                    reached.$field = new.$field.clone();
+                    edits.push($edit);
+                }
+            };
+        }
+        field!(cores, Edit::SetCores { model: model(), cores: new.cores });
+        field!(reserve, Edit::SetReserve { model: model(), reserve: new.reserve });
+        field!(weight, Edit::SetWeight { model: model(), weight: new.weight });
+        field!(threads, Edit::SetThreads { model: model(), threads: new.threads });
+        field!(concurrency, Edit::SetConcurrency { model: model(), concurrency: new.concurrency });
+        field!(objective, Edit::SetObjective { model: model(), objective: new.objective });
+        field!(spinning, Edit::SetSpinning { model: model(), spinning: new.spinning });
+        field!(memory, Edit::SetMemory { model: model(), memory: new.memory });
+        field!(queue, Edit::SetQueue { model: model(), queue: new.queue });
+        field!(slo, Edit::SetSlo { model: model(), slo: new.slo });
+        field!(load, Edit::SetLoad { model: model(), load: new.load.clone() });
+        field!(paused, Edit::Pause { model: model(), paused: new.paused });
+        if reached == *new { edits } else { vec![Edit::SetRow { budget: Box::new(new.clone()) }] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Auto, EngineChoice, LoadSpec, ModelSource};
+
+    #[test]
+    fn a_field_has_its_own_edit_and_the_rest_replaces_the_row() {
+        let row = Budget::new("a", ModelSource::Embedded("ranker.onnx".into()));
+        assert_eq!(row.edits_to(&row), []);
+        let load = Some(LoadSpec::Poisson { rate: 3.0 });
+        let new = Budget { load: load.clone(), threads: Auto::Exactly(2), ..row.clone() };
+        let threads = Edit::SetThreads { model: "a".into(), threads: Auto::Exactly(2) };
+        assert_eq!(row.edits_to(&new), [threads, Edit::SetLoad { model: "a".into(), load }]);
+        let new = Budget { engine: EngineChoice::Rten, ..new };
+        assert_eq!(row.edits_to(&new), [Edit::SetRow { budget: Box::new(new.clone()) }]);
+    }
+}
