@@ -59,6 +59,8 @@ struct Found {
     path: PathBuf,
     /// Its version, where divvy can use it.
     version: Option<String>,
+    /// Whether it is a build with CUDA, for models on NVIDIA GPUs.
+    cuda: bool,
     /// Why divvy cannot use it.
     fault: Option<String>,
 }
@@ -81,7 +83,8 @@ fn status(args: &StatusArgs) -> Result<(), CommandError> {
                 Ok(version) => (Some(version), None),
                 Err(fault) => (None, Some(fault)),
             };
-            found.push(Found { origin: place.origin, path: path.clone(), version, fault });
+            let (origin, cuda) = (place.origin, locate::has_cuda(path));
+            found.push(Found { origin, path: path.clone(), version, cuda, fault });
         }
     }
     let used =
@@ -100,11 +103,10 @@ fn status(args: &StatusArgs) -> Result<(), CommandError> {
 fn text(status: &Status) -> String {
     let mut lines = Vec::new();
     for library in &status.found {
+        let in_use = if status.used.as_ref() == Some(&library.path) { "  in use" } else { "" };
+        let cuda = if library.cuda { " with CUDA" } else { "" };
         let verdict = match (&library.version, &library.fault) {
-            (Some(version), _) if status.used.as_ref() == Some(&library.path) => {
-                format!("ONNX Runtime {version}  in use")
-            }
-            (Some(version), _) => format!("ONNX Runtime {version}"),
+            (Some(version), _) => format!("ONNX Runtime {version}{cuda}{in_use}"),
             (None, fault) => fault.clone().unwrap_or_default(),
         };
         let origin = library.origin.words();

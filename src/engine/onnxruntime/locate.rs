@@ -72,7 +72,9 @@ pub fn places(explicit: Option<&Path>) -> Vec<Place> {
     }
     if let Some(folder) = install_folder() {
         let mut versions = subfolders(&folder);
-        versions.sort_by_key(|path| Reverse(numbers(path.file_name())));
+        // of one version, the build with CUDA: it runs models on the CPU as well
+        let is_gpu = |path: &Path| path.to_str().is_some_and(|path| path.ends_with(GPU_SUFFIX));
+        versions.sort_by_key(|path| Reverse((numbers(path.file_name()), is_gpu(path))));
         folders.push((Origin::Installed, folder));
         folders.extend(versions.into_iter().map(|path| (Origin::Installed, path)));
     }
@@ -92,6 +94,27 @@ pub fn places(explicit: Option<&Path>) -> Vec<Place> {
 pub fn install_folder() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     Some(strategy.data_dir().join("divvy").join("onnxruntime"))
+}
+
+/// What the name of an installed version's folder ends in where it is the build with CUDA.
+pub const GPU_SUFFIX: &str = "-gpu";
+
+/// Whether a file's name is one of those that a build with CUDA has beside its library.
+pub fn is_cuda_provider(name: &str) -> bool {
+    let name = name.strip_prefix("lib").unwrap_or(name);
+    let parts = ["onnxruntime_providers_cuda", "onnxruntime_providers_shared"];
+    parts.iter().any(|part| {
+        name.strip_prefix(part).is_some_and(|rest| [".so", ".dll", ".dylib"].contains(&rest))
+    })
+}
+
+/// Whether the library is a build with CUDA: its provider lies beside it.
+pub fn has_cuda(library: &Path) -> bool {
+    let beside = |folder: &Path| {
+        let names = ["libonnxruntime_providers_cuda.so", "onnxruntime_providers_cuda.dll"];
+        names.iter().any(|name| folder.join(name).is_file())
+    };
+    library.parent().is_some_and(beside)
 }
 
 /// Whether a file's name is one that ONNX Runtime's library has on this system.
