@@ -13,7 +13,7 @@ use binary::{DIVVY, Home, signal, until, workers};
 use divvy::layout::{Layout, LoadSpec};
 use divvy::machine::{CoreId, CpuSet};
 use rustix::process::Signal;
-use terminal::board::{Cell, cell, cells, model, models};
+use terminal::board::{Cell, Row, cell, cells, model, models};
 use terminal::{SIZE, Session, assert_given_back, find};
 
 const DEMO: [&str; 3] = ["detector", "embedder", "ranker"];
@@ -211,6 +211,46 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
         (model(rows, &donor)?.split?.0 == instances + 1).then_some(())
     });
     session.send("q");
+    session.left().assert_restored();
+}
+
+#[test]
+fn cores_that_are_selected_together_are_dragged_together() {
+    if !readable() {
+        return;
+    }
+    let home = Home::new();
+    let mut session = open(&home, &["--engine", "rten"]);
+    let pid = session.pid();
+    let cells = until_board(&mut session, 3);
+    let (first, second) = (&cells[0], &cells[1]);
+    let rows = models(&session.rows());
+    let lacks = |name: &str, core: u16| !cpus(pid, name).contains(CoreId(core));
+    let wanting = |row: &&Row| lacks(&row.name, first.core) || lacks(&row.name, second.core);
+    let row = rows.iter().filter(|row| row.split.is_some()).find(wanting).unwrap();
+    let before = cpus(pid, &row.name);
+    // ctrl and click, as terminals send it
+    for cell in [first, second] {
+        session.mouse(16, cell.place, 'M');
+        session.mouse(16, cell.place, 'm');
+    }
+    session.until_text("a drag of one moves all");
+    session.drag(second.place, row.place);
+    session.until_text("in force in");
+    until_all_on(pid, &row.name, with(with(before, first.core), second.core));
+    session.send("u");
+    until_all_on(pid, &row.name, before);
+    // and by keys: shift and an arrow, as terminals send it
+    session.send("\t");
+    for _ in 0..cells.len() {
+        session.send("\x1b[D");
+    }
+    session.send("\x1b[1;2C ");
+    session.until_text("arrows or digits choose a row");
+    let number = rows.iter().position(|other| other.name == row.name).unwrap() + 1;
+    session.send(&format!("{number}\r"));
+    until_all_on(pid, &row.name, with(with(before, first.core), second.core));
+    session.send("qq");
     session.left().assert_restored();
 }
 

@@ -133,7 +133,7 @@ pub fn default_config() -> String {
          # mouse = {}\n\
          # mode = \"live\"  # or staged: gestures add up until they are applied\n\
          # refresh_ms = {}  # shortest time between two frames for new data, 50 to 10000\n\
-         # reduced_motion = {}  # figures change every 2 s at most, nothing follows the pointer\n\n\
+         # reduced_motion = {}  # figures change every 2 s at most, nothing follows the pointer (also by the variable DIVVY_REDUCED_MOTION)\n\n\
          # [keys]  # each command's keys; a key given here is taken from its old command\n",
         options.theme, options.glyphs, options.mouse, options.refresh_ms, options.reduced_motion
     );
