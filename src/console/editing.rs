@@ -152,6 +152,34 @@ fn a_key_is_opened_by_a_click_and_takes_a_paste() {
 }
 
 #[test]
+fn a_dialog_is_answered_by_clicks_and_scrolled_by_the_wheel() {
+    let mut desk = Desk::new(120, 36);
+    desk.keys("X");
+    for answer in ['n', 'y'] {
+        desk.keys("X");
+        let place = desk.place(&Target::Press(KeyCode::Char(answer)));
+        desk.down(place);
+        desk.up(place);
+        assert_eq!(desk.state.dialog, None);
+        assert_eq!(desk.control.changes().len(), usize::from(answer == 'y'));
+    }
+    let selected = desk.state.selected.clone();
+    desk.refresh();
+    desk.keys("e");
+    let at = |desk: &Desk| match &desk.state.dialog {
+        Some(Dialog::Row(editor)) => editor.at,
+        other => panic!("{other:?}"),
+    };
+    let before = at(&desk);
+    desk.mouse(MouseEventKind::ScrollDown, (60, 15));
+    assert_eq!(at(&desk), before + 1);
+    let place = desk.place(&Target::Press(KeyCode::Esc));
+    desk.down(place);
+    assert_eq!(desk.state.dialog, None);
+    assert_ne!(desk.state.selected, selected, "the model is gone, nothing else moved");
+}
+
+#[test]
 fn a_model_is_added_by_its_path_and_removed_after_a_question() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ocr.onnx");

@@ -321,7 +321,12 @@ fn read_only_shows_everything_and_changes_nothing() {
     click_click(&mut desk, &Target::Core(CoreId(0)), &Target::Row(Party::Free));
     let at = desk.place(&Target::Field("ocr".into(), Column::Queue));
     desk.mouse(MouseEventKind::ScrollUp, at);
-    desk.keys("+-upeEaXsSR");
+    desk.keys("+-up1e");
+    assert!(desk.text().contains("as a layout file writes it"), "{}", desk.text());
+    desk.key(KeyCode::Enter);
+    assert!(desk.message().contains("read-only"), "{}", desk.message());
+    desk.key(KeyCode::Esc);
+    desk.keys("EaXsSR");
     desk.key(KeyCode::Char(' '));
     desk.keys("o");
     desk.key(KeyCode::Enter);

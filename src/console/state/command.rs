@@ -113,7 +113,6 @@ impl Command {
                 | Self::Undo
                 | Self::Redo
                 | Self::Pause
-                | Self::Edit
                 | Self::Add
                 | Self::Remove
                 | Self::Reserve

@@ -1,6 +1,7 @@
 //! What was drawn where: the map from a place on the screen to what a click there means. Drawing
 //! fills it, the pointer reads it.
 
+use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 use super::command::Command;
@@ -27,6 +28,8 @@ pub enum Target {
     Title(SortKey),
     /// A command in the footer or in a dialog.
     Command(Command),
+    /// The key of an answer in a dialog.
+    Press(KeyCode),
     /// An entry of the list on the screen.
     Item(usize),
     /// A part of the screen that swallows clicks, such as a dialog's ground.

@@ -4,7 +4,7 @@
 //! A plain move while the button should be down means that its release was lost (tmux does not
 //! report one outside the pane): the token then goes back.
 
-use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::action::Action;
 use super::carry::{Means, Token};
@@ -45,12 +45,18 @@ pub fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option
                 Some(Action::Drop { over: over(), modifier })
             }
         }
+        (MouseEventKind::ScrollUp, None) if state.dialog.is_some() => Some(key(KeyCode::Up)),
+        (MouseEventKind::ScrollDown, None) if state.dialog.is_some() => Some(key(KeyCode::Down)),
         (MouseEventKind::ScrollUp, Some(_)) => Some(Action::Amount(1)),
         (MouseEventKind::ScrollDown, Some(_)) => Some(Action::Amount(-1)),
         (MouseEventKind::ScrollUp, None) => wheel(target, 1),
         (MouseEventKind::ScrollDown, None) => wheel(target, -1),
         _ => None,
     }
+}
+
+fn key(code: KeyCode) -> Action {
+    Action::Key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
 /// The row that gets what is dropped on a target.
@@ -62,6 +68,7 @@ pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
         Target::Pane(_)
         | Target::Title(_)
         | Target::Command(_)
+        | Target::Press(_)
         | Target::Item(_)
         | Target::Nothing => None,
     }
@@ -74,6 +81,7 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
         Target::Instance(model) => Some(Token::Instances { count: 1, from: model.clone() }),
         Target::Pane(pane) => return Some(Action::Expand(*pane)),
         Target::Command(command) => return Some(Action::Command(*command)),
+        Target::Press(code) => return Some(key(*code)),
         Target::Nothing => return None,
         Target::Field(..) | Target::Row(_) | Target::Item(_) | Target::Title(_) => None,
     };

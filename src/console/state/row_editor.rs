@@ -77,7 +77,11 @@ impl ConsoleState {
         }
     }
 
-    fn open_key(&self, editor: &mut RowEditor) {
+    fn open_key(&mut self, editor: &mut RowEditor) {
+        self.message = None;
+        if self.readonly {
+            return self.say(Tone::Bad, "read-only: nothing can be changed here");
+        }
         if let Some(key) = self.row_keys(&editor.model).get(editor.at) {
             let text = key.value.as_deref().unwrap_or_default();
             editor.prompt = Some(Prompt { editor: Editor::new(text), ..Prompt::default() });
@@ -98,10 +102,7 @@ impl ConsoleState {
             (None, KeyCode::Down | KeyCode::Char('j')) => editor.at = (editor.at + 1).min(last),
             (None, KeyCode::Home) => editor.at = 0,
             (None, KeyCode::End) => editor.at = last,
-            (None, KeyCode::Enter) => {
-                self.message = None;
-                self.open_key(&mut editor);
-            }
+            (None, KeyCode::Enter) => self.open_key(&mut editor),
             (None, KeyCode::Esc | KeyCode::Char('q')) => return effects,
             (None, _) => {}
         }

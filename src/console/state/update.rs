@@ -161,7 +161,11 @@ impl ConsoleState {
                 let key = self.keymap.shown(Command::Layouts);
                 self.say(
                     Tone::Info,
-                    format!("{} works on the layouts screen ({key})", command.name()),
+                    format!(
+                        "{} works on the layouts screen ({key}); {} removes a model",
+                        command.name(),
+                        self.keymap.shown(Command::Remove)
+                    ),
                 );
             }
             Command::Detail => self.show(Screen::Detail),

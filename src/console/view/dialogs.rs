@@ -1,5 +1,6 @@
 //! What lies over the screen: help, palette, text fields, questions.
 
+use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
@@ -110,9 +111,26 @@ fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]
     }
     if let Some(mut pen) = row(inside, lines.len() + 1) {
         for (key, answer) in answers {
+            let start = pen.x;
             canvas.put(&mut pen, key, theme.accent);
-            canvas.put(&mut pen, &format!(" {answer}   "), theme.text);
+            canvas.put(&mut pen, &format!(" {answer}"), theme.text);
+            let place = Rect { x: start, y: pen.y, width: pen.x - start, height: 1 };
+            if let Some(code) = code(key) {
+                canvas.hit(place, Target::Press(code));
+            }
+            pen.x += 3;
         }
+    }
+}
+
+/// The key that a word in a dialog's answers stands for.
+pub fn code(word: &str) -> Option<KeyCode> {
+    let mut letters = word.chars();
+    match (word, letters.next(), letters.next()) {
+        ("enter", ..) => Some(KeyCode::Enter),
+        ("esc", ..) => Some(KeyCode::Esc),
+        (_, Some(letter), None) => Some(KeyCode::Char(letter)),
+        _ => None,
     }
 }
 

@@ -184,8 +184,14 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
     pen.x += 1;
     if let Some(dialog) = &state.dialog {
         for (key, label) in answers(dialog) {
+            let start = pen.x;
             canvas.put(&mut pen, key, state.theme.accent);
-            canvas.put(&mut pen, &format!(" {label}  "), state.theme.dim);
+            canvas.put(&mut pen, &format!(" {label}"), state.theme.dim);
+            let place = Rect { x: start, y: pen.y, width: pen.x - start, height: 1 };
+            if let Some(code) = super::dialogs::code(key) {
+                canvas.hit(place, crate::console::state::Target::Press(code));
+            }
+            pen.x += 2;
         }
         return;
     }

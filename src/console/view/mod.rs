@@ -48,8 +48,9 @@ pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> Hits {
         Screen::Log => log::draw(&mut canvas, body),
     }
     footer::hint(&mut canvas, Rect { y: body.bottom(), height: 1, ..area });
-    footer::keys(&mut canvas, Rect { y: body.bottom() + 1, height: 1, ..area });
     dialogs::draw(&mut canvas, area);
+    // above the ground of a dialog, whose keys they are then
+    footer::keys(&mut canvas, Rect { y: body.bottom() + 1, height: 1, ..area });
     footer::ghost(&mut canvas, area);
     canvas.into_hits()
 }
