@@ -385,6 +385,19 @@ fn a_layout_is_saved_compared_applied_renamed_and_deleted() {
 }
 
 #[test]
+fn a_layout_that_is_in_force_already_only_changes_the_name() {
+    let mut desk = Desk::new(120, 36);
+    desk.profiles.save("other", &desk.control.layout()).unwrap();
+    desk.keys("o");
+    assert!(desk.text().contains("Nothing: it is in force"), "{}", desk.text());
+    desk.key(KeyCode::Enter);
+    assert!(desk.message().starts_with("other is in force"), "{}", desk.message());
+    assert_eq!(desk.state.profile.as_deref(), Some("other"));
+    assert!(!desk.state.modified());
+    assert_eq!(desk.control.changes(), []);
+}
+
+#[test]
 fn the_last_saved_layout_comes_back_after_a_question() {
     let mut desk = Desk::new(120, 36);
     let before = desk.control.layout();

@@ -10,7 +10,7 @@ use super::events::Event;
 use super::options::Profiles;
 use super::state::{Action, Deed, Effect};
 use super::typed;
-use crate::layout::{Change, Edit, Layout};
+use crate::layout::{Change, Edit, Layout, Refusal};
 use crate::machine::wake_soon;
 use crate::scheduler::Control;
 use crate::telemetry::{Author, LogLines};
@@ -74,6 +74,14 @@ fn load(layout: Layout) -> Change {
     Edit::Load { layout: Box::new(layout) }.into()
 }
 
+/// That a layout is in force already is no failure to load it.
+fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
+    match result {
+        Err(refusal) if refusal.is_nothing() => Ok(None),
+        other => other.map(Some).map_err(|refusal| refusal.to_string()),
+    }
+}
+
 /// Carries an effect out; the answer, where there is one.
 pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
     let (control, profiles) = (reach.control.as_ref(), reach.profiles.as_deref());
@@ -106,16 +114,13 @@ pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
         }
         Effect::PreviewProfile { ticket, name } => {
             let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
-            let result = layout.and_then(|layout| {
-                control.plan(&load(layout)).map_err(|refusal| refusal.to_string())
-            });
+            let result = layout.and_then(|layout| unless_nothing(control.plan(&load(layout))));
             Action::Previewed { ticket, result: Box::new(result) }
         }
         Effect::LoadProfile(name) => {
             let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
-            let result = layout.and_then(|layout| {
-                control.apply(load(layout), author).map_err(|refusal| refusal.to_string())
-            });
+            let result =
+                layout.and_then(|layout| unless_nothing(control.apply(load(layout), author)));
             Action::Loaded { name, result: Box::new(result) }
         }
         Effect::Restore(mut layout) => {

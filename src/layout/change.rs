@@ -184,6 +184,18 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    const NOTHING: &str = "nothing would change: it is so already";
+
+    /// A refusal of a change that leaves everything as it is.
+    pub fn nothing() -> Self {
+        Self::whole(Self::NOTHING)
+    }
+
+    /// Whether the change was refused only because all is so already.
+    pub fn is_nothing(&self) -> bool {
+        self.model.is_none() && self.reason == Self::NOTHING
+    }
+
     /// A refusal caused by one row.
     pub fn row(model: &str, reason: impl Into<String>) -> Self {
         Self { model: Some(model.to_owned()), reason: reason.into() }

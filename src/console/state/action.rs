@@ -118,15 +118,15 @@ pub enum Action {
     Previewed {
         /// The question's number.
         ticket: u64,
-        /// What applying it would do.
-        result: Box<Result<Plan, String>>,
+        /// What applying it would do; `None`: nothing.
+        result: Box<Result<Option<Plan>, String>>,
     },
     /// A saved layout was applied.
     Loaded {
         /// Its name.
         name: String,
-        /// What it did.
-        result: Box<Result<Applied, String>>,
+        /// What it did; `None`: nothing had to change.
+        result: Box<Result<Option<Applied>, String>>,
     },
     /// The live layout was saved.
     Saved {

@@ -15,8 +15,8 @@ pub struct LayoutList {
     pub profiles: Option<Result<Vec<Profile>, String>>,
     /// The selected one.
     pub at: usize,
-    /// What applying it would do.
-    pub preview: Option<Result<Plan, String>>,
+    /// What applying it would do; the inner `None`: nothing, it is in force.
+    pub preview: Option<Result<Option<Plan>, String>>,
     /// The one that was in use last time: it stands first.
     pub last: Option<String>,
     ticket: u64,
@@ -70,7 +70,7 @@ impl ConsoleState {
         self.select_layout(at.unwrap_or(self.layouts.at))
     }
 
-    pub(super) fn previewed(&mut self, ticket: u64, result: Result<Plan, String>) {
+    pub(super) fn previewed(&mut self, ticket: u64, result: Result<Option<Plan>, String>) {
         if ticket == self.layouts.ticket {
             self.layouts.preview = Some(result);
         }
@@ -89,9 +89,21 @@ impl ConsoleState {
         name.map(Effect::LoadProfile).into_iter().collect()
     }
 
-    pub(super) fn loaded(&mut self, name: String, result: Result<Applied, String>) -> Vec<Effect> {
+    pub(super) fn loaded(
+        &mut self,
+        name: String,
+        result: Result<Option<Applied>, String>,
+    ) -> Vec<Effect> {
         match result {
-            Ok(applied) => {
+            Ok(None) => {
+                self.say(Tone::Good, format!("{name} is in force: nothing had to change"));
+                let names = self.snapshot.models.iter().map(|view| &view.row.budget.name);
+                let rows = names.filter_map(|name| self.live(name));
+                self.saved = Some(rows.map(|row| row.budget.clone()).collect());
+                self.profile = Some(name);
+                Vec::new()
+            }
+            Ok(Some(applied)) => {
                 self.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
                 self.saved = Some(applied.plan.after.layout().models);
                 self.fresh = Some((applied.plan.after, applied.plan.ledger));

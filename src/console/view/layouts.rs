@@ -75,10 +75,8 @@ fn preview(canvas: &mut Canvas, area: Rect) {
     match &state.layouts.preview {
         None => canvas.note(inside, "Select a layout.", theme.dim),
         Some(Err(reason)) => canvas.note(inside, reason, theme.bad),
-        Some(Ok(plan)) if plan.rows.is_empty() => {
-            canvas.note(inside, "Nothing: it is in force as it was saved.", theme.dim);
-        }
-        Some(Ok(plan)) => rows(canvas, inside, plan),
+        Some(Ok(Some(plan))) if !plan.rows.is_empty() => rows(canvas, inside, plan),
+        Some(Ok(_)) => canvas.note(inside, "Nothing: it is in force as it was saved.", theme.dim),
     }
 }
 

@@ -32,7 +32,7 @@ impl Desired {
         draft.require_reserves(self)?;
         let after = draft.desired.touched_since(self);
         if after == *self {
-            return Err(Refusal::whole("nothing would change: it is so already"));
+            return Err(Refusal::nothing());
         }
         Ok(after)
     }
