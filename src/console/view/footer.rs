@@ -206,6 +206,17 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::More,
             Command::Less,
         ],
+        (false, Screen::Board) if !state.staged.is_empty() => &[
+            Command::Accept,
+            Command::Cancel,
+            Command::Undo,
+            Command::Lift,
+            Command::More,
+            Command::Less,
+            Command::Edit,
+            Command::Staged,
+            Command::Help,
+        ],
         (false, Screen::Board) => &[
             Command::Help,
             Command::Lift,
@@ -241,8 +252,8 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
     let reserve = 8;
     for command in commands.iter().chain(&quit) {
         let label = match (command, state.carry.is_some(), state.screen) {
-            (Command::Accept, true, _) => "drop",
             (Command::Cancel, true, _) => "put back",
+            (Command::Accept, true, _) | (Command::Cancel, _, Screen::Board) => "drop",
             (Command::Up, true, _) => "previous",
             (Command::Down, true, _) => "next",
             (Command::Down, ..) => "scroll",
