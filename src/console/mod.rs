@@ -64,6 +64,9 @@ use terminal::Screen;
 /// The shortest time between two frames while something is moved: 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);
 
+/// The shortest time between two frames for keys and clicks, and for what the scheduler answers.
+const QUICK: Duration = Duration::from_millis(8);
+
 /// The shortest time between two frames for new data where little is to move.
 const CALM: Duration = Duration::from_secs(2);
 
@@ -119,15 +122,18 @@ impl Console {
     ) -> Result<Exit, ConsoleError> {
         let mut dirty = Dirty::Input;
         let mut drawn: Option<Instant> = None;
+        // what a hand does is shown at once, whenever data was shown last; a flood of it at its pace
+        let mut answered: Option<Instant> = None;
         loop {
             let pace = match dirty {
                 Dirty::Clean => None,
-                Dirty::Data => Some(refresh),
-                Dirty::Input => Some(FRAME),
+                Dirty::Data => Some((refresh, drawn)),
+                Dirty::Input if self.state.carry.is_some() => Some((FRAME, answered)),
+                Dirty::Input => Some((QUICK, answered)),
             };
             // due at once where the last frame is old enough
-            let due = pace.map(|pace| {
-                drawn.map_or(Duration::ZERO, |drawn| pace.saturating_sub(drawn.elapsed()))
+            let due = pace.map(|(pace, last)| {
+                last.map_or(Duration::ZERO, |last| pace.saturating_sub(last.elapsed()))
             });
             let event = match due {
                 Some(wait) if wait.is_zero() => None,
@@ -144,6 +150,9 @@ impl Console {
             let Some(event) = event else {
                 self.draw()?;
                 drawn = Some(Instant::now());
+                if dirty == Dirty::Input {
+                    answered = drawn;
+                }
                 dirty = Dirty::Clean;
                 continue;
             };
