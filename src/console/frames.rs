@@ -14,7 +14,7 @@ use super::testing::Desk;
 use super::theme::{Theme, ThemeName};
 use super::{GlyphSet, dump, fixtures, glyphs::Glyphs};
 use crate::layout::Party;
-use crate::telemetry::{LogLevel, Snapshot};
+use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
 
 /// The board over a snapshot, with a minute of history behind it.
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
@@ -91,6 +91,33 @@ fn nothing_is_cut_within_a_word_at_common_sizes() {
             let row = rows.find(|line| line.contains(bound)).unwrap_or_else(|| panic!("{text}"));
             assert!(row.contains(slack), "{row}");
         }
+    }
+}
+
+#[test]
+fn the_verdict_of_the_newest_change_is_read_whole_at_common_sizes() {
+    let mut snapshot = fixtures::board();
+    snapshot.changes = vec![fixtures::entry(1, VerdictStatus::Done, 690)];
+    for (width, height) in [(80, 24), (120, 36), (200, 60)] {
+        let text = board(&snapshot, width, height).text();
+        for clause in ["detector p99 21.0 → 14.2 ms (-32%)", "ocr p99 180.0 → 240.0 ms (+33%)"]
+        {
+            assert!(text.contains(clause), "{clause} at {width}x{height}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn nothing_follows_the_pointer_where_little_is_to_move() {
+    for reduced in [false, true] {
+        let mut desk = board(&fixtures::board(), 120, 36);
+        desk.state.reduced_motion = reduced;
+        let at = desk.place(&Target::RowCore(Party::Model("ocr".into())));
+        desk.down(at);
+        desk.drag((at.0, at.1 - 1));
+        let text = desk.text();
+        assert_eq!(text.contains("1 core → detector"), !reduced, "{text}");
+        assert!(text.contains("detector 4 -> 5 cores"), "the consequence is told: {text}");
     }
 }
 
