@@ -252,10 +252,25 @@ impl Drop for Entered {
     }
 }
 
-/// Bytes in use on the C heap, Rust's part among them, by the system's allocator; `None` where it
-/// has no such statistics (only glibc from 2.33 on does). Locks each of its arenas in turn, so it
-/// is not for every request.
-pub fn heap_in_use() -> Option<u64> {
+/// The C heap, Rust's part among it, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heap {
+    /// Blocks that are in use within the heap's own regions.
+    pub in_regions: u64,
+    /// Blocks in use that have a mapping of their own.
+    pub mapped: u64,
+}
+
+impl Heap {
+    /// All blocks in use.
+    pub fn in_use(&self) -> u64 {
+        self.in_regions + self.mapped
+    }
+}
+
+/// The heap as the system's allocator counts it; `None` where it has no such statistics (only glibc
+/// from 2.33 on does). Locks each of its arenas in turn, so it is not for every request.
+pub fn heap() -> Option<Heap> {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         /// glibc's `struct mallinfo2`.
@@ -276,7 +291,7 @@ pub fn heap_in_use() -> Option<u64> {
         let ask = unsafe { program.get::<Ask>(b"mallinfo2\0") }.ok()?;
         // SAFETY: it may be called at any time from any thread, and gives plain numbers.
         let found = unsafe { ask() };
-        Some((found.in_use + found.mapped) as u64)
+        Some(Heap { in_regions: found.in_use as u64, mapped: found.mapped as u64 })
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     {

@@ -7,12 +7,12 @@ use super::slot::Slot;
 use crate::engine::onnxruntime;
 use crate::layout::Row;
 use crate::machine::allocation;
-use crate::machine::resident::{Resident, baseline, resident};
+use crate::machine::resident::{Resident, baseline, kept, resident};
 use crate::pool::PoolMemory;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
-/// How often the heap's statistics are asked for.
-const HEAP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the heap's statistics are asked for: it costs some milliseconds.
+const HEAP_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Observer {
     /// Lets models that are above their budgets give back what they can while they are idle.
@@ -38,28 +38,35 @@ impl Observer {
         let own = allocation::own_bytes().unwrap_or(0).saturating_sub(baseline.own);
         // prepared requests are the program's for the allocator, and the models' here
         let prepared: u64 = models.iter().map(|model| model.prepared_bytes).sum();
-        let engines = match (self.heap(), baseline.heap) {
-            (Some(heap), Some(before)) => heap.saturating_sub(before + own + accounted),
+        let heap = self.heap();
+        let engines = match (heap, baseline.heap) {
+            (Some((heap, _)), Some(before)) => {
+                heap.saturating_sub(before.in_use() + own + accounted)
+            }
             _ => onnxruntime::start_bytes(),
         };
+        let kept = heap.map_or(0, |(_, kept)| kept.saturating_sub(baseline.kept.unwrap_or(0)));
         MemoryTable {
             process_bytes: process,
             baseline_bytes: total.min(process),
             files_bytes: now.files.saturating_sub(files),
             engines_bytes: engines,
             program_bytes: own.saturating_sub(prepared),
+            kept_bytes: kept,
             models,
             ..MemoryTable::default()
         }
         .summed()
     }
 
-    /// The heap in use; asked for now and then only, since asking holds allocations up.
-    fn heap(&mut self) -> Option<u64> {
-        if self.heap.is_none_or(|(at, _)| at.elapsed() >= HEAP_INTERVAL) {
-            self.heap = Some((Instant::now(), allocation::heap_in_use()?));
+    /// The heap in use, and what it keeps for reuse; asked for now and then only, since asking holds
+    /// allocations up.
+    fn heap(&mut self) -> Option<(u64, u64)> {
+        if self.heap.is_none_or(|(at, ..)| at.elapsed() >= HEAP_INTERVAL) {
+            let heap = allocation::heap()?;
+            self.heap = Some((Instant::now(), heap.in_use(), kept(&heap).unwrap_or(0)));
         }
-        self.heap.map(|(_, bytes)| bytes)
+        self.heap.map(|(_, in_use, kept)| (in_use, kept))
     }
 }
 

@@ -55,8 +55,8 @@ pub struct Observer {
     pub(super) usage: Usage,
     process_cpu_ns: u64,
     pub(super) process_cpu: f64,
-    /// The heap in use, and when that was asked.
-    pub(super) heap: Option<(Instant, u64)>,
+    /// The heap in use and what it keeps, and when that was asked.
+    pub(super) heap: Option<(Instant, u64, u64)>,
     pub(super) sequence: u64,
     pub(super) meters: BTreeMap<String, Meters>,
 }

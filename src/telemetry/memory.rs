@@ -64,11 +64,15 @@ pub struct MemoryTable {
     /// What the program itself took since: latency windows, history, the console. Counted by the
     /// allocator; 0 where it does not count.
     pub program_bytes: u64,
+    /// What the heap keeps for reuse after it was freed, and still is resident. By the kernel's
+    /// account of the heap's regions without what is in use there, measured; 0 where the system does
+    /// not tell.
+    pub kept_bytes: u64,
     /// The models, in layout order.
     pub models: Vec<MemoryRow>,
     /// All of the above but `process_bytes`.
     pub sum_bytes: u64,
-    /// What no part explains: stacks, and what the heap keeps for reuse after it was freed.
+    /// What no part explains: stacks, page tables of libraries, blocks beside what was asked for.
     /// Below 0 where parts were taken from the system and not touched yet.
     pub unattributed_bytes: i64,
 }
@@ -77,8 +81,13 @@ impl MemoryTable {
     /// Fills in the sum and the remainder.
     #[must_use]
     pub fn summed(mut self) -> Self {
-        let program =
-            [self.baseline_bytes, self.files_bytes, self.engines_bytes, self.program_bytes];
+        let program = [
+            self.baseline_bytes,
+            self.files_bytes,
+            self.engines_bytes,
+            self.program_bytes,
+            self.kept_bytes,
+        ];
         let models = self.models.iter().map(MemoryRow::total);
         self.sum_bytes = models.chain(program).fold(0, u64::saturating_add);
         self.unattributed_bytes =
@@ -115,7 +124,8 @@ mod tests {
             baseline_bytes: 40,
             files_bytes: 10,
             engines_bytes: 5,
-            program_bytes: 8,
+            program_bytes: 6,
+            kept_bytes: 2,
             models: vec![row, other],
             ..MemoryTable::default()
         }

@@ -117,6 +117,7 @@ fn parts(table: &mut Table, case: &Measured) {
     part("libraries and files".into(), mib(is.files_bytes), String::new());
     part("~ engine's start".into(), mib(is.engines_bytes), String::new());
     part("program since".into(), mib(is.program_bytes), String::new());
+    part("freed, kept by the heap".into(), mib(is.kept_bytes), String::new());
     for model in &is.models {
         let mark = |source| if source == MemorySource::Measured { "" } else { "~ " };
         let copies = model.copies.to_string();
