@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::engine::{EngineKind, EngineMemory};
+use crate::engine::{EngineKind, EngineMemory, MemorySource};
 use crate::layout::{
     Budget, Change, CoreRequest, CoreSelection, Desired, Edit, Layout, ModelSource, Party,
     QueuePolicy, Row, Slo,
@@ -11,7 +11,8 @@ use crate::layout::{
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
     Actual, Author, Comparison, CoreView, Counts, Distribution, Entry, GpuCard, GpuView, Histogram,
-    Metric, MigDevice, ModelState, ModelView, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
+    MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView, Snapshot, ThreadView,
+    Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -158,6 +159,37 @@ fn view(index: usize, row: &Row) -> ModelView {
 }
 
 /// A snapshot of a desired state as if it were in force.
+/// A table in which the second model is above its budget and the first one's weights are a guess.
+fn memory_table(desired: &Desired) -> MemoryTable {
+    const MIB: u64 = 1 << 20;
+    let row = |(index, row): (usize, &Row)| MemoryRow {
+        model: row.budget.name.clone(),
+        weights_bytes: [30, 61, 18, 4, 12][index % 5] * MIB,
+        weights_source: if index == 0 { MemorySource::Estimated } else { MemorySource::Measured },
+        copies: 1,
+        instances: row.concurrency.max(1),
+        arena_bytes: Some([5, 40, 3, 1, 6][index % 5] * MIB),
+        arena_source: MemorySource::Measured,
+        requests_bytes: (index as u64 + 1) * MIB / 2,
+        prepared_bytes: MIB,
+        limit_bytes: (index == 1).then_some(100 * MIB),
+        over: (index == 1).then(|| "its arena keeps 40M for the largest request so far".to_owned()),
+    };
+    let models: Vec<MemoryRow> = desired.rows.iter().enumerate().map(row).collect();
+    let sum: u64 = models.iter().map(MemoryRow::total).sum();
+    MemoryTable {
+        process_bytes: sum + 66 * MIB,
+        baseline_bytes: 10 * MIB,
+        files_bytes: 25 * MIB,
+        engines_bytes: 14 * MIB,
+        program_bytes: 5 * MIB,
+        kept_bytes: 8 * MIB,
+        models,
+        ..MemoryTable::default()
+    }
+    .summed()
+}
+
 pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
     let models: Vec<ModelView> =
         desired.rows.iter().enumerate().map(|(index, row)| view(index, row)).collect();
@@ -186,7 +218,7 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
         }
     });
     Snapshot {
-        memory_table: crate::telemetry::MemoryTable::default(),
+        memory_table: memory_table(desired),
         version: Snapshot::VERSION,
         sequence: 1502,
         at_unix_ms: 1_769_949_067_000,

@@ -145,6 +145,7 @@ fn the_other_screens_and_dialogs() {
         ("filter", "/det"),
         ("detail", "d"),
         ("machine", "m"),
+        ("memory", "w"),
         ("layouts", "s+o"),
         ("journal", "J"),
         ("save_as", "S"),
@@ -166,7 +167,9 @@ const SIZES: [(u16, u16); 5] = [(200, 60), (120, 36), (80, 24), (40, 12), (1, 1)
 
 #[test]
 fn every_screen_at_every_size() {
-    for (name, keys) in [("detail", "d"), ("machine", "m"), ("layouts", "s+o"), ("journal", "J")] {
+    for (name, keys) in
+        [("detail", "d"), ("machine", "m"), ("memory", "w"), ("layouts", "s+o"), ("journal", "J")]
+    {
         let frames = SIZES.map(|(width, height)| {
             let mut desk = board(&fixtures::board(), width, height);
             desk.keys(keys);
@@ -265,7 +268,7 @@ fn every_theme_and_glyph_set() {
         desk.state.theme = Theme::new(name);
         desk.log.push(1_769_949_067_000, LogLevel::Warn, "divvy", "something is odd");
         // the board, then each further screen
-        let frames: Vec<String> = ["b", "d", "m", "o", "J", "L"]
+        let frames: Vec<String> = ["b", "d", "m", "w", "o", "J", "L"]
             .into_iter()
             .map(|key| {
                 desk.keys(key);
@@ -308,7 +311,7 @@ fn every_size_and_state_is_drawn_without_a_fault() {
             for height in [1, 2, 11, 12, 13, 17, 18, 22, 26, 30, 37, 60, 100] {
                 desk.frame = Buffer::empty(Rect::new(0, 0, width, height));
                 desk.draw();
-                for keys in ["", "?", "m", "d", "o", "J", "b"] {
+                for keys in ["", "?", "m", "w", "d", "o", "J", "b"] {
                     desk.keys(keys);
                     for (place, target) in desk.hits.iter() {
                         let area = desk.frame.area;

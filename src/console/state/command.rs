@@ -69,6 +69,7 @@ commands! {
     Delete, "delete", "delete", "delete the selected layout, after a question";
     Detail, "detail", "detail", "the selected model in detail";
     Machine, "machine", "machine", "map of the machine: sockets, nodes, caches";
+    Memory, "memory", "memory", "where the memory is: the program's parts and each model's";
     Journal, "journal", "journal", "all changes with their verdicts";
     Log, "log", "log", "the newest lines of divvy's own log";
     Board, "board", "board", "back to the board";
@@ -98,6 +99,7 @@ impl Command {
             Screen::Detail => Some(Self::Detail),
             Screen::Machine => Some(Self::Machine),
             Screen::Layouts => Some(Self::Layouts),
+            Screen::Memory => Some(Self::Memory),
             Screen::Journal => Some(Self::Journal),
             Screen::Log => Some(Self::Log),
         }

@@ -161,6 +161,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("D", Command::Delete),
     ("d", Command::Detail),
     ("m", Command::Machine),
+    ("w", Command::Memory),
     ("J", Command::Journal),
     ("L", Command::Log),
     ("b", Command::Board),

@@ -54,6 +54,8 @@ pub enum Screen {
     Detail,
     /// Sockets, nodes, caches, cores.
     Machine,
+    /// Where the memory is.
+    Memory,
     /// Saved layouts.
     Layouts,
     /// All changes.

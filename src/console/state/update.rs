@@ -170,6 +170,7 @@ impl ConsoleState {
             }
             Command::Detail => self.show(Screen::Detail),
             Command::Machine => self.show(Screen::Machine),
+            Command::Memory => self.show(Screen::Memory),
             Command::Journal => {
                 self.show(Screen::Journal);
                 return vec![Effect::ReadJournal];

@@ -16,7 +16,9 @@ impl ConsoleState {
                 let at = self.layouts.at.saturating_add_signed(by as isize);
                 return self.select_layout(at);
             }
-            Screen::Detail | Screen::Machine | Screen::Journal => self.scroll_by(by),
+            Screen::Detail | Screen::Machine | Screen::Memory | Screen::Journal => {
+                self.scroll_by(by);
+            }
             Screen::Log => self.log.scroll(by),
             Screen::Board if self.focus == Pane::Changes => self.scroll_by(by),
             Screen::Board if self.focus == Pane::Cores => {

@@ -233,6 +233,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             Command::Palette,
             Command::Expand,
             Command::Machine,
+            Command::Memory,
             Command::Journal,
             Command::Log,
         ],

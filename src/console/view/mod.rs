@@ -13,6 +13,7 @@ mod latency;
 mod layouts;
 mod log;
 mod machine;
+mod memory;
 mod models;
 mod over_time;
 mod resources;
@@ -44,6 +45,7 @@ pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> Hits {
         Screen::Detail => detail::draw(&mut canvas, body),
         Screen::Machine => machine::draw(&mut canvas, body),
         Screen::Layouts => layouts::draw(&mut canvas, body),
+        Screen::Memory => memory::draw(&mut canvas, body),
         Screen::Journal => journal::draw(&mut canvas, body),
         Screen::Log => log::draw(&mut canvas, body),
     }

@@ -1,0 +1,115 @@
+//! Where the process's memory is: its own parts, each model's, and what no part explains, against the
+//! resident set that the kernel counts. Figures that were not measured say so.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::canvas::{Canvas, row};
+use crate::console::format;
+use crate::console::state::ConsoleState;
+use crate::engine::MemorySource;
+use crate::telemetry::{MemoryRow, MemoryTable};
+
+/// Columns of a part's name.
+const NAME: usize = 24;
+
+/// Columns of a figure.
+const FIGURE: usize = 9;
+
+type Line = Vec<(String, Style)>;
+
+/// Draws the screen.
+pub fn draw(canvas: &mut Canvas, area: Rect) {
+    let state = canvas.state;
+    let note = "now, in MiB   ~ estimated, the rest measured";
+    let inside = canvas.frame(area, true, None, "Memory", note);
+    let lines = lines(state, &state.snapshot.memory_table);
+    let most = lines.len().saturating_sub(inside.height as usize);
+    for (index, line) in lines.iter().skip(state.scroll.min(most)).enumerate() {
+        if let Some(mut pen) = row(inside, index) {
+            for (text, style) in line {
+                canvas.put_fit(&mut pen, text, *style);
+            }
+        }
+    }
+}
+
+fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
+    let theme = &state.theme;
+    let part = |name: &str, bytes: i64, note: &str| -> Line {
+        let name = format::fit(name, NAME - 1, state.glyphs.ellipsis);
+        vec![
+            (format!("{name:<NAME$}"), theme.text),
+            (format!("{:>FIGURE$}", mebibytes(bytes)), theme.text),
+            (format!("  {note}"), theme.dim),
+        ]
+    };
+    let own = |bytes: u64| bytes.cast_signed();
+    let models: u64 = table.models.iter().map(MemoryRow::total).sum();
+    let share = format::percent(table.unattributed_share().abs());
+    let limit = state.snapshot.ledger.memory_limit.map_or_else(String::new, |limit| {
+        format!(", of {} that this process may use", format::bytes(limit))
+    });
+    let mut lines = vec![
+        part("divvy before any model", own(table.baseline_bytes), "the program itself"),
+        part("libraries and files", own(table.files_bytes), "resident since, by the kernel"),
+        part("engines", own(table.engines_bytes), "environment, graphs, kernels, small blocks"),
+        part("divvy since", own(table.program_bytes), "windows, history, console"),
+        part("freed, kept by the heap", own(table.kept_bytes), "for the next request"),
+        part("models", own(models), "the table below"),
+        part("unattributed", table.unattributed_bytes, &format!("{share}% of the resident set")),
+        part("resident set", own(table.process_bytes), &format!("by the kernel{limit}")),
+        Line::new(),
+    ];
+    let head = ["weights", "arenas", "requests", "total", "budget"]
+        .map(|title| format!("{title:>FIGURE$}"))
+        .concat();
+    lines.push(vec![(format!("{:<NAME$}{head}  copies", "Model"), theme.title)]);
+    if table.models.is_empty() {
+        lines.push(vec![("no model is loaded".to_owned(), theme.dim)]);
+    }
+    for model in &table.models {
+        lines.extend(told(state, model));
+    }
+    lines
+}
+
+/// A model's line, and one that says what holds it above its budget.
+fn told(state: &ConsoleState, model: &MemoryRow) -> Vec<Line> {
+    let theme = &state.theme;
+    let figure = |bytes: Option<u64>, source: MemorySource| {
+        let text = bytes.map_or_else(|| "?".to_owned(), |bytes| mebibytes(bytes.cast_signed()));
+        let mark = if source == MemorySource::Estimated { "~" } else { "" };
+        format!("{:>FIGURE$}", format!("{mark}{text}"))
+    };
+    let measured = |bytes: u64| figure(Some(bytes), MemorySource::Measured);
+    let figures = [
+        figure(Some(model.weights_bytes), model.weights_source),
+        figure(model.arena_bytes, model.arena_source),
+        measured(model.requests_bytes + model.prepared_bytes),
+        measured(model.total()),
+        model.limit_bytes.map_or_else(|| format!("{:>FIGURE$}", "none"), measured),
+    ];
+    let copies = if (model.copies as usize) < model.instances {
+        format!("  {}, {} share", model.copies, model.instances)
+    } else {
+        format!("  {}", model.copies)
+    };
+    let name = format::fit(&model.model, NAME - 1, state.glyphs.ellipsis);
+    let pad = NAME.saturating_sub(unicode_width::UnicodeWidthStr::width(name.as_ref()));
+    let style = if model.over.is_some() { theme.warn } else { theme.text };
+    let mut lines = vec![vec![
+        (format!("{name}{:pad$}", ""), theme.text),
+        (figures.concat(), style),
+        (copies, theme.dim),
+    ]];
+    if let Some(over) = &model.over {
+        lines.push(vec![(format!("  above its budget: {over}"), theme.warn)]);
+    }
+    lines
+}
+
+/// "12.3", without its unit.
+fn mebibytes(bytes: i64) -> String {
+    format!("{:.1}", bytes as f64 / f64::from(1 << 20))
+}
