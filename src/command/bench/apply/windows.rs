@@ -7,10 +7,10 @@ use crate::command::CommandError;
 use crate::command::bench::report::quantile;
 use crate::pool::Client;
 
-/// Growth of memory that a watched run may show after its first minute, in bytes.
+/// Growth of memory that a watched run may show after its first third, in bytes.
 const MOST_GROWTH: u64 = 64 << 20;
 
-/// Growth of the number of threads that a watched run may show after its first look: instances come
+/// Growth of the number of threads that a watched run may show after its first third: instances come
 /// and go with the changes, 4 parked ones a model beyond its bound.
 const MOST_THREADS: u64 = 64;
 
@@ -90,8 +90,10 @@ impl Watch {
     /// # Errors
     /// [`CommandError::Failed`] when memory or threads grew past their bound.
     pub fn verdict(&self) -> Result<(), CommandError> {
-        // The first look is before everything is warm.
-        let (Some(early), Some(late)) = (self.looks.get(1), self.looks.last()) else {
+        // The first third warms up: arenas grow to what the widest layout asks of them, and the
+        // history to the changes that it keeps.
+        let begin = (self.looks.len() / 3).max(1);
+        let (Some(early), Some(late)) = (self.looks.get(begin), self.looks.last()) else {
             return Ok(());
         };
         let (bytes, threads) = (late.0.saturating_sub(early.0), late.1.saturating_sub(early.1));
