@@ -62,48 +62,70 @@ pub fn baseline() -> Baseline {
             resident: resident().unwrap_or_default(),
             own: allocation::own_bytes().unwrap_or(0),
             heap,
-            kept: heap.and_then(|heap| kept(&heap)),
+            kept: heap.and_then(|heap| kept(&heap, 0)),
         }
     })
 }
 
-/// Resident bytes that the C heap keeps for reuse though nobody uses them: its regions' resident
-/// part, by the kernel, without what is in use there. `None` where the system does not tell. Reads
-/// a file with an entry a mapping, some milliseconds in a process of many: not for every frame.
-pub fn kept(heap: &Heap) -> Option<u64> {
+/// Resident bytes that the C heap keeps for reuse though nobody uses them: the heap's resident part,
+/// by the kernel, without what is in use; of that, `untouched` bytes were taken but never written to,
+/// and so are not resident. `None` where the system does not tell. Reads a file with an entry a
+/// mapping, some milliseconds in a process of many: not for every frame.
+pub fn kept(heap: &Heap, untouched: u64) -> Option<u64> {
     #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
     {
-        let maps = std::fs::read_to_string("/proc/self/smaps").ok()?;
-        Some(in_regions(&maps).saturating_sub(heap.in_regions))
+        let anonymous = Anonymous::read(&std::fs::read_to_string("/proc/self/smaps").ok()?);
+        // blocks with a mapping of their own lie elsewhere, beside what is not the heap's
+        let resident = anonymous.regions + anonymous.elsewhere.min(heap.mapped);
+        Some(resident.saturating_sub(heap.in_use().saturating_sub(untouched)))
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]
     {
-        let _ = heap;
+        let _ = (heap, untouched);
         None
     }
 }
 
-/// Resident bytes of glibc's heap regions: the one that the kernel calls `[heap]`, and those of its
-/// further arenas, which begin at multiples of their largest size (`HEAP_MAX_SIZE` in
-/// malloc/arena.c, 64 MiB where pointers have 64 bits).
+/// Resident bytes of mappings that show no file.
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
-fn in_regions(smaps: &str) -> u64 {
-    const REGION: u64 = 64 << 20;
-    let mut is_heap = false;
-    let mut kibibytes = 0;
-    for line in smaps.lines() {
-        let mut words = line.split_ascii_whitespace();
-        let Some(first) = words.next() else { continue };
-        if let Some((from, _)) = first.split_once('-') {
-            let from = u64::from_str_radix(from, 16).unwrap_or(1);
-            let name = words.nth(4).unwrap_or_default();
-            let is_anonymous = name.is_empty() || name.starts_with("[anon");
-            is_heap = name == "[heap]" || (is_anonymous && from.is_multiple_of(REGION));
-        } else if is_heap && first == "Rss:" {
-            kibibytes += words.next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+#[derive(Debug, PartialEq, Eq)]
+struct Anonymous {
+    /// glibc's heap regions: the one that the kernel calls `[heap]`, and those of its further arenas,
+    /// which begin at multiples of their largest size (`HEAP_MAX_SIZE` in malloc/arena.c, 64 MiB
+    /// where pointers have 64 bits).
+    regions: u64,
+    /// The others: single large blocks, stacks of threads.
+    elsewhere: u64,
+}
+
+#[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
+impl Anonymous {
+    fn read(smaps: &str) -> Self {
+        const REGION: u64 = 64 << 20;
+        let mut found = Self { regions: 0, elsewhere: 0 };
+        let mut counted = None;
+        for line in smaps.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let Some(first) = words.next() else { continue };
+            if let Some((from, _)) = first.split_once('-') {
+                let from = u64::from_str_radix(from, 16).unwrap_or(1);
+                let name = words.nth(4).unwrap_or_default();
+                let is_anonymous = name.is_empty() || name.starts_with("[anon");
+                counted = match name {
+                    "[heap]" => Some(true),
+                    _ if is_anonymous => Some(from.is_multiple_of(REGION)),
+                    _ => None,
+                };
+            } else if first == "Rss:"
+                && let Some(in_region) = counted
+            {
+                let kibibytes: u64 = words.next().and_then(|text| text.parse().ok()).unwrap_or(0);
+                let place = if in_region { &mut found.regions } else { &mut found.elsewhere };
+                *place += kibibytes * 1024;
+            }
         }
+        found
     }
-    kibibytes * 1024
 }
 
 #[cfg(test)]
@@ -125,7 +147,8 @@ Rss:                   7 kB
 7ff060000000-7ff060100000 r--p 00000000 fe:00 1234                       /lib/x.so
 Rss:                   9 kB
 ";
-        assert_eq!(in_regions(smaps), 120 * 1024);
+        let found = Anonymous::read(smaps);
+        assert_eq!(found, Anonymous { regions: 120 * 1024, elsewhere: 7 * 1024 });
     }
 
     #[test]
@@ -134,10 +157,10 @@ Rss:                   9 kB
         // small blocks lie in the heap's regions; the last one holds those before it back
         let blocks: Vec<Vec<u8>> = (0..20_000).map(|_| vec![1_u8; 900]).collect();
         let Some(heap) = allocation::heap() else { return };
-        let (before, mut blocks) = (kept(&heap).unwrap(), blocks);
+        let (before, mut blocks) = (kept(&heap, 0).unwrap(), blocks);
         let last = blocks.pop();
         drop(blocks);
-        let after = kept(&allocation::heap().unwrap()).unwrap();
+        let after = kept(&allocation::heap().unwrap(), 0).unwrap();
         assert!(after >= before + (8 << 20), "{before} {after}");
         drop(last);
     }

@@ -27,18 +27,19 @@ impl Observer {
         let baseline = baseline();
         let now = resident().unwrap_or_default();
         let Resident { total, files } = baseline.resident;
-        let mut accounted = 0;
+        let (mut accounted, mut untouched) = (0, 0);
         let mut models = Vec::new();
         for row in &self.scene.desired.rows {
             let Some(slot) = self.scene.slots.get(&row.budget.name) else { continue };
             let memory = slot.pool.memory();
             accounted += memory.engine.total() + memory.engine.untouched;
+            untouched += memory.engine.untouched;
             models.push(memory_row(row, slot, memory));
         }
         let own = allocation::own_bytes().unwrap_or(0).saturating_sub(baseline.own);
         // prepared requests are the program's for the allocator, and the models' here
         let prepared: u64 = models.iter().map(|model| model.prepared_bytes).sum();
-        let heap = self.heap();
+        let heap = self.heap(untouched);
         let engines = match (heap, baseline.heap) {
             (Some((heap, _)), Some(before)) => {
                 heap.saturating_sub(before.in_use() + own + accounted)
@@ -61,10 +62,10 @@ impl Observer {
 
     /// The heap in use, and what it keeps for reuse; asked for now and then only, since asking holds
     /// allocations up.
-    fn heap(&mut self) -> Option<(u64, u64)> {
+    fn heap(&mut self, untouched: u64) -> Option<(u64, u64)> {
         if self.heap.is_none_or(|(at, ..)| at.elapsed() >= HEAP_INTERVAL) {
             let heap = allocation::heap()?;
-            self.heap = Some((Instant::now(), heap.in_use(), kept(&heap).unwrap_or(0)));
+            self.heap = Some((Instant::now(), heap.in_use(), kept(&heap, untouched).unwrap_or(0)));
         }
         self.heap.map(|(_, in_use, kept)| (in_use, kept))
     }

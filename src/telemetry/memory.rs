@@ -65,7 +65,7 @@ pub struct MemoryTable {
     /// allocator; 0 where it does not count.
     pub program_bytes: u64,
     /// What the heap keeps for reuse after it was freed, and still is resident. By the kernel's
-    /// account of the heap's regions without what is in use there, measured; 0 where the system does
+    /// account of the heap without what is in use, measured; 0 where the system does
     /// not tell.
     pub kept_bytes: u64,
     /// The models, in layout order.

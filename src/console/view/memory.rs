@@ -11,7 +11,7 @@ use crate::engine::MemorySource;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
 /// Columns of a part's name.
-const NAME: usize = 24;
+const NAME: usize = 22;
 
 /// Columns of a figure.
 const FIGURE: usize = 9;
@@ -47,15 +47,17 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
     let own = |bytes: u64| bytes.cast_signed();
     let models: u64 = table.models.iter().map(MemoryRow::total).sum();
     let share = format::percent(table.unattributed_share().abs());
-    let limit = state.snapshot.ledger.memory_limit.map_or_else(String::new, |limit| {
-        format!(", of {} that this process may use", format::bytes(limit))
-    });
+    let limit = state
+        .snapshot
+        .ledger
+        .memory_limit
+        .map_or_else(String::new, |limit| format!(", {} allowed", format::bytes(limit)));
     let mut lines = vec![
-        part("divvy before any model", own(table.baseline_bytes), "the program itself"),
-        part("libraries and files", own(table.files_bytes), "resident since, by the kernel"),
-        part("engines", own(table.engines_bytes), "environment, graphs, kernels, small blocks"),
+        part("divvy by itself", own(table.baseline_bytes), "before any model was loaded"),
+        part("libraries, files", own(table.files_bytes), "mapped since, by the kernel"),
+        part("engines", own(table.engines_bytes), "graphs, kernels, small blocks"),
         part("divvy since", own(table.program_bytes), "windows, history, console"),
-        part("freed, kept by the heap", own(table.kept_bytes), "for the next request"),
+        part("freed, kept in heap", own(table.kept_bytes), "for the next request"),
         part("models", own(models), "the table below"),
         part("unattributed", table.unattributed_bytes, &format!("{share}% of the resident set")),
         part("resident set", own(table.process_bytes), &format!("by the kernel{limit}")),
