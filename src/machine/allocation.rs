@@ -255,6 +255,8 @@ impl Drop for Entered {
 /// The C heap, Rust's part among it, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heap {
+    /// What the heap's own regions hold, blocks that are free among it.
+    pub regions: u64,
     /// Blocks that are in use within the heap's own regions.
     pub in_regions: u64,
     /// Blocks in use that have a mapping of their own.
@@ -291,7 +293,11 @@ pub fn heap() -> Option<Heap> {
         let ask = unsafe { program.get::<Ask>(b"mallinfo2\0") }.ok()?;
         // SAFETY: it may be called at any time from any thread, and gives plain numbers.
         let found = unsafe { ask() };
-        Some(Heap { in_regions: found.in_use as u64, mapped: found.mapped as u64 })
+        Some(Heap {
+            regions: found.arena as u64,
+            in_regions: found.in_use as u64,
+            mapped: found.mapped as u64,
+        })
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     {

@@ -76,7 +76,8 @@ pub fn kept(heap: &Heap, untouched: u64) -> Option<u64> {
     {
         let anonymous = Anonymous::read(&std::fs::read_to_string("/proc/self/smaps").ok()?);
         // blocks with a mapping of their own lie elsewhere, beside what is not the heap's
-        let resident = anonymous.regions + anonymous.elsewhere.min(heap.mapped);
+        // and a block that begins where a region could is no region
+        let resident = anonymous.regions.min(heap.regions) + anonymous.elsewhere.min(heap.mapped);
         Some(resident.saturating_sub(heap.in_use().saturating_sub(untouched)))
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64")))]

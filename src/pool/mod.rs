@@ -68,6 +68,11 @@ pub enum PoolEvent {
         /// Why.
         reason: String,
     },
+    /// Threads that have joined are not where they should be, or do not stand as they should.
+    Elsewhere {
+        /// A sentence a thread.
+        reasons: Vec<String>,
+    },
     /// An instance broke and could not be built again.
     InstanceLost {
         /// Which.
@@ -106,6 +111,8 @@ struct Builds {
     /// Instances ordered so far for the generation of the newest batch.
     ordered: usize,
     latest: Option<Arc<Build>>,
+    /// The generation whose instances are to be replaced.
+    stale: Option<u64>,
     workers: Vec<std::thread::JoinHandle<()>>,
 }
 
@@ -182,8 +189,17 @@ impl Pool {
     /// Lets the next [`Pool::ensure`] build all instances anew, on new threads, beside those that
     /// serve. A batch that is on its way for a later generation is as good.
     pub fn renew(&self) {
-        let serving = self.inner.gate.seats().generation;
-        self.builds().setups.retain(|(generation, _)| *generation != serving);
+        self.builds().stale = Some(self.inner.gate.seats().generation);
+    }
+
+    /// Whether the instances that serve are to be replaced by new ones of the same setup.
+    pub fn is_renewing(&self) -> bool {
+        self.builds().stale == Some(self.inner.gate.seats().generation)
+    }
+
+    /// Takes [`Pool::renew`] back: what serves goes on to serve.
+    pub fn keep(&self) {
+        self.builds().stale = None;
     }
 
     /// Sets how many requests may run at once; in force on return.
@@ -258,7 +274,9 @@ impl Pool {
                 (build.generation(), seats.serving + total - ready)
             }
             Some(build) if build.setup() == setup => (build.generation(), builds.ordered),
-            _ if builds.setups.contains(&(seats.generation, setup)) => {
+            _ if builds.stale != Some(seats.generation)
+                && builds.setups.contains(&(seats.generation, setup)) =>
+            {
                 (seats.generation, seats.serving)
             }
             _ => (self.next_generation.fetch_add(1, Ordering::Relaxed), 0),

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::PoolEvent;
 use super::build::Build;
 use super::gate::{Ended, Next, SeatId, Tally, Waiting};
 use super::inner::{Inner, Job};
@@ -72,7 +73,10 @@ fn occupy(
         let mut members = vec![Member { id: own, instance, helper: false }];
         let helpers = built.threads().into_iter().chain([outer]).filter(|id| *id != own);
         members.extend(helpers.map(|id| Member { id, instance, helper: true }));
-        inner.threads.join(&members);
+        let reasons = inner.threads.join(&members);
+        if !reasons.is_empty() {
+            inner.report(PoolEvent::Elsewhere { reasons });
+        }
         if let Err(reason) = warm_up(inner, built) {
             left = Left::Cold(reason);
             return;

@@ -37,7 +37,9 @@ impl Owner {
             let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
             if slot.difference.is_some() {
                 let found = force::place(row, &self.desired, slot, &self.description);
-                slot.difference = (!found.is_empty()).then(|| found.join("; "));
+                if found.is_empty() {
+                    slot.difference = None;
+                }
             }
         }
     }

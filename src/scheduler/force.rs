@@ -9,7 +9,7 @@ use crate::machine::{CpuSet, Description};
 
 /// Times that a row's instances are built anew for one change: a batch that was on its way already
 /// may have to be replaced once more.
-const MOST_RENEWALS: u32 = 2;
+pub const MOST_RENEWALS: u32 = 2;
 
 /// The mask of a row's threads: its cores, or, without any, whatever nobody has reserved (its
 /// instances sleep there).
@@ -29,14 +29,15 @@ pub fn resting(row: &Row, all: &Desired, machine: &Description) -> CpuSet {
 }
 
 /// Makes the pools do what `after` says. Both sides of the same name are the same model. Returns,
-/// for each model where the kernel shows something else, sentences that say what.
+/// for each model whose threads were placed or weighed anew, sentences that say where the kernel
+/// shows something else; none where it is as asked.
 pub fn enforce(
     before: &Desired,
     after: &Desired,
     slots: &Slots,
     machine: &Description,
 ) -> BTreeMap<String, Vec<String>> {
-    let mut differences = BTreeMap::new();
+    let mut looked: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let pairs = || {
         after.rows.iter().filter_map(|row| {
             let slot = slots.get(&row.budget.name)?;
@@ -57,17 +58,13 @@ pub fn enforce(
         old.is_none_or(|old| !row.cores.difference(&old.cores).is_empty())
     });
     for (row, _, slot, mask) in moved {
-        let found = slot.pool.pin(mask);
-        if !found.is_empty() {
-            differences.insert(row.budget.name.clone(), found);
-        }
+        looked.insert(row.budget.name.clone(), slot.pool.pin(mask));
     }
     for (row, _, slot) in pairs() {
         let nice = after.nice(row);
-        if slot.pool.nice() != nice
-            && let Err(found) = slot.pool.weigh(nice)
-        {
-            differences.entry(row.budget.name.clone()).or_insert_with(Vec::new).extend(found);
+        if slot.pool.nice() != nice {
+            let found = slot.pool.weigh(nice).err().unwrap_or_default();
+            looked.entry(row.budget.name.clone()).or_default().extend(found);
         }
     }
     for (row, old, slot) in pairs() {
@@ -80,7 +77,7 @@ pub fn enforce(
         }
         slot.pool.set_bound(row.concurrency);
     }
-    differences
+    looked
 }
 
 /// Places all threads of a row again, and says what the kernel shows elsewhere; empty when it is as
@@ -97,6 +94,20 @@ pub fn renew(row: &Row, all: &Desired, slot: &mut Slot) {
     if slot.renewals < MOST_RENEWALS && slot.pool.weigh(all.nice(row)).is_err() {
         slot.renewals += 1;
         slot.pool.renew();
+        if let Some(difference) = &mut slot.difference {
+            difference.push_str("; new instances on new threads are being built for it");
+        }
+    }
+}
+
+/// Notes where a row's threads are not as asked, and has them replaced where that helps.
+pub fn settle(row: &Row, all: &Desired, slot: &mut Slot, found: &[String]) {
+    slot.difference = (!found.is_empty()).then(|| found.join("; "));
+    if slot.difference.is_some() {
+        renew(row, all, slot);
+    } else {
+        slot.renewals = 0;
+        slot.pool.keep();
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use crate::layout::{Desired, Plan, Refusal, Row};
-use crate::telemetry::Entry;
+use crate::telemetry::{Entry, Verdict};
 
 /// Entries that a snapshot carries.
 pub const IN_SNAPSHOT: usize = 64;
@@ -65,14 +65,16 @@ impl History {
         self.entries().skip(from).cloned().collect()
     }
 
-    /// Changes an entry that is still kept, to complete its verdicts.
-    pub fn amend(&mut self, id: u64, change: impl FnOnce(&mut Entry)) {
+    /// Completes a verdict of an entry, where that is still kept.
+    pub fn decide(&mut self, id: u64, verdict: Verdict) {
         let at = self.steps.iter().rposition(|step| step.entry.id == id);
         let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
-        change(Arc::make_mut(&mut step.entry));
-        if let Some(step) = at.and_then(|at| self.steps.get(at)) {
-            self.tell(&step.entry);
+        let entry = Arc::make_mut(&mut step.entry);
+        if let Some(open) = entry.verdicts.iter_mut().find(|open| open.model == verdict.model) {
+            *open = verdict;
         }
+        let entry = step.entry.clone();
+        self.tell(&entry);
     }
 
     /// The number of the next entry.

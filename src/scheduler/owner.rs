@@ -19,7 +19,7 @@ use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
 use crate::machine::{Description, Machine, current_thread, wake_first};
 use crate::pool::{Client, Pool, PoolEvent};
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, Entry, Snapshot, Verdict};
 
 /// How often queue timeouts are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(10);
@@ -39,6 +39,8 @@ pub enum Command {
     Loaded(String, u64, Result<Loaded, EngineError>),
     /// A pool has something to say.
     Pool(String, u64, PoolEvent),
+    /// Verdicts were worked out, each for an entry of the journal.
+    Verdicts(Vec<(u64, Verdict)>),
     /// The machine was looked at: it has changed, or threads are not where they should be.
     Machine(Box<Description>),
     /// Drain all pools and end.
@@ -103,11 +105,11 @@ impl Owner {
             description: Arc::new(from.description),
             loader: from.loader,
             commands: from.commands,
+            verdicts: Verdicts::new(from.windows, from.sender.clone()),
             sender: from.sender,
             desired: Arc::new(from.desired),
             slots: Slots::new(),
             history: History::new(from.journal),
-            verdicts: Verdicts::new(from.windows),
             started: from.started,
             interval: from.interval,
             stale: true,
@@ -149,7 +151,7 @@ impl Owner {
             }
             if now >= next_verdicts {
                 next_verdicts = now + self.interval;
-                self.stale |= self.verdicts.close_due(&self.slots, &mut self.history, now);
+                self.verdicts.close_due(&self.slots, now);
             }
             if self.stale && now >= self.told + SHORTEST_INTERVAL {
                 self.show();
@@ -177,6 +179,11 @@ impl Owner {
             }
             Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
             Command::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
+            Command::Verdicts(decided) => {
+                for (entry, verdict) in decided {
+                    self.history.decide(entry, verdict);
+                }
+            }
             Command::Machine(found) => self.follow_machine(*found),
             // Handled by the loop itself.
             Command::Stop(..) => return,
@@ -202,7 +209,7 @@ impl Owner {
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
         let now = Instant::now();
-        let verdicts = self.verdicts.open(id, &models, &after, &self.slots, &mut self.history, now);
+        let verdicts = self.verdicts.open(id, &models, &after, &self.slots, now);
         let entry = Entry {
             id,
             at_unix_ms: super::assemble::unix_ms(),
@@ -254,7 +261,7 @@ impl Owner {
                 self.begin_loading(row, after);
             }
         }
-        let found = force::enforce(before, after, &self.slots, &self.description);
+        let mut found = force::enforce(before, after, &self.slots, &self.description);
         let forced = Instant::now();
         for row in &after.rows {
             let changed = before.row(&row.budget.name) != Some(row);
@@ -263,9 +270,14 @@ impl Owner {
                     slot.retry();
                     slot.pool.recorder().mark_change(forced);
                 }
-                slot.difference = found.get(&row.budget.name).map(|lines| lines.join("; "));
-                if slot.difference.is_some() {
-                    force::renew(row, after, slot);
+                if let Some(lines) = found.get_mut(&row.budget.name) {
+                    if slot.difference.is_some() {
+                        // what was asked for before and is still open counts on
+                        *lines = force::place(row, after, slot, &self.description);
+                    }
+                    slot.renewals = 0;
+                    force::settle(row, after, slot, lines);
+                    *lines = slot.difference.iter().cloned().collect();
                 }
             }
             force::build(row, after, &self.slots, &self.description);
@@ -375,13 +387,30 @@ impl Owner {
                 if let Some(row) = desired.row(name) {
                     if slot.difference.is_some() {
                         let found = force::place(row, &desired, slot, &self.description);
-                        slot.difference = (!found.is_empty()).then(|| found.join("; "));
-                        force::renew(row, &desired, slot);
+                        force::settle(row, &desired, slot, &found);
                     }
                     // A change may have asked for more while the batch was on its way.
                     force::build(row, &desired, &self.slots, &self.description);
                 }
                 self.publish_state();
+            }
+            PoolEvent::Elsewhere { .. } => {
+                if let Some(row) = desired.row(name) {
+                    let found = force::place(row, &desired, slot, &self.description);
+                    force::settle(row, &desired, slot, &found);
+                    force::build(row, &desired, &self.slots, &self.description);
+                }
+            }
+            PoolEvent::BuildFailed { setup, reason, .. }
+                if slot.pool.is_renewing() && slot.pool.setup() == Some(setup) =>
+            {
+                // Only the threads' standing was to be another: what serves goes on to serve.
+                tracing::error!("{name}: {reason}");
+                slot.pool.keep();
+                slot.renewals = force::MOST_RENEWALS;
+                slot.difference = Some(format!(
+                    "its threads may not rise, and new instances could not be built: {reason}"
+                ));
             }
             PoolEvent::BuildFailed { setup, reason, .. } => {
                 tracing::error!("{name}: {reason}");

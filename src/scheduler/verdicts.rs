@@ -2,11 +2,14 @@
 //! the after window is full.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::history::History;
+use super::owner::Command;
 use super::slot::Slots;
 use crate::layout::{Desired, Slo};
+use crate::pool::Pool;
 use crate::telemetry::verdict::{self, Side};
 use crate::telemetry::{Verdict, VerdictStatus};
 
@@ -39,6 +42,7 @@ impl Default for VerdictWindows {
 /// The verdicts that are open.
 pub struct Verdicts {
     windows: VerdictWindows,
+    owner: Sender<Command>,
     open: Vec<Open>,
     /// When each model was touched last.
     touched: BTreeMap<String, Instant>,
@@ -55,8 +59,8 @@ struct Open {
 
 impl Verdicts {
     /// None yet.
-    pub fn new(windows: VerdictWindows) -> Self {
-        Self { windows, open: Vec::new(), touched: BTreeMap::new() }
+    pub fn new(windows: VerdictWindows, owner: Sender<Command>) -> Self {
+        Self { windows, owner, open: Vec::new(), touched: BTreeMap::new() }
     }
 
     /// Opens verdicts for the models that a change touched; closes those that it cuts short. The
@@ -67,16 +71,13 @@ impl Verdicts {
         models: &[String],
         after: &Desired,
         slots: &Slots,
-        history: &mut History,
         now: Instant,
     ) -> Vec<Verdict> {
         let (cut, kept) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|open: &Open| models.contains(&open.model));
         self.open = kept;
-        for open in cut {
-            close(&open, self.windows.shortest, slots, history, now);
-        }
+        decide_all(cut, self.windows.shortest, slots, &self.owner);
         let present: Vec<_> = models.iter().filter_map(|name| after.row(name)).collect();
         let figures = present.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
         let mut verdicts = Vec::new();
@@ -111,37 +112,54 @@ impl Verdicts {
         verdicts
     }
 
-    /// Closes the verdicts whose window after the change is full. Returns whether there was one.
-    pub fn close_due(&mut self, slots: &Slots, history: &mut History, now: Instant) -> bool {
+    /// Closes the verdicts whose window after the change is full; the owner is told what they are.
+    pub fn close_due(&mut self, slots: &Slots, now: Instant) {
         let length = self.windows.length;
         let (due, rest): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|open: &Open| now >= open.from + length);
         self.open = rest;
-        let any = !due.is_empty();
-        for open in due {
-            close(&open, self.windows.shortest, slots, history, now);
-        }
-        any
+        decide_all(due, self.windows.shortest, slots, &self.owner);
     }
 }
 
-fn close(open: &Open, shortest: Duration, slots: &Slots, history: &mut History, now: Instant) {
-    history.amend(open.entry, |entry| {
-        let mut verdicts = entry.verdicts.iter_mut();
-        if let Some(verdict) = verdicts.find(|verdict| verdict.model == open.model) {
-            decide(open, verdict, shortest, slots, now);
-        }
-    });
+/// Works the verdicts out that are due, on a thread of its own: it takes milliseconds, which neither
+/// a change nor a model's core should have to wait for.
+fn decide_all(due: Vec<Open>, shortest: Duration, slots: &Slots, owner: &Sender<Command>) {
+    if due.is_empty() {
+        return;
+    }
+    let now = Instant::now();
+    let with_pool = |open: Open| {
+        let pool = slots.get(&open.model).map(|slot| slot.pool.clone());
+        (open, pool)
+    };
+    let due: Vec<(Open, Option<Arc<Pool>>)> = due.into_iter().map(with_pool).collect();
+    let owner = owner.clone();
+    let body = move || {
+        let decided = due
+            .iter()
+            .map(|(open, pool)| (open.entry, decide(open, pool.as_deref(), shortest, now)))
+            .collect();
+        // An owner that has ended needs no verdict.
+        let _ = owner.send(Command::Verdicts(decided));
+    };
+    if let Err(error) = std::thread::Builder::new().name("divvy-verdict".to_owned()).spawn(body) {
+        tracing::error!("a verdict is left out: cannot start a thread: {error}");
+    }
 }
 
-fn decide(open: &Open, verdict: &mut Verdict, shortest: Duration, slots: &Slots, now: Instant) {
-    let long = now.saturating_duration_since(open.from) >= shortest;
-    let Some(slot) = slots.get(&open.model).filter(|_| long) else {
-        verdict.status = VerdictStatus::Superseded;
-        return;
+fn decide(open: &Open, pool: Option<&Pool>, shortest: Duration, now: Instant) -> Verdict {
+    let mut verdict = Verdict {
+        model: open.model.clone(),
+        status: VerdictStatus::Superseded,
+        samples_before: open.before.as_ref().map_or(0, |side| side.samples.len() as u64),
+        samples_after: 0,
+        comparisons: Vec::new(),
     };
-    let samples = slot.pool.recorder().samples(open.from, now);
+    let long = now.saturating_duration_since(open.from) >= shortest;
+    let Some(pool) = pool.filter(|_| long) else { return verdict };
+    let samples = pool.recorder().samples(open.from, now);
     verdict.samples_after = samples.len() as u64;
     let after = Side { samples, from: open.from, to: now };
     if let Some(before) = &open.before {
@@ -149,4 +167,5 @@ fn decide(open: &Open, verdict: &mut Verdict, shortest: Duration, slots: &Slots,
     }
     let enough = !verdict.comparisons.is_empty();
     verdict.status = if enough { VerdictStatus::Done } else { VerdictStatus::NotEnough };
+    verdict
 }

@@ -209,7 +209,8 @@ impl Recorder {
 
     /// Notes whether work waits or runs, as often as the owner looks. Silence counts only then.
     pub fn note_work(&self, now: Instant, any: bool) {
-        let mut inner = self.lock();
+        // Whoever looks must not wait for one that reads the windows; he looks again soon.
+        let Ok(mut inner) = self.inner.try_lock() else { return };
         match (any, inner.waiting_since) {
             (true, None) => inner.waiting_since = Some(now),
             (false, Some(_)) => inner.waiting_since = None,

@@ -60,3 +60,65 @@ fn without_privilege_new_instances_take_the_place_of_threads_that_may_not_rise()
     rig.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 2000);
 }
+
+#[test]
+fn a_model_rises_as_often_as_it_is_asked_to() {
+    let rig = Rig::start(2, vec![row("a", "0-1"), row("b", "0-1")]);
+    rig.machine.forbid_raising();
+    for _ in 0..4 {
+        rig.apply(weigh("a", 16));
+        rig.until("b", |view| at(view, 12) && warm(view));
+        rig.apply(weigh("a", 2));
+        rig.until("b", |view| at(view, 3) && warm(view) && view.actual.difference.is_none());
+    }
+}
+
+#[test]
+fn a_model_whose_new_instances_fail_serves_on_where_it_stands() {
+    let rig = Rig::start(2, vec![row("a", "0-1"), row("b", "0-1"), row("c", "0")]);
+    rig.machine.forbid_raising();
+    rig.apply(weigh("a", 16));
+    rig.until("b", |view| at(view, 12));
+    let script = rig.scripts.of("b");
+    script.build_fails.store(true, Ordering::SeqCst);
+    rig.apply(weigh("a", 2));
+    let told = |view: &ModelView| {
+        view.actual.difference.as_ref().is_some_and(|text| text.contains("the script says so"))
+    };
+    let view = rig.until("b", told);
+    assert_eq!((&view.state, view.actual.active), (&ModelState::Running, 2));
+    assert_eq!(view.row.budget.threads, divvy::layout::Auto::Auto, "the row is as it was");
+    let answers = Arc::new(Answers::default());
+    rig.submit("b", 100, &answers);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 100);
+    // another model's change does not hide what is open
+    rig.apply(concurrency("c", 3));
+    let view = rig.until("b", |_| true);
+    assert!(view.actual.difference.is_some());
+    script.build_fails.store(false, Ordering::SeqCst);
+    rig.apply(weigh("a", 4));
+    rig.until("b", |view| at(view, 6) && view.actual.difference.is_none());
+}
+
+#[test]
+fn the_plan_and_the_verdicts_tell_of_models_that_a_weight_acts_on() {
+    let rig = Rig::start(2, vec![row("a", "0-1"), row("b", "0-1"), row("c", "0-1")]);
+    let applied = rig.apply(weigh("a", 4));
+    let plan = &applied.plan;
+    assert_eq!(
+        plan.summary,
+        "a weight 1 -> 4, b stands lower on shared cores (nice 0 -> 6), c stands lower on shared \
+         cores (nice 0 -> 6)"
+    );
+    let entry = rig.scheduler.journal().pop().unwrap();
+    let judged: Vec<&str> = entry.verdicts.iter().map(|verdict| verdict.model.as_str()).collect();
+    assert_eq!(judged, ["a", "b", "c"]);
+    rig.scheduler.undo(Author::Api).unwrap();
+    rig.until("b", |view| at(view, 0));
+    // one that is paused puts nobody behind it
+    rig.apply(weigh("a", 8));
+    rig.until("b", |view| at(view, 9));
+    rig.apply(Edit::Pause { model: "a".to_owned(), paused: true });
+    rig.until("b", |view| at(view, 0));
+}

@@ -38,12 +38,14 @@ pub fn serving(
     let all = machine.describe().limits.allowed;
     pool.ensure(instances, setup, all);
     pool.set_bound(instances);
+    let failed = |reason: &str| Err(CommandError::Failed(format!("{name}: {reason}")));
     match events.recv_timeout(PATIENCE) {
         Ok(PoolEvent::Built(_)) => Ok(pool),
+        Ok(PoolEvent::Elsewhere { reasons }) => failed(&reasons.join("; ")),
         Ok(PoolEvent::BuildFailed { reason, .. } | PoolEvent::InstanceLost { reason, .. }) => {
-            Err(CommandError::Failed(format!("{name}: {reason}")))
+            failed(&reason)
         }
-        Err(_) => Err(CommandError::Failed(format!("{name}: its instances are not ready"))),
+        Err(_) => failed("its instances are not ready"),
     }
 }
 

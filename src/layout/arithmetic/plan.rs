@@ -26,10 +26,14 @@ impl Desired {
         let gone = self.rows.iter().filter(|row| after.row(&row.budget.name).is_none());
         let pairs: Vec<(Option<&Row>, Option<&Row>)> = kept
             .chain(gone.map(|row| (Some(row), None)))
-            .filter(|(was, is)| differ(*was, *is) || self.rebuilds(*was, *is, &after))
+            .filter(|(was, is)| {
+                differ(*was, *is)
+                    || self.rebuilds(*was, *is, &after)
+                    || self.stands_elsewhere(*was, *is, &after).is_some()
+            })
             .collect();
         let rows = pairs.iter().filter_map(|(was, is)| self.row_plan(*was, *is, &after)).collect();
-        let summary = summary(&pairs);
+        let summary = self.summary(&pairs, &after);
         let warnings = warnings::of(self, &after, &pairs, machine);
         Plan { ledger: after.ledger(machine), rows, summary, warnings, after }
     }
@@ -61,7 +65,51 @@ impl Desired {
                 || was.spinning(self) != is.spinning(after)
                 || was.budget.source != is.budget.source
                 || was.budget.engine != is.budget.engine
-                || was.budget.dims != is.budget.dims)
+                || was.budget.dims != is.budget.dims
+                || was.budget.inputs != is.budget.inputs
+                || was.budget.recording() != is.budget.recording())
+    }
+
+    /// The nice values before and after, where they differ for a model that stays.
+    fn stands_elsewhere(
+        &self,
+        was: Option<&Row>,
+        is: Option<&Row>,
+        after: &Self,
+    ) -> Option<(i32, i32)> {
+        let nices = (self.nice(was?), after.nice(is?));
+        (nices.0 != nices.1).then_some(nices)
+    }
+
+    fn summary(&self, pairs: &[(Option<&Row>, Option<&Row>)], after: &Self) -> String {
+        let mut unit = " cores";
+        let mut told: Vec<String> = Vec::new();
+        for (was, is) in pairs.iter().take(TOLD) {
+            told.push(match (was, is) {
+                (Some(was), Some(is)) => {
+                    changed(was, is, self.stands_elsewhere(Some(was), Some(is), after), &mut unit)
+                }
+                (None, Some(row)) => {
+                    format!(
+                        "{} added with {}",
+                        row.budget.name,
+                        words::counted(row.cores.len(), "core")
+                    )
+                }
+                (Some(row), None) => format!(
+                    "{} removed, {} given back",
+                    row.budget.name,
+                    words::counted(row.cores.len(), "core"),
+                ),
+                (None, None) => continue,
+            });
+        }
+        if told.is_empty() {
+            return "nothing changes for any model".to_owned();
+        }
+        let more = pairs.len().saturating_sub(TOLD);
+        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{tail}", told.join(", "))
     }
 }
 
@@ -78,37 +126,8 @@ fn differ(was: Option<&Row>, is: Option<&Row>) -> bool {
     }
 }
 
-fn summary(pairs: &[(Option<&Row>, Option<&Row>)]) -> String {
-    let mut unit = " cores";
-    let mut told: Vec<String> = Vec::new();
-    for (was, is) in pairs.iter().take(TOLD) {
-        told.push(match (was, is) {
-            (Some(was), Some(is)) => changed(was, is, &mut unit),
-            (None, Some(row)) => {
-                format!(
-                    "{} added with {}",
-                    row.budget.name,
-                    words::counted(row.cores.len(), "core")
-                )
-            }
-            (Some(row), None) => format!(
-                "{} removed, {} given back",
-                row.budget.name,
-                words::counted(row.cores.len(), "core"),
-            ),
-            (None, None) => continue,
-        });
-    }
-    if told.is_empty() {
-        return "nothing changes for any model".to_owned();
-    }
-    let more = pairs.len().saturating_sub(TOLD);
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{tail}", told.join(", "))
-}
-
 /// "detector 4 -> 5 cores", "ocr 2 -> 1: 1 instance idle". The unit is said once.
-fn changed(was: &Row, is: &Row, unit: &mut &'static str) -> String {
+fn changed(was: &Row, is: &Row, nices: Option<(i32, i32)>, unit: &mut &'static str) -> String {
     let mut parts = Vec::new();
     let mut notes = Vec::new();
     let (had, has) = (was.cores.len(), is.cores.len());
@@ -137,6 +156,10 @@ fn changed(was: &Row, is: &Row, unit: &mut &'static str) -> String {
         notes.push(format!("{} idle", words::counted(is.idle_cores(), "core")));
     }
     parts.extend(settings(was, is));
+    if let Some((old, new)) = nices {
+        let how = if new < old { "stands higher" } else { "stands lower" };
+        parts.push(format!("{how} on shared cores (nice {old} -> {new})"));
+    }
     if parts.is_empty() {
         parts.push("changed".to_owned());
     }
@@ -195,7 +218,11 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
         .as_ref()
         .map_or_else(|| "load off".to_owned(), |to| format!("load {}", to.words()));
     say(old.load != new.load, load);
-    let anew = old.source != new.source || old.engine != new.engine || old.dims != new.dims;
+    let anew = old.source != new.source
+        || old.engine != new.engine
+        || old.dims != new.dims
+        || old.inputs != new.inputs
+        || old.recording() != new.recording();
     say(anew, "model loaded anew".to_owned());
     say(old.inputs != new.inputs, "inputs set".to_owned());
     parts

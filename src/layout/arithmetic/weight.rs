@@ -3,7 +3,8 @@
 //! A nice value is one scale for the whole process, while weights compare models that meet on a
 //! core. So all models that meet, directly or over others, are one group; its heaviest model stays
 //! at nice 0, and the others stand below it by the steps that the kernel's table gives their ratio.
-//! A model that shares no core is alone in its group and stays at 0, whatever its weight.
+//! A model that shares no core is alone in its group and stays at 0, whatever its weight; one that is
+//! paused puts nobody behind it.
 
 use super::super::desired::{Desired, Row};
 use crate::machine::CpuSet;
@@ -29,7 +30,7 @@ impl Desired {
         let heaviest = self
             .rows
             .iter()
-            .filter(|other| !other.cores.is_disjoint(&group))
+            .filter(|other| other.concurrency > 0 && !other.cores.is_disjoint(&group))
             .map(|other| other.budget.weight)
             .fold(row.budget.weight, u32::max);
         nice(row.budget.weight, heaviest)
@@ -39,7 +40,7 @@ impl Desired {
     fn meeting(&self, row: &Row) -> CpuSet {
         let mut cores = row.cores;
         loop {
-            let meets = |other: &&Row| !other.cores.is_disjoint(&cores);
+            let meets = |other: &&Row| other.concurrency > 0 && !other.cores.is_disjoint(&cores);
             let wider = self.rows.iter().filter(meets).fold(cores, |all, r| all.union(&r.cores));
             if wider == cores {
                 return cores;

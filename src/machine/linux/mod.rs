@@ -83,7 +83,8 @@ impl LinuxMachine {
             bound: !open.is_subset(&mask),
             cores: None,
             affinity: Affinity::open(),
-            nice: rustix::process::getpriority_process(None).unwrap_or(0),
+            // a thread that a raised one makes is a usual one, so none can be asked to stand higher
+            nice: rustix::process::getpriority_process(None).unwrap_or(0).max(0),
             sensors: Sensors::open(),
             state: Mutex::new(State {
                 topology: None,

@@ -42,7 +42,7 @@ fn a_weight_is_set_within_its_range_and_told() {
     let (desired, machine) = on(2, [list("a", "0-1"), list("b", "0-1")]);
     let weigh = |weight| Change::from(Edit::SetWeight { model: "a".into(), weight });
     let plan = desired.plan(&weigh(4), &machine).unwrap();
-    assert_eq!(plan.summary, "a weight 1 -> 4");
+    assert_eq!(plan.summary, "a weight 1 -> 4, b stands lower on shared cores (nice 0 -> 6)");
     assert!(plan.warnings.is_empty() && !plan.rows[0].rebuild, "{plan:?}");
     assert_eq!(nices(&plan.after), "a 0, b 6");
     for weight in [0, 65] {
