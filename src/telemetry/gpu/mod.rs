@@ -2,7 +2,7 @@
 //! slow, gone or broken costs a line on the pane and nothing else.
 
 mod card;
-mod find;
+mod known;
 mod look;
 mod sensor;
 mod words;
