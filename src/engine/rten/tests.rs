@@ -12,7 +12,7 @@ fn load(name: &str) -> Arc<dyn Model> {
 }
 
 fn narrow(threads: usize) -> InstanceSetup {
-    InstanceSetup { threads, spinning: false }
+    InstanceSetup::cpu(threads)
 }
 
 fn tokens(shape: &[usize], values: Vec<i64>) -> Vec<NamedTensor> {
