@@ -126,12 +126,18 @@ fn party(party: &Party) -> &str {
 /// What a drop here would do, or what to do next.
 fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
     let theme = &state.theme;
-    let what = match &carry.token {
+    let (what, receiver) = match &carry.token {
         Token::Several(parts) => {
             let names: Vec<&str> = parts.iter().map(|(from, _)| party(from)).collect();
-            format!("{} of {}", carry.token.title(), names.join(" and "))
+            let what = format!("{} of {}", carry.token.title(), names.join(" and "));
+            (what, "a row to give it")
         }
-        token => format!("{} of {}", token.title(), party(&token.donor())),
+        Token::Gpu { .. } => (carry.token.title(), "a row to give it"),
+        Token::Placed { .. } => (carry.token.title(), "a card, or CPU, to move it"),
+        token @ (Token::Cores { .. } | Token::Instances { .. }) => {
+            let donor = token.donor();
+            (format!("{} of {}", token.title(), party(&donor)), "a row to give it")
+        }
     };
     match (&carry.to, &carry.consequence) {
         (Some(_), Some(Ok(plan))) => {
@@ -142,9 +148,9 @@ fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
         (Some(to), None) => (format!("{what} {} {}", state.glyphs.arrow, party(to)), theme.text),
         (None, _) => {
             let how = match carry.means {
-                Means::Held { .. } => "let go over a row to give it",
-                Means::Picked => "click a row to give it",
-                Means::Keys => "arrows or digits choose a row, enter gives it",
+                Means::Held { .. } => format!("let go over {receiver}"),
+                Means::Picked => format!("click {receiver}"),
+                Means::Keys => "arrows or digits choose a row, enter gives it".to_owned(),
             };
             let back = state.keymap.shown(Command::Cancel);
             let share = state.keymap.shown(Command::Share);
