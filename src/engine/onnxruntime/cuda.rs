@@ -68,6 +68,7 @@ pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
 /// # Errors
 /// A sentence that says what is missing and what gets it.
 pub(super) fn require(library: &Path) -> Result<(), String> {
+    static LOADED: Once = Once::new();
     if !is_built_in() || !has_provider(library) {
         return Err(format!(
             "this ONNX Runtime ({}) has no CUDA: `divvy runtime install --gpu` gets one that has",
@@ -77,7 +78,6 @@ pub(super) fn require(library: &Path) -> Result<(), String> {
     if let Err(words) = opens(Path::new("libcuda.so.1")) {
         return Err(format!("there is no NVIDIA driver for CUDA here ({words})"));
     }
-    static LOADED: Once = Once::new();
     LOADED.call_once(|| {
         for part in parts(library) {
             if let Err(words) = opens(&part) {
@@ -86,6 +86,20 @@ pub(super) fn require(library: &Path) -> Result<(), String> {
         }
     });
     Ok(())
+}
+
+/// CUDA's libraries that the provider needs and that do not lie beside a library.
+pub fn missing(library: &Path) -> Vec<String> {
+    let there: Vec<String> = parts(library)
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    let needed = ["libcudart", "libcublasLt", "libcublas", "libcurand", "libcufft", "libcudnn"];
+    let lacks = |name: &str| {
+        let begin = format!("{name}.so.");
+        !there.iter().any(|file| file.starts_with(&begin))
+    };
+    needed.into_iter().filter(|name| lacks(name)).map(str::to_owned).collect()
 }
 
 /// CUDA's parts beside a library, in the order in which they are to be loaded.
