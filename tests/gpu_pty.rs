@@ -46,7 +46,7 @@ fn the_cards_are_shown_with_their_figures_and_their_faults() {
     session.until("both cards", |rows| {
         place(rows, "GPU CPU", "2 found")?;
         let first = rows.iter().find(|row| row.contains("NVIDIA RTX Imaginary"))?;
-        let figures = ["use  87%", "6144M/24.0G", "212 W", "71 °C"];
+        let figures = ["use now  87%", "6144M/24.0G", "212 W", "71 °C"];
         figures.iter().all(|figure| first.contains(figure)).then_some(())?;
         place(rows, "NVIDIA H000", "MIG 2")
     });

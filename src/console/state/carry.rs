@@ -389,12 +389,11 @@ impl ConsoleState {
                 Token::Cores { cores: CoreSelection::These(set), from }
             }
             // what was selected one by one has no next one
-            Token::Several(_) => return Vec::new(),
+            Token::Several(_) | Token::Gpu { .. } | Token::Placed { .. } => return Vec::new(),
             Token::Instances { count, from } => {
                 let most = self.row(&from).map_or(1, |row| row.concurrency);
                 Token::Instances { count: step(count, most), from }
             }
-            Token::Gpu { .. } | Token::Placed { .. } => return Vec::new(),
         };
         if let Some(carry) = &mut self.carry {
             carry.token = token;

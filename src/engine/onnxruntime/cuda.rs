@@ -7,6 +7,7 @@ use std::sync::Once;
 
 use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProvider, ExecutionProviderDispatch};
 
+use super::locate;
 use crate::engine::Device;
 
 /// How to get a library that can.
@@ -32,22 +33,6 @@ pub(super) fn is_built_in() -> bool {
     CUDA::is_available().unwrap_or(false)
 }
 
-/// Whether a file of ONNX Runtime has its CUDA part beside it.
-pub fn has_provider(library: &Path) -> bool {
-    provider(library).is_some_and(|path| path.is_file())
-}
-
-fn provider(library: &Path) -> Option<PathBuf> {
-    let name = if cfg!(windows) {
-        "onnxruntime_providers_cuda.dll"
-    } else {
-        "libonnxruntime_providers_cuda.so"
-    };
-    // the library looks beside the file itself, not beside a link to it
-    let real = std::fs::canonicalize(library).ok()?;
-    Some(real.parent()?.join(name))
-}
-
 /// How a session is to use a device. Its own stream is the library's default: each session makes
 /// one. The arena grows by what is asked for, not by doubling, so that the limit is what it says.
 pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
@@ -69,7 +54,9 @@ pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
 /// A sentence that says what is missing and what gets it.
 pub(super) fn require(library: &Path) -> Result<(), String> {
     static LOADED: Once = Once::new();
-    if !is_built_in() || !has_provider(library) {
+    // the library looks beside the file itself, not beside a link to it
+    let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
+    if !is_built_in() || !locate::has_cuda(&real) {
         return Err(format!(
             "this ONNX Runtime ({}) has no CUDA: `divvy runtime install --gpu` gets one that has",
             library.display()
@@ -213,8 +200,6 @@ mod tests {
         let order =
             ["libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcudnn_ops.so.9"];
         assert_eq!(names, order);
-        assert!(!has_provider(&library));
-        std::fs::write(folder.path().join("libonnxruntime_providers_cuda.so"), "").unwrap();
-        assert!(has_provider(&library));
+        assert_eq!(missing(&library), ["libcurand", "libcufft", "libcudnn"]);
     }
 }

@@ -259,3 +259,24 @@ fn what_is_no_library_of_the_right_kind_is_refused_in_words() {
         }
     }
 }
+
+#[test]
+fn a_gpu_that_cannot_be_had_is_an_error_that_says_what_is_missing_and_the_cpu_serves_on() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("ranker.onnx")).unwrap();
+    let mut on_cpu = model.instance(InstanceSetup::cpu(1)).unwrap();
+    // no machine has that many
+    let device = Some(crate::engine::Device { ordinal: 1000, memory: Some(64 << 20) });
+    let Err(error) = model.instance(InstanceSetup { device, ..InstanceSetup::cpu(1) }) else {
+        panic!("it was built")
+    };
+    let words = error.to_string();
+    let known = if engine.capabilities().gpu {
+        ["no NVIDIA driver for CUDA", "`divvy runtime install --gpu`", "no device 1000"]
+    } else {
+        ["has no CUDA: `divvy runtime install --gpu`"; 3]
+    };
+    assert!(known.iter().any(|known| words.contains(known)), "{words}");
+    assert_eq!(model.memory().gpu, None);
+    assert!(on_cpu.run(&request("ranker.onnx")).is_ok());
+}

@@ -167,3 +167,12 @@ fn a_weight_file_that_rten_does_not_take_is_refused_by_name() {
     assert!(matches!(error, EngineError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("`weights.bin`"), "{error}");
 }
+
+#[test]
+fn a_gpu_is_refused_with_the_engine_that_knows_one() {
+    let device = Some(crate::engine::Device { ordinal: 0, memory: None });
+    let setup = InstanceSetup { device, ..narrow(1) };
+    let Err(error) = load("ranker.onnx").instance(setup) else { panic!("it was built") };
+    assert!(error.to_string().contains("divvy runtime install --gpu"), "{error}");
+    assert!(!Rten.capabilities().gpu);
+}
