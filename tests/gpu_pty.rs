@@ -48,7 +48,7 @@ fn the_cards_are_shown_with_their_figures_and_their_faults() {
         let first = rows.iter().find(|row| row.contains("NVIDIA RTX Imaginary"))?;
         let figures = ["use now  87%", "6144M/24.0G", "212 W", "71 °C"];
         figures.iter().all(|figure| first.contains(figure)).then_some(())?;
-        place(rows, "NVIDIA H000", "MIG 2")
+        place(rows, "    MIG", "2 3g.40gb")
     });
     fake.set(&[("error.gpu0", &GPU_IS_LOST.to_string())]);
     session.until_text("fell off the bus");
@@ -69,4 +69,6 @@ fn a_model_dragged_onto_a_card_stays_on_the_cpu_where_the_engine_knows_none() {
     // the build fails, the row is put back by the scheduler, and the reason is on the screen
     session.until_text("ranker onto the CPU");
     session.until("the old place", |rows| place(rows, "1×1", "CPU "));
+    session.send("J");
+    session.until_text("rten runs models on the CPU only");
 }
