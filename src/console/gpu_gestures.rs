@@ -118,3 +118,15 @@ fn the_models_of_a_card_are_listed_with_what_is_counted_and_what_is_allowed() {
         assert!(line.contains(words), "{words} in {text}");
     }
 }
+
+#[test]
+fn what_a_drop_on_a_card_builds_is_told_before_it() {
+    let mut desk = desk();
+    let (from, to) = (desk.place(&place("detector")), desk.place(&card(1)));
+    desk.down(from);
+    desk.drag(to);
+    let text = desk.text();
+    assert!(text.contains("detector onto GPU 1; detector is built on GPU 1 first"), "{text}");
+    desk.drag((0, 0));
+    assert!(!desk.text().contains("is built on"), "off the card nothing would be built");
+}

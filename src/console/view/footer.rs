@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::canvas::{Canvas, Pen, row, wrap};
 use crate::console::format;
+use crate::console::state::gpus;
 use crate::console::state::{
     Carry, Command, ConsoleState, Dialog, Means, RowEditor, Screen, Token, Tone,
 };
@@ -110,6 +111,14 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
 /// A plan and its warnings in one sentence.
 pub fn in_words(plan: &Plan) -> String {
     let mut text = plan.summary.clone();
+    for change in plan.rows.iter().filter(|change| change.rebuild) {
+        let row = plan.after.row(&change.model);
+        let Some(gpu) = row.and_then(|row| row.budget.gpu.as_ref()) else { continue };
+        let last = change.last_build_us.map_or_else(String::new, |us| {
+            format!(", where the last build took {}", format::latency(us))
+        });
+        text = format!("{text}; {} is built on {} first{last}", change.model, gpu.title());
+    }
     for warning in &plan.warnings {
         text = format!("{text}; {warning}");
     }
@@ -293,14 +302,18 @@ pub fn ghost(canvas: &mut Canvas, area: Rect) {
         return;
     };
     let verb = if carry.shares() { "share " } else { "" };
-    let to = carry.to.as_ref().map_or("", |to| party(to));
-    let to = format::fit(to, 20, state.glyphs.ellipsis);
+    // the cards lie beside the footer, whose words about the drop are to stay in sight
+    let (to, keep) = match &carry.token {
+        Token::Placed { onto: Some(place), .. } => (gpus::title(place), 2),
+        _ => (carry.to.as_ref().map_or("", |to| party(to)).to_owned(), 0),
+    };
+    let to = format::fit(&to, 20, state.glyphs.ellipsis);
     let arrow = if to.is_empty() { "" } else { state.glyphs.arrow };
     let text = format!(" {verb}{} {arrow} {to}", carry.token.title());
     let text = format!("{} ", text.trim_end());
     let width = format::width(&text) as u16;
     // beside the pointer, never under it, and inside the screen
     let x = if x + 2 + width <= area.right() { x + 2 } else { x.saturating_sub(width + 1) };
-    let y = if y + 1 < area.bottom() { y + 1 } else { y.saturating_sub(1) };
+    let y = if y + 1 + keep < area.bottom() { y + 1 } else { y.saturating_sub(1) };
     canvas.put(&mut Pen { x, y, end: area.right() }, &text, state.theme.ghost);
 }
