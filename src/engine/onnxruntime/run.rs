@@ -34,6 +34,7 @@ pub(super) fn run(
     let mut results = vec![ptr::null_mut(); output_names.len()];
     let options =
         if session.shrinks() { Some(shrinking(session.device).map_err(fault)?) } else { None };
+    let _turn = session.turn();
     // SAFETY: names and values are as many as their lengths say and live until the call returns;
     // `results` has a null for each output, which the library replaces by a value that is ours. The
     // session and the options live as long as the borrow. Null options mean the defaults.

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use ort::AsPointer;
@@ -30,6 +30,9 @@ pub(super) struct OrtSession {
     helpers: Arc<Mutex<Vec<ThreadId>>>,
     /// The GPU that it runs on.
     pub(super) device: Option<Device>,
+    /// Held while a request runs on a GPU: there the library promises less for several at once, and
+    /// one that shrinks the arena may come beside the instance's own.
+    turn: Mutex<()>,
     /// What the arena held before the first request: weights.
     at_start: Option<Arena>,
     /// Whether the next request is to give the arena's unused parts back when it ends.
@@ -65,6 +68,7 @@ impl OrtSession {
             file: Arc::clone(file),
             helpers,
             device: setup.device,
+            turn: Mutex::new(()),
             at_start: None,
             shrink_next: AtomicBool::new(false),
         };
@@ -90,6 +94,12 @@ impl OrtSession {
     /// cannot tell.
     pub(super) fn on_gpu(&self) -> Option<u64> {
         memory::gpu_arena(self, self.device?).map(|arena| arena.taken)
+    }
+
+    /// Waits for the session's turn where it runs one request at a time.
+    pub(super) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.device?;
+        Some(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets the next request give the arena's unused parts back when it ends.
