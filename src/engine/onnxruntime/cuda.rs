@@ -149,7 +149,8 @@ pub(super) fn meaning(message: &str, device: Device) -> String {
     if is("no CUDA-capable device") {
         return format!("the driver shows CUDA no device in this process ({message})");
     }
-    if is("driver version is insufficient") {
+    // the driver's library is there and lacks what CUDA of this age calls
+    if is("driver version is insufficient") || is("undefined symbol: cu") {
         return format!(
             "the NVIDIA driver is older than this ONNX Runtime's CUDA needs: update it ({message})"
         );
@@ -177,6 +178,7 @@ mod tests {
             (missing, "since libcublasLt.so.13 is not there: `divvy runtime install --gpu`"),
             ("CUDA failure 101: invalid device ordinal", "CUDA has no device 3 in this process"),
             ("CUDA failure 2: out of memory", "raise `gpu_memory`"),
+            ("x.so: undefined symbol: cuTensorMapEncodeTiled", "driver is older than this"),
             ("something else", "something else"),
         ] {
             let words = meaning(said, device);
