@@ -24,7 +24,7 @@ fn pool() -> (Pool, usize) {
     let listener = Box::new(move |event| drop(sender.send(event)));
     let pool = Pool::new("noop", machine, queue, cores, listener);
     pool.install(Arc::new(NoopModel::default()), Arc::default());
-    let setup = InstanceSetup { threads: 1, spinning: false };
+    let setup = InstanceSetup::cpu(1);
     pool.ensure(cores.len(), setup, cores);
     pool.set_bound(cores.len());
     events.recv_timeout(Duration::from_secs(30)).unwrap();

@@ -52,7 +52,7 @@ fn compare(engine: &dyn Engine, folder: &Path, name: &str) {
     assert_eq!(recorded.len(), expected.len());
     // each width once over the recording: the second checks sessions with helper threads
     for threads in [1, 2] {
-        let mut instance = model.instance(InstanceSetup { threads, spinning: false }).unwrap();
+        let mut instance = model.instance(InstanceSetup::cpu(threads)).unwrap();
         let mut largest = 0f32;
         let count = if threads == 1 { 64 } else { 3 };
         for (inputs, expected) in recorded.iter().zip(&expected).take(count) {

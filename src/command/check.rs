@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::CommandError;
 use crate::layout::{Document, Fault, Faults, Layout, Warning, schema};
 use crate::machine::{CpuSet, Description, this_machine};
+use crate::telemetry::gpu;
 
 /// Arguments of `divvy check`.
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,15 @@ pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
         writeln!(out, "{text}")?;
         return Ok(());
     }
-    let machine = description(args.cores)?;
+    let mut machine = description(args.cores)?;
+    // the driver is asked only where a layout names a GPU
+    let names_gpu = |path: &PathBuf| {
+        Layout::read(path)
+            .is_ok_and(|document| document.layout().models.iter().any(|row| row.gpu.is_some()))
+    };
+    if args.layouts.iter().any(names_gpu) {
+        machine.gpus = gpu::list().known();
+    }
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut errors = io::stderr().lock();
     let mut faulty = 0;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::{EngineKind, EngineMemory, MemorySource};
 use crate::layout::{
-    Budget, Change, CoreRequest, CoreSelection, Desired, Edit, Layout, ModelSource, Party,
-    QueuePolicy, Row, Slo,
+    Budget, Bytes, Change, CoreRequest, CoreSelection, Desired, Edit, GpuId, Layout, ModelSource,
+    Party, QueuePolicy, Row, Slo,
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
@@ -387,6 +387,30 @@ pub fn gpus() -> Snapshot {
     let slow = Some("the driver took 2.3 s to answer; figures may be old".into());
     let gpu = GpuView { slow, cards: vec![whole, lost], ..GpuView::default() };
     Snapshot { gpu, ..board() }
+}
+
+/// Two whole cards; the detector runs on the first, within a limit.
+pub fn cards() -> Snapshot {
+    let card = |index, name: &str, gibibytes: u64| GpuCard {
+        index,
+        name: name.into(),
+        uuid: format!("GPU-0000000{index}-0123-4567-89ab-cdef01234567"),
+        utilisation: Some(0.37),
+        memory_used_bytes: Some(2 << 30),
+        memory_total_bytes: Some(gibibytes << 30),
+        power_w: Some(61.0),
+        temperature_c: Some(54),
+        ..GpuCard::default()
+    };
+    let own = GpuCard { own_memory_bytes: Some(1600 << 20), ..card(0, "NVIDIA L4", 24) };
+    let gpu = GpuView { cards: vec![own, card(1, "NVIDIA T4", 16)], ..GpuView::default() };
+    let mut snapshot = Snapshot { gpu, ..board() };
+    if let Some(detector) = snapshot.models.first_mut() {
+        detector.row.budget.gpu = Some(GpuId::Index(0));
+        detector.row.budget.gpu_memory = Some(Bytes(4 << 30));
+        detector.memory.gpu = Some(1229 << 20);
+    }
+    snapshot
 }
 
 /// A machine on which nothing was asked for and nothing was read.

@@ -53,6 +53,7 @@ fn the_states_of_the_board() {
         ("huge", fixtures::huge()),
         ("names", fixtures::names()),
         ("gpus", fixtures::gpus()),
+        ("cards", fixtures::cards()),
     ] {
         insta::assert_snapshot!(format!("board_{name}"), styled(&board(&snapshot, 120, 36)));
     }
@@ -62,7 +63,7 @@ fn the_states_of_the_board() {
 fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
     let text = board(&fixtures::gpus(), 160, 40).text();
     let line = |word: &str| text.lines().find(|line| line.contains(word)).unwrap_or("").to_owned();
-    assert!(line("GPU").contains("2 found"), "{text}");
+    assert!(line("   GPU CPU ").contains("2 found"), "{text}");
     assert!(line("2.3 s to answer").contains("figures may be old"), "{text}");
     let whole = line("H100");
     for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "slowed by: power limit"] {

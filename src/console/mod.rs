@@ -31,6 +31,8 @@ mod frames;
 #[cfg(test)]
 mod gestures;
 #[cfg(test)]
+mod gpu_gestures;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod pseudo_terminal;

@@ -1,5 +1,6 @@
 //! How a model runs: the traits that the pool knows, and the engines behind them.
 
+pub mod devices;
 pub mod embedded;
 pub mod inputs;
 pub mod npy;
@@ -46,6 +47,8 @@ pub struct EngineCapabilities {
     pub live_threads: bool,
     /// Whether a request can be stopped in its middle.
     pub cancel: bool,
+    /// Whether instances can run on a GPU.
+    pub gpu: bool,
     /// Element types that inputs and outputs may have.
     pub elements: Vec<ElementType>,
 }
@@ -159,6 +162,10 @@ pub struct EngineMemory {
     /// Taken from the system beyond that and never written to: not resident, and in no sum.
     #[serde(default)]
     pub untouched: u64,
+    /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and in
+    /// no sum. `None` where no instance runs on one, or the library cannot tell.
+    #[serde(default)]
+    pub gpu: Option<u64>,
     /// How `weights` came about.
     #[serde(default)]
     pub weights_source: MemorySource,
@@ -193,6 +200,15 @@ pub trait Engine: Send + Sync {
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError>;
 }
 
+/// A GPU, by the engine's own number of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Device {
+    /// CUDA's number in this process (see [`devices::ordinal`]).
+    pub ordinal: u32,
+    /// What one instance may hold there, in bytes.
+    pub memory: Option<u64>,
+}
+
 /// How an instance is to be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstanceSetup {
@@ -200,6 +216,15 @@ pub struct InstanceSetup {
     pub threads: usize,
     /// Whether they spin while they wait for work.
     pub spinning: bool,
+    /// The GPU that it runs on; `None`: the CPU.
+    pub device: Option<Device>,
+}
+
+impl InstanceSetup {
+    /// On the CPU, not spinning.
+    pub const fn cpu(threads: usize) -> Self {
+        Self { threads, spinning: false, device: None }
+    }
 }
 
 /// A loaded model. Its weights are held once for all instances where the engine can do that.

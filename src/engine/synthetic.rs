@@ -78,6 +78,7 @@ impl Model for SyntheticModel {
 
     fn memory(&self) -> EngineMemory {
         EngineMemory {
+            gpu: None,
             weights: self.script.weights.load(Ordering::SeqCst),
             copies: 1,
             arena: Some(self.script.arena.load(Ordering::SeqCst)),

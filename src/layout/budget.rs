@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::gpu::GpuId;
 use super::units::{Bytes, print_duration};
 use crate::machine::CpuSet;
 
@@ -217,6 +218,12 @@ pub struct Budget {
     pub weight: u32,
     /// Memory that the model may hold, weights included.
     pub memory: Option<Bytes>,
+    /// The GPU that runs it; `None`: the CPU.
+    #[serde(default)]
+    pub gpu: Option<GpuId>,
+    /// Memory that it may hold on its GPU, all instances together. Only with `gpu`.
+    #[serde(default)]
+    pub gpu_memory: Option<Bytes>,
     /// Its queue.
     pub queue: QueuePolicy,
     /// Its latency target.
@@ -249,6 +256,8 @@ impl Budget {
             spinning: None,
             weight: 1,
             memory: None,
+            gpu: None,
+            gpu_memory: None,
             queue: QueuePolicy::default(),
             slo: None,
             load: None,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::budget::{Auto, Budget, CoreRequest, Layout, LoadSpec, Objective, QueuePolicy, Slo};
+use super::gpu::GpuId;
 use super::units::Bytes;
 use crate::machine::CpuSet;
 
@@ -121,6 +122,15 @@ pub enum Edit {
         model: String,
         /// The budget.
         memory: Option<Bytes>,
+    },
+    /// Moves the model onto a GPU, with a limit on what it may hold there, or back to the CPU.
+    SetGpu {
+        /// The model.
+        model: String,
+        /// The GPU; `None`: the CPU.
+        gpu: Option<GpuId>,
+        /// The limit; only with a GPU.
+        gpu_memory: Option<Bytes>,
     },
     /// Sets or removes the built-in load.
     SetLoad {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::budget::{Budget, Layout};
+use super::units::Bytes;
 use crate::machine::CpuSet;
 
 /// One row of the desired state.
@@ -56,6 +57,14 @@ pub struct Ledger {
     /// Memory budgets of all models that have one, in bytes.
     #[serde(default)]
     pub memory_budgeted: u64,
+}
+
+impl Row {
+    /// What each instance may hold on its GPU: the limit, divided among those that may run at once.
+    pub fn gpu_memory_each(&self) -> Option<Bytes> {
+        let limit = self.budget.gpu_memory?;
+        Some(Bytes((limit.0 / self.concurrency.max(1) as u64).max(1)))
+    }
 }
 
 impl Desired {

@@ -111,6 +111,8 @@ fn facts(budget: &Budget) -> Vec<(&'static str, String)> {
         spinning,
         weight,
         memory,
+        gpu,
+        gpu_memory,
         queue,
         slo,
         load: spec,
@@ -137,6 +139,8 @@ fn facts(budget: &Budget) -> Vec<(&'static str, String)> {
         ("spinning", spinning.map_or_else(|| "auto".to_owned(), yes_no)),
         ("weight", weight.to_string()),
         ("memory", memory.map_or_else(none, |memory| memory.to_string())),
+        ("GPU", gpu.as_ref().map_or_else(none, ToString::to_string)),
+        ("GPU memory", gpu_memory.map_or_else(none, |memory| memory.to_string())),
         ("queue limit", queue.limit.to_string()),
         ("queue timeout", queue.timeout.map_or_else(none, print_duration)),
         (
@@ -247,7 +251,7 @@ fn listed<T>(map: &BTreeMap<String, T>, words: impl Fn(&T) -> String) -> String 
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Bytes, Slo};
+    use super::super::{Bytes, GpuId, Slo};
     use super::*;
 
     fn row(name: &str) -> Budget {
@@ -272,6 +276,8 @@ mod tests {
         detector.load = Some(LoadSpec::Closed { clients: 4, think: Duration::ZERO });
         detector.dims.insert("batch".into(), 2);
         detector.memory = Some(Bytes(1 << 30));
+        detector.gpu = Some(GpuId::Index(1));
+        detector.gpu_memory = Some(Bytes(4 << 30));
         let mut before = row("detector");
         before.cores = CoreRequest::Count(4);
         assert_eq!(
@@ -279,6 +285,8 @@ mod tests {
             [
                 "detector: cores 4 -> 5",
                 "detector: memory none -> 1GiB",
+                "detector: GPU none -> 1",
+                "detector: GPU memory none -> 4GiB",
                 "detector: SLO none -> p99 20ms",
                 "detector: load none -> closed, clients 4",
                 "detector: dims none -> batch = 2",

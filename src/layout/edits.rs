@@ -27,6 +27,12 @@ impl Budget {
         field!(objective, Edit::SetObjective { model: model(), objective: new.objective });
         field!(spinning, Edit::SetSpinning { model: model(), spinning: new.spinning });
         field!(memory, Edit::SetMemory { model: model(), memory: new.memory });
+        if (&self.gpu, self.gpu_memory) != (&new.gpu, new.gpu_memory) {
+            reached.gpu.clone_from(&new.gpu);
+            reached.gpu_memory = new.gpu_memory;
+            let (gpu, gpu_memory) = (new.gpu.clone(), new.gpu_memory);
+            edits.push(Edit::SetGpu { model: model(), gpu, gpu_memory });
+        }
         field!(queue, Edit::SetQueue { model: model(), queue: new.queue });
         field!(slo, Edit::SetSlo { model: model(), slo: new.slo });
         field!(load, Edit::SetLoad { model: model(), load: new.load.clone() });

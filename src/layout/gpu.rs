@@ -1,5 +1,5 @@
 //! How a layout names a GPU: by the driver's index, or by an identifier that stays the same when
-//! cards are added. Not a key of layout files yet: `gpu` there is refused until an engine obeys it.
+//! cards are added.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,6 +58,17 @@ impl GpuId {
             .filter(|index| *index <= HIGHEST_INDEX)
             .map(Self::Index)
             .ok_or(GpuIdError::Range(index))
+    }
+}
+
+impl GpuId {
+    /// As sentences and the screen name it: "GPU 0", or the beginning of an identifier, which tells
+    /// the few cards of a machine apart.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Index(index) => format!("GPU {index}"),
+            Self::Card(uuid) | Self::Mig(uuid) => uuid.chars().take("GPU-".len() + 8).collect(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod edits;
 mod file;
 mod fresh;
 mod gpu;
+mod gpus;
 pub mod placement;
 mod plan;
 #[cfg(test)]
@@ -25,5 +26,6 @@ pub use desired::{Desired, Ledger, Row};
 pub use diff::{DiffLine, diff};
 pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};
 pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
+pub use gpus::{GpuPlace, find_gpu};
 pub use plan::{Plan, RowPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -62,7 +62,7 @@ impl Shape {
         let topology = self.topology();
         let limits =
             Limits { allowed: topology.online(), quota: None, memory: None, installed: None };
-        Description { topology, limits, simulated: true, notes: Vec::new() }
+        Description { topology, limits, simulated: true, ..Description::default() }
     }
 }
 

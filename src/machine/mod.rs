@@ -5,6 +5,7 @@
 
 pub mod allocation;
 mod cpu_set;
+mod gpus;
 #[cfg(target_os = "linux")]
 mod linux;
 // Compiled for the tests of Linux too, so that it cannot rot.
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
+pub use gpus::{Gpu, GpuPart, Gpus};
 #[cfg(target_os = "linux")]
 pub use linux::LinuxMachine;
 #[cfg(all(test, target_os = "linux"))]

@@ -65,6 +65,7 @@ impl Machine for PortableMachine {
                     .to_owned(),
                 "CPU time and waiting time of threads are not measured here".to_owned(),
             ],
+            ..Description::default()
         }
     }
 

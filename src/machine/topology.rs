@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CoreId, CpuSet};
+use super::{CoreId, CpuSet, Gpus};
 
 /// What sort of core a logical CPU belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,6 +83,9 @@ pub struct Description {
     pub simulated: bool,
     /// What could not be read or what the system lacks, in sentences.
     pub notes: Vec<String>,
+    /// The GPUs, once somebody has looked. A machine says nothing of them by itself.
+    #[serde(skip)]
+    pub gpus: Gpus,
 }
 
 impl Topology {
@@ -133,6 +136,7 @@ impl Description {
             },
             simulated: true,
             notes: Vec::new(),
+            gpus: Gpus::default(),
         }
     }
 }

@@ -51,8 +51,8 @@ pub(super) struct Rig {
     events: mpsc::Receiver<PoolEvent>,
 }
 
-pub(super) const ONE: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
-const THREE: InstanceSetup = InstanceSetup { threads: 3, spinning: false };
+pub(super) const ONE: InstanceSetup = InstanceSetup::cpu(1);
+const THREE: InstanceSetup = InstanceSetup::cpu(3);
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 fn set(list: &str) -> CpuSet {
@@ -251,7 +251,7 @@ fn a_newer_build_supersedes_an_older_one() {
     rig.serve(1, ONE);
     rig.script.build_ns.store(20_000_000, Ordering::Relaxed);
     assert!(rig.pool.ensure(2, THREE, set("0-7")));
-    let two = InstanceSetup { threads: 2, spinning: false };
+    let two = InstanceSetup::cpu(2);
     assert!(rig.pool.ensure(1, two, set("0-7")));
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == two), "{event:?}");

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use super::observer::Observer;
+use super::put_back;
 use super::slot::{Phase, Slot};
 use crate::layout::{Desired, LoadSpec, Row};
 use crate::pool::{Member, Seats};
@@ -153,7 +154,7 @@ fn actual(
     let active = seats.serving.min(seats.bound);
     let mut difference = slot.difference.clone();
     if let Some((setup, reason)) = &slot.failed_setup {
-        difference = Some(format!("{} threads could not be built: {reason}", setup.threads));
+        difference = Some(format!("{} could not be built: {reason}", put_back::words(setup)));
     } else if difference.is_none()
         && let Some(over) = slot.pool.memory().over
     {

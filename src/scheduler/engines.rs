@@ -69,7 +69,7 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<Requests, EngineError>
     let mut dims = budget.dims.clone();
     let guesses = guesses::of(signature, &budget.dims);
     if guesses.len() > 1 {
-        let setup = InstanceSetup { threads: 1, spinning: false };
+        let setup = InstanceSetup::cpu(1);
         let mut instance = model.instance(setup)?;
         let runs = |guess: &&BTreeMap<String, usize>| {
             make(guess, 0).and_then(|inputs| instance.run(&inputs)).is_ok()

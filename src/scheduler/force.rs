@@ -113,18 +113,26 @@ pub fn settle(row: &Row, all: &Desired, slot: &mut Slot, found: &[String]) {
 
 /// Orders the instances that a row needs and lets surplus sleepers go. Returns whether something is
 /// being built.
-pub fn build(row: &Row, after: &Desired, slots: &Slots, machine: &Description) -> bool {
-    let Some(slot) = slots.get(&row.budget.name) else { return false };
+///
+/// # Errors
+/// A sentence where the row's GPU cannot be used from this process.
+pub fn build(
+    row: &Row,
+    after: &Desired,
+    slots: &Slots,
+    machine: &Description,
+) -> Result<bool, String> {
+    let Some(slot) = slots.get(&row.budget.name) else { return Ok(false) };
     if !matches!(slot.phase, Phase::Loaded) || row.concurrency == 0 {
-        return false;
+        return Ok(false);
     }
-    let setup = setup(row, after);
+    let setup = setup(row, after, &machine.gpus)?;
     if slot.failed_setup.as_ref().is_some_and(|(failed, _)| *failed == setup) {
-        return false;
+        return Ok(false);
     }
     let building = slot.pool.ensure(row.concurrency, setup, resting(row, after, machine));
     if !building {
         slot.pool.release_parked(row.concurrency);
     }
-    building
+    Ok(building)
 }

@@ -17,6 +17,7 @@ mod memory;
 mod observer;
 mod owner;
 mod publish;
+mod put_back;
 mod slot;
 mod verdicts;
 
@@ -101,7 +102,10 @@ impl Scheduler {
     /// [`Refusal`] when the layout does not fit the machine, or no thread can be started.
     pub fn start(layout: &Layout, options: Options) -> Result<Self, Refusal> {
         baseline();
-        let description = options.machine.describe();
+        let mut description = options.machine.describe();
+        if let Some(gpu) = &options.gpu {
+            description.gpus = gpu.latest().known();
+        }
         let desired = Desired::resolve(layout, &description)?;
         let (sender, commands) = mpsc::channel();
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));

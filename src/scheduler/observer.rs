@@ -161,7 +161,10 @@ impl Observer {
 
     /// Looks whether cores came or went, or threads are not where they should be; the owner acts.
     fn check_machine(&self) {
-        let found = self.with.machine.describe();
+        let mut found = self.with.machine.describe();
+        if let Some(gpu) = &self.with.gpu {
+            found.gpus = gpu.latest().known();
+        }
         let elsewhere = self.scene.slots.values().any(|slot| slot.difference.is_some());
         if elsewhere || found != *self.scene.description {
             // An owner that has ended needs no news.

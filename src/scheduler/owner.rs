@@ -37,6 +37,8 @@ pub enum Command {
     Journal(Sender<Vec<Entry>>),
     /// A model's loading ended.
     Loaded(String, u64, Result<Loaded, EngineError>),
+    /// A row's GPU cannot be used from this process.
+    Unusable(String, u64, String),
     /// A pool has something to say.
     Pool(String, u64, PoolEvent),
     /// Verdicts were worked out, each for an entry of the journal.
@@ -184,6 +186,12 @@ impl Owner {
                     self.history.decide(entry, verdict);
                 }
             }
+            Command::Unusable(name, epoch, reason) => {
+                if self.slots.get(&name).is_some_and(|slot| slot.epoch == epoch) {
+                    tracing::error!("{name}: {reason}");
+                    self.unusable(&name, &reason);
+                }
+            }
             Command::Machine(found) => self.follow_machine(*found),
             // Handled by the loop itself.
             Command::Stop(..) => return,
@@ -280,7 +288,13 @@ impl Owner {
                     *lines = slot.difference.iter().cloned().collect();
                 }
             }
-            force::build(row, after, &self.slots, &self.description);
+            let unusable = force::build(row, after, &self.slots, &self.description).err();
+            if let (Some(reason), Some(slot)) = (unusable, self.slots.get(&row.budget.name)) {
+                // told when this change is through, since it may put the row back
+                let command = Command::Unusable(row.budget.name.clone(), slot.epoch, reason);
+                // this is the receiver, so it is there
+                let _ = self.sender.send(command);
+            }
         }
         self.publish_loads();
         let lines = found
@@ -316,6 +330,7 @@ impl Owner {
             offered: Arc::new(AtomicU64::new(0)),
             last_build: None,
             failed_setup: None,
+            served: None,
             renewals: 0,
             difference: None,
         };
@@ -370,7 +385,7 @@ impl Owner {
         }
         let desired = self.desired.clone();
         if let Some(row) = desired.row(name) {
-            force::build(row, &desired, &self.slots, &self.description);
+            self.build(row);
         }
         self.publish_loads();
     }
@@ -390,15 +405,16 @@ impl Owner {
                         force::settle(row, &desired, slot, &found);
                     }
                     // A change may have asked for more while the batch was on its way.
-                    force::build(row, &desired, &self.slots, &self.description);
+                    self.build(row);
                 }
+                self.note_served(name, report.setup);
                 self.publish_state();
             }
             PoolEvent::Elsewhere { .. } => {
                 if let Some(row) = desired.row(name) {
                     let found = force::place(row, &desired, slot, &self.description);
                     force::settle(row, &desired, slot, &found);
-                    force::build(row, &desired, &self.slots, &self.description);
+                    self.build(row);
                 }
             }
             PoolEvent::BuildFailed { setup, reason, .. }
@@ -423,26 +439,6 @@ impl Owner {
                     slot.fail(format!("its last instance was lost: {reason}"));
                 }
             }
-        }
-    }
-
-    /// The old width serves on; the row goes back to it, and the journal says why.
-    fn build_failed(&mut self, name: &str, setup: crate::engine::InstanceSetup, reason: &str) {
-        let Some(slot) = self.slots.get_mut(name) else { return };
-        let serving = slot.pool.setup();
-        let (Some(serving), true) = (serving, slot.pool.seats().serving > 0) else {
-            slot.fail(reason.to_owned());
-            return;
-        };
-        let edit = Edit::SetThreads {
-            model: name.to_owned(),
-            threads: crate::layout::Auto::Exactly(serving.threads),
-        };
-        let change = Change::from(edit);
-        let before = self.desired.clone();
-        if let Ok(mut plan) = before.plan(&change, &self.description) {
-            plan.warnings.push(format!("{} threads could not be built: {reason}", setup.threads));
-            self.commit(plan, change, Author::Scheduler, Instant::now(), None);
         }
     }
 

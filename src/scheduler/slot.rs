@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::loader::Requests;
-use crate::engine::{EngineKind, InstanceSetup};
-use crate::layout::{Desired, LoadSpec, Row};
+use crate::engine::{Device, EngineKind, InstanceSetup, devices};
+use crate::layout::{Auto, Bytes, Desired, GpuId, LoadSpec, Row};
+use crate::machine::Gpus;
 use crate::pool::{Door, Pool};
 
 /// How far a model's loading is.
@@ -19,6 +20,17 @@ pub enum Phase {
     Loaded,
     /// It could not be loaded, or lost its last instance.
     Failed(String),
+}
+
+/// What of a row decides about its setup, beside threads: put back when another cannot be built.
+#[derive(Clone)]
+pub struct Served {
+    /// The GPU.
+    pub gpu: Option<GpuId>,
+    /// The limit there.
+    pub gpu_memory: Option<Bytes>,
+    /// Instances, which share the limit.
+    pub concurrency: Auto,
 }
 
 /// One model. A copy is what the observer sees: the same pool, the rest as it was.
@@ -36,6 +48,8 @@ pub struct Slot {
     pub(super) last_build: Option<Duration>,
     /// The setup whose build failed last, with the reason; not tried again until the row changes.
     pub(super) failed_setup: Option<(InstanceSetup, String)>,
+    /// What the row asked for when the setup that serves was built.
+    pub(super) served: Option<Served>,
     /// How often instances were built anew for their threads to rise, since the row changed.
     pub(super) renewals: u32,
     /// Set while the kernel shows other masks or nice values than asked for.
@@ -95,7 +109,14 @@ impl Slot {
 }
 
 /// How a row's instances are built.
-pub fn setup(row: &Row, all: &Desired) -> InstanceSetup {
+///
+/// # Errors
+/// A sentence where its GPU cannot be used from this process.
+pub fn setup(row: &Row, all: &Desired, gpus: &Gpus) -> Result<InstanceSetup, String> {
     // One thread has nobody to spin for; normalised so that it never causes a rebuild.
-    InstanceSetup { threads: row.threads, spinning: row.threads > 1 && row.spinning(all) }
+    let spinning = row.threads > 1 && row.spinning(all);
+    let device = row.budget.gpu.as_ref().map(|gpu| devices::ordinal(gpu, gpus)).transpose()?;
+    let memory = row.gpu_memory_each().map(|bytes| bytes.0);
+    let device = device.map(|ordinal| Device { ordinal, memory });
+    Ok(InstanceSetup { threads: row.threads, spinning, device })
 }

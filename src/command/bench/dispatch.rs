@@ -88,7 +88,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
     let threads = description.limits.allowed.len();
-    let setup = InstanceSetup { threads: 1, spinning: false };
+    let setup = InstanceSetup::cpu(1);
     let cores = description.limits.allowed;
     let plan = (setup, threads, cores);
     let pool =

@@ -19,7 +19,7 @@ use crate::pool::Pool;
 /// Turns of both sides.
 const ROUNDS: u32 = 9;
 
-const SETUP: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
+const SETUP: InstanceSetup = InstanceSetup::cpu(1);
 
 /// The report.
 #[derive(Debug, Serialize)]

@@ -2,6 +2,7 @@
 //! models load, and a table at the end. Everything comes from the [`Snapshot`] alone.
 
 mod figures;
+mod gpus;
 mod interval;
 mod progress;
 mod summary;

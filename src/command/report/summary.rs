@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
+use super::gpus;
 use super::table::{Column, line, number, titles, widths, words};
 use crate::telemetry::{Counts, ModelState, ModelView, Snapshot};
 
@@ -48,6 +49,7 @@ pub fn summary(snapshot: &Snapshot) -> String {
         text.push_str(&line(&COLUMNS, &widths, row));
     }
     text.push_str(&account(snapshot));
+    text.push_str(&gpus::lines(snapshot));
     let synthetic: Vec<&str> = snapshot
         .models
         .iter()

@@ -22,12 +22,12 @@ use super::report::{HeadlessOptions, run_headless};
 use super::state_folder::StateDir;
 use crate::console::state::Command;
 use crate::console::{self, ConsoleOptions, Exit, GlyphSet, ThemeName};
-use crate::engine::Engines;
+use crate::engine::{Engines, devices};
 use crate::layout::{Document, EngineChoice, Warning, parse_duration};
 use crate::load::Follower;
 use crate::machine::{CpuSet, Description, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
-use crate::telemetry::gpu::{GpuOptions, GpuSensor};
+use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
 use keeping::Keeping;
 use remembered::Remembered;
 
@@ -122,7 +122,7 @@ impl From<EngineArg> for EngineChoice {
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let machine =
         this_machine(args.cores).map_err(|error| CommandError::BadInput(error.to_string()))?;
-    let description = machine.describe();
+    let mut description = machine.describe();
     let terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     let headless = args.headless || !terminal;
     let folder = args.state.folder()?;
@@ -140,6 +140,12 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     // it came without being named
     let by_itself = told.is_some() && wanted.path.is_some();
     let mut layout = wanted.document.layout().clone();
+    // before models are loaded and sensors start
+    devices::prepare(&layout);
+    let sensor = GpuSensor::start(GpuOptions::default());
+    if layout.models.iter().any(|row| row.gpu.is_some()) {
+        description.gpus = sensor.first(gpu::LIST_PATIENCE).known();
+    }
     let mut stderr = std::io::stderr();
     if args.fit {
         let fitted = wanted.document.fit(&description);
@@ -185,7 +191,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         readonly: args.readonly,
         journal: keeping.journal(&description, &wanted.title),
         conditions: keeping.conditions(),
-        gpu: Some(Arc::new(GpuSensor::start(GpuOptions::default()))),
+        gpu: Some(Arc::new(sensor)),
         ..Options::new(machine.clone(), Arc::new(loader))
     };
     tracing::info!("begins with {} on cores {}", wanted.title, description.limits.allowed);

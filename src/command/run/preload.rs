@@ -125,7 +125,7 @@ fn in_words(models: &[Budget], faults: &[(&str, String)]) -> String {
 /// A model that loads but cannot run its own inputs is as bad as one that does not load.
 fn try_out(loader: &impl Loader, budget: &Budget) -> Result<Loaded, String> {
     let loaded = loader.load(budget).map_err(|error| error.to_string())?;
-    let setup = InstanceSetup { threads: 1, spinning: false };
+    let setup = InstanceSetup::cpu(1);
     let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
     if let Some(inputs) = loaded.requests.inputs.first() {
         instance.run(inputs).map_err(|error| {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::CommandError;
 use crate::engine::onnxruntime::locate::{self, Place};
-use crate::engine::onnxruntime::{self, OLDEST_MINOR};
+use crate::engine::onnxruntime::{self, OLDEST_MINOR, cuda};
 
 pub use install::InstallArgs;
 
@@ -61,6 +61,9 @@ struct Found {
     version: Option<String>,
     /// Whether it is a build with CUDA, for models on NVIDIA GPUs.
     cuda: bool,
+    /// Libraries of CUDA that such a build needs and that do not lie beside it; the system may have
+    /// them.
+    cuda_missing: Vec<String>,
     /// Why divvy cannot use it.
     fault: Option<String>,
 }
@@ -84,7 +87,8 @@ fn status(args: &StatusArgs) -> Result<(), CommandError> {
                 Err(fault) => (None, Some(fault)),
             };
             let (origin, cuda) = (place.origin, locate::has_cuda(path));
-            found.push(Found { origin, path: path.clone(), version, cuda, fault });
+            let cuda_missing = if cuda { cuda::missing(path) } else { Vec::new() };
+            found.push(Found { origin, path: path.clone(), version, cuda, cuda_missing, fault });
         }
     }
     let used =
@@ -111,6 +115,13 @@ fn text(status: &Status) -> String {
         };
         let origin = library.origin.words();
         lines.push(format!("{}  ({origin})  {verdict}", library.path.display()));
+        if !library.cuda_missing.is_empty() {
+            lines.push(format!(
+                "  not beside it: {}; where the system has none either, models do not run on a GPU \
+                 (`divvy runtime install --gpu` gets them)",
+                library.cuda_missing.join(", ")
+            ));
+        }
     }
     if status.found.is_empty() {
         lines.push("no ONNX Runtime library was found".to_owned());

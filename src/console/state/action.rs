@@ -7,6 +7,7 @@ use crossterm::event::KeyEvent;
 
 use super::carry::Token;
 use super::command::Command;
+use super::gpus::Place;
 use super::hits::Target;
 use super::{Column, Pane};
 use crate::console::options::Profile;
@@ -60,6 +61,15 @@ pub enum Action {
         over: Option<Party>,
         /// Whether Ctrl or Alt is held.
         modifier: bool,
+    },
+    /// The pointer carries a model over a card, or over none.
+    Aim {
+        /// The place there.
+        place: Option<Place>,
+        /// Where on the screen.
+        at: (u16, u16),
+        /// Whether it is let go of there.
+        drop: bool,
     },
     /// Put it back, and why.
     Return(&'static str),

@@ -2,6 +2,7 @@
 //! so that the three give the same change.
 
 use super::action::{Action, Effect, Question};
+use super::gpus::{self, Place};
 use super::{ConsoleState, Pane, Tone};
 use crate::layout::{Auto, Change, CoreSelection, Edit, Party, Plan, Refusal};
 use crate::machine::{CoreId, CpuSet};
@@ -25,6 +26,18 @@ pub enum Token {
         /// The model.
         from: String,
     },
+    /// A place where models run: a card, or the CPU.
+    Gpu {
+        /// Which.
+        place: Place,
+    },
+    /// A model that looks for another place.
+    Placed {
+        /// The model.
+        model: String,
+        /// The place that the pointer is over.
+        onto: Option<Place>,
+    },
 }
 
 impl Token {
@@ -34,6 +47,8 @@ impl Token {
             Self::Cores { from, .. } => from.clone(),
             Self::Several(parts) => parts.first().map_or(Party::Free, |(from, _)| from.clone()),
             Self::Instances { from, .. } => Party::Model(from.clone()),
+            // nobody loses a card: several models can run on one
+            Self::Gpu { .. } | Self::Placed { .. } => Party::Free,
         }
     }
 
@@ -74,6 +89,8 @@ impl Token {
             Self::Cores { cores: CoreSelection::These(set), .. } => format!("cores {set}"),
             Self::Several(_) => format!("cores {}", self.cores()),
             Self::Instances { count, .. } => plural(*count, "instance"),
+            Self::Gpu { place } => gpus::title(place),
+            Self::Placed { model, .. } => model.clone(),
         }
     }
 }
@@ -123,6 +140,13 @@ impl Carry {
         self.share != self.modifier
     }
 
+    /// Notes that the pointer is here now.
+    pub(super) fn note_move(&mut self, at: (u16, u16)) {
+        if let Means::Held { origin, moved } = &mut self.means {
+            *moved |= *origin != at;
+        }
+    }
+
     /// Why a row cannot take it.
     pub fn refusal(&self, row: &Party) -> Option<&str> {
         self.refusals.iter().find(|(party, _)| party == row).map(|(_, reason)| reason.as_str())
@@ -146,6 +170,11 @@ impl ConsoleState {
                 });
                 return Some(Change { edits: edits.collect() });
             }
+            (Token::Gpu { place }, Party::Model(model)) => return self.placing(model, place),
+            (Token::Placed { model, onto }, Party::Model(to)) if model == to => {
+                return self.placing(model, onto.as_ref()?);
+            }
+            (Token::Gpu { .. } | Token::Placed { .. }, _) => return None,
             (Token::Cores { cores, from }, _) => Edit::TransferCores {
                 cores: *cores,
                 from: from.clone(),
@@ -205,6 +234,8 @@ impl ConsoleState {
                 Party::Model(name) => Some(Token::Instances { count: 1, from: name.clone() }),
                 Party::Free => None,
             }
+        } else if self.column == super::Column::Gpu {
+            self.place_token()
         } else {
             self.row_token(&self.selected.clone())
         };
@@ -358,7 +389,7 @@ impl ConsoleState {
                 Token::Cores { cores: CoreSelection::These(set), from }
             }
             // what was selected one by one has no next one
-            Token::Several(_) => return Vec::new(),
+            Token::Several(_) | Token::Gpu { .. } | Token::Placed { .. } => return Vec::new(),
             Token::Instances { count, from } => {
                 let most = self.row(&from).map_or(1, |row| row.concurrency);
                 Token::Instances { count: step(count, most), from }
@@ -407,9 +438,7 @@ impl ConsoleState {
                 let Some(carry) = &mut self.carry else {
                     return Vec::new();
                 };
-                if let Means::Held { origin, moved } = &mut carry.means {
-                    *moved |= *origin != at;
-                }
+                carry.note_move(at);
                 carry.at = Some(at);
                 let turned = carry.modifier != modifier;
                 carry.modifier = modifier;
@@ -448,6 +477,7 @@ impl ConsoleState {
                 self.put_back(why);
                 Vec::new()
             }
+            Action::Aim { place, at, drop } => self.aim(place, at, drop),
             Action::Amount(by) => self.amount(by),
             _ => Vec::new(),
         }

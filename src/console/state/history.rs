@@ -25,6 +25,8 @@ pub struct Moment {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     models: BTreeMap<String, VecDeque<Moment>>,
+    /// Use of each card by index: second and share.
+    cards: BTreeMap<u32, VecDeque<(u64, f64)>>,
 }
 
 /// Four bins to an octave out of a snapshot's eight.
@@ -43,12 +45,24 @@ fn condense(histogram: &Histogram) -> [u16; BINS] {
 impl History {
     /// How many seconds are kept.
     pub const SECONDS: usize = 300;
+    /// How many seconds of a card's use are kept.
+    pub const CARD_SECONDS: usize = 60;
 
     /// Takes a snapshot in. A second that is already there is replaced by its newer state; models
     /// that are gone are forgotten.
     pub fn observe(&mut self, snapshot: &Snapshot) {
         let second = snapshot.uptime_us / 1_000_000;
         self.models.retain(|name, _| snapshot.model(name).is_some());
+        for card in &snapshot.gpu.cards {
+            let uses = self.cards.entry(card.index).or_default();
+            if uses.back().is_some_and(|(last, _)| *last >= second) {
+                uses.pop_back();
+            }
+            uses.push_back((second, card.utilisation.unwrap_or(0.0)));
+            while uses.len() > Self::CARD_SECONDS {
+                uses.pop_front();
+            }
+        }
         for model in &snapshot.models {
             let moments = self.models.entry(model.row.budget.name.clone()).or_default();
             if moments.back().is_some_and(|last| last.second >= second) {
@@ -64,6 +78,11 @@ impl History {
                 moments.pop_front();
             }
         }
+    }
+
+    /// Use of a card over the last minute, a share a second, oldest first.
+    pub fn card(&self, index: u32) -> Vec<f64> {
+        self.cards.get(&index).into_iter().flatten().map(|(_, share)| *share).collect()
     }
 
     /// The moments of a model, oldest first.

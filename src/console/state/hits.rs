@@ -5,6 +5,7 @@ use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 use super::command::Command;
+use super::gpus::Place;
 use super::{Column, Pane, SortKey};
 use crate::layout::Party;
 use crate::machine::CoreId;
@@ -20,6 +21,8 @@ pub enum Target {
     Instance(String),
     /// A field of a model's row.
     Field(String, Column),
+    /// A card, a part of one, or the CPU, where the GPUs are drawn.
+    Gpu(Place),
     /// Elsewhere in a row.
     Row(Party),
     /// A pane's title.

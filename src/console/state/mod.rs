@@ -5,6 +5,7 @@ mod carry;
 mod command;
 mod dialog;
 mod editor;
+pub mod gpus;
 mod history;
 mod hits;
 mod keymap;
@@ -100,12 +101,14 @@ pub enum Column {
     Queue,
     /// The latency target's bound.
     Slo,
+    /// The GPU, or the CPU.
+    Gpu,
 }
 
 impl Column {
     /// All of them from left to right.
-    pub const ALL: [Self; 5] =
-        [Self::Cores, Self::Instances, Self::Threads, Self::Queue, Self::Slo];
+    pub const ALL: [Self; 6] =
+        [Self::Cores, Self::Instances, Self::Threads, Self::Queue, Self::Slo, Self::Gpu];
 
     /// The word for it.
     pub fn title(self) -> &'static str {
@@ -115,6 +118,7 @@ impl Column {
             Self::Threads => "threads",
             Self::Queue => "queue limit",
             Self::Slo => "SLO",
+            Self::Gpu => "GPU",
         }
     }
 }

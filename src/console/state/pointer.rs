@@ -19,6 +19,9 @@ pub fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option
     let over = || target.and_then(|target| receiver(target, state));
     let modifier = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     let means = state.carry.as_ref().map(|carry| carry.means);
+    if state.carry.as_ref().is_some_and(|carry| matches!(carry.token, Token::Placed { .. })) {
+        return aim(event.kind, target, at, means?);
+    }
     match (event.kind, means) {
         (MouseEventKind::Down(MouseButton::Left), None) => press(target?, at, state),
         (MouseEventKind::Down(MouseButton::Left), Some(Means::Picked | Means::Keys)) => {
@@ -66,6 +69,7 @@ pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
         Target::RowCore(party) | Target::Row(party) => Some(party.clone()),
         Target::Instance(model) | Target::Field(model, _) => Some(Party::Model(model.clone())),
         Target::Pane(_)
+        | Target::Gpu(_)
         | Target::Title(_)
         | Target::Command(_)
         | Target::Press(_)
@@ -74,11 +78,47 @@ pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
     }
 }
 
+/// What the mouse does with a model that looks for a place.
+fn aim(
+    kind: MouseEventKind,
+    target: Option<&Target>,
+    at: (u16, u16),
+    means: Means,
+) -> Option<Action> {
+    let place = match target {
+        Some(Target::Gpu(place)) => Some(place.clone()),
+        _ => None,
+    };
+    match (kind, means) {
+        (MouseEventKind::Down(MouseButton::Left), Means::Picked | Means::Keys) => {
+            Some(Action::Aim { place, at, drop: true })
+        }
+        (MouseEventKind::Down(_), _) => Some(Action::Return("another button was pressed")),
+        (MouseEventKind::Drag(MouseButton::Left), Means::Held { .. })
+        | (MouseEventKind::Moved, Means::Picked) => Some(Action::Aim { place, at, drop: false }),
+        (MouseEventKind::Moved, Means::Held { .. }) => {
+            Some(Action::Return("the button's release was lost"))
+        }
+        (MouseEventKind::Up(MouseButton::Left), Means::Held { origin, moved }) => {
+            if !moved && origin == at {
+                Some(Action::Pick)
+            } else {
+                Some(Action::Aim { place, at, drop: true })
+            }
+        }
+        _ => None,
+    }
+}
+
 fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action> {
     let token = match target {
         Target::Core(core) => state.token_at(*core),
         Target::RowCore(party) => state.row_token(party),
         Target::Instance(model) => Some(Token::Instances { count: 1, from: model.clone() }),
+        Target::Gpu(place) => Some(Token::Gpu { place: place.clone() }),
+        Target::Field(model, Column::Gpu) => {
+            Some(Token::Placed { model: model.clone(), onto: None })
+        }
         Target::Pane(pane) => return Some(Action::Expand(*pane)),
         Target::Command(command) => return Some(Action::Command(*command)),
         Target::Press(code) => return Some(key(*code)),

@@ -52,6 +52,7 @@ impl ConsoleState {
             Column::Threads => "threads",
             Column::Queue => "queue",
             Column::Slo => "slo",
+            Column::Gpu => "gpu",
         };
         let at = self.row_keys(&model).iter().position(|other| other.name == key).unwrap_or(0);
         self.dialog = Some(Dialog::Row(RowEditor { model, at, prompt: None }));

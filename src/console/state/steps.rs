@@ -72,6 +72,7 @@ impl ConsoleState {
                 }
                 Edit::SetSlo { model: name, slo: Some(slo) }
             }
+            Column::Gpu => return self.step_place(model, by),
         };
         Ok(edit.into())
     }

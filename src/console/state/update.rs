@@ -35,6 +35,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         | Action::Pick
         | Action::PickCore { .. }
         | Action::Drop { .. }
+        | Action::Aim { .. }
         | Action::Return(_)
         | Action::Amount(_) => return state.carry_action(action),
         Action::Step { model, column, by } => return state.step(&model, column, by),

@@ -1,6 +1,7 @@
 //! Where the arrows and the digits lead: rows, columns, cores, panes, lines, receivers.
 
 use super::action::Effect;
+use super::carry::Token;
 use super::{Column, ConsoleState, Pane, Screen};
 use crate::layout::Party;
 use crate::machine::CoreId;
@@ -58,7 +59,12 @@ impl ConsoleState {
             return Vec::new();
         };
         let rows = self.rows();
-        let from = carry.to.clone().unwrap_or_else(|| carry.token.donor().clone());
+        // a card has no row of its own: its way begins at the selected one
+        let start = match carry.token {
+            Token::Gpu { .. } => self.selected.clone(),
+            _ => carry.token.donor(),
+        };
+        let from = carry.to.clone().unwrap_or(start);
         let at = rows.iter().position(|row| *row == from).unwrap_or(0);
         let last = rows.len().saturating_sub(1);
         let mut next = at.saturating_add_signed(by as isize).min(last);

@@ -125,6 +125,19 @@ fn told(state: &ModelState) -> String {
     }
 }
 
+/// The device, its limit there and what the engine counts.
+fn placed(budget: &crate::layout::Budget, held: Option<u64>) -> String {
+    let Some(gpu) = &budget.gpu else { return "the CPU".to_owned() };
+    let limit = budget
+        .gpu_memory
+        .map_or_else(|| "no limit there".to_owned(), |limit| format!("{limit} there at most"));
+    let held = held.map_or_else(
+        || "what it holds there is not told".to_owned(),
+        |bytes| format!("holds {} by the engine's count", format::bytes(bytes)),
+    );
+    format!("{}; {limit}; {held}", gpu.title())
+}
+
 /// The row's fields, as asked for, as placed, and as they are.
 fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)> {
     let name = &view.row.budget.name;
@@ -191,6 +204,7 @@ fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)>
                 view.counts.queued, queue.limit
             ),
         ),
+        ("runs on", placed(&row.budget, memory.gpu)),
         ("SLO", slo),
         (
             "memory",

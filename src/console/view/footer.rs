@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::canvas::{Canvas, Pen, row, wrap};
 use crate::console::format;
+use crate::console::state::gpus;
 use crate::console::state::{
     Carry, Command, ConsoleState, Dialog, Means, RowEditor, Screen, Token, Tone,
 };
@@ -110,6 +111,14 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
 /// A plan and its warnings in one sentence.
 pub fn in_words(plan: &Plan) -> String {
     let mut text = plan.summary.clone();
+    for change in plan.rows.iter().filter(|change| change.rebuild) {
+        let row = plan.after.row(&change.model);
+        let Some(gpu) = row.and_then(|row| row.budget.gpu.as_ref()) else { continue };
+        let last = change.last_build_us.map_or_else(String::new, |us| {
+            format!(", where the last build took {}", format::latency(us))
+        });
+        text = format!("{text}; {} is built on {} first{last}", change.model, gpu.title());
+    }
     for warning in &plan.warnings {
         text = format!("{text}; {warning}");
     }
@@ -126,12 +135,18 @@ fn party(party: &Party) -> &str {
 /// What a drop here would do, or what to do next.
 fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
     let theme = &state.theme;
-    let what = match &carry.token {
+    let (what, receiver) = match &carry.token {
         Token::Several(parts) => {
             let names: Vec<&str> = parts.iter().map(|(from, _)| party(from)).collect();
-            format!("{} of {}", carry.token.title(), names.join(" and "))
+            let what = format!("{} of {}", carry.token.title(), names.join(" and "));
+            (what, "a row to give it")
         }
-        token => format!("{} of {}", token.title(), party(&token.donor())),
+        Token::Gpu { .. } => (carry.token.title(), "a row to give it"),
+        Token::Placed { .. } => (carry.token.title(), "a card, or CPU, to move it"),
+        token @ (Token::Cores { .. } | Token::Instances { .. }) => {
+            let donor = token.donor();
+            (format!("{} of {}", token.title(), party(&donor)), "a row to give it")
+        }
     };
     match (&carry.to, &carry.consequence) {
         (Some(_), Some(Ok(plan))) => {
@@ -142,9 +157,9 @@ fn consequence(state: &ConsoleState, carry: &Carry) -> (String, Style) {
         (Some(to), None) => (format!("{what} {} {}", state.glyphs.arrow, party(to)), theme.text),
         (None, _) => {
             let how = match carry.means {
-                Means::Held { .. } => "let go over a row to give it",
-                Means::Picked => "click a row to give it",
-                Means::Keys => "arrows or digits choose a row, enter gives it",
+                Means::Held { .. } => format!("let go over {receiver}"),
+                Means::Picked => format!("click {receiver}"),
+                Means::Keys => "arrows or digits choose a row, enter gives it".to_owned(),
             };
             let back = state.keymap.shown(Command::Cancel);
             let share = state.keymap.shown(Command::Share);
@@ -287,14 +302,18 @@ pub fn ghost(canvas: &mut Canvas, area: Rect) {
         return;
     };
     let verb = if carry.shares() { "share " } else { "" };
-    let to = carry.to.as_ref().map_or("", |to| party(to));
-    let to = format::fit(to, 20, state.glyphs.ellipsis);
+    // the cards lie beside the footer, whose words about the drop are to stay in sight
+    let (to, keep) = match &carry.token {
+        Token::Placed { onto: Some(place), .. } => (gpus::title(place), 2),
+        _ => (carry.to.as_ref().map_or("", |to| party(to)).to_owned(), 0),
+    };
+    let to = format::fit(&to, 20, state.glyphs.ellipsis);
     let arrow = if to.is_empty() { "" } else { state.glyphs.arrow };
     let text = format!(" {verb}{} {arrow} {to}", carry.token.title());
     let text = format!("{} ", text.trim_end());
     let width = format::width(&text) as u16;
     // beside the pointer, never under it, and inside the screen
     let x = if x + 2 + width <= area.right() { x + 2 } else { x.saturating_sub(width + 1) };
-    let y = if y + 1 < area.bottom() { y + 1 } else { y.saturating_sub(1) };
+    let y = if y + 1 + keep < area.bottom() { y + 1 } else { y.saturating_sub(1) };
     canvas.put(&mut Pen { x, y, end: area.right() }, &text, state.theme.ghost);
 }

@@ -7,6 +7,7 @@ mod cores;
 mod detail;
 mod dialogs;
 mod footer;
+mod gpus;
 mod header;
 mod journal;
 mod latency;

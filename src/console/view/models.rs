@@ -33,7 +33,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool, letters: bool) {
         title = format!("{title} {words}");
     }
     let inside = canvas.frame(area, boxed, Some(Pane::Models), &title, note);
-    let columns = columns(inside.width as usize);
+    let columns = columns(inside.width as usize, canvas.state.has_gpus());
     if let Some(mut pen) = row(inside, 0) {
         pen.x += 2;
         for (field, size) in &columns {

@@ -1,12 +1,12 @@
-//! The line of memory, and a line for each GPU, with one for its parts, and one for the driver where
-//! that is slow.
+//! The line of memory, and the GPUs, with a line for their driver where that is slow.
 
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, row};
+use super::gpus;
 use crate::console::format;
 use crate::console::state::ConsoleState;
-use crate::telemetry::GpuCard;
+use crate::console::state::Target;
 
 /// More cards than this are counted, not listed.
 const CARDS: usize = 4;
@@ -14,13 +14,8 @@ const CARDS: usize = 4;
 /// Rows that are wanted.
 pub fn height(state: &ConsoleState) -> u16 {
     let gpu = &state.snapshot.gpu;
-    let cards: u16 = gpu.cards.iter().take(CARDS).map(rows_of).sum();
+    let cards: u16 = gpu.cards.iter().take(CARDS).map(|card| gpus::height(state, card)).sum();
     1 + cards + u16::from(gpu.slow.is_some())
-}
-
-/// A line for the card, one for its parts.
-fn rows_of(card: &GpuCard) -> u16 {
-    1 + u16::from(card.fault.is_none() && !card.mig.is_empty())
 }
 
 /// Draws the lines.
@@ -58,6 +53,11 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         canvas.put_fit(&mut pen, note, theme.dim);
         return;
     }
+    // the place to drag a model to that is to leave its card
+    let place = Rect { x: pen.x, y: pen.y, width: 3, height: 1 };
+    canvas.hit(place, Target::Gpu(None));
+    canvas.put(&mut pen, "CPU", gpus::style(state, &None));
+    canvas.put(&mut pen, "  ", theme.dim);
     let more = gpu.cards.len().saturating_sub(CARDS);
     let note = match (more, &gpu.note) {
         (0, Some(note)) => note.clone(),
@@ -67,60 +67,9 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     canvas.put_fit(&mut pen, &note, theme.dim);
     let mut line = first;
     for card in gpu.cards.iter().take(CARDS) {
-        if let Some(pen) = row(area, line) {
-            draw_card(canvas, pen, card);
-        }
-        if let Some(pen) = row(area, line + 1).filter(|_| rows_of(card) > 1) {
-            draw_parts(canvas, pen, card);
-        }
-        line += rows_of(card) as usize;
-    }
-}
-
-fn draw_card(canvas: &mut Canvas, mut pen: super::canvas::Pen, card: &GpuCard) {
-    let state = canvas.state;
-    let theme = &state.theme;
-    canvas.put(&mut pen, &format!("  {} ", card.index), theme.text);
-    canvas.put_left(&mut pen, &card.name, 24, theme.text);
-    if let Some(fault) = &card.fault {
-        return canvas.put_fit(&mut pen, &format!("  {fault}"), theme.bad);
-    }
-    let unknown = || "?".to_owned();
-    let used = card.memory_used_bytes.map_or_else(unknown, format::bytes);
-    let total = card.memory_total_bytes.map_or_else(unknown, format::bytes);
-    let busy = card.utilisation.map_or_else(unknown, format::percent);
-    let power = card.power_w.map_or_else(unknown, |watts| format!("{watts:.0}"));
-    let heat = card.temperature_c.map_or_else(unknown, |degrees| degrees.to_string());
-    let level = state.glyphs.level(card.utilisation.unwrap_or(0.0));
-    let text =
-        format!("  use now {busy:>3}% {level}  mem {used}/{total}  {power:>4} W  {heat:>3} °C");
-    canvas.put_fit(&mut pen, &text, theme.text);
-    let throttle = card.throttle.iter().flatten().map(String::as_str).collect::<Vec<_>>();
-    if !throttle.is_empty() {
-        canvas.put_fit(&mut pen, &format!("  slowed by: {}", throttle.join(", ")), theme.warn);
-    }
-}
-
-/// The parts that a card is divided into: as many as fit whole, then how many more there are.
-fn draw_parts(canvas: &mut Canvas, mut pen: super::canvas::Pen, card: &GpuCard) {
-    let theme = &canvas.state.theme;
-    let unknown = || "?".to_owned();
-    canvas.put(&mut pen, "    MIG", theme.dim);
-    for (index, part) in card.mig.iter().enumerate() {
-        let used = part.memory_used_bytes.map_or_else(unknown, format::bytes);
-        let total = part.memory_total_bytes.map_or_else(unknown, format::bytes);
-        // the card's own name stands before the profile
-        let profile = part.name.rsplit(' ').next().unwrap_or_default();
-        let (text, style) = match &part.fault {
-            Some(fault) => (format!("  {} {fault}", part.index), theme.bad),
-            None => (format!("  {} {profile} {used}/{total}", part.index), theme.dim),
-        };
-        let left = card.mig.len() - index - 1;
-        let more = format!("  +{} more", left + 1);
-        let kept = if left > 0 { more.len() } else { 0 };
-        if format::width(&text) + kept > pen.room() as usize && index > 0 {
-            return canvas.put_fit(&mut pen, &more, theme.dim);
-        }
-        canvas.put_fit(&mut pen, &text, style);
+        let height = gpus::height(state, card);
+        let lines = (0..height as usize).map_while(|nth| row(area, line + nth));
+        gpus::draw(canvas, lines.collect(), card);
+        line += height as usize;
     }
 }

@@ -10,6 +10,7 @@ use ort::sys::{OrtAllocator, OrtKeyValuePairs};
 
 use super::session::OrtSession;
 use super::value::check;
+use crate::engine::Device;
 
 /// What the library's own account of an arena says, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +23,20 @@ pub(super) struct Arena {
 
 /// The state of the session's arena; `None` where the library cannot tell.
 pub(super) fn arena(session: &OrtSession) -> Option<Arena> {
-    let info = MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Arena, MemoryType::Default)
-        .ok()?;
+    let place = AllocationDevice::CPU;
+    let info = MemoryInfo::new(place, 0, AllocatorType::Arena, MemoryType::Default);
+    asked(session, &info.ok()?)
+}
+
+/// The state of the session's arena on its GPU.
+pub(super) fn gpu_arena(session: &OrtSession, device: Device) -> Option<Arena> {
+    let ordinal = i32::try_from(device.ordinal).ok()?;
+    let place = AllocationDevice::CUDA;
+    let info = MemoryInfo::new(place, ordinal, AllocatorType::Arena, MemoryType::Default);
+    asked(session, &info.ok()?)
+}
+
+fn asked(session: &OrtSession, info: &MemoryInfo) -> Option<Arena> {
     let api = ort::api();
     let mut allocator: *mut OrtAllocator = ptr::null_mut();
     // SAFETY: session and description live during the call, which makes a handle for us.

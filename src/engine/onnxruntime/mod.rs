@@ -1,6 +1,7 @@
 //! ONNX Runtime, loaded from a shared library at run time. Instances of one thread share one
 //! session and so one copy of the weights; a wider instance has a session of its own.
 
+pub mod cuda;
 mod library;
 pub mod locate;
 mod memory;
@@ -29,7 +30,7 @@ use session::OrtSession;
 const NAME: &str = "ONNX Runtime";
 
 /// The setup of the session that instances of one thread share.
-const NARROW: InstanceSetup = InstanceSetup { threads: 1, spinning: false };
+const NARROW: InstanceSetup = InstanceSetup::cpu(1);
 
 /// How much memory the library took when it started, before it had a model, in bytes; 0 while it is
 /// not loaded. The growth of the process's heap meanwhile.
@@ -79,6 +80,7 @@ impl Engine for OnnxRuntime {
             shared_weights_wide: false,
             live_threads: false,
             cancel: false,
+            gpu: cuda::is_built_in(),
             elements: vec![
                 ElementType::Bool,
                 ElementType::I8,
@@ -172,7 +174,16 @@ impl Model for OrtModel {
     }
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
-        let session = if setup.threads > 1 { self.wide(setup)? } else { self.narrow()? };
+        let session = match setup.device {
+            Some(_) => {
+                cuda::require(&self.library.path)
+                    .map_err(|reason| EngineError::Unavailable { reason })?;
+                // on a GPU one session may not run two requests at once
+                self.wide(setup)?
+            }
+            None if setup.threads > 1 => self.wide(setup)?,
+            None => self.narrow()?,
+        };
         Ok(Box::new(OrtInstance { session, account: Arc::clone(&self.account) }))
     }
 
@@ -182,13 +193,19 @@ impl Model for OrtModel {
 
     fn memory(&self) -> EngineMemory {
         let live = self.live();
-        let copies = live.len() as u32;
-        let in_arenas: Option<u64> = live.iter().map(|session| session.weights()).sum();
+        let (on_gpu, on_cpu): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|session| session.device.is_some());
+        let gpu: Option<u64> = on_gpu.iter().map(|session| session.on_gpu()).sum();
+        let copies = on_cpu.len() as u32;
+        let in_arenas: Option<u64> = on_cpu.iter().map(|session| session.weights()).sum();
         // The library keeps weights in its arena only where a kernel rearranges them.
         let in_file = self.file.weight_bytes * u64::from(copies);
         let is_measured = in_arenas.is_some_and(|bytes| bytes >= in_file);
-        let arenas: Option<(u64, u64)> =
-            live.iter().map(|session| session.arena()).try_fold((0, 0), |sum, arena| {
+        let arenas: Option<(u64, u64)> = on_cpu
+            .iter()
+            .chain(&on_gpu)
+            .map(|session| session.arena())
+            .try_fold((0, 0), |sum, arena| {
                 arena.map(|(taken, untouched)| (sum.0 + taken, sum.1 + untouched))
             });
         let untouched = arenas.map_or(0, |(_, untouched)| untouched);
@@ -199,6 +216,7 @@ impl Model for OrtModel {
             copies,
             arena: arenas.map(|(taken, _)| taken - untouched + ours),
             untouched,
+            gpu: gpu.filter(|_| !on_gpu.is_empty()),
             weights_source: if is_measured {
                 MemorySource::Measured
             } else {

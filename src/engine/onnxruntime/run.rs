@@ -11,7 +11,7 @@ use ort::session::RunOptions;
 use super::NAME;
 use super::session::OrtSession;
 use super::value::{Value, check};
-use crate::engine::{EngineError, NamedTensor, inputs};
+use crate::engine::{Device, EngineError, NamedTensor, inputs};
 
 /// Runs one request to its end on the calling thread and the session's helpers.
 pub(super) fn run(
@@ -32,7 +32,9 @@ pub(super) fn run(
     let output_names: Vec<*const c_char> = session.outputs.iter().map(pointer).collect();
     let values: Vec<_> = lent.iter().map(Value::pointer).collect();
     let mut results = vec![ptr::null_mut(); output_names.len()];
-    let options = if session.shrinks() { Some(shrinking().map_err(fault)?) } else { None };
+    let options =
+        if session.shrinks() { Some(shrinking(session.device).map_err(fault)?) } else { None };
+    let _turn = session.turn();
     // SAFETY: names and values are as many as their lengths say and live until the call returns;
     // `results` has a null for each output, which the library replaces by a value that is ours. The
     // session and the options live as long as the borrow. Null options mean the defaults.
@@ -65,11 +67,14 @@ pub(super) fn run(
         .collect()
 }
 
-/// Options of a run that gives the unused parts of the CPU's arena back when it ends.
-fn shrinking() -> Result<RunOptions, String> {
+/// Options of a run that gives the unused parts of the arenas back when it ends: the CPU's, and that
+/// of the session's GPU.
+fn shrinking(device: Option<Device>) -> Result<RunOptions, String> {
+    let arenas =
+        device.map_or_else(|| "cpu:0".to_owned(), |device| format!("cpu:0;gpu:{}", device.ordinal));
     let mut options = RunOptions::new().map_err(|error| error.to_string())?;
     options
-        .set("memory.enable_memory_arena_shrinkage", "cpu:0")
+        .set("memory.enable_memory_arena_shrinkage", arenas)
         .map_err(|error| error.to_string())?;
     Ok(options)
 }

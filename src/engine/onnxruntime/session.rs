@@ -4,18 +4,18 @@
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use ort::AsPointer;
 use ort::environment::ThreadManager;
 use ort::session::{Session, SharedSessionInner};
 
-use super::NAME;
 use super::library::Library;
 use super::memory::{self, Arena};
+use super::{NAME, cuda};
 use crate::engine::onnx::{self, ModelFile};
-use crate::engine::{EngineError, InstanceSetup};
+use crate::engine::{Device, EngineError, InstanceSetup};
 use crate::layout::ModelSource;
 use crate::machine::{ThreadId, current_thread};
 
@@ -28,6 +28,11 @@ pub(super) struct OrtSession {
     pub(super) inputs: Vec<CString>,
     pub(super) outputs: Vec<CString>,
     helpers: Arc<Mutex<Vec<ThreadId>>>,
+    /// The GPU that it runs on.
+    pub(super) device: Option<Device>,
+    /// Held while a request runs on a GPU: there the library promises less for several at once, and
+    /// one that shrinks the arena may come beside the instance's own.
+    turn: Mutex<()>,
     /// What the arena held before the first request: weights.
     at_start: Option<Arena>,
     /// Whether the next request is to give the arena's unused parts back when it ends.
@@ -43,8 +48,11 @@ impl OrtSession {
         setup: InstanceSetup,
     ) -> Result<Self, EngineError> {
         let helpers = Arc::new(Mutex::new(Vec::new()));
-        let session = commit(library, source, setup, &helpers)
-            .map_err(|error| load_error(file, error.message()))?;
+        let session =
+            commit(library, source, setup, &helpers).map_err(|error| match setup.device {
+                Some(device) => load_error(file, &cuda::meaning(error.message(), device)),
+                None => load_error(file, error.message()),
+            })?;
         let names = |specs: &[crate::engine::TensorSpec]| -> Result<Vec<CString>, EngineError> {
             specs
                 .iter()
@@ -59,6 +67,8 @@ impl OrtSession {
             outputs: names(&file.signature.outputs)?,
             file: Arc::clone(file),
             helpers,
+            device: setup.device,
+            turn: Mutex::new(()),
             at_start: None,
             shrink_next: AtomicBool::new(false),
         };
@@ -78,6 +88,18 @@ impl OrtSession {
         let (now, at_start) = (memory::arena(self)?, self.at_start?);
         let taken = now.taken.saturating_sub(at_start.taken);
         Some((taken, now.taken.saturating_sub(now.most_used).min(taken)))
+    }
+
+    /// Bytes that the session's arena on its GPU holds; `None` on the CPU, and where the library
+    /// cannot tell.
+    pub(super) fn on_gpu(&self) -> Option<u64> {
+        memory::gpu_arena(self, self.device?).map(|arena| arena.taken)
+    }
+
+    /// Waits for the session's turn where it runs one request at a time.
+    pub(super) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.device?;
+        Some(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets the next request give the arena's unused parts back when it ends.
@@ -115,6 +137,9 @@ fn commit(
         .with_intra_threads(setup.threads.max(1))?
         .with_intra_op_spinning(setup.spinning)?
         .with_inter_op_spinning(false)?;
+    if let Some(device) = setup.device {
+        builder = builder.with_execution_providers([cuda::provider_for(device)])?;
+    }
     if setup.threads > 1 {
         builder = builder.with_thread_manager(Crew { helpers: Arc::clone(helpers) })?;
     }

@@ -64,7 +64,7 @@ fn both_engines_agree_on_the_shipped_models() {
     let Some(engine) = engine() else { return };
     for name in ["detector.onnx", "embedder.onnx", "ranker.onnx"] {
         let inputs = request(name);
-        let setup = InstanceSetup { threads: 1, spinning: false };
+        let setup = InstanceSetup::cpu(1);
         let run = |engine: &dyn Engine| {
             engine.load(&embedded(name)).unwrap().instance(setup).unwrap().run(&inputs).unwrap()
         };
@@ -118,7 +118,7 @@ fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
     let inputs = request("ranker.onnx");
     let mut narrow = model.instance(NARROW).unwrap();
     assert!(narrow.threads().is_empty(), "the caller is the only thread");
-    let mut wide = model.instance(InstanceSetup { threads: 3, spinning: false }).unwrap();
+    let mut wide = model.instance(InstanceSetup::cpu(3)).unwrap();
     let helpers = wide.threads();
     assert_eq!(helpers.len(), 2);
     #[cfg(target_os = "linux")]
@@ -130,7 +130,7 @@ fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
     assert!(difference < 1e-5, "{difference}");
     drop(narrow);
     drop(wide);
-    let _wide = model.instance(InstanceSetup { threads: 2, spinning: false }).unwrap();
+    let _wide = model.instance(InstanceSetup::cpu(2)).unwrap();
     assert_eq!(model.memory().copies, 1, "the shared session is given up when nobody uses it");
 }
 
@@ -258,4 +258,25 @@ fn what_is_no_library_of_the_right_kind_is_refused_in_words() {
             assert!(version(Path::new(libc)).unwrap_err().contains("not ONNX Runtime's"));
         }
     }
+}
+
+#[test]
+fn a_gpu_that_cannot_be_had_is_an_error_that_says_what_is_missing_and_the_cpu_serves_on() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("ranker.onnx")).unwrap();
+    let mut on_cpu = model.instance(InstanceSetup::cpu(1)).unwrap();
+    // no machine has that many
+    let device = Some(crate::engine::Device { ordinal: 1000, memory: Some(64 << 20) });
+    let Err(error) = model.instance(InstanceSetup { device, ..InstanceSetup::cpu(1) }) else {
+        panic!("it was built")
+    };
+    let words = error.to_string();
+    let known = if engine.capabilities().gpu {
+        ["no NVIDIA driver for CUDA", "`divvy runtime install --gpu`", "no device 1000"]
+    } else {
+        ["has no CUDA: `divvy runtime install --gpu`"; 3]
+    };
+    assert!(known.iter().any(|known| words.contains(known)), "{words}");
+    assert_eq!(model.memory().gpu, None);
+    assert!(on_cpu.run(&request("ranker.onnx")).is_ok());
 }

@@ -51,6 +51,7 @@ impl Engine for Rten {
             shared_weights_wide: true,
             live_threads: false,
             cancel: false,
+            gpu: false,
             elements: convert::ELEMENTS.to_vec(),
         }
     }
@@ -194,6 +195,13 @@ impl Model for RtenModel {
     }
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        if setup.device.is_some() {
+            let reason = format!(
+                "{NAME} runs models on the CPU only: a GPU takes ONNX Runtime with CUDA, which \
+                 `divvy runtime install --gpu` gets"
+            );
+            return Err(EngineError::Unavailable { reason });
+        }
         Ok(Box::new(RtenInstance::build(Arc::clone(&self.0), setup.threads)?))
     }
 
@@ -208,6 +216,7 @@ impl Model for RtenModel {
             return EngineMemory { weights, copies: 1, ..EngineMemory::default() };
         };
         EngineMemory {
+            gpu: None,
             weights: at_start,
             copies: 1,
             arena: Some(held.saturating_sub(at_start)),

@@ -12,7 +12,7 @@ fn load(name: &str) -> Arc<dyn Model> {
 }
 
 fn narrow(threads: usize) -> InstanceSetup {
-    InstanceSetup { threads, spinning: false }
+    InstanceSetup::cpu(threads)
 }
 
 fn tokens(shape: &[usize], values: Vec<i64>) -> Vec<NamedTensor> {
@@ -166,4 +166,13 @@ fn a_weight_file_that_rten_does_not_take_is_refused_by_name() {
     let Err(error) = Rten.load(&source) else { panic!("loaded") };
     assert!(matches!(error, EngineError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("`weights.bin`"), "{error}");
+}
+
+#[test]
+fn a_gpu_is_refused_with_the_engine_that_knows_one() {
+    let device = Some(crate::engine::Device { ordinal: 0, memory: None });
+    let setup = InstanceSetup { device, ..narrow(1) };
+    let Err(error) = load("ranker.onnx").instance(setup) else { panic!("it was built") };
+    assert!(error.to_string().contains("divvy runtime install --gpu"), "{error}");
+    assert!(!Rten.capabilities().gpu);
 }

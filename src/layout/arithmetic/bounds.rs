@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
 use super::super::change::Refusal;
+use super::super::gpus;
 use super::super::units::{Bytes, print_duration};
 
 /// The most threads of an instance and the most instances of a model.
@@ -33,6 +34,7 @@ pub fn budget(row: &Budget) -> Result<(), Refusal> {
     queue(name, row.queue)?;
     slo(name, row.slo)?;
     memory(name, row.memory)?;
+    gpu(row)?;
     load(name, row.load.as_ref())?;
     for (input, spec) in &row.inputs {
         if let InputSpec::Range(low, high) = spec {
@@ -107,6 +109,12 @@ pub fn memory(model: &str, memory: Option<Bytes>) -> Result<(), Refusal> {
     require(model, memory.is_none_or(|bytes| bytes.0 > 0), || {
         "a memory budget is 1 B or more; without one there is no limit".to_owned()
     })
+}
+
+/// # Errors
+/// A refusal of a limit without a GPU, or of a GPU for an engine that knows none.
+pub fn gpu(row: &Budget) -> Result<(), Refusal> {
+    gpus::agrees(row).map_err(|fault| Refusal::row(&row.name, fault.reason))
 }
 
 /// # Errors

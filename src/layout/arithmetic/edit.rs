@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use super::super::budget::{Budget, CoreRequest};
 use super::super::change::{Change, Edit, Refusal};
 use super::super::desired::Desired;
+use super::super::gpus;
 use super::draft::{Draft, wanted};
 use super::resolve::{place, unplaced};
 use super::{bounds, words};
@@ -95,6 +96,12 @@ impl Draft<'_> {
                 bounds::memory(model, *memory)?;
                 self.row_mut(model)?.budget.memory = *memory;
             }
+            Edit::SetGpu { model, gpu, gpu_memory } => {
+                let budget = &mut self.row_mut(model)?.budget;
+                budget.gpu.clone_from(gpu);
+                budget.gpu_memory = *gpu_memory;
+                self.require_gpu(model)?;
+            }
             Edit::SetLoad { model, load } => {
                 bounds::load(model, load.as_ref())?;
                 self.row_mut(model)?.budget.load.clone_from(load);
@@ -117,7 +124,14 @@ impl Draft<'_> {
         let cores = self.row(name)?.budget.cores;
         // placement asks whether the cores are to be its own alone
         self.row_mut(name)?.budget = Budget { cores, ..budget.clone() };
+        self.require_gpu(name)?;
         if cores == budget.cores { Ok(()) } else { self.set_cores(name, budget.cores) }
+    }
+
+    /// The GPU that a row was just given is there and has as much memory.
+    fn require_gpu(&self, model: &str) -> Result<(), Refusal> {
+        let budget = &self.row(model)?.budget;
+        gpus::meets(budget, &self.machine.gpus).map_err(|fault| Refusal::row(model, fault.reason))
     }
 
     fn set_cores(&mut self, model: &str, cores: CoreRequest) -> Result<(), Refusal> {
@@ -181,6 +195,7 @@ impl Draft<'_> {
             return Err(Refusal::row(name, "there is a model of this name: choose another"));
         }
         self.desired.rows.push(unplaced(budget.clone()));
+        self.require_gpu(name)?;
         if let CoreRequest::List(list) = budget.cores {
             self.require_usable(name, &list)?;
             self.row_mut(name)?.cores = list;

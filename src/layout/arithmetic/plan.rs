@@ -3,6 +3,7 @@
 use super::super::budget::{Auto, Objective, Overflow, QueuePolicy};
 use super::super::change::{Change, Refusal};
 use super::super::desired::{Desired, Row};
+use super::super::gpu::GpuId;
 use super::super::plan::{Plan, RowPlan};
 use super::super::units::print_duration;
 use super::{warnings, words};
@@ -67,7 +68,9 @@ impl Desired {
                 || was.budget.engine != is.budget.engine
                 || was.budget.dims != is.budget.dims
                 || was.budget.inputs != is.budget.inputs
-                || was.budget.recording() != is.budget.recording())
+                || was.budget.recording() != is.budget.recording()
+                || was.budget.gpu != is.budget.gpu
+                || was.gpu_memory_each() != is.gpu_memory_each())
     }
 
     /// The nice values before and after, where they differ for a model that stays.
@@ -213,6 +216,12 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
     let memory =
         new.memory.map_or_else(|| "memory unlimited".to_owned(), |to| format!("memory {to}"));
     say(old.memory != new.memory, memory);
+    say(old.gpu != new.gpu, place(new.gpu.as_ref()));
+    let gpu_memory = new
+        .gpu_memory
+        .map_or_else(|| "GPU memory unlimited".to_owned(), |to| format!("GPU memory {to}"));
+    // a model that goes back to the CPU leaves its limit there
+    say(old.gpu_memory != new.gpu_memory && new.gpu.is_some(), gpu_memory);
     let load = new
         .load
         .as_ref()
@@ -226,6 +235,11 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
     say(anew, "model loaded anew".to_owned());
     say(old.inputs != new.inputs, "inputs set".to_owned());
     parts
+}
+
+/// Where a model runs, in words.
+fn place(gpu: Option<&GpuId>) -> String {
+    gpu.map_or_else(|| "onto the CPU".to_owned(), |id| format!("onto {}", id.title()))
 }
 
 fn queue(was: &QueuePolicy, is: &QueuePolicy) -> String {

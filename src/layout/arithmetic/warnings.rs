@@ -2,6 +2,7 @@
 
 use super::super::budget::CoreRequest;
 use super::super::desired::{Desired, Row};
+use super::super::gpus;
 use super::draft::{usable, wanted};
 use super::words;
 use crate::machine::{CpuSet, Description};
@@ -17,6 +18,7 @@ pub fn of(
     crowding(before, after, &mut warnings);
     quota(before, after, machine, &mut warnings);
     memory(before, after, machine, &mut warnings);
+    gpu_memory(before, after, machine, &mut warnings);
     for (was, is) in pairs {
         if let Some(is) = is {
             row(*was, is, after, machine, &mut warnings);
@@ -65,6 +67,23 @@ fn memory(before: &Desired, after: &Desired, machine: &Description, warnings: &m
     let (was, is) = (before.memory_budgeted(), after.memory_budgeted());
     if let Some(limit) = machine.limits.usable_memory().filter(|limit| is > *limit && is > was) {
         warnings.push(words::memory_above(is, limit, &machine.limits));
+    }
+}
+
+/// Limits on a GPU that add up to more than it has, where they did not before or add up to more now.
+fn gpu_memory(
+    before: &Desired,
+    after: &Desired,
+    machine: &Description,
+    warnings: &mut Vec<String>,
+) {
+    let above =
+        |desired: &Desired| gpus::above(desired.rows.iter().map(|row| &row.budget), &machine.gpus);
+    let was = above(before);
+    for (place, is) in above(after) {
+        if was.get(&place).is_none_or(|was| was.sum < is.sum) {
+            warnings.push(is.words);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The few turns of phrase that refusals, summaries and warnings share.
 
+use super::super::gpus::rounded;
 use super::super::units::Bytes;
 use crate::machine::{CpuSet, Limits};
 
@@ -44,14 +45,4 @@ pub fn memory_above(budgeted: u64, limit: u64, limits: &Limits) -> String {
     let holder =
         if limits.memory == Some(limit) { "the container may use" } else { "this machine has" };
     format!("the memory budgets add up to {}, and {holder} {}", Bytes(budgeted), rounded(limit))
-}
-
-/// A size that nobody wrote, so that it need not be exact.
-fn rounded(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes >= 1024.0 {
-        format!("{:.1} GiB", mebibytes / 1024.0)
-    } else {
-        format!("{mebibytes:.0} MiB")
-    }
 }

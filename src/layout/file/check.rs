@@ -7,6 +7,7 @@ use super::faults::{self, Fault, Faults};
 use super::{Document, RowSpans};
 use crate::layout::arithmetic::memory_above;
 use crate::layout::budget::{Auto, Budget, CoreRequest};
+use crate::layout::gpus;
 use crate::machine::{CpuSet, Description};
 
 /// Something in a layout that works on this machine, but not as well as its author may think.
@@ -48,11 +49,13 @@ impl Document {
         for (budget, spans) in &rows {
             checker.there(budget, spans);
             checker.width(budget, spans);
+            checker.gpu(budget, spans);
         }
         checker.reserved(&rows);
         if checker.faults.is_empty() {
             checker.sums(&rows);
             checker.memory(&rows);
+            checker.gpu_memory(&rows);
         }
         if checker.faults.is_empty() {
             checker.warnings.sort_by_key(|Warning(fault)| (fault.line, fault.column));
@@ -176,6 +179,35 @@ impl Checker<'_> {
         {
             let message = memory_above(sum, limit, limits);
             self.warn(spans, "memory", message, "lower a budget, or the system may run out");
+        }
+    }
+
+    /// Whether the row's GPU is there. Where no card is known, the others need not wait for it.
+    fn gpu(&mut self, budget: &Budget, spans: &RowSpans) {
+        let known = &self.machine.gpus;
+        if let Err(fault) = gpus::meets(budget, known) {
+            let help = match fault.key {
+                "gpu" => "name one that is there (`divvy machine` lists them), or take `gpu` away",
+                _ => "write a smaller limit, or name a larger card",
+            };
+            self.fault(spans, fault.key, fault.reason, help.to_owned());
+        } else if let (Some(id), true, Some(note)) =
+            (&budget.gpu, known.cards.is_empty(), &known.note)
+        {
+            let message = format!("GPU {id} is not known here: {note}");
+            let help = "if the engine finds none either, this model fails and the others run";
+            self.warn(spans, "gpu", message, help);
+        }
+    }
+
+    /// Whether the limits of all rows on a GPU fit it together.
+    fn gpu_memory(&mut self, rows: &[(&Budget, &RowSpans)]) {
+        let above = gpus::above(rows.iter().map(|(row, _)| *row), &self.machine.gpus);
+        for above in above.into_values() {
+            if let Some((_, spans)) = rows.get(above.last) {
+                let help = "lower a limit, or a model may find none left";
+                self.warn(spans, "gpu_memory", above.words, help);
+            }
         }
     }
 
@@ -308,6 +340,7 @@ fn trimmed(value: f64) -> String {
 mod tests {
     use super::super::Origin;
     use super::*;
+    use crate::machine::{Gpu, Gpus};
 
     fn document(rows: &[&str]) -> Document {
         use std::fmt::Write as _;
@@ -355,6 +388,31 @@ mod tests {
         {
             assert!(told(&enough).is_empty());
         }
+    }
+
+    #[test]
+    fn a_gpu_that_is_not_there_or_too_small_is_a_fault_where_the_cards_are_known() {
+        let mut machine = Description::uniform(4);
+        let absent = "gpu = 9";
+        assert!(document(&[absent]).check(&machine).unwrap().is_empty(), "nobody looked");
+        machine.gpus.note = Some("no NVIDIA GPU".to_owned());
+        let warnings = document(&[absent]).check(&machine).unwrap();
+        assert_eq!(warnings[0].0.message, "GPU 9 is not known here: no NVIDIA GPU");
+        assert_eq!((warnings[0].0.line, warnings[0].0.column), (Some(5), Some(7)));
+        let card = Gpu { name: "L4".into(), memory: Some(24 << 30), ..Gpu::default() };
+        machine.gpus = Gpus { cards: vec![card], note: None };
+        assert_eq!(
+            faults(&[absent, "gpu = 0\ngpu_memory = \"25GiB\""], &machine),
+            [
+                "there is no GPU 9: this machine has 0 (L4, )",
+                "a limit of 25GiB is above what GPU 0 has, 24.0 GiB"
+            ]
+        );
+        let half = "gpu = 0\ngpu_memory = \"16GiB\"";
+        let warnings = document(&[half, half, ""]).check(&machine).unwrap();
+        let words = "the memory limits on GPU 0 add up to 32GiB, and it has 24.0 GiB";
+        assert_eq!(warnings[0].0.message, words);
+        assert_eq!(warnings[0].0.line, Some(11), "the last one that adds to it");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(super) const MODEL: &[&str] = &[
     "spinning",
     "weight",
     "memory",
+    "gpu",
+    "gpu_memory",
     "queue",
     "slo",
     "load",
@@ -26,7 +28,7 @@ pub(super) const MODEL: &[&str] = &[
 ];
 
 /// Keys of a model that a later capability brings. They are refused by name, never ignored.
-pub(super) const LATER: &[&str] = &["priority", "min", "max", "borrow", "gpu", "gpu_memory"];
+pub(super) const LATER: &[&str] = &["priority", "min", "max", "borrow"];
 
 /// Keys of `queue`.
 pub(super) const QUEUE: &[&str] = &["limit", "timeout", "overflow"];

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::layout::{
-    Auto, Budget, Bytes, CoreRequest, EngineChoice, InputSpec, LoadSpec, ModelSource, Objective,
-    Overflow, QueuePolicy, ReplayOrder, Slo,
+    Auto, Budget, Bytes, CoreRequest, EngineChoice, GpuId, InputSpec, LoadSpec, ModelSource,
+    Objective, Overflow, QueuePolicy, ReplayOrder, Slo,
 };
 use crate::machine::{CoreId, CpuSet};
 
@@ -304,7 +304,10 @@ prop_compose! {
         load in prop::option::of(load()),
         dims in prop::collection::btree_map(names(), 1usize..100_000, 0..3),
         inputs in inputs(),
+        gpu in gpu(),
     ) -> Budget {
+        // only what may stand together in a file
+        let (gpu, gpu_memory) = if engine == EngineChoice::Rten { (None, None) } else { gpu };
         let overflow = if block { Overflow::Block } else { Overflow::Reject };
         Budget {
             name,
@@ -315,12 +318,23 @@ prop_compose! {
             },
             engine, cores, reserve, threads, concurrency,
             objective: if latency { Objective::Latency } else { Objective::Throughput },
-            spinning, weight, memory,
+            spinning, weight, memory, gpu, gpu_memory,
             queue: QueuePolicy { limit, timeout, overflow },
             slo: slo.map(|(percentile, bound)| Slo { percentile, bound }),
             load, dims, inputs, paused,
         }
     }
+}
+
+/// A GPU with or without a limit, or none.
+fn gpu() -> impl Strategy<Value = (Option<GpuId>, Option<Bytes>)> {
+    let id = prop_oneof![
+        (0u32..=63).prop_map(GpuId::Index),
+        "GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Card),
+        "MIG-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Mig),
+    ];
+    prop::option::of((id, prop::option::of((1u64..1 << 50).prop_map(Bytes))))
+        .prop_map(|gpu| gpu.map_or((None, None), |(id, limit)| (Some(id), limit)))
 }
 
 prop_compose! {

@@ -60,6 +60,10 @@ struct ModelRow {
     weight: Option<i64>,
     /// Memory that the model may hold, like "512MiB".
     memory: Option<Size>,
+    /// The GPU that runs it: an index, or an identifier ("GPU-...", "MIG-..."). Default: the CPU.
+    gpu: Option<Gpu>,
+    /// Memory that it may hold on its GPU, like "4GiB". Only with `gpu`.
+    gpu_memory: Option<Size>,
     queue: Option<Queue>,
     /// A percentile and its bound, like { p99 = "20ms" }.
     slo: Option<Slo>,
@@ -86,6 +90,13 @@ enum Engine {
 enum Cores {
     Count(#[schemars(range(min = 0, max = 1024))] i64),
     Text(#[schemars(length(min = 1))] String),
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Gpu {
+    Index(#[schemars(range(min = 0, max = 63))] i64),
+    Identifier(#[schemars(length(min = 1))] String),
 }
 
 #[derive(JsonSchema)]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::layout::{Auto, CoreRequest, InputSpec, LoadSpec, ModelSource, Overflow, Slo};
+use crate::layout::{
+    Auto, Bytes, CoreRequest, GpuId, InputSpec, LoadSpec, ModelSource, Overflow, Slo,
+};
 
 fn row(fields: &str) -> Result<Document, Faults> {
     let text = format!(
@@ -19,7 +21,7 @@ fn messages(faults: &Faults) -> Vec<String> {
 #[test]
 fn every_field_reaches_its_place() {
     let document = row(r#"
-engine = "rten"
+engine = "onnxruntime"
 cores = "0-2,4"
 reserve = true
 threads = 2
@@ -28,6 +30,8 @@ objective = "latency"
 spinning = false
 weight = 3
 memory = "1.5GiB"
+gpu = 2
+gpu_memory = "4GiB"
 queue = { limit = 1_000_000, timeout = "1.5s", overflow = "block" }
 slo = { "p99.9" = "20ms" }
 load = { kind = "closed", clients = 4, think = "10ms" }
@@ -44,6 +48,7 @@ paused = true
     assert_eq!((model.threads, model.concurrency), (Auto::Exactly(2), Auto::Exactly(3)));
     assert_eq!((model.spinning, model.weight), (Some(false), 3));
     assert_eq!(model.memory.unwrap().0, 3 << 29);
+    assert_eq!((&model.gpu, model.gpu_memory), (&Some(GpuId::Index(2)), Some(Bytes(4 << 30))));
     assert_eq!(model.queue.limit, 1_000_000);
     assert_eq!(model.queue.timeout, Some(Duration::from_millis(1500)));
     assert_eq!(model.queue.overflow, Overflow::Block);

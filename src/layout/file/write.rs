@@ -10,6 +10,7 @@ use crate::layout::budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, LoadSpec, ModelSource, Objective, Overflow,
     QueuePolicy, ReplayOrder,
 };
+use crate::layout::gpu::GpuId;
 use crate::layout::units::print_duration;
 
 /// How paths are written.
@@ -111,6 +112,18 @@ pub(super) fn row(
     }
     if let Some(memory) = budget.memory {
         row.insert("memory", memory.to_string().into());
+    }
+    if let Some(gpu) = &budget.gpu {
+        row.insert(
+            "gpu",
+            match gpu {
+                GpuId::Index(index) => i64::from(*index).into(),
+                GpuId::Card(_) | GpuId::Mig(_) => gpu.to_string().into(),
+            },
+        );
+    }
+    if let Some(memory) = budget.gpu_memory {
+        row.insert("gpu_memory", memory.to_string().into());
     }
     if full || budget.queue != QueuePolicy::default() {
         row.insert("queue", queue(&budget.queue).into());

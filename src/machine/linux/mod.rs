@@ -173,7 +173,7 @@ impl Machine for LinuxMachine {
             memory: limits.memory.map(|memory| memory.limit),
             installed: installed(&self.root),
         };
-        Description { topology, limits, simulated: false, notes }
+        Description { topology, limits, simulated: false, notes, ..Description::default() }
     }
 
     fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {

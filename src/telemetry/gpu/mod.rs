@@ -2,7 +2,7 @@
 //! slow, gone or broken costs a line on the pane and nothing else.
 
 mod card;
-mod find;
+mod known;
 mod look;
 mod sensor;
 mod words;
@@ -18,9 +18,9 @@ use super::snapshot::GpuView;
 /// Names the NVML library to load, where it is not the system's own.
 pub const LIBRARY_VARIABLE: &str = "DIVVY_NVML";
 
-/// The longest that [`list`] waits for the driver. A card without persistence mode takes a second or
+/// The longest that the first look is waited for where it matters. A card without persistence mode takes a second or
 /// two to wake.
-const LIST_PATIENCE: Duration = Duration::from_secs(10);
+pub const LIST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where GPU figures come from.
 pub trait GpuSource: Send + Sync {

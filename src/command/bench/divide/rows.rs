@@ -18,7 +18,7 @@ pub struct Place {
 impl Place {
     /// "2 x 1 thread on 0-1".
     pub fn words(&self) -> String {
-        let InstanceSetup { threads, spinning } = self.setup;
+        let InstanceSetup { threads, spinning, device: _ } = self.setup;
         let spins = if spinning { ", spinning" } else { "" };
         let unit = if threads == 1 { "thread" } else { "threads" };
         let low = if self.nice > 0 { format!(", nice {}", self.nice) } else { String::new() };
@@ -33,7 +33,7 @@ impl Place {
     }
 
     fn single(instances: usize, cores: CpuSet) -> Self {
-        let setup = InstanceSetup { threads: 1, spinning: false };
+        let setup = InstanceSetup::cpu(1);
         Self { setup, instances, cores, inside: false, nice: 0 }
     }
 }
@@ -72,7 +72,7 @@ pub fn arrangements(cast: &Cast<'_>, all: &CpuSet) -> Vec<Arrangement> {
         divided,
         places: names.iter().map(|_| place).collect(),
     };
-    let setup = InstanceSetup { threads: count, spinning: true };
+    let setup = InstanceSetup { spinning: true, ..InstanceSetup::cpu(count) };
     let wide = Place { setup, instances: 1, cores: *all, inside: false, nice: 0 };
     let inside = Place { instances: CLIENTS, inside: true, ..wide };
     let mut rows = Vec::new();
@@ -161,7 +161,7 @@ mod tests {
         let place = Place::single(2, CpuSet::first(2));
         assert_eq!(place.words(), "2 x 1 thread on 0-1");
         assert_eq!(Place { nice: 19, ..place }.words(), "2 x 1 thread on 0-1, nice 19");
-        let setup = InstanceSetup { threads: 2, spinning: true };
+        let setup = InstanceSetup { spinning: true, ..InstanceSetup::cpu(2) };
         assert_eq!(Place { setup, ..place }.words(), "2 x 2 threads, spinning on 0-1");
         let inside = Place { setup, instances: 4, inside: true, ..place };
         assert_eq!(inside.words(), "4 calls at once in 1 x 2 threads, spinning on 0-1");

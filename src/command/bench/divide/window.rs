@@ -58,7 +58,7 @@ pub fn light(offers: &[Offer]) -> Option<usize> {
 
 /// Whether the engine of a model lets one session be called from several places at once.
 pub fn allows_inside(subject: &Subject) -> bool {
-    let instance = subject.loaded.model.instance(InstanceSetup { threads: 1, spinning: false });
+    let instance = subject.loaded.model.instance(InstanceSetup::cpu(1));
     instance.is_ok_and(|instance| instance.another().is_some())
 }
 
@@ -92,7 +92,7 @@ impl Model for OneSession {
 /// Seconds of a request on one thread: the least of a few.
 fn cost(subject: &Subject) -> Result<f64, CommandError> {
     let failed = |error| CommandError::Failed(format!("{}: {error}", subject.name));
-    let setup = InstanceSetup { threads: 1, spinning: false };
+    let setup = InstanceSetup::cpu(1);
     let mut instance = subject.loaded.model.instance(setup).map_err(failed)?;
     let inputs = subject.loaded.requests.inputs.first().cloned().unwrap_or_default();
     let mut best = f64::INFINITY;

@@ -28,6 +28,8 @@ pub enum Field {
     P99,
     /// The target and the distance to it.
     Slo,
+    /// The GPU, or the CPU; only where there is a card.
+    Gpu,
     /// CPU time in cores.
     Cpu,
     /// Memory of the engine.
@@ -38,7 +40,7 @@ pub enum Field {
 
 /// Columns from left to right with their least width and the order in which they are kept
 /// (1 first).
-const ALL: [(Field, usize, u8); 14] = [
+const ALL: [(Field, usize, u8); 15] = [
     (Field::Tag, 3, 7),
     (Field::Name, 8, 1),
     (Field::Cells, 4, 2),
@@ -50,6 +52,7 @@ const ALL: [(Field, usize, u8); 14] = [
     (Field::P50, 6, 10),
     (Field::P99, 6, 4),
     (Field::Slo, 13, 4),
+    (Field::Gpu, 5, 4),
     (Field::Cpu, 5, 11),
     (Field::Memory, 5, 12),
     (Field::Trend, 12, 13),
@@ -70,6 +73,7 @@ impl Field {
             Self::P50 => "p50",
             Self::P99 => "p99",
             Self::Slo => "SLO ms slack",
+            Self::Gpu => "GPU",
             Self::Cpu => "CPU",
             Self::Memory => "mem",
             Self::Trend => "p99 by 1 s",
@@ -102,7 +106,7 @@ impl Field {
             Self::Slo => Some(SortKey::Slack),
             Self::Cpu => Some(SortKey::Cpu),
             Self::Memory => Some(SortKey::Memory),
-            Self::Tag | Self::Cells | Self::Split | Self::Pips | Self::Trend => None,
+            Self::Tag | Self::Cells | Self::Split | Self::Pips | Self::Gpu | Self::Trend => None,
         }
     }
 
@@ -114,15 +118,17 @@ impl Field {
             Self::Split => Some(Column::Threads),
             Self::Queue => Some(Column::Queue),
             Self::Slo => Some(Column::Slo),
+            Self::Gpu => Some(Column::Gpu),
             _ => None,
         }
     }
 }
 
-/// The columns that fit into `width`, with their widths. Two columns before them are the marker's.
-pub fn columns(width: usize) -> Vec<(Field, usize)> {
+/// The columns that fit into `width`, with their widths; `gpus`: whether there is a card. Two columns before them are the marker's.
+pub fn columns(width: usize, gpus: bool) -> Vec<(Field, usize)> {
     let mut room = width.saturating_sub(2);
-    let mut order = ALL;
+    let mut order: Vec<_> =
+        ALL.into_iter().filter(|(field, ..)| gpus || *field != Field::Gpu).collect();
     order.sort_by_key(|(.., rank)| *rank);
     let mut kept = Vec::new();
     for (field, size, _) in order {
@@ -157,15 +163,16 @@ mod tests {
     #[test]
     fn the_columns_never_pass_the_width() {
         for width in 20..400 {
-            let used: usize = columns(width).iter().map(|(_, size)| size + 1).sum();
+            let used: usize = columns(width, true).iter().map(|(_, size)| size + 1).sum();
             assert!(used + 2 <= width, "{width}: {used}");
         }
     }
 
     #[test]
     fn name_cores_and_latency_stay_longest() {
-        let fields: Vec<Field> = columns(38).into_iter().map(|(field, _)| field).collect();
+        let fields: Vec<Field> = columns(38, false).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, [Field::Name, Field::Cells, Field::Cores, Field::P99]);
-        assert_eq!(columns(200).len(), ALL.len());
+        assert_eq!(columns(220, true).len(), ALL.len());
+        assert_eq!(columns(220, false).len(), ALL.len() - 1);
     }
 }

@@ -6,7 +6,7 @@ use super::columns::Field;
 use crate::console::format;
 use crate::console::state::Target;
 use crate::console::view::canvas::{Canvas, Pen};
-use crate::layout::{Party, Row};
+use crate::layout::{GpuId, Party, Row};
 use crate::telemetry::{ModelState, ModelView};
 
 /// Draws a field of a model's row, or of the row of free cores.
@@ -78,6 +78,7 @@ pub fn draw(
         Field::P50 => canvas.put_right(pen, &format::millis(minute.total.p50_us), size, theme.text),
         Field::P99 => canvas.put_right(pen, &format::millis(minute.total.p99_us), size, theme.text),
         Field::Slo => slo(canvas, pen, size, view, row),
+        Field::Gpu => gpu(canvas, pen, size, name, row),
         Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
         Field::Memory => {
             let held = view.memory.weights + view.memory.arena.unwrap_or(0);
@@ -143,6 +144,20 @@ fn split(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row:
     }
     let text = format!("{}{}{}", row.concurrency, state.glyphs.times, row.threads);
     canvas.put_left(pen, &text, size, theme.text);
+}
+
+/// Where it runs: the card's index, the beginning of a MIG device's identifier, or "CPU".
+fn gpu(canvas: &mut Canvas, pen: &mut Pen, size: usize, name: &str, row: &Row) {
+    let theme = &canvas.state.theme;
+    let (text, style) = match canvas.state.place_of(name) {
+        None => ("CPU".to_owned(), theme.dim),
+        Some(GpuId::Index(index)) => (format!("{index}"), theme.text),
+        Some(GpuId::Card(uuid) | GpuId::Mig(uuid)) => {
+            (uuid.chars().skip(4).take(size).collect(), theme.text)
+        }
+    };
+    let style = if row.budget.gpu.is_some() { theme.title } else { style };
+    canvas.put_left(pen, &text, size, style);
 }
 
 /// A pip an instance: full while it runs a request.

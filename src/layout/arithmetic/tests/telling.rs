@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::super::super::budget::{QueuePolicy, Slo};
+use super::super::super::gpu::GpuId;
 use super::super::super::units::Bytes;
 use super::*;
+use crate::machine::{Gpu, Gpus};
 
 fn told(desired: &Desired, change: &Change, machine: &Description) -> (String, Vec<String>) {
     let plan = desired.plan(change, machine).unwrap();
@@ -134,6 +136,54 @@ fn the_ledger_tells_who_has_what() {
     assert_eq!(ledger.reserved, set("0-1"));
     assert_eq!(ledger.oversubscribed, set("2-5"));
     assert_eq!((ledger.threads, ledger.quota), (7, Some(16.0)));
+}
+
+#[test]
+fn moving_to_a_gpu_is_told_refused_where_it_is_not_there_and_warned_about_when_it_is_full() {
+    let (desired, mut machine) = on(4, [count("a", 2), count("b", 2)]);
+    let set = |model: &str, gpu: Option<u32>, gibibytes: Option<u64>| -> Change {
+        Edit::SetGpu {
+            model: model.into(),
+            gpu: gpu.map(GpuId::Index),
+            gpu_memory: gibibytes.map(|size| Bytes(size << 30)),
+        }
+        .into()
+    };
+    let card = |index| Gpu { index, memory: Some(8 << 30), ..Gpu::default() };
+    machine.gpus = Gpus { cards: vec![card(0), card(1)], note: None };
+    let first = desired.plan(&set("a", Some(0), Some(6)), &machine).unwrap();
+    assert_eq!(first.summary, "a onto GPU 0, GPU memory 6GiB");
+    assert!(first.rows.iter().all(|row| row.rebuild) && first.warnings.is_empty());
+    assert_eq!(first.after.row("a").unwrap().gpu_memory_each(), Some(Bytes(3 << 30)));
+    let second = first.after.plan(&set("b", Some(0), Some(4)), &machine).unwrap();
+    assert_eq!(second.warnings, ["the memory limits on GPU 0 add up to 10GiB, and it has 8.0 GiB"]);
+    let less = second.after.plan(&set("b", Some(0), Some(3)), &machine).unwrap();
+    assert!(less.warnings.is_empty(), "it gets better: {:?}", less.warnings);
+    let back = second.after.plan(&set("a", None, None), &machine).unwrap();
+    assert_eq!(back.summary, "a onto the CPU");
+    assert!(back.warnings.is_empty(), "{:?}", back.warnings);
+    for (refused, words) in [
+        (set("a", Some(9), None), "there is no GPU 9: this machine has 0 (, ), 1 (, )"),
+        (set("a", Some(1), Some(9)), "a limit of 9GiB is above what GPU 1 has, 8.0 GiB"),
+        (set("a", None, Some(1)), "a limit on GPU memory needs a GPU: name one too"),
+        (set("a", Some(0), Some(0)), "a limit on GPU memory is 1 B or more"),
+    ] {
+        let refusal = desired.change(&refused, &machine).unwrap_err();
+        assert_eq!((refusal.model.as_deref(), refusal.reason.as_str()), (Some("a"), words));
+    }
+    machine.gpus = Gpus::default();
+    assert!(desired.change(&set("a", Some(9), None), &machine).is_ok(), "the engine decides");
+}
+
+#[test]
+fn a_layout_is_placed_though_its_gpu_is_not_there() {
+    let mut machine = Description::uniform(4);
+    machine.gpus.cards = vec![Gpu::default()];
+    let lost = Budget { gpu: Some(GpuId::Index(9)), ..count("a", 2) };
+    let desired = Desired::resolve(&layout([lost, count("b", 2)]), &machine).unwrap();
+    assert_eq!(desired.rows.len(), 2, "nothing else stops");
+    let alone = Budget { gpu_memory: Some(Bytes(1)), ..count("a", 1) };
+    assert!(Desired::resolve(&layout([alone]), &machine).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Reads a layout's text into a [`Layout`], collecting every fault on the way instead of stopping
 //! at the first.
 
+mod gpu;
 mod load;
 mod row;
 mod values;

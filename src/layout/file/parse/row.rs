@@ -54,6 +54,7 @@ impl Reader<'_> {
                 );
             }
         }
+        self.gpu_alone(&budget, &values);
         (budget, RowSpans { row: span, values })
     }
 
@@ -85,6 +86,8 @@ impl Reader<'_> {
                 set(&mut budget.weight, weight.and_then(|weight| u32::try_from(weight).ok()));
             }
             "memory" => budget.memory = self.bytes(value, "`memory`"),
+            "gpu" => budget.gpu = self.gpu(value),
+            "gpu_memory" => budget.gpu_memory = self.bytes(value, "`gpu_memory`"),
             "queue" => budget.queue = self.queue(value),
             "slo" => budget.slo = self.slo(value),
             "load" => budget.load = self.load(value),

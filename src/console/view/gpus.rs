@@ -1,0 +1,157 @@
+//! A card's line: use, memory, power and temperature with its last minute, and what the models on it
+//! hold. The driver tells memory by process only, so a model's is what its engine counts.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::canvas::{Canvas, Pen};
+use crate::console::format;
+use crate::console::state::gpus::{self, Place};
+use crate::console::state::{ConsoleState, Target, Token};
+use crate::layout::GpuId;
+use crate::telemetry::{GpuCard, ModelView};
+
+/// Columns of a card's last minute.
+const TREND: usize = 20;
+
+/// How a place is drawn: lit while a model is carried over it.
+pub fn style(state: &ConsoleState, place: &Place) -> Style {
+    match state.carry.as_ref().map(|carry| &carry.token) {
+        Some(Token::Placed { onto: Some(onto), .. }) if onto == place => state.theme.ghost,
+        Some(Token::Gpu { place: carried }) if carried == place => state.theme.ghost,
+        _ => state.theme.text,
+    }
+}
+
+fn on<'s>(state: &'s ConsoleState, card: &GpuCard) -> impl Iterator<Item = &'s ModelView> {
+    let names = gpus::names(card);
+    state.snapshot.models.iter().filter(move |view| {
+        let place = state.place_of(&view.row.budget.name);
+        place.is_some_and(|place| names.contains(&place))
+    })
+}
+
+/// Rows that a card takes: its own, one for its parts, one for the models on it.
+pub fn height(state: &ConsoleState, card: &GpuCard) -> u16 {
+    1 + u16::from(has_parts(card)) + u16::from(has_models(state, card))
+}
+
+/// Draws a card into as many of its rows as there are.
+pub fn draw(canvas: &mut Canvas, rows: Vec<Pen>, of: &GpuCard) {
+    let mut rows = rows.into_iter();
+    if let Some(pen) = rows.next() {
+        card(canvas, pen, of);
+    }
+    if has_parts(of)
+        && let Some(pen) = rows.next()
+    {
+        parts(canvas, pen, of);
+    }
+    if has_models(canvas.state, of)
+        && let Some(pen) = rows.next()
+    {
+        models(canvas, pen, of);
+    }
+}
+
+fn has_parts(card: &GpuCard) -> bool {
+    card.fault.is_none() && !card.mig.is_empty()
+}
+
+/// Whether a model runs, or is to run, on a card.
+fn has_models(state: &ConsoleState, card: &GpuCard) -> bool {
+    on(state, card).next().is_some()
+}
+
+/// The line of the models on a card.
+fn models(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    canvas.put(&mut pen, "    ", theme.dim);
+    for (nth, view) in on(state, card).enumerate() {
+        let budget = &view.row.budget;
+        let held = view
+            .memory
+            .gpu
+            .map_or_else(|| "held: not told".to_owned(), |bytes| format::bytes(bytes) + " counted");
+        let limit =
+            budget.gpu_memory.map_or_else(|| "no limit".to_owned(), |to| format!("of {to}"));
+        let gap = if nth == 0 { "" } else { ";  " };
+        let own = state.index(&budget.name).map_or(theme.text, |index| theme.model(index));
+        canvas.put_fit(&mut pen, &format!("{gap}{} ", budget.name), own);
+        canvas.put_fit(&mut pen, &format!("{held}, {limit}"), theme.dim);
+    }
+    if let Some(own) = card.own_memory_bytes {
+        let text = format!(";  this process {} by the driver", format::bytes(own));
+        canvas.put_fit(&mut pen, &text, theme.dim);
+    }
+}
+
+/// Draws a card's line.
+fn card(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let own = Some(GpuId::Index(card.index)).filter(|_| card.mig_enabled != Some(true));
+    let cell = Rect { x: pen.x, y: pen.y, width: 28, height: 1 };
+    let named = own.as_ref().map_or(theme.text, |_| style(state, &own));
+    if own.is_some() && card.fault.is_none() {
+        canvas.hit(cell, Target::Gpu(own));
+    }
+    canvas.put(&mut pen, &format!("  {} ", card.index), named);
+    canvas.put_left(&mut pen, &card.name, 24, named);
+    if let Some(fault) = &card.fault {
+        return canvas.put_fit(&mut pen, &format!("  {fault}"), theme.bad);
+    }
+    let unknown = || "?".to_owned();
+    let used = card.memory_used_bytes.map_or_else(unknown, format::bytes);
+    let total = card.memory_total_bytes.map_or_else(unknown, format::bytes);
+    let busy = card.utilisation.map_or_else(unknown, format::percent);
+    let power = card.power_w.map_or_else(unknown, |watts| format!("{watts:.0}"));
+    let heat = card.temperature_c.map_or_else(unknown, |degrees| degrees.to_string());
+    let level = state.glyphs.level(card.utilisation.unwrap_or(0.0));
+    let text =
+        format!("  use now {busy:>3}% {level}  mem {used}/{total}  {power:>4} W  {heat:>3} °C");
+    canvas.put_fit(&mut pen, &text, theme.text);
+    let throttle = card.throttle.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+    if !throttle.is_empty() {
+        canvas.put_fit(&mut pen, &format!("  slowed by: {}", throttle.join(", ")), theme.warn);
+    }
+    let uses = state.history.card(card.index);
+    if pen.room() as usize > TREND + 2 && uses.len() > 1 {
+        canvas.put(&mut pen, &format!("  {}", state.glyphs.trend(&uses, TREND)), theme.dim);
+    }
+}
+
+/// The parts that a card is divided into: as many as fit whole, then how many more there are.
+fn parts(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let unknown = || "?".to_owned();
+    canvas.put(&mut pen, "    MIG", theme.dim);
+    for (index, part) in card.mig.iter().enumerate() {
+        let used = part.memory_used_bytes.map_or_else(unknown, format::bytes);
+        let total = part.memory_total_bytes.map_or_else(unknown, format::bytes);
+        // the card's own name stands before the profile
+        let profile = part.name.rsplit(' ').next().unwrap_or_default();
+        let place: Place = part.uuid.parse().ok();
+        let (text, named) = match &part.fault {
+            Some(fault) => (format!("  {} {fault}", part.index), theme.bad),
+            None if style(state, &place) == theme.ghost && place.is_some() => {
+                (format!("  {} {profile} {used}/{total}", part.index), theme.ghost)
+            }
+            None => (format!("  {} {profile} {used}/{total}", part.index), theme.dim),
+        };
+        let left = card.mig.len() - index - 1;
+        let more = format!("  +{} more", left + 1);
+        let kept = if left > 0 { more.len() } else { 0 };
+        if format::width(&text) + kept > pen.room() as usize && index > 0 {
+            return canvas.put_fit(&mut pen, &more, theme.dim);
+        }
+        let begun = pen.x;
+        canvas.put_fit(&mut pen, &text, named);
+        if part.fault.is_none() && place.is_some() {
+            let width = pen.x.saturating_sub(begun);
+            canvas.hit(Rect { x: begun, y: pen.y, width, height: 1 }, Target::Gpu(place));
+        }
+    }
+}

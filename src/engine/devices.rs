@@ -1,0 +1,172 @@
+//! How CUDA numbers the GPUs of this process, and how that is made to agree with the driver's
+//! numbers, which layouts and the screen use.
+//!
+//! NVML, the driver's own library, counts all cards in the order of the bus. CUDA counts those that
+//! `CUDA_VISIBLE_DEVICES` lets through, the fastest first unless `CUDA_DEVICE_ORDER` says
+//! otherwise, and of MIG devices it shows a process one at most, and then no whole card.
+#![allow(unsafe_code)]
+
+use std::env;
+
+use crate::layout::{GpuId, Layout, find_gpu};
+use crate::machine::Gpus;
+
+/// Which devices CUDA shows this process, and in which order.
+const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
+/// How CUDA orders them.
+const ORDER: &str = "CUDA_DEVICE_ORDER";
+/// The order that NVML has too.
+const BUS_ORDER: &str = "PCI_BUS_ID";
+
+/// Makes CUDA count as the driver does, and shows it the one MIG device that a layout names, where
+/// it names one and nothing else. What the user has set stays.
+///
+/// Call it before models are loaded and sensors start: from then on libraries in other languages run
+/// on threads of their own, and these read the environment without std's lock.
+pub fn prepare(layout: &Layout) {
+    set(ORDER, BUS_ORDER);
+    let mut named: Vec<&GpuId> = layout.models.iter().filter_map(|row| row.gpu.as_ref()).collect();
+    named.sort_unstable();
+    named.dedup();
+    if let [GpuId::Mig(uuid)] = named.as_slice() {
+        set(VISIBLE, uuid);
+    }
+}
+
+fn set(name: &str, value: &str) {
+    if env::var_os(name).is_none() {
+        // SAFETY: the callers of `prepare` see to it that no library that is not Rust has a thread yet.
+        // A thread of our own, as that of the log, reads the environment through std alone, whose
+        // lock this call takes too; and it is the only place that writes.
+        unsafe { env::set_var(name, value) };
+    }
+}
+
+/// CUDA's number of a GPU in this process.
+///
+/// # Errors
+/// A sentence that says why it cannot be used, and what would help.
+pub fn ordinal(id: &GpuId, gpus: &Gpus) -> Result<u32, String> {
+    let visible = env::var(VISIBLE).ok();
+    let order = env::var(ORDER).ok();
+    numbered(id, gpus, visible.as_deref(), order.as_deref())
+}
+
+fn numbered(
+    id: &GpuId,
+    gpus: &Gpus,
+    visible: Option<&str>,
+    order: Option<&str>,
+) -> Result<u32, String> {
+    let place = if gpus.cards.is_empty() { None } else { Some(find_gpu(gpus, id)?) };
+    let index = place.map(|place| place.card.index).or(match id {
+        GpuId::Index(index) => Some(*index),
+        GpuId::Card(_) | GpuId::Mig(_) => None,
+    });
+    if let Some(order) = order.filter(|order| *order != BUS_ORDER)
+        && gpus.cards.len() != 1
+        && !matches!(id, GpuId::Mig(_))
+    {
+        return Err(format!(
+            "{ORDER}={order} lets CUDA number the cards in its own way, so {} cannot be told from \
+             the others: unset it, or set it to {BUS_ORDER}",
+            id.title()
+        ));
+    }
+    if let Some(visible) = visible {
+        let uuid = place.map(|place| place.part.map_or(&place.card.uuid, |part| &part.uuid));
+        let names = |entry: &str| match id {
+            _ if entry.parse().ok() == index && index.is_some() => !matches!(id, GpuId::Mig(_)),
+            GpuId::Card(named) | GpuId::Mig(named) => begins(named, entry),
+            GpuId::Index(_) => uuid.is_some_and(|uuid| begins(uuid, entry)),
+        };
+        let found = visible.split(',').map(str::trim).position(names);
+        return found.and_then(|at| u32::try_from(at).ok()).ok_or_else(|| {
+            format!("{VISIBLE}={visible} hides {} from this process: start it without", id.title())
+        });
+    }
+    match (id, index) {
+        (GpuId::Mig(uuid), _) => Err(format!(
+            "CUDA shows a process one MIG device, chosen when it starts: start divvy with \
+             {VISIBLE}={uuid}, or with a layout that names this one and no other GPU"
+        )),
+        (_, Some(index)) if gpus.cards.iter().any(|card| card.is_cut) => Err(format!(
+            "cards that are cut into MIG devices hide whole ones from CUDA: start divvy with \
+             {VISIBLE}={index}"
+        )),
+        (_, Some(index)) => Ok(index),
+        (_, None) => Err(format!(
+            "{} cannot be found without the driver's list of cards: {}; name it by its index",
+            id.title(),
+            gpus.note.as_deref().unwrap_or("none was found")
+        )),
+    }
+}
+
+/// CUDA takes the beginning of an identifier for the whole.
+fn begins(uuid: &str, entry: &str) -> bool {
+    let is_identifier = entry.len() > "GPU-".len();
+    is_identifier && uuid.get(..entry.len()).is_some_and(|head| head.eq_ignore_ascii_case(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{Gpu, GpuPart};
+
+    const FIRST: &str = "GPU-3f2a0b1c-0123-4567-89ab-cdef01234567";
+    const SECOND: &str = "GPU-4f2a0b1c-0123-4567-89ab-cdef01234567";
+    const PART: &str = "MIG-5f2a0b1c-0123-4567-89ab-cdef01234567";
+
+    fn card(index: u32, uuid: &str) -> Gpu {
+        Gpu { index, uuid: uuid.to_owned(), ..Gpu::default() }
+    }
+
+    fn two() -> Gpus {
+        Gpus { cards: vec![card(0, FIRST), card(1, SECOND)], note: None }
+    }
+
+    fn of(id: &str, gpus: &Gpus, visible: Option<&str>) -> Result<u32, String> {
+        numbered(&id.parse().unwrap(), gpus, visible, Some(BUS_ORDER))
+    }
+
+    #[test]
+    fn without_a_filter_both_count_alike() {
+        assert_eq!(of("1", &two(), None), Ok(1));
+        assert_eq!(of(SECOND, &two(), None), Ok(1));
+        assert!(of("2", &two(), None).unwrap_err().starts_with("there is no GPU 2: this machine"));
+        assert_eq!(of("3", &Gpus::default(), None), Ok(3), "CUDA itself will know");
+        assert!(of(FIRST, &Gpus::default(), None).unwrap_err().contains("by its index"));
+    }
+
+    #[test]
+    fn a_filter_numbers_what_it_lets_through() {
+        assert_eq!(of("1", &two(), Some("1")), Ok(0));
+        assert_eq!(of("0", &two(), Some("1, 0")), Ok(1));
+        assert_eq!(of("1", &two(), Some(&format!("{SECOND},{FIRST}"))), Ok(0));
+        assert_eq!(of(FIRST, &two(), Some("GPU-4f2a,GPU-3F2A")), Ok(1));
+        assert_eq!(of(SECOND, &two(), Some("1")), Ok(0));
+        let hidden = of("0", &two(), Some("1")).unwrap_err();
+        assert!(hidden.contains("CUDA_VISIBLE_DEVICES=1 hides GPU 0"), "{hidden}");
+        assert!(of("0", &two(), Some("")).is_err());
+    }
+
+    #[test]
+    fn of_mig_devices_the_process_has_the_one_it_was_started_with() {
+        let part = GpuPart { uuid: PART.to_owned(), ..GpuPart::default() };
+        let cut = Gpu { is_cut: true, parts: vec![part], ..card(1, SECOND) };
+        let gpus = Gpus { cards: vec![card(0, FIRST), cut], note: None };
+        assert_eq!(of(PART, &gpus, Some(PART)), Ok(0));
+        let restart = of(PART, &gpus, None).unwrap_err();
+        assert!(restart.contains(&format!("CUDA_VISIBLE_DEVICES={PART}")), "{restart}");
+        assert!(of("0", &gpus, None).unwrap_err().contains("CUDA_VISIBLE_DEVICES=0"));
+        assert_eq!(of("0", &gpus, Some("0")), Ok(0));
+    }
+
+    #[test]
+    fn an_order_of_its_own_is_not_guessed_at() {
+        let own = |gpus: &Gpus| numbered(&GpuId::Index(0), gpus, None, Some("FASTEST_FIRST"));
+        assert!(own(&two()).unwrap_err().contains("PCI_BUS_ID"));
+        assert_eq!(own(&Gpus { cards: vec![card(0, FIRST)], note: None }), Ok(0));
+    }
+}

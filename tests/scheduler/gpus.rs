@@ -1,0 +1,113 @@
+//! A model moves onto a GPU and back as its threads change: beside what serves, which stays where the
+//! new instances cannot be had.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use divvy::layout::{Budget, Edit, GpuId};
+use divvy::scheduler::Control;
+use divvy::telemetry::gpu::GpuSource;
+use divvy::telemetry::{Author, Entry, GpuCard, GpuView, MigDevice, ModelState};
+
+use super::rig::*;
+
+const PART: &str = "MIG-3f2a0b1c-0123-4567-89ab-cdef01234567";
+
+struct Cards(Arc<GpuView>);
+
+impl GpuSource for Cards {
+    fn latest(&self) -> Arc<GpuView> {
+        self.0.clone()
+    }
+}
+
+/// Two cards, or one that is cut into MIG devices.
+fn cards(is_cut: bool) -> Cards {
+    let card = |index| GpuCard { index, name: "L4".to_owned(), ..GpuCard::default() };
+    let part = MigDevice { uuid: PART.to_owned(), ..MigDevice::default() };
+    let cut = GpuCard { mig_enabled: Some(true), mig: vec![part], ..card(0) };
+    let cards = if is_cut { vec![cut] } else { vec![card(0), card(1)] };
+    Cards(Arc::new(GpuView { cards, ..GpuView::default() }))
+}
+
+fn start(models: Vec<Budget>, is_cut: bool) -> Rig {
+    let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
+    let rig = Rig::start_with(4, models, &names, |options| {
+        options.gpu = Some(Arc::new(cards(is_cut)));
+    });
+    rig.until("m", |view| view.state == ModelState::Running && warm(view));
+    rig
+}
+
+fn onto(gpu: Option<GpuId>) -> Edit {
+    Edit::SetGpu { model: "m".to_owned(), gpu, gpu_memory: None }
+}
+
+/// The newest entry that the scheduler wrote by itself.
+fn put_back(rig: &Rig, after: u64) -> Entry {
+    let newest = || {
+        let entries = rig.scheduler.journal();
+        entries.into_iter().rfind(|entry| entry.author == Author::Scheduler && entry.id > after)
+    };
+    rig.wait("the journal", || newest().is_some());
+    newest().unwrap()
+}
+
+#[test]
+fn a_model_moves_to_a_gpu_in_the_background_and_stays_where_it_was_when_that_fails() {
+    let rig = start(vec![row("m", "0-1")], false);
+    let script = rig.scripts.of("m");
+    script.build_ns.store(200_000_000, Ordering::SeqCst);
+    let applied = rig.apply(onto(Some(GpuId::Index(1))));
+    assert!(applied.plan.rows[0].rebuild);
+    assert_eq!(applied.plan.summary, "m onto GPU 1");
+    rig.until("m", |view| matches!(view.state, ModelState::Warming { total: 2, .. }));
+    rig.until("m", |view| view.state == ModelState::Running && warm(view));
+
+    script.build_fails.store(true, Ordering::SeqCst);
+    let applied = rig.apply(onto(Some(GpuId::Index(0))));
+    let entry = put_back(&rig, applied.id);
+    assert_eq!(entry.summary, "m onto GPU 1");
+    let told = entry.warnings.iter().any(|line| line.starts_with("instances on CUDA device 0"));
+    assert!(told, "{:?}", entry.warnings);
+    let view = rig.until("m", |view| view.row.budget.gpu == Some(GpuId::Index(1)));
+    assert_eq!(view.actual.active, 2, "what served serves on");
+
+    let applied = rig.apply(onto(None));
+    assert_eq!(put_back(&rig, applied.id).summary, "m onto GPU 1");
+    script.build_fails.store(false, Ordering::SeqCst);
+    rig.apply(onto(None));
+    rig.until("m", |view| view.row.budget.gpu.is_none() && view.state == ModelState::Running);
+}
+
+#[test]
+fn a_card_that_is_not_there_is_refused_with_those_that_are() {
+    let rig = start(vec![row("m", "0-1")], false);
+    let reason = rig.refused(onto(Some(GpuId::Index(9))));
+    assert!(reason.starts_with("m: there is no GPU 9: this machine has 0 (L4"), "{reason}");
+}
+
+#[test]
+fn a_mig_device_that_this_process_was_not_started_with_leaves_the_model_where_it_is() {
+    let rig = start(vec![row("m", "0-1")], true);
+    let applied = rig.apply(onto(Some(PART.parse().unwrap())));
+    let entry = put_back(&rig, applied.id);
+    let told = entry.warnings.iter().any(|line| line.contains("start divvy with CUDA_VISIBLE"));
+    assert!(told, "{:?}", entry.warnings);
+    rig.until("m", |view| view.row.budget.gpu.is_none() && view.actual.active == 2);
+}
+
+#[test]
+fn a_row_whose_gpu_cannot_be_used_fails_alone() {
+    let lost = Budget { gpu: Some(GpuId::Index(9)), ..row("lost", "0") };
+    let rig = start(vec![row("m", "0-1"), lost], false);
+    let view = rig.until("lost", |view| matches!(view.state, ModelState::Failed { .. }));
+    let ModelState::Failed { reason } = view.state else { unreachable!() };
+    assert!(reason.starts_with("there is no GPU 9"), "{reason}");
+    let answers = Arc::new(Answers::default());
+    rig.submit("m", 100, &answers);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 100, "nothing else stops");
+    rig.apply(Edit::SetGpu { model: "lost".to_owned(), gpu: None, gpu_memory: None });
+    rig.until("lost", |view| view.state == ModelState::Running);
+}
