@@ -217,7 +217,7 @@ impl Owner {
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
         let now = Instant::now();
-        let verdicts = self.verdicts.open(id, &models, &after, &self.slots, now);
+        let verdicts = self.verdicts.open(id, &models, &after, &self.slots, &mut self.history, now);
         let entry = Entry {
             id,
             at_unix_ms: super::assemble::unix_ms(),

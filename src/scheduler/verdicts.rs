@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use super::history::History;
 use super::owner::Command;
 use super::slot::Slots;
 use crate::layout::{Desired, Slo};
@@ -71,13 +72,19 @@ impl Verdicts {
         models: &[String],
         after: &Desired,
         slots: &Slots,
+        history: &mut History,
         now: Instant,
     ) -> Vec<Verdict> {
         let (cut, kept) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|open: &Open| models.contains(&open.model));
         self.open = kept;
-        decide_all(cut, self.windows.shortest, slots, &self.owner);
+        let (long, short): (Vec<Open>, Vec<Open>) =
+            cut.into_iter().partition(|open: &Open| self.is_long(open, now));
+        for open in short {
+            history.decide(open.entry, open.verdict(VerdictStatus::Superseded));
+        }
+        decide_all(long, slots, &self.owner, now);
         let present: Vec<_> = models.iter().filter_map(|name| after.row(name)).collect();
         let figures = present.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
         let mut verdicts = Vec::new();
@@ -92,24 +99,23 @@ impl Verdicts {
                 let long = now.saturating_duration_since(from) >= self.windows.shortest;
                 long.then(|| Side { samples: recorder.samples(from, now), from, to: now })
             });
-            let samples_before = before.as_ref().map_or(0, |side| side.samples.len() as u64);
-            self.open.push(Open {
+            let open = Open {
                 entry,
                 model: name.clone(),
                 before,
                 slo: row.budget.slo,
                 figures,
                 from: now + self.windows.settle,
-            });
-            verdicts.push(Verdict {
-                model: name.clone(),
-                status: VerdictStatus::Open,
-                samples_before,
-                samples_after: 0,
-                comparisons: Vec::new(),
-            });
+            };
+            verdicts.push(open.verdict(VerdictStatus::Open));
+            self.open.push(open);
         }
         verdicts
+    }
+
+    /// Whether its window after the change is long enough to be compared.
+    fn is_long(&self, open: &Open, now: Instant) -> bool {
+        now.saturating_duration_since(open.from) >= self.windows.shortest
     }
 
     /// Closes the verdicts whose window after the change is full; the owner is told what they are.
@@ -119,17 +125,16 @@ impl Verdicts {
             .into_iter()
             .partition(|open: &Open| now >= open.from + length);
         self.open = rest;
-        decide_all(due, self.windows.shortest, slots, &self.owner);
+        decide_all(due, slots, &self.owner, now);
     }
 }
 
 /// Works the verdicts out that are due, on a thread of its own: it takes milliseconds, which neither
 /// a change nor a model's core should have to wait for.
-fn decide_all(due: Vec<Open>, shortest: Duration, slots: &Slots, owner: &Sender<Command>) {
+fn decide_all(due: Vec<Open>, slots: &Slots, owner: &Sender<Command>, now: Instant) {
     if due.is_empty() {
         return;
     }
-    let now = Instant::now();
     let with_pool = |open: Open| {
         let pool = slots.get(&open.model).map(|slot| slot.pool.clone());
         (open, pool)
@@ -139,7 +144,7 @@ fn decide_all(due: Vec<Open>, shortest: Duration, slots: &Slots, owner: &Sender<
     let body = move || {
         let decided = due
             .iter()
-            .map(|(open, pool)| (open.entry, decide(open, pool.as_deref(), shortest, now)))
+            .map(|(open, pool)| (open.entry, decide(open, pool.as_deref(), now)))
             .collect();
         // An owner that has ended needs no verdict.
         let _ = owner.send(Command::Verdicts(decided));
@@ -149,16 +154,23 @@ fn decide_all(due: Vec<Open>, shortest: Duration, slots: &Slots, owner: &Sender<
     }
 }
 
-fn decide(open: &Open, pool: Option<&Pool>, shortest: Duration, now: Instant) -> Verdict {
-    let mut verdict = Verdict {
-        model: open.model.clone(),
-        status: VerdictStatus::Superseded,
-        samples_before: open.before.as_ref().map_or(0, |side| side.samples.len() as u64),
-        samples_after: 0,
-        comparisons: Vec::new(),
-    };
-    let long = now.saturating_duration_since(open.from) >= shortest;
-    let Some(pool) = pool.filter(|_| long) else { return verdict };
+impl Open {
+    /// Without comparisons.
+    fn verdict(&self, status: VerdictStatus) -> Verdict {
+        Verdict {
+            model: self.model.clone(),
+            status,
+            samples_before: self.before.as_ref().map_or(0, |side| side.samples.len() as u64),
+            samples_after: 0,
+            comparisons: Vec::new(),
+        }
+    }
+}
+
+fn decide(open: &Open, pool: Option<&Pool>, now: Instant) -> Verdict {
+    // the model is gone
+    let mut verdict = open.verdict(VerdictStatus::Superseded);
+    let Some(pool) = pool else { return verdict };
     let samples = pool.recorder().samples(open.from, now);
     verdict.samples_after = samples.len() as u64;
     let after = Side { samples, from: open.from, to: now };
