@@ -81,6 +81,7 @@ fn change(random: &mut fastrand::Rng) -> Change {
         }
         86 => Edit::SetReserve { model, reserve: random.u8(0..3) == 0 },
         87 => Edit::Remove { model },
+        88..93 => Edit::SetWeight { model, weight: 1 << random.u32(0..7) },
         _ => Edit::Add { budget: Box::new(row(&model, "0-1")) },
     };
     Change::from(edit)
@@ -141,6 +142,8 @@ fn nothing_is_lost_whatever_happens_at_once() {
     let threads_before = status("Threads:");
     let models = vec![row("a", "0-2"), row("b", "3-4"), row("c", "5"), row("d", "6-7")];
     let rig = Rig::start(CORES, models);
+    // the harder case: a weight that lets a model rise builds its instances anew
+    rig.machine.forbid_raising();
     let scheduler = &rig.scheduler;
     let (over, taken, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let books = Books::default();

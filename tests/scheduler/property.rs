@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Desired, Edit, Party};
+use divvy::layout::{
+    Auto, Change, CoreRequest, CoreSelection, Desired, Edit, Overflow, Party, QueuePolicy, Slo,
+};
 use divvy::machine::{Description, Machine};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Applied, Author, ModelState};
@@ -79,6 +81,17 @@ fn edits() -> impl Strategy<Value = Edit> {
         1 => (names(), any::<bool>())
             .prop_map(|(model, reserve)| Edit::SetReserve { model, reserve }),
         1 => (names(), any::<bool>()).prop_map(|(model, paused)| Edit::Pause { model, paused }),
+        2 => (names(), 0u32..66).prop_map(|(model, weight)| Edit::SetWeight { model, weight }),
+        1 => (names(), 1usize..200, any::<bool>()).prop_map(|(model, limit, block)| {
+            let overflow = if block { Overflow::Block } else { Overflow::Reject };
+            Edit::SetQueue { model, queue: QueuePolicy { limit, timeout: None, overflow } }
+        }),
+        1 => (names(), prop::option::of(1u64..100)).prop_map(|(model, ms)| {
+            let slo = ms.map(|ms| Slo { percentile: 99.0, bound: Duration::from_millis(ms) });
+            Edit::SetSlo { model, slo }
+        }),
+        1 => prop::collection::vec(budgets(), 1..4)
+            .prop_map(|models| Edit::Load { layout: Box::new(layout(models)) }),
         1 => budgets().prop_map(|budget| Edit::Add { budget: Box::new(budget) }),
         1 => names().prop_map(|model| Edit::Remove { model }),
     ]
@@ -221,6 +234,7 @@ fn run(events: Vec<Event>) {
         let masks = rig.machine.masks();
         for thread in view.actual.threads.iter().filter(|_| !row.cores.is_empty()) {
             assert_eq!(masks.get(&thread.id), Some(&row.cores), "{}", row.budget.name);
+            assert_eq!(thread.nice, Some(reference.state.nice(row)), "{}", row.budget.name);
         }
     }
     let last = rig.scheduler.stop(PATIENCE).unwrap();
