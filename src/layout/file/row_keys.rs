@@ -148,8 +148,10 @@ fn read(others: &InlineTable, key: &str, text: &str) -> Result<Budget, Fault> {
     let line = file.lines().count();
     // relative paths start at the folder of the file
     let origin = Origin::File("row.toml".into());
-    // files that other keys name may be away by now: that is not this key's fault
-    if let Err(faults) = parse::parse(&file, &origin, Files::Looked)
+    // files that other keys name may be away by now: that is not this key's fault; a key that is
+    // taken away has no line of its own
+    if !text.is_empty()
+        && let Err(faults) = parse::parse(&file, &origin, Files::Looked)
         && let Some(own) = foremost(&faults, |fault| fault.line == Some(line))
     {
         return Err(own);
@@ -172,7 +174,8 @@ mod tests {
 
     use super::*;
     use crate::layout::{
-        Auto, Bytes, CoreRequest, LoadSpec, ModelSource, Objective, Overflow, QueuePolicy, Slo,
+        Auto, Bytes, CoreRequest, LoadSpec, ModelSource, Objective, Overflow, QueuePolicy,
+        ReplayOrder, Slo,
     };
 
     fn row() -> Budget {
@@ -269,6 +272,20 @@ mod tests {
         let away = Budget { source, ..full() };
         assert_eq!(away.with_key("threads", "3").unwrap().threads, Auto::Exactly(3));
         assert!(away.with_key("path", "\"/nowhere/at/all.onnx\"").is_err());
+    }
+
+    #[test]
+    fn a_key_is_taken_away_whatever_file_another_one_misses() {
+        // it is written last, where the line of the key that goes would be
+        let replay = LoadSpec::Replay {
+            file: "/nowhere/at/all.json".into(),
+            order: ReplayOrder::Recorded,
+            rate: None,
+            carry: std::collections::BTreeMap::default(),
+        };
+        let away = Budget { load: Some(replay), paused: false, ..full() };
+        assert_eq!(away.with_key("slo", "").unwrap().slo, None);
+        assert_eq!(away.with_key("load", "").unwrap().load, None);
     }
 
     #[test]
