@@ -109,8 +109,13 @@ pub fn cuda_packages(wheel: &Path) -> Result<Vec<String>, CommandError> {
 fn required(metadata: &str) -> Vec<String> {
     let required = |line: &str| {
         let (package, condition) = line.strip_prefix("Requires-Dist:")?.split_once(';')?;
-        let extra = condition.split(['"', '\'']).nth(1)?;
-        ["cuda", "cudnn"].contains(&extra).then(|| package.trim().replace(' ', ""))
+        // the word that `extra` is compared with: other comparisons may stand before it
+        let mut extras = condition.split("extra").skip(1).filter_map(|rest| {
+            rest.trim_start().strip_prefix("==")?.trim_start().split(['"', '\'']).nth(1)
+        });
+        extras
+            .any(|extra| ["cuda", "cudnn"].contains(&extra))
+            .then(|| package.trim().replace(' ', ""))
     };
     metadata.lines().filter_map(required).collect()
 }
@@ -220,5 +225,9 @@ mod tests {
             Requires-Dist: nvidia-cudnn-cu13 (~=9.0) ; extra == 'cudnn'\n";
         assert_eq!(required(metadata), ["nvidia-cufft~=12.0", "nvidia-cudnn-cu13(~=9.0)"]);
         assert_eq!(required("Requires-Dist: numpy\n"), Vec::<String>::new());
+        let metadata = "Requires-Dist: nvidia-curand~=10.0; python_version >= \"3.10\" and extra == \"cuda\"\n\
+            Requires-Dist: nvidia-cublas~=13.0; (extra=='cuda') and python_version >= '3.10'\n\
+            Requires-Dist: sympy; sys_platform == \"cuda\" and extra == \"symbolic\"\n";
+        assert_eq!(required(metadata), ["nvidia-curand~=10.0", "nvidia-cublas~=13.0"]);
     }
 }
