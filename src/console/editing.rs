@@ -1,12 +1,13 @@
 //! The dialogs that take a new value: every key of a row can be set, nothing is done before Enter,
 //! and what is wrong is told where it is typed.
 
-use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 
-use super::state::{Action, Dialog, Target};
+use super::state::{Action, Dialog, Effect, Target, update};
 use super::testing::Desk;
 use crate::layout::{Auto, Edit, LoadSpec, Overflow, Party};
 use crate::scheduler::Control;
+use crate::telemetry::Author;
 
 /// Goes to a key of the open list and opens it.
 fn open_key(desk: &mut Desk, name: &str) {
@@ -119,6 +120,86 @@ fn what_is_wrong_is_told_in_place_and_the_field_stays() {
     open_key(&mut desk, "threads");
     desk.key(KeyCode::Enter);
     assert!(desk.message().contains("nothing was changed"), "{}", desk.message());
+}
+
+/// Presses a key whose effects are not carried out yet.
+fn press(desk: &mut Desk, code: KeyCode) -> Vec<Effect> {
+    update(&mut desk.state, Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+#[test]
+fn enter_is_for_what_stood_there_and_not_for_what_was_typed_after_it() {
+    let mut desk = Desk::new(120, 36);
+    desk.keys("e");
+    open_key(&mut desk, "concurrency");
+    desk.control_key('u');
+    let fast = [KeyCode::Char('1'), KeyCode::Enter, KeyCode::Char('0')];
+    let late: Vec<Effect> = fast.iter().flat_map(|code| press(&mut desk, *code)).collect();
+    for effect in &late {
+        let answer = desk.perform(effect);
+        desk.act(answer);
+    }
+    assert_eq!(desk.control.changes(), []);
+    assert!(matches!(&desk.state.dialog, Some(Dialog::Row(editor)) if editor.prompt.is_some()));
+    // moving in the text is no edit of it
+    desk.control_key('u');
+    let fast = [KeyCode::Char('3'), KeyCode::Enter, KeyCode::Left];
+    let late: Vec<Effect> = fast.iter().flat_map(|code| press(&mut desk, *code)).collect();
+    for effect in &late {
+        let answer = desk.perform(effect);
+        desk.act(answer);
+    }
+    let concurrency = Auto::Exactly(3);
+    let edit = Edit::SetConcurrency { model: "detector".into(), concurrency };
+    assert_eq!(desk.control.changes(), [edit.into()]);
+}
+
+#[test]
+fn a_row_that_moved_on_meanwhile_is_not_written_over() {
+    let change = |desk: &Desk| {
+        let threads = Edit::SetThreads { model: "detector".into(), threads: Auto::Exactly(3) };
+        desk.control.apply(threads.into(), Author::Api).unwrap();
+    };
+    let threads = |desk: &Desk| desk.control.desired().row("detector").unwrap().budget.threads;
+    // live: between the answer and what comes of it
+    let mut desk = Desk::new(120, 36);
+    desk.keys("e");
+    open_key(&mut desk, "dims");
+    type_anew(&mut desk, "{ batch = 2 }");
+    let read = press(&mut desk, KeyCode::Enter);
+    let answer = desk.perform(&read[0]);
+    change(&desk);
+    desk.act(answer);
+    assert!(desk.message().contains("its row has changed"), "{}", desk.message());
+    assert_eq!((threads(&desk), desk.control.changes().len()), (Auto::Exactly(3), 1));
+    // staged: while it waits
+    let mut desk = Desk::new(120, 36);
+    desk.keys("te");
+    set(&mut desk, "dims", "{ batch = 2 }");
+    set(&mut desk, "dims", "{ batch = 4 }");
+    assert_eq!(desk.state.staged.len(), 2);
+    desk.key(KeyCode::Esc);
+    change(&desk);
+    desk.key(KeyCode::Enter);
+    assert!(desk.message().contains("its row has changed"), "{}", desk.message());
+    assert_eq!((threads(&desk), desk.control.changes().len()), (Auto::Exactly(3), 1));
+}
+
+#[test]
+fn what_is_staged_is_shown_also_when_something_was_typed_before_its_answer_came() {
+    let mut desk = Desk::new(120, 36);
+    desk.keys("te");
+    open_key(&mut desk, "threads");
+    type_anew(&mut desk, "3");
+    let read = press(&mut desk, KeyCode::Enter);
+    let entered = desk.perform(&read[0]);
+    let staged = update(&mut desk.state, entered);
+    // the next key is opened and typed into while the plan is being made
+    press(&mut desk, KeyCode::Enter);
+    press(&mut desk, KeyCode::Backspace);
+    let planned = desk.perform(&staged[0]);
+    desk.act(planned);
+    assert!(desk.state.staged_plan.is_some());
 }
 
 #[test]

@@ -227,6 +227,11 @@ impl Desk {
         self.draw();
     }
 
+    /// Carries one effect out, for tests in which the answer takes its time.
+    pub fn perform(&self, effect: &Effect) -> Action {
+        worker::perform(&self.reach(), effect.clone()).unwrap()
+    }
+
     fn reach(&self) -> Reach {
         Reach {
             control: self.control.clone(),

@@ -151,6 +151,10 @@ pub enum Edit {
     SetRow {
         /// The row.
         budget: Box<Budget>,
+        /// The row that it was made of: where the model's is another one by then, the edit is
+        /// refused, so that it takes nothing back. `None`: whatever the row is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<Box<Budget>>,
     },
     /// Adds a model as the last row.
     Add {

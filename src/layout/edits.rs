@@ -37,7 +37,10 @@ impl Budget {
         field!(slo, Edit::SetSlo { model: model(), slo: new.slo });
         field!(load, Edit::SetLoad { model: model(), load: new.load.clone() });
         field!(paused, Edit::Pause { model: model(), paused: new.paused });
-        if reached == *new { edits } else { vec![Edit::SetRow { budget: Box::new(new.clone()) }] }
+        if reached == *new {
+            return edits;
+        }
+        vec![Edit::SetRow { budget: Box::new(new.clone()), base: Some(Box::new(self.clone())) }]
     }
 }
 
@@ -55,6 +58,7 @@ mod tests {
         let threads = Edit::SetThreads { model: "a".into(), threads: Auto::Exactly(2) };
         assert_eq!(row.edits_to(&new), [threads, Edit::SetLoad { model: "a".into(), load }]);
         let new = Budget { engine: EngineChoice::Rten, ..new };
-        assert_eq!(row.edits_to(&new), [Edit::SetRow { budget: Box::new(new.clone()) }]);
+        let base = Some(Box::new(row.clone()));
+        assert_eq!(row.edits_to(&new), [Edit::SetRow { budget: Box::new(new.clone()), base }]);
     }
 }

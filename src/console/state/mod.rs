@@ -223,6 +223,8 @@ pub struct ConsoleState {
     /// Where a range of cores begins.
     anchor: Option<CoreId>,
     tickets: u64,
+    /// The question whose answer is the plan of what is staged.
+    staged_ticket: u64,
 }
 
 impl ConsoleState {
@@ -263,6 +265,7 @@ impl ConsoleState {
             arriving: None,
             anchor: None,
             tickets: 0,
+            staged_ticket: 0,
         }
     }
 

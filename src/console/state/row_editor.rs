@@ -33,6 +33,13 @@ pub struct RowEditor {
     pub prompt: Option<Prompt>,
 }
 
+impl Prompt {
+    fn paste(&mut self, text: &str) {
+        self.editor.insert(text);
+        self.entered = false;
+    }
+}
+
 impl ConsoleState {
     /// The keys of a model's row, with what is staged; none when it is gone.
     pub fn row_keys(&self, model: &str) -> Vec<RowKey> {
@@ -119,12 +126,15 @@ impl ConsoleState {
         key: KeyEvent,
         of: Option<(&str, &str)>,
     ) -> Vec<Effect> {
+        let before = prompt.editor.text();
         if key.code == KeyCode::Enter {
             // asked again: what it was answered for may have changed meanwhile
             prompt.entered = true;
         } else if !prompt.editor.key(key) {
             return Vec::new();
         }
+        // Enter was for the text as it stood then
+        prompt.entered &= prompt.editor.text() == before;
         self.ask_meaning(prompt, of).into_iter().collect()
     }
 
@@ -198,11 +208,11 @@ impl ConsoleState {
         };
         let effect = match &mut dialog {
             Dialog::Add(prompt) => {
-                prompt.editor.insert(text);
+                prompt.paste(text);
                 self.ask_meaning(prompt, None)
             }
             Dialog::Row(RowEditor { model, at, prompt: Some(prompt) }) => {
-                prompt.editor.insert(text);
+                prompt.paste(text);
                 let name = self.row_keys(model).get(*at).map(|key| key.name);
                 name.and_then(|name| self.ask_meaning(prompt, Some((model, name))))
             }

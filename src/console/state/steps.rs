@@ -110,6 +110,7 @@ impl ConsoleState {
             return Vec::new();
         }
         let ticket = self.ticket();
+        self.staged_ticket = ticket;
         let change = self.on_top(&Change::default());
         vec![Effect::Plan { ticket, question: Question::Staged, change }]
     }

@@ -327,7 +327,7 @@ impl ConsoleState {
     }
 
     fn staged_planned(&mut self, ticket: u64, result: Result<Plan, Refusal>) -> Vec<Effect> {
-        if ticket != self.tickets || self.staged.is_empty() {
+        if ticket != self.staged_ticket || self.staged.is_empty() {
             return Vec::new();
         }
         match result {

@@ -107,7 +107,7 @@ impl Draft<'_> {
                 self.row_mut(model)?.budget.load.clone_from(load);
             }
             Edit::Pause { model, paused } => self.row_mut(model)?.budget.paused = *paused,
-            Edit::SetRow { budget } => self.set_row(budget)?,
+            Edit::SetRow { budget, base } => self.set_row(budget, base.as_deref())?,
             Edit::Add { budget } => self.add(budget)?,
             Edit::Remove { model } => {
                 self.row(model)?;
@@ -118,10 +118,17 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn set_row(&mut self, budget: &Budget) -> Result<(), Refusal> {
+    fn set_row(&mut self, budget: &Budget, base: Option<&Budget>) -> Result<(), Refusal> {
         bounds::budget(budget)?;
         let name = budget.name.as_str();
-        let cores = self.row(name)?.budget.cores;
+        let row = &self.row(name)?.budget;
+        if base.is_some_and(|base| base != row) {
+            return Err(Refusal::row(
+                name,
+                "its row has changed since this was made of it: look at it again, then do this anew",
+            ));
+        }
+        let cores = row.cores;
         // placement asks whether the cores are to be its own alone
         self.row_mut(name)?.budget = Budget { cores, ..budget.clone() };
         self.require_gpu(name)?;

@@ -74,7 +74,7 @@ fn a_row_is_replaced_whole_and_keeps_the_cores_it_can() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let row = |cores, threads| {
         let budget = Budget { engine: EngineChoice::Rten, threads, ..count("a", cores) };
-        Change::from(Edit::SetRow { budget: Box::new(budget) })
+        Change::from(Edit::SetRow { budget: Box::new(budget), base: None })
     };
     let after = desired.change(&row(2, Auto::Exactly(2)), &machine).unwrap();
     assert_eq!(held(&after), held(&desired));
@@ -85,9 +85,27 @@ fn a_row_is_replaced_whole_and_keeps_the_cores_it_can() {
     assert_eq!(held(&after), "a 0-1,3, b 2");
     let why = reason(desired.change(&row(9, Auto::Auto), &machine));
     assert!(why.starts_with("a: asks for 9 cores"), "{why}");
-    let other = Edit::SetRow { budget: Box::new(count("c", 1)) };
+    let other = Edit::SetRow { budget: Box::new(count("c", 1)), base: None };
     let why = reason(desired.change(&other.into(), &machine));
     assert!(why.contains("there is no such model"), "{why}");
+}
+
+#[test]
+fn a_row_that_has_moved_on_is_not_replaced_by_what_was_made_of_its_older_state() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let was = desired.row("a").unwrap().budget.clone();
+    let new = Budget { engine: EngineChoice::Rten, ..was.clone() };
+    let change = Change { edits: was.edits_to(&new) };
+    assert_eq!(desired.change(&change, &machine).unwrap().row("a").unwrap().budget, new);
+    let moved = desired.change(&moves(1, "a", "b"), &machine).unwrap();
+    let why = reason(moved.change(&change, &machine));
+    assert!(why.starts_with("a: its row has changed"), "{why}");
+    // another row's change is none of it, and a change before it in the same transaction counts
+    let pause = Edit::Pause { model: "b".into(), paused: true };
+    let other = desired.change(&pause.into(), &machine).unwrap();
+    assert!(other.change(&change, &machine).is_ok());
+    let both = Change { edits: [moves(1, "a", "b").edits, change.edits].concat() };
+    assert!(reason(desired.change(&both, &machine)).starts_with("a: its row has changed"));
 }
 
 #[test]

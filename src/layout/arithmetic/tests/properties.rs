@@ -77,7 +77,7 @@ fn edits(allowed: CpuSet) -> impl Strategy<Value = Edit> {
         1 => names().prop_flat_map(move |name| budgets(name, allowed))
             .prop_map(|budget| Edit::Add { budget: Box::new(budget) }),
         1 => names().prop_flat_map(move |name| budgets(name, allowed))
-            .prop_map(|budget| Edit::SetRow { budget: Box::new(budget) }),
+            .prop_map(|budget| Edit::SetRow { budget: Box::new(budget), base: None }),
         1 => names().prop_map(|model| Edit::Remove { model }),
         1 => layouts(allowed).prop_map(|layout| Edit::Load { layout: Box::new(layout) }),
     ]
@@ -134,7 +134,7 @@ fn aimed(mut edit: Edit, desired: &Desired, allowed: &CpuSet) -> Edit {
         | Edit::SetThreads { model, .. }
         | Edit::Pause { model, .. }
         | Edit::Remove { model } => real(model, 0),
-        Edit::SetRow { budget } => real(&mut budget.name, 0),
+        Edit::SetRow { budget, .. } => real(&mut budget.name, 0),
         _ => {}
     }
     edit
