@@ -233,6 +233,28 @@ fn a_key_is_opened_by_a_click_and_takes_a_paste() {
 }
 
 #[test]
+fn a_long_value_is_taken_whole_and_what_is_too_long_is_said() {
+    let mut desk = Desk::new(120, 36);
+    let ranges: Vec<String> = (0..40).map(|at| format!("input{at} = {{ zeros = true }}")).collect();
+    let table = format!("{{ {} }}", ranges.join(", "));
+    assert!(table.len() > 900);
+    desk.keys("e");
+    open_key(&mut desk, "inputs");
+    desk.control_key('u');
+    desk.act(Action::Paste(table));
+    desk.key(KeyCode::Enter);
+    assert_eq!(desk.control.desired().row("detector").unwrap().budget.inputs.len(), 40);
+    desk.key(KeyCode::Esc);
+    desk.keys("a");
+    desk.act(Action::Paste("x".repeat(5000)));
+    assert!(desk.text().contains("904 characters were left out"), "{}", desk.text());
+    desk.key(KeyCode::Esc);
+    desk.keys("S");
+    desk.act(Action::Paste("x".repeat(5000)));
+    assert!(desk.text().contains("characters were left out: there is room for 200"));
+}
+
+#[test]
 fn a_dialog_is_answered_by_clicks_and_scrolled_by_the_wheel() {
     let mut desk = Desk::new(120, 36);
     desk.keys("X");

@@ -3,19 +3,48 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// The text and the place of the cursor.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Editor {
     before: String,
     after: String,
+    /// The longest text that is taken, in characters.
+    limit: usize,
+    /// Characters of the last insertion that did not fit.
+    left_out: usize,
+}
+
+impl Default for Editor {
+    fn default() -> Self {
+        Self::new("")
+    }
 }
 
 impl Editor {
-    /// The longest text that is taken, in characters.
+    /// The longest name or search that is taken, in characters.
     pub const LIMIT: usize = 200;
 
-    /// Starts with a text, the cursor at its end.
+    /// The longest path or value that is taken, in characters: that of a path on Linux.
+    pub const LONG: usize = 4096;
+
+    /// Starts with a short text, such as a name, the cursor at its end.
     pub fn new(text: &str) -> Self {
-        Self { before: text.to_owned(), after: String::new() }
+        Self { before: text.to_owned(), after: String::new(), limit: Self::LIMIT, left_out: 0 }
+    }
+
+    /// Starts with a text that may be long, such as a path or a table.
+    pub fn long(text: &str) -> Self {
+        Self { limit: Self::LONG, ..Self::new(text) }
+    }
+
+    /// What to say where not all of the last insertion was taken.
+    pub fn excess(&self) -> Option<String> {
+        let (count, limit) = (self.left_out, self.limit);
+        let left = match count {
+            0 => return None,
+            1 => "1 character was".to_owned(),
+            _ => format!("{count} characters were"),
+        };
+        Some(format!("{left} left out: there is room for {limit}"))
     }
 
     /// The whole text.
@@ -33,15 +62,20 @@ impl Editor {
         &self.after
     }
 
-    /// Puts text in at the cursor: control characters are left out, and what is past the limit.
+    /// Puts text in at the cursor: control characters are left out, and what is past the limit,
+    /// which [`Self::excess`] tells.
     pub fn insert(&mut self, text: &str) {
-        let room = Self::LIMIT.saturating_sub(self.text().chars().count());
-        self.before.extend(text.chars().filter(|letter| !letter.is_control()).take(room));
+        let used = self.before.chars().count() + self.after.chars().count();
+        let room = self.limit.saturating_sub(used);
+        let mut letters = text.chars().filter(|letter| !letter.is_control());
+        self.before.extend(letters.by_ref().take(room));
+        self.left_out = letters.count();
     }
 
     /// Edits by one key. Whether the key meant something.
     pub fn key(&mut self, event: KeyEvent) -> bool {
         let control = event.modifiers.contains(KeyModifiers::CONTROL);
+        let left_out = std::mem::take(&mut self.left_out);
         match (event.code, control) {
             (KeyCode::Char('u'), true) => self.before.clear(),
             (KeyCode::Char('k'), true) => self.after.clear(),
@@ -78,7 +112,10 @@ impl Editor {
                     self.after = letters.as_str().to_owned();
                 }
             }
-            _ => return false,
+            _ => {
+                self.left_out = left_out;
+                return false;
+            }
         }
         true
     }
@@ -110,7 +147,13 @@ mod tests {
         let mut editor = Editor::default();
         editor.insert("a\u{1b}[31m\nb");
         assert_eq!(editor.text(), "a[31mb");
+        assert_eq!(editor.excess(), None);
         editor.insert(&"x".repeat(500));
         assert_eq!(editor.text().chars().count(), Editor::LIMIT);
+        assert_eq!(editor.excess().unwrap(), "306 characters were left out: there is room for 200");
+        typed(&mut editor, &[KeyCode::Char('y')]);
+        assert_eq!(editor.excess().unwrap(), "1 character was left out: there is room for 200");
+        typed(&mut editor, &[KeyCode::Backspace]);
+        assert_eq!(editor.excess(), None);
     }
 }

@@ -11,7 +11,7 @@ use super::{Column, ConsoleState, Tone};
 use crate::layout::{Change, Edit, Party, RowKey};
 
 /// Text that is being typed, and what it would mean.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Prompt {
     /// The text.
     pub editor: Editor,
@@ -34,6 +34,11 @@ pub struct RowEditor {
 }
 
 impl Prompt {
+    /// Starts with a text that nothing is known of yet.
+    pub fn new(text: &str) -> Self {
+        Self { editor: Editor::long(text), answer: None, entered: false, ticket: 0 }
+    }
+
     fn paste(&mut self, text: &str) {
         self.editor.insert(text);
         self.entered = false;
@@ -92,7 +97,7 @@ impl ConsoleState {
         }
         if let Some(key) = self.row_keys(&editor.model).get(editor.at) {
             let text = key.value.as_deref().unwrap_or_default();
-            editor.prompt = Some(Prompt { editor: Editor::new(text), ..Prompt::default() });
+            editor.prompt = Some(Prompt::new(text));
         }
     }
 

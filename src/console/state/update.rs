@@ -141,7 +141,7 @@ impl ConsoleState {
             Command::Staged => self.toggle_staged(),
             Command::Pause => return self.pause(),
             Command::Edit => self.open_row(),
-            Command::Add => self.dialog = Some(Dialog::Add(Prompt::default())),
+            Command::Add => self.dialog = Some(Dialog::Add(Prompt::new(""))),
             Command::Remove => self.ask_remove(),
             Command::Reserve => return self.reserve(),
             Command::Save => {

@@ -74,6 +74,10 @@ pub fn text_field(canvas: &mut Canvas, mut pen: Pen, editor: &Editor) {
     let theme = &canvas.state.theme;
     let room = pen.room() as usize;
     let mut before = editor.before();
+    // no more than could be in view is measured, each time anew
+    if let Some((start, _)) = before.char_indices().rev().nth(room.saturating_mul(4)) {
+        before = before.get(start..).unwrap_or_default();
+    }
     while format::width(before) + 1 > room && !before.is_empty() {
         let mut letters = before.chars();
         letters.next();
@@ -93,7 +97,9 @@ fn field(canvas: &mut Canvas, area: Rect, title: &str, editor: &Editor, note: &s
         text_field(canvas, pen, editor);
     }
     // a name that was refused stays on screen with the reason
+    let excess = editor.excess();
     let message = canvas.state.message.as_ref().map(|message| message.text.as_str());
+    let message = excess.as_deref().or(message);
     if let Some(mut pen) = row(inside, 2) {
         let style = if message.is_some() { canvas.state.theme.bad } else { canvas.state.theme.dim };
         canvas.put_fit(&mut pen, message.unwrap_or(note), style);

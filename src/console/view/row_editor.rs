@@ -97,6 +97,9 @@ fn field(canvas: &mut Canvas, area: Rect, label: &str, prompt: &Prompt, help: &s
         text_field(canvas, pen, &prompt.editor);
     }
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    if let Some(excess) = prompt.editor.excess() {
+        return sentence(canvas, below, &excess, theme.bad);
+    }
     match &prompt.answer {
         None => sentence(canvas, below, help, theme.dim),
         Some(Err(reason)) => sentence(canvas, below, reason, theme.bad),
