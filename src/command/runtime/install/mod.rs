@@ -5,7 +5,7 @@
 mod pip;
 mod wheel;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,9 @@ pub struct InstallArgs {
 const GPU_FETCHED: Bytes = Bytes(1_570_000_000);
 const GPU_ON_DISK: Bytes = Bytes(2_480_000_000);
 
+/// How the names of folders begin in which an install works.
+const WORK: &str = ".install-";
+
 /// Fetches and installs.
 ///
 /// # Errors
@@ -63,17 +66,19 @@ pub fn run(args: &InstallArgs) -> Result<(), CommandError> {
     };
     if args.gpu {
         pip::allows_gpu()?;
-    }
-    fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
-    if args.gpu {
-        has_room(&folder)?;
         if !args.yes && !is_agreed()? {
             return Err(CommandError::Failed("nothing was fetched".to_owned()));
         }
     }
+    fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
+    let _lock = alone(&folder)?;
+    clear(&folder)?;
+    if args.gpu {
+        has_room(&folder)?;
+    }
     // in the same folder, so that the last step is a rename within one file system
     let work = tempfile::Builder::new()
-        .prefix(".install-")
+        .prefix(WORK)
         .tempdir_in(&folder)
         .map_err(|error| cannot_write(&folder, &error))?;
     let staged = work.path().join("unpacked");
@@ -87,6 +92,32 @@ pub fn run(args: &InstallArgs) -> Result<(), CommandError> {
     replace(&staged, &target).map_err(|error| cannot_write(&target, &error))?;
     let cuda = if args.gpu { " with CUDA" } else { "" };
     println!("{}  ONNX Runtime {found}{cuda}", target.join(&name).display());
+    Ok(())
+}
+
+/// Held while an install works in the folder; the system gives it back however that one ends.
+fn alone(folder: &Path) -> Result<File, CommandError> {
+    let path = folder.join(".install.lock");
+    let lock = File::create(&path).map_err(|error| cannot_write(&path, &error))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(CommandError::Failed(format!(
+            "another install into {} is under way: wait for its end, or name another folder with \
+             --dir",
+            folder.display()
+        ))),
+        // a file system without locks is no reason against it
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(lock),
+    }
+}
+
+/// Removes what installs that were cut short have left, gigabytes perhaps.
+fn clear(folder: &Path) -> Result<(), CommandError> {
+    let entries = fs::read_dir(folder).map_err(|error| cannot_write(folder, &error))?;
+    let is_left = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(WORK);
+    for left in entries.flatten().filter(|entry| is_left(&entry.file_name())) {
+        let path = left.path();
+        fs::remove_dir_all(&path).map_err(|error| cannot_write(&path, &error))?;
+    }
     Ok(())
 }
 
@@ -207,6 +238,29 @@ mod tests {
         }
         replace(&staged, &target).unwrap();
         assert_eq!(fs::read_to_string(target.join("lib")).unwrap(), "new");
+    }
+
+    #[test]
+    fn what_an_install_left_that_was_cut_short_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".install-a1b2c3/unpacked", "1.31.1", "1.30.0-gpu"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        clear(folder.path()).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["1.30.0-gpu", "1.31.1"]);
+    }
+
+    #[test]
+    fn one_install_at_a_time_works_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = alone(folder.path()).unwrap();
+        let told = alone(folder.path()).unwrap_err().to_string();
+        assert!(told.contains("under way") && told.contains("--dir"), "{told}");
+        drop(first);
+        assert!(alone(folder.path()).is_ok());
     }
 
     #[test]

@@ -86,7 +86,8 @@ fn fetch(
                 .to_owned(),
         ));
     };
-    let status = command(pip)
+    fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+    let status = working_in(folder, command(pip))
         .args(["download", "--only-binary=:all:", "--disable-pip-version-check"])
         .args(options)
         .args(["--python-version", PYTHON])
@@ -114,6 +115,30 @@ fn command(words: &[&str]) -> Command {
     command
 }
 
+/// Its temporary files too, which are as large as what is fetched: the system's own place for such
+/// files is small at times, or memory.
+fn working_in(folder: &Path, mut command: Command) -> Command {
+    // the first is for Unix, the others for Windows
+    for name in ["TMPDIR", "TEMP", "TMP"] {
+        command.env(name, folder);
+    }
+    command
+}
+
 fn answers(pip: &[&str]) -> bool {
     command(pip).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_fetched_passes_through_the_work_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let shell = working_in(folder.path(), command(&["sh", "-c", "mktemp"])).output().unwrap();
+        let made = PathBuf::from(String::from_utf8(shell.stdout).unwrap().trim());
+        assert_eq!(made.parent(), Some(folder.path()));
+    }
 }
