@@ -1,5 +1,5 @@
-//! The real binary in a pseudo-terminal: cores are moved with mouse bytes and keys, the kernel's
-//! masks follow, and the terminal is given back however the program ends.
+//! The real binary in a pseudo-terminal: cores are moved with mouse bytes and keys, rows are edited,
+//! and the kernel's masks follow.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -9,12 +9,12 @@ mod terminal;
 
 use std::path::{Path, PathBuf};
 
-use binary::{DIVVY, Home, signal, until, workers};
+use binary::{Home, until, workers};
 use divvy::layout::{Layout, LoadSpec};
 use divvy::machine::{CoreId, CpuSet};
-use rustix::process::Signal;
-use terminal::board::{Cell, Row, cell, cells, model, models};
-use terminal::{SIZE, Session, assert_given_back, find};
+use terminal::Session;
+use terminal::board::{Cell, Row, cell, model, models};
+use terminal::opened::{open, open_quiet, until_board};
 
 const DEMO: [&str; 3] = ["detector", "embedder", "ranker"];
 
@@ -37,41 +37,6 @@ fn with(set: CpuSet, core: u16) -> CpuSet {
 
 fn without(set: CpuSet, core: u16) -> CpuSet {
     set.difference(&CpuSet::single(CoreId(core)))
-}
-
-/// A layout of one model that hardly works, for tests of what is not its work.
-fn quiet(home: &Home) -> PathBuf {
-    let path = binary::model("ranker");
-    let text = format!(
-        "version = 1\n[[model]]\nname = \"ranker\"\npath = {:?}\ncores = 1\nengine = \"rten\"\n\
-         load = {{ kind = \"closed\", clients = 1, think = \"100ms\" }}\n",
-        path.display().to_string()
-    );
-    home.write("quiet.toml", text)
-}
-
-fn open(home: &Home, arguments: &[&str]) -> Session {
-    let layouts = home.path("layouts");
-    let mut all = vec!["--layout-dir", layouts.to_str().unwrap()];
-    all.extend(arguments);
-    Session::start(home, DIVVY, &all, SIZE)
-}
-
-fn open_quiet(home: &Home) -> Session {
-    let layout = quiet(home);
-    let mut session = open(home, &[layout.to_str().unwrap()]);
-    until_board(&mut session, 1);
-    session
-}
-
-/// Waits until the Board shows cores and so many models that have cores.
-fn until_board(session: &mut Session, count: usize) -> Vec<Cell> {
-    session.until("the Board", |rows| {
-        let models = models(rows);
-        let there = models.iter().filter(|row| row.split.is_some() && row.cores > 0).count();
-        let cells = cells(rows);
-        (there == count && !cells.is_empty()).then_some(cells)
-    })
 }
 
 /// Whether the cores pane can be read here; says so where it cannot.
@@ -335,177 +300,4 @@ fn a_load_is_typed_into_the_row_acts_at_once_and_is_saved() {
     assert_eq!(layout.models[0].load, Some(load));
     session.send("q");
     session.left().assert_restored();
-}
-
-#[test]
-fn a_signal_gives_the_terminal_back() {
-    for stop in [Signal::TERM, Signal::INT, Signal::HUP] {
-        let home = Home::new();
-        let mut session = open_quiet(&home);
-        // in the middle of a drag, when most is switched on
-        let place = cells(&session.rows())[0].place;
-        session.press_and_carry(place, (place.0 + 1, place.1 + 1));
-        signal(session.pid(), stop);
-        let left = session.left();
-        assert_eq!((left.code, left.signal.as_deref()), (0, None), "{stop:?}");
-        left.assert_restored();
-    }
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
-    if !cfg!(debug_assertions) {
-        println!("skipped: only a debug build panics on request");
-        return;
-    }
-    let home = Home::new();
-    let layout = quiet(&home);
-    let asked = [("DIVVY_PANIC", "redraw"), ("RUST_BACKTRACE", "0")];
-    let layout = [layout.to_str().unwrap()];
-    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
-    until_board(&mut session, 1);
-    session.send("\x0c");
-    let left = session.left();
-    assert_eq!(left.code, 101);
-    left.assert_restored();
-    let told = find(&left.bytes, "DIVVY_PANIC").expect("the panic's message");
-    let given_back = find(&left.bytes, "\x1b[?1049l").unwrap();
-    assert!(given_back < told, "the message went away with the alternate screen");
-    assert!(left.screen.contains("DIVVY_PANIC"), "{}", left.screen);
-}
-
-#[test]
-fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_screen() {
-    if !cfg!(debug_assertions) {
-        println!("skipped: only a debug build writes there on request");
-        return;
-    }
-    let home = Home::new();
-    let layout = quiet(&home);
-    let asked = [("DIVVY_STRAY", "redraw")];
-    let layout = [layout.to_str().unwrap()];
-    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
-    until_board(&mut session, 1);
-    session.send("\x0c");
-    // the log shows it in its own place, marked with where it comes from
-    session.send("L");
-    session.until_text("stderr: a library was here");
-    session.send("q");
-    let left = session.left();
-    assert_eq!(left.code, 0);
-    left.assert_restored();
-    let raw = String::from_utf8_lossy(&left.bytes).matches("a library was here\r\n").count();
-    assert_eq!(raw, 0, "it came over the screen");
-}
-
-#[test]
-fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
-    let home = Home::new();
-    let mut session = open_quiet(&home);
-    session.send("q");
-    session.left().assert_restored();
-    let mut session = open(&home, &[]);
-    until_board(&mut session, 1);
-    session.until_text("This is quiet, in use last");
-    session.send("q");
-    session.left().assert_restored();
-    std::fs::remove_file(home.path("quiet.toml")).unwrap();
-    let mut session = open(&home, &["--engine", "rten"]);
-    until_board(&mut session, 3);
-    session.until_text("quiet was in use last, and its file is gone. This is the demo.");
-    session.send("q");
-    session.left().assert_restored();
-    // it only stood in: once the file is back, so is the layout
-    quiet(&home);
-    let mut session = open(&home, &["--demo", "--engine", "rten"]);
-    until_board(&mut session, 3);
-    session.until_text("Last time it was quiet");
-    session.send("q");
-    session.left().assert_restored();
-    // and a demo that was asked for is what was in use last
-    let mut session = open(&home, &["--engine", "rten"]);
-    until_board(&mut session, 3);
-    session.send("q");
-    session.left().assert_restored();
-}
-
-#[test]
-fn what_cannot_start_leaves_the_terminal_alone() {
-    let home = Home::new();
-    let left = open(&home, &["gone.toml"]).left();
-    assert_eq!(left.code, 2);
-    assert!(left.screen.contains("gone.toml"), "{}", left.screen);
-    assert_eq!(find(&left.bytes, "\x1b[?"), None);
-    assert_eq!(left.modes.0, left.modes.1);
-}
-
-#[test]
-fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
-    if !Path::new("/bin/sh").exists() {
-        println!("skipped: no /bin/sh here");
-        return;
-    }
-    let home = Home::new();
-    let layout = quiet(&home);
-    let shell = [("PS1", "ready> "), ("ENV", "")];
-    let mut session = Session::start_with(&home, "/bin/sh", &["-i"], SIZE, &shell);
-    session.until_text("ready>");
-    let modes = session.modes();
-    session.send(&format!("'{DIVVY}' '{}'\r", layout.display()));
-    until_board(&mut session, 1);
-    session.send("\x1a");
-    session.until("the shell", |rows| {
-        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
-        last.contains("ready>").then_some(())
-    });
-    assert_given_back(&session.bytes());
-    let cooked = session.modes();
-    session.send("fg\r");
-    until_board(&mut session, 1);
-    assert_ne!(session.modes(), cooked, "raw again");
-    // the keys and the mouse mean something again
-    session.send("?");
-    session.until_text("Help");
-    session.send("\x1b");
-    session.until("no help", |rows| (!rows.iter().any(|row| row.contains("Help"))).then_some(()));
-    session.send("q");
-    session.until("the shell", |rows| {
-        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
-        last.contains("ready>").then_some(())
-    });
-    assert_given_back(&session.bytes());
-    assert_eq!(session.modes(), modes);
-    session.send("exit\r");
-    session.left();
-}
-
-#[test]
-fn a_storm_of_sizes_is_survived_down_to_one_cell() {
-    let home = Home::new();
-    let mut session = open_quiet(&home);
-    let sizes = [(1, 1), (300, 100), (40, 12), (2, 50), (500, 2), (80, 24), (39, 11), (1, 200)];
-    for round in 0..6_u16 {
-        for (columns, rows) in sizes {
-            session.storm((columns + round, rows));
-            // keys and clicks in between
-            session.send("\x1b[B");
-            session.mouse(0, (0, 0), 'M');
-            session.mouse(0, (0, 0), 'm');
-        }
-    }
-    session.storm((1, 1));
-    session.settle(SIZE);
-    // all anew, whatever the storm left open
-    session.send("\x1b");
-    session.send("1");
-    session.send("\x0c");
-    until_board(&mut session, 1);
-    session.send("?");
-    session.until_text("Help");
-    session.send("x");
-    session.send("q");
-    let left = session.left();
-    assert_eq!((left.code, left.signal.as_deref()), (0, None));
-    assert_given_back(&left.bytes);
-    assert_eq!(left.modes.0, left.modes.1);
 }

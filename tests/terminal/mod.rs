@@ -13,6 +13,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, SlavePty, native_p
 use vt100::{MouseProtocolMode, Parser};
 
 pub mod board;
+pub mod opened;
 
 use crate::binary::{FOREIGN, Home, PATIENCE};
 

@@ -23,7 +23,7 @@ use super::state_folder::StateDir;
 use crate::console::state::Command;
 use crate::console::{self, ConsoleOptions, Exit, GlyphSet, ThemeName};
 use crate::engine::{Engines, devices};
-use crate::layout::{Document, EngineChoice, Warning, parse_duration};
+use crate::layout::{Document, EngineChoice, Layout, Warning, parse_duration};
 use crate::load::Follower;
 use crate::machine::{CpuSet, Description, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
@@ -128,42 +128,32 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let folder = args.state.folder()?;
     let mut keeping = Keeping::open(folder.clone(), !headless)?;
     let mut told = None;
-    let wanted = if args.last {
+    let is_last = !args.last && args.inputs.is_empty() && !args.demo && !headless;
+    let mut wanted = if args.last {
         keeping.last()?
-    } else if args.inputs.is_empty() && !args.demo && !headless {
+    } else if is_last {
         let (wanted, sentence) = in_use_last(args, &folder, &description)?;
         told = sentence;
         wanted
     } else {
         sources::wanted(&args.inputs)?
     };
-    // it came without being named
-    let by_itself = told.is_some() && wanted.path.is_some();
-    let mut layout = wanted.document.layout().clone();
     // before models are loaded and sensors start
-    devices::prepare(&layout);
+    devices::prepare(wanted.document.layout());
     let sensor = GpuSensor::start(GpuOptions::default());
-    if layout.models.iter().any(|row| row.gpu.is_some()) {
+    if wanted.document.layout().models.iter().any(|row| row.gpu.is_some()) {
         description.gpus = sensor.first(gpu::LIST_PATIENCE).known();
     }
     let mut stderr = std::io::stderr();
-    if args.fit {
-        let fitted = wanted.document.fit(&description);
-        for change in &fitted.changes {
-            writeln!(stderr, "divvy: fitted to this machine: {change}")?;
+    // it came without being named
+    let by_itself = |wanted: &sources::Wanted| is_last && wanted.path.is_some();
+    let mut layout = match fitting(args, &wanted, &description, &mut stderr) {
+        Err(CommandError::BadInput(reason)) if by_itself(&wanted) => {
+            (wanted, told) = stand_in(&wanted, &reason)?;
+            fitting(args, &wanted, &description, &mut stderr)?
         }
-        layout = fitted.layout;
-    } else {
-        let warnings = wanted
-            .document
-            .check(&description)
-            .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
-        // The demo is made to share what there is; its screen says so.
-        let is_demo = wanted.path.is_none() && wanted.title == sources::DEMO;
-        if !warnings.is_empty() && !is_demo {
-            warn(&wanted, &warnings, &mut stderr)?;
-        }
-    }
+        other => other?,
+    };
     if let Some(offer) = keeping.offer().filter(|_| !args.last) {
         writeln!(stderr, "divvy: {offer}")?;
     }
@@ -173,15 +163,17 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     // a bad config is told before anything is loaded
     let look = if headless { ConsoleOptions::default() } else { console_options(args)? };
     let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
-    let loader = preload::preload(&layout, FromEngines::new(engines), &mut stderr).map_err(
-        |error| match (error, by_itself) {
-            (CommandError::BadInput(reason), true) => CommandError::BadInput(format!(
-                "{reason}\n{} was in use last; `divvy --demo` opens the demo",
-                wanted.title
-            )),
-            (error, _) => error,
-        },
-    )?;
+    let load = |layout: &Layout| {
+        preload::preload(layout, FromEngines::new(engines.clone()), &mut std::io::stderr())
+    };
+    let loader = match load(&layout) {
+        Err(CommandError::BadInput(reason)) if by_itself(&wanted) => {
+            (wanted, told) = stand_in(&wanted, &reason)?;
+            layout = fitting(args, &wanted, &description, &mut stderr)?;
+            load(&layout)?
+        }
+        other => other?,
+    };
     let options = Options {
         interval: if headless {
             args.interval.min(Duration::from_secs(1))
@@ -208,8 +200,10 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             scheduler.stop(PATIENCE);
         })
     } else {
-        let fell_back = told.is_some() && !by_itself;
-        let greeting = keeping.offer().filter(|_| !args.last).or(told);
+        let fell_back = told.is_some() && wanted.path.is_none();
+        let sentences: Vec<String> =
+            keeping.offer().filter(|_| !args.last).into_iter().chain(told).collect();
+        let greeting = Some(sentences.join(". ")).filter(|greeting| !greeting.is_empty());
         let look = ConsoleOptions { greeting, log: keeping.log(), ..look };
         open_console(args, look, wanted, fell_back, &scheduler)
     };
@@ -228,7 +222,7 @@ fn in_use_last(
 ) -> Result<(sources::Wanted, Option<String>), CommandError> {
     let Remembered { layout, place, .. } = Remembered::read(folder);
     let last = layout.map(|name| {
-        let folders = || profiles::Folders::new(args.layout_dir.clone(), Vec::new()).ok();
+        let folders = || profiles::Folders::new(args.layout_dir.clone()).ok();
         let place = place.or_else(|| folders()?.find(&name));
         (name, place)
     });
@@ -237,6 +231,41 @@ fn in_use_last(
         _ => Ok(()),
     };
     sources::last_or_demo(last, fits)
+}
+
+/// The demo in place of a layout that was in use last; the whole reason is on standard error.
+fn stand_in(
+    last: &sources::Wanted,
+    reason: &str,
+) -> Result<(sources::Wanted, Option<String>), CommandError> {
+    writeln!(std::io::stderr(), "divvy: {reason}")?;
+    Ok((sources::demo()?, Some(sources::not_loaded(&last.title, reason))))
+}
+
+/// The layout as it can run on this machine; what was made to fit, or is doubtful, is told.
+fn fitting(
+    args: &RunArgs,
+    wanted: &sources::Wanted,
+    description: &Description,
+    stderr: &mut std::io::Stderr,
+) -> Result<Layout, CommandError> {
+    if args.fit {
+        let fitted = wanted.document.fit(description);
+        for change in &fitted.changes {
+            writeln!(stderr, "divvy: fitted to this machine: {change}")?;
+        }
+        return Ok(fitted.layout);
+    }
+    let warnings = wanted
+        .document
+        .check(description)
+        .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+    // The demo is made to share what there is; its screen says so.
+    let is_demo = wanted.path.is_none() && wanted.title == sources::DEMO;
+    if !warnings.is_empty() && !is_demo {
+        warn(wanted, &warnings, stderr)?;
+    }
+    Ok(wanted.document.layout().clone())
 }
 
 /// With the lines that they are about, where these are the user's own.
@@ -298,10 +327,8 @@ fn open_console(
     let mut remembered = Remembered::read(&folder);
     let opened = wanted.path.map(|path| (wanted.title.clone(), path));
     let last = remembered.layout.clone().zip(remembered.place.clone());
-    let named = opened.into_iter().chain(last.filter(|(_, place)| place.is_file())).collect();
-    let profiles = Arc::new(
-        profiles::Folders::new(args.layout_dir.clone(), named).map_err(CommandError::Failed)?,
-    );
+    let folders = profiles::Folders::new(args.layout_dir.clone()).map_err(CommandError::Failed)?;
+    let profiles = Arc::new(folders.with(opened, last));
     let known = remembered.layout.clone().filter(|name| profiles.has(name));
     let options = ConsoleOptions {
         greeting: look.greeting.or_else(|| {

@@ -11,21 +11,22 @@ use crate::layout::{Document, Layout, demo};
 
 /// Layout files in folders.
 pub struct Folders {
-    /// Layouts under their own paths: the one that was opened, the one in use last.
-    named: Vec<(String, PathBuf)>,
+    /// The layout that was opened, under its own path.
+    opened: Option<(String, PathBuf)>,
     /// Where new layouts go.
     home: PathBuf,
     /// Folders that are read as well.
     others: Vec<PathBuf>,
+    /// The layout that an earlier run had last: behind those of the same name in this run's folders.
+    last: Option<(String, PathBuf)>,
 }
 
 impl Folders {
     /// The folders to use: `home` is the given one, or `divvy/layouts` in the user's configuration.
-    /// `named`: layouts by their own paths; the first of a name counts.
     ///
     /// # Errors
     /// When there is no home folder, in a sentence.
-    pub fn new(given: Option<PathBuf>, named: Vec<(String, PathBuf)>) -> Result<Self, String> {
+    pub fn new(given: Option<PathBuf>) -> Result<Self, String> {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()
@@ -37,7 +38,17 @@ impl Folders {
         };
         let here = PathBuf::from("layouts");
         let others = if here.is_dir() && !same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self { named, home, others })
+        Ok(Self { opened: None, home, others, last: None })
+    }
+
+    /// With layouts by their own paths: the one that this run opened, and the one that an earlier run
+    /// had last.
+    pub fn with(self, opened: Option<(String, PathBuf)>, last: Option<(String, PathBuf)>) -> Self {
+        Self { opened, last, ..self }
+    }
+
+    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.home).chain(&self.others)
     }
 
     /// Whether a layout of this name is in a file.
@@ -47,11 +58,15 @@ impl Folders {
 
     /// Where a layout of this name is.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
-        if let Some((_, path)) = self.named.iter().find(|(other, _)| other == name) {
-            return Some(path.clone());
+        let is = |named: &&(String, PathBuf)| named.0 == name;
+        let own = |named: &(String, PathBuf)| named.1.clone();
+        if let Some(opened) = self.opened.as_ref().filter(is) {
+            return Some(own(opened));
         }
-        let folders = std::iter::once(&self.home).chain(&self.others);
-        folders.map(|folder| folder.join(format!("{name}.toml"))).find(|path| path.is_file())
+        self.folders()
+            .map(|folder| folder.join(format!("{name}.toml")))
+            .find(|path| path.is_file())
+            .or_else(|| self.last.as_ref().filter(is).map(own).filter(|path| path.is_file()))
     }
 
     fn target(&self, name: &str) -> Result<PathBuf, String> {
@@ -87,18 +102,14 @@ fn names(folder: &Path) -> Vec<String> {
 
 impl Profiles for Folders {
     fn list(&self) -> Result<Vec<Profile>, String> {
+        let opened = self.opened.iter().map(|(name, _)| name.clone());
+        let last = self.last.iter().map(|(name, _)| name.clone());
         let mut found: Vec<(String, PathBuf)> = Vec::new();
-        for (name, path) in &self.named {
-            if !found.iter().any(|(known, _)| known == name) {
-                found.push((name.clone(), path.clone()));
-            }
-        }
-        for folder in std::iter::once(&self.home).chain(&self.others) {
-            for name in names(folder) {
-                if !found.iter().any(|(known, _)| *known == name) {
-                    let path = folder.join(format!("{name}.toml"));
-                    found.push((name, path));
-                }
+        for name in opened.chain(self.folders().flat_map(|folder| names(folder))).chain(last) {
+            if !found.iter().any(|(known, _)| *known == name)
+                && let Some(path) = self.find(&name)
+            {
+                found.push((name, path));
             }
         }
         let mut profiles: Vec<Profile> = found
@@ -181,7 +192,7 @@ mod tests {
 
     fn folders() -> (tempfile::TempDir, Folders) {
         let folder = tempfile::tempdir().unwrap();
-        let folders = Folders::new(Some(folder.path().join("layouts")), Vec::new()).unwrap();
+        let folders = Folders::new(Some(folder.path().join("layouts"))).unwrap();
         (folder, folders)
     }
 
@@ -198,6 +209,34 @@ mod tests {
         assert!(folders.list().unwrap().iter().any(|profile| profile.name == "ours"));
         folders.delete("ours").unwrap();
         assert!(!folders.list().unwrap().iter().any(|profile| profile.name == "ours"));
+    }
+
+    #[test]
+    fn a_layout_of_an_earlier_run_hides_none_of_this_runs_folders() {
+        let (kept, folders) = folders();
+        let elsewhere = Folders::new(Some(kept.path().join("elsewhere"))).unwrap();
+        let layout = demo_layout().unwrap();
+        let last = PathBuf::from(elsewhere.save("night", &layout).unwrap());
+        let folders = folders.with(None, Some(("night".to_owned(), last.clone())));
+        // alone, it is found where it was
+        assert_eq!(folders.find("night"), Some(last.clone()));
+        let own = folders.home.join("night.toml");
+        let other = Layout { description: "of this run".to_owned(), ..layout.clone() };
+        fs::create_dir_all(&folders.home).unwrap();
+        fs::copy(&last, &own).unwrap();
+        folders.save("night", &other).unwrap();
+        assert_eq!(folders.load("night").unwrap(), other);
+        assert_eq!(elsewhere.load("night").unwrap(), layout);
+        let listed = folders.list().unwrap();
+        let listed: Vec<_> = listed.iter().filter(|profile| profile.name == "night").collect();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].place, own.display().to_string());
+        folders.delete("night").unwrap();
+        assert!(last.is_file() && !own.exists());
+        // the one that this run opened is its own, wherever it is
+        folders.save("night", &other).unwrap();
+        let folders = folders.with(Some(("night".to_owned(), last.clone())), None);
+        assert_eq!(folders.find("night"), Some(last));
     }
 
     #[test]

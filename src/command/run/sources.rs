@@ -52,6 +52,14 @@ pub fn last_or_demo(
     Ok((demo()?, Some(format!("{why}. This is the demo."))))
 }
 
+/// Why the demo stands in for a layout that was in use last and whose models do not load; of several
+/// reasons the first.
+pub fn not_loaded(title: &str, reason: &str) -> String {
+    let first = reason.lines().next().unwrap_or_default();
+    // the reason may be long: what was opened instead goes before it
+    format!("This is the demo: {title} was in use last, and cannot be loaded: {first}")
+}
+
 /// The first of a layout's faults, in one line.
 pub fn first(faults: &Faults) -> String {
     faults.faults().first().map_or_else(|| faults.to_string(), ToString::to_string)

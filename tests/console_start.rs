@@ -1,0 +1,104 @@
+//! The real binary in a pseudo-terminal: what the console opens with, after an earlier run and after a
+//! crash.
+#![cfg(target_os = "linux")]
+// clippy allows these in test functions, not in what test functions call
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod binary;
+mod terminal;
+
+use binary::{Home, signal};
+use rustix::process::Signal;
+use terminal::find;
+use terminal::opened::{open, open_quiet, quiet, until_board};
+
+#[test]
+fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    session.send("q");
+    session.left().assert_restored();
+    let mut session = open(&home, &[]);
+    until_board(&mut session, 1);
+    session.until_text("This is quiet, in use last");
+    session.send("q");
+    session.left().assert_restored();
+    std::fs::remove_file(home.path("quiet.toml")).unwrap();
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("quiet was in use last, and its file is gone. This is the demo.");
+    session.send("q");
+    session.left().assert_restored();
+    // it only stood in: once the file is back, so is the layout
+    quiet(&home);
+    let mut session = open(&home, &["--demo", "--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("Last time it was quiet");
+    session.send("q");
+    session.left().assert_restored();
+    // and a demo that was asked for is what was in use last
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.send("q");
+    session.left().assert_restored();
+}
+
+#[test]
+fn what_cannot_start_leaves_the_terminal_alone() {
+    let home = Home::new();
+    let left = open(&home, &["gone.toml"]).left();
+    assert_eq!(left.code, 2);
+    assert!(left.screen.contains("gone.toml"), "{}", left.screen);
+    assert_eq!(find(&left.bytes, "\x1b[?"), None);
+    assert_eq!(left.modes.0, left.modes.1);
+}
+
+#[test]
+fn a_last_layout_whose_model_does_not_load_is_told_and_the_demo_opens() {
+    let home = Home::new();
+    let layout = quiet(&home);
+    let model = home.path("own.onnx");
+    std::fs::copy(binary::model("ranker"), &model).unwrap();
+    let text = std::fs::read_to_string(&layout).unwrap();
+    let path = binary::model("ranker").display().to_string();
+    std::fs::write(&layout, text.replace(&path, &model.display().to_string())).unwrap();
+    let mut session = open(&home, &[layout.to_str().unwrap()]);
+    until_board(&mut session, 1);
+    session.send("q");
+    session.left().assert_restored();
+    std::fs::write(&model, "no model any more").unwrap();
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("This is the demo: quiet was in use last, and cannot be loaded: ranker");
+    session.send("q");
+    session.left().assert_restored();
+    // it only stood in
+    std::fs::copy(binary::model("ranker"), &model).unwrap();
+    let mut session = open(&home, &[]);
+    until_board(&mut session, 1);
+    session.send("q");
+    session.left().assert_restored();
+}
+
+#[test]
+fn after_a_crash_the_kept_layout_is_offered_and_why_the_demo_opened_is_told_too() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    session.send("q");
+    session.left().assert_restored();
+    let session = open_quiet(&home);
+    // its layout is kept from the start on
+    let kept = home.path("state/divvy/live.json");
+    binary::until("the kept layout", || {
+        std::fs::read_to_string(&kept).ok()?.contains("\"clean\":false").then_some(())
+    });
+    signal(session.pid(), Signal::KILL);
+    session.left();
+    std::fs::remove_file(home.path("quiet.toml")).unwrap();
+    let mut session = open(&home, &["--engine", "rten"]);
+    until_board(&mut session, 3);
+    session.until_text("the last run of quiet did not end cleanly");
+    session.until_text("quiet was in use last, and its");
+    session.send("q");
+    session.left().assert_restored();
+}

@@ -1,0 +1,148 @@
+//! The real binary in a pseudo-terminal: the terminal is given back however the program ends, and
+//! nothing comes over the screen meanwhile.
+#![cfg(target_os = "linux")]
+// clippy allows these in test functions, not in what test functions call
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod binary;
+mod terminal;
+
+use std::path::Path;
+
+use binary::{DIVVY, Home, signal};
+use rustix::process::Signal;
+use terminal::board::cells;
+use terminal::opened::{open_quiet, quiet, until_board};
+use terminal::{SIZE, Session, assert_given_back, find};
+
+#[test]
+fn a_signal_gives_the_terminal_back() {
+    for stop in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let home = Home::new();
+        let mut session = open_quiet(&home);
+        // in the middle of a drag, when most is switched on
+        let place = cells(&session.rows())[0].place;
+        session.press_and_carry(place, (place.0 + 1, place.1 + 1));
+        signal(session.pid(), stop);
+        let left = session.left();
+        assert_eq!((left.code, left.signal.as_deref()), (0, None), "{stop:?}");
+        left.assert_restored();
+    }
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
+    if !cfg!(debug_assertions) {
+        println!("skipped: only a debug build panics on request");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let asked = [("DIVVY_PANIC", "redraw"), ("RUST_BACKTRACE", "0")];
+    let layout = [layout.to_str().unwrap()];
+    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
+    until_board(&mut session, 1);
+    session.send("\x0c");
+    let left = session.left();
+    assert_eq!(left.code, 101);
+    left.assert_restored();
+    let told = find(&left.bytes, "DIVVY_PANIC").expect("the panic's message");
+    let given_back = find(&left.bytes, "\x1b[?1049l").unwrap();
+    assert!(given_back < told, "the message went away with the alternate screen");
+    assert!(left.screen.contains("DIVVY_PANIC"), "{}", left.screen);
+}
+
+#[test]
+fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_screen() {
+    if !cfg!(debug_assertions) {
+        println!("skipped: only a debug build writes there on request");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let asked = [("DIVVY_STRAY", "redraw")];
+    let layout = [layout.to_str().unwrap()];
+    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
+    until_board(&mut session, 1);
+    session.send("\x0c");
+    // the log shows it in its own place, marked with where it comes from
+    session.send("L");
+    session.until_text("stderr: a library was here");
+    session.send("q");
+    let left = session.left();
+    assert_eq!(left.code, 0);
+    left.assert_restored();
+    let raw = String::from_utf8_lossy(&left.bytes).matches("a library was here").count();
+    assert_eq!(raw, 0, "it came over the screen");
+}
+
+#[test]
+fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
+    if !Path::new("/bin/sh").exists() {
+        println!("skipped: no /bin/sh here");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let shell = [("PS1", "ready> "), ("ENV", "")];
+    let mut session = Session::start_with(&home, "/bin/sh", &["-i"], SIZE, &shell);
+    session.until_text("ready>");
+    let modes = session.modes();
+    session.send(&format!("'{DIVVY}' '{}'\r", layout.display()));
+    until_board(&mut session, 1);
+    session.send("\x1a");
+    session.until("the shell", |rows| {
+        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
+        last.contains("ready>").then_some(())
+    });
+    assert_given_back(&session.bytes());
+    let cooked = session.modes();
+    session.send("fg\r");
+    until_board(&mut session, 1);
+    assert_ne!(session.modes(), cooked, "raw again");
+    // the keys and the mouse mean something again
+    session.send("?");
+    session.until_text("Help");
+    session.send("\x1b");
+    session.until("no help", |rows| (!rows.iter().any(|row| row.contains("Help"))).then_some(()));
+    session.send("q");
+    session.until("the shell", |rows| {
+        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
+        last.contains("ready>").then_some(())
+    });
+    assert_given_back(&session.bytes());
+    assert_eq!(session.modes(), modes);
+    session.send("exit\r");
+    session.left();
+}
+
+#[test]
+fn a_storm_of_sizes_is_survived_down_to_one_cell() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    let sizes = [(1, 1), (300, 100), (40, 12), (2, 50), (500, 2), (80, 24), (39, 11), (1, 200)];
+    for round in 0..6_u16 {
+        for (columns, rows) in sizes {
+            session.storm((columns + round, rows));
+            // keys and clicks in between
+            session.send("\x1b[B");
+            session.mouse(0, (0, 0), 'M');
+            session.mouse(0, (0, 0), 'm');
+        }
+    }
+    session.storm((1, 1));
+    session.settle(SIZE);
+    // all anew, whatever the storm left open
+    session.send("\x1b");
+    session.send("1");
+    session.send("\x0c");
+    until_board(&mut session, 1);
+    session.send("?");
+    session.until_text("Help");
+    session.send("x");
+    session.send("q");
+    let left = session.left();
+    assert_eq!((left.code, left.signal.as_deref()), (0, None));
+    assert_given_back(&left.bytes);
+    assert_eq!(left.modes.0, left.modes.1);
+}
