@@ -3,6 +3,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 
+use super::fixtures;
 use super::state::{Action, Pane, Target};
 use super::testing::Desk;
 use crate::layout::{Change, CoreSelection, Edit, Party};
@@ -135,6 +136,26 @@ fn a_click_elsewhere_lifts_that_core_alone_and_ctrl_takes_one_out_again() {
     assert_eq!(desk.state.picked, CpuSet::EMPTY);
     let token = &desk.state.carry.as_ref().unwrap().token;
     assert_eq!(token.title(), "core 5");
+}
+
+#[test]
+fn a_range_is_what_lies_between_on_the_screen_where_caches_take_turns() {
+    let mut machine = fixtures::machine(8, 4);
+    for core in &mut machine.topology.cores {
+        core.l3 = Some(u32::from(core.id.0 % 2));
+    }
+    let desk = || Desk::with(&fixtures::layout(), machine.clone(), 120, 36);
+    // the pane shows 0 2 4 6, then 1 3 5 7
+    let mut clicked = desk();
+    click_with(&mut clicked, &core(4), KeyModifiers::CONTROL);
+    click_with(&mut clicked, &core(1), KeyModifiers::SHIFT);
+    assert_eq!(clicked.state.picked, set("1,4,6"));
+    let mut typed = desk();
+    typed.key(KeyCode::Tab);
+    typed.keys("ll");
+    assert_eq!(typed.state.core, Some(CoreId(4)), "steps go by the screen too");
+    typed.keys(">>");
+    assert_eq!(typed.state.picked, set("1,4,6"));
 }
 
 #[test]

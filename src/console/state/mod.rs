@@ -3,6 +3,7 @@
 mod action;
 mod carry;
 mod command;
+mod core_order;
 mod dialog;
 mod editor;
 pub mod gpus;

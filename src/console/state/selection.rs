@@ -44,14 +44,17 @@ impl ConsoleState {
     }
 
     fn pick_range(&mut self) {
-        let place = |id: CoreId| self.snapshot.cores.iter().position(|view| view.core.id == id);
+        // what lies between on the screen
+        let cores = self.cores_in_order();
+        let place = |id: CoreId| cores.iter().position(|view| view.core.id == id);
         let (Some(from), Some(to)) = (self.anchor.and_then(place), self.core.and_then(place))
         else {
             return;
         };
         let range = from.min(to)..=from.max(to);
-        let cores = self.snapshot.cores.iter().enumerate();
         self.picked = cores
+            .iter()
+            .enumerate()
             .filter(|(at, view)| range.contains(at) && view.allowed)
             .map(|(_, view)| view.core.id)
             .collect();

@@ -4,7 +4,6 @@ use super::action::Effect;
 use super::carry::Token;
 use super::{Column, ConsoleState, Pane, Screen};
 use crate::layout::Party;
-use crate::machine::CoreId;
 
 impl ConsoleState {
     /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
@@ -88,10 +87,7 @@ impl ConsoleState {
 
     /// Selects another core, in the order of ids.
     pub(super) fn step_core(&mut self, by: i32) {
-        let cores: Vec<CoreId> = self.snapshot.cores.iter().map(|view| view.core.id).collect();
-        let at = self.core.and_then(|core| cores.iter().position(|id| *id == core)).unwrap_or(0);
-        let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
-        self.core = cores.get(next).copied();
+        self.core = self.core_beside(by);
     }
 
     pub(super) fn next_pane(&mut self) {

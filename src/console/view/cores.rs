@@ -50,26 +50,6 @@ struct Plan {
     height: u16,
 }
 
-/// Node and last-level cache.
-type GroupKey = (u16, Option<u32>);
-
-fn group_key(view: &CoreView) -> GroupKey {
-    (view.core.node, view.core.l3)
-}
-
-/// Cores of the same node and last-level cache, in the order of their first core.
-fn groups(state: &ConsoleState) -> Vec<Vec<usize>> {
-    let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
-    for (index, view) in state.snapshot.cores.iter().enumerate() {
-        let key = group_key(view);
-        match groups.iter_mut().find(|(other, _)| *other == key) {
-            Some((_, members)) => members.push(index),
-            None => groups.push((key, vec![index])),
-        }
-    }
-    groups.into_iter().map(|(_, members)| members).collect()
-}
-
 fn label(state: &ConsoleState, members: &[usize], nodes: bool) -> String {
     let Some(view) = members.first().and_then(|index| state.snapshot.cores.get(*index)) else {
         return String::new();
@@ -81,7 +61,7 @@ fn label(state: &ConsoleState, members: &[usize], nodes: bool) -> String {
 fn plan(state: &ConsoleState, width: u16, density: Density) -> Plan {
     let digits = state.snapshot.cores.iter().map(|view| view.core.id.0).max().unwrap_or(0);
     let cell = density.cell(digits.to_string().len() as u16);
-    let groups = groups(state);
+    let groups = state.core_groups();
     let labelled = u16::from(groups.len() > 1 && density != Density::Letters);
     let nodes = state.snapshot.cores.iter().any(|view| view.core.node > 0);
     let mut plan = Plan { density, cell, places: Vec::new(), labels: Vec::new(), height: 0 };

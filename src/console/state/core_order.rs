@@ -1,0 +1,44 @@
+//! The order of the cores on the screen: those of a node and a last-level cache beside each other,
+//! whatever their numbers. Steps and ranges go by it too.
+
+use super::ConsoleState;
+use crate::machine::CoreId;
+use crate::telemetry::CoreView;
+
+/// Node and last-level cache.
+type GroupKey = (u16, Option<u32>);
+
+fn key(view: &CoreView) -> GroupKey {
+    (view.core.node, view.core.l3)
+}
+
+impl ConsoleState {
+    /// Cores of the same node and last-level cache, as places in the snapshot, in the order of their
+    /// first core.
+    pub fn core_groups(&self) -> Vec<Vec<usize>> {
+        let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
+        for (index, view) in self.snapshot.cores.iter().enumerate() {
+            let key = key(view);
+            match groups.iter_mut().find(|(other, _)| *other == key) {
+                Some((_, members)) => members.push(index),
+                None => groups.push((key, vec![index])),
+            }
+        }
+        groups.into_iter().map(|(_, members)| members).collect()
+    }
+
+    /// All cores in the order of the screen.
+    pub(super) fn cores_in_order(&self) -> Vec<&CoreView> {
+        let places = self.core_groups().into_iter().flatten();
+        places.filter_map(|index| self.snapshot.cores.get(index)).collect()
+    }
+
+    /// The core that is so many steps from the selected one, or from the first.
+    pub(super) fn core_beside(&self, by: i32) -> Option<CoreId> {
+        let cores = self.cores_in_order();
+        let place = |core| cores.iter().position(|view| view.core.id == core);
+        let at = self.core.and_then(place).unwrap_or(0);
+        let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
+        cores.get(next).map(|view| view.core.id)
+    }
+}
