@@ -97,7 +97,7 @@ fn after_a_crash_the_kept_layout_is_offered_and_why_the_demo_opened_is_told_too(
     std::fs::remove_file(home.path("quiet.toml")).unwrap();
     let mut session = open(&home, &["--engine", "rten"]);
     until_board(&mut session, 3);
-    session.until_text("the last run of quiet did not end cleanly");
+    session.until_text("The last run of quiet did not end cleanly");
     session.until_text("quiet was in use last, and its");
     session.send("q");
     session.left().assert_restored();

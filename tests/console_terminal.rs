@@ -77,6 +77,31 @@ fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_scre
 }
 
 #[test]
+fn the_last_words_of_a_library_that_ends_the_process_are_kept_and_named_at_the_next_start() {
+    if !cfg!(debug_assertions) {
+        println!("skipped: only a debug build ends so on request");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let layout = [layout.to_str().unwrap()];
+    let asked = [("DIVVY_ABORT", "redraw")];
+    let mut session = Session::start_with(&home, DIVVY, &layout, SIZE, &asked);
+    until_board(&mut session, 1);
+    let kept = home.path("state/divvy/live.json");
+    binary::until("the kept layout", || kept.is_file().then_some(()));
+    session.send("\x0c");
+    let left = session.left();
+    assert!(left.signal.is_some(), "it ended with {}", left.code);
+    let words = std::fs::read_to_string(home.path("state/divvy/stderr.log")).unwrap();
+    assert_eq!(words, "a library was here\n");
+    let mut session = open_quiet(&home);
+    session.until_text("since then is in");
+    session.send("q");
+    session.left().assert_restored();
+}
+
+#[test]
 fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
     if !Path::new("/bin/sh").exists() {
         println!("skipped: no /bin/sh here");
@@ -100,6 +125,8 @@ fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
     session.send("fg\r");
     until_board(&mut session, 1);
     assert_ne!(session.modes(), cooked, "raw again");
+    let log = std::fs::read_to_string(home.path("state/divvy/divvy.log")).unwrap();
+    assert!(!log.contains("stderr.log"), "the file is this run's again: {log}");
     // the keys and the mouse mean something again
     session.send("?");
     session.until_text("Help");

@@ -80,7 +80,7 @@ const CALM: Duration = Duration::from_secs(2);
 pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, ConsoleError> {
     // this thread draws: it must not wait behind models that keep every core busy
     wake_soon();
-    let screen = Screen::enter(options.mouse)?;
+    let screen = Screen::enter(options.mouse, options.stderr.clone())?;
     let least = if options.reduced_motion { CALM } else { FRAME };
     let refresh = Duration::from_millis(options.refresh_ms).max(least);
     let opening = options.screen;
@@ -247,12 +247,16 @@ impl Console {
 }
 
 /// When the whole screen is asked for anew: a panic in the loop, for the test that the terminal is
-/// given back then, or a line on standard error, as native libraries write them. Debug builds only.
+/// given back then, or a line on standard error, as native libraries write them, the end of the
+/// process included. Debug builds only.
 #[cfg(debug_assertions)]
 fn on_request() {
     let asked = |name| std::env::var_os(name).is_some_and(|when| when == "redraw");
-    if asked("DIVVY_STRAY") {
+    if asked("DIVVY_STRAY") || asked("DIVVY_ABORT") {
         eprintln!("a library was here");
+    }
+    if asked("DIVVY_ABORT") {
+        std::process::abort();
     }
     assert!(!asked("DIVVY_PANIC"), "DIVVY_PANIC asks for it");
 }

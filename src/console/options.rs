@@ -1,5 +1,6 @@
 //! What a console is given to run with, and how it ends.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -70,6 +71,9 @@ pub struct ConsoleOptions {
     pub last_layout: Option<String>,
     /// The newest lines of the log, where it is kept.
     pub log: LogLines,
+    /// The file that takes what is written to standard error while the console has the screen;
+    /// `None`: it is in the log alone.
+    pub stderr: Option<PathBuf>,
     /// The screen to start with.
     pub screen: Screen,
     /// Whether nothing may be changed.
@@ -103,6 +107,7 @@ impl Default for ConsoleOptions {
             greeting: None,
             last_layout: None,
             log: LogLines::default(),
+            stderr: None,
             screen: Screen::default(),
             readonly: false,
             mouse: true,

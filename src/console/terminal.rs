@@ -3,6 +3,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -42,22 +43,25 @@ fn owner() -> MutexGuard<'static, Option<ThreadId>> {
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     mouse: bool,
+    /// Where standard error goes meanwhile.
+    stderr: Option<PathBuf>,
 }
 
 impl Screen {
-    /// Takes the terminal: alternate screen, raw mode, mouse where wanted.
+    /// Takes the terminal: alternate screen, raw mode, mouse where wanted. What is written to standard
+    /// error goes to the file meanwhile.
     ///
     /// # Errors
     /// When the terminal refuses; it is then as it was.
-    pub fn enter(mouse: bool) -> io::Result<Self> {
+    pub fn enter(mouse: bool, stderr: Option<PathBuf>) -> io::Result<Self> {
         // under NO_COLOR crossterm would put a reset after each attribute; the theme has no
         // colours then anyway
         crossterm::style::force_color_output(true);
         restore_on_panic();
-        take(mouse)?;
+        take(mouse, stderr.as_deref())?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
         let terminal = Terminal::new(backend).inspect_err(|_| restore())?;
-        Ok(Self { terminal, mouse })
+        Ok(Self { terminal, mouse, stderr })
     }
 
     /// Draws a frame; only what differs from the last one is sent, in one piece.
@@ -102,7 +106,7 @@ impl Screen {
         restore();
         #[cfg(unix)]
         rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
-        take(self.mouse)?;
+        take(self.mouse, self.stderr.as_deref())?;
         self.clear()
     }
 }
@@ -113,9 +117,9 @@ impl Drop for Screen {
     }
 }
 
-fn take(mouse: bool) -> io::Result<()> {
+fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
     *owner() = Some(thread::current().id());
-    *stray() = Diverted::start().unwrap_or_else(|error| {
+    *stray() = Diverted::start(stderr).unwrap_or_else(|error| {
         tracing::warn!("what libraries write may come over the screen: {error}");
         None
     });

@@ -92,6 +92,15 @@ impl Kept {
         ))
     }
 
+    /// What to tell besides, where `path`, which takes what is written to standard error, was written
+    /// since that layout was kept.
+    pub fn last_words(&self, path: &Path) -> Option<String> {
+        let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+        let there = fs::metadata(path).is_ok_and(|found| found.len() > 0);
+        (there && modified(path)? >= modified(&self.path("crashed.toml"))?)
+            .then(|| format!("what native libraries wrote since then is in {}", path.display()))
+    }
+
     /// The layout for `--last`: the one that a crash has left, else that of the last run.
     ///
     /// # Errors

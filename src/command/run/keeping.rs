@@ -15,6 +15,9 @@ use crate::scheduler::Control;
 use crate::telemetry::journal_file::{JournalWriter, Run, WriterOptions};
 use crate::telemetry::{Conditions, Entry, LogLines};
 
+/// The file for what is written to standard error while the console has the screen.
+const STDERR: &str = "stderr.log";
+
 /// How long the last lines of the journal may take at the end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -25,6 +28,7 @@ pub struct Keeping {
     log: LogLines,
     kept: Option<Kept>,
     offer: Option<String>,
+    last_words: Option<String>,
     autosave: Option<Autosave>,
     writer: Option<JournalWriter>,
 }
@@ -46,7 +50,9 @@ impl Keeping {
         }
         let kept = Kept::open(&folder).map_err(|reason| conditions.raise("autosave", reason)).ok();
         let offer = kept.as_ref().and_then(Kept::offer);
-        Ok(Self { folder, conditions, log, kept, offer, autosave: None, writer: None })
+        let last_words = kept.as_ref().filter(|_| offer.is_some());
+        let last_words = last_words.and_then(|kept| kept.last_words(&folder.join(STDERR)));
+        Ok(Self { folder, conditions, log, kept, offer, last_words, autosave: None, writer: None })
     }
 
     /// The standing troubles that snapshots tell.
@@ -59,9 +65,19 @@ impl Keeping {
         self.log.clone()
     }
 
+    /// The file that takes what is written to standard error while the console has the screen.
+    pub fn stderr(&self) -> PathBuf {
+        self.folder.join(STDERR)
+    }
+
     /// What to say when a crash has left a layout.
     pub fn offer(&self) -> Option<String> {
         self.offer.clone()
+    }
+
+    /// What to say besides, where a library may have told why.
+    pub fn last_words(&self) -> Option<String> {
+        self.last_words.clone()
     }
 
     /// The layout for `--last`.

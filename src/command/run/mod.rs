@@ -156,6 +156,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     };
     if let Some(offer) = keeping.offer().filter(|_| !args.last) {
         writeln!(stderr, "divvy: {offer}")?;
+        if let Some(words) = keeping.last_words() {
+            writeln!(stderr, "divvy: {words}")?;
+        }
     }
     if headless && !args.headless {
         writeln!(stderr, "divvy: no terminal here, so this is the report of --headless")?;
@@ -201,10 +204,15 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         })
     } else {
         let fell_back = told.is_some() && wanted.path.is_none();
+        let crashed = keeping.offer().filter(|_| !args.last);
+        let words = crashed.as_ref().and_then(|_| keeping.last_words());
+        // a path is long: it goes last
+        let sentence = |told: Option<String>| told.map(|told| capital(&told));
         let sentences: Vec<String> =
-            keeping.offer().filter(|_| !args.last).into_iter().chain(told).collect();
+            sentence(crashed).into_iter().chain(told).chain(sentence(words)).collect();
         let greeting = Some(sentences.join(". ")).filter(|greeting| !greeting.is_empty());
-        let look = ConsoleOptions { greeting, log: keeping.log(), ..look };
+        let look =
+            ConsoleOptions { greeting, log: keeping.log(), stderr: Some(keeping.stderr()), ..look };
         open_console(args, look, wanted, fell_back, &scheduler)
     };
     load.stop(Duration::ZERO);
@@ -297,6 +305,12 @@ fn report(
     };
     let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
     run_headless(scheduler, options, &mut out, &mut progress, stopped, settle)
+}
+
+/// A sentence as it stands beside others.
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// How the console is to look: by the environment, then the config file, then the arguments.
