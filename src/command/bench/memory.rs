@@ -216,7 +216,7 @@ fn apart(args: &BenchArgs, case: &Case, cases: f64) -> Result<Measured, CommandE
         |words: String| CommandError::Failed(format!("{}: {words}", case.models.join(", ")));
     let json = serde_json::to_string(case).map_err(|error| failed(error.to_string()))?;
     let engine = match args.engine {
-        BenchEngine::Auto => "auto",
+        BenchEngine::Auto | BenchEngine::Both => "auto",
         BenchEngine::Onnxruntime => "onnxruntime",
         BenchEngine::Rten => "rten",
         BenchEngine::Synthetic => "synthetic",

@@ -83,6 +83,8 @@ pub enum BenchEngine {
     Onnxruntime,
     /// The embedded engine.
     Rten,
+    /// ONNX Runtime, then the embedded engine, a report each.
+    Both,
     /// No engine: requests that only burn CPU time.
     Synthetic,
 }
@@ -108,6 +110,11 @@ fn rate(text: &str) -> Result<f64, String> {
 /// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] when what
 /// is measured does not work at all, for one when a request was lost.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+    if args.engine == BenchEngine::Both {
+        return [BenchEngine::Onnxruntime, BenchEngine::Rten]
+            .into_iter()
+            .try_for_each(|engine| run(&BenchArgs { engine, ..args.clone() }));
+    }
     match args.name {
         BenchName::Apply => apply::run(args),
         BenchName::Dispatch => dispatch::run(args),

@@ -40,7 +40,8 @@ impl Loader for Burners {
 pub fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
     let choice = match args.engine {
         BenchEngine::Synthetic => return Arc::new(Burners),
-        BenchEngine::Auto => EngineChoice::Auto,
+        // `both` has become one of them before it gets here
+        BenchEngine::Auto | BenchEngine::Both => EngineChoice::Auto,
         BenchEngine::Onnxruntime => EngineChoice::OnnxRuntime,
         BenchEngine::Rten => EngineChoice::Rten,
     };

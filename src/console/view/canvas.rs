@@ -67,6 +67,19 @@ impl<'a> Canvas<'a> {
         self.put(pen, &cut, style);
     }
 
+    /// Writes lines of styled parts below each other, as far as `from` was scrolled and no further
+    /// than to the last one.
+    pub fn put_lines(&mut self, area: Rect, lines: &[Vec<(String, Style)>], from: usize) {
+        let most = lines.len().saturating_sub(area.height as usize);
+        for (index, line) in lines.iter().skip(from.min(most)).enumerate() {
+            if let Some(mut pen) = row(area, index) {
+                for (text, style) in line {
+                    self.put_fit(&mut pen, text, *style);
+                }
+            }
+        }
+    }
+
     /// Writes a number at the right of a field of `size` columns.
     pub fn put_right(&mut self, pen: &mut Pen, text: &str, size: usize, style: Style) {
         self.put(pen, &format::right(text, size), style);

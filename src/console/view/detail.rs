@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, row};
+use super::canvas::Canvas;
 use crate::console::format;
 use crate::console::state::ConsoleState;
 use crate::layout::{Auto, CoreRequest, print_duration};
@@ -22,15 +22,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     };
     let name = &view.row.budget.name;
     let inside = canvas.frame(area, true, None, name, &view.engine_title);
-    let lines = lines(state, view);
-    let most = lines.len().saturating_sub(inside.height as usize);
-    for (index, line) in lines.iter().skip(state.scroll.min(most)).enumerate() {
-        if let Some(mut pen) = row(inside, index) {
-            for (text, style) in line {
-                canvas.put_fit(&mut pen, text, *style);
-            }
-        }
-    }
+    canvas.put_lines(inside, &lines(state, view), state.scroll);
 }
 
 fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {

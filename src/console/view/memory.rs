@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, row};
+use super::canvas::Canvas;
 use crate::console::format;
 use crate::console::state::ConsoleState;
 use crate::engine::MemorySource;
@@ -23,15 +23,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let note = "now, in MiB   ~ estimated, the rest measured";
     let inside = canvas.frame(area, true, None, "Memory", note);
-    let lines = lines(state, &state.snapshot.memory_table);
-    let most = lines.len().saturating_sub(inside.height as usize);
-    for (index, line) in lines.iter().skip(state.scroll.min(most)).enumerate() {
-        if let Some(mut pen) = row(inside, index) {
-            for (text, style) in line {
-                canvas.put_fit(&mut pen, text, *style);
-            }
-        }
-    }
+    canvas.put_lines(inside, &lines(state, &state.snapshot.memory_table), state.scroll);
 }
 
 fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
