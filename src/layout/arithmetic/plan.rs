@@ -1,6 +1,6 @@
 //! What a change does, in numbers and in the operator's words.
 
-use super::super::budget::{Auto, Objective, Overflow, QueuePolicy};
+use super::super::budget::{Auto, CoreRequest, Objective, Overflow, QueuePolicy};
 use super::super::change::{Change, Refusal};
 use super::super::desired::{Desired, Row};
 use super::super::gpu::GpuId;
@@ -190,6 +190,12 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
     say(old.paused != new.paused, if new.paused { "paused" } else { "resumed" }.to_owned());
     let reserve = if new.reserve { "cores reserved" } else { "reserve lifted" };
     say(old.reserve != new.reserve, reserve.to_owned());
+    let cores = match &new.cores {
+        CoreRequest::List(list) => format!("cores fixed at {list}"),
+        CoreRequest::Count(count) => format!("cores by count, {count}"),
+        CoreRequest::Share(share) => format!("cores by share, {share}%"),
+    };
+    say(old.cores != new.cores && was.cores == is.cores && !is.cores.is_empty(), cores);
     // said already where the figure itself differs
     let concurrency = old.concurrency != new.concurrency && was.concurrency == is.concurrency;
     say(concurrency, setting("concurrency", new.concurrency));

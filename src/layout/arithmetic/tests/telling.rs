@@ -206,3 +206,11 @@ fn memory_budgets_above_the_machine_are_told_when_they_come_and_not_when_they_sh
     assert!(less.warnings.is_empty(), "it gets better: {:?}", less.warnings);
     assert_eq!(less.ledger.memory_budgeted, 1280 << 20);
 }
+
+#[test]
+fn a_donor_that_shares_a_core_keeps_it_by_name() {
+    let (desired, machine) = on(2, [count("a", 1), count("b", 1)]);
+    let share = transfer(CoreSelection::These(set("1")), "b", "a", true);
+    let plan = desired.plan(&share, &machine).unwrap();
+    assert_eq!(plan.summary, "a 1 -> 2 cores, b cores fixed at 1");
+}
