@@ -23,7 +23,7 @@ fn drag(desk: &mut Desk, from: &Target, to: &Target) {
 }
 
 /// Clicks one target, moves, clicks the other.
-fn click_click(desk: &mut Desk, from: &Target, to: &Target) {
+pub(super) fn click_click(desk: &mut Desk, from: &Target, to: &Target) {
     let (from, to) = (desk.place(from), desk.place(to));
     desk.down(from);
     desk.up(from);

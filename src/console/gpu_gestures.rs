@@ -1,8 +1,9 @@
 //! Models are moved between GPUs and the CPU: the same change by mouse, by two clicks and by key.
 
-use crossterm::event::{KeyCode, MouseEventKind};
+use crossterm::event::KeyCode;
 
 use super::fixtures;
+use super::gestures::click_click;
 use super::state::{Column, Target};
 use super::testing::Desk;
 use crate::layout::{Bytes, Change, Edit, GpuId};
@@ -36,14 +37,7 @@ fn three_ways(from: &Target, to: &Target, keys: &str) -> Change {
         desk.drag(to);
         desk.up(to);
     });
-    let clicked = made(|desk| {
-        let (from, to) = (desk.place(from), desk.place(to));
-        desk.down(from);
-        desk.up(from);
-        desk.mouse(MouseEventKind::Moved, to);
-        desk.down(to);
-        desk.up(to);
-    });
+    let clicked = made(|desk| click_click(desk, from, to));
     let typed = made(|desk| desk.keys(keys));
     assert_eq!(dragged, clicked);
     assert_eq!(dragged, typed);
