@@ -98,12 +98,41 @@ fn the_last_words_of_a_library_that_ends_the_process_are_kept_and_named_at_the_n
     session.send("\x0c");
     let left = session.left();
     assert!(left.signal.is_some(), "it ended with {}", left.code);
+    left.assert_restored();
+    assert!(left.screen.contains("ended by a fault in native code"), "{}", left.screen);
     let words = std::fs::read_to_string(home.path("state/divvy/stderr.log")).unwrap();
     assert_eq!(words, "a library was here\n");
     let mut session = open_quiet(&home);
     session.until_text("since then is in");
     session.send("q");
     session.left().assert_restored();
+}
+
+#[test]
+fn a_fault_in_native_code_gives_the_terminal_back_and_ends_the_process_as_it_would_have() {
+    for fault in [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE, Signal::ABORT] {
+        let home = Home::new();
+        let session = open_quiet(&home);
+        signal(session.pid(), fault);
+        let left = session.left();
+        assert!(left.signal.is_some(), "{fault:?}: it ended with {}", left.code);
+        left.assert_restored();
+        assert!(left.screen.contains("ended by a fault in native code"), "{}", left.screen);
+    }
+}
+
+fn until_shell(session: &mut Session) {
+    session.until("the shell", |rows| {
+        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
+        last.contains("ready>").then_some(())
+    });
+}
+
+/// The one process that a process has started.
+fn child_of(parent: u32) -> u32 {
+    let children =
+        std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    children.trim().parse().unwrap()
 }
 
 #[test]
@@ -121,12 +150,18 @@ fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
     session.send(&format!("'{DIVVY}' '{}'\r", layout.display()));
     until_board(&mut session, 1);
     session.send("\x1a");
-    session.until("the shell", |rows| {
-        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
-        last.contains("ready>").then_some(())
-    });
+    until_shell(&mut session);
     assert_given_back(&session.bytes());
     let cooked = session.modes();
+    session.send("fg\r");
+    until_board(&mut session, 1);
+    assert_ne!(session.modes(), cooked, "raw again");
+    // the same when somebody else asks for it
+    let console = child_of(session.pid());
+    signal(console, Signal::TSTP);
+    until_shell(&mut session);
+    assert_given_back(&session.bytes());
+    assert_eq!(session.modes(), cooked);
     session.send("fg\r");
     until_board(&mut session, 1);
     assert_ne!(session.modes(), cooked, "raw again");
@@ -138,10 +173,7 @@ fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
     session.send("\x1b");
     session.until("no help", |rows| (!rows.iter().any(|row| row.contains("Help"))).then_some(()));
     session.send("q");
-    session.until("the shell", |rows| {
-        let last = rows.iter().rev().find(|row| !row.trim().is_empty())?;
-        last.contains("ready>").then_some(())
-    });
+    until_shell(&mut session);
     assert_given_back(&session.bytes());
     assert_eq!(session.modes(), modes);
     session.send("exit\r");

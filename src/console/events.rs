@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossterm::event::{self, MouseEvent};
 use tokio::sync::watch;
 
-use super::state::Action;
+use super::state::{Action, Command};
 use crate::machine::wake_soon;
 use crate::telemetry::Snapshot;
 
@@ -100,7 +100,7 @@ fn watch_data(
     stop: Option<watch::Receiver<bool>>,
     mut ended: watch::Receiver<bool>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot watch the scheduler: {error}");
@@ -121,11 +121,13 @@ fn watch_data(
             std::future::pending::<()>().await;
         };
         tokio::pin!(stopped);
+        let mut suspensions = Suspensions::watch();
         loop {
             let event = tokio::select! {
                 biased;
                 _ = ended.changed() => return,
                 () = &mut stopped => Event::Stop,
+                () = suspensions.next() => Event::Action(Action::Command(Command::Suspend)),
                 change = snapshots.changed() => match change {
                     Ok(()) => {
                         let snapshot = snapshots.borrow_and_update().clone();
@@ -140,4 +142,38 @@ fn watch_data(
             }
         }
     });
+}
+
+/// Asked from outside to stop, as by `kill -TSTP`: the terminal must be given back before. The key for
+/// it is no signal, since the terminal is raw.
+struct Suspensions {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Suspensions {
+    #[cfg(unix)]
+    fn watch() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let signal = signal(SignalKind::from_raw(libc::SIGTSTP))
+            .inspect_err(|error| tracing::warn!("a stop from outside is not noticed: {error}"));
+        Self { signal: signal.ok() }
+    }
+
+    #[cfg(not(unix))]
+    fn watch() -> Self {
+        Self {}
+    }
+
+    /// Waits for the next one; for ever where none can come.
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
 }

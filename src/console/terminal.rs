@@ -1,5 +1,5 @@
 //! The only file that touches the terminal: entering it, drawing on it, and leaving it as it was,
-//! after an error and after a panic too.
+//! after an error, a panic and a fault in native code too.
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
@@ -22,6 +22,8 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::stray::Diverted;
+#[cfg(unix)]
+use crate::machine::crash;
 
 /// The thread that has the terminal now: restoring it twice would erase what came after.
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
@@ -105,7 +107,7 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         restore();
         #[cfg(unix)]
-        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        crash::stop_for_the_shell()?;
         take(self.mouse, self.stderr.as_deref())?;
         self.clear()
     }
@@ -123,6 +125,12 @@ fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
         tracing::warn!("what libraries write may come over the screen: {error}");
         None
     });
+    #[cfg(unix)]
+    if let Err(error) = crash::remember_terminal(&io::stdout(), &farewell(stderr)) {
+        tracing::warn!(
+            "a library that ends the process would leave the terminal as it is: {error}"
+        );
+    }
     let entered = enable_raw_mode().and_then(|()| {
         let mut out = io::stdout();
         queue!(out, EnterAlternateScreen, EnableFocusChange, EnableBracketedPaste, cursor::Hide)?;
@@ -140,14 +148,35 @@ pub fn restore() {
     if owner().take().is_none() {
         return;
     }
+    leave(&mut io::stdout());
+    let _ = disable_raw_mode();
+    #[cfg(unix)]
+    crash::forget_terminal();
+    // last, so that nothing comes over the screen before
+    drop(stray().take());
+}
+
+/// Asks the terminal for its usual screen.
+fn leave(out: &mut impl Write) {
     // each step on its own: a terminal that is half gone gets the rest
-    let mut out = io::stdout();
     let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture);
     let _ = execute!(out, DisableBracketedPaste, DisableFocusChange);
     let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
-    let _ = disable_raw_mode();
-    // last, so that nothing comes over the screen before
-    drop(stray().take());
+}
+
+/// What a terminal gets when native code ends the process.
+#[cfg(unix)]
+fn farewell(stderr: Option<&Path>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    leave(&mut bytes);
+    bytes.extend(b"divvy was ended by a fault in native code");
+    if let Some(path) = stderr {
+        // writing to a vector never fails
+        let _ = write!(bytes, "; what it wrote to standard error is in {}", path.display());
+    }
+    // the terminal is raw still
+    bytes.extend(b"\r\n");
+    bytes
 }
 
 /// A panic's message must come out on the shell's screen, not be lost with the alternate one.

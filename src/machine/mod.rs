@@ -5,6 +5,7 @@
 
 pub mod allocation;
 mod cpu_set;
+pub mod crash;
 mod gpus;
 #[cfg(target_os = "linux")]
 mod linux;

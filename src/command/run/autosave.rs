@@ -45,6 +45,15 @@ pub struct Kept {
     lock: Option<File>,
 }
 
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // by word, since closing is not enough: a process that is just being started still has the file
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
+    }
+}
+
 impl Kept {
     /// Looks into the folder (made where it is not there); sets a layout aside that a crash has left.
     ///

@@ -59,9 +59,13 @@ fn rotate(folder: &Path, rotate_at: u64) -> io::Result<bool> {
     if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
         return Ok(false);
     }
-    if !full(&newest) {
-        return Ok(false);
-    }
+    let rotated = if full(&newest) { move_on(folder).map(|()| true) } else { Ok(false) };
+    // By word, since closing is not enough: a process that is just being started still has the file.
+    let _ = lock.unlock();
+    rotated
+}
+
+fn move_on(folder: &Path) -> io::Result<()> {
     let files: Vec<_> = files(folder).collect();
     for (newer, older) in files.iter().zip(files.iter().skip(1)).rev() {
         match fs::rename(newer, older) {
@@ -69,5 +73,5 @@ fn rotate(folder: &Path, rotate_at: u64) -> io::Result<bool> {
             _ => {}
         }
     }
-    Ok(true)
+    Ok(())
 }
