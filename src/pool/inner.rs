@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::PoolEvent;
 use super::gate::{Gate, Submitted, Waiting};
-use super::memory::{Budget, Held, NO_ROOM};
+use super::memory::{Held, MemoryLimit, NO_ROOM};
 use super::request::{Door, Outcome, Request, RequestError};
 use super::threads::Threads;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
@@ -25,7 +25,7 @@ pub struct Job {
 /// What they share.
 pub struct Inner {
     pub(super) gate: Gate<Job>,
-    pub(super) memory: Budget,
+    pub(super) memory: MemoryLimit,
     pub(super) threads: Threads,
     pub(super) machine: Arc<dyn Machine>,
     pub(super) recorder: Recorder,
@@ -50,7 +50,7 @@ impl Inner {
     ) -> Self {
         Self {
             gate,
-            memory: Budget::new(),
+            memory: MemoryLimit::new(),
             threads,
             machine,
             recorder: Recorder::new(Instant::now()),

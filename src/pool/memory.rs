@@ -4,10 +4,11 @@
 //! The limit is soft. What a request takes inside the engine is known only once it ran, so the first
 //! one that passes the limit does so for the length of its run. It fails alone, what the engine
 //! kept for it is given back, and requests of that size or more are refused from then on before
-//! they run.
+//! they run. Where several ran at once and took the model above it together, those with the largest
+//! inputs fail, and nothing is learned of their size: the concurrency may be to blame.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
 use crate::layout::Bytes;
@@ -19,8 +20,8 @@ const NONE: u64 = u64::MAX;
 pub const NO_ROOM: &str =
     "memory budget: what the model holds and the requests that wait leave no room for it";
 
-/// One model's budget and what counts against it, in bytes.
-pub struct Budget {
+/// What one model may hold and what counts against it, in bytes.
+pub struct MemoryLimit {
     limit: AtomicU64,
     /// Held by the engine when it was last asked.
     engine: AtomicU64,
@@ -32,6 +33,37 @@ pub struct Budget {
     too_large: AtomicU64,
     /// What the engine held after it was last asked to give back what it can.
     shrunk_to: AtomicU64,
+    /// Requests that run now under a limit.
+    runs: Mutex<Runs>,
+}
+
+#[derive(Default)]
+struct Runs {
+    next: u64,
+    now: Vec<Run>,
+}
+
+/// One request that runs, or has just run.
+struct Run {
+    id: u64,
+    /// Of its inputs.
+    bytes: u64,
+    /// The most that the engine held meanwhile, as far as it was asked.
+    peak: u64,
+    /// The largest inputs of another request that ran meanwhile; `None` while it is alone.
+    beside: Option<u64>,
+}
+
+/// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] forgets it.
+pub struct Running<'a> {
+    limit: &'a MemoryLimit,
+    id: u64,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.limit.runs().now.retain(|run| run.id != self.id);
+    }
 }
 
 /// A request's inputs on the books, until it has been answered.
@@ -51,7 +83,7 @@ pub fn tensor_bytes(tensors: &[NamedTensor]) -> u64 {
     tensors.iter().map(|named| named.tensor.bytes() as u64).sum()
 }
 
-impl Budget {
+impl MemoryLimit {
     /// No limit, and nothing held.
     pub fn new() -> Self {
         Self {
@@ -61,7 +93,13 @@ impl Budget {
             requests: Arc::default(),
             too_large: AtomicU64::new(NONE),
             shrunk_to: AtomicU64::new(NONE),
+            runs: Mutex::default(),
         }
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        // nothing panics while it is held
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the limit; what is too large is found out anew.
@@ -120,60 +158,77 @@ impl Budget {
         Some(Held { requests: Arc::clone(&self.requests), bytes })
     }
 
-    /// Whether a request may run, its inputs being on the books.
+    /// Starts a request, its inputs being on the books, if it may run.
     ///
     /// # Errors
     /// [`EngineError::Memory`] when the budget is spent, or a request no larger than this one
     /// passed it before.
-    pub fn may_run(&self, model: &dyn Model, inputs: &[NamedTensor]) -> Result<(), EngineError> {
-        let Some(limit) = self.limit() else { return Ok(()) };
-        if self.used() > limit {
-            // It may have given something back since it was last asked.
-            self.look(model);
-        }
-        let used = self.used();
-        if used > limit {
-            let reason = format!(
-                "the model holds {} and may hold {}: raise `memory`, or wait until it holds less",
-                size(used),
-                Bytes(limit)
-            );
-            return Err(EngineError::Memory { reason });
-        }
-        let (bytes, large) = (tensor_bytes(inputs), self.too_large.load(Ordering::Acquire));
-        if bytes >= large {
-            let reason = format!(
-                "a request of {} took the model above {}, so this one of {} is not run: send less \
-                 at once, or raise `memory`",
-                size(large),
-                Bytes(limit),
-                size(bytes)
-            );
-            return Err(EngineError::Memory { reason });
-        }
-        Ok(())
-    }
-
-    /// Looks at what a run took. `alone`: no other request of the model ran meanwhile.
-    ///
-    /// # Errors
-    /// [`EngineError::Memory`] when it took the model above its budget.
-    pub fn ran(
+    pub fn start(
         &self,
         model: &dyn Model,
         inputs: &[NamedTensor],
-        alone: bool,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Running<'_>, EngineError> {
+        let bytes = tensor_bytes(inputs);
+        if let Some(limit) = self.limit() {
+            if self.used() > limit {
+                // It may have given something back since it was last asked.
+                self.look(model);
+            }
+            let (used, large) = (self.used(), self.too_large.load(Ordering::Acquire));
+            if used > limit {
+                let reason = format!(
+                    "the model holds {} and may hold {}: raise `memory`, or wait until it holds less",
+                    size(used),
+                    Bytes(limit)
+                );
+                return Err(EngineError::Memory { reason });
+            }
+            if bytes >= large {
+                let reason = format!(
+                    "a request of {} took the model above {}, so this one of {} is not run: send \
+                     less at once, or raise `memory`",
+                    size(large),
+                    Bytes(limit),
+                    size(bytes)
+                );
+                return Err(EngineError::Memory { reason });
+            }
+        }
+        let mut runs = self.runs();
+        if runs.now.is_empty() {
+            // what went before is not this request's
+            model.take_peak();
+        }
+        for run in &mut runs.now {
+            run.beside = run.beside.max(Some(bytes));
+        }
+        let beside = runs.now.iter().map(|run| run.bytes).max();
+        let id = runs.next;
+        runs.next += 1;
+        runs.now.push(Run { id, bytes, peak: 0, beside });
+        Ok(Running { limit: self, id })
+    }
+
+    /// Looks at what a run took.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] when the model went above its budget meanwhile, and no larger request
+    /// ran beside this one.
+    pub fn ran(&self, running: &Running<'_>, model: &dyn Model) -> Result<(), EngineError> {
         let Some(limit) = self.limit() else { return Ok(()) };
-        let peak = model.take_peak();
         let now = self.look(model).total();
         let beside = self.used().saturating_sub(now);
-        let most = peak.unwrap_or(0).max(now).saturating_add(beside);
-        if most <= limit {
+        let mut runs = self.runs();
+        let peak = model.take_peak().unwrap_or(0).max(now);
+        // the peak is the model's: it is everybody's who runs, since asking once more tells a new one
+        runs.now.iter_mut().for_each(|run| run.peak = run.peak.max(peak));
+        let Some(run) = runs.now.iter().find(|run| run.id == running.id) else { return Ok(()) };
+        let most = run.peak.saturating_add(beside);
+        if most <= limit || run.beside.is_some_and(|larger| larger > run.bytes) {
             return Ok(());
         }
-        if alone {
-            self.too_large.fetch_min(tensor_bytes(inputs), Ordering::AcqRel);
+        if run.beside.is_none() {
+            self.too_large.fetch_min(run.bytes, Ordering::AcqRel);
         }
         let reason = format!(
             "the run took the model to {} and it may hold {}: send less at once, lower the \
@@ -206,7 +261,8 @@ impl Budget {
         if let Err(error) = model.shrink(trial) {
             tracing::warn!("a request that was to shrink an arena failed: {error}");
         }
-        // The trial's own peak must not count against the next request.
+        // The trial's own peak must not count against the next request. Those that run meanwhile have
+        // been looked at before, or are looked at when they end: what they took is held still.
         model.take_peak();
         let now = self.look(model).total();
         self.shrunk_to.store(now, Ordering::Release);

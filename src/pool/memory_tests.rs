@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
+use super::memory::MemoryLimit;
 use super::tests::*;
 use super::*;
+use crate::engine::synthetic::{Script, SyntheticModel};
 use crate::engine::{Tensor, TensorData};
 
 const KIB: u64 = 1024;
@@ -88,6 +90,7 @@ fn a_request_that_passes_the_budget_fails_alone_and_its_like_are_not_run_again()
     let words = answers(large());
     assert!(words.contains("is not run"), "{words}");
     assert_eq!(rig.runs(), runs + 1, "now it is known before");
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "it took nothing to give back");
     for _ in 0..3 {
         assert_eq!(answers(small()), "ok");
     }
@@ -128,4 +131,50 @@ fn an_instance_that_passes_the_budget_is_undone() {
     let PoolEvent::BuildFailed { reason, .. } = rig.serve(1, ONE) else { panic!("it was built") };
     assert!(reason.contains("memory budget") && reason.contains("50.0 KiB"), "{reason}");
     assert_eq!(rig.pool.seats().serving, 0);
+}
+
+#[test]
+fn a_small_request_does_not_fail_for_a_large_one_beside_it() {
+    let script = Arc::new(Script::default());
+    let model = SyntheticModel::new(script.clone());
+    let limit = MemoryLimit::new();
+    limit.set_limit(Some(100 * KIB));
+    let (small, large) = (request(KIB as usize), request(8 * KIB as usize));
+    let start = |inputs: &Arc<Vec<NamedTensor>>| limit.start(&model, inputs);
+    let (first, second) = (start(&small).unwrap(), start(&large).unwrap());
+    // what the large one takes is held by the engine of both
+    script.arena.store(200 * KIB, Ordering::SeqCst);
+    limit.ran(&first, &model).unwrap();
+    drop(first);
+    let error = limit.ran(&second, &model).unwrap_err();
+    assert!(error.to_string().contains("took the model to 200.0 KiB"), "{error}");
+    drop(second);
+    limit.shrink(&model, &[]);
+    // it was not alone: its size is no verdict yet
+    let again = start(&large).unwrap();
+    script.arena.store(200 * KIB, Ordering::SeqCst);
+    limit.ran(&again, &model).unwrap_err();
+    drop(again);
+    limit.shrink(&model, &[]);
+    let Err(error) = start(&large) else { panic!("it ran alone and passed the budget") };
+    assert!(error.to_string().contains("is not run"), "{error}");
+    let fits = start(&small).unwrap();
+    limit.ran(&fits, &model).unwrap();
+}
+
+#[test]
+fn requests_of_one_size_that_pass_the_budget_together_fail_without_a_verdict_on_their_size() {
+    let script = Arc::new(Script::default());
+    let model = SyntheticModel::new(script.clone());
+    let limit = MemoryLimit::new();
+    limit.set_limit(Some(100 * KIB));
+    let one = request(KIB as usize);
+    let (first, second) = (limit.start(&model, &one).unwrap(), limit.start(&model, &one).unwrap());
+    script.arena.store(200 * KIB, Ordering::SeqCst);
+    limit.ran(&first, &model).unwrap_err();
+    limit.ran(&second, &model).unwrap_err();
+    drop((first, second));
+    limit.shrink(&model, &[]);
+    let alone = limit.start(&model, &one).unwrap();
+    limit.ran(&alone, &model).unwrap();
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::PoolEvent;
 use super::build::Build;
-use super::gate::{Ended, Next, SeatId, Tally, Waiting};
+use super::gate::{Ended, Next, SeatId, Waiting};
 use super::inner::{Inner, Job};
 use super::request::{Outcome, Request, RequestError};
 use super::threads::Member;
@@ -134,10 +134,6 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
         let result = within_budget(inner, built, &inputs);
         let end = Instant::now();
         let compute = end.saturating_duration_since(start);
-        if matches!(result, Err(RequestError::Failed(EngineError::Memory { .. }))) {
-            // Its results are gone with the error; now what the engine kept for it can go too.
-            inner.shrink();
-        }
         drop(inputs);
         drop(held);
         let broken = matches!(
@@ -166,13 +162,14 @@ fn within_budget(
 ) -> Result<Vec<NamedTensor>, RequestError> {
     let limited = inner.memory.limit().and_then(|_| inner.model());
     let Some(model) = limited else { return run(built, inputs) };
-    inner.memory.may_run(&*model, inputs)?;
-    let before = inner.gate.tally();
+    let running = inner.memory.start(&*model, inputs)?;
     let result = run(built, inputs)?;
-    let after = inner.gate.tally();
-    let ended = |tally: &Tally| tally.completed + tally.failed;
-    let alone = (before.executing, after.executing) == (1, 1) && ended(&before) == ended(&after);
-    inner.memory.ran(&*model, inputs, alone)?;
+    if let Err(error) = inner.memory.ran(&running, &*model) {
+        // Its results go first; then what the engine kept for it can go too.
+        drop((result, running));
+        inner.shrink();
+        return Err(error.into());
+    }
     Ok(result)
 }
 
