@@ -167,6 +167,7 @@ fn memory_table(desired: &Desired) -> MemoryTable {
         weights_bytes: [30, 61, 18, 4, 12][index % 5] * MIB,
         weights_source: if index == 0 { MemorySource::Estimated } else { MemorySource::Measured },
         copies: 1,
+        graph_bytes: [2, 9, 1, 1, 3][index % 5] * MIB,
         instances: row.concurrency.max(1),
         arena_bytes: Some([5, 40, 3, 1, 6][index % 5] * MIB),
         arena_source: MemorySource::Measured,
@@ -178,10 +179,11 @@ fn memory_table(desired: &Desired) -> MemoryTable {
     let models: Vec<MemoryRow> = desired.rows.iter().enumerate().map(row).collect();
     let sum: u64 = models.iter().map(MemoryRow::total).sum();
     MemoryTable {
-        process_bytes: sum + 66 * MIB,
+        process_bytes: sum + 55 * MIB,
         baseline_bytes: 10 * MIB,
         files_bytes: 25 * MIB,
-        engines_bytes: 14 * MIB,
+        engines_bytes: 3 * MIB,
+        stray_bytes: 2 * MIB,
         program_bytes: 5 * MIB,
         kept_bytes: 8 * MIB,
         models,

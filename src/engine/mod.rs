@@ -157,6 +157,10 @@ pub struct EngineMemory {
     pub weights: u64,
     /// Copies of the weights that are held.
     pub copies: u32,
+    /// Taken beside the weights when instances were built, for graphs and kernels, by how the heap grew:
+    /// an estimate. 0 where the other figures hold it.
+    #[serde(default)]
+    pub graph: u64,
     /// Held for activations and results beyond the weights; `None` where the engine cannot tell.
     pub arena: Option<u64>,
     /// Taken from the system beyond that and never written to: not resident, and in no sum.
@@ -175,9 +179,9 @@ pub struct EngineMemory {
 }
 
 impl EngineMemory {
-    /// Weights and arenas together.
+    /// Weights, graphs and arenas together.
     pub fn total(&self) -> u64 {
-        self.weights.saturating_add(self.arena.unwrap_or(0))
+        self.weights.saturating_add(self.graph).saturating_add(self.arena.unwrap_or(0))
     }
 }
 

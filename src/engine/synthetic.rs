@@ -81,6 +81,7 @@ impl Model for SyntheticModel {
             gpu: None,
             weights: self.script.weights.load(Ordering::SeqCst),
             copies: 1,
+            graph: 0,
             arena: Some(self.script.arena.load(Ordering::SeqCst)),
             untouched: 0,
             weights_source: MemorySource::Measured,

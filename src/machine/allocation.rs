@@ -180,6 +180,13 @@ pub fn own_bytes() -> Option<u64> {
     is_counting().then(|| live(0))
 }
 
+/// What is held under all accounts together, the program's own among them, in bytes; 0 where nothing is
+/// counted.
+pub fn counted_bytes() -> u64 {
+    let live = COUNTERS.iter().map(|counter| counter.live.load(Ordering::Relaxed));
+    live.sum::<i64>().max(0).cast_unsigned()
+}
+
 fn live(account: u32) -> u64 {
     let live = COUNTERS.get(account as usize).map(|it| it.live.load(Ordering::Relaxed));
     live.map_or(0, |live| live.max(0) as u64)

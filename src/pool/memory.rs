@@ -283,11 +283,15 @@ impl MemoryLimit {
     fn words(&self, memory: &EngineMemory, limit: u64) -> String {
         let copies = if memory.copies == 1 { "copy" } else { "copies" };
         format!(
-            "it holds {} and may hold {} (weights {} in {} {copies}, activations {}, requests {})",
+            "it holds {} and may hold {} (weights {} in {} {copies}{}, activations {}, requests {})",
             size(self.used()),
             Bytes(limit),
             size(memory.weights),
             memory.copies,
+            match memory.graph {
+                0 => String::new(),
+                graph => format!(", graph about {}", size(graph)),
+            },
             memory.arena.map_or_else(|| "not known".to_owned(), size),
             size(self.requests() + self.prepared.load(Ordering::Relaxed)),
         )

@@ -14,6 +14,19 @@ use crate::telemetry::{MemoryRow, MemoryTable};
 /// How often the heap's statistics are asked for: it costs some milliseconds.
 const HEAP_INTERVAL: Duration = Duration::from_secs(2);
 
+/// The same while the process grows or shrinks, as when a model is loaded.
+const HEAP_INTERVAL_MOVING: Duration = Duration::from_millis(200);
+
+/// The heap when it was last asked about.
+#[derive(Clone, Copy)]
+pub(super) struct HeapLook {
+    at: Instant,
+    /// The resident set then.
+    process: u64,
+    in_use: u64,
+    kept: u64,
+}
+
 impl Observer {
     /// Lets models that are above their budgets give back what they can while they are idle.
     pub(super) fn shrink_idle(&self) {
@@ -39,14 +52,11 @@ impl Observer {
         let own = allocation::own_bytes().unwrap_or(0).saturating_sub(baseline.own);
         // prepared requests are the program's for the allocator, and the models' here
         let prepared: u64 = models.iter().map(|model| model.prepared_bytes).sum();
-        let heap = self.heap(untouched);
-        let engines = match (heap, baseline.heap) {
-            (Some((heap, _)), Some(before)) => {
-                heap.saturating_sub(before.in_use() + own + accounted)
-            }
-            _ => onnxruntime::start_bytes(),
-        };
-        let kept = heap.map_or(0, |(_, kept)| kept.saturating_sub(baseline.kept.unwrap_or(0)));
+        let heap = self.heap(process, untouched);
+        let engines = onnxruntime::start_bytes();
+        let before = baseline.heap.map_or(0, |heap| heap.in_use());
+        let explained = before + own + accounted + engines;
+        let kept = heap.map_or(0, |heap| heap.kept.saturating_sub(baseline.kept.unwrap_or(0)));
         MemoryTable {
             process_bytes: process,
             baseline_bytes: total.min(process),
@@ -54,20 +64,25 @@ impl Observer {
             engines_bytes: engines,
             program_bytes: own.saturating_sub(prepared),
             kept_bytes: kept,
+            stray_bytes: heap.map_or(0, |heap| heap.in_use.saturating_sub(explained)),
             models,
             ..MemoryTable::default()
         }
         .summed()
     }
 
-    /// The heap in use, and what it keeps for reuse; asked for now and then only, since asking holds
-    /// allocations up.
-    fn heap(&mut self, untouched: u64) -> Option<(u64, u64)> {
-        if self.heap.is_none_or(|(at, ..)| at.elapsed() >= HEAP_INTERVAL) {
+    /// The heap; asked about now and then only, since asking holds allocations up.
+    fn heap(&mut self, process: u64, untouched: u64) -> Option<HeapLook> {
+        let is_old = |look: HeapLook| {
+            let moved = look.process.abs_diff(process) > process / 32;
+            look.at.elapsed() >= if moved { HEAP_INTERVAL_MOVING } else { HEAP_INTERVAL }
+        };
+        if self.heap.is_none_or(is_old) {
             let heap = allocation::heap()?;
-            self.heap = Some((Instant::now(), heap.in_use(), kept(&heap, untouched).unwrap_or(0)));
+            let kept = kept(&heap, untouched).unwrap_or(0);
+            self.heap = Some(HeapLook { at: Instant::now(), process, in_use: heap.in_use(), kept });
         }
-        self.heap.map(|(_, in_use, kept)| (in_use, kept))
+        self.heap
     }
 }
 
@@ -79,6 +94,7 @@ fn memory_row(row: &Row, slot: &Slot, memory: PoolMemory) -> MemoryRow {
         weights_bytes: engine.weights,
         weights_source: engine.weights_source,
         copies: engine.copies,
+        graph_bytes: engine.graph,
         instances: seats.serving + seats.others,
         arena_bytes: engine.arena,
         arena_source: engine.arena_source,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::memory::HeapLook;
 use super::owner::Command;
 use super::slot::Slots;
 use crate::layout::Desired;
@@ -55,8 +56,8 @@ pub struct Observer {
     pub(super) usage: Usage,
     process_cpu_ns: u64,
     pub(super) process_cpu: f64,
-    /// The heap in use and what it keeps, and when that was asked.
-    pub(super) heap: Option<(Instant, u64, u64)>,
+    /// The heap when it was last asked about.
+    pub(super) heap: Option<HeapLook>,
     pub(super) sequence: u64,
     pub(super) meters: BTreeMap<String, Meters>,
 }

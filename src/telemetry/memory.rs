@@ -17,6 +17,9 @@ pub struct MemoryRow {
     pub weights_source: MemorySource,
     /// Copies of the weights.
     pub copies: u32,
+    /// Graphs and kernels beside the weights, by how the heap grew when instances were built;
+    /// estimated. 0 where the other figures hold it.
+    pub graph_bytes: u64,
     /// Instances that are there, parked ones too. More than `copies`: they share.
     pub instances: usize,
     /// Activations, results and what arenas keep for the next request; `None` where the engine
@@ -39,6 +42,7 @@ impl MemoryRow {
     /// All parts together: what the budget is held against.
     pub fn total(&self) -> u64 {
         self.weights_bytes
+            .saturating_add(self.graph_bytes)
             .saturating_add(self.arena_bytes.unwrap_or(0))
             .saturating_add(self.requests_bytes)
             .saturating_add(self.prepared_bytes)
@@ -57,9 +61,8 @@ pub struct MemoryTable {
     /// Files that became resident since: shared libraries, ONNX Runtime's among them, and pages of
     /// the executable, models inside it included. Measured by the kernel.
     pub files_bytes: u64,
-    /// Heap in use that no account explains: ONNX Runtime's environment, graphs and kernels, and
-    /// blocks too small to be counted. By the statistics of the system's allocator, measured; where
-    /// it has none, the heap's growth when ONNX Runtime started.
+    /// What ONNX Runtime took when it started, before it had a model, by how the process grew then;
+    /// estimated.
     pub engines_bytes: u64,
     /// What the program itself took since: latency windows, history, the console. Counted by the
     /// allocator; 0 where it does not count.
@@ -72,9 +75,26 @@ pub struct MemoryTable {
     pub models: Vec<MemoryRow>,
     /// All of the above but `process_bytes`.
     pub sum_bytes: u64,
-    /// What no part explains: stacks, page tables of libraries, blocks beside what was asked for.
-    /// Below 0 where parts were taken from the system and not touched yet.
+    /// What no part explains: stacks, page tables of libraries, blocks too small to be counted, what
+    /// an estimate has missed. Below 0 where parts were taken from the system and not touched yet,
+    /// or estimated too high.
     pub unattributed_bytes: i64,
+    /// Of that, heap in use that no account explains, by the statistics of the system's allocator; 0
+    /// where it has none.
+    pub stray_bytes: u64,
+}
+
+/// A part of the process's memory, as the screen and the bench show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryPart {
+    /// What it is.
+    pub name: &'static str,
+    /// How much, in bytes; below 0 only for the remainder.
+    pub bytes: i64,
+    /// How the figure came about.
+    pub source: MemorySource,
+    /// A word on it.
+    pub note: &'static str,
 }
 
 impl MemoryTable {
@@ -95,6 +115,22 @@ impl MemoryTable {
         self
     }
 
+    /// The process's parts but the single models, in the order in which they are shown.
+    pub fn parts(&self) -> [MemoryPart; 5] {
+        use MemorySource::{Estimated, Measured};
+        let part = |name, bytes: u64, source, note| {
+            let bytes = bytes.cast_signed();
+            MemoryPart { name, bytes, source, note }
+        };
+        [
+            part("divvy by itself", self.baseline_bytes, Measured, "before any model was loaded"),
+            part("libraries, files", self.files_bytes, Measured, "mapped since, by the kernel"),
+            part("engine's start", self.engines_bytes, Estimated, "before it had a model"),
+            part("divvy since", self.program_bytes, Measured, "windows, history, console"),
+            part("freed, kept in heap", self.kept_bytes, Measured, "for the next request"),
+        ]
+    }
+
     /// The remainder as a share of the resident set, below 0 where the sum is larger; 0 where the
     /// resident set is not known.
     pub fn unattributed_share(&self) -> f64 {
@@ -112,7 +148,8 @@ mod tests {
     #[test]
     fn the_parts_and_the_remainder_are_the_resident_set() {
         let row = MemoryRow {
-            weights_bytes: 50,
+            weights_bytes: 47,
+            graph_bytes: 3,
             arena_bytes: Some(20),
             requests_bytes: 3,
             prepared_bytes: 4,
@@ -132,6 +169,8 @@ mod tests {
         .summed();
         assert_eq!((table.sum_bytes, table.unattributed_bytes), (170, 30));
         assert!((table.unattributed_share() - 0.15).abs() < 1e-9);
+        let parts: i64 = table.parts().iter().map(|part| part.bytes).sum();
+        assert_eq!(parts + 77 + 30, 170, "parts and models are the sum");
         let less = MemoryTable { process_bytes: 100, ..table }.summed();
         assert_eq!(less.unattributed_bytes, -70, "said, not hidden");
     }

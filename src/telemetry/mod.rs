@@ -18,7 +18,7 @@ pub use alerts::alerts;
 pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
 pub use log_lines::{LogLevel, LogLine, LogLines};
-pub use memory::{MemoryRow, MemoryTable};
+pub use memory::{MemoryPart, MemoryRow, MemoryTable};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{

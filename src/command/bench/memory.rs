@@ -113,17 +113,17 @@ fn parts(table: &mut Table, case: &Measured) {
     let mut part = |name: String, bytes: String, copies: String| {
         table.row(vec![title.clone(), name, bytes, copies]);
     };
-    part("program before any model".into(), mib(is.baseline_bytes), String::new());
-    part("libraries and files".into(), mib(is.files_bytes), String::new());
-    part("~ engine's start".into(), mib(is.engines_bytes), String::new());
-    part("program since".into(), mib(is.program_bytes), String::new());
-    part("freed, kept by the heap".into(), mib(is.kept_bytes), String::new());
+    let mark = |source| if source == MemorySource::Measured { "" } else { "~ " };
+    for known in is.parts() {
+        let name = format!("{}{}", mark(known.source), known.name);
+        part(name, mib(known.bytes.cast_unsigned()), String::new());
+    }
     for model in &is.models {
-        let mark = |source| if source == MemorySource::Measured { "" } else { "~ " };
         let copies = model.copies.to_string();
         let name = |part: &str| format!("{} {part}", model.model);
         let weights = format!("{}{}", mark(model.weights_source), name("weights"));
         part(weights, mib(model.weights_bytes), copies);
+        part(format!("~ {}", name("graph")), mib(model.graph_bytes), String::new());
         let arena = model.arena_bytes.map_or_else(|| "?".to_owned(), mib);
         let activations = format!("{}{}", mark(model.arena_source), name("activations"));
         part(activations, arena, String::new());
@@ -134,6 +134,7 @@ fn parts(table: &mut Table, case: &Measured) {
     part("resident set".into(), mib(is.process_bytes), String::new());
     let rest = format!("{:.1} %", case.unattributed * 100.0);
     part("unattributed".into(), rest, String::new());
+    part("of it, in the heap".into(), mib(is.stray_bytes), String::new());
 }
 
 /// Runs it, or the case that a parent process asks for.

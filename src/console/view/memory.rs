@@ -10,11 +10,11 @@ use crate::console::state::ConsoleState;
 use crate::engine::MemorySource;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
-/// Columns of a part's name.
-const NAME: usize = 22;
+/// Columns of a name.
+const NAME: usize = 20;
 
 /// Columns of a figure.
-const FIGURE: usize = 9;
+const FIGURE: usize = 8;
 
 type Line = Vec<(String, Style)>;
 
@@ -28,14 +28,15 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
 
 fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
     let theme = &state.theme;
-    let part = |name: &str, bytes: i64, note: &str| -> Line {
+    let line = |name: &str, figure: String, note: &str| -> Line {
         let name = format::fit(name, NAME - 1, state.glyphs.ellipsis);
         vec![
             (format!("{name:<NAME$}"), theme.text),
-            (format!("{:>FIGURE$}", mebibytes(bytes)), theme.text),
+            (format!("{figure:>FIGURE$}"), theme.text),
             (format!("  {note}"), theme.dim),
         ]
     };
+    let part = |name: &str, bytes: i64, note: &str| line(name, mebibytes(bytes), note);
     let own = |bytes: u64| bytes.cast_signed();
     let models: u64 = table.models.iter().map(MemoryRow::total).sum();
     let share = format::percent(table.unattributed_share().abs());
@@ -44,18 +45,20 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
         .ledger
         .memory_limit
         .map_or_else(String::new, |limit| format!(", {} allowed", format::bytes(limit)));
-    let mut lines = vec![
-        part("divvy by itself", own(table.baseline_bytes), "before any model was loaded"),
-        part("libraries, files", own(table.files_bytes), "mapped since, by the kernel"),
-        part("engines", own(table.engines_bytes), "graphs, kernels, small blocks"),
-        part("divvy since", own(table.program_bytes), "windows, history, console"),
-        part("freed, kept in heap", own(table.kept_bytes), "for the next request"),
+    let mut lines: Vec<Line> = table
+        .parts()
+        .iter()
+        .map(|part| line(part.name, marked(part.bytes, part.source), part.note))
+        .collect();
+    let stray = mebibytes(own(table.stray_bytes));
+    let rest = format!("{share}% of the resident set, {stray} of it in the heap");
+    lines.extend([
         part("models", own(models), "the table below"),
-        part("unattributed", table.unattributed_bytes, &format!("{share}% of the resident set")),
+        part("unattributed", table.unattributed_bytes, &rest),
         part("resident set", own(table.process_bytes), &format!("by the kernel{limit}")),
         Line::new(),
-    ];
-    let head = ["weights", "arenas", "requests", "total", "budget"]
+    ]);
+    let head = ["weights", "graph", "arenas", "reqs", "total", "budget"]
         .map(|title| format!("{title:>FIGURE$}"))
         .concat();
     lines.push(vec![(format!("{:<NAME$}{head}  copies", "Model"), theme.title)]);
@@ -72,13 +75,14 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
 fn told(state: &ConsoleState, model: &MemoryRow) -> Vec<Line> {
     let theme = &state.theme;
     let figure = |bytes: Option<u64>, source: MemorySource| {
-        let text = bytes.map_or_else(|| "?".to_owned(), |bytes| mebibytes(bytes.cast_signed()));
-        let mark = if source == MemorySource::Estimated { "~" } else { "" };
-        format!("{:>FIGURE$}", format!("{mark}{text}"))
+        let text =
+            bytes.map_or_else(|| "?".to_owned(), |bytes| marked(bytes.cast_signed(), source));
+        format!("{text:>FIGURE$}")
     };
     let measured = |bytes: u64| figure(Some(bytes), MemorySource::Measured);
     let figures = [
         figure(Some(model.weights_bytes), model.weights_source),
+        figure(Some(model.graph_bytes), MemorySource::Estimated),
         figure(model.arena_bytes, model.arena_source),
         measured(model.requests_bytes + model.prepared_bytes),
         measured(model.total()),
@@ -101,6 +105,12 @@ fn told(state: &ConsoleState, model: &MemoryRow) -> Vec<Line> {
         lines.push(vec![(format!("  above its budget: {over}"), theme.warn)]);
     }
     lines
+}
+
+/// As [`mebibytes`], with a mark where it is an estimate.
+fn marked(bytes: i64, source: MemorySource) -> String {
+    let mark = if source == MemorySource::Estimated && bytes != 0 { "~" } else { "" };
+    format!("{mark}{}", mebibytes(bytes))
 }
 
 /// "12.3", without its unit.

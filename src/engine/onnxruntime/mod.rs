@@ -2,6 +2,7 @@
 //! session and so one copy of the weights; a wider instance has a session of its own.
 
 pub mod cuda;
+mod growth;
 mod library;
 pub mod locate;
 mod memory;
@@ -104,7 +105,7 @@ impl Engine for OnnxRuntime {
         let account = Account::open();
         let _entered = account.enter();
         let file = Arc::new(ModelFile::read(source)?);
-        let narrow = Arc::new(OrtSession::build(&self.library, source, &file, NARROW)?);
+        let narrow = OrtSession::build(&self.library, source, &file, NARROW)?;
         let sessions =
             Mutex::new(Sessions { live: vec![Arc::downgrade(&narrow)], narrow: Some(narrow) });
         Ok(Arc::new(OrtModel {
@@ -141,7 +142,7 @@ impl OrtModel {
     }
 
     fn build(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
-        OrtSession::build(&self.library, &self.source, &self.file, setup).map(Arc::new)
+        OrtSession::build(&self.library, &self.source, &self.file, setup)
     }
 
     fn narrow(&self) -> Result<Arc<OrtSession>, EngineError> {
@@ -214,6 +215,7 @@ impl Model for OrtModel {
         EngineMemory {
             weights: in_arenas.unwrap_or(0).max(in_file),
             copies,
+            graph: on_cpu.iter().chain(&on_gpu).map(|session| session.graph()).sum(),
             arena: arenas.map(|(taken, _)| taken - untouched + ours),
             untouched,
             gpu: gpu.filter(|_| !on_gpu.is_empty()),

@@ -2,7 +2,7 @@
 //! whose helper threads are known by id from the moment they exist.
 
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,6 +11,7 @@ use ort::AsPointer;
 use ort::environment::ThreadManager;
 use ort::session::{Session, SharedSessionInner};
 
+use super::growth::Growth;
 use super::library::Library;
 use super::memory::{self, Arena};
 use super::{NAME, cuda};
@@ -35,6 +36,8 @@ pub(super) struct OrtSession {
     turn: Mutex<()>,
     /// What the arena held before the first request: weights.
     at_start: Option<Arena>,
+    /// What it took of the heap beside its weights: graph, kernels.
+    graph: AtomicU64,
     /// Whether the next request is to give the arena's unused parts back when it ends.
     shrink_next: AtomicBool,
 }
@@ -46,8 +49,9 @@ impl OrtSession {
         source: &ModelSource,
         file: &Arc<ModelFile>,
         setup: InstanceSetup,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Arc<Self>, EngineError> {
         let helpers = Arc::new(Mutex::new(Vec::new()));
+        let growth = Growth::begin();
         let session =
             commit(library, source, setup, &helpers).map_err(|error| match setup.device {
                 Some(device) => load_error(file, &cuda::meaning(error.message(), device)),
@@ -70,9 +74,17 @@ impl OrtSession {
             device: setup.device,
             turn: Mutex::new(()),
             at_start: None,
+            graph: AtomicU64::new(0),
             shrink_next: AtomicBool::new(false),
         };
         built.at_start = memory::arena(&built);
+        let weights = match setup.device {
+            // they lie on the GPU
+            Some(_) => built.weights().unwrap_or(0),
+            None => built.weights().unwrap_or(0).max(file.weight_bytes),
+        };
+        let built = Arc::new(built);
+        growth.end(&built, weights);
         Ok(built)
     }
 
@@ -80,6 +92,16 @@ impl OrtSession {
     /// that no kernel wanted rearranged may lie elsewhere.
     pub(super) fn weights(&self) -> Option<u64> {
         self.at_start.map(|arena| arena.taken)
+    }
+
+    /// Bytes that it took of the heap beside its weights; an estimate.
+    pub(super) fn graph(&self) -> u64 {
+        self.graph.load(Ordering::Relaxed)
+    }
+
+    /// Sets that.
+    pub(super) fn set_graph(&self, bytes: u64) {
+        self.graph.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes that the arena holds beyond what it held before the first request, and of those, bytes

@@ -219,6 +219,7 @@ impl Model for RtenModel {
             gpu: None,
             weights: at_start,
             copies: 1,
+            graph: 0,
             arena: Some(held.saturating_sub(at_start)),
             untouched: 0,
             weights_source: MemorySource::Measured,
