@@ -23,7 +23,7 @@ const BUS_ORDER: &str = "PCI_BUS_ID";
 ///
 /// Call it before models are loaded and sensors start: from then on libraries in other languages run
 /// on threads of their own, and these read the environment without std's lock.
-pub fn prepare(layout: &Layout) {
+pub(crate) fn prepare(layout: &Layout) {
     set(ORDER, BUS_ORDER);
     let mut named: Vec<&GpuId> = layout.models.iter().filter_map(|row| row.gpu.as_ref()).collect();
     named.sort_unstable();

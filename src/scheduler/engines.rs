@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::guesses;
 use super::loader::{Loaded, Loader, Requests};
 use crate::engine::onnx::ModelFile;
-use crate::engine::{EngineError, Engines, InstanceSetup, Model, inputs, npy};
+use crate::engine::{EngineError, EngineKind, Engines, InstanceSetup, Model, inputs, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec};
 use crate::machine::resident::baseline;
 
@@ -30,6 +30,10 @@ impl Loader for FromEngines {
     fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
         baseline();
         let engine = self.engines.engine_for(budget.engine)?;
+        if budget.gpu.is_some() && engine.kind() == EngineKind::Rten {
+            // before CUDA's own numbering is asked, which could only mislead
+            return Err(rten::on_the_cpu_only());
+        }
         fits(budget)?;
         let model = engine.load(&budget.source)?;
         let requests = requests(budget, &*model)?;

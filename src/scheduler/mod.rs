@@ -96,7 +96,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Places the layout on the machine and starts to load its models.
+    /// Places the layout on the machine and starts to load its models, in the background.
     ///
     /// # Errors
     /// [`Refusal`] when the layout does not fit the machine, or no thread can be started.
@@ -152,7 +152,10 @@ impl Scheduler {
         let thread = spawn("divvy-sched", move || owner.run())?;
         let readonly = options.readonly;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { commands: sender, shelf, snapshots, loads, readonly, thread })
+        let scheduler = Self { commands: sender, shelf, snapshots, loads, readonly, thread };
+        // answered once the owner has placed the layout: from here on each model has its door
+        scheduler.journal();
+        Ok(scheduler)
     }
 
     /// The built-in loads that are to run, for the load generators.
@@ -160,7 +163,8 @@ impl Scheduler {
         self.loads.clone()
     }
 
-    /// A model's door; `None` when there is no such model.
+    /// A model's door, from the start on: requests wait while the model is being loaded. `None` when
+    /// there is no such model.
     pub fn client(&self, model: &str) -> Option<Client> {
         self.published().clients.get(model).cloned()
     }

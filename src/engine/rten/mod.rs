@@ -189,6 +189,15 @@ struct Loaded {
 
 struct RtenModel(Arc<Loaded>);
 
+/// What a row with a GPU is told.
+pub(crate) fn on_the_cpu_only() -> EngineError {
+    let reason = format!(
+        "{NAME} runs models on the CPU only: a GPU takes ONNX Runtime with CUDA, which `divvy runtime \
+         install --gpu` gets"
+    );
+    EngineError::Unavailable { reason }
+}
+
 impl Model for RtenModel {
     fn signature(&self) -> &Signature {
         &self.0.signature
@@ -196,11 +205,7 @@ impl Model for RtenModel {
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         if setup.device.is_some() {
-            let reason = format!(
-                "{NAME} runs models on the CPU only: a GPU takes ONNX Runtime with CUDA, which \
-                 `divvy runtime install --gpu` gets"
-            );
-            return Err(EngineError::Unavailable { reason });
+            return Err(on_the_cpu_only());
         }
         Ok(Box::new(RtenInstance::build(Arc::clone(&self.0), setup.threads)?))
     }

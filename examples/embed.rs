@@ -1,0 +1,74 @@
+//! A program of your own that runs several models and changes their budgets while they serve: `cargo run --example embed`, or with the path of a layout.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use divvy::engine::{Engines, inputs};
+use divvy::layout::{Auto, Edit, EngineChoice, demo};
+use divvy::machine::allocation::CountingAllocator;
+use divvy::machine::this_machine;
+use divvy::scheduler::{FromEngines, Options};
+use divvy::telemetry::{Author, ModelState};
+use divvy::{Change, Control, Layout, Scheduler};
+
+/// Measures memory by model; without it the figures of the Rust side are missing.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let document = match std::env::args_os().nth(1).map(PathBuf::from) {
+        Some(path) => Layout::read(&path)?,
+        None => demo()?,
+    };
+    let layout = document.layout();
+    // ONNX Runtime where it is found, else rten
+    let engines = Arc::new(Engines::new(EngineChoice::Auto, None));
+    let options = Options::new(this_machine(None)?, Arc::new(FromEngines::new(engines)));
+    let scheduler = Scheduler::start(layout, options)?;
+
+    // models load in the background; requests would wait for them, but their signatures are needed
+    let mut snapshots = scheduler.snapshots();
+    let is_decided = |state: &ModelState| {
+        matches!(state, ModelState::Running | ModelState::Paused | ModelState::Failed { .. })
+    };
+    snapshots
+        .wait_for(|now| !now.models.is_empty() && now.models.iter().all(|it| is_decided(&it.state)))
+        .await?;
+
+    for model in &layout.models {
+        let client = scheduler.client(&model.name).ok_or("the scheduler has stopped")?;
+        let signature = client.door().signature();
+        let inputs =
+            inputs::synthesize(&signature, &BTreeMap::new(), &model.dims, &model.inputs, 1)?;
+        let outcome = client.infer(Arc::new(inputs)).await;
+        match outcome.result {
+            Ok(outputs) => println!(
+                "{}: {} outputs after {:?} in the queue and {:?} of work",
+                model.name,
+                outputs.len(),
+                outcome.queue,
+                outcome.compute
+            ),
+            // it fails alone; made-up inputs do not suit each model
+            Err(error) => println!("{}: {error}", model.name),
+        }
+    }
+
+    // the first model may run one more request at once, while it serves
+    if let (Some(first), Some(now)) = (layout.models.first(), snapshots.borrow().models.first()) {
+        let change = Change::from(Edit::SetConcurrency {
+            model: first.name.clone(),
+            concurrency: Auto::Exactly(now.row.concurrency + 1),
+        });
+        println!("would do: {}", scheduler.plan(&change)?.summary);
+        let applied = scheduler.apply(change, Author::Api)?;
+        println!("in force after {} us", applied.force_us);
+        println!("taken back after {} us", scheduler.undo(Author::Api)?.force_us);
+    }
+    scheduler.stop(Duration::from_secs(2));
+    Ok(())
+}
