@@ -109,6 +109,26 @@ fn the_verdict_of_the_newest_change_is_read_whole_at_common_sizes() {
 }
 
 #[test]
+fn the_machine_screen_shows_what_is_known_of_a_card() {
+    let mut desk = board(&fixtures::gpus(), 100, 40);
+    desk.keys("m");
+    let text = desk.text();
+    for words in [
+        "GPU 0 NVIDIA H100 80GB HBM3",
+        "power   412 of 700 W",
+        "MIG 0 NVIDIA H100 80GB HBM3 MIG 1g.10gb: ",
+        "processors at 1980 MHz, memory at 2619 MHz",
+        "1 process computes on it",
+        "slowed by: power limit",
+        "GPU 1 NVIDIA L4",
+        "fell off the bus",
+    ] {
+        assert!(text.contains(words), "{words} in:\n{text}");
+    }
+    println!("{text}");
+}
+
+#[test]
 fn nothing_follows_the_pointer_where_little_is_to_move() {
     for reduced in [false, true] {
         let mut desk = board(&fixtures::board(), 120, 36);

@@ -1,6 +1,8 @@
-//! The GPUs of the map in text: a line a card, a line a MIG device, or why there is none.
+//! The GPUs of the map in text: a line a card and what else is known of it, a line
+//! a MIG device, or why there is none.
 
 use super::map::bytes;
+use crate::telemetry::gpu::details;
 use crate::telemetry::{GpuCard, GpuView, MigDevice};
 
 /// The lines, without their head.
@@ -8,6 +10,9 @@ pub(super) fn lines(view: &GpuView) -> Vec<String> {
     let mut lines = Vec::new();
     for card in &view.cards {
         lines.push(self::card(card));
+        if card.fault.is_none() {
+            lines.extend(details(card).into_iter().map(|line| format!("  {line}")));
+        }
         lines.extend(card.mig.iter().map(|part| mig(card.index, part)));
     }
     if let Some(note) = &view.note {
@@ -67,6 +72,7 @@ mod tests {
             name: "X".to_owned(),
             uuid: "GPU-1".to_owned(),
             memory_total_bytes: Some(80 << 30),
+            sm_clock_mhz: Some(1980),
             mig: vec![part],
             ..GpuCard::default()
         };
@@ -81,6 +87,7 @@ mod tests {
             lines(&view),
             [
                 "0 X, 80.0 GiB, GPU-1",
+                "  processors at 1980 MHz",
                 "0.2 X MIG 3g.40gb, 40.0 GiB, MIG-1",
                 "1: is lost",
                 "driver 580.82, CUDA up to 13.0",

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::telemetry::{Histogram, Snapshot};
+use crate::telemetry::{GpuCard, Histogram, Snapshot};
 
 /// Bins of a moment: four to an octave, from 1 us on; the last one holds all that is slower.
 pub const BINS: usize = 96;
@@ -21,12 +21,43 @@ pub struct Moment {
     pub per_s: f64,
 }
 
+/// One second of one card, as shares of what is possible; 0 where the driver does not tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CardMoment {
+    second: u64,
+    /// Time in which a kernel ran.
+    pub utilisation: f64,
+    /// Memory in use of all.
+    pub memory: f64,
+    /// Power of its limit.
+    pub power: f64,
+    /// Temperature of 100 degrees.
+    pub heat: f64,
+}
+
+impl CardMoment {
+    fn of(card: &GpuCard, second: u64) -> Self {
+        let share = |part: Option<f64>, whole: Option<f64>| match (part, whole) {
+            (Some(part), Some(whole)) if whole > 0.0 => (part / whole).min(1.0),
+            _ => 0.0,
+        };
+        let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+        Self {
+            second,
+            utilisation: card.utilisation.unwrap_or(0.0),
+            memory: share(bytes(card.memory_used_bytes), bytes(card.memory_total_bytes)),
+            power: share(card.power_w, card.power_limit_w),
+            heat: share(card.temperature_c.map(f64::from), Some(100.0)),
+        }
+    }
+}
+
 /// The newest moments of each model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     models: BTreeMap<String, VecDeque<Moment>>,
-    /// Use of each card by index: second and share.
-    cards: BTreeMap<u32, VecDeque<(u64, f64)>>,
+    /// Those of each card, by its index.
+    cards: BTreeMap<u32, VecDeque<CardMoment>>,
 }
 
 /// Four bins to an octave out of a snapshot's eight.
@@ -45,7 +76,7 @@ fn condense(histogram: &Histogram) -> [u16; BINS] {
 impl History {
     /// How many seconds are kept.
     pub const SECONDS: usize = 300;
-    /// How many seconds of a card's use are kept.
+    /// How many seconds of a card are kept.
     pub const CARD_SECONDS: usize = 60;
 
     /// Takes a snapshot in. A second that is already there is replaced by its newer state; models
@@ -54,13 +85,13 @@ impl History {
         let second = snapshot.uptime_us / 1_000_000;
         self.models.retain(|name, _| snapshot.model(name).is_some());
         for card in &snapshot.gpu.cards {
-            let uses = self.cards.entry(card.index).or_default();
-            if uses.back().is_some_and(|(last, _)| *last >= second) {
-                uses.pop_back();
+            let moments = self.cards.entry(card.index).or_default();
+            if moments.back().is_some_and(|last| last.second >= second) {
+                moments.pop_back();
             }
-            uses.push_back((second, card.utilisation.unwrap_or(0.0)));
-            while uses.len() > Self::CARD_SECONDS {
-                uses.pop_front();
+            moments.push_back(CardMoment::of(card, second));
+            while moments.len() > Self::CARD_SECONDS {
+                moments.pop_front();
             }
         }
         for model in &snapshot.models {
@@ -80,9 +111,9 @@ impl History {
         }
     }
 
-    /// Use of a card over the last minute, a share a second, oldest first.
-    pub fn card(&self, index: u32) -> Vec<f64> {
-        self.cards.get(&index).into_iter().flatten().map(|(_, share)| *share).collect()
+    /// A reading of a card over the last minute, a share a second, oldest first.
+    pub fn card(&self, index: u32, reading: impl Fn(&CardMoment) -> f64) -> Vec<f64> {
+        self.cards.get(&index).into_iter().flatten().map(reading).collect()
     }
 
     /// The moments of a model, oldest first.

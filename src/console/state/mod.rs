@@ -36,7 +36,7 @@ pub use carry::{Carry, Means, Token};
 pub use command::Command;
 pub use dialog::{Confirmed, Dialog, matching};
 pub use editor::Editor;
-pub use history::{BINS, History, Moment};
+pub use history::{BINS, CardMoment, History, Moment};
 pub use hits::{Hits, Target};
 pub use keymap::{Key, Keymap};
 pub use layouts::LayoutList;

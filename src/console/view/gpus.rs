@@ -97,7 +97,10 @@ fn card(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     if own.is_some() && card.fault.is_none() {
         canvas.hit(cell, Target::Gpu(own));
     }
-    canvas.put(&mut pen, &format!("  {} ", card.index), named);
+    canvas.put(&mut pen, &format!("  {}", card.index), named);
+    // the words for it may have no room; the machine screen has them
+    let mark = if slowed(card).is_empty() { " " } else { "!" };
+    canvas.put(&mut pen, mark, theme.warn);
     canvas.put_left(&mut pen, &card.name, 24, named);
     if let Some(fault) = &card.fault {
         return canvas.put_fit(&mut pen, &format!("  {fault}"), theme.bad);
@@ -112,14 +115,19 @@ fn card(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     let text =
         format!("  use now {busy:>3}% {level}  mem {used}/{total}  {power:>4} W  {heat:>3} °C");
     canvas.put_fit(&mut pen, &text, theme.text);
-    let throttle = card.throttle.iter().flatten().map(String::as_str).collect::<Vec<_>>();
-    if !throttle.is_empty() {
-        canvas.put_fit(&mut pen, &format!("  slowed by: {}", throttle.join(", ")), theme.warn);
-    }
-    let uses = state.history.card(card.index);
+    let uses = state.history.card(card.index, |moment| moment.utilisation);
     if pen.room() as usize > TREND + 2 && uses.len() > 1 {
         canvas.put(&mut pen, &format!("  {}", state.glyphs.trend(&uses, TREND)), theme.dim);
     }
+    let slowed = slowed(card);
+    if !slowed.is_empty() {
+        canvas.put_fit(&mut pen, &format!("  slowed by: {}", slowed.join(", ")), theme.warn);
+    }
+}
+
+/// What holds a card's clocks down.
+fn slowed(card: &GpuCard) -> Vec<&str> {
+    card.throttle.iter().flatten().map(String::as_str).collect()
 }
 
 /// The parts that a card is divided into: as many as fit whole, then how many more there are.

@@ -1,9 +1,10 @@
-//! The map of the machine: sockets, nodes, caches, physical cores with their SMT siblings, owners.
+//! The map of the machine: sockets, nodes, caches, physical cores with their SMT siblings, owners;
+//! and the GPUs.
 
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, row};
-use super::tags;
+use super::{gpu_detail, tags};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Target};
 use crate::machine::{CoreId, CoreKind};
@@ -12,6 +13,7 @@ use crate::telemetry::CoreView;
 /// A line of the map: a heading, or physical cores side by side.
 enum Line {
     Heading(String),
+    Text(String),
     Cores(Vec<Vec<CoreId>>),
 }
 
@@ -36,6 +38,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         };
         match line {
             Line::Heading(text) => canvas.put_fit(&mut pen, text, theme.title),
+            Line::Text(text) => canvas.put_fit(&mut pen, text, theme.text),
             Line::Cores(groups) => {
                 for siblings in groups {
                     for (nth, id) in siblings.iter().enumerate() {
@@ -116,6 +119,13 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
         for chunk in physical.chunks((per_line / threads).max(1)) {
             lines.push(Line::Cores(chunk.to_vec()));
         }
+        lines.push(Line::Heading(String::new()));
+    }
+    for card in &state.snapshot.gpu.cards {
+        let names = [&card.name, &card.uuid].map(|name| format!(" {name}"));
+        let names = names.concat();
+        lines.push(Line::Heading(format!("GPU {}{}", card.index, names.trim_end())));
+        lines.extend(gpu_detail::lines(state, card).into_iter().map(Line::Text));
         lines.push(Line::Heading(String::new()));
     }
     let ledger = state.ledger();

@@ -7,6 +7,7 @@ mod cores;
 mod detail;
 mod dialogs;
 mod footer;
+mod gpu_detail;
 mod gpus;
 mod header;
 mod journal;

@@ -2,6 +2,7 @@
 //! slow, gone or broken costs a line on the pane and nothing else.
 
 mod card;
+mod details;
 mod known;
 mod look;
 mod sensor;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use details::details;
 pub use sensor::GpuSensor;
 
 use super::snapshot::GpuView;

@@ -1,0 +1,53 @@
+//! A card on the machine screen: each reading with its last minute, then what else the driver tells.
+
+use crate::console::format;
+use crate::console::state::{CardMoment, ConsoleState};
+use crate::telemetry::GpuCard;
+use crate::telemetry::gpu::details;
+
+/// Columns of a reading.
+const READING: usize = 20;
+
+/// Columns of a last minute.
+const TREND: usize = 30;
+
+/// A reading's name, its value now, and how its share of what is possible is remembered.
+type Reading = (&'static str, String, fn(&CardMoment) -> f64);
+
+/// The lines under a card's heading.
+pub fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
+    if let Some(fault) = &card.fault {
+        return vec![format!("  {fault}")];
+    }
+    let unknown = || "?".to_owned();
+    let whole = |value: Option<f64>| value.map_or_else(unknown, |value| format!("{value:.0}"));
+    let bytes = |bytes: Option<u64>| bytes.map_or_else(unknown, format::bytes);
+    let readings: [Reading; 4] = [
+        ("use", format!("{}%", card.utilisation.map_or_else(unknown, format::percent)), |moment| {
+            moment.utilisation
+        }),
+        (
+            "memory",
+            format!("{}/{}", bytes(card.memory_used_bytes), bytes(card.memory_total_bytes)),
+            |moment| moment.memory,
+        ),
+        (
+            "power",
+            format!("{} of {} W", whole(card.power_w), whole(card.power_limit_w)),
+            |moment| moment.power,
+        ),
+        ("heat", format!("{} °C", whole(card.temperature_c.map(f64::from))), |moment| moment.heat),
+    ];
+    let told = |(name, now, reading): Reading| {
+        let trend = state.glyphs.trend(&state.history.card(card.index, reading), TREND);
+        format!("  {name:<8}{now:<READING$}{trend}")
+    };
+    let parts = card.mig.iter().map(|part| {
+        let used = bytes(part.memory_used_bytes);
+        let words = part.fault.clone();
+        let words = words.unwrap_or_else(|| format!("{used}/{}", bytes(part.memory_total_bytes)));
+        format!("  MIG {} {}: {words}", part.index, part.name)
+    });
+    let more = details(card).into_iter().map(|line| format!("  {line}"));
+    readings.into_iter().map(told).chain(parts).chain(more).collect()
+}
