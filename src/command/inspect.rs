@@ -11,7 +11,7 @@ use crate::engine::inputs::describe_dims;
 use crate::engine::onnx::ModelFile;
 use crate::engine::rten::Rten;
 use crate::engine::{Engine, Engines, TensorSpec};
-use crate::layout::{EngineChoice, ModelSource};
+use crate::layout::{Bytes, EngineChoice, ModelSource};
 
 /// Arguments of `divvy inspect`.
 #[derive(Debug, Args)]
@@ -141,16 +141,9 @@ fn text(file: &ModelFile, attempts: &[Attempt]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A size in the unit that shows three digits or more of it.
+/// A size, rounded.
 fn size(bytes: u64) -> String {
-    let mut rest = bytes as f64;
-    for unit in ["B", "KiB", "MiB"] {
-        if rest < 1024.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{rest:.1} {unit}") };
-        }
-        rest /= 1024.0;
-    }
-    format!("{rest:.1} GiB")
+    Bytes(bytes).rounded()
 }
 
 fn tensor_line(file: &ModelFile, spec: &TensorSpec) -> String {

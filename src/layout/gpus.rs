@@ -118,7 +118,7 @@ pub(super) fn meets(budget: &Budget, gpus: &Gpus) -> Result<(), GpuFault> {
             reason: format!(
                 "a limit of {limit} is above what {} has, {}",
                 place.name(),
-                rounded(memory)
+                Bytes(memory).rounded()
             ),
         }),
         _ => Ok(()),
@@ -154,21 +154,11 @@ pub(super) fn above<'b>(
             "the memory limits on {} add up to {}, and it has {}",
             place.name(),
             Bytes(sum),
-            rounded(memory)
+            Bytes(memory).rounded()
         );
         Some((uuid, Above { sum, last, words }))
     };
     sums.into_iter().filter_map(told).collect()
-}
-
-/// A size that nobody wrote, so that it need not be exact.
-pub(super) fn rounded(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes >= 1024.0 {
-        format!("{:.1} GiB", mebibytes / 1024.0)
-    } else {
-        format!("{mebibytes:.0} MiB")
-    }
 }
 
 #[cfg(test)]

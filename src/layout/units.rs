@@ -94,6 +94,22 @@ impl fmt::Display for Bytes {
     }
 }
 
+impl Bytes {
+    /// For a figure that nobody wrote, so that it need not be exact: one decimal, in the largest unit
+    /// that leaves a number of 1 or more ("84.0 MiB").
+    pub fn rounded(self) -> String {
+        let mut value = self.0 as f64;
+        for unit in ["B", "KiB", "MiB", "GiB"] {
+            // rounding must not show 1024.0 of a unit
+            if value < 1023.95 {
+                return format!("{value:.*} {unit}", usize::from(unit != "B"));
+            }
+            value /= 1024.0;
+        }
+        format!("{value:.1} TiB")
+    }
+}
+
 /// Reads "500ms", "2s", "250us", "1m", "1.5s".
 ///
 /// # Errors
@@ -137,6 +153,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn rounded_sizes_have_one_decimal_and_never_1024_of_a_unit() {
+        let rounded = |bytes| Bytes(bytes).rounded();
+        assert_eq!(rounded(0), "0 B");
+        assert_eq!(rounded(1023), "1023 B");
+        assert_eq!(rounded(1536), "1.5 KiB");
+        assert_eq!(rounded((1 << 30) - 1), "1.0 GiB");
+        assert_eq!(rounded(3 << 40), "3.0 TiB");
+    }
 
     #[test]
     fn sizes_need_a_unit() {

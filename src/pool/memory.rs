@@ -300,10 +300,5 @@ impl MemoryLimit {
 
 /// A size for a sentence: rounded, where [`Bytes`] is exact.
 fn size(bytes: u64) -> String {
-    match bytes {
-        0..0x400 => format!("{bytes} B"),
-        0x400..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-        _ => format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30)),
-    }
+    Bytes(bytes).rounded()
 }

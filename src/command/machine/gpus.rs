@@ -1,7 +1,7 @@
 //! The GPUs of the map in text: a line a card and what else is known of it, a line
 //! a MIG device, or why there is none.
 
-use super::map::bytes;
+use crate::layout::Bytes;
 use crate::telemetry::gpu::details;
 use crate::telemetry::{GpuCard, GpuView, MigDevice};
 
@@ -50,7 +50,7 @@ fn mig(card: u32, device: &MigDevice) -> String {
 }
 
 fn part(index: &str, name: &str, memory: Option<u64>, uuid: &str) -> String {
-    let memory = memory.map(|total| format!("{}, ", bytes(total))).unwrap_or_default();
+    let memory = memory.map(|total| format!("{}, ", Bytes(total).rounded())).unwrap_or_default();
     format!("{index} {name}, {memory}{uuid}")
 }
 

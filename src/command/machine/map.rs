@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{MachineReport, gpus};
+use crate::layout::Bytes;
 use crate::machine::{Core, CoreKind, CpuSet, Description, Topology};
 
 const WIDTH: usize = 80;
@@ -94,9 +95,9 @@ fn memory(report: &MachineReport) -> String {
     let limited = report.description.limits.memory.is_some_and(|limit| limit <= memory.total);
     format!(
         "{}{}, {} in use",
-        bytes(memory.total),
+        Bytes(memory.total).rounded(),
         if limited { " (the container's limit)" } else { "" },
-        bytes(memory.used)
+        Bytes(memory.used).rounded()
     )
 }
 
@@ -194,19 +195,6 @@ fn plural(count: usize, noun: &str) -> String {
 /// At most two decimals, and none that say nothing.
 fn trimmed(value: f64) -> String {
     format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Rounded to one decimal in the largest unit that leaves a number of 1 or more.
-pub(super) fn bytes(count: u64) -> String {
-    let mut value = count as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        // Rounding must not show 1024.0 of a unit.
-        if value < 1023.95 {
-            return format!("{value:.*} {unit}", usize::from(unit != "B"));
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
 }
 
 /// Breaks a text at spaces into lines of at most `width`; a longer word stands alone.

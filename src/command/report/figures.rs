@@ -2,7 +2,7 @@
 //! column's title or behind the number.
 
 use crate::engine::EngineMemory;
-use crate::layout::Slo;
+use crate::layout::{Bytes, Slo};
 use crate::telemetry::{Distribution, ModelState, ModelView, Window};
 
 /// What stands where there is nothing to say.
@@ -35,24 +35,14 @@ pub(super) fn percent(share: Option<f64>) -> String {
 
 /// Bytes, rounded, in the largest binary unit below them.
 pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut units = UNITS.iter();
-    let mut unit = units.next().unwrap_or(&"B");
-    // 1023.95 would be printed as 1024.0
-    while value >= 1023.95 {
-        let Some(larger) = units.next() else { break };
-        value /= 1024.0;
-        unit = larger;
-    }
-    if *unit == "B" { format!("{bytes}B") } else { format!("{value:.1}{unit}") }
+    Bytes(bytes).rounded().replace(' ', "")
 }
 
 /// What an engine holds for a model; "+" where it cannot tell the part of its arenas.
 pub(super) fn memory(memory: &EngineMemory) -> String {
     match memory.arena {
-        Some(arena) => size(memory.weights.saturating_add(arena)),
-        None => format!("{}+", size(memory.weights)),
+        Some(_) => size(memory.total()),
+        None => format!("{}+", size(memory.total())),
     }
 }
 

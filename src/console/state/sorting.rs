@@ -76,7 +76,7 @@ impl SortKey {
             Self::Cpu => Some(view.cpu),
             Self::Queue => Some((view.counts.queued + view.counts.blocked) as f64),
             Self::Rate => Some(view.second.completed_per_s),
-            Self::Memory => Some((view.memory.weights + view.memory.arena.unwrap_or(0)) as f64),
+            Self::Memory => Some(view.memory.total() as f64),
         }
     }
 }

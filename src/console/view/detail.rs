@@ -201,9 +201,10 @@ fn budget(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, String)>
         (
             "memory",
             format!(
-                "weights {} in {} copies; arena {arena}; {limit}",
+                "weights {} in {} copies; graph about {}; arena {arena}; {limit}",
                 format::bytes(memory.weights),
-                memory.copies
+                memory.copies,
+                format::bytes(memory.graph)
             ),
         ),
     ]

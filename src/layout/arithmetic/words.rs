@@ -1,6 +1,5 @@
 //! The few turns of phrase that refusals, summaries and warnings share.
 
-use super::super::gpus::rounded;
 use super::super::units::Bytes;
 use crate::machine::{CpuSet, Limits};
 
@@ -44,5 +43,9 @@ pub fn have(count: usize) -> &'static str {
 pub fn memory_above(budgeted: u64, limit: u64, limits: &Limits) -> String {
     let holder =
         if limits.memory == Some(limit) { "the container may use" } else { "this machine has" };
-    format!("the memory budgets add up to {}, and {holder} {}", Bytes(budgeted), rounded(limit))
+    format!(
+        "the memory budgets add up to {}, and {holder} {}",
+        Bytes(budgeted),
+        Bytes(limit).rounded()
+    )
 }

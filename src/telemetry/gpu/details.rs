@@ -1,6 +1,7 @@
 //! What a card's readings say beyond use and memory, in lines for people: clocks, the link, who
 //! computes on it, and what holds it down. What the driver does not give is left out.
 
+use crate::layout::Bytes;
 use crate::telemetry::GpuCard;
 
 /// The lines; none for a card of which nothing more is known.
@@ -47,8 +48,7 @@ fn processes(card: &GpuCard) -> Vec<String> {
         1 => "1 process computes on it".to_owned(),
         count => format!("{count} processes compute on it"),
     }));
-    let held =
-        card.own_memory_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)));
+    let held = card.own_memory_bytes.map(|bytes| Bytes(bytes).rounded());
     words.extend(held.map(|held| format!("this one holds {held}")));
     let share = card.own_utilisation.map(|share| format!("this one uses {:.0}%", share * 100.0));
     words.extend(share);

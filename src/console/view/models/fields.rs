@@ -81,7 +81,7 @@ pub fn draw(
         Field::Gpu => gpu(canvas, pen, size, name, row),
         Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
         Field::Memory => {
-            let held = view.memory.weights + view.memory.arena.unwrap_or(0);
+            let held = view.memory.total();
             canvas.put_right(pen, &format::bytes(held), size, theme.text);
         }
         Field::Trend => {
