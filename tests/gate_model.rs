@@ -69,7 +69,7 @@ impl World {
     fn work(self: &Arc<Self>, generation: u64, breaks: &'static [usize]) -> thread::JoinHandle<()> {
         let world = self.clone();
         thread::spawn(move || {
-            let mut seat = world.gate.enter(generation);
+            let seat = world.gate.enter(generation);
             let mut next = None;
             loop {
                 let waiting = match next.take() {
@@ -85,9 +85,9 @@ impl World {
                 world.running.fetch_sub(1, Ordering::SeqCst);
                 let job: usize = waiting.job;
                 if breaks.contains(&job) {
-                    world.gate.leave(seat, Ended::Failed);
+                    world.gate.breaks(seat, Ended::Failed);
                     world.answer(job);
-                    seat = world.gate.enter(generation);
+                    world.gate.mend(seat);
                 } else {
                     next = world.gate.finish(seat, Ended::Completed);
                     world.answer(job);
@@ -266,8 +266,60 @@ fn sleepers_are_trimmed() {
         let world = world.clone();
         thread::spawn(move || world.submit_all(3))
     };
+    world.gate.set_bound(1);
     world.gate.trim(1);
     caller.join().unwrap();
+    world.gate.close();
+    join(workers);
+    world.settle();
+}
+
+/// Whatever they do when the bound falls, sleeping, busy or broken: those beyond it end by
+/// themselves, and the rest serves.
+fn surplus_seats_end() {
+    let world = World::new(3, 8, None, false);
+    world.gate.set_bound(2);
+    let workers = vec![world.work(0, &[1]), world.work(0, &[1])];
+    while world.gate.seats().serving < 2 {
+        thread::yield_now();
+    }
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || world.submit_all(3))
+    };
+    world.gate.set_bound(1);
+    world.gate.trim(1);
+    caller.join().unwrap();
+    while world.gate.tally().executing + world.gate.tally().queued > 0
+        || world.gate.seats().mending > 0
+        || world.gate.seats().serving > 1
+    {
+        thread::yield_now();
+    }
+    assert_eq!(world.gate.seats().serving, 1);
+    world.gate.close();
+    join(workers);
+    world.settle();
+}
+
+/// Giving a generation up and its taking over meet: one of the two happens, and some seat serves.
+fn a_generation_takes_over_or_is_given_up() {
+    let world = World::new(2, 8, None, false);
+    world.gate.set_bound(1);
+    let workers = vec![world.work(0, &[]), world.work(1, &[])];
+    let serving = {
+        let world = world.clone();
+        thread::spawn(move || world.gate.serve(1))
+    };
+    world.gate.abandon(1);
+    let serves = serving.join().unwrap();
+    assert_eq!(world.gate.seats().generation, u64::from(serves));
+    assert!(!world.gate.serve(1) || serves, "what is given up stays so");
+    world.submit_all(2);
+    while world.gate.tally().completed < 2 {
+        thread::yield_now();
+    }
+    assert_eq!(world.gate.seats().serving, 1);
     world.gate.close();
     join(workers);
     world.settle();
@@ -293,6 +345,8 @@ scenarios!(
     callers_give_up_and_time_out,
     shutdown_turns_away_what_cannot_run,
     sleepers_are_trimmed,
+    surplus_seats_end,
+    a_generation_takes_over_or_is_given_up,
 );
 
 mod exhaustive {

@@ -25,6 +25,12 @@ pub struct Script {
     pub build_ns: AtomicU64,
     /// Whether building an instance fails.
     pub build_fails: AtomicBool,
+    /// Whether building an instance panics.
+    pub build_panics: AtomicBool,
+    /// While it is set, an instance that is being built waits, beside the time above.
+    pub build_held: AtomicBool,
+    /// While it is set, a request that runs waits.
+    pub run_held: AtomicBool,
     /// Bytes of weights that the model says it holds.
     pub weights: AtomicU64,
     /// Bytes that a request takes for each byte of its inputs, kept until the model shrinks.
@@ -68,6 +74,12 @@ impl Model for SyntheticModel {
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         std::thread::sleep(Duration::from_nanos(self.script.build_ns.load(Ordering::Relaxed)));
+        while self.script.build_held.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if self.script.build_panics.load(Ordering::SeqCst) {
+            std::panic::resume_unwind(Box::new("the script says so"));
+        }
         if self.script.build_fails.load(Ordering::Relaxed) {
             return Err(EngineError::Unavailable { reason: "the script says so".to_owned() });
         }
@@ -193,6 +205,9 @@ impl Instance for SyntheticInstance {
         let sleep = script.sleep_ns.load(Ordering::Relaxed);
         if sleep > 0 {
             std::thread::sleep(Duration::from_nanos(sleep));
+        }
+        while script.run_held.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
         }
         if due(script.panic_every.load(Ordering::Relaxed)) {
             std::panic::resume_unwind(Box::new("the script says so"));

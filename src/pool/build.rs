@@ -1,7 +1,8 @@
 //! A batch of instances that are being built together: how many are ready, and what happens when
-//! the last one is, or one fails.
+//! the last one is, or one fails. A generation that does not serve yet has one batch, which grows
+//! when more is asked of it: it must not take over with a part of what it is to have.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::inner::Inner;
@@ -12,23 +13,27 @@ use crate::engine::InstanceSetup;
 pub struct Build {
     generation: u64,
     setup: InstanceSetup,
-    total: usize,
-    ready: AtomicUsize,
-    over: AtomicBool,
+    /// Held while the gate is told, so that whoever finds a batch over finds it serving, too.
+    state: Mutex<State>,
     started: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct State {
+    ready: usize,
+    total: usize,
+    over: bool,
 }
 
 impl Build {
     /// A batch of `total` instances for a generation of the gate.
     pub fn new(generation: u64, setup: InstanceSetup, total: usize) -> Self {
-        Self {
-            generation,
-            setup,
-            total,
-            ready: AtomicUsize::new(0),
-            over: AtomicBool::new(false),
-            started: Instant::now(),
-        }
+        let state = Mutex::new(State { ready: 0, total, over: false });
+        Self { generation, setup, state, started: Instant::now() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The gate's generation that the instances belong to.
@@ -43,16 +48,30 @@ impl Build {
 
     /// Instances ready, and in all; `None` when the batch is over.
     pub fn progress(&self) -> Option<(usize, usize)> {
-        (!self.over.load(Ordering::Acquire))
-            .then(|| (self.ready.load(Ordering::Acquire).min(self.total), self.total))
+        let state = *self.lock();
+        (!state.over).then_some((state.ready, state.total))
+    }
+
+    /// Asks `more` instances of it. `false`: it is over, and nothing was added.
+    pub fn extend(&self, more: usize) -> bool {
+        let mut state = self.lock();
+        if !state.over {
+            state.total += more;
+        }
+        !state.over
     }
 
     /// One instance is warm and has its seat. The last one makes the generation serve.
     pub fn ready(&self, inner: &Inner) {
-        if self.ready.fetch_add(1, Ordering::AcqRel) + 1 == self.total
-            && !self.over.swap(true, Ordering::AcqRel)
-        {
-            inner.gate.serve(self.generation);
+        let mut state = self.lock();
+        state.ready += 1;
+        if state.over || state.ready < state.total {
+            return;
+        }
+        state.over = true;
+        let serves = inner.gate.serve(self.generation);
+        drop(state);
+        if serves {
             inner.report(PoolEvent::Built(BuildReport {
                 generation: self.generation,
                 setup: self.setup,
@@ -63,8 +82,7 @@ impl Build {
 
     /// One instance could not be built: the whole batch is given up, once.
     pub fn fail(&self, inner: &Inner, reason: String) {
-        if !self.over.swap(true, Ordering::AcqRel) {
-            inner.gate.abandon(self.generation);
+        if self.give_up(inner) {
             inner.report(PoolEvent::BuildFailed {
                 generation: self.generation,
                 setup: self.setup,
@@ -75,8 +93,16 @@ impl Build {
 
     /// A newer batch took its place.
     pub fn supersede(&self, inner: &Inner) {
-        if !self.over.swap(true, Ordering::AcqRel) {
-            inner.gate.abandon(self.generation);
+        self.give_up(inner);
+    }
+
+    fn give_up(&self, inner: &Inner) -> bool {
+        let mut state = self.lock();
+        if state.over {
+            return false;
         }
+        state.over = true;
+        inner.gate.abandon(self.generation);
+        true
     }
 }

@@ -101,7 +101,10 @@ impl<T> Gate<T> {
     /// Sets how many jobs may run at once. On return no job starts above the bound; jobs that run
     /// already are not interrupted.
     pub fn set_bound(&self, bound: usize) {
-        self.with_dispatch(|state| state.bound = bound);
+        self.with_dispatch(|state| {
+            state.bound = bound;
+            state.keep = state.keep.max(bound);
+        });
     }
 
     /// Sets the queue's policy. Jobs beyond a lower limit stay; no further one is admitted.
@@ -119,9 +122,10 @@ impl<T> Gate<T> {
         let mut state = self.lock();
         let id = SeatId(state.next_seat);
         state.next_seat += 1;
-        let retire = generation < state.generation || state.abandoned.contains(&generation);
+        let retire = !state.may_serve(generation);
         let bell = Arc::new(Condvar::new());
-        state.seats.push(Seat { id, generation, handed: None, busy: false, retire, bell });
+        let (busy, broken) = (false, false);
+        state.seats.push(Seat { id, generation, handed: None, busy, broken, retire, bell });
         if generation == state.generation {
             state.idle.push(id);
         }
@@ -132,11 +136,15 @@ impl<T> Gate<T> {
     }
 
     /// Makes a generation the serving one: idle seats of older ones are retired now, busy ones when
-    /// their job ends. Going back is not possible; an older number is ignored.
-    pub fn serve(&self, generation: u64) {
+    /// their job ends. Going back is not possible. Returns whether it serves: an older one and one
+    /// that was abandoned do not, and nothing changes.
+    pub fn serve(&self, generation: u64) -> bool {
         let mut state = self.lock();
-        if generation <= state.generation {
-            return;
+        if !state.may_serve(generation) {
+            return false;
+        }
+        if generation == state.generation {
+            return true;
         }
         state.generation = generation;
         state.abandoned.retain(|abandoned| *abandoned > generation);
@@ -147,7 +155,7 @@ impl<T> Gate<T> {
             if seat.generation < generation {
                 seat.retire = true;
                 bells.push(seat.bell.clone());
-            } else if seat.generation == generation && !seat.busy && !seat.retire {
+            } else if seat.generation == generation && seat.can_sleep() {
                 idle.push(seat.id);
             }
         }
@@ -155,13 +163,14 @@ impl<T> Gate<T> {
         bells.extend(state.dispatch());
         drop(state);
         ring(&bells);
+        true
     }
 
     /// Retires seats of a generation that will never serve.
     pub fn abandon(&self, generation: u64) {
         let mut state = self.lock();
         let mut bells = Bells::new();
-        if generation > state.generation {
+        if generation > state.generation && state.may_serve(generation) {
             state.abandoned.push(generation);
             for seat in state.seats.iter_mut().filter(|seat| seat.generation == generation) {
                 seat.retire = true;
@@ -172,10 +181,13 @@ impl<T> Gate<T> {
         ring(&bells);
     }
 
-    /// Retires sleeping seats, those asleep longest first, until `keep` serving ones are left or
-    /// all that are left are busy. Returns how many were retired.
+    /// Retires serving seats until `keep` are left: sleeping ones now, those asleep longest first,
+    /// busy ones when their job ends. Holds until the bound or [`Gate::keep`] ask for more. Returns
+    /// how many were retired now.
     pub fn trim(&self, keep: usize) -> usize {
         let mut state = self.lock();
+        let keep = keep.max(state.bound);
+        state.keep = keep;
         let generation = state.generation;
         let serving = state.serving(generation);
         let surplus = serving.saturating_sub(keep).min(state.idle.len());
@@ -188,6 +200,12 @@ impl<T> Gate<T> {
         drop(state);
         ring(&bells);
         surplus
+    }
+
+    /// No serving seat is retired while there are `count` or fewer of them.
+    pub fn keep(&self, count: usize) {
+        let mut state = self.lock();
+        state.keep = state.keep.max(count);
     }
 
     /// Waits until there is a job for this seat, or the seat is to end.
@@ -215,12 +233,7 @@ impl<T> Gate<T> {
     pub fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
         let mut state = self.lock();
         state.end(ended);
-        let generation = state.generation;
-        let stays = state
-            .seats
-            .iter()
-            .find(|seat| seat.id == id)
-            .is_some_and(|seat| seat.generation == generation && !seat.retire);
+        let stays = state.stays(id);
         let may = stays && state.executing < state.bound as u64;
         if may && let Some(next) = state.pop() {
             state.executing += 1;
@@ -235,7 +248,7 @@ impl<T> Gate<T> {
             if stays {
                 state.idle.push(id);
             } else {
-                seat.retire = true;
+                state.retire(id);
             }
         }
         let mut bells = state.dispatch();
@@ -245,15 +258,40 @@ impl<T> Gate<T> {
         None
     }
 
-    /// Ends the job that a seat ran and removes the seat: its instance is broken.
-    pub fn leave(&self, id: SeatId, ended: Ended) {
+    /// Ends the job that a seat ran and lets the seat have none until [`Gate::mend`]: its instance
+    /// is broken and is being built again.
+    pub fn breaks(&self, id: SeatId, ended: Ended) {
         let mut state = self.lock();
         state.end(ended);
-        state.remove(id);
+        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
+            (seat.busy, seat.broken) = (false, true);
+        }
         let mut bells = state.dispatch();
         bells.extend(state.closing_bells());
         drop(state);
         ring(&bells);
+    }
+
+    /// The instance of a broken seat is whole again; where it is no longer wanted, its seat's next
+    /// [`Gate::take`] says so.
+    pub fn mend(&self, id: SeatId) {
+        let mut state = self.lock();
+        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id && seat.broken) {
+            seat.broken = false;
+            if state.stays(id) {
+                state.idle.push(id);
+            } else {
+                state.retire(id);
+            }
+        }
+        let bells = state.dispatch();
+        drop(state);
+        ring(&bells);
+    }
+
+    /// Removes a seat whose instance could not be mended.
+    pub fn lose(&self, id: SeatId) {
+        self.lock().remove(id);
     }
 
     /// Admits nothing more. Seats go on until the queue is empty, then retire.
@@ -298,10 +336,12 @@ impl<T> Gate<T> {
     pub fn seats(&self) -> Seats {
         let state = self.lock();
         let serving = state.serving(state.generation);
+        let mending = state.mending();
         Seats {
             serving,
             idle: state.idle.len(),
-            others: state.seats.len() - serving,
+            mending,
+            others: state.seats.len() - serving - mending,
             bound: state.bound,
             generation: state.generation,
         }

@@ -84,6 +84,8 @@ pub struct Seats {
     pub serving: usize,
     /// Of those, asleep.
     pub idle: usize,
+    /// Seats of the serving generation whose broken instance is being built again.
+    pub mending: usize,
     /// Seats of other generations: not yet serving, or ending their last job.
     pub others: usize,
     /// Jobs that may run at once.
@@ -92,14 +94,30 @@ pub struct Seats {
     pub generation: u64,
 }
 
+impl Seats {
+    /// Whether an instance serves, or will again by itself.
+    pub fn any(&self) -> bool {
+        self.serving + self.mending > 0
+    }
+}
+
 pub(super) struct Seat<T> {
     pub(super) id: SeatId,
     pub(super) generation: u64,
     /// Handed to this seat and not yet picked up.
     pub(super) handed: Option<Waiting<T>>,
     pub(super) busy: bool,
+    /// Its instance is being built again.
+    pub(super) broken: bool,
     pub(super) retire: bool,
     pub(super) bell: Arc<Condvar>,
+}
+
+impl<T> Seat<T> {
+    /// Whether it may wait for a job.
+    pub(super) fn can_sleep(&self) -> bool {
+        !self.busy && !self.broken && !self.retire
+    }
 }
 
 pub(super) struct State<T> {
@@ -112,6 +130,8 @@ pub(super) struct State<T> {
     /// Generations later than the serving one that will never serve.
     pub(super) abandoned: Vec<u64>,
     pub(super) bound: usize,
+    /// Serving seats beyond this many end when their job does; never below the bound.
+    pub(super) keep: usize,
     pub(super) limit: usize,
     pub(super) timeout: Option<Duration>,
     pub(super) block: bool,
@@ -134,6 +154,7 @@ impl<T> State<T> {
             generation: 0,
             abandoned: Vec::new(),
             bound: 0,
+            keep: usize::MAX,
             limit,
             timeout,
             block,
@@ -147,7 +168,33 @@ impl<T> State<T> {
     }
 
     pub(super) fn serving(&self, generation: u64) -> usize {
-        self.seats.iter().filter(|seat| seat.generation == generation && !seat.retire).count()
+        let serves = |seat: &&Seat<T>| seat.generation == generation && !seat.retire;
+        self.seats.iter().filter(serves).filter(|seat| !seat.broken).count()
+    }
+
+    /// Broken seats of the serving generation that are wanted back.
+    pub(super) fn mending(&self) -> usize {
+        let serves = |seat: &&Seat<T>| seat.generation == self.generation && !seat.retire;
+        self.seats.iter().filter(serves).filter(|seat| seat.broken).count()
+    }
+
+    /// Whether a generation serves or can still come to serve.
+    pub(super) fn may_serve(&self, generation: u64) -> bool {
+        generation >= self.generation && !self.abandoned.contains(&generation)
+    }
+
+    /// Whether a seat goes on to serve when its job has ended.
+    pub(super) fn stays(&self, id: SeatId) -> bool {
+        let seat = self.seats.iter().find(|seat| seat.id == id);
+        seat.is_some_and(|seat| seat.generation == self.generation && !seat.retire)
+            && self.serving(self.generation) <= self.keep
+    }
+
+    /// Lets a seat end when it next looks.
+    pub(super) fn retire(&mut self, id: SeatId) {
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.id == id) {
+            seat.retire = true;
+        }
     }
 
     pub(super) fn can_start(&self) -> bool {

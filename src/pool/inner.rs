@@ -1,13 +1,15 @@
 //! What a pool's handle, its door and its workers share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::PoolEvent;
 use super::gate::{Gate, Submitted, Waiting};
 use super::memory::{Held, MemoryLimit, NO_ROOM};
-use super::request::{Door, Outcome, Request, RequestError};
+use super::request::{Door, Outcome, Request, RequestError, answer};
 use super::threads::Threads;
+use super::worker::panic_message;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
 use crate::machine::allocation::trim_heap;
@@ -98,10 +100,13 @@ impl Inner {
         &self,
         setup: InstanceSetup,
     ) -> Result<Box<dyn Instance>, EngineError> {
-        match self.model() {
-            Some(model) => model.instance(setup),
-            None => Err(EngineError::Unavailable { reason: "the model is not loaded".to_owned() }),
-        }
+        let unavailable = |reason| Err(EngineError::Unavailable { reason });
+        let Some(model) = self.model() else {
+            return unavailable("the model is not loaded".to_owned());
+        };
+        catch_unwind(AssertUnwindSafe(|| model.instance(setup))).unwrap_or_else(|panic| {
+            unavailable(format!("the engine panicked: {}", panic_message(&*panic)))
+        })
     }
 
     pub(super) fn report(&self, event: PoolEvent) {
@@ -176,7 +181,7 @@ impl Job {
 
 fn turn_away(request: Request, error: RequestError, now: Instant) {
     let queue = now.saturating_duration_since(request.arrival);
-    (request.reply)(Outcome { result: Err(error), queue, compute: Duration::ZERO });
+    answer(request.reply, Outcome { result: Err(error), queue, compute: Duration::ZERO });
 }
 
 impl Door for Inner {

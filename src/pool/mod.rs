@@ -108,12 +108,17 @@ pub struct Pool {
 struct Builds {
     /// The setups of the serving generation and of later ones.
     setups: Vec<(u64, InstanceSetup)>,
-    /// Instances ordered so far for the generation of the newest batch.
-    ordered: usize,
     latest: Option<Arc<Build>>,
     /// The generation whose instances are to be replaced.
     stale: Option<u64>,
     workers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Builds {
+    /// The batch that is on its way.
+    fn pending(&self) -> Option<Arc<Build>> {
+        self.latest.as_ref().filter(|build| build.progress().is_some()).cloned()
+    }
 }
 
 impl Pool {
@@ -263,43 +268,63 @@ impl Pool {
     /// starts a new generation, which takes over when all of it is warm; an older batch that is not
     /// done is given up. Returns whether something is being built.
     pub fn ensure(&self, count: usize, setup: InstanceSetup, building_on: CpuSet) -> bool {
+        let count = count.max(1);
+        self.inner.gate.keep(count.saturating_add(PARKED_LIMIT));
         let mut builds = self.builds();
         builds.workers.retain(|worker| !worker.is_finished());
-        let seats = self.inner.gate.seats();
-        builds.setups.retain(|(generation, _)| *generation >= seats.generation);
-        let pending = builds.latest.as_ref().filter(|build| build.progress().is_some()).cloned();
-        let (generation, have) = match &pending {
-            Some(build) if build.setup() == setup && build.generation() == seats.generation => {
-                let (ready, total) = build.progress().unwrap_or_default();
-                (build.generation(), seats.serving + total - ready)
-            }
-            Some(build) if build.setup() == setup => (build.generation(), builds.ordered),
-            _ if builds.stale != Some(seats.generation)
-                && builds.setups.contains(&(seats.generation, setup)) =>
-            {
-                (seats.generation, seats.serving)
-            }
-            _ => (self.next_generation.fetch_add(1, Ordering::Relaxed), 0),
-        };
-        if let Some(build) = pending.as_ref().filter(|build| build.setup() != setup) {
+        let mut pending = builds.pending();
+        if let Some(build) = pending.take_if(|build| build.setup() != setup) {
             build.supersede(&self.inner);
         }
-        let missing = count.max(1).saturating_sub(have);
+        if let Some(build) = pending {
+            let (ready, total) = build.progress().unwrap_or_default();
+            let seats = self.inner.gate.seats();
+            let have = if build.generation() == seats.generation {
+                seats.serving + seats.mending + total.saturating_sub(ready)
+            } else {
+                total
+            };
+            let missing = count.saturating_sub(have);
+            if build.extend(missing) {
+                self.start_workers(&mut builds, &build, missing, building_on);
+                return true;
+            }
+            // The last of it became ready at this instant: it serves.
+        }
+        let seats = self.inner.gate.seats();
+        builds.setups.retain(|(generation, _)| *generation >= seats.generation);
+        let serves = builds.setups.contains(&(seats.generation, setup))
+            && builds.stale != Some(seats.generation);
+        let (generation, have) = if serves {
+            (seats.generation, seats.serving + seats.mending)
+        } else {
+            (self.next_generation.fetch_add(1, Ordering::Relaxed), 0)
+        };
+        let missing = count.saturating_sub(have);
         if missing == 0 {
-            return pending.is_some_and(|build| build.progress().is_some());
+            return false;
         }
         let build = Arc::new(Build::new(generation, setup, missing));
-        builds.ordered = have + missing;
         builds.setups.push((generation, setup));
         builds.setups.dedup();
         builds.latest = Some(build.clone());
-        for _ in 0..missing {
-            match self.start_worker(&build, building_on) {
+        self.start_workers(&mut builds, &build, missing, building_on);
+        true
+    }
+
+    fn start_workers(
+        &self,
+        builds: &mut Builds,
+        build: &Arc<Build>,
+        count: usize,
+        building_on: CpuSet,
+    ) {
+        for _ in 0..count {
+            match self.start_worker(build, building_on) {
                 Ok(worker) => builds.workers.push(worker),
                 Err(error) => build.fail(&self.inner, format!("cannot start a thread: {error}")),
             }
         }
-        true
     }
 
     fn start_worker(
@@ -317,8 +342,7 @@ impl Pool {
     /// The setup that is on its way to serve, or serves.
     pub fn setup(&self) -> Option<InstanceSetup> {
         let builds = self.builds();
-        let pending = builds.latest.as_ref().filter(|build| build.progress().is_some());
-        pending.map(|build| build.setup()).or_else(|| {
+        builds.pending().map(|build| build.setup()).or_else(|| {
             let serving = self.inner.gate.seats().generation;
             builds
                 .setups
@@ -328,7 +352,8 @@ impl Pool {
         })
     }
 
-    /// Lets sleeping instances beyond `bound` plus [`PARKED_LIMIT`] go.
+    /// Lets instances beyond `bound` plus [`PARKED_LIMIT`] go: sleeping ones now, busy ones when
+    /// their request ends.
     pub fn release_parked(&self, bound: usize) {
         self.inner.gate.trim(bound + PARKED_LIMIT);
     }
@@ -393,7 +418,7 @@ impl Pool {
     pub fn drain(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         self.inner.gate.close();
-        let can_drain = |seats: Seats| seats.bound > 0 && seats.serving > 0;
+        let can_drain = |seats: Seats| seats.bound > 0 && seats.any();
         while can_drain(self.seats()) && self.waiting() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
         }

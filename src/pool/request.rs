@@ -1,10 +1,12 @@
 //! A request and its answer, as callers of a pool see them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::worker::panic_message;
 use crate::engine::{EngineError, NamedTensor, Signature};
 
 /// Why a request was not answered with tensors. Each submitted request ends in exactly one way.
@@ -47,9 +49,17 @@ pub struct Outcome {
     pub compute: Duration,
 }
 
-/// Called exactly once with the outcome: on the worker's own thread for a request that ran, so it
-/// must be short and must not block.
+/// Called exactly once with the outcome: on the worker's own thread for a request that ran, on the
+/// scheduler's for one that waited too long, so it must be short and must not block.
 pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
+
+/// Gives a caller its answer. A reply that panics is its caller's fault: it costs neither an instance
+/// nor the thread that gives it.
+pub(super) fn answer(reply: Reply, outcome: Outcome) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| reply(outcome))) {
+        tracing::error!("a caller's reply panicked: {}", panic_message(&*panic));
+    }
+}
 
 /// One request.
 pub struct Request {

@@ -215,11 +215,13 @@ fn another_width_takes_over_without_a_pause() {
     let rig = rig(QueuePolicy { limit: 100_000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     assert_eq!(rig.pool.members().len(), 2);
-    rig.script.build_ns.store(30_000_000, Ordering::Relaxed);
+    rig.script.build_held.store(true, Ordering::SeqCst);
     assert!(rig.pool.ensure(1, THREE, set("0-7")));
     assert!(rig.pool.warming().is_some());
     // The old ones serve while the new one is built.
     assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
+    assert!(rig.pool.warming().is_some());
+    rig.script.build_held.store(false, Ordering::SeqCst);
     let Ok(PoolEvent::Built(report)) = rig.events.recv_timeout(PATIENCE) else {
         panic!("the build is to be reported")
     };
@@ -249,14 +251,138 @@ fn a_failed_build_leaves_the_old_width_serving() {
 fn a_newer_build_supersedes_an_older_one() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
-    rig.script.build_ns.store(20_000_000, Ordering::Relaxed);
+    rig.script.build_held.store(true, Ordering::SeqCst);
     assert!(rig.pool.ensure(2, THREE, set("0-7")));
     let two = InstanceSetup::cpu(2);
     assert!(rig.pool.ensure(1, two, set("0-7")));
+    rig.script.build_held.store(false, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == two), "{event:?}");
     rig.until("all others end", |pool| pool.seats().others == 0 && pool.members().len() == 2);
     assert_eq!(rig.pool.seats().serving, 1);
+}
+
+#[test]
+fn a_generation_that_grew_while_it_was_built_takes_over_whole() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(2, ONE);
+    rig.script.build_held.store(true, Ordering::SeqCst);
+    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    assert!(rig.pool.ensure(3, THREE, set("0-7")));
+    assert_eq!(rig.pool.warming(), Some((0, 3)));
+    rig.script.build_held.store(false, Ordering::SeqCst);
+    let event = rig.events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, PoolEvent::Built(report) if report.setup == THREE), "{event:?}");
+    assert_eq!(rig.pool.seats().serving, 3);
+    rig.until("the old ones end", |pool| pool.members().len() == 9);
+    assert_eq!(rig.events.try_recv().ok(), None, "it is told once");
+}
+
+#[test]
+fn a_width_that_was_given_up_never_takes_over() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(2, ONE);
+    rig.script.build_held.store(true, Ordering::SeqCst);
+    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    assert!(rig.pool.ensure(3, THREE, set("0-7")));
+    assert!(rig.pool.ensure(3, ONE, set("0-7")), "one more of the old width");
+    rig.script.build_held.store(false, Ordering::SeqCst);
+    let event = rig.events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, PoolEvent::Built(report) if report.setup == ONE), "{event:?}");
+    rig.until("what was given up ends", |pool| {
+        (pool.seats().others, pool.members().len(), rig.built()) == (0, 3, 6)
+    });
+    assert_eq!((rig.pool.seats().serving, rig.pool.setup()), (3, Some(ONE)));
+    assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
+    assert_eq!(rig.events.try_recv().ok(), None);
+}
+
+#[test]
+fn one_that_fails_ends_the_whole_of_a_generation_that_grew() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(1, ONE);
+    rig.script.build_held.store(true, Ordering::SeqCst);
+    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    assert!(rig.pool.ensure(4, THREE, set("0-7")));
+    rig.script.build_fails.store(true, Ordering::SeqCst);
+    rig.script.build_held.store(false, Ordering::SeqCst);
+    let event = rig.events.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event, PoolEvent::BuildFailed { setup: THREE, .. }), "{event:?}");
+    assert_eq!((rig.pool.warming(), rig.pool.setup()), (None, Some(ONE)));
+    rig.script.build_fails.store(false, Ordering::SeqCst);
+    rig.serve(2, THREE);
+    rig.until("the new width serves", |pool| pool.members().len() == 6);
+    assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
+}
+
+#[test]
+fn an_engine_that_panics_while_it_builds_has_failed_to_build() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(1, ONE);
+    rig.script.build_panics.store(true, Ordering::SeqCst);
+    assert!(rig.pool.ensure(1, THREE, set("0-7")));
+    match rig.events.recv_timeout(PATIENCE).unwrap() {
+        PoolEvent::BuildFailed { reason, .. } => {
+            assert!(reason.contains("the engine panicked: the script says so"), "{reason}");
+        }
+        event => panic!("{event:?}"),
+    }
+    assert_eq!(rig.pool.warming(), None);
+    assert_eq!(kinds(&rig.submit(20)), HashMap::from([("completed", 20)]));
+}
+
+#[test]
+fn an_instance_that_is_being_mended_is_not_missing() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(1, ONE);
+    rig.script.build_held.store(true, Ordering::SeqCst);
+    rig.script.panic_every.store(1, Ordering::SeqCst);
+    assert_eq!(kinds(&rig.submit(1)), HashMap::from([("panicked", 1)]));
+    rig.script.panic_every.store(0, Ordering::SeqCst);
+    let seats = rig.pool.seats();
+    assert_eq!((seats.serving, seats.mending, seats.others), (0, 1, 0));
+    assert!(seats.any());
+    assert!(!rig.pool.ensure(1, ONE, set("0-7")), "it comes back by itself");
+    let outcomes = rig.submit(3);
+    rig.script.build_held.store(false, Ordering::SeqCst);
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 3)]));
+    assert_eq!((rig.pool.seats().serving, rig.built()), (1, 2));
+}
+
+#[test]
+fn a_reply_that_panics_costs_neither_a_request_nor_a_thread() {
+    let queue = |timeout| QueuePolicy { limit: 4, timeout, ..QueuePolicy::default() };
+    let rig = rig(queue(Some(Duration::from_millis(1))));
+    let answered = Arc::new(AtomicUsize::new(0));
+    let submit = || {
+        let answered = answered.clone();
+        let reply: Reply = Box::new(move |_| {
+            answered.fetch_add(1, Ordering::SeqCst);
+            std::panic::resume_unwind(Box::new("a caller's own fault"));
+        });
+        rig.pool.inner.hand_in(Request { inputs: Arc::default(), arrival: Instant::now(), reply })
+    };
+    let ids: Vec<u64> = (0..4).filter_map(|_| submit()).collect();
+    assert_eq!((ids.len(), submit()), (4, None), "the fifth is rejected");
+    assert!(rig.pool.inner.cancel(ids[0]));
+    rig.pool.expire(Instant::now() + PATIENCE);
+    assert_eq!(answered.load(Ordering::SeqCst), 5);
+    // late when the instance takes them, and turned away
+    rig.pool.set_bound(1);
+    assert!(submit().is_some() && submit().is_some());
+    std::thread::sleep(Duration::from_millis(2));
+    rig.serve(1, ONE);
+    rig.until("the late ones", |pool| pool.counts().timed_out == 5);
+    rig.pool.set_queue(queue(None));
+    assert!(submit().is_some());
+    assert_eq!(kinds(&rig.submit(3)), HashMap::from([("completed", 3)]));
+    rig.pool.set_bound(0);
+    assert!(submit().is_some());
+    rig.pool.refuse(Some("the test says so"));
+    assert_eq!(answered.load(Ordering::SeqCst), 9);
+    let counts = rig.pool.counts();
+    assert!(counts.balanced() && (counts.completed, counts.rejected) == (4, 2), "{counts:?}");
+    assert_eq!((rig.pool.seats().serving, rig.built()), (1, 1));
 }
 
 #[test]
@@ -284,6 +410,25 @@ fn surplus_sleepers_are_let_go() {
     rig.until("sleepers end", |pool| pool.members().len() == 1 + PARKED_LIMIT);
     assert_eq!(rig.pool.seats().serving, 1 + PARKED_LIMIT);
     assert_eq!(kinds(&rig.submit(1)), HashMap::from([("completed", 1)]));
+}
+
+#[test]
+fn surplus_instances_that_are_busy_are_let_go_when_their_request_ends() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    rig.serve(8, ONE);
+    rig.script.run_held.store(true, Ordering::SeqCst);
+    let outcomes = rig.submit(100);
+    rig.until("all run", |pool| pool.counts().executing == 8);
+    rig.pool.set_bound(1);
+    rig.pool.release_parked(1);
+    assert_eq!(rig.pool.seats().serving, 8, "none is interrupted");
+    rig.script.run_held.store(false, Ordering::SeqCst);
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 100)]));
+    rig.until("the surplus ends", |pool| pool.members().len() == 1 + PARKED_LIMIT);
+    // and those that are asked for again stay
+    rig.serve(8, ONE);
+    assert_eq!(kinds(&rig.submit(100)), HashMap::from([("completed", 100)]));
+    assert_eq!(rig.pool.seats().serving, 8);
 }
 
 #[test]

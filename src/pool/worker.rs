@@ -10,7 +10,7 @@ use super::PoolEvent;
 use super::build::Build;
 use super::gate::{Ended, Next, SeatId, Waiting};
 use super::inner::{Inner, Job};
-use super::request::{Outcome, Request, RequestError};
+use super::request::{Outcome, Request, RequestError, answer};
 use super::threads::Member;
 use crate::engine::{EngineError, Instance, NamedTensor};
 use crate::machine::allocation::trim_heap;
@@ -23,8 +23,8 @@ const REBUILDS: u32 = 3;
 enum Left {
     /// The gate told it to.
     Retired,
-    /// The instance broke while it ran a request.
-    Broken,
+    /// The instance broke while it ran a request; its seat waits for another.
+    Broken(SeatId),
     /// It could not be warmed up.
     Cold(String),
 }
@@ -34,27 +34,28 @@ pub fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, building_on
     // Threads that the engine makes inherit this mask, and would inherit a narrower one for good.
     // A refusal leaves the whole process's mask, which is wider and as good.
     let _ = inner.machine.set_affinity(current_thread(), &building_on);
-    let mut first = true;
+    // The seat of an instance that broke.
+    let mut broken = None;
     let mut failures = 0;
     loop {
         let left = match inner.build_instance(build.setup()) {
-            Ok(mut built) => occupy(inner, build, instance, first, built.as_mut()),
+            Ok(mut built) => occupy(inner, build, instance, broken, built.as_mut()),
             Err(error) => Left::Cold(error.to_string()),
         };
         inner.threads.leave(instance);
         match left {
             Left::Retired => return,
-            Left::Broken => failures = 0,
-            Left::Cold(reason) if first => return build.fail(inner, reason),
+            Left::Broken(seat) => (broken, failures) = (Some(seat), 0),
             Left::Cold(reason) => {
+                let Some(seat) = broken else { return build.fail(inner, reason) };
                 failures += 1;
                 if failures > REBUILDS {
+                    inner.gate.lose(seat);
                     return inner.lost(instance, reason);
                 }
                 std::thread::sleep(Duration::from_millis(50) * failures);
             }
         }
-        first = false;
     }
 }
 
@@ -63,7 +64,7 @@ fn occupy(
     inner: &Arc<Inner>,
     build: &Arc<Build>,
     instance: usize,
-    first: bool,
+    broken: Option<SeatId>,
     built: &mut dyn Instance,
 ) -> Left {
     let outer = current_thread();
@@ -81,15 +82,17 @@ fn occupy(
             left = Left::Cold(reason);
             return;
         }
-        if first
+        if broken.is_none()
             && let Some(model) = inner.model()
             && let Err(error) = inner.memory.fits(&*model)
         {
             left = Left::Cold(error.to_string());
             return;
         }
-        let seat = inner.gate.enter(build.generation());
-        if first {
+        let seat = broken.unwrap_or_else(|| inner.gate.enter(build.generation()));
+        if broken.is_some() {
+            inner.gate.mend(seat);
+        } else {
             build.ready(inner);
             // Files that were read and graphs that were rewritten have left free pages behind.
             trim_heap();
@@ -128,7 +131,7 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
             next = inner.gate.finish(seat, Ended::TimedOut);
             let waited = start.saturating_duration_since(since);
             let result = Err(RequestError::TimedOut { waited });
-            reply(Outcome { result, queue, compute: Duration::ZERO });
+            answer(reply, Outcome { result, queue, compute: Duration::ZERO });
             continue;
         }
         let result = within_budget(inner, built, &inputs);
@@ -145,9 +148,9 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
         }
         let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
         if broken {
-            inner.gate.leave(seat, ended);
+            inner.gate.breaks(seat, ended);
             answer(reply, Outcome { result, queue, compute });
-            return Left::Broken;
+            return Left::Broken(seat);
         }
         next = inner.gate.finish(seat, ended);
         answer(reply, Outcome { result, queue, compute });
@@ -171,13 +174,6 @@ fn within_budget(
         return Err(error.into());
     }
     Ok(result)
-}
-
-/// A reply that panics is its caller's fault and must not cost the instance.
-fn answer(reply: super::request::Reply, outcome: Outcome) {
-    if catch_unwind(AssertUnwindSafe(|| reply(outcome))).is_err() {
-        tracing::error!("a caller's reply panicked");
-    }
 }
 
 fn run(built: &mut dyn Instance, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, RequestError> {
