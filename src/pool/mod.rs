@@ -177,6 +177,11 @@ impl Pool {
         self.inner.threads.pin(mask)
     }
 
+    /// A sentence for each thread that was where it should be and has been moved since by others.
+    pub fn strays(&self) -> Vec<String> {
+        self.inner.threads.strays()
+    }
+
     /// Sets how its threads stand beside others on the cores that they share, as a nice value counted
     /// from the program's own, 0 to 19, and reads it back.
     ///

@@ -27,6 +27,8 @@ struct Inner {
     mask: CpuSet,
     nice: i32,
     members: Vec<Member>,
+    /// Threads that the kernel has shown on the mask since it was set.
+    placed: Vec<ThreadId>,
 }
 
 impl Threads {
@@ -54,12 +56,17 @@ impl Threads {
             // everybody who changes something would wait with it.
             let (mask, nice) = wanted;
             let mut differences = Vec::new();
+            let mut placed = Vec::new();
             for member in &added {
-                differences.extend(place(&*self.machine, member.id, &mask));
+                match place(&*self.machine, member.id, &mask) {
+                    Some(difference) => differences.push(difference),
+                    None => placed.push(member.id),
+                }
                 differences.extend(self.stand(member.id, nice).err());
             }
-            let inner = self.lock();
+            let mut inner = self.lock();
             if (inner.mask, inner.nice) == wanted {
+                inner.placed.extend(placed);
                 return differences;
             }
             wanted = (inner.mask, inner.nice);
@@ -68,14 +75,51 @@ impl Threads {
 
     /// Forgets an instance's threads; they have ended or are about to.
     pub fn leave(&self, instance: usize) {
-        self.lock().members.retain(|member| member.instance != instance);
+        let mut inner = self.lock();
+        let Inner { members, placed, .. } = &mut *inner;
+        members.retain(|member| member.instance != instance);
+        placed.retain(|id| members.iter().any(|member| member.id == *id));
     }
 
     /// Allows all threads on `mask` and reads each one back. Returns a sentence for each thread
     /// that the kernel shows elsewhere; empty when the mask is in force.
     pub fn pin(&self, mask: CpuSet) -> Vec<String> {
-        let members = self.set(|inner| inner.mask = mask);
-        members.iter().filter_map(|member| place(&*self.machine, member.id, &mask)).collect()
+        let members = self.set(|inner| {
+            inner.mask = mask;
+            inner.placed.clear();
+        });
+        let (mut differences, mut placed) = (Vec::new(), Vec::with_capacity(members.len()));
+        for member in &members {
+            match place(&*self.machine, member.id, &mask) {
+                Some(difference) => differences.push(difference),
+                None => placed.push(member.id),
+            }
+        }
+        let mut inner = self.lock();
+        if inner.mask == mask {
+            inner.placed.extend(placed);
+        }
+        differences
+    }
+
+    /// A sentence for each thread that was on the mask and is not any more, without our doing: moved
+    /// from outside, or cut off by a cpuset.
+    pub fn strays(&self) -> Vec<String> {
+        let (mask, placed) = {
+            let inner = self.lock();
+            (inner.mask, inner.placed.clone())
+        };
+        let stray = |id: &ThreadId| {
+            let actual = self.machine.affinity(*id).ok().filter(|actual| *actual != mask)?;
+            // Not one that we move ourselves at this moment.
+            let inner = self.lock();
+            (inner.mask == mask && inner.placed.contains(id)).then(|| {
+                format!(
+                    "thread {id} was moved from outside: it is allowed on {actual}, not on {mask}"
+                )
+            })
+        };
+        placed.iter().filter_map(stray).collect()
     }
 
     /// Sets what threads are to have from now on; those that are there already.

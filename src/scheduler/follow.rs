@@ -31,7 +31,8 @@ impl Owner {
         self.commit(plan, change, Author::Scheduler, Instant::now(), None);
     }
 
-    /// Tries again to place threads that the kernel showed elsewhere.
+    /// Tries again to place threads that the kernel showed elsewhere. Those that others have moved
+    /// are told first, and put back at the next look.
     fn retry_masks(&mut self) {
         for row in &self.desired.rows {
             let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
@@ -40,6 +41,13 @@ impl Owner {
                 if found.is_empty() {
                     slot.difference = None;
                 }
+                continue;
+            }
+            let strays = slot.pool.strays();
+            if !strays.is_empty() {
+                let told = strays.join("; ");
+                tracing::warn!("{}: {told}; it is put back", row.budget.name);
+                slot.difference = Some(told);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! publishes snapshots. Apart from the owner, so that no reading of counters delays a change.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -10,9 +11,10 @@ use tokio::sync::watch;
 
 use super::memory::HeapLook;
 use super::owner::Command;
-use super::slot::Slots;
+use super::slot::{Slot, Slots};
 use crate::layout::Desired;
 use crate::machine::{Description, Machine, ThreadId, process_cpu_ns, wake_soon};
+use crate::pool::panic_message;
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, Entry, Sensor, Snapshot, Usage};
 
@@ -115,7 +117,8 @@ impl Observer {
         }
     }
 
-    /// The thread's body: ends with the owner.
+    /// The thread's body: ends with the owner. A panic in it costs what was being looked at, and is
+    /// told; it goes on to look, since who sees nothing any more can't tell that.
     pub fn run(mut self) {
         // What is shown must not be old where the models keep every core busy.
         wake_soon();
@@ -123,6 +126,17 @@ impl Observer {
             Ok(Look::Scene(scene)) => self.scene = *scene,
             Ok(Look::Last(_)) | Err(_) => return,
         }
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.watch())) {
+            let message = panic_message(&*panic);
+            tracing::error!("the screen's figures were left out once: {message}");
+            let told = format!("figures were left out: a fault in divvy ({message}); see the log");
+            self.with.conditions.raise("observer", told);
+            // Not as fast as it can, where it happens each time.
+            std::thread::sleep(self.with.interval);
+        }
+    }
+
+    fn watch(&mut self) {
         self.sample();
         self.publish();
         let mut next_sample = Instant::now() + self.with.interval;
@@ -166,7 +180,8 @@ impl Observer {
         if let Some(gpu) = &self.with.gpu {
             found.gpus = gpu.latest().known();
         }
-        let elsewhere = self.scene.slots.values().any(|slot| slot.difference.is_some());
+        let elsewhere = |slot: &Slot| slot.difference.is_some() || !slot.pool.strays().is_empty();
+        let elsewhere = self.scene.slots.values().any(elsewhere);
         if elsewhere || found != *self.scene.description {
             // An owner that has ended needs no news.
             let _ = self.with.owner.send(Command::Machine(Box::new(found)));

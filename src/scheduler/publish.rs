@@ -18,7 +18,7 @@ impl Owner {
             slots: self.slots.clone(),
             changes: self.history.newest(),
         };
-        // An observer that is gone has panicked, which was printed; changes work on without it.
+        // The observer goes on after a panic of its own, and ends after this.
         let _ = self.observer.send(Look::Scene(Box::new(scene)));
         self.stale = false;
         self.told = Instant::now();
