@@ -27,8 +27,10 @@ pub struct Script {
     pub build_fails: AtomicBool,
     /// Whether building an instance panics.
     pub build_panics: AtomicBool,
-    /// While it is set, an instance that is being built waits, beside the time above.
-    pub build_held: AtomicBool,
+    /// Instances of this many threads cannot be built.
+    pub build_fails_at: AtomicUsize,
+    /// Instances of this many threads wait while they are being built; all do at [`Script::ALL`].
+    pub build_held: AtomicUsize,
     /// While it is set, a request that runs waits.
     pub run_held: AtomicBool,
     /// Bytes of weights that the model says it holds.
@@ -48,6 +50,9 @@ pub struct Script {
 }
 
 impl Script {
+    /// Any number of threads.
+    pub const ALL: usize = usize::MAX;
+
     /// The most requests that ran at once since the last call.
     pub fn take_most_running(&self) -> usize {
         self.most_running.swap(self.running.load(Ordering::SeqCst), Ordering::SeqCst)
@@ -74,13 +79,15 @@ impl Model for SyntheticModel {
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         std::thread::sleep(Duration::from_nanos(self.script.build_ns.load(Ordering::Relaxed)));
-        while self.script.build_held.load(Ordering::SeqCst) {
+        let held = || self.script.build_held.load(Ordering::SeqCst);
+        while [setup.threads, Script::ALL].contains(&held()) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if self.script.build_panics.load(Ordering::SeqCst) {
             std::panic::resume_unwind(Box::new("the script says so"));
         }
-        if self.script.build_fails.load(Ordering::Relaxed) {
+        let fails_at = self.script.build_fails_at.load(Ordering::SeqCst);
+        if self.script.build_fails.load(Ordering::Relaxed) || fails_at == setup.threads {
             return Err(EngineError::Unavailable { reason: "the script says so".to_owned() });
         }
         self.script.built.fetch_add(1, Ordering::Relaxed);

@@ -17,6 +17,7 @@ mod plan;
 mod simulated;
 mod units;
 
+pub use arithmetic::{Frame, Side};
 pub use budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
     Overflow, QueuePolicy, ReplayOrder, Slo,

@@ -119,7 +119,7 @@ fn state(row: &Row, slot: &Slot, seats: Seats) -> ModelState {
         Phase::Loading => ModelState::Loading,
         Phase::Failed(reason) => ModelState::Failed { reason: reason.clone() },
         Phase::Loaded => match slot.pool.warming() {
-            Some(_) if seats.serving == 0 => ModelState::Loading,
+            Some(_) if !seats.any() => ModelState::Loading,
             Some((ready, total)) => ModelState::Warming { ready, total },
             None if row.concurrency == 0 => ModelState::Paused,
             None => ModelState::Running,

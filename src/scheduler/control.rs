@@ -27,9 +27,10 @@ pub trait Control: Send + Sync {
     fn apply(&self, change: Change, author: Author) -> Result<Applied, Refusal>;
 
     /// Takes back the newest change that is not taken back yet: restores the rows that it touched.
+    /// What divvy did by itself since (a build that failed, a machine that changed) does not bar it.
     ///
     /// # Errors
-    /// [`Refusal`] when there is none, or a later change touched one of those rows.
+    /// [`Refusal`] when there is none, or another row has a core reserved that one of those had.
     fn undo(&self, author: Author) -> Result<Applied, Refusal>;
 
     /// Does again what the newest undo took back.

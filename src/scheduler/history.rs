@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use crate::layout::{Desired, Plan, Refusal, Row};
+use crate::layout::{Desired, Plan, Refusal, Row, Side};
 use crate::telemetry::{Entry, Verdict};
 
 /// Entries that a snapshot carries.
@@ -13,14 +13,35 @@ pub const IN_SNAPSHOT: usize = 64;
 /// stays in the journal's file.
 pub const KEPT: usize = 4096;
 
-/// Rows by name as they were; `None` where there was none.
-pub type Rows = Vec<(String, Option<Row>)>;
-
 /// One entry with both sides of it.
 struct Step {
     entry: Arc<Entry>,
-    before: Rows,
-    after: Rows,
+    before: Side,
+    after: Side,
+}
+
+/// A step that is to be gone: where it is kept, its number, and both sides of it.
+pub struct Gone {
+    way: Way,
+    at: usize,
+    /// The number of its entry.
+    pub id: u64,
+    /// Where the state is to come from.
+    pub from: Side,
+    /// And where it is to get.
+    pub to: Side,
+}
+
+impl Gone {
+    /// Its number where it is taken back.
+    pub fn undoes(&self) -> Option<u64> {
+        (self.way == Way::Undo).then_some(self.id)
+    }
+
+    /// Its number where it is done again.
+    pub fn redoes(&self) -> Option<u64> {
+        (self.way == Way::Redo).then_some(self.id)
+    }
 }
 
 /// All entries, and what was undone.
@@ -60,7 +81,7 @@ impl History {
     }
 
     /// The newest entries, oldest of them first.
-    pub fn newest(&self) -> Vec<Arc<Entry>> {
+    pub fn last_entries(&self) -> Vec<Arc<Entry>> {
         let from = self.steps.len().saturating_sub(IN_SNAPSHOT);
         self.entries().skip(from).cloned().collect()
     }
@@ -88,11 +109,28 @@ impl History {
         self.add(entry, before, plan);
     }
 
+    /// Adds an entry for what divvy did by itself: a build that failed, a machine that changed.
+    /// That is nobody's step, so undo and redo go over it: the rows count as those they were.
+    pub fn push_own(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+        for name in &entry.models {
+            if let (Some(was), Some(is)) = (before.row(name), plan.after.row(name)) {
+                self.renumber(name, was.generation, is.generation);
+            }
+        }
+        self.add(entry, before, plan);
+    }
+
     fn add(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
-        let rows = |state: &Desired| -> Rows {
-            entry.models.iter().map(|name| (name.clone(), state.row(name).cloned())).collect()
-        };
-        let (before, after) = (rows(before), rows(&plan.after));
+        let mut sides = [before, &plan.after].map(|state| state.side(&entry.models));
+        // Frames seldom change: one is shared by all steps that have it.
+        let mut last = self.steps.last().map(|step| step.after.frame.clone());
+        for side in &mut sides {
+            match &last {
+                Some(frame) if *frame == side.frame => side.frame = frame.clone(),
+                _ => last = Some(side.frame.clone()),
+            }
+        }
+        let [before, after] = sides;
         self.tell(&entry);
         self.steps.push(Step { entry: Arc::new(entry), before, after });
         if self.steps.len() >= KEPT + KEPT / 8 {
@@ -102,13 +140,13 @@ impl History {
         }
     }
 
-    /// The step that an undo or a redo would go, with the rows that it restores.
+    /// The step that an undo or a redo would go.
     ///
     /// # Errors
     /// [`Refusal`] when there is none, or a later change touched one of its rows.
-    pub fn step(&self, way: Way, now: &Desired) -> Result<(usize, u64, Rows), Refusal> {
+    pub fn step(&self, way: Way, now: &Desired) -> Result<Gone, Refusal> {
         let at = match way {
-            Way::Undo => self.steps.iter().rposition(|step| step.entry.can_be_undone()),
+            Way::Undo => self.newest(),
             Way::Redo => self.undone.last().copied(),
         };
         let step = at.and_then(|at| self.steps.get(at).map(|step| (at, step)));
@@ -120,11 +158,11 @@ impl History {
                 }
             }));
         };
-        let (expected, target) = match way {
+        let (from, to) = match way {
             Way::Undo => (&step.after, &step.before),
             Way::Redo => (&step.before, &step.after),
         };
-        for (name, row) in expected {
+        for (name, row) in &from.rows {
             let is = now.row(name);
             if is.map(|row| row.generation) != row.as_ref().map(|row| row.generation) {
                 return Err(Refusal::row(
@@ -133,41 +171,55 @@ impl History {
                 ));
             }
         }
-        Ok((at, step.entry.id, target.clone()))
+        Ok(Gone { way, at, id: step.entry.id, from: from.clone(), to: to.clone() })
+    }
+
+    fn newest(&self) -> Option<usize> {
+        self.steps.iter().rposition(|step| step.entry.can_be_undone())
+    }
+
+    /// The newest step, where it is what brought `now` about and all of it is taken back in
+    /// `after`: then what does so is its undo, whoever does it.
+    pub fn taken_back(&self, now: &Desired, after: &Desired) -> Option<Gone> {
+        let gone = self.step(Way::Undo, now).ok()?;
+        let same = |(name, row): &(String, Option<Row>)| match (row, after.row(name)) {
+            (Some(was), Some(is)) => Row { generation: is.generation, ..was.clone() } == *is,
+            (None, None) => true,
+            _ => false,
+        };
+        (*gone.to.frame == after.frame() && gone.to.rows.iter().all(same)).then_some(gone)
     }
 
     /// Notes that a step was gone: marks it, adds the entry of the undo or redo itself, and lets
     /// the other steps know the rows' new generations.
-    pub fn went(&mut self, way: Way, at: usize, entry: Entry, before: &Desired, plan: &Plan) {
-        match way {
-            Way::Undo => self.undone.push(at),
+    pub fn went(&mut self, gone: &Gone, entry: Entry, before: &Desired, plan: &Plan) {
+        match gone.way {
+            Way::Undo => self.undone.push(gone.at),
             Way::Redo => {
                 self.undone.pop();
             }
         }
-        if let Some(step) = self.steps.get_mut(at) {
-            Arc::make_mut(&mut step.entry).undone = way == Way::Undo;
+        if let Some(step) = self.steps.get_mut(gone.at) {
+            Arc::make_mut(&mut step.entry).undone = gone.way == Way::Undo;
         }
-        if let Some(step) = self.steps.get(at) {
+        if let Some(step) = self.steps.get(gone.at) {
             self.tell(&step.entry);
         }
-        let restored = self.steps.get(at).map(|step| match way {
-            Way::Undo => step.before.clone(),
-            Way::Redo => step.after.clone(),
-        });
-        // The restored rows are the same states under new generations, wherever they are kept.
-        for (name, old) in restored.into_iter().flatten() {
-            let (Some(old), Some(new)) = (old, plan.after.row(&name)) else { continue };
-            let kept = self
-                .steps
-                .iter_mut()
-                .flat_map(|step| step.before.iter_mut().chain(&mut step.after));
-            for (_, row) in kept.filter(|(other, _)| *other == name) {
-                if let Some(row) = row.as_mut().filter(|row| row.generation == old.generation) {
-                    row.generation = new.generation;
-                }
+        for (name, old) in &gone.to.rows {
+            if let (Some(old), Some(new)) = (old, plan.after.row(name)) {
+                self.renumber(name, old.generation, new.generation);
             }
         }
         self.add(entry, before, plan);
+    }
+
+    /// A row is the same state under a new generation, wherever it is kept.
+    fn renumber(&mut self, name: &str, from: u64, to: u64) {
+        let sides = self.steps.iter_mut().flat_map(|step| [&mut step.before, &mut step.after]);
+        for (_, row) in sides.flat_map(|side| &mut side.rows).filter(|(other, _)| other == name) {
+            if let Some(row) = row.as_mut().filter(|row| row.generation == from) {
+                row.generation = to;
+            }
+        }
     }
 }

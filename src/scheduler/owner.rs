@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::force;
-use super::history::{History, Way};
+use super::history::{Gone, History, Way};
 use super::loader::{Loaded, Loader, Requests};
 use super::observer::Look;
 use super::slot::{LoadOrder, Phase, Slot, Slots};
@@ -70,6 +70,8 @@ pub struct Owner {
     sender: Sender<Command>,
     pub(super) desired: Arc<Desired>,
     pub(super) slots: Slots,
+    /// Pools of models that went, which still answer what they had.
+    pub(super) leaving: Vec<Weak<Pool>>,
     pub(super) history: History,
     verdicts: Verdicts,
     started: Instant,
@@ -111,6 +113,7 @@ impl Owner {
             sender: from.sender,
             desired: Arc::new(from.desired),
             slots: Slots::new(),
+            leaving: Vec::new(),
             history: History::new(from.journal),
             started: from.started,
             interval: from.interval,
@@ -181,11 +184,7 @@ impl Owner {
             }
             Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
             Command::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
-            Command::Verdicts(decided) => {
-                for (entry, verdict) in decided {
-                    self.history.decide(entry, verdict);
-                }
-            }
+            Command::Verdicts(decided) => self.decide(decided),
             Command::Unusable(name, epoch, reason) => {
                 if self.slots.get(&name).is_some_and(|slot| slot.epoch == epoch) {
                     tracing::error!("{name}: {reason}");
@@ -199,6 +198,12 @@ impl Owner {
         self.stale = true;
     }
 
+    fn decide(&mut self, decided: Vec<(u64, Verdict)>) {
+        for (entry, verdict) in decided {
+            self.history.decide(entry, verdict);
+        }
+    }
+
     /// Applies a plan and writes it down. `gone`: the step of the history that this is.
     pub(super) fn commit(
         &mut self,
@@ -206,7 +211,7 @@ impl Owner {
         change: Change,
         author: Author,
         begun: Instant,
-        gone: Option<(Way, usize, u64)>,
+        gone: Option<Gone>,
     ) -> Applied {
         let before = std::mem::replace(&mut self.desired, Arc::new(plan.after.clone()));
         self.fill_builds(&mut plan);
@@ -229,24 +234,25 @@ impl Owner {
             models,
             force_us,
             undone: false,
-            undoes: gone.and_then(|(way, _, of)| (way == Way::Undo).then_some(of)),
-            redoes: gone.and_then(|(way, _, of)| (way == Way::Redo).then_some(of)),
+            undoes: gone.as_ref().and_then(Gone::undoes),
+            redoes: gone.as_ref().and_then(Gone::redoes),
             verdicts,
         };
         match gone {
+            None if author == Author::Scheduler => self.history.push_own(entry, &before, &plan),
             None => self.history.push(entry, &before, &plan),
-            Some((way, at, _)) => self.history.went(way, at, entry, &before, &plan),
+            Some(gone) => self.history.went(&gone, entry, &before, &plan),
         }
         Applied { id, plan, force_us, differences }
     }
 
     fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {
-        let (at, id, rows) = self.history.step(way, &self.desired)?;
-        let after = self.desired.restore(&rows, &self.description)?;
+        let gone = self.history.step(way, &self.desired)?;
+        let after = self.desired.cross(&gone.from, &gone.to, &self.description)?;
         let plan = self.desired.plan_to(after, &self.description);
         let layout = Box::new(plan.after.layout());
         let change = Change::from(Edit::Load { layout });
-        Ok(self.commit(plan, change, author, begun, Some((way, at, id))))
+        Ok(self.commit(plan, change, author, begun, Some(gone)))
     }
 
     /// Brings `after` into force: slots that go, slots that come, and all that stay. Returns when it
@@ -261,7 +267,7 @@ impl Owner {
                         && self.is_unloaded(&old.budget.name))
             });
             if goes && let Some(slot) = self.slots.remove(&old.budget.name) {
-                retire(slot);
+                self.retire(slot);
             }
         }
         for row in &after.rows {
@@ -269,6 +275,7 @@ impl Owner {
                 self.begin_loading(row, after);
             }
         }
+        self.clear_way(after);
         let mut found = force::enforce(before, after, &self.slots, &self.description);
         let forced = Instant::now();
         for row in &after.rows {
@@ -287,6 +294,9 @@ impl Owner {
                     force::settle(row, after, slot, lines);
                     *lines = slot.difference.iter().cloned().collect();
                 }
+            }
+            if changed {
+                self.note_row(row);
             }
             let unusable = force::build(row, after, &self.slots, &self.description).err();
             if let (Some(reason), Some(slot)) = (unusable, self.slots.get(&row.budget.name)) {
@@ -390,82 +400,25 @@ impl Owner {
         self.publish_loads();
     }
 
-    fn pool_event(&mut self, name: &str, epoch: u64, event: PoolEvent) {
-        let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else {
-            return;
-        };
-        let desired = self.desired.clone();
-        match event {
-            PoolEvent::Built(report) => {
-                slot.last_build = Some(report.took);
-                slot.failed_setup = None;
-                if let Some(row) = desired.row(name) {
-                    if slot.difference.is_some() {
-                        let found = force::place(row, &desired, slot, &self.description);
-                        force::settle(row, &desired, slot, &found);
-                    }
-                    // A change may have asked for more while the batch was on its way.
-                    self.build(row);
-                }
-                self.note_served(name, report.setup);
-                self.publish_state();
-            }
-            PoolEvent::Elsewhere { .. } => {
-                if let Some(row) = desired.row(name) {
-                    let found = force::place(row, &desired, slot, &self.description);
-                    force::settle(row, &desired, slot, &found);
-                    self.build(row);
-                }
-            }
-            PoolEvent::BuildFailed { setup, reason, .. }
-                if slot.pool.is_renewing() && slot.pool.setup() == Some(setup) =>
-            {
-                // Only the threads' standing was to be another: what serves goes on to serve.
-                tracing::error!("{name}: {reason}");
-                slot.pool.keep();
-                slot.renewals = force::MOST_RENEWALS;
-                slot.difference = Some(format!(
-                    "its threads may not rise, and new instances could not be built: {reason}"
-                ));
-            }
-            PoolEvent::BuildFailed { setup, reason, .. } => {
-                tracing::error!("{name}: {reason}");
-                slot.failed_setup = Some((setup, reason.clone()));
-                self.build_failed(name, setup, &reason);
-            }
-            PoolEvent::InstanceLost { reason, .. } => {
-                tracing::error!("{name}: an instance was lost: {reason}");
-                if slot.pool.seats().serving == 0 {
-                    slot.fail(format!("its last instance was lost: {reason}"));
-                }
-            }
-        }
-    }
-
-    /// Ends loads, drains all pools, and gives the last snapshot.
+    /// Ends loads, drains all pools, closes what is open in the journal, and gives the last snapshot.
     fn stop(&mut self, patience: Duration) -> Snapshot {
+        let now = Instant::now();
         self.loads.send_replace(Arc::new(Vec::new()));
         std::thread::scope(|scope| {
             for slot in self.slots.values() {
                 scope.spawn(|| slot.pool.drain(patience));
             }
         });
+        self.verdicts.close_all(&self.slots, now);
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Verdicts(decided) = command {
+                self.decide(decided);
+            }
+        }
         self.show();
         let (reply, answer) = std::sync::mpsc::channel();
-        // An observer that is gone has panicked, which was printed; then there is no last snapshot.
+        // One that panics over it drops the reply; then there is no last snapshot.
         let _ = self.observer.send(Look::Last(reply));
         answer.recv().unwrap_or_default()
-    }
-}
-
-/// Drains a pool in the background; what waits is answered, what cannot be is rejected.
-fn retire(slot: Slot) {
-    let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
-        if !slot.pool.drain(Duration::from_secs(10)) {
-            tracing::warn!("a removed model still runs a request; its thread ends with it");
-        }
-    });
-    if let Err(error) = spawned {
-        tracing::error!("cannot start a thread to drain a model: {error}");
     }
 }

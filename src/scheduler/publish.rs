@@ -16,7 +16,7 @@ impl Owner {
             desired: self.desired.clone(),
             description: self.description.clone(),
             slots: self.slots.clone(),
-            changes: self.history.newest(),
+            changes: self.history.last_entries(),
         };
         // The observer goes on after a panic of its own, and ends after this.
         let _ = self.observer.send(Look::Scene(Box::new(scene)));

@@ -46,7 +46,18 @@ impl Owner {
         {
             let budget = &row.budget;
             let (gpu, gpu_memory) = (budget.gpu.clone(), budget.gpu_memory);
-            slot.served = Some(Served { gpu, gpu_memory, concurrency: budget.concurrency });
+            let (threads, concurrency) = (budget.threads, budget.concurrency);
+            slot.served = Some(Served { threads, gpu, gpu_memory, concurrency });
+        }
+    }
+
+    /// A row changed: where what serves is as it asks for, that is what it is to go back to.
+    pub(super) fn note_row(&mut self, row: &Row) {
+        let name = &row.budget.name;
+        let pool = self.slots.get(name).map(|slot| &slot.pool);
+        let serves = pool.filter(|pool| pool.warming().is_none() && pool.seats().any());
+        if let Some(setup) = serves.and_then(|pool| pool.setup()) {
+            self.note_served(name, setup);
         }
     }
 
@@ -59,33 +70,38 @@ impl Owner {
     fn put_back(&mut self, name: &str, failed: Option<InstanceSetup>, reason: &str, told: String) {
         let before = self.desired.clone();
         let (Some(slot), Some(row)) = (self.slots.get_mut(name), before.row(name)) else { return };
-        let serving = slot.pool.setup().filter(|_| slot.pool.seats().serving > 0);
-        let Some(serving) = serving else {
+        if slot.is_bereft() {
             slot.fail(reason.to_owned());
-            return;
-        };
-        let edits = edits(slot, row, failed, serving);
-        let change = Change { edits };
-        // Where nothing of the row differs there is nothing to put back: the screen says what is
-        // missing.
-        if let Ok(mut plan) = before.plan(&change, &self.description) {
+            return self.publish_loads();
+        }
+        let Some(serving) = slot.pool.setup() else { return };
+        let as_it_was = slot.served.as_ref().map(|served| served.threads);
+        let as_it_is = Auto::Exactly(serving.threads);
+        for threads in as_it_was.into_iter().chain([as_it_is]) {
+            let changed = (row.threads != serving.threads && failed.is_some()).then_some(threads);
+            let change = Change { edits: edits(slot, row, changed, serving) };
+            // Where nothing of the row differs there is nothing to put back: the screen says what is
+            // missing.
+            let Ok(mut plan) = before.plan(&change, &self.description) else { continue };
+            let width = plan.after.row(name).map(|row| row.threads);
+            // What was asked for may mean the width that failed by now.
+            if changed.is_some() && width != Some(serving.threads) {
+                continue;
+            }
             plan.warnings.push(told);
-            self.commit(plan, change, Author::Scheduler, Instant::now(), None);
+            let gone = self.history.taken_back(&before, &plan.after);
+            self.commit(plan, change, Author::Scheduler, Instant::now(), gone);
+            return;
         }
     }
 }
 
-/// What makes the row ask for what serves.
-fn edits(
-    slot: &Slot,
-    row: &Row,
-    failed: Option<InstanceSetup>,
-    serving: InstanceSetup,
-) -> Vec<Edit> {
+/// What makes the row ask for what serves; its threads where they are to change.
+fn edits(slot: &Slot, row: &Row, threads: Option<Auto>, serving: InstanceSetup) -> Vec<Edit> {
     let model = || row.budget.name.clone();
     let mut edits = Vec::new();
-    if row.threads != serving.threads && failed.is_some() {
-        edits.push(Edit::SetThreads { model: model(), threads: Auto::Exactly(serving.threads) });
+    if let Some(threads) = threads {
+        edits.push(Edit::SetThreads { model: model(), threads });
     }
     let Some(served) = &slot.served else { return edits };
     let budget = &row.budget;

@@ -22,9 +22,11 @@ pub enum Phase {
     Failed(String),
 }
 
-/// What of a row decides about its setup, beside threads: put back when another cannot be built.
+/// What of a row decides about its setup: put back when another cannot be built.
 #[derive(Clone)]
 pub struct Served {
+    /// Threads of an instance.
+    pub threads: Auto,
     /// The GPU.
     pub gpu: Option<GpuId>,
     /// The limit there.
@@ -87,6 +89,17 @@ impl Slot {
     pub(super) fn retry(&mut self) {
         self.failed_setup = None;
         self.renewals = 0;
+        self.revive();
+    }
+
+    /// Whether nothing serves, and nothing is on its way to.
+    pub(super) fn is_bereft(&self) -> bool {
+        // In this order: a batch that ends in between is found to serve.
+        self.pool.warming().is_none() && !self.pool.seats().any()
+    }
+
+    /// A model that was loaded takes requests, whatever was the matter with it.
+    pub(super) fn revive(&mut self) {
         if matches!(self.phase, Phase::Failed(_)) && self.pool.model().is_some() {
             self.phase = Phase::Loaded;
             self.pool.refuse(None);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::history::History;
@@ -47,6 +48,8 @@ pub struct Verdicts {
     open: Vec<Open>,
     /// When each model was touched last.
     touched: BTreeMap<String, Instant>,
+    /// Threads that work verdicts out.
+    working: Vec<JoinHandle<()>>,
 }
 
 struct Open {
@@ -61,7 +64,7 @@ struct Open {
 impl Verdicts {
     /// None yet.
     pub fn new(windows: VerdictWindows, owner: Sender<Command>) -> Self {
-        Self { windows, owner, open: Vec::new(), touched: BTreeMap::new() }
+        Self { windows, owner, open: Vec::new(), touched: BTreeMap::new(), working: Vec::new() }
     }
 
     /// Opens verdicts for the models that a change touched; closes those that it cuts short. The
@@ -84,7 +87,7 @@ impl Verdicts {
         for open in short {
             history.decide(open.entry, open.verdict(VerdictStatus::Superseded));
         }
-        decide_all(long, slots, &self.owner, now);
+        self.decide_all(long, slots, now);
         let present: Vec<_> = models.iter().filter_map(|name| after.row(name)).collect();
         let figures = present.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
         let mut verdicts = Vec::new();
@@ -125,32 +128,50 @@ impl Verdicts {
             .into_iter()
             .partition(|open: &Open| now >= open.from + length);
         self.open = rest;
-        decide_all(due, slots, &self.owner, now);
+        self.decide_all(due, slots, now);
     }
-}
 
-/// Works the verdicts out that are due, on a thread of its own: it takes milliseconds, which neither
-/// a change nor a model's core should have to wait for.
-fn decide_all(due: Vec<Open>, slots: &Slots, owner: &Sender<Command>, now: Instant) {
-    if due.is_empty() {
-        return;
+    /// Closes all that are open, at the end of a run; when this returns the owner has been told of
+    /// each, of those that were being worked out too.
+    pub fn close_all(&mut self, slots: &Slots, now: Instant) {
+        let (long, short): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open: &Open| self.is_long(open, now));
+        let short = short.iter().map(|open| (open.entry, open.verdict(VerdictStatus::NotEnough)));
+        // The owner itself asks, so it is there.
+        let _ = self.owner.send(Command::Verdicts(short.collect()));
+        self.decide_all(long, slots, now);
+        for thread in self.working.drain(..) {
+            // A panic of it has been printed.
+            let _ = thread.join();
+        }
     }
-    let with_pool = |open: Open| {
-        let pool = slots.get(&open.model).map(|slot| slot.pool.clone());
-        (open, pool)
-    };
-    let due: Vec<(Open, Option<Arc<Pool>>)> = due.into_iter().map(with_pool).collect();
-    let owner = owner.clone();
-    let body = move || {
-        let decided = due
-            .iter()
-            .map(|(open, pool)| (open.entry, decide(open, pool.as_deref(), now)))
-            .collect();
-        // An owner that has ended needs no verdict.
-        let _ = owner.send(Command::Verdicts(decided));
-    };
-    if let Err(error) = std::thread::Builder::new().name("divvy-verdict".to_owned()).spawn(body) {
-        tracing::error!("a verdict is left out: cannot start a thread: {error}");
+
+    /// Works the verdicts out that are due, on a thread of its own: it takes milliseconds, which neither
+    /// a change nor a model's core should have to wait for.
+    fn decide_all(&mut self, due: Vec<Open>, slots: &Slots, now: Instant) {
+        if due.is_empty() {
+            return;
+        }
+        let with_pool = |open: Open| {
+            let pool = slots.get(&open.model).map(|slot| slot.pool.clone());
+            (open, pool)
+        };
+        let due: Vec<(Open, Option<Arc<Pool>>)> = due.into_iter().map(with_pool).collect();
+        let owner = self.owner.clone();
+        let body = move || {
+            let decided = due
+                .iter()
+                .map(|(open, pool)| (open.entry, decide(open, pool.as_deref(), now)))
+                .collect();
+            // An owner that has ended needs no verdict.
+            let _ = owner.send(Command::Verdicts(decided));
+        };
+        self.working.retain(|thread| !thread.is_finished());
+        match std::thread::Builder::new().name("divvy-verdict".to_owned()).spawn(body) {
+            Ok(thread) => self.working.push(thread),
+            Err(error) => tracing::error!("a verdict is left out: cannot start a thread: {error}"),
+        }
     }
 }
 

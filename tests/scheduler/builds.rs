@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use divvy::layout::Auto;
+use divvy::engine::synthetic::Script;
+use divvy::layout::{Auto, Change, Edit};
 use divvy::scheduler::Control;
-use divvy::telemetry::{Author, ModelState};
+use divvy::telemetry::{Author, Entry, ModelState};
 
 use super::rig::*;
 
@@ -14,22 +15,25 @@ fn the_old_width_serves_until_the_new_one_is_warm() {
     let rig = Rig::start(4, vec![row("m", "0-3")]);
     let script = rig.scripts.of("m");
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
-    script.build_ns.store(700_000_000, Ordering::SeqCst);
+    script.build_held.store(2, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 8000, &answers);
     let applied = rig.apply(threads("m", 2));
     assert!(applied.plan.rows[0].rebuild);
     let warming = |state: &ModelState| matches!(state, ModelState::Warming { total: 2, .. });
     let first = rig.until("m", |view| warming(&view.state));
     assert_eq!(first.actual.active, 2, "two of the old four may serve");
     let from = first.counts.completed;
-    let later = rig.until("m", |view| view.counts.completed > from + 20 || !warming(&view.state));
+    let later = rig.until("m", |view| {
+        rig.top_up("m", &answers);
+        view.counts.completed > from + 20
+    });
     assert!(warming(&later.state), "it serves while it warms: {:?}", later.counts);
+    script.build_held.store(0, Ordering::SeqCst);
     let view = rig.until("m", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.threads_per_instance, 2);
     rig.until("m", |view| view.actual.threads.len() == 4);
     rig.wait("answers", || answers.all());
-    assert_eq!(answers.completed.load(Ordering::SeqCst), 8000);
+    assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered());
     let masks = rig.machine.masks();
     let view = rig.until("m", |view| view.actual.difference.is_none());
     assert!(view.actual.threads.iter().all(|thread| masks[&thread.id] == set("0-3")));
@@ -41,10 +45,11 @@ fn the_old_width_serves_until_the_new_one_is_warm() {
 fn a_newer_width_supersedes_one_that_is_being_built() {
     let rig = Rig::start(4, vec![row("m", "0-3")]);
     let script = rig.scripts.of("m");
-    script.build_ns.store(100_000_000, Ordering::SeqCst);
+    script.build_held.store(Script::ALL, Ordering::SeqCst);
     for width in [2, 3, 4, 2, 4] {
         rig.apply(threads("m", width));
     }
+    script.build_held.store(0, Ordering::SeqCst);
     let view = rig.until("m", |view| view.state == ModelState::Running);
     assert_eq!((view.actual.threads_per_instance, view.row.threads), (4, 4));
     rig.until("m", |view| view.actual.threads.len() == 4 && view.actual.active == 1);
@@ -55,23 +60,120 @@ fn a_failed_build_reverts_the_row_and_is_journaled() {
     let rig = Rig::start(4, vec![row("m", "0-3"), row("other", "0")]);
     let script = rig.scripts.of("m");
     script.build_fails.store(true, Ordering::SeqCst);
-    rig.apply(threads("m", 4));
-    rig.wait("the journal", || {
-        rig.scheduler.journal().last().is_some_and(|entry| entry.author == Author::Scheduler)
-    });
-    let entry = rig.scheduler.journal().pop().unwrap();
+    let earlier = rig.apply(concurrency("other", 2)).id;
+    let failing = rig.apply(threads("m", 4)).id;
+    let entry = put_back(&rig, failing);
     assert_eq!(entry.models, ["m"]);
     assert!(entry.warnings.iter().any(|line| line.contains("the script says so")), "{entry:?}");
     let view = rig.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
-    assert_eq!(view.row.budget.threads, Auto::Exactly(1));
+    assert_eq!(view.row.budget.threads, Auto::Auto, "the row is as it was");
     assert_eq!(view.actual.threads_per_instance, 1);
+    assert_eq!(entry.undoes, Some(failing), "that is the change's undo");
+    let undone = rig.scheduler.undo(Author::Api).unwrap();
+    assert_eq!(rig.scheduler.journal().pop().unwrap().undoes, Some(earlier), "{undone:?}");
     let answers = Arc::new(Answers::default());
     rig.submit("m", 100, &answers);
     rig.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 100, "the old width serves");
     script.build_fails.store(false, Ordering::SeqCst);
-    rig.apply(threads("m", 4));
+    rig.scheduler.redo(Author::Api).unwrap();
+    rig.scheduler.redo(Author::Api).unwrap();
     rig.until("m", |view| view.actual.threads_per_instance == 4 && warm(view));
+}
+
+#[test]
+fn a_row_goes_back_to_what_it_last_asked_for_that_served() {
+    let mut fixed = row("m", "0-3");
+    fixed.threads = Auto::Exactly(2);
+    let rig = Rig::start(4, vec![fixed]);
+    let script = rig.scripts.of("m");
+    // the same width by another word
+    rig.apply(threads("m", 1));
+    rig.until("m", |view| view.actual.threads_per_instance == 1 && warm(view));
+    let auto = Edit::SetThreads { model: "m".to_owned(), threads: Auto::Auto };
+    rig.apply(auto.clone());
+    rig.until("m", |view| view.row.threads == view.actual.threads_per_instance && warm(view));
+    script.build_fails.store(true, Ordering::SeqCst);
+    let one = rig.apply(threads("m", 3)).id;
+    assert_eq!(put_back(&rig, one).undoes, Some(one));
+    assert_eq!(rig.scheduler.layout().models[0].threads, Auto::Auto);
+    // what else the same change asked for stays, and is undone with it
+    let weigh = Edit::SetWeight { model: "m".to_owned(), weight: 2 };
+    let both = Change { edits: vec![threads("m", 3), weigh] };
+    let two = rig.scheduler.apply(both, Author::Api).unwrap().id;
+    assert_eq!(put_back(&rig, two).undoes, None);
+    let asked = rig.scheduler.layout().models.remove(0);
+    assert_eq!((asked.threads, asked.weight), (Auto::Auto, 2));
+    rig.scheduler.undo(Author::Api).unwrap();
+    assert_eq!(rig.scheduler.journal().pop().unwrap().undoes, Some(two));
+    let asked = rig.scheduler.layout().models.remove(0);
+    assert_eq!((asked.threads, asked.weight), (Auto::Auto, 1));
+}
+
+/// What divvy wrote after an entry of the journal.
+fn put_back(rig: &Rig, after: u64) -> Entry {
+    let newest = || rig.scheduler.journal().pop().unwrap();
+    rig.wait("the journal", || newest().id > after && newest().author == Author::Scheduler);
+    newest()
+}
+
+#[test]
+fn an_engine_that_panics_while_it_builds_does_not_warm_for_ever() {
+    let rig = Rig::start(2, vec![row("m", "0-1")]);
+    rig.scripts.of("m").build_panics.store(true, Ordering::SeqCst);
+    rig.apply(threads("m", 2));
+    let view = rig.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
+    assert_eq!(view.actual.active, 2);
+    let entry = rig.scheduler.journal().pop().unwrap();
+    assert!(entry.warnings.iter().any(|line| line.contains("panicked")), "{entry:?}");
+}
+
+/// Breaks the one instance of a model.
+fn break_instance(rig: &Rig, name: &str) {
+    let script = rig.scripts.of(name);
+    let answers = Arc::new(Answers::default());
+    script.panic_every.store(1, Ordering::SeqCst);
+    rig.submit(name, 1, &answers);
+    rig.wait("the request", || answers.all());
+    assert_eq!(answers.failed.load(Ordering::SeqCst), 1);
+    script.panic_every.store(0, Ordering::SeqCst);
+}
+
+#[test]
+fn a_build_that_fails_while_the_only_instance_is_mended_leaves_the_model_running() {
+    let rig = Rig::start(1, vec![row("m", "0")]);
+    let script = rig.scripts.of("m");
+    script.build_held.store(1, Ordering::SeqCst);
+    break_instance(&rig, "m");
+    script.build_fails_at.store(2, Ordering::SeqCst);
+    let failing = rig.apply(threads("m", 2)).id;
+    put_back(&rig, failing);
+    script.build_held.store(0, Ordering::SeqCst);
+    let view = rig.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
+    assert_eq!((view.row.threads, view.actual.threads_per_instance), (1, 1));
+    let answers = Arc::new(Answers::default());
+    rig.submit("m", 10, &answers);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 10);
+}
+
+#[test]
+fn a_model_that_loses_its_instance_while_others_are_built_runs_with_those() {
+    let rig = Rig::start(1, vec![row("m", "0")]);
+    let script = rig.scripts.of("m");
+    script.build_held.store(2, Ordering::SeqCst);
+    rig.apply(threads("m", 2));
+    script.build_fails_at.store(1, Ordering::SeqCst);
+    break_instance(&rig, "m");
+    let view =
+        rig.until("m", |view| view.actual.threads.is_empty() && view.state == ModelState::Loading);
+    assert_eq!(view.actual.active, 0);
+    script.build_held.store(0, Ordering::SeqCst);
+    rig.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
+    let answers = Arc::new(Answers::default());
+    rig.submit("m", 10, &answers);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 10);
 }
 
 #[test]

@@ -46,6 +46,42 @@ fn a_layout_is_loaded_under_load_as_one_transaction() {
 }
 
 #[test]
+fn a_model_that_goes_leaves_the_cores_that_others_reserve_before_they_come() {
+    let rig = Rig::start(4, vec![row("gone", "0-2"), row("new", "3")]);
+    let script = rig.scripts.of("gone");
+    script.run_held.store(true, Ordering::SeqCst);
+    let answers = Arc::new(Answers::default());
+    rig.submit("gone", 5, &answers);
+    let view = rig.until("gone", |view| view.counts.executing == 3);
+    let of = |view: &divvy::telemetry::ModelView| -> Vec<_> {
+        view.actual.threads.iter().map(|thread| thread.id).collect()
+    };
+    let (leaving, coming) = (of(&view), of(&rig.until("new", |_| true)));
+    let mut reserving = row("new", "1-3");
+    reserving.reserve = true;
+    rig.apply(Edit::Load { layout: Box::new(layout(vec![reserving])) });
+    let masks = rig.machine.masks();
+    assert!(leaving.iter().all(|thread| masks[thread] == set("0")), "{masks:?}");
+    assert!(coming.iter().all(|thread| masks[thread] == set("1-3")), "{masks:?}");
+    let log = rig.machine.log();
+    let placed = |thread| log.iter().rposition(|call| call.thread == thread).unwrap();
+    assert!(placed(leaving[0]) < placed(coming[0]), "donors first");
+    // a later change finds it still there
+    let reserve = |model: &str, cores: &str| divvy::layout::Change {
+        edits: vec![Edit::SetCores {
+            model: model.to_owned(),
+            cores: divvy::layout::CoreRequest::List(set(cores)),
+        }],
+    };
+    rig.scheduler.apply(reserve("new", "0-2"), divvy::telemetry::Author::Api).unwrap();
+    let masks = rig.machine.masks();
+    assert!(leaving.iter().all(|thread| masks[thread] == set("3")), "{masks:?}");
+    script.run_held.store(false, Ordering::SeqCst);
+    rig.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 5);
+}
+
+#[test]
 fn a_model_that_does_not_load_says_why_while_others_run() {
     let rows = vec![row("good", "0"), row("bad", "1")];
     let rig = Rig::start_with(2, rows, &["good".to_owned()], |_| {});

@@ -170,6 +170,13 @@ impl Rig {
         }
     }
 
+    /// Sees to it that there is enough to do.
+    pub fn top_up(&self, model: &str, answers: &Arc<Answers>) {
+        if answers.asked.load(Ordering::SeqCst) < answers.answered() + 500 {
+            self.submit(model, 500, answers);
+        }
+    }
+
     /// Submits requests whose outcomes are counted by kind.
     pub fn submit(&self, model: &str, count: usize, answers: &Arc<Answers>) {
         let door = self.scheduler.client(model).unwrap().door();

@@ -26,6 +26,7 @@ mod warnings;
 mod weight;
 mod words;
 
+pub use restore::{Frame, Side};
 pub(super) use words::memory_above;
 
 #[cfg(test)]

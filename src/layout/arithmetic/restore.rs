@@ -1,11 +1,42 @@
-//! The way back: rows as they were before a change, beside rows that others changed since.
+//! The way back: what a change touched as it was before, beside rows that others changed since.
 
+use std::sync::Arc;
+
+use super::super::budget::CoreRequest;
 use super::super::change::Refusal;
 use super::super::desired::{Desired, Row};
 use super::draft::Draft;
-use crate::machine::Description;
+use crate::machine::{CpuSet, Description};
+
+/// One side of a change: what it touched, as it is there.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// Rows by name; `None` where there is none.
+    pub rows: Vec<(String, Option<Row>)>,
+    /// What is around them; most changes have the same on both sides.
+    pub frame: Arc<Frame>,
+}
+
+/// What a layout has beside its rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    description: String,
+    order: Vec<String>,
+}
 
 impl Desired {
+    /// The description, and the order of the rows.
+    pub fn frame(&self) -> Frame {
+        let order = self.rows.iter().map(|row| row.budget.name.clone()).collect();
+        Frame { description: self.description.clone(), order }
+    }
+
+    /// These rows, as they are here.
+    pub fn side<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> Side {
+        let row = |name: &String| (name.clone(), self.row(name).cloned());
+        Side { rows: names.into_iter().map(row).collect(), frame: Arc::new(self.frame()) }
+    }
+
     /// The rows that differ in `after`, as they are in `self`: what [`Desired::restore`] takes to
     /// come back here. `None` stands for a row that `self` has not.
     pub fn rows_before(&self, after: &Self) -> Vec<(String, Option<Row>)> {
@@ -23,8 +54,7 @@ impl Desired {
     }
 
     /// Takes a change back: of what differs between `before` and `after` it, everything is as
-    /// before, and what changed since stays. Where no model came or went since, the rows have
-    /// their order back too, and the description where it is still that of `after`.
+    /// before, and what changed since stays. As [`Desired::cross`].
     ///
     /// # Errors
     /// As [`Desired::restore`].
@@ -34,25 +64,35 @@ impl Desired {
         after: &Self,
         machine: &Description,
     ) -> Result<Self, Refusal> {
-        let names = |desired: &Self| -> Vec<String> {
-            desired.rows.iter().map(|row| row.budget.name.clone()).collect()
-        };
-        let mut back = self.restore(&before.rows_before(after), machine)?;
-        if names(self) == names(after) {
-            let order = names(before);
-            back.rows.sort_by_key(|row| order.iter().position(|name| *name == row.budget.name));
+        let rows = before.rows_before(after);
+        let names: Vec<String> = rows.iter().map(|(name, _)| name.clone()).collect();
+        let to = Side { rows, frame: Arc::new(before.frame()) };
+        self.cross(&after.side(&names), &to, machine)
+    }
+
+    /// Goes from one side of a change to the other. Where no model came or went since, the rows
+    /// have the order of that side too, and its description where it is still that of `from`.
+    ///
+    /// # Errors
+    /// As [`Desired::restore`].
+    pub fn cross(&self, from: &Side, to: &Side, machine: &Description) -> Result<Self, Refusal> {
+        let mut there = self.restore(&to.rows, machine)?;
+        if self.frame().order == from.frame.order {
+            let order = &to.frame.order;
+            there.rows.sort_by_key(|row| order.iter().position(|name| *name == row.budget.name));
         }
-        if self.description == after.description {
-            back.description.clone_from(&before.description);
+        if self.description == from.frame.description {
+            there.description.clone_from(&to.frame.description);
         }
-        Ok(back)
+        Ok(there)
     }
 
     /// Puts rows back exactly as they were (`None`: the row was not there) and keeps all others.
-    /// Only their generations rise. A row that was removed comes back as the last one.
+    /// Only their generations rise. A row that was removed comes back as the last one. Where the
+    /// machine has changed since, a row is back as it was asked for, on the cores that are there.
     ///
     /// # Errors
-    /// [`Refusal`] when a core that a row had is not usable now, or is reserved by another row.
+    /// [`Refusal`] when a core that a row had is reserved by another row.
     pub fn restore(
         &self,
         rows_before: &[(String, Option<Row>)],
@@ -69,11 +109,22 @@ impl Desired {
                 }
                 (_, None) => rows.retain(|row| row.budget.name != *name),
             }
-            if let Some(before) = before {
-                draft.require_usable(name, &before.cores)?;
-            }
+        }
+        let usable = draft.usable;
+        let restored = rows_before.iter().filter_map(|(_, row)| row.as_ref());
+        if restored.into_iter().any(|row| is_of_another_machine(row, &usable)) {
+            draft.desired = draft.desired.refit(machine).0;
         }
         draft.require_reserves(self)?;
         Ok(draft.desired.touched_since(self))
     }
+}
+
+/// Whether a row has cores that are away, or lacks some of its list that are there.
+fn is_of_another_machine(row: &Row, usable: &CpuSet) -> bool {
+    let lacks = match &row.budget.cores {
+        CoreRequest::List(list) => !list.intersection(usable).is_subset(&row.cores),
+        CoreRequest::Count(_) | CoreRequest::Share(_) => false,
+    };
+    lacks || !row.cores.is_subset(usable)
 }

@@ -50,12 +50,21 @@ fn an_undo_has_the_order_and_the_description_back() {
 }
 
 #[test]
-fn a_restore_is_refused_where_the_cores_are_not_to_be_had() {
+fn a_restore_makes_do_with_the_cores_that_are_there_and_is_refused_where_they_are_reserved() {
     let (desired, machine) = on(4, [list("a", "0-1"), list("b", "2")]);
     let after = desired.change(&moves_these("1", "a", "free"), &machine).unwrap();
     let before = desired.rows_before(&after);
-    let why = reason(after.restore(&before, &without(&machine, "1")));
-    assert_eq!(why, "a: core 1 is not allowed to this process; it can have cores 0,2-3");
+    let back = after.restore(&before, &without(&machine, "1")).unwrap();
+    assert_eq!(held(&back), "a 0, b 2");
+    assert_eq!(back.layout(), desired.layout(), "what was asked for is back");
+    assert_eq!(held(&back.refit(&machine).0), held(&desired));
+    // and what was asked for on less than there is now has all of it
+    let (small, _) = desired.refit(&without(&machine, "1"));
+    let pause = Change::from(Edit::Pause { model: "a".into(), paused: true });
+    let paused = small.change(&pause, &without(&machine, "1")).unwrap();
+    let before_pause = small.rows_before(&paused);
+    let back = paused.refit(&machine).0.restore(&before_pause, &machine).unwrap();
+    assert_eq!(held(&back), held(&desired));
     let reserving = Change {
         edits: vec![
             Edit::SetCores { model: "b".into(), cores: CoreRequest::List(set("1-2")) },
