@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Overflow, Party, QueuePolicy};
-use divvy::machine::CoreId;
+use divvy::machine::{CoreId, CpuSet};
 use divvy::pool::{Client, Request};
 use divvy::scheduler::{Control, Scheduler};
 use divvy::telemetry::Author;
@@ -178,6 +178,11 @@ fn nothing_is_lost_whatever_happens_at_once() {
     let (taken, refused) = (taken.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
     assert!(refused > 0, "some changes were refused");
     assert!(given_up.load(Ordering::SeqCst) > 0, "some callers went away");
+    for core in 0..CORES as u16 {
+        rig.machine.set_online(CoreId(core), true);
+    }
+    rig.machine.set_cpuset(CpuSet::first(CORES));
+    rig.recover(|_| {});
     let journal = scheduler.journal();
     assert!(journal.last().unwrap().id >= taken as u64);
     let last = scheduler.stop(PATIENCE).unwrap();

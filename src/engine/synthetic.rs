@@ -53,6 +53,19 @@ impl Script {
     /// Any number of threads.
     pub const ALL: usize = usize::MAX;
 
+    /// Nothing fails, waits or takes time any more.
+    pub fn heal(&self) {
+        for every in [&self.fail_every, &self.panic_every, &self.build_ns, &self.sleep_ns] {
+            every.store(0, Ordering::SeqCst);
+        }
+        for flag in [&self.build_fails, &self.build_panics, &self.run_held] {
+            flag.store(false, Ordering::SeqCst);
+        }
+        for width in [&self.build_fails_at, &self.build_held] {
+            width.store(0, Ordering::SeqCst);
+        }
+    }
+
     /// The most requests that ran at once since the last call.
     pub fn take_most_running(&self) -> usize {
         self.most_running.swap(self.running.load(Ordering::SeqCst), Ordering::SeqCst)

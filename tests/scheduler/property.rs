@@ -12,7 +12,7 @@ use divvy::layout::{
 };
 use divvy::machine::{Description, Machine};
 use divvy::scheduler::Control;
-use divvy::telemetry::{Applied, Author, ModelState};
+use divvy::telemetry::{Applied, Author};
 
 use super::rig::*;
 
@@ -28,6 +28,8 @@ enum Event {
     Fail(usize, u64),
     Panic(usize, u64),
     Slow(usize, u64),
+    BuildFails(usize, bool),
+    BuildSlow(usize, u64),
     Stop,
 }
 
@@ -106,6 +108,8 @@ fn events() -> impl Strategy<Value = Event> {
         1 => (0usize..4, 0u64..8).prop_map(|(model, every)| Event::Fail(model, every)),
         1 => (0usize..4, 0u64..8).prop_map(|(model, every)| Event::Panic(model, every)),
         1 => (0usize..4, 0u64..300).prop_map(|(model, us)| Event::Slow(model, us)),
+        1 => (0usize..4, any::<bool>()).prop_map(|(model, fails)| Event::BuildFails(model, fails)),
+        1 => (0usize..4, 0u64..20).prop_map(|(model, ms)| Event::BuildSlow(model, ms)),
         1 => prop::bool::weighted(0.05).prop_map(|stop| {
             if stop { Event::Stop } else { Event::Submit(0, 1) }
         }),
@@ -204,6 +208,13 @@ fn run(events: Vec<Event>) {
             Event::Slow(at, us) => {
                 rig.scripts.of(&name(at)).sleep_ns.store(us * 1000, Ordering::SeqCst);
             }
+            Event::BuildFails(at, fails) => {
+                rig.scripts.of(&name(at)).build_fails.store(fails, Ordering::SeqCst);
+            }
+            Event::BuildSlow(at, ms) => {
+                let ns = ms * 1_000_000;
+                rig.scripts.of(&name(at)).build_ns.store(ns, Ordering::SeqCst);
+            }
             Event::Stop => break,
         }
         sound(&reference.state, &machine);
@@ -212,25 +223,13 @@ fn run(events: Vec<Event>) {
         }
     }
     // What failures cost is over once nothing fails any more; a change makes a pool look again.
-    for at in 0..4 {
-        let script = rig.scripts.of(&name(at));
-        script.fail_every.store(0, Ordering::SeqCst);
-        script.panic_every.store(0, Ordering::SeqCst);
-    }
-    // Models whose build fails are taken back by divvy itself; wait until that is over.
-    let settled = |view: &divvy::telemetry::ModelView| {
-        matches!(view.state, ModelState::Failed { .. })
-            || (warm(view) && view.actual.active == view.row.concurrency)
-            || view.actual.difference.is_some()
-    };
-    for name in rig.scheduler.layout().models.iter().map(|budget| &budget.name) {
-        rig.until(name, settled);
-    }
+    let reference = std::cell::RefCell::new(reference);
+    rig.recover(|applied| reference.borrow_mut().follow(&rig, &machine, Some(&applied)));
+    let mut reference = reference.into_inner();
     reference.follow(&rig, &machine, None);
     assert_eq!(rig.scheduler.layout(), reference.state.layout());
     for row in &reference.state.rows {
-        let view = rig.until(&row.budget.name, settled);
-        assert_eq!(view.row, *row);
+        let view = rig.until(&row.budget.name, |view| warm(view) && view.row == *row);
         let masks = rig.machine.masks();
         for thread in view.actual.threads.iter().filter(|_| !row.cores.is_empty()) {
             assert_eq!(masks.get(&thread.id), Some(&row.cores), "{}", row.budget.name);

@@ -13,7 +13,7 @@ use divvy::layout::{
 use divvy::machine::{CpuSet, Simulated};
 use divvy::pool::{Outcome, Request, RequestError};
 use divvy::scheduler::{Control, Loaded, Loader, Options, Requests, Scheduler};
-use divvy::telemetry::{Applied, Author, ModelView, Snapshot};
+use divvy::telemetry::{Applied, Author, ModelState, ModelView, Snapshot};
 
 /// Long enough for anything on a busy machine; only a failing test waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -170,6 +170,41 @@ impl Rig {
         }
     }
 
+    /// Heals all scripts, touches each row, and waits until each model runs as its row asks for and
+    /// has answered a request: nothing that went wrong may stay so.
+    pub fn recover(&self, touched: impl Fn(Applied)) {
+        for script in self.scripts.scripts.lock().unwrap().values() {
+            script.heal();
+        }
+        let names: Vec<String> =
+            self.scheduler.layout().models.into_iter().map(|model| model.name).collect();
+        for model in &names {
+            // What was begun before ends first; it may fail still.
+            self.until(model, |view| {
+                let seats = self.scheduler.client(model).unwrap().seats();
+                warm(view) && seats.mending == 0
+            });
+            let queue = QueuePolicy { limit: 99_999, ..QueuePolicy::default() };
+            touched(self.apply(Edit::SetQueue { model: model.clone(), queue }));
+            let view = self.until(model, |view| {
+                let state = if view.row.concurrency == 0 {
+                    ModelState::Paused
+                } else {
+                    ModelState::Running
+                };
+                view.row.budget.queue == queue
+                    && view.state == state
+                    && view.actual.active == view.row.concurrency
+            });
+            if view.row.concurrency > 0 {
+                let answers = Arc::new(Answers::default());
+                self.submit(model, 1, &answers);
+                self.wait("an answer", || answers.all());
+                assert_eq!(answers.completed.load(Ordering::SeqCst), 1, "{model}: {answers:?}");
+            }
+        }
+    }
+
     /// Sees to it that there is enough to do.
     pub fn top_up(&self, model: &str, answers: &Arc<Answers>) {
         if answers.asked.load(Ordering::SeqCst) < answers.answered() + 500 {
@@ -194,10 +229,7 @@ impl Rig {
 
 /// Whether no build is on its way.
 pub fn warm(view: &ModelView) -> bool {
-    !matches!(
-        view.state,
-        divvy::telemetry::ModelState::Warming { .. } | divvy::telemetry::ModelState::Loading
-    )
+    !matches!(view.state, ModelState::Warming { .. } | ModelState::Loading)
 }
 
 /// Outcomes by kind.
