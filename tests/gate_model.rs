@@ -1,4 +1,4 @@
-//! Model checking of the pool's protocol: the shipped `gate.rs` and `gate_state.rs`, compiled over
+//! Model checking of the pool's protocol: the shipped `gate.rs`, `gate_state.rs` and `build.rs` over
 //! shuttle's locks, so that every choice of the scheduler is the checker's. Held in every
 //! interleaving that is tried: each job is answered exactly once, none starts above the bound, no
 //! wake-up is lost (a lost one shows as a deadlock), and the books balance.
@@ -10,6 +10,26 @@ mod sync {
     pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub use std::sync::PoisonError;
 }
+/// What a batch needs of a pool.
+mod inner {
+    use shuttle::sync::{Arc, Mutex};
+
+    use super::gate::Gate;
+    use divvy::pool::PoolEvent;
+
+    pub struct Inner {
+        pub gate: Arc<Gate<usize>>,
+        pub events: Mutex<Vec<PoolEvent>>,
+    }
+
+    impl Inner {
+        pub fn report(&self, event: PoolEvent) {
+            self.events.lock().unwrap().push(event);
+        }
+    }
+}
+#[path = "../src/pool/build.rs"]
+mod build;
 #[path = "../src/pool/gate.rs"]
 mod gate;
 #[path = "../src/pool/gate_state.rs"]
@@ -17,7 +37,11 @@ mod gate_state;
 
 use std::time::{Duration, Instant};
 
+use build::Build;
+use divvy::engine;
+use divvy::pool::{BuildReport, PoolEvent};
 use gate::{Ended, Gate, Next, Submitted};
+use inner::Inner;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
@@ -28,7 +52,7 @@ const RANDOM: usize = 3_000;
 const EXHAUSTIVE: usize = 60_000;
 
 struct World {
-    gate: Gate<usize>,
+    gate: Arc<Gate<usize>>,
     /// How often each job was answered.
     answers: Vec<AtomicUsize>,
     running: AtomicUsize,
@@ -38,7 +62,7 @@ struct World {
 impl World {
     fn new(jobs: usize, limit: usize, timeout: Option<Duration>, block: bool) -> Arc<Self> {
         Arc::new(Self {
-            gate: Gate::new(limit, timeout, block),
+            gate: Arc::new(Gate::new(limit, timeout, block)),
             answers: (0..jobs).map(|_| AtomicUsize::new(0)).collect(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -67,9 +91,20 @@ impl World {
 
     /// A worker: takes jobs until it is retired. Leaves (broken) after the jobs in `breaks`.
     fn work(self: &Arc<Self>, generation: u64, breaks: &'static [usize]) -> thread::JoinHandle<()> {
+        self.work_once(generation, breaks, || {})
+    }
+
+    /// A worker that does something when it has its seat.
+    fn work_once(
+        self: &Arc<Self>,
+        generation: u64,
+        breaks: &'static [usize],
+        seated: impl FnOnce() + Send + 'static,
+    ) -> thread::JoinHandle<()> {
         let world = self.clone();
         thread::spawn(move || {
             let seat = world.gate.enter(generation);
+            seated();
             let mut next = None;
             loop {
                 let waiting = match next.take() {
@@ -325,6 +360,60 @@ fn a_generation_takes_over_or_is_given_up() {
     world.settle();
 }
 
+/// A batch of another width grows while it is built, and then it takes over whole, or one of it
+/// fails or a newer one takes its place: one thing happens, is told once, and some seats serve.
+fn a_batch_grows(ends: impl Fn(&Inner, &Build)) {
+    let world = World::new(2, 8, None, false);
+    world.gate.set_bound(2);
+    let inner = Arc::new(Inner { gate: world.gate.clone(), events: Mutex::default() });
+    let batch = Arc::new(Build::new(1, engine::InstanceSetup::cpu(2), 1));
+    let member = || {
+        let (inner, batch) = (inner.clone(), batch.clone());
+        world.work_once(1, &[], move || batch.ready(&inner))
+    };
+    let mut workers = vec![world.work(0, &[]), member()];
+    let grew = batch.extend(1);
+    if grew {
+        workers.push(member());
+    }
+    ends(&inner, &batch);
+    world.submit_all(2);
+    while world.gate.tally().completed < 2 {
+        thread::yield_now();
+    }
+    while batch.progress().is_some() {
+        thread::yield_now();
+    }
+    let seats = world.gate.seats();
+    let events: Vec<bool> = inner
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|event| matches!(event, PoolEvent::Built(_)))
+        .collect();
+    match seats.generation {
+        1 => assert_eq!(seats.serving, 1 + usize::from(grew), "it takes over whole"),
+        _ => assert!(seats.serving == 1 && !events.contains(&true), "the old one serves on"),
+    }
+    assert!(events.len() <= 1, "{events:?}");
+    world.gate.close();
+    join(workers);
+    world.settle();
+}
+
+fn a_batch_that_grows_takes_over_whole() {
+    a_batch_grows(|_, _| {});
+}
+
+fn a_batch_that_grows_fails_whole() {
+    a_batch_grows(|inner, batch| batch.fail(inner, "scripted".to_owned()));
+}
+
+fn a_batch_that_grows_is_superseded_whole() {
+    a_batch_grows(|inner, batch| batch.supersede(inner));
+}
+
 macro_rules! scenarios {
     ($($name:ident),* $(,)?) => {
         mod random {
@@ -347,6 +436,9 @@ scenarios!(
     sleepers_are_trimmed,
     surplus_seats_end,
     a_generation_takes_over_or_is_given_up,
+    a_batch_that_grows_takes_over_whole,
+    a_batch_that_grows_fails_whole,
+    a_batch_that_grows_is_superseded_whole,
 );
 
 mod exhaustive {

@@ -1,11 +1,12 @@
 //! A batch of instances that are being built together: how many are ready, and what happens when
 //! the last one is, or one fails. A generation that does not serve yet has one batch, which grows
-//! when more is asked of it: it must not take over with a part of what it is to have.
+//! when more is asked of it: it must not take over with a part of what it is to have. The model
+//! checker compiles this file, too.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::inner::Inner;
+use super::sync::{Mutex, MutexGuard, PoisonError};
 use super::{BuildReport, PoolEvent};
 use crate::engine::InstanceSetup;
 
