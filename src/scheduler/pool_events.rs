@@ -57,6 +57,9 @@ impl Owner {
                 if slot.is_bereft() {
                     slot.fail(format!("its last instance was lost: {reason}"));
                     self.publish_loads();
+                } else if let Some(row) = desired.row(name) {
+                    // One more try, as a batch: where that fails the screen says why.
+                    self.build(row);
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use divvy::engine::synthetic::Script;
 use divvy::layout::{Auto, Change, Edit};
 use divvy::scheduler::Control;
-use divvy::telemetry::{Author, Entry, ModelState};
+use divvy::telemetry::{Author, Entry, ModelState, ModelView};
 
 use super::rig::*;
 
@@ -137,6 +137,23 @@ fn break_instance(rig: &Rig, name: &str) {
     rig.wait("the request", || answers.all());
     assert_eq!(answers.failed.load(Ordering::SeqCst), 1);
     script.panic_every.store(0, Ordering::SeqCst);
+}
+
+#[test]
+fn an_instance_that_is_lost_beside_others_is_tried_once_more_and_the_screen_says_why() {
+    let rig = Rig::start(2, vec![row("m", "0-1")]);
+    let script = rig.scripts.of("m");
+    script.build_fails.store(true, Ordering::SeqCst);
+    break_instance(&rig, "m");
+    let told = |view: &ModelView| {
+        let difference = view.actual.difference.as_ref();
+        difference.is_some_and(|text| text.contains("could not be built: the script says so"))
+    };
+    let view = rig.until("m", |view| told(view) || matches!(view.state, ModelState::Failed { .. }));
+    assert_eq!((&view.state, view.actual.active), (&ModelState::Running, 1));
+    script.heal();
+    rig.apply(Edit::SetWeight { model: "m".to_owned(), weight: 2 });
+    rig.until("m", |view| view.actual.active == 2 && view.actual.difference.is_none());
 }
 
 #[test]

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use divvy::machine::{AffinityError, CoreId, Machine, ThreadId};
 use divvy::scheduler::Control;
 use divvy::telemetry::gpu::GpuSource;
-use divvy::telemetry::{Author, GpuView, ModelView};
+use divvy::telemetry::{Author, Conditions, GpuView};
 
 use super::rig::*;
 
@@ -58,33 +57,15 @@ fn a_thread_that_others_move_is_told_and_put_back() {
     let rig = Rig::start(4, vec![row("a", "0-1"), row("b", "2-3")]);
     let thread = rig.until("a", |view| view.actual.threads.len() == 2).actual.threads[0].id;
     let entries = rig.scheduler.journal().len();
-    rig.machine.set_affinity(thread, &set("3")).unwrap();
-    let told = |view: &ModelView| {
-        let difference = view.actual.difference.as_ref();
-        difference.is_some_and(|text| text.contains("moved from outside"))
-    };
-    // the sentence stands for one look at the machine, which may be over before a snapshot is seen
-    rig.until("a", |view| told(view) || view.actual.cores == set("0-1"));
+    let told = format!("thread {thread} was moved from outside: it is allowed on 3, not on 0-1");
+    rig.until("a", |view| {
+        // again and again: it is told until the next look only
+        rig.machine.set_affinity(thread, &set("3")).unwrap();
+        view.actual.difference.as_ref() == Some(&told)
+    });
     rig.until("a", |view| view.actual.difference.is_none() && view.actual.cores == set("0-1"));
     assert_eq!(rig.machine.masks()[&thread], set("0-1"));
     assert_eq!(rig.scheduler.journal().len(), entries, "nothing that was asked for has changed");
-}
-
-#[test]
-fn a_thread_that_others_moved_is_told_until_the_next_look() {
-    let rig = Rig::start_with(2, vec![row("a", "0-1")], &["a".to_owned()], |options| {
-        options.machine_check = Duration::from_millis(1500);
-    });
-    let view = rig.until("a", |view| view.actual.active == 2 && warm(view));
-    let thread = view.actual.threads[0].id;
-    rig.machine.set_affinity(thread, &set("1")).unwrap();
-    let view = rig.until("a", |view| view.actual.difference.is_some());
-    let difference = view.actual.difference.unwrap();
-    assert_eq!(
-        difference,
-        format!("thread {thread} was moved from outside: it is allowed on 1, not on 0-1")
-    );
-    rig.until("a", |view| view.actual.difference.is_none() && view.actual.cores == set("0-1"));
 }
 
 /// A source of GPU figures that panics when it is told to.
@@ -102,13 +83,14 @@ impl GpuSource for Faulty {
 
 #[test]
 fn a_fault_while_figures_are_collected_is_told_and_the_next_ones_come() {
-    let faulty = Arc::new(Faulty::default());
+    let (faulty, conditions) = (Arc::new(Faulty::default()), Conditions::default());
     let rig = Rig::start_with(2, vec![row("a", "0-1")], &["a".to_owned()], |options| {
         options.gpu = Some(faulty.clone());
+        options.conditions = conditions.clone();
     });
     rig.until("a", |view| view.actual.active == 2);
     faulty.0.store(true, Ordering::SeqCst);
-    std::thread::sleep(Duration::from_millis(200));
+    rig.wait("the fault", || !conditions.alerts().is_empty());
     faulty.0.store(false, Ordering::SeqCst);
     rig.wait("the alert", || {
         rig.snapshot().alerts.iter().any(|alert| alert.text.contains("a planted fault"))
