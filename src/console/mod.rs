@@ -39,6 +39,8 @@ mod pseudo_terminal;
 #[cfg(test)]
 mod ranges;
 #[cfg(test)]
+mod saving;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 mod testing;

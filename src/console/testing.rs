@@ -18,8 +18,10 @@ use crate::telemetry::{Applied, Author, Entry, LogLines, Snapshot};
 
 struct Inner {
     desired: Desired,
-    before: Vec<Desired>,
-    undone: Vec<Desired>,
+    /// The states before each change, with its number.
+    before: Vec<(u64, Desired)>,
+    undone: Vec<(u64, Desired)>,
+    entries: u64,
     changes: Vec<Change>,
 }
 
@@ -35,7 +37,8 @@ impl FakeControl {
     pub fn new(layout: &Layout, machine: Description) -> Self {
         let desired = Desired::resolve(layout, &machine).unwrap();
         let first = Arc::new(fixtures::snapshot(&desired, &machine));
-        let inner = Inner { desired, before: Vec::new(), undone: Vec::new(), changes: Vec::new() };
+        let (before, undone, changes) = Default::default();
+        let inner = Inner { desired, before, undone, entries: 0, changes };
         Self {
             machine,
             inner: Mutex::new(inner),
@@ -53,11 +56,12 @@ impl FakeControl {
         self.inner.lock().unwrap().desired.clone()
     }
 
-    fn go(&self, inner: &mut Inner, plan: Plan) -> Applied {
+    fn go(&self, inner: &mut Inner, plan: Plan, of: Option<u64>) -> Applied {
         inner.desired = plan.after.clone();
         let snapshot = fixtures::snapshot(&inner.desired, &self.machine);
         self.snapshots.send_replace(Arc::new(snapshot));
-        Applied { id: inner.changes.len() as u64, plan, force_us: 41, differences: Vec::new() }
+        inner.entries += 1;
+        Applied { id: inner.entries, of, plan, force_us: 41, differences: Vec::new() }
     }
 }
 
@@ -73,31 +77,31 @@ impl Control for FakeControl {
     fn apply(&self, change: Change, _: Author) -> Result<Applied, Refusal> {
         let mut inner = self.inner.lock().unwrap();
         let plan = inner.desired.plan(&change, &self.machine)?;
-        let before = inner.desired.clone();
+        let before = (inner.entries + 1, inner.desired.clone());
         inner.before.push(before);
         inner.undone.clear();
         inner.changes.push(change);
-        Ok(self.go(&mut inner, plan))
+        Ok(self.go(&mut inner, plan, None))
     }
 
     fn undo(&self, _: Author) -> Result<Applied, Refusal> {
         let mut inner = self.inner.lock().unwrap();
-        let before = inner.before.pop().ok_or_else(|| Refusal::whole("nothing to undo"))?;
+        let (of, before) = inner.before.pop().ok_or_else(|| Refusal::whole("nothing to undo"))?;
         let now = inner.desired.clone();
         let back = now.undo(&before, &now, &self.machine)?;
         let plan = now.plan_to(back, &self.machine);
-        inner.undone.push(now);
-        Ok(self.go(&mut inner, plan))
+        inner.undone.push((of, now));
+        Ok(self.go(&mut inner, plan, Some(of)))
     }
 
     fn redo(&self, _: Author) -> Result<Applied, Refusal> {
         let mut inner = self.inner.lock().unwrap();
-        let after = inner.undone.pop().ok_or_else(|| Refusal::whole("nothing to redo"))?;
+        let (of, after) = inner.undone.pop().ok_or_else(|| Refusal::whole("nothing to redo"))?;
         let now = inner.desired.clone();
         let again = now.undo(&after, &now, &self.machine)?;
         let plan = now.plan_to(again, &self.machine);
-        inner.before.push(now);
-        Ok(self.go(&mut inner, plan))
+        inner.before.push((of, now));
+        Ok(self.go(&mut inner, plan, Some(of)))
     }
 
     fn journal(&self) -> Vec<Entry> {

@@ -238,12 +238,13 @@ impl Owner {
             redoes: gone.as_ref().and_then(Gone::redoes),
             verdicts,
         };
+        let of = gone.as_ref().map(|gone| gone.id);
         match gone {
             None if author == Author::Scheduler => self.history.push_own(entry, &before, &plan),
             None => self.history.push(entry, &before, &plan),
             Some(gone) => self.history.went(&gone, entry, &before, &plan),
         }
-        Applied { id, plan, force_us, differences }
+        Applied { id, of, plan, force_us, differences }
     }
 
     fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {

@@ -25,6 +25,8 @@ pub enum Author {
 pub struct Applied {
     /// The entry's number in the journal.
     pub id: u64,
+    /// The entry that it took back or did again, where it was an undo or a redo.
+    pub of: Option<u64>,
     /// What it did.
     pub plan: Plan,
     /// From `apply` until masks were read back and bounds were in force, in microseconds. Builds

@@ -1,6 +1,7 @@
 //! The list of saved layouts, and what is done with them.
 
 use super::action::Effect;
+use super::command::Command;
 use super::dialog::{Confirmed, Dialog};
 use super::editor::Editor;
 use super::{ConsoleState, Message, Tone};
@@ -99,15 +100,14 @@ impl ConsoleState {
                 self.say(Tone::Good, format!("{name} is in force: nothing had to change"));
                 let names = self.snapshot.models.iter().map(|view| &view.row.budget.name);
                 let rows = names.filter_map(|name| self.live(name));
-                self.saved = Some(rows.map(|row| row.budget.clone()).collect());
-                self.profile = Some(name);
+                let rows = rows.map(|row| row.budget.clone()).collect();
+                self.belongs_to(name, rows, None);
                 Vec::new()
             }
             Ok(Some(applied)) => {
                 self.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
-                self.saved = Some(applied.plan.after.layout().models);
+                self.belongs_to(name, applied.plan.after.layout().models, Some(applied.id));
                 self.fresh = Some((applied.plan.after, applied.plan.ledger));
-                self.profile = Some(name);
                 self.select_layout(self.layouts.at)
             }
             Err(reason) => {
@@ -133,8 +133,7 @@ impl ConsoleState {
             Ok((rows, place)) => {
                 self.message =
                     Some(Message { text: format!("{name} saved to {place}"), tone: Tone::Good });
-                self.saved = Some(rows);
-                self.profile = Some(name);
+                self.belongs_to(name, rows, None);
                 vec![Effect::ListProfiles]
             }
             Err(reason) => {
@@ -172,15 +171,13 @@ impl ConsoleState {
     pub(super) fn renamed(
         &mut self,
         from: &str,
-        to: String,
+        to: &str,
         result: Result<(), String>,
     ) -> Vec<Effect> {
         match result {
             Ok(()) => {
                 self.say(Tone::Good, format!("{from} is now {to}"));
-                if self.profile.as_deref() == Some(from) {
-                    self.profile = Some(to);
-                }
+                self.called(from, to);
                 vec![Effect::ListProfiles]
             }
             Err(reason) => {
@@ -193,7 +190,10 @@ impl ConsoleState {
     pub(super) fn deleted(&mut self, name: &str, result: Result<(), String>) -> Vec<Effect> {
         match result {
             Ok(()) => {
-                self.say(Tone::Good, format!("{name} is deleted"));
+                let in_force = self.profile.as_deref() == Some(name);
+                let still = if in_force { ": what is in force is saved nowhere now" } else { "" };
+                self.say(Tone::Good, format!("{name} is deleted{still}"));
+                self.saved_nowhere(name);
                 vec![Effect::ListProfiles]
             }
             Err(reason) => {
@@ -204,7 +204,10 @@ impl ConsoleState {
     }
 
     pub(super) fn ask_restore(&mut self) {
-        if self.modified() {
+        if self.saved.as_ref().is_some_and(Vec::is_empty) {
+            let save = self.keymap.shown(Command::SaveAs);
+            self.say(Tone::Info, format!("this layout is saved nowhere yet: {save} saves it"));
+        } else if self.modified() {
             self.dialog = Some(Dialog::Confirm {
                 question: format!("Go back to {} as it was saved?", self.profile_name()),
                 yes: Confirmed::Restore,

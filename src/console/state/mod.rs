@@ -12,6 +12,7 @@ mod hits;
 mod keymap;
 mod layouts;
 mod log;
+mod origin;
 pub mod pointer;
 mod row_editor;
 mod selection;
@@ -199,7 +200,8 @@ pub struct ConsoleState {
     pub layouts: LayoutList,
     /// The name of the layout.
     pub profile: Option<String>,
-    /// The rows as they were last saved or loaded; `None` until the first snapshot.
+    /// The rows as they were last saved or loaded, empty where they are saved nowhere; `None` until
+    /// they are known.
     pub saved: Option<Vec<Budget>>,
     /// The last message.
     pub message: Option<Message>,
@@ -219,6 +221,8 @@ pub struct ConsoleState {
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
     fresh: Option<(Desired, Ledger)>,
+    /// The layouts that an undo goes back to.
+    origins: origin::Origins,
     /// A model that was added here: selected as soon as it is there.
     arriving: Option<String>,
     /// Where a range of cores begins.
@@ -263,6 +267,7 @@ impl ConsoleState {
             reduced_motion: options.reduced_motion,
             zone: options.zone.clone(),
             fresh: None,
+            origins: origin::Origins::default(),
             arriving: None,
             anchor: None,
             tickets: 0,
@@ -347,12 +352,17 @@ impl ConsoleState {
 
     /// Whether the layout differs from what was last saved or loaded.
     pub fn modified(&self) -> bool {
-        self.saved.as_ref().is_some_and(|saved| {
-            saved.len() != self.snapshot.models.len()
-                || saved
-                    .iter()
-                    .any(|budget| self.live(&budget.name).is_none_or(|row| row.budget != *budget))
-        })
+        let fresh = self.fresh.as_ref().map(|(desired, _)| desired);
+        let Some(saved) = &self.saved else { return false };
+        if self.snapshot.uptime_us == 0 && fresh.is_none() {
+            // before the first figures there is nothing to compare
+            return false;
+        }
+        let count = fresh.map_or(self.snapshot.models.len(), |desired| desired.rows.len());
+        // a row that has just come is not in the figures yet
+        let row = |name: &str| self.live(name).or_else(|| fresh?.row(name));
+        saved.len() != count
+            || saved.iter().any(|budget| row(&budget.name).is_none_or(|row| row.budget != *budget))
     }
 
     /// The name of the layout for the header.

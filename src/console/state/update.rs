@@ -73,7 +73,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Previewed { ticket, result } => state.previewed(ticket, *result),
         Action::Loaded { name, result } => return state.loaded(name, *result),
         Action::Saved { name, result } => return state.saved_as(name, result),
-        Action::Renamed { from, to, result } => return state.renamed(&from, to, result),
+        Action::Renamed { from, to, result } => return state.renamed(&from, &to, result),
         Action::Deleted { name, result } => return state.deleted(&name, result),
         Action::Baseline(layout) => state.saved = Some(layout.models),
         Action::Journal(entries) => state.journal = entries,
@@ -351,8 +351,12 @@ impl ConsoleState {
                     self.staged.clear();
                     self.staged_plan = None;
                 }
+                let layout = applied.of.and_then(|entry| self.gone_over(entry));
+                let layout =
+                    layout.map_or_else(String::new, |name| format!("the layout is {name} again, "));
                 let summary = &applied.plan.summary;
-                let mut text = format!("{deed}{summary}, in force in {} us", applied.force_us);
+                let mut text =
+                    format!("{deed}{layout}{summary}, in force in {} us", applied.force_us);
                 let mut tone = Tone::Good;
                 if let Some(difference) = applied.differences.first() {
                     text = format!("{text}; {difference}");
