@@ -87,7 +87,7 @@ pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, C
     let refresh = Duration::from_millis(options.refresh_ms).max(least);
     let opening = options.screen;
     let state = ConsoleState::new(&options);
-    let baseline = control.layout();
+    let baseline = options.baseline.unwrap_or_else(|| control.layout());
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
     let reach = worker::Reach { control, profiles: options.profiles, log: options.log };

@@ -56,6 +56,10 @@ pub trait Profiles: Send + Sync {
     /// # Errors
     /// When it is not there or is read-only.
     fn delete(&self, name: &str) -> Result<(), String>;
+
+    /// From now on the live rows are those of this layout; `None`: they are saved nowhere. It is told
+    /// after each load, save, renaming and undo that makes it so.
+    fn in_force(&self, name: Option<&str>);
 }
 
 /// How a console is to be.
@@ -65,6 +69,9 @@ pub struct ConsoleOptions {
     pub profiles: Option<Arc<dyn Profiles>>,
     /// The name of the layout that was loaded, where it has one.
     pub profile: Option<String>,
+    /// That layout as it is saved, where what runs at the start may be another: an empty one where it
+    /// is saved nowhere. `None`: what runs is what was saved.
+    pub baseline: Option<Layout>,
     /// What to say first, until the first key; `None` for nothing.
     pub greeting: Option<String>,
     /// The saved layout that was in use last: the list puts it first.
@@ -104,6 +111,7 @@ impl Default for ConsoleOptions {
         Self {
             profiles: None,
             profile: None,
+            baseline: None,
             greeting: None,
             last_layout: None,
             log: LogLines::default(),

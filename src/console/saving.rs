@@ -128,6 +128,19 @@ fn rows_whose_file_was_deleted_are_saved_nowhere_and_leaving_asks() {
 }
 
 #[test]
+fn each_way_to_another_layout_is_told_to_the_store() {
+    let mut desk = desk();
+    load(&mut desk, "alt");
+    desk.keys("u+S");
+    desk.control_key('u');
+    desk.keys("night");
+    desk.key(KeyCode::Enter);
+    desk.keys("s");
+    let told: Vec<String> = desk.profiles.told().into_iter().flatten().collect();
+    assert_eq!(told, ["balanced", "alt", "balanced", "night", "night"]);
+}
+
+#[test]
 fn nothing_is_called_modified_before_the_first_figures() {
     use super::state::{Action, ConsoleState, update};
     let mut state = ConsoleState::new(&super::ConsoleOptions::default());

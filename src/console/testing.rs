@@ -118,9 +118,15 @@ impl Control for FakeControl {
 #[derive(Default)]
 pub struct FakeProfiles {
     saved: Mutex<Vec<(String, Layout)>>,
+    told: Mutex<Vec<Option<String>>>,
 }
 
 impl FakeProfiles {
+    /// The layouts that were said to be in force, in turn.
+    pub fn told(&self) -> Vec<Option<String>> {
+        self.told.lock().unwrap().clone()
+    }
+
     fn at(saved: &[(String, Layout)], name: &str) -> Result<usize, String> {
         let place = saved.iter().position(|(other, _)| other == name);
         place.ok_or_else(|| format!("no layout is named {name}"))
@@ -165,6 +171,10 @@ impl Profiles for FakeProfiles {
         let at = Self::at(&saved, name)?;
         saved.remove(at);
         Ok(())
+    }
+
+    fn in_force(&self, name: Option<&str>) {
+        self.told.lock().unwrap().push(name.map(str::to_owned));
     }
 }
 
@@ -224,6 +234,7 @@ impl Desk {
             for effect in update(&mut self.state, action) {
                 match worker::perform(&self.reach(), effect.clone()) {
                     Some(answer) => actions.insert(0, answer),
+                    None if matches!(effect, Effect::InForce(_)) => {}
                     None => self.left.push(effect),
                 }
             }

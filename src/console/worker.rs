@@ -144,6 +144,12 @@ pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
             let result = profiles.ok_or_else(no_store).and_then(|store| store.delete(&name));
             Action::Deleted { name, result }
         }
+        Effect::InForce(name) => {
+            if let Some(store) = profiles {
+                store.in_force(name.as_deref());
+            }
+            return None;
+        }
         Effect::ReadJournal => Action::Journal(control.journal()),
         Effect::ReadLog { after } => Action::Log(reach.log.after(after)),
         // the loop's own

@@ -24,13 +24,33 @@ const DELAY: Duration = Duration::from_secs(2);
 /// The name under which it raises its condition.
 const PART: &str = "autosave";
 
+/// How a layout is called that is saved nowhere.
+pub const UNNAMED: &str = "unnamed";
+
+/// Which saved layout the live one is, changed or not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its file, absolute, where it has one.
+    from: Option<PathBuf>,
+    /// How the screen calls it.
+    title: String,
+}
+
+impl Origin {
+    /// The layout of this name, in this file.
+    pub fn new(title: String, from: Option<PathBuf>) -> Self {
+        // a later run may begin in another folder
+        let from = from.map(|path| std::path::absolute(&path).unwrap_or(path));
+        Self { from, title }
+    }
+}
+
 /// What is known of a kept layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Mark {
-    /// The file that it was read from, where it was one.
-    from: Option<PathBuf>,
-    /// How the screen called it.
-    title: String,
+    /// Which saved layout it is.
+    #[serde(flatten)]
+    origin: Origin,
     /// Whether the operator changed it.
     changed: bool,
     /// Whether its run ended as it should.
@@ -97,7 +117,7 @@ impl Kept {
         let mark = self.mark("crashed")?;
         Some(format!(
             "the last run of {} did not end cleanly; its layout was kept: `divvy --last` loads it",
-            mark.title
+            mark.origin.title
         ))
     }
 
@@ -124,7 +144,8 @@ impl Kept {
         };
         let document = Layout::read(&self.path(&format!("{name}.toml")))
             .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
-        Ok(Wanted { document, path: mark.from, title: mark.title })
+        let Origin { from, title } = mark.origin;
+        Ok(Wanted { document, path: from, title })
     }
 
     fn save(&self, document: &Document, layout: &Layout, mark: &Mark) -> Result<(), String> {
@@ -152,10 +173,8 @@ impl Kept {
 pub struct Begin {
     /// The document of its layout.
     pub document: Document,
-    /// The file that it was read from, where it was one.
-    pub from: Option<PathBuf>,
-    /// How the screen calls it.
-    pub title: String,
+    /// Which saved layout it is, then and later.
+    pub origin: watch::Receiver<Origin>,
     /// Whether it is the one that [`Kept::last`] gave.
     pub restored: bool,
 }
@@ -169,6 +188,7 @@ pub struct Autosave {
 struct Keeper {
     kept: Kept,
     document: Document,
+    origin: watch::Receiver<Origin>,
     mark: Mark,
     conditions: Conditions,
 }
@@ -202,9 +222,9 @@ impl Autosave {
             );
             return Ok(None);
         }
-        let Begin { document, from, title, restored } = begin;
-        let mark = Mark { from, title, changed: restored, clean: false };
-        let mut keeper = Keeper { kept, document, mark, conditions };
+        let Begin { document, origin, restored } = begin;
+        let mark = Mark { origin: Origin::default(), changed: restored, clean: false };
+        let mut keeper = Keeper { kept, document, origin, mark, conditions };
         // asked first: a change during the save is saved again
         let known = newest(&*control);
         if keeper.save(&*control) && restored {
@@ -248,10 +268,12 @@ impl Keeper {
                 biased;
                 _ = stopped.changed() => return,
                 changed = snapshots.changed() => if changed.is_err() { return },
+                // without a console nobody tells of another one
+                Ok(()) = self.origin.changed() => {}
             }
             snapshots.mark_unchanged();
             let now = newest(control);
-            if now == known {
+            if now == known && *self.origin.borrow() == self.mark.origin {
                 continue;
             }
             tokio::select! {
@@ -259,8 +281,8 @@ impl Keeper {
                 _ = stopped.changed() => return,
                 () = tokio::time::sleep(delay) => {}
             }
-            known = newest(control);
-            self.mark.changed = true;
+            let before = std::mem::replace(&mut known, newest(control));
+            self.mark.changed |= known != before;
             self.save(control);
         }
     }
@@ -271,6 +293,7 @@ impl Keeper {
     }
 
     fn save(&mut self, control: &dyn Control) -> bool {
+        self.mark.origin.clone_from(&self.origin.borrow());
         match self.kept.save(&self.document, &control.layout(), &self.mark) {
             Ok(()) => {
                 self.conditions.clear(PART);

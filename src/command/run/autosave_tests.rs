@@ -67,7 +67,9 @@ impl Control for Scripted {
 
 fn begin(restored: bool) -> Begin {
     let from = Some(PathBuf::from("/layouts/demo.toml"));
-    Begin { document: demo().unwrap(), from, title: "demo".to_owned(), restored }
+    // the sender goes: nobody tells of another layout, as without a console
+    let (_, origin) = watch::channel(Origin::new("demo".to_owned(), from));
+    Begin { document: demo().unwrap(), origin, restored }
 }
 
 fn start(folder: &Path, control: &Arc<Scripted>, restored: bool) -> Autosave {
@@ -121,6 +123,42 @@ fn a_crash_leaves_the_changed_layout_and_a_clean_end_does_not_offer() {
     autosave.finish(&*control);
     assert_eq!(Kept::open(path).unwrap().offer(), None);
     assert_eq!(cores(path), CoreRequest::Count(7));
+}
+
+#[test]
+fn a_crash_leaves_the_layout_under_the_name_and_the_file_that_it_had_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let control = Scripted::new();
+    let (sender, origin) = watch::channel(Origin::new("one".to_owned(), None));
+    let begin = Begin { document: demo().unwrap(), origin, restored: false };
+    let (kept, delay) = (Kept::open(path).unwrap(), Duration::from_millis(1));
+    let autosave = Autosave::start_with(kept, begin, control.clone(), Conditions::default(), delay);
+    let autosave = autosave.unwrap().unwrap();
+    let until = |title: &str| {
+        let end = Instant::now() + Duration::from_secs(30);
+        let look = Kept { folder: path.to_path_buf(), lock: None };
+        while look.mark("live").is_none_or(|mark| mark.origin.title != title) {
+            assert!(Instant::now() < end, "{title} was not kept");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    // saved under another name: no row changes
+    until("one");
+    sender.send_replace(Origin::new("copy".to_owned(), Some("/layouts/copy.toml".into())));
+    until("copy");
+    // loaded: the rows change too
+    sender.send_replace(Origin::new("two".to_owned(), Some("/layouts/two.toml".into())));
+    control.change(7);
+    until_kept(path, 7);
+    until("two");
+    crash(autosave);
+    let kept = Kept::open(path).unwrap();
+    let offer = kept.offer().unwrap();
+    assert!(offer.contains("the last run of two"), "{offer}");
+    let wanted = kept.last().map_err(|error| error.to_string()).unwrap();
+    assert_eq!(wanted.path, Some(PathBuf::from("/layouts/two.toml")));
+    assert_eq!(wanted.title, "two");
 }
 
 #[test]

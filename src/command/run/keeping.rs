@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use super::autosave::{Autosave, Begin, Kept};
+use tokio::sync::watch;
+
+use super::autosave::{Autosave, Begin, Kept, Origin};
 use super::log;
 use super::sources::Wanted;
 use crate::command::{CommandError, state_folder};
@@ -30,6 +32,7 @@ pub struct Keeping {
     offer: Option<String>,
     last_words: Option<String>,
     autosave: Option<Autosave>,
+    origin: watch::Sender<Origin>,
     writer: Option<JournalWriter>,
 }
 
@@ -52,7 +55,8 @@ impl Keeping {
         let offer = kept.as_ref().and_then(Kept::offer);
         let last_words = kept.as_ref().filter(|_| offer.is_some());
         let last_words = last_words.and_then(|kept| kept.last_words(&folder.join(STDERR)));
-        Ok(Self { folder, conditions, log, kept, offer, last_words, autosave: None, writer: None })
+        let (autosave, writer, origin) = (None, None, watch::Sender::default());
+        Ok(Self { folder, conditions, log, kept, offer, last_words, autosave, origin, writer })
     }
 
     /// The standing troubles that snapshots tell.
@@ -113,19 +117,21 @@ impl Keeping {
 
     /// Starts to keep the live layout. `restored`: it is the one of [`Keeping::last`].
     pub fn autosave(&mut self, wanted: &Wanted, restored: bool, control: Arc<dyn Control>) {
+        self.origin.send_replace(Origin::new(wanted.title.clone(), wanted.path.clone()));
         let Some(kept) = self.kept.take() else { return };
-        let begin = Begin {
-            document: wanted.document.clone(),
-            from: wanted.path.clone(),
-            title: wanted.title.clone(),
-            restored,
-        };
+        let origin = self.origin.subscribe();
+        let begin = Begin { document: wanted.document.clone(), origin, restored };
         match Autosave::start(kept, begin, control, self.conditions.clone()) {
             Ok(autosave) => self.autosave = autosave,
             Err(error) => {
                 self.conditions.raise("autosave", format!("the live layout is not kept: {error}"));
             }
         }
+    }
+
+    /// Where to tell which saved layout the live one is.
+    pub fn origin(&self) -> watch::Sender<Origin> {
+        self.origin.clone()
     }
 
     /// Ends the run's records, after the scheduler has stopped.

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::CommandError;
 use super::config;
 use super::report::{HeadlessOptions, run_headless};
@@ -28,6 +30,7 @@ use crate::load::Follower;
 use crate::machine::{CpuSet, Description, this_machine};
 use crate::scheduler::{Control, FromEngines, Options, Scheduler};
 use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
+use autosave::{Origin, UNNAMED};
 use keeping::Keeping;
 use remembered::Remembered;
 
@@ -213,7 +216,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         let greeting = Some(sentences.join(". ")).filter(|greeting| !greeting.is_empty());
         let look =
             ConsoleOptions { greeting, log: keeping.log(), stderr: Some(keeping.stderr()), ..look };
-        open_console(args, look, wanted, fell_back, &scheduler)
+        open_console(args, look, wanted, fell_back, &scheduler, keeping.origin())
     };
     load.stop(Duration::ZERO);
     scheduler.stop(PATIENCE);
@@ -330,19 +333,31 @@ fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandError> {
     Ok(options)
 }
 
+/// A kept layout as its file has it: what runs may hold changes that were never saved.
+fn as_saved(kept: &sources::Wanted) -> Layout {
+    let document = match &kept.path {
+        Some(path) => Layout::read(path).ok(),
+        None if kept.title == sources::DEMO => crate::layout::demo().ok(),
+        None => None,
+    };
+    document.map_or_else(Layout::default, |document| document.layout().clone())
+}
+
 fn open_console(
     args: &RunArgs,
     look: ConsoleOptions,
     wanted: sources::Wanted,
     fell_back: bool,
     scheduler: &Arc<Scheduler>,
+    keeper: watch::Sender<Origin>,
 ) -> Result<(), CommandError> {
     let folder = args.state.folder()?;
     let mut remembered = Remembered::read(&folder);
+    let baseline = args.last.then(|| as_saved(&wanted));
     let opened = wanted.path.map(|path| (wanted.title.clone(), path));
     let last = remembered.layout.clone().zip(remembered.place.clone());
     let folders = profiles::Folders::new(args.layout_dir.clone()).map_err(CommandError::Failed)?;
-    let profiles = Arc::new(folders.with(opened, last));
+    let profiles = Arc::new(folders.with(opened, last).told_to(keeper));
     let known = remembered.layout.clone().filter(|name| profiles.has(name));
     let options = ConsoleOptions {
         greeting: look.greeting.or_else(|| {
@@ -350,7 +365,8 @@ fn open_console(
             remembered.greeting(&wanted.title, &look.keymap.shown(Command::Layouts))
         }),
         profiles: Some(profiles.clone()),
-        profile: Some(wanted.title),
+        profile: Some(wanted.title).filter(|title| title != UNNAMED),
+        baseline,
         last_layout: known,
         screen: remembered.screen,
         stop: Some(signals::stop()?),

@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
+use tokio::sync::watch;
+
+use super::autosave::{Origin, UNNAMED};
 
 use crate::console::{Profile, Profiles};
 use crate::layout::{Document, Layout, demo};
@@ -19,6 +22,8 @@ pub struct Folders {
     others: Vec<PathBuf>,
     /// The layout that an earlier run had last: behind those of the same name in this run's folders.
     last: Option<(String, PathBuf)>,
+    /// Who keeps the live layout, and is told whose rows it holds.
+    keeper: Option<watch::Sender<Origin>>,
 }
 
 impl Folders {
@@ -38,13 +43,18 @@ impl Folders {
         };
         let here = PathBuf::from("layouts");
         let others = if here.is_dir() && !same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self { opened: None, home, others, last: None })
+        Ok(Self { opened: None, home, others, last: None, keeper: None })
     }
 
     /// With layouts by their own paths: the one that this run opened, and the one that an earlier run
     /// had last.
     pub fn with(self, opened: Option<(String, PathBuf)>, last: Option<(String, PathBuf)>) -> Self {
         Self { opened, last, ..self }
+    }
+
+    /// With who keeps the live layout.
+    pub fn told_to(self, keeper: watch::Sender<Origin>) -> Self {
+        Self { keeper: Some(keeper), ..self }
     }
 
     fn folders(&self) -> impl Iterator<Item = &PathBuf> {
@@ -182,6 +192,13 @@ impl Profiles for Folders {
     fn delete(&self, name: &str) -> Result<(), String> {
         let path = self.find(name).ok_or_else(|| format!("there is no layout file `{name}`"))?;
         fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn in_force(&self, name: Option<&str>) {
+        if let Some(keeper) = &self.keeper {
+            let from = name.and_then(|name| self.find(name));
+            keeper.send_replace(Origin::new(name.unwrap_or(UNNAMED).to_owned(), from));
+        }
     }
 }
 

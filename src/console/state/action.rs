@@ -304,6 +304,8 @@ pub enum Effect {
     },
     /// Delete a saved layout.
     DeleteProfile(String),
+    /// The live rows are those of this layout from now on; `None`: they are saved nowhere.
+    InForce(Option<String>),
     /// Read the whole journal.
     ReadJournal,
     /// Read the lines of the log with a higher number.

@@ -17,6 +17,17 @@ use crate::telemetry::{Applied, Snapshot};
 
 /// Takes an action in and tells what it asks of the world.
 pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
+    let before = state.profile.clone();
+    // a layout that came without a file has one now, under the same name
+    let saved = matches!(&action, Action::Saved { result: Ok(_), .. });
+    let mut effects = take_in(state, action);
+    if saved || state.profile != before {
+        effects.push(Effect::InForce(state.profile.clone()));
+    }
+    effects
+}
+
+fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     match action {
         Action::Key(key) => return state.key(key),
         Action::Paste(text) => return state.paste(&text),
