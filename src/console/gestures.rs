@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
-use super::state::{Action, Column, Effect, LayoutList, Mode, Screen, Target};
+use super::state::{Action, Column, Command, Effect, LayoutList, Mode, Screen, Target};
 use super::testing::Desk;
 use super::{Profiles, fixtures};
 use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Party};
@@ -196,6 +196,29 @@ fn every_way_out_puts_the_token_back() {
         desk.up(to);
         assert_eq!(desk.control.changes(), [], "{name}");
         assert!(desk.message().contains("put back"), "{name}: {}", desk.message());
+    }
+}
+
+#[test]
+fn what_the_footer_offers_while_something_is_carried_is_about_that() {
+    for by_click in [false, true] {
+        let mut desk = Desk::new(120, 36);
+        if by_click {
+            let at = desk.place(&Target::RowCore(model("ocr")));
+            desk.down(at);
+            desk.up(at);
+        } else {
+            desk.keys("j ");
+        }
+        for command in [Command::Up, Command::Share, Command::Accept] {
+            assert!(desk.state.carry.is_some(), "{command}: {}", desk.message());
+            let at = desk.place(&Target::Command(command));
+            desk.mouse(MouseEventKind::Moved, at);
+            desk.down(at);
+            desk.up(at);
+        }
+        let to = transfer(CoreSelection::Count(1), model("ocr"), model("detector"), true);
+        assert_eq!(desk.control.changes(), [to], "{}", desk.message());
     }
 }
 

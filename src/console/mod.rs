@@ -41,6 +41,8 @@ mod ranges;
 #[cfg(test)]
 mod saving;
 #[cfg(test)]
+mod scrolling;
+#[cfg(test)]
 mod storm;
 #[cfg(test)]
 mod testing;
@@ -236,6 +238,7 @@ impl Console {
     fn repaint(&mut self) {
         self.frame.reset();
         self.hits = view::draw(&self.state, &mut self.frame);
+        self.state.extent = self.hits.extent;
     }
 
     fn draw(&mut self) -> Result<(), ConsoleError> {
@@ -244,6 +247,7 @@ impl Console {
             *hits = view::draw(state, buffer);
             copy.clone_from(buffer);
         })?;
+        self.state.extent = self.hits.extent;
         Ok(())
     }
 }

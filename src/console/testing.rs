@@ -258,6 +258,7 @@ impl Desk {
     pub fn draw(&mut self) {
         self.frame.reset();
         self.hits = view::draw(&self.state, &mut self.frame);
+        self.state.extent = self.hits.extent;
     }
 
     pub fn key(&mut self, code: KeyCode) {

@@ -381,4 +381,9 @@ impl Snapshot {
     pub fn model(&self, name: &str) -> Option<&ModelView> {
         self.models.iter().find(|model| model.row.budget.name == name)
     }
+
+    /// The number of the newest change that it shows.
+    pub fn newest_change(&self) -> Option<u64> {
+        self.changes.last().map(|entry| entry.id)
+    }
 }

@@ -311,7 +311,7 @@ impl Keeper {
 
 /// The number of the newest change that a snapshot shows.
 fn newest(control: &dyn Control) -> Option<u64> {
-    control.snapshots().borrow().changes.last().map(|entry| entry.id)
+    control.snapshots().borrow().newest_change()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crossterm::event::KeyEvent;
 use super::carry::Token;
 use super::command::Command;
 use super::gpus::Place;
-use super::hits::Target;
+use super::hits::{Scrolled, Target};
 use super::{Column, Pane};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Change, Layout, Party, Plan, Refusal};
@@ -86,6 +86,13 @@ pub enum Action {
     },
     /// The wheel over a list.
     Scroll(i32),
+    /// The wheel over lines that are more than there is room for.
+    Wheel {
+        /// Which lines.
+        what: Scrolled,
+        /// By how many, down.
+        by: i32,
+    },
     /// The terminal has another size.
     Resized,
     /// The terminal's window lost the keys.

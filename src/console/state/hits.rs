@@ -35,14 +35,42 @@ pub enum Target {
     Press(KeyCode),
     /// An entry of the list on the screen.
     Item(usize),
+    /// Lines that the wheel moves.
+    Lines(Scrolled),
     /// A part of the screen that swallows clicks, such as a dialog's ground.
     Nothing,
+}
+
+/// What has more lines than room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scrolled {
+    /// The screen's one pane.
+    Screen,
+    /// The newest changes.
+    Changes,
+    /// What a saved layout would change.
+    Preview,
+}
+
+/// How far a frame's lines go: the first line of the last full view of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Of the screen's one pane.
+    pub screen: usize,
+    /// Of the newest changes.
+    pub changes: usize,
+    /// Of a saved layout's changes.
+    pub preview: usize,
+    /// How many lines of the log fill the screen from its beginning.
+    pub log: usize,
 }
 
 /// All places of one frame. What was drawn later lies above.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hits {
     places: Vec<(Rect, Target)>,
+    /// How far its lines go.
+    pub extent: Extent,
 }
 
 impl Hits {

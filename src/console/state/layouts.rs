@@ -18,6 +18,8 @@ pub struct LayoutList {
     pub at: usize,
     /// What applying it would do; the inner `None`: nothing, it is in force.
     pub preview: Option<Result<Option<Plan>, String>>,
+    /// First line shown of that.
+    pub scroll: usize,
     /// The one that was in use last time: it stands first.
     pub last: Option<String>,
     ticket: u64,
@@ -53,6 +55,7 @@ impl ConsoleState {
     pub(super) fn select_layout(&mut self, at: usize) -> Vec<Effect> {
         self.layouts.at = at.min(self.layouts.known().len().saturating_sub(1));
         self.layouts.preview = None;
+        self.layouts.scroll = 0;
         let ticket = self.ticket();
         self.layouts.ticket = ticket;
         let name = self.layouts.selected().map(|profile| profile.name.clone());

@@ -40,9 +40,10 @@ impl LogView {
         self.lines.drain(..excess);
     }
 
-    /// Moves the last line shown; beyond the newest one it follows again.
-    pub(super) fn scroll(&mut self, by: i32) {
-        let end = self.end().saturating_add_signed(by as isize).max(1);
+    /// Moves the last line shown, no further up than the screen stays full with its first `least`
+    /// lines; beyond the newest one it follows again.
+    pub(super) fn scroll(&mut self, by: i32, least: usize) {
+        let end = self.end().max(least).saturating_add_signed(by as isize).max(least.max(1));
         self.last = end.checked_sub(1).and_then(|at| self.lines.get(at)).map(|line| line.number);
         if end >= self.lines.len() {
             self.last = None;
@@ -67,7 +68,7 @@ mod tests {
     fn it_follows_until_it_is_scrolled_and_then_stands() {
         let lines = LogLines::default();
         let mut log = LogView::default();
-        log.scroll(-1);
+        log.scroll(-1, 0);
         assert_eq!(log.end(), 0);
         for number in 1..=5 {
             lines.push(0, LogLevel::Info, "test", &number.to_string());
@@ -75,19 +76,21 @@ mod tests {
         log.take(lines.after(0));
         log.take(lines.after(0));
         assert_eq!((log.end(), log.ask()), (5, Effect::ReadLog { after: 5 }));
-        log.scroll(-2);
+        log.scroll(-2, 0);
         assert_eq!(log.end(), 3);
         lines.push(0, LogLevel::Info, "test", "6");
         log.take(lines.after(5));
         assert_eq!(log.end(), 3, "what comes does not move what is read");
-        log.scroll(i32::MIN);
+        log.scroll(i32::MIN, 0);
         assert_eq!(log.end(), 1);
-        log.scroll(i32::MAX);
+        log.scroll(i32::MIN, 4);
+        assert_eq!(log.end(), 4, "a screen of four lines stays full");
+        log.scroll(i32::MAX, 4);
         assert_eq!(log.end(), 6);
         for number in 7..2000 {
             lines.push(0, LogLevel::Info, "test", &number.to_string());
         }
-        log.scroll(-1);
+        log.scroll(-1, 0);
         log.take(lines.after(6));
         assert_eq!((log.lines().len(), log.end()), (LogLines::KEPT, 1));
     }

@@ -38,7 +38,7 @@ pub use command::Command;
 pub use dialog::{Confirmed, Dialog, matching};
 pub use editor::Editor;
 pub use history::{BINS, CardMoment, History, Moment};
-pub use hits::{Hits, Target};
+pub use hits::{Extent, Hits, Scrolled, Target};
 pub use keymap::{Key, Keymap};
 pub use layouts::LayoutList;
 pub use log::LogView;
@@ -182,8 +182,12 @@ pub struct ConsoleState {
     pub picked: CpuSet,
     /// The order of the table's rows.
     pub sorting: Sorting,
-    /// First line shown of the pane or list that scrolls.
+    /// First line shown of the screen's one pane.
     pub scroll: usize,
+    /// First line shown of the newest changes.
+    pub scroll_changes: usize,
+    /// How far the lines of the last frame go, as its drawing has found.
+    pub extent: Extent,
     /// What is carried from row to row.
     pub carry: Option<Carry>,
     /// Live or staged.
@@ -249,6 +253,8 @@ impl ConsoleState {
             picked: CpuSet::EMPTY,
             sorting: Sorting::default(),
             scroll: 0,
+            scroll_changes: 0,
+            extent: Extent::default(),
             carry: None,
             mode: options.mode,
             staged: Vec::new(),

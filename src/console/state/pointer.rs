@@ -19,6 +19,15 @@ pub fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option
     let over = || target.and_then(|target| receiver(target, state));
     let modifier = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     let means = state.carry.as_ref().map(|carry| carry.means);
+    if let (Some(Target::Command(command)), Some(Means::Picked | Means::Keys)) = (target, means) {
+        match event.kind {
+            // what the footer offers while something is carried is about that
+            MouseEventKind::Down(MouseButton::Left) => return Some(Action::Command(*command)),
+            // on the way there the chosen row stays chosen
+            MouseEventKind::Moved => return None,
+            _ => {}
+        }
+    }
     if state.carry.as_ref().is_some_and(|carry| matches!(carry.token, Token::Placed { .. })) {
         return aim(event.kind, target, at, means?);
     }
@@ -74,6 +83,7 @@ pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
         | Target::Command(_)
         | Target::Press(_)
         | Target::Item(_)
+        | Target::Lines(_)
         | Target::Nothing => None,
     }
 }
@@ -122,7 +132,7 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
         Target::Pane(pane) => return Some(Action::Expand(*pane)),
         Target::Command(command) => return Some(Action::Command(*command)),
         Target::Press(code) => return Some(key(*code)),
-        Target::Nothing => return None,
+        Target::Nothing | Target::Lines(_) => return None,
         Target::Field(..) | Target::Row(_) | Target::Item(_) | Target::Title(_) => None,
     };
     Some(match token {
@@ -131,6 +141,9 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
     })
 }
 
+/// Lines that one step of the wheel moves.
+const LINES: i32 = 3;
+
 fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {
     let step = |model: &String, column| Some(Action::Step { model: model.clone(), column, by });
     match target {
@@ -138,6 +151,7 @@ fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {
         Some(Target::RowCore(Party::Model(model))) => step(model, Column::Cores),
         Some(Target::Instance(model)) => step(model, Column::Instances),
         Some(Target::Nothing) | None => None,
+        Some(Target::Lines(what)) => Some(Action::Wheel { what: *what, by: -by * LINES }),
         Some(_) => Some(Action::Scroll(-by)),
     }
 }

@@ -8,7 +8,7 @@ use super::carry::Means;
 use super::command::Command;
 use super::dialog::Dialog;
 use super::editor::Editor;
-use super::hits::Target;
+use super::hits::{Scrolled, Target};
 use super::row_editor::Prompt;
 use super::{ConsoleState, Mode, Pane, Screen, Tone};
 use crate::console::theme::Theme;
@@ -51,6 +51,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         | Action::Amount(_) => return state.carry_action(action),
         Action::Step { model, column, by } => return state.step(&model, column, by),
         Action::Scroll(by) => return state.walk(by),
+        Action::Wheel { what, by } => state.scroll_lines(what, by),
         Action::Resized => state.put_back("the terminal's size changed"),
         Action::FocusLost => {
             // two clicks and keys need no held button: only a drag can't be continued
@@ -61,6 +62,10 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Snapshot(snapshot) => {
             let first = state.snapshot.models.is_empty();
             state.history.observe(&snapshot);
+            if snapshot.newest_change() != state.snapshot.newest_change() {
+                // the newest stands first
+                state.scroll_changes = 0;
+            }
             state.snapshot = snapshot;
             state.drop_overtaken();
             if first {
@@ -128,6 +133,12 @@ impl ConsoleState {
             Command::Down => return self.walk(1),
             Command::Left => self.sideways(-1),
             Command::Right => self.sideways(1),
+            Command::PageUp if self.screen == Screen::Layouts => {
+                self.scroll_lines(Scrolled::Preview, -10);
+            }
+            Command::PageDown if self.screen == Screen::Layouts => {
+                self.scroll_lines(Scrolled::Preview, 10);
+            }
             Command::PageUp => return self.walk(-10),
             Command::PageDown => return self.walk(10),
             Command::First => return self.walk(i32::MIN),

@@ -2,6 +2,7 @@
 
 use super::action::Effect;
 use super::carry::Token;
+use super::hits::Scrolled;
 use super::{Column, ConsoleState, Pane, Screen};
 use crate::layout::Party;
 
@@ -17,10 +18,12 @@ impl ConsoleState {
                 return self.select_layout(at);
             }
             Screen::Detail | Screen::Machine | Screen::Memory | Screen::Journal => {
-                self.scroll_by(by);
+                self.scroll_lines(Scrolled::Screen, by);
             }
-            Screen::Log => self.log.scroll(by),
-            Screen::Board if self.focus == Pane::Changes => self.scroll_by(by),
+            Screen::Log => self.log.scroll(by, self.extent.log),
+            Screen::Board if self.focus == Pane::Changes => {
+                self.scroll_lines(Scrolled::Changes, by);
+            }
             Screen::Board if self.focus == Pane::Cores => {
                 // off the lower edge the keys go on to the table
                 self.leave_cores();
@@ -42,9 +45,18 @@ impl ConsoleState {
         Vec::new()
     }
 
-    fn scroll_by(&mut self, by: i32) {
-        // the view stops at the last line; this only keeps the number sane
-        self.scroll = self.scroll.saturating_add_signed(by as isize).min(10_000);
+    /// Moves lines, as far as they go in the last frame.
+    pub(super) fn scroll_lines(&mut self, what: Scrolled, by: i32) {
+        let (first, most) = match what {
+            Scrolled::Screen if self.screen == Screen::Log => {
+                return self.log.scroll(by, self.extent.log);
+            }
+            Scrolled::Screen => (&mut self.scroll, self.extent.screen),
+            Scrolled::Changes => (&mut self.scroll_changes, self.extent.changes),
+            Scrolled::Preview => (&mut self.layouts.scroll, self.extent.preview),
+        };
+        // a frame may have become larger since
+        *first = (*first).min(most).saturating_add_signed(by as isize).min(most);
     }
 
     pub(super) fn select(&mut self, row: Option<Party>) {

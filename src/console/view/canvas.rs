@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::console::format;
-use crate::console::state::{ConsoleState, Hits, Pane, Target};
+use crate::console::state::{ConsoleState, Hits, Pane, Scrolled, Target};
 
 /// A buffer, what is drawn into it, and the places noted so far.
 pub struct Canvas<'a> {
@@ -15,6 +15,9 @@ pub struct Canvas<'a> {
     buffer: &'a mut Buffer,
     hits: Hits,
 }
+
+/// A line of styled parts.
+pub type Line = Vec<(String, Style)>;
 
 /// A place on a row from which text goes on to the right, up to an end.
 #[derive(Clone, Copy, Debug)]
@@ -67,17 +70,52 @@ impl<'a> Canvas<'a> {
         self.put(pen, &cut, style);
     }
 
-    /// Writes lines of styled parts below each other, as far as `from` was scrolled and no further
-    /// than to the last one.
-    pub fn put_lines(&mut self, area: Rect, lines: &[Vec<(String, Style)>], from: usize) {
-        let most = lines.len().saturating_sub(area.height as usize);
-        for (index, line) in lines.iter().skip(from.min(most)).enumerate() {
-            if let Some(mut pen) = row(area, index) {
-                for (text, style) in line {
-                    self.put_fit(&mut pen, text, *style);
-                }
+    /// Writes lines of styled parts below each other into the inside of a boxed frame, as far as
+    /// `from` was scrolled and no further than to the last one.
+    pub fn put_lines(&mut self, what: Scrolled, inside: Rect, lines: &[Line], from: usize) {
+        let first = self.scrolls(what, inside, lines.len(), from);
+        self.more_below(inside, lines.len() - first);
+        self.put_from(inside, lines, first);
+    }
+
+    /// The same without a word about what lies below.
+    pub fn put_from(&mut self, area: Rect, lines: &[Line], first: usize) {
+        for (index, line) in lines.iter().skip(first).enumerate() {
+            let Some(mut pen) = row(area, index) else {
+                break;
+            };
+            for (text, style) in line {
+                self.put_fit(&mut pen, text, *style);
             }
         }
+    }
+
+    /// Lets the wheel move `count` lines in a rectangle. Answers the first one to show, where `from`
+    /// is asked for: the last ones fill it.
+    pub fn scrolls(&mut self, what: Scrolled, area: Rect, count: usize, from: usize) -> usize {
+        let most = count.saturating_sub(area.height as usize);
+        let extent = &mut self.hits.extent;
+        match what {
+            Scrolled::Screen => extent.screen = most,
+            Scrolled::Changes => extent.changes = most,
+            Scrolled::Preview => extent.preview = most,
+        }
+        self.hit(area, Target::Lines(what));
+        from.min(most)
+    }
+
+    /// Says in the lower line of the frame around `inside` how many of the `rest` lines lie below.
+    pub fn more_below(&mut self, inside: Rect, rest: usize) {
+        let below = rest.saturating_sub(inside.height as usize);
+        if below > 0 {
+            let mut pen = Pen { x: inside.x, y: inside.bottom(), end: inside.right() };
+            self.put_end(&mut pen, &format!(" {below} more below "), self.state.theme.title);
+        }
+    }
+
+    /// Notes how many lines of the log fill its screen from the beginning.
+    pub fn fills_log(&mut self, lines: usize) {
+        self.hits.extent.log = lines;
     }
 
     /// Writes a number at the right of a field of `size` columns.
@@ -140,8 +178,9 @@ impl<'a> Canvas<'a> {
         title: &str,
         note: &str,
     ) -> Rect {
+        let inside = inside(area, boxed);
         if area.height == 0 || area.width < 4 {
-            return Rect { height: 0, ..area };
+            return inside;
         }
         let theme = &self.state.theme;
         let (line, dim) = (theme.frame, theme.dim);
@@ -169,8 +208,7 @@ impl<'a> Canvas<'a> {
             self.hit(Rect { height: 1, ..area }, Target::Pane(pane));
         }
         if !boxed {
-            let inside = Rect { y: area.y + 1, height: area.height - 1, ..area };
-            return inside.inner(ratatui::layout::Margin::new(1, 0));
+            return inside;
         }
         for y in area.y + 1..area.bottom().saturating_sub(1) {
             self.put(&mut Pen { y, ..full }, down, line);
@@ -180,12 +218,7 @@ impl<'a> Canvas<'a> {
             let foot = Pen { y: area.bottom() - 1, ..full };
             self.put(&mut foot.clone(), &rule(bottom_left, bottom_right), line);
         }
-        Rect {
-            x: area.x + 2,
-            y: area.y + 1,
-            width: area.width.saturating_sub(4),
-            height: area.height.saturating_sub(2),
-        }
+        inside
     }
 
     /// Writes a sentence into an empty pane, over as many rows as it needs.
@@ -195,6 +228,23 @@ impl<'a> Canvas<'a> {
                 self.put_fit(&mut pen, line, style);
             }
         }
+    }
+}
+
+/// The inside of a frame as [`Canvas::frame`] draws it.
+pub fn inside(area: Rect, boxed: bool) -> Rect {
+    if area.height == 0 || area.width < 4 {
+        return Rect { height: 0, ..area };
+    }
+    if !boxed {
+        let inside = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        return inside.inner(ratatui::layout::Margin::new(1, 0));
+    }
+    Rect {
+        x: area.x + 2,
+        y: area.y + 1,
+        width: area.width.saturating_sub(4),
+        height: area.height.saturating_sub(2),
     }
 }
 

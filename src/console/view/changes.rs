@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, Pen, row};
+use super::canvas::{self, Canvas, Line};
 use crate::console::format;
-use crate::console::state::{ConsoleState, Pane};
+use crate::console::state::{ConsoleState, Pane, Scrolled};
 use crate::telemetry::words::{self, Meaning};
 use crate::telemetry::{Author, Comparison, Entry, Verdict, VerdictStatus};
 
@@ -13,54 +13,75 @@ use crate::telemetry::{Author, Comparison, Entry, Verdict, VerdictStatus};
 pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
     let undo = state.keymap.shown(crate::console::state::Command::Undo);
-    let note = format!("newest first   {undo} takes it back");
-    let inside = canvas.frame(area, boxed, Some(Pane::Changes), "Changes", &note);
-    let entries: Vec<&Entry> = state.snapshot.changes.iter().rev().collect();
-    if entries.is_empty() {
+    let mut note = format!("newest first   {undo} takes it back");
+    let inside = canvas::inside(area, boxed);
+    let (width, height) = (inside.width as usize, inside.height as usize);
+    let entries = state.snapshot.changes.iter().rev().enumerate();
+    // the newest one has the pane to itself where it is long
+    let lines: Vec<Line> = entries
+        .flat_map(|(at, entry)| told(state, entry, width, if at == 0 { height } else { 1 }))
+        .collect();
+    let first = canvas.scrolls(Scrolled::Changes, inside, lines.len(), state.scroll_changes);
+    let rest = lines.len() - first;
+    if !boxed && rest > height {
+        note = format!("{} more below", rest - height);
+    }
+    canvas.frame(area, boxed, Some(Pane::Changes), "Changes", &note);
+    if lines.is_empty() {
         let text = "Nothing was changed yet. What a change did to the latencies is told here.";
         return canvas.note(inside, text, state.theme.dim);
     }
-    let lines: Vec<Vec<Piece>> =
-        entries.iter().flat_map(|entry| told(state, entry, inside.width as usize)).collect();
-    let last = lines.len().saturating_sub(inside.height as usize);
-    let scroll = if state.focus == Pane::Changes { state.scroll.min(last) } else { 0 };
-    for (index, line) in lines.iter().skip(scroll).enumerate() {
-        let Some(mut pen) = row(inside, index) else {
-            break;
-        };
-        for (text, style) in line {
-            canvas.put_fit(&mut pen, text, *style);
-        }
+    if boxed {
+        canvas.more_below(inside, rest);
     }
+    canvas.put_from(inside, &lines, first);
 }
 
 /// Words that stay together where a line has room for them.
-type Piece = (String, Style);
+pub type Piece = (String, Style);
 
 /// Columns of the time, below which further lines begin.
 const INDENT: usize = 9;
 /// In a narrower pane the verdict goes before how fast the change was.
 const WIDE: usize = 100;
 
-/// An entry with its verdicts, broken between clauses, so that no figure is cut.
-fn told(state: &ConsoleState, entry: &Entry, width: usize) -> Vec<Vec<Piece>> {
-    let brief = width < WIDE && entry.verdicts.iter().any(|one| one.status == VerdictStatus::Done);
-    let mut pieces = pieces(state, entry, !brief);
-    for verdict in &entry.verdicts {
-        let (text, style) = sentence(state, verdict);
-        pieces.push(("; ".to_owned(), state.theme.dim));
-        pieces.push((text, style));
+/// An entry with its verdicts, broken between clauses, so that no figure is cut. Where it takes more
+/// than `height` lines, what came of it goes before all of what it was.
+fn told(state: &ConsoleState, entry: &Entry, width: usize, height: usize) -> Vec<Line> {
+    let done = entry.verdicts.iter().any(|one| one.status == VerdictStatus::Done);
+    let mut pieces = pieces(state, entry, width >= WIDE || !done);
+    let verdicts = |finished: bool| {
+        let wanted = move |one: &&Verdict| !finished || one.status == VerdictStatus::Done;
+        entry
+            .verdicts
+            .iter()
+            .filter(wanted)
+            .flat_map(|verdict| [("; ".to_owned(), state.theme.dim), sentence(state, verdict)])
+    };
+    let whole = flow(pieces.iter().cloned().chain(verdicts(false)), width, INDENT);
+    if whole.len() <= height || !done {
+        return whole;
     }
-    flow(pieces, width)
+    let summary = pieces.iter().position(|(text, _)| *text == entry.summary);
+    let Some(((first, others), at)) = entry.summary.split_once(", ").zip(summary) else {
+        return whole;
+    };
+    let mut tail = pieces.split_off(at);
+    let style = tail.first().map_or(state.theme.text, |(_, style)| *style);
+    tail.splice(..1, [("; also ".to_owned(), state.theme.dim), (others.to_owned(), style)]);
+    pieces.push((first.to_owned(), style));
+    flow(pieces.into_iter().chain(verdicts(true)).chain(tail), width, INDENT)
 }
 
-fn flow(pieces: Vec<Piece>, width: usize) -> Vec<Vec<Piece>> {
-    let mut lines: Vec<Vec<Piece>> = vec![Vec::new()];
+/// Breaks pieces into lines of at most `width` columns, between pieces where they fit whole. Further
+/// lines begin `indent` columns in.
+pub fn flow(pieces: impl IntoIterator<Item = Piece>, width: usize, indent: usize) -> Vec<Line> {
+    let mut lines: Vec<Line> = vec![Vec::new()];
     let mut used = 0;
     let mut put = |text: &str, style: Style, fresh: bool| {
         if fresh {
-            lines.push(vec![(" ".repeat(INDENT), Style::default())]);
-            used = INDENT;
+            lines.push(vec![(" ".repeat(indent), Style::default())]);
+            used = indent;
         }
         used += format::width(text);
         if let Some(line) = lines.last_mut() {
@@ -73,12 +94,15 @@ fn flow(pieces: Vec<Piece>, width: usize) -> Vec<Vec<Piece>> {
         let size = format::width(&text);
         if at + size <= width {
             at = put(&text, style, false);
-        } else if INDENT + size <= width {
+        } else if indent + size <= width {
             at = put(text.trim_start_matches([';', ',', ' ']), style, true);
         } else {
             for word in text.split_inclusive(' ') {
-                let fresh = at + format::width(word.trim_end()) > width;
-                at = put(word, style, fresh);
+                let fresh = at > indent && at + format::width(word.trim_end()) > width;
+                // the space at a line's end is not drawn: it would cost the word a letter
+                let from = if fresh { indent } else { at };
+                let fits = from + format::width(word) <= width;
+                at = put(if fits { word } else { word.trim_end() }, style, fresh);
             }
         }
     }
@@ -86,7 +110,7 @@ fn flow(pieces: Vec<Piece>, width: usize) -> Vec<Vec<Piece>> {
 }
 
 /// Time, author where it was not this console, what, how fast with `speed`, whether it stands.
-fn pieces(state: &ConsoleState, entry: &Entry, speed: bool) -> Vec<Piece> {
+pub fn pieces(state: &ConsoleState, entry: &Entry, speed: bool) -> Vec<Piece> {
     let theme = &state.theme;
     let time = format::time_of_day(entry.at_unix_ms, &state.zone);
     let mut pieces = vec![(format!("{time} "), theme.dim)];
@@ -105,13 +129,6 @@ fn pieces(state: &ConsoleState, entry: &Entry, speed: bool) -> Vec<Piece> {
         pieces.push((" (undone)".to_owned(), theme.dim));
     }
     pieces
-}
-
-/// The same on one line.
-pub fn headline(canvas: &mut Canvas, pen: &mut Pen, entry: &Entry) {
-    for (text, style) in pieces(canvas.state, entry, true) {
-        canvas.put_fit(pen, &text, style);
-    }
 }
 
 /// One metric before and after: "p99 21.0 -> 14.2 ms (-32%)".

@@ -4,13 +4,11 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Line};
 use crate::console::format;
-use crate::console::state::ConsoleState;
+use crate::console::state::{ConsoleState, Scrolled};
 use crate::layout::{Auto, CoreRequest, print_duration};
 use crate::telemetry::{ModelState, ModelView, Window};
-
-type Line = Vec<(String, Style)>;
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas, area: Rect) {
@@ -22,7 +20,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     };
     let name = &view.row.budget.name;
     let inside = canvas.frame(area, true, None, name, &view.engine_title);
-    canvas.put_lines(inside, &lines(state, view), state.scroll);
+    canvas.put_lines(Scrolled::Screen, inside, &lines(state, view), state.scroll);
 }
 
 fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {

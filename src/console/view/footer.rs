@@ -255,6 +255,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
         (false, Screen::Layouts) => &[
             Command::Cancel,
             Command::Accept,
+            Command::PageDown,
             Command::SaveAs,
             Command::Rename,
             Command::Delete,
@@ -272,11 +273,14 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
             (Command::Accept, true, _) | (Command::Cancel, _, Screen::Board) => "drop",
             (Command::Up, true, _) => "previous",
             (Command::Down, true, _) => "next",
-            (Command::Down, ..) => "scroll",
+            (Command::Down | Command::PageDown, ..) => "scroll",
             (Command::Accept, _, Screen::Layouts) => "apply",
             (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
             _ => command.label(),
         };
+        if *command == Command::PageDown && state.extent.preview == 0 {
+            continue;
+        }
         let key = state.keymap.shown(*command);
         let size = format::width(&key) + format::width(label) + 3;
         let last = *command == Command::Quit;

@@ -2,10 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, row, wrap};
-use crate::console::format;
-use crate::console::state::Target;
-use crate::layout::{Plan, RowPlan};
+use super::canvas::{Canvas, row};
+use crate::console::state::{Scrolled, Target};
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas, area: Rect) {
@@ -75,64 +73,12 @@ fn preview(canvas: &mut Canvas, area: Rect) {
     match &state.layouts.preview {
         None => canvas.note(inside, "Select a layout.", theme.dim),
         Some(Err(reason)) => canvas.note(inside, reason, theme.bad),
-        Some(Ok(Some(plan))) if !plan.rows.is_empty() => rows(canvas, inside, plan),
-        Some(Ok(_)) => canvas.note(inside, "Nothing: it is in force as it was saved.", theme.dim),
-    }
-}
-
-fn rows(canvas: &mut Canvas, area: Rect, plan: &Plan) {
-    let state = canvas.state;
-    let theme = &state.theme;
-    let mut line = 0;
-    for change in &plan.rows {
-        if let Some(mut pen) = row(area, line) {
-            canvas.put_left(&mut pen, &change.model, 16, theme.title);
-            canvas.put_fit(
-                &mut pen,
-                &format!(" {}", words(change, state.glyphs.arrow)),
-                theme.text,
-            );
+        Some(Ok(Some(plan))) => {
+            let lines = super::preview::lines(state, plan, inside.width as usize);
+            canvas.put_lines(Scrolled::Preview, inside, &lines, state.layouts.scroll);
         }
-        line += 1;
-    }
-    line += 1;
-    for warning in &plan.warnings {
-        for text in wrap(warning, area.width as usize) {
-            if let Some(mut pen) = row(area, line) {
-                canvas.put_fit(&mut pen, &text, theme.warn);
-            }
-            line += 1;
+        Some(Ok(None)) => {
+            canvas.note(inside, "Nothing: it is in force as it was saved.", theme.dim);
         }
     }
-}
-
-/// One row's difference in words.
-fn words(change: &RowPlan, arrow: &str) -> String {
-    let mut parts = Vec::new();
-    let (before, after) = (change.cores_before, change.cores_after);
-    if before != after {
-        let list = |set: &crate::machine::CpuSet| {
-            if set.is_empty() { "none".to_owned() } else { set.to_string() }
-        };
-        parts.push(format!("cores {} {arrow} {}", list(&before), list(&after)));
-    }
-    if change.concurrency_before != change.concurrency_after {
-        parts.push(format!(
-            "instances {} {arrow} {}",
-            change.concurrency_before, change.concurrency_after
-        ));
-    }
-    if change.threads_before != change.threads_after {
-        parts.push(format!("threads {} {arrow} {}", change.threads_before, change.threads_after));
-    }
-    if change.rebuild {
-        let time = change
-            .last_build_us
-            .map_or(String::new(), |us| format!(" (the last took {})", format::latency(us)));
-        parts.push(format!("builds instances in the background{time}"));
-    }
-    if parts.is_empty() {
-        parts.push("other settings".to_owned());
-    }
-    parts.join(", ")
 }

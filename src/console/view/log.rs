@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, row, wrap};
+use super::canvas::{self, Canvas, row, wrap};
 use crate::console::format;
-use crate::console::state::{Command, ConsoleState};
+use crate::console::state::{Command, ConsoleState, Scrolled, Target};
 use crate::telemetry::{LogLevel, LogLine};
 
 /// Columns of time and level.
@@ -16,20 +16,31 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let lines = state.log.lines();
-    let at = state.log.end();
+    let inside = canvas::inside(area, true);
+    let height = inside.height as usize;
+    let width = (inside.width as usize).saturating_sub(HEAD);
+    // so many lines from the first one on leave nothing of the screen empty
+    let mut rows = 0;
+    let fill = lines.iter().take_while(|line| {
+        let full = rows >= height;
+        rows += if full { 0 } else { told(line, width).len() };
+        !full
+    });
+    let least = fill.count();
+    let at = state.log.end().max(least);
     let below = lines.len() - at;
     let note = if below > 0 {
         format!("{below} newer below, {} follows", state.keymap.shown(Command::Last))
     } else {
         "follows the newest line".to_owned()
     };
-    let inside = canvas.frame(area, true, None, "Log", &note);
+    canvas.frame(area, true, None, "Log", &note);
+    canvas.fills_log(least);
+    canvas.hit(inside, Target::Lines(Scrolled::Screen));
     if lines.is_empty() {
         let text = "Nothing was logged yet. DIVVY_LOG=debug at the start logs more.";
         return canvas.note(inside, text, theme.dim);
     }
-    let height = inside.height as usize;
-    let width = (inside.width as usize).saturating_sub(HEAD);
     // from the last line upwards until the screen is full
     let mut shown: Vec<(Option<&LogLine>, String)> = Vec::new();
     for line in lines.iter().take(at).rev() {

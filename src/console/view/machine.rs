@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, row};
 use super::{gpu_detail, tags};
 use crate::console::format;
-use crate::console::state::{ConsoleState, Target};
+use crate::console::state::{ConsoleState, Scrolled, Target};
 use crate::machine::{CoreId, CoreKind};
 use crate::telemetry::CoreView;
 
@@ -18,7 +18,7 @@ enum Line {
 }
 
 /// Columns of one logical CPU.
-const CELL: usize = 12;
+const CELL: usize = 13;
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas, area: Rect) {
@@ -30,9 +30,10 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         return canvas.note(inside, "No core was read yet.", theme.dim);
     }
     let lines = lines(state, inside.width as usize);
-    let most = lines.len().saturating_sub(inside.height as usize);
+    let first = canvas.scrolls(Scrolled::Screen, inside, lines.len(), state.scroll);
+    canvas.more_below(inside, lines.len() - first);
     let tags = tags::tags(&state.snapshot);
-    for (index, line) in lines.iter().skip(state.scroll.min(most)).enumerate() {
+    for (index, line) in lines.iter().skip(first).enumerate() {
         let Some(mut pen) = row(inside, index) else {
             break;
         };
@@ -75,7 +76,7 @@ fn cell(canvas: &mut Canvas, pen: &mut super::canvas::Pen, id: CoreId, tags: &[S
     };
     canvas.put(pen, " ", theme.dim);
     canvas.put_left(pen, &text, 3, style);
-    canvas.put_right(pen, &format::percent(view.busy), 3, theme.text);
+    canvas.put_right(pen, &format::percent(view.busy), 4, theme.text);
     canvas.put(pen, "%", theme.dim);
 }
 

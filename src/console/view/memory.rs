@@ -2,11 +2,10 @@
 //! resident set that the kernel counts. Figures that were not measured say so.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Line};
 use crate::console::format;
-use crate::console::state::ConsoleState;
+use crate::console::state::{ConsoleState, Scrolled};
 use crate::engine::MemorySource;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
@@ -16,14 +15,17 @@ const NAME: usize = 20;
 /// Columns of a figure.
 const FIGURE: usize = 8;
 
-type Line = Vec<(String, Style)>;
-
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let note = "now, in MiB   ~ estimated, the rest measured";
     let inside = canvas.frame(area, true, None, "Memory", note);
-    canvas.put_lines(inside, &lines(state, &state.snapshot.memory_table), state.scroll);
+    canvas.put_lines(
+        Scrolled::Screen,
+        inside,
+        &lines(state, &state.snapshot.memory_table),
+        state.scroll,
+    );
 }
 
 fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {

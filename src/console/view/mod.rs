@@ -18,6 +18,7 @@ mod machine;
 mod memory;
 mod models;
 mod over_time;
+mod preview;
 mod resources;
 mod row_editor;
 mod tags;
