@@ -25,10 +25,12 @@ struct Tmux {
 }
 
 impl Tmux {
-    /// `None`, with a word, where there is no tmux.
+    /// `None`, with a word, where there is no tmux; with `DIVVY_REQUIRE_TMUX` that is a failure.
     fn new() -> Option<Self> {
         let version = Command::new("tmux").arg("-V").stdout(Stdio::null()).status();
         if !version.is_ok_and(|status| status.success()) {
+            let required = std::env::var_os("DIVVY_REQUIRE_TMUX").is_some();
+            assert!(!required, "no tmux here, and DIVVY_REQUIRE_TMUX wants it: install it");
             println!("skipped: no tmux here");
             return None;
         }
