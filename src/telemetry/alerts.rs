@@ -1,7 +1,7 @@
 //! Turns figures into sentences that say what is wrong and why.
 
-use super::snapshot::{Alert, ModelState, ModelView, Snapshot};
-use crate::layout::print_duration;
+use super::snapshot::{Alert, ModelState, ModelView, Snapshot, Window};
+use crate::layout::{Slo, print_duration};
 
 /// Share of a model's runnable time spent waiting for a CPU from which on it counts as starved.
 const STARVED: f64 = 0.25;
@@ -12,6 +12,13 @@ const WAITING: f64 = 0.1;
 
 /// Requests in the last minute below which an SLO is not judged.
 const ENOUGH: u64 = 20;
+
+/// Time since the start, or since the model came, below which an SLO is not judged: first requests find
+/// caches empty.
+const SETTLED_US: u64 = 10_000_000;
+
+/// A window that long is a minute: its blocks take turns.
+const MINUTE_US: u64 = 55_000_000;
 
 /// What the operator should know of this snapshot.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
@@ -48,20 +55,29 @@ fn failed(model: &ModelView) -> Option<String> {
 }
 
 fn missed(model: &ModelView) -> Option<String> {
-    let slo = model.row.budget.slo?;
-    let is = model.minute.slo_us?;
-    if model.minute.total.count < ENOUGH || u128::from(is) <= slo.bound.as_micros() {
+    over(model.row.budget.slo?, &model.minute, starved(model).is_some())
+}
+
+/// What a window says of a target that it misses.
+fn over(slo: Slo, window: &Window, starved: bool) -> Option<String> {
+    let is = window.slo_us?;
+    let judged = window.total.count >= ENOUGH && window.span_us >= SETTLED_US;
+    if !judged || u128::from(is) <= slo.bound.as_micros() {
         return None;
     }
-    let cause = if starved(model).is_some() {
+    let cause = if starved {
         "and it waits for a CPU"
-    } else if model.minute.queue.p99_us > model.minute.compute.p99_us {
+    } else if window.queue.p99_us > window.compute.p99_us {
         "most of the slowest in the queue"
     } else {
         "most of the slowest computing"
     };
+    let span = match window.span_us {
+        MINUTE_US.. => "minute".to_owned(),
+        shorter => format!("{} s", shorter / 1_000_000),
+    };
     Some(format!(
-        "misses its target: p{} is {:.1} ms against {} over the last minute, {cause}",
+        "misses its target: p{} is {:.1} ms against {} over the last {span}, {cause}",
         slo.percentile,
         is as f64 / 1e3,
         print_duration(slo.bound),
@@ -100,4 +116,25 @@ fn starved(model: &ModelView) -> Option<String> {
 
 fn differs(model: &ModelView) -> Option<String> {
     model.actual.difference.as_ref().map(|difference| format!("is not as desired: {difference}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_judged_after_some_seconds_and_the_sentence_says_over_which() {
+        let slo = Slo { percentile: 99.0, bound: std::time::Duration::from_millis(20) };
+        let told = |seconds: u64| {
+            let mut window = Window { slo_us: Some(69_600), ..Window::default() };
+            window.total.count = 1000;
+            window.span_us = seconds * 1_000_000;
+            over(slo, &window, false)
+        };
+        assert_eq!(told(4), None);
+        for (seconds, words) in [(12, "over the last 12 s, "), (58, "over the last minute, ")] {
+            let text = told(seconds).unwrap();
+            assert!(text.contains(words), "{text}");
+        }
+    }
 }
