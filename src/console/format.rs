@@ -105,6 +105,11 @@ pub fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
     )
 }
 
+/// "1 core", "2 cores".
+pub fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -129,6 +129,35 @@ fn the_machine_screen_shows_what_is_known_of_a_card() {
 }
 
 #[test]
+fn an_alert_leaves_room_for_how_to_drag_until_something_was_changed() {
+    let mut snapshot = fixtures::oversubscribed();
+    for changed in [false, true] {
+        snapshot.changes.clear();
+        if changed {
+            snapshot.changes.push(fixtures::entry(1, VerdictStatus::Open, 690));
+        }
+        for width in [80, 120] {
+            let text = board(&snapshot, width, 24).text();
+            let hint = text.lines().rev().nth(1).unwrap();
+            assert!(hint.contains("ocr waits for a CPU"), "{hint}");
+            assert_eq!(hint.contains("Drag a ■ onto another row."), !changed, "{hint}");
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_the_kernel_hides_is_a_dash() {
+    let mut snapshot = fixtures::board();
+    for view in &mut snapshot.cores {
+        view.wait = None;
+    }
+    for width in [120, 140, 200] {
+        let text = board(&snapshot, width, 36).text();
+        assert!(text.contains("wait   -") && !text.contains("hid"), "{text}");
+    }
+}
+
+#[test]
 fn nothing_follows_the_pointer_where_little_is_to_move() {
     for reduced in [false, true] {
         let mut desk = board(&fixtures::board(), 120, 36);

@@ -2,12 +2,13 @@
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
-use super::state::{Action, Column, Command, Effect, LayoutList, Mode, Screen, Target};
+use super::fixtures;
+use super::state::{Action, Column, Command, Mode, Screen, Target};
 use super::testing::Desk;
-use super::{Profiles, fixtures};
 use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Party};
 use crate::machine::{CoreId, CpuSet};
 use crate::scheduler::Control;
+use crate::telemetry::{Author, VerdictStatus};
 
 fn model(name: &str) -> Party {
     Party::Model(name.into())
@@ -335,6 +336,29 @@ fn an_impossible_gesture_is_not_staged_and_the_rest_stays() {
 }
 
 #[test]
+fn what_is_staged_is_planned_anew_on_rows_that_have_changed() {
+    let mut desk = Desk::new(120, 36);
+    desk.keys("tl+");
+    let instances = |desk: &Desk, name| {
+        desk.state.staged_plan.as_ref().unwrap().after.row(name).unwrap().concurrency
+    };
+    assert_eq!((instances(&desk, "detector"), instances(&desk, "ocr")), (5, 2));
+    // somebody else changes another row
+    let edit = Edit::SetConcurrency { model: "ocr".into(), concurrency: Auto::Exactly(7) };
+    desk.control.apply(edit.into(), Author::Api).unwrap();
+    let mut snapshot = (*desk.control.snapshots().borrow()).as_ref().clone();
+    snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750));
+    desk.show(snapshot.clone());
+    assert_eq!((instances(&desk, "detector"), instances(&desk, "ocr")), (5, 7));
+    // the model of what is staged is gone: so is the gesture, and the reason is told
+    desk.control.apply(Edit::Remove { model: "detector".into() }.into(), Author::Api).unwrap();
+    snapshot.changes.push(fixtures::entry(100, VerdictStatus::Open, 751));
+    desk.show(snapshot);
+    assert!(desk.state.staged.is_empty());
+    assert!(desk.message().starts_with("after a newer change"), "{}", desk.message());
+}
+
+#[test]
 fn read_only_shows_everything_and_changes_nothing() {
     let mut desk = Desk::new(120, 36);
     desk.state.readonly = true;
@@ -356,79 +380,6 @@ fn read_only_shows_everything_and_changes_nothing() {
     assert_eq!(desk.control.layout(), before);
     assert_eq!(desk.control.changes(), []);
     assert!(desk.text().contains("READ-ONLY"), "{}", desk.text());
-}
-
-#[test]
-fn leaving_asks_only_when_something_would_be_lost() {
-    let mut desk = Desk::new(120, 36);
-    desk.keys("q");
-    assert_eq!(desk.left, [Effect::Quit]);
-    let mut desk = Desk::new(120, 36);
-    desk.keys("+q");
-    assert_eq!(desk.left, []);
-    assert!(desk.text().contains("leave without saving"), "{}", desk.text());
-    desk.keys("nq");
-    desk.keys("q");
-    assert_eq!(desk.left, [Effect::Quit]);
-    let mut desk = Desk::new(120, 36);
-    desk.keys("+qsq");
-    assert_eq!(desk.left, [Effect::Quit], "saved, so nothing is asked");
-}
-
-#[test]
-fn a_layout_is_saved_compared_applied_renamed_and_deleted() {
-    let mut desk = Desk::new(120, 36);
-    desk.keys("s+");
-    assert!(desk.state.modified());
-    desk.keys("S");
-    desk.control_key('u');
-    desk.keys("night");
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.profile.as_deref(), Some("night"));
-    assert!(!desk.state.modified());
-    desk.keys("o");
-    assert_eq!(desk.state.screen, Screen::Layouts);
-    desk.key(KeyCode::Home);
-    assert!(desk.text().contains("cores 0-3,7 → 0-3"), "{}", desk.text());
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.profile.as_deref(), Some("balanced"));
-    assert_eq!(desk.control.desired().row("detector").unwrap().cores.len(), 4);
-    assert!(!desk.state.modified());
-    desk.keys("r");
-    desk.control_key('u');
-    desk.keys("day");
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.profile.as_deref(), Some("day"));
-    desk.key(KeyCode::Delete);
-    desk.keys("n");
-    assert_eq!(desk.state.layouts.known().len(), 2);
-    desk.key(KeyCode::Delete);
-    desk.keys("y");
-    assert_eq!(desk.state.layouts.known().len(), 1);
-}
-
-#[test]
-fn a_layout_that_is_in_force_already_only_changes_the_name() {
-    let mut desk = Desk::new(120, 36);
-    desk.profiles.save("other", &desk.control.layout()).unwrap();
-    desk.keys("o");
-    assert!(desk.text().contains("Nothing: it is in force"), "{}", desk.text());
-    desk.key(KeyCode::Enter);
-    assert!(desk.message().starts_with("other is in force"), "{}", desk.message());
-    assert_eq!(desk.state.profile.as_deref(), Some("other"));
-    assert!(!desk.state.modified());
-    assert_eq!(desk.control.changes(), []);
-}
-
-#[test]
-fn the_last_saved_layout_comes_back_after_a_question() {
-    let mut desk = Desk::new(120, 36);
-    let before = desk.control.layout();
-    desk.keys("+lllll+R");
-    assert_ne!(desk.control.layout(), before);
-    desk.keys("y");
-    assert_eq!(desk.control.layout(), before);
-    assert!(!desk.state.modified());
 }
 
 #[test]
@@ -469,21 +420,4 @@ fn an_instance_given_to_free_is_an_instance_fewer() {
         made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(Party::Free)));
     let edit = Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
     assert_eq!(change, edit.into());
-}
-
-#[test]
-fn the_layout_of_the_last_time_stands_first_with_a_mark() {
-    let mut desk = Desk::new(120, 36);
-    for name in ["day", "night", "balanced"] {
-        desk.profiles.save(name, &fixtures::layout()).unwrap();
-    }
-    desk.state.layouts = LayoutList::new(Some("night".into()));
-    desk.keys("o");
-    let names: Vec<&str> =
-        desk.state.layouts.known().iter().map(|profile| profile.name.as_str()).collect();
-    assert_eq!(names, ["night", "day", "balanced"]);
-    assert_eq!(desk.state.layouts.at, 2, "the one in force is selected");
-    let text = desk.text();
-    assert!(text.lines().any(|line| line.contains("night   last time")), "{text}");
-    assert_eq!(text.matches("last time").count(), 1);
 }

@@ -23,7 +23,7 @@ use super::config;
 use super::report::{HeadlessOptions, run_headless};
 use super::state_folder::StateDir;
 use crate::console::state::Command;
-use crate::console::{self, ConsoleOptions, Exit, GlyphSet, ThemeName};
+use crate::console::{self, ConsoleOptions, Exit, GlyphSet, Profiles, ThemeName};
 use crate::engine::{Engines, devices};
 use crate::layout::{Document, EngineChoice, Layout, Warning, parse_duration};
 use crate::load::Follower;
@@ -374,6 +374,8 @@ fn open_console(
     };
     let ended = console::run(scheduler.clone(), options);
     let left = ended.map_err(|error| CommandError::Failed(error.to_string()))?;
+    // the console's worker may not have come to it
+    profiles.in_force(left.profile.as_deref());
     remembered.screen = left.screen;
     // a demo that only stood in for the last layout is not what was chosen
     let stood_in = fell_back && left.profile.as_deref() == Some(sources::DEMO);

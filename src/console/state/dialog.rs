@@ -52,7 +52,7 @@ pub enum Dialog {
         /// What yes does.
         yes: Confirmed,
     },
-    /// Leaving with unsaved changes: save, leave, stay.
+    /// Leaving with changes that are not saved, or not applied: see [`ConsoleState::ways_out`].
     Quit,
 }
 
@@ -96,9 +96,29 @@ fn bad_name(name: &str) -> Option<&'static str> {
     }
 }
 
+/// The way back out of the question before leaving.
+const STAY: (&str, &str, &str) = ("n", "stay", "stay");
+
 impl ConsoleState {
+    /// The answers of the question before leaving: key, what it does, and that in a word.
+    pub fn ways_out(&self) -> [(&'static str, &'static str, &'static str); 3] {
+        if self.staged.is_empty() {
+            [("s", "save and leave", "save, leave"), ("q", "leave without saving", "leave"), STAY]
+        } else {
+            [("enter", "apply", "apply"), ("q", "leave without applying", "leave"), STAY]
+        }
+    }
+
     /// A key while a dialog is open.
     pub(super) fn dialog_key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        let effects = self.answer(key);
+        // what was to be saved before leaving is saved no more
+        self.leaving &= self.dialog.is_some()
+            || effects.iter().any(|effect| matches!(effect, Effect::SaveProfile(_)));
+        effects
+    }
+
+    fn answer(&mut self, key: KeyEvent) -> Vec<Effect> {
         let Some(mut dialog) = self.dialog.take() else {
             return Vec::new();
         };
@@ -204,7 +224,11 @@ impl ConsoleState {
                     vec![Effect::Quit]
                 }
                 KeyCode::Char('q' | 'y') => vec![Effect::Quit],
-                KeyCode::Char('s') => self.command(Command::Save),
+                KeyCode::Char('s') if self.staged.is_empty() => {
+                    self.leaving = true;
+                    self.command(Command::Save)
+                }
+                KeyCode::Enter if !self.staged.is_empty() => self.apply_staged(),
                 KeyCode::Char('n') => Vec::new(),
                 _ => {
                     self.dialog = Some(dialog);

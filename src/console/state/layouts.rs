@@ -137,9 +137,13 @@ impl ConsoleState {
                 self.message =
                     Some(Message { text: format!("{name} saved to {place}"), tone: Tone::Good });
                 self.belongs_to(name, rows, None);
+                if std::mem::take(&mut self.leaving) {
+                    return vec![Effect::Quit];
+                }
                 vec![Effect::ListProfiles]
             }
             Err(reason) => {
+                self.leaving = false;
                 self.say(Tone::Bad, format!("{name} was not saved: {reason}"));
                 Vec::new()
             }

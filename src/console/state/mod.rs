@@ -225,6 +225,8 @@ pub struct ConsoleState {
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
     fresh: Option<(Desired, Ledger)>,
+    /// Whether the console ends as soon as the layout is saved.
+    leaving: bool,
     /// The layouts that an undo goes back to.
     origins: origin::Origins,
     /// A model that was added here: selected as soon as it is there.
@@ -234,6 +236,8 @@ pub struct ConsoleState {
     tickets: u64,
     /// The question whose answer is the plan of what is staged.
     staged_ticket: u64,
+    /// That question, where it was asked again since the rows had changed.
+    planned_anew: u64,
 }
 
 impl ConsoleState {
@@ -273,11 +277,13 @@ impl ConsoleState {
             reduced_motion: options.reduced_motion,
             zone: options.zone.clone(),
             fresh: None,
+            leaving: false,
             origins: origin::Origins::default(),
             arriving: None,
             anchor: None,
             tickets: 0,
             staged_ticket: 0,
+            planned_anew: 0,
         }
     }
 

@@ -11,6 +11,7 @@ use super::editor::Editor;
 use super::hits::{Scrolled, Target};
 use super::row_editor::Prompt;
 use super::{ConsoleState, Mode, Pane, Screen, Tone};
+use crate::console::format;
 use crate::console::theme::Theme;
 use crate::layout::{Party, Plan, Refusal};
 use crate::telemetry::{Applied, Snapshot};
@@ -22,7 +23,8 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     let saved = matches!(&action, Action::Saved { result: Ok(_), .. });
     let mut effects = take_in(state, action);
     if saved || state.profile != before {
-        effects.push(Effect::InForce(state.profile.clone()));
+        // before anything that ends the console
+        effects.insert(0, Effect::InForce(state.profile.clone()));
     }
     effects
 }
@@ -33,6 +35,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Paste(text) => return state.paste(&text),
         Action::Command(command) => {
             state.dialog = None;
+            state.leaving = false;
             return state.command(command);
         }
         Action::Jump(row) => return state.jump(row),
@@ -62,10 +65,13 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Snapshot(snapshot) => {
             let first = state.snapshot.models.is_empty();
             state.history.observe(&snapshot);
-            if snapshot.newest_change() != state.snapshot.newest_change() {
+            let newer = snapshot.newest_change() != state.snapshot.newest_change();
+            if newer {
                 // the newest stands first
                 state.scroll_changes = 0;
             }
+            // what is staged was planned on rows that are others now
+            let overtaken = newer && !state.staged.is_empty();
             state.snapshot = snapshot;
             state.drop_overtaken();
             if first {
@@ -74,7 +80,12 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             state.select_arrived();
             state.keep_order();
             state.keep_selection();
-            return state.follow_log();
+            let mut effects = state.follow_log();
+            if overtaken {
+                effects.extend(state.plan_staged());
+                state.planned_anew = state.staged_ticket;
+            }
+            return effects;
         }
         Action::Planned { ticket, question: Question::Carry, result } => {
             state.consequence(ticket, *result);
@@ -285,13 +296,17 @@ impl ConsoleState {
             return self.apply_layout();
         }
         if !self.staged.is_empty() {
-            let change = self.on_top(&crate::layout::Change::default());
-            return vec![Effect::Apply { deed: Deed::Staged, change }];
+            return self.apply_staged();
         }
         if self.screen == Screen::Board && matches!(self.selected, Party::Model(_)) {
             self.show(Screen::Detail);
         }
         Vec::new()
+    }
+
+    pub(super) fn apply_staged(&self) -> Vec<Effect> {
+        let change = self.on_top(&crate::layout::Change::default());
+        vec![Effect::Apply { deed: Deed::Staged, change }]
     }
 
     fn cancel(&mut self) {
@@ -301,7 +316,8 @@ impl ConsoleState {
             let count = self.staged.len();
             self.staged.clear();
             self.staged_plan = None;
-            self.say(Tone::Info, format!("{count} staged changes dropped"));
+            let dropped = format::counted(count, "staged change");
+            self.say(Tone::Info, format!("{dropped} dropped"));
         } else if !self.picked.is_empty() {
             self.leave_cores();
         } else if self.expanded {
@@ -360,7 +376,12 @@ impl ConsoleState {
             Err(refusal) => {
                 // the newest gesture made it impossible; what was there before stays
                 self.staged.pop();
-                self.say(Tone::Bad, format!("not staged: {refusal}"));
+                let why = if ticket == self.planned_anew {
+                    "after a newer change the last staged one is impossible and dropped"
+                } else {
+                    "not staged"
+                };
+                self.say(Tone::Bad, format!("{why}: {refusal}"));
                 self.plan_staged()
             }
         }

@@ -230,7 +230,7 @@ fn draw_cell(canvas: &mut Canvas, place: Rect, view: &CoreView, tags: &[String],
                 canvas.put(&mut pen, if wait > CONTENDED { "!" } else { "%" }, style);
             }
             // the kernel hides it (hardened containers)
-            None => canvas.put(&mut pen, " hidden", theme.dim),
+            None => canvas.put_right(&mut pen, "-", 4, theme.dim),
         }
     }
 }

@@ -8,6 +8,12 @@ use super::canvas::{Canvas, Pen, row, wrap};
 use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Dialog, Editor, Target, matching};
 
+/// Columns of a box with a question or a text field.
+const FIELD: u16 = 60;
+
+/// Columns between two answers.
+const APART: usize = 3;
+
 /// Draws the open dialog, if any.
 pub fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
@@ -32,17 +38,13 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
         }
         Dialog::Quit => {
             let staged = state.staged.len();
-            let text = if staged > 0 {
-                format!("{staged} staged changes were not applied.")
-            } else {
-                format!("The layout {} was modified and not saved.", state.profile_name())
+            let text = match staged {
+                0 if state.profile.is_none() => "What is in force is saved nowhere.".to_owned(),
+                0 => format!("The layout {} was modified and not saved.", state.profile_name()),
+                1 => "1 staged change was not applied.".to_owned(),
+                _ => format!("{staged} staged changes were not applied."),
             };
-            ask(
-                canvas,
-                area,
-                &text,
-                &[("s", "save"), ("q", "leave without saving"), ("n", "stay")],
-            );
+            ask(canvas, area, &text, &state.ways_out().map(|(key, answer, _)| (key, answer)));
         }
     }
 }
@@ -91,32 +93,64 @@ pub fn text_field(canvas: &mut Canvas, mut pen: Pen, editor: &Editor) {
     canvas.put(&mut pen, rest.as_str(), theme.text);
 }
 
+/// Columns inside a box that is to be `width` wide, as [`open`] makes it.
+fn room(area: Rect, width: u16) -> usize {
+    width.min(area.width.saturating_sub(2)).saturating_sub(4).into()
+}
+
 fn field(canvas: &mut Canvas, area: Rect, title: &str, editor: &Editor, note: &str) {
-    let inside = open(canvas, area, 60, 5, title, "");
-    if let Some(pen) = row(inside, 0) {
-        text_field(canvas, pen, editor);
-    }
     // a name that was refused stays on screen with the reason
     let excess = editor.excess();
     let message = canvas.state.message.as_ref().map(|message| message.text.as_str());
     let message = excess.as_deref().or(message);
-    if let Some(mut pen) = row(inside, 2) {
-        let style = if message.is_some() { canvas.state.theme.bad } else { canvas.state.theme.dim };
-        canvas.put_fit(&mut pen, message.unwrap_or(note), style);
+    let lines = wrap(message.unwrap_or(note), room(area, FIELD));
+    let inside = open(canvas, area, FIELD, lines.len() as u16 + 4, title, "");
+    if let Some(pen) = row(inside, 0) {
+        text_field(canvas, pen, editor);
+    }
+    let style = if message.is_some() { canvas.state.theme.bad } else { canvas.state.theme.dim };
+    let below = Rect { y: inside.y + 2, height: inside.height.saturating_sub(2), ..inside };
+    for (index, line) in lines.iter().enumerate() {
+        if let Some(mut pen) = row(below, index) {
+            canvas.put_fit(&mut pen, line, style);
+        }
     }
 }
 
+/// A question, and its answers on as many lines as they need.
 fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]) {
-    let lines = wrap(question, 54);
-    let inside = open(canvas, area, 60, lines.len() as u16 + 4, "Question", "");
+    let width = room(area, FIELD);
+    let question = wrap(question, width);
+    let mut lines: Vec<Vec<(&str, &str)>> = Vec::new();
+    let mut used = 0;
+    for (key, answer) in answers {
+        let size = format::width(key) + 1 + format::width(answer);
+        match lines.last_mut() {
+            Some(line) if used + APART + size <= width => {
+                line.push((key, answer));
+                used += APART + size;
+            }
+            _ => {
+                lines.push(vec![(key, answer)]);
+                used = size;
+            }
+        }
+    }
+    let height = question.len() + 1 + lines.len() + 2;
+    let inside = open(canvas, area, FIELD, height as u16, "Question", "");
     let theme = &canvas.state.theme;
-    for (index, line) in lines.iter().enumerate() {
+    // the answers are there however long the question is
+    let shown = (inside.height as usize).saturating_sub(lines.len() + 1);
+    for (index, line) in question.iter().take(shown).enumerate() {
         if let Some(mut pen) = row(inside, index) {
             canvas.put_fit(&mut pen, line, theme.text);
         }
     }
-    if let Some(mut pen) = row(inside, lines.len() + 1) {
-        for (key, answer) in answers {
+    for (index, line) in lines.iter().enumerate() {
+        let Some(mut pen) = row(inside, question.len().min(shown) + 1 + index) else {
+            break;
+        };
+        for (key, answer) in line {
             let start = pen.x;
             canvas.put(&mut pen, key, theme.accent);
             canvas.put(&mut pen, &format!(" {answer}"), theme.text);
@@ -124,7 +158,7 @@ fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]
             if let Some(code) = code(key) {
                 canvas.hit(place, Target::Press(code));
             }
-            pen.x += 3;
+            pen.x += APART as u16;
         }
     }
 }
@@ -199,6 +233,12 @@ fn palette(canvas: &mut Canvas, area: Rect, editor: &Editor, at: usize) {
         text_field(canvas, pen, editor);
     }
     let found = matching(&editor.text());
+    // the same for all of them, so that nothing moves while one types
+    let widest = |of: &dyn Fn(&Command) -> String| {
+        Command::ALL.iter().map(|one| format::width(&of(one))).max().unwrap_or(0) + 1
+    };
+    let names = widest(&|command| command.name().to_owned());
+    let keys = widest(&|command| state.keymap.shown(*command));
     let visible = inside.height.saturating_sub(2) as usize;
     let first = (at + 1).saturating_sub(visible);
     for (index, command) in found.iter().enumerate().skip(first) {
@@ -206,8 +246,8 @@ fn palette(canvas: &mut Canvas, area: Rect, editor: &Editor, at: usize) {
             break;
         };
         let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
-        canvas.put_left(&mut pen, command.name(), 12, theme.title);
-        canvas.put_left(&mut pen, &state.keymap.shown(*command), 8, theme.accent);
+        canvas.put_left(&mut pen, command.name(), names, theme.title);
+        canvas.put_left(&mut pen, &state.keymap.shown(*command), keys, theme.accent);
         canvas.put_fit(&mut pen, command.help(), theme.dim);
         if index == at {
             canvas.tint(line, theme.field);

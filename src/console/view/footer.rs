@@ -77,10 +77,18 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
             more if width < 60 => format!(" +{more}"),
             more => format!("   (and {more} more)"),
         };
+        // who has not moved anything yet is told how, whatever is wrong
+        let learns = state.snapshot.changes.is_empty() && !state.readonly && state.mouse;
+        let how = match state.screen {
+            Screen::Board if learns && width >= 60 => {
+                format!("   Drag a {} onto another row.", state.glyphs.core)
+            }
+            _ => String::new(),
+        };
         // the number of the others stays in view
-        let room = (width as usize).saturating_sub(format::width(&more) + 1);
+        let room = (width as usize).saturating_sub(format::width(&more) + format::width(&how) + 1);
         let text = format::fit(&alert.text, room, state.glyphs.ellipsis);
-        return (format!("{text}{more}"), theme.warn);
+        return (format!("{text}{more}{how}"), theme.warn);
     }
     if state.readonly {
         return ("Read-only: everything is shown, nothing can be changed.".to_owned(), theme.dim);
@@ -186,7 +194,8 @@ fn answers(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
         }
         Dialog::Row(_) => &[("enter", "edits"), ("up down", "choose"), ("esc", "closes")],
         Dialog::Confirm { .. } => &[("y", "yes"), ("n", "no")],
-        Dialog::Quit => &[("s", "save"), ("q", "leave"), ("n", "stay")],
+        // they depend on what is not saved
+        Dialog::Quit => &[],
     }
 }
 
@@ -198,7 +207,9 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
     };
     pen.x += 1;
     if let Some(dialog) = &state.dialog {
-        for (key, label) in answers(dialog) {
+        let leaving = state.ways_out().map(|(key, _, word)| (key, word));
+        let quit = matches!(dialog, Dialog::Quit);
+        for (key, label) in if quit { &leaving } else { answers(dialog) } {
             let start = pen.x;
             canvas.put(&mut pen, key, state.theme.accent);
             canvas.put(&mut pen, &format!(" {label}"), state.theme.dim);

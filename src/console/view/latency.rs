@@ -219,37 +219,63 @@ fn marks(canvas: &mut Canvas, area: Rect, view: &ModelView, slo: Option<Slo>, sc
     let state = canvas.state;
     let theme = &state.theme;
     let total = &view.minute.total;
+    // in the order of what they mean to who set a target: where room is short, the earlier has it
     let mut marks = vec![
+        (scale.column(total.p99_us), "p99".to_owned(), theme.text),
         (scale.column(total.p50_us), "p50".to_owned(), theme.text),
         (scale.column(total.p90_us), "p90".to_owned(), theme.text),
-        (scale.column(total.p99_us), "p99".to_owned(), theme.text),
         (scale.column(total.p999_us), "p99.9".to_owned(), theme.text),
     ];
-    // the target first: where two marks meet, the earlier one stays
     if let Some(slo) = slo {
         let us = slo.bound.as_micros() as u64;
         let met = view.minute.slo_us.is_none_or(|now| now <= us);
         let style = if met { theme.good } else { theme.bad };
         marks.insert(0, (scale.column(us), format!("SLO p{}", slo.percentile), style));
     }
-    let mut taken: Vec<(usize, usize)> = Vec::new();
-    for (column, word, style) in marks {
-        let text = format!("{}{word}", state.glyphs.mark);
-        let size = format::width(&text);
-        // at the right edge the word goes to the left of its mark
-        let (start, text) = if column + size > area.width as usize {
-            (column.saturating_sub(size - 1), format!("{word}{}", state.glyphs.mark))
-        } else {
-            (column, text)
+    let wanted: Vec<(usize, &str)> =
+        marks.iter().map(|(column, word, _)| (*column, word.as_str())).collect();
+    let places = word_places(&wanted, area.width as usize);
+    // the first one last: where two marks meet, it is the one that stays
+    for ((column, _, style), place) in marks.iter().zip(places).rev() {
+        let put = |canvas: &mut Canvas, at: usize, text: &str| {
+            let mut pen = Pen { x: area.x + at as u16, y: area.y, end: area.right() };
+            canvas.put(&mut pen, text, *style);
         };
-        let end = start + size;
-        if taken.iter().any(|(from, to)| start <= *to && *from <= end) {
-            continue;
+        put(canvas, *column, state.glyphs.mark);
+        if let Some((start, word)) = place {
+            put(canvas, start, word);
         }
-        taken.push((start, end));
-        let mut pen = Pen { x: area.x + start as u16, y: area.y, end: area.right() };
-        canvas.put(&mut pen, &text, style);
     }
+}
+
+/// Where the words of marks stand: to the right of the mark or to its left, over no other mark and
+/// next to none, so that it is plain whose they are; without their "p" where only that has room;
+/// `None`: the mark stands alone.
+fn word_places<'a>(marks: &[(usize, &'a str)], width: usize) -> Vec<Option<(usize, &'a str)>> {
+    let mut taken: Vec<(usize, usize)> = Vec::new();
+    let mut place = |column: usize, word: &'a str| {
+        let size = format::width(word);
+        [Some(column + 1), column.checked_sub(size)].into_iter().flatten().find_map(|start| {
+            let end = start + size;
+            // with a column of air on the side away from its mark
+            let (from, to) =
+                if start > column { (start, end + 1) } else { (start.saturating_sub(1), end) };
+            let free = end <= width
+                && marks.iter().all(|(other, _)| !(from..to).contains(other))
+                && taken.iter().all(|(low, high)| to <= *low || *high <= from);
+            free.then(|| {
+                taken.push((from, to));
+                (start, word)
+            })
+        })
+    };
+    let mut words = Vec::new();
+    for (column, word) in marks {
+        let short = word.strip_prefix('p');
+        let placed = place(*column, word).or_else(|| place(*column, short?));
+        words.push(placed);
+    }
+    words
 }
 
 #[cfg(test)]
@@ -280,6 +306,23 @@ mod tests {
             .map(|column| bar(&histogram, &scale, column).0)
             .sum();
         assert_eq!(all, 12);
+    }
+
+    #[test]
+    fn a_mark_keeps_its_place_where_its_word_has_no_room() {
+        let places = |marks: &[(usize, &'static str)]| word_places(marks, 40);
+        // apart: each word right of its mark
+        assert_eq!(places(&[(10, "p50"), (20, "p90")]), [Some((11, "p50")), Some((21, "p90"))]);
+        // side by side, on the same column, at the edge
+        let slo = Some((11, "SLO p99"));
+        assert_eq!(places(&[(10, "SLO p99"), (9, "p99")]), [slo, Some((6, "p99"))]);
+        assert_eq!(places(&[(10, "SLO p99"), (10, "p99")]), [slo, Some((7, "p99"))]);
+        assert_eq!(places(&[(39, "p99")]), [Some((36, "p99"))]);
+        // a word next to another's mark would be read as that one's
+        assert_eq!(places(&[(20, "p99"), (24, "p90")])[0], Some((17, "p99")));
+        let marks = [(27, "SLO p99"), (23, "p99"), (19, "p90"), (25, "p99.9")];
+        let slo = Some((28, "SLO p99"));
+        assert_eq!(places(&marks), [slo, Some((21, "99")), Some((16, "p90")), None]);
     }
 
     #[test]
