@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CommandError;
-use crate::console::{ConsoleOptions, ThemeName, picture};
+use crate::console::state::Screen;
+use crate::console::{ConsoleOptions, GlyphSet, ThemeName, picture};
 use crate::telemetry::Snapshot;
 
 /// Arguments of `divvy snapshot`.
@@ -21,9 +22,35 @@ pub struct SnapshotArgs {
     /// The frame's size in cells.
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "120x36", value_parser = size)]
     pub size: (u16, u16),
+    /// The screen: board, detail (of the first model), machine, memory or journal.
+    #[arg(long, value_name = "NAME", default_value = "board", value_parser = screen)]
+    pub screen: Screen,
+    /// The colours: ansi, truecolor, colour-blind or mono.
+    #[arg(long, value_name = "NAME", default_value_t = ThemeName::Truecolor)]
+    pub theme: ThemeName,
+    /// The characters: block, braille or ascii.
+    #[arg(long, value_name = "NAME", default_value_t = GlyphSet::default())]
+    pub glyphs: GlyphSet,
     /// The name that the header shows.
     #[arg(long, default_value = "demo")]
     pub title: String,
+}
+
+/// The screens that a recording has figures for.
+const SCREENS: [(&str, Screen); 5] = [
+    ("board", Screen::Board),
+    ("detail", Screen::Detail),
+    ("machine", Screen::Machine),
+    ("memory", Screen::Memory),
+    ("journal", Screen::Journal),
+];
+
+fn screen(text: &str) -> Result<Screen, String> {
+    let found = SCREENS.iter().find(|(name, _)| *name == text).map(|(_, screen)| *screen);
+    found.ok_or_else(|| {
+        let names = SCREENS.map(|(name, _)| name).join(", ");
+        format!("not one of the screens that a recording fills: {names}")
+    })
 }
 
 fn size(text: &str) -> Result<(u16, u16), String> {
@@ -50,7 +77,9 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
     };
     let options = ConsoleOptions {
         profile: Some(args.title.clone()),
-        theme: ThemeName::Truecolor,
+        theme: args.theme,
+        glyphs: args.glyphs,
+        screen: args.screen,
         zone: jiff::tz::TimeZone::UTC,
         ..ConsoleOptions::default()
     };
@@ -80,4 +109,42 @@ fn read(lines: impl BufRead, name: &str) -> Result<Vec<Arc<Snapshot>>, CommandEr
         return Err(CommandError::BadInput(format!("{name} holds no snapshot")));
     }
     Ok(snapshots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_screen_theme_and_glyph_set_gives_its_own_picture_and_always_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run.ndjson");
+        let snapshot = Snapshot { uptime_us: 5_000_000, ..Snapshot::default() };
+        std::fs::write(&run, serde_json::to_string(&snapshot).unwrap()).unwrap();
+        let pictured = |screen: Screen, theme: ThemeName, glyphs: GlyphSet| {
+            let svg = folder.path().join("frame.svg");
+            let title = "demo".to_owned();
+            let args = SnapshotArgs {
+                run: run.clone(),
+                svg: svg.clone(),
+                size: (80, 24),
+                screen,
+                theme,
+                glyphs,
+                title,
+            };
+            super::run(&args).map_err(|error| error.to_string()).unwrap();
+            std::fs::read_to_string(&svg).unwrap()
+        };
+        let (theme, glyphs) = (ThemeName::Truecolor, GlyphSet::default());
+        let mut seen: Vec<String> =
+            SCREENS.iter().map(|(_, screen)| pictured(*screen, theme, glyphs)).collect();
+        seen.push(pictured(Screen::Board, ThemeName::Mono, glyphs));
+        seen.push(pictured(Screen::Board, theme, GlyphSet::Ascii));
+        assert_eq!(seen[0], pictured(Screen::Board, theme, glyphs));
+        for (at, one) in seen.iter().enumerate() {
+            assert!(!seen[..at].contains(one), "picture {at} is another's");
+        }
+        assert!(screen("attic").unwrap_err().contains("board, detail, machine"));
+    }
 }

@@ -6,12 +6,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::options::ConsoleOptions;
-use super::state::{Action, ConsoleState, update};
+use super::state::{Action, Command, ConsoleState, update};
 use super::{svg, view};
 use crate::layout::Layout;
 use crate::telemetry::Snapshot;
 
-/// The frame of `width` x `height` cells after all of the snapshots, as SVG. The same snapshots and
+/// The frame of `width` x `height` cells after all of the snapshots, on the screen that the options
+/// begin with, as SVG. The same snapshots and
 /// options give the same bytes.
 pub fn picture(
     snapshots: impl IntoIterator<Item = Arc<Snapshot>>,
@@ -30,6 +31,9 @@ pub fn picture(
         }
         // Effects are for a live scheduler; a picture has none.
         update(&mut state, Action::Snapshot(snapshot));
+    }
+    if let Some(command) = Command::opening(options.screen) {
+        update(&mut state, Action::Command(command));
     }
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     view::draw(&state, &mut buffer);
