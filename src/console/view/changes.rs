@@ -48,10 +48,10 @@ const WIDE: usize = 100;
 /// An entry with its verdicts, broken between clauses, so that no figure is cut. Where it takes more
 /// than `height` lines, what came of it goes before all of what it was.
 fn told(state: &ConsoleState, entry: &Entry, width: usize, height: usize) -> Vec<Line> {
-    let done = entry.verdicts.iter().any(|one| one.status == VerdictStatus::Done);
+    let done = entry.verdicts.iter().any(|one| one.status != VerdictStatus::Open);
     let mut pieces = pieces(state, entry, width >= WIDE || !done);
     let verdicts = |finished: bool| {
-        let wanted = move |one: &&Verdict| !finished || one.status == VerdictStatus::Done;
+        let wanted = move |one: &&Verdict| !finished || one.status != VerdictStatus::Open;
         entry
             .verdicts
             .iter()
