@@ -102,3 +102,41 @@ fn after_a_crash_the_kept_layout_is_offered_and_why_the_demo_opened_is_told_too(
     session.send("q");
     session.left().assert_restored();
 }
+
+#[test]
+fn after_a_crash_the_layout_that_was_loaded_comes_back_with_its_changes_under_its_own_name() {
+    let home = Home::new();
+    let opened = quiet(&home);
+    let before = std::fs::read_to_string(&opened).unwrap();
+    std::fs::create_dir(home.path("layouts")).unwrap();
+    let loaded = home.write("layouts/alt.toml", format!("{before}weight = 2\n"));
+    let mut session = open_quiet(&home);
+    session.send("o");
+    session.until_text("quiet   in force");
+    session.send("\x1b[H");
+    session.until_text("▸ alt");
+    session.until_text("weight 1 → 2");
+    session.send("\r");
+    session.until_text("alt is in force");
+    session.send("bl+");
+    session.until_text("1 -> 2 instances");
+    let kept = |name: &str, text: &str| {
+        let file = home.path(&format!("state/divvy/{name}"));
+        binary::until(text, || std::fs::read_to_string(&file).ok()?.contains(text).then_some(()));
+    };
+    kept("live.json", "\"title\":\"alt\"");
+    kept("live.toml", "concurrency = 2");
+    signal(session.pid(), Signal::KILL);
+    session.left();
+    let mut session = open(&home, &["--last"]);
+    until_board(&mut session, 1);
+    session.until("the mark of a change", |rows| rows[0].contains("alt*").then_some(()));
+    session.send("s");
+    session.until_text("alt saved to");
+    session.until("no mark", |rows| (!rows[0].contains("alt*")).then_some(()));
+    session.send("q");
+    session.left().assert_restored();
+    assert_eq!(std::fs::read_to_string(&opened).unwrap(), before);
+    let after = std::fs::read_to_string(&loaded).unwrap();
+    assert!(after.contains("concurrency = 2") && after.contains("weight = 2"), "{after}");
+}

@@ -2,7 +2,8 @@
 //!
 //! Data goes one way. Threads hand events to the loop in [`run`]; `state::update` takes each as an
 //! action and answers effects; a worker thread carries those out over [`Control`] and answers with
-//! further actions; `view::draw` paints the state and answers the map of what can be clicked.
+//! further actions; `view::draw` paints the state and answers the map of what can be clicked, with how
+//! far its lines go, which the next scrolling is held to.
 //! Only [`terminal`] touches the terminal.
 
 mod config;
