@@ -63,7 +63,8 @@ fn told(state: &ConsoleState, entry: &Entry, width: usize, height: usize) -> Vec
         return whole;
     }
     let summary = pieces.iter().position(|(text, _)| *text == entry.summary);
-    let Some(((first, others), at)) = entry.summary.split_once(", ").zip(summary) else {
+    let Some(((first, others), at)) = first_row(entry, width.saturating_sub(INDENT)).zip(summary)
+    else {
         return whole;
     };
     let mut tail = pieces.split_off(at);
@@ -71,6 +72,20 @@ fn told(state: &ConsoleState, entry: &Entry, width: usize, height: usize) -> Vec
     tail.splice(..1, [("; also ".to_owned(), state.theme.dim), (others.to_owned(), style)]);
     pieces.push((first.to_owned(), style));
     flow(pieces.into_iter().chain(verdicts(true)).chain(tail), width, INDENT)
+}
+
+/// The part of a summary about its first row, at most `room` columns of it, and what follows.
+fn first_row(entry: &Entry, room: usize) -> Option<(&str, &str)> {
+    let summary = &entry.summary;
+    let fits = |end| summary.get(..end).is_some_and(|part| format::width(part) <= room);
+    let next = |model: &String| summary.find(&format!(", {model} "));
+    let end = entry.models.iter().filter_map(next).min();
+    let end = end.filter(|end| fits(*end)).or_else(|| {
+        let breaks = summary.match_indices(", ").map(|(at, _)| at);
+        breaks.take_while(|at| fits(*at)).last()
+    })?;
+    let (first, others) = summary.split_at_checked(end)?;
+    Some((first, others.strip_prefix(", ")?))
 }
 
 /// Breaks pieces into lines of at most `width` columns, between pieces where they fit whole. Further
