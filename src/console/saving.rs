@@ -8,6 +8,7 @@ use super::state::{Effect, LayoutList, Screen, Target};
 use super::testing::Desk;
 use crate::layout::{CoreRequest, Layout};
 use crate::scheduler::Control;
+use crate::telemetry::{Author, VerdictStatus};
 
 /// Another layout than the one that the desk begins with.
 fn other() -> Layout {
@@ -126,6 +127,22 @@ fn rows_whose_file_was_deleted_are_saved_nowhere_and_leaving_asks() {
     desk.keys("q");
     assert!(desk.left.is_empty(), "{:?}", desk.left);
     assert!(desk.text().contains("Question"), "{}", desk.text());
+}
+
+#[test]
+fn a_load_that_divvy_takes_back_by_itself_gives_the_rows_back_too() {
+    let mut desk = desk();
+    load(&mut desk, "alt");
+    let mut entry = fixtures::entry(7, VerdictStatus::Open, 750);
+    (entry.author, entry.undoes) = (Author::Scheduler, Some(1));
+    let mut snapshot = (*desk.state.snapshot).clone();
+    snapshot.changes.push(entry);
+    desk.show(snapshot.clone());
+    assert_eq!(desk.state.profile_name(), "balanced");
+    // the same entry again is no other one
+    snapshot.uptime_us += 1;
+    desk.show(snapshot);
+    assert_eq!(desk.state.profile_name(), "balanced");
 }
 
 #[test]

@@ -110,6 +110,8 @@ impl ConsoleState {
             Ok(Some(applied)) => {
                 self.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
                 self.belongs_to(name, applied.plan.after.layout().models, Some(applied.id));
+                // it may be undone already, where nothing of it could be built
+                self.gone_over_by_others(Some(applied.id));
                 self.fresh = Some((applied.plan.after, applied.plan.ledger));
                 self.select_layout(self.layouts.at)
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::ConsoleState;
 use crate::layout::Budget;
+use crate::telemetry::Author;
 
 /// The layout before the present one, for each load that may be undone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +48,18 @@ impl ConsoleState {
         // what is known of none is saved nowhere
         self.saved = Some(self.origins.rows.get(&self.profile).cloned().unwrap_or_default());
         Some(self.profile_name().to_owned())
+    }
+
+    /// Follows what undid or did again a load without being asked here (divvy itself does, where the
+    /// load's instances cannot be built), in entries that are newer than `known`.
+    pub(super) fn gone_over_by_others(&mut self, known: Option<u64>) {
+        let snapshot = self.snapshot.clone();
+        let newer = snapshot.changes.iter().filter(|entry| Some(entry.id) > known);
+        for entry in newer.filter(|entry| entry.author != Author::Console) {
+            if let Some(of) = entry.undoes.or(entry.redoes) {
+                self.gone_over(of);
+            }
+        }
     }
 
     /// A saved layout has another name.

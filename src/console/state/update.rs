@@ -72,7 +72,9 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             }
             // what is staged was planned on rows that are others now
             let overtaken = newer && !state.staged.is_empty();
+            let known = state.snapshot.newest_change();
             state.snapshot = snapshot;
+            state.gone_over_by_others(known);
             state.drop_overtaken();
             if first {
                 state.select(state.rows().first().cloned());
