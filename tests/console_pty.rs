@@ -140,7 +140,8 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
     until_all_on(pid, &donor, given_before);
 
     // instances: one more is one more thread
-    let (instances, _) = model(&session.rows(), &donor).unwrap().split.unwrap();
+    let split = |rows: &[String]| model(rows, &donor)?.split;
+    let (instances, _) = session.until("the donor's instances", split);
     let threads = workers(pid, &donor).len();
     session.send("\x1b[C+");
     session.until("one instance more", |rows| {
