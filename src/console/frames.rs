@@ -125,7 +125,6 @@ fn the_machine_screen_shows_what_is_known_of_a_card() {
     ] {
         assert!(text.contains(words), "{words} in:\n{text}");
     }
-    println!("{text}");
 }
 
 #[test]
