@@ -59,7 +59,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // the first model may run one more request at once, while it serves
-    if let (Some(first), Some(now)) = (layout.models.first(), snapshots.borrow().models.first()) {
+    let now = snapshots.borrow().clone();
+    if let (Some(first), Some(now)) = (layout.models.first(), now.models.first()) {
         let change = Change::from(Edit::SetConcurrency {
             model: first.name.clone(),
             concurrency: Auto::Exactly(now.row.concurrency + 1),

@@ -110,7 +110,8 @@ fn the_last_words_of_a_library_that_ends_the_process_are_kept_and_named_at_the_n
 
 #[test]
 fn a_fault_in_native_code_gives_the_terminal_back_and_ends_the_process_as_it_would_have() {
-    for fault in [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE, Signal::ABORT] {
+    for fault in [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE, Signal::TRAP, Signal::ABORT]
+    {
         let home = Home::new();
         let session = open_quiet(&home);
         signal(session.pid(), fault);

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Diverted {
     /// Up to where it is to be followed.
     #[cfg(unix)]
     end: Sender<u64>,
+    /// Its name, where it has one.
+    path: Option<PathBuf>,
 }
 
 impl Diverted {
@@ -48,20 +50,25 @@ impl Diverted {
             return Ok(None);
         }
         let before = io::stderr().as_fd().try_clone_to_owned()?;
-        let file = match path.map(open) {
-            Some(Ok(file)) => file,
+        let (file, path) = match path.map(|path| open(path).map(|file| (file, path))) {
+            Some(Ok((file, path))) => (file, Some(path.to_owned())),
             Some(Err(error)) => {
                 tracing::warn!("what libraries write is not kept after a crash: {error}");
-                nameless()?
+                (nameless()?, None)
             }
-            None => nameless()?,
+            None => (nameless()?, None),
         };
         let mut follower = Follower::new(file.try_clone()?)?;
         let (end, until) = channel();
         let named = std::thread::Builder::new().name("console-stderr".to_owned());
         named.spawn(move || follower.run(&until))?;
         rustix::stdio::dup2_stderr(&file)?;
-        Ok(Some(Self { before, file, end }))
+        Ok(Some(Self { before, file, end, path }))
+    }
+
+    /// The file, where it has a name: it is still there after a crash.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Elsewhere it stays where it is.

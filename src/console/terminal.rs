@@ -126,7 +126,9 @@ fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
         None
     });
     #[cfg(unix)]
-    if let Err(error) = crash::remember_terminal(&io::stdout(), &farewell(stderr)) {
+    let words = farewell(stray().as_ref().and_then(Diverted::path));
+    #[cfg(unix)]
+    if let Err(error) = crash::remember_terminal(&io::stdout(), &words) {
         tracing::warn!(
             "a library that ends the process would leave the terminal as it is: {error}"
         );

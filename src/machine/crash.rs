@@ -8,10 +8,10 @@
 
 use std::io;
 use std::mem::{MaybeUninit, zeroed};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::ptr::{null, null_mut};
-use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::{Once, OnceLock};
 
 use libc::{c_int, c_void, siginfo_t};
 
@@ -21,10 +21,13 @@ const DEADLY: [c_int; 6] =
 
 /// A terminal as it is to be after the process.
 struct Terminal {
-    tty: OwnedFd,
+    tty: RawFd,
     modes: libc::termios,
     farewell: Vec<u8>,
 }
+
+/// The descriptor that is written to: ours alone, whatever becomes of the others. One a process.
+static TTY: OnceLock<OwnedFd> = OnceLock::new();
 
 /// The terminal to give back; null while there is none.
 static TERMINAL: AtomicPtr<Terminal> = AtomicPtr::new(null_mut());
@@ -35,20 +38,34 @@ static BEFORE: [AtomicPtr<libc::sigaction>; DEADLY.len()] =
 
 static HANDLED: Once = Once::new();
 
-/// How many threads are ending the process: only the first one writes.
-static ENDING: AtomicUsize = AtomicUsize::new(0);
+/// Whether a thread is ending the process, and whether it has given the terminal back.
+static ENDING: AtomicU8 = AtomicU8::new(NOT_ENDING);
+
+const NOT_ENDING: u8 = 0;
+const GIVING_BACK: u8 = 1;
+const GIVEN_BACK: u8 = 2;
+
+/// How long a thread waits for another one that is giving the terminal back, in steps of a millisecond.
+/// Not for ever: a fault within the handler would wait for itself.
+const STEPS: u32 = 200;
 
 /// From now on, until [`forget_terminal`]: when a deadly signal comes, the terminal behind `tty` gets
-/// the modes that it has at this moment, and the bytes of `farewell`.
+/// the modes that it has at this moment, and the bytes of `farewell`. A process has one terminal: the
+/// `tty` of the first call is used from then on.
 ///
 /// # Errors
 /// When `tty` is no terminal, or the system has no descriptor left.
 pub fn remember_terminal(tty: &impl AsFd, farewell: &[u8]) -> io::Result<()> {
-    let tty = tty.as_fd().try_clone_to_owned()?;
+    if TTY.get().is_none() {
+        let own = tty.as_fd().try_clone_to_owned()?;
+        // a thread that came first has the same terminal
+        let _ = TTY.set(own);
+    }
+    let Some(tty) = TTY.get().map(AsRawFd::as_raw_fd) else { return Ok(()) };
     let mut modes = MaybeUninit::uninit();
     // SAFETY: the call writes a whole `termios` where it answers 0, and keeps no pointer.
     let modes = unsafe {
-        if libc::tcgetattr(tty.as_raw_fd(), modes.as_mut_ptr()) != 0 {
+        if libc::tcgetattr(tty, modes.as_mut_ptr()) != 0 {
             return Err(io::Error::last_os_error());
         }
         modes.assume_init()
@@ -93,8 +110,13 @@ fn handle(signal: c_int, before: &AtomicPtr<libc::sigaction>) {
 
 /// Gives the terminal back, and lets the signal end the process.
 extern "C" fn end(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
-    if ENDING.fetch_add(1, Ordering::AcqRel) == 0 {
+    let (free, taken) = (NOT_ENDING, GIVING_BACK);
+    if ENDING.compare_exchange(free, taken, Ordering::AcqRel, Ordering::Acquire).is_ok() {
         give_back();
+        ENDING.store(GIVEN_BACK, Ordering::Release);
+    } else {
+        // damage to memory often hits several threads: the first one is not cut short
+        await_the_first();
     }
     let before = DEADLY.iter().position(|deadly| *deadly == signal).and_then(|at| BEFORE.get(at));
     // SAFETY: what `before` points to was written by `handle` before this handler could run and is
@@ -102,7 +124,8 @@ extern "C" fn end(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     // sigaction and raise are safe in a handler.
     unsafe {
         let usual: libc::sigaction = zeroed();
-        let is_sent = info.is_null() || (*info).si_code <= 0;
+        // a trap goes on behind its instruction, and so would not come again either
+        let is_sent = info.is_null() || (*info).si_code <= 0 || signal == libc::SIGTRAP;
         if is_sent {
             // held back until this handler returns. What was there before could take the first one
             // for a fault that comes again by itself, as the standard library's handler does
@@ -115,13 +138,24 @@ extern "C" fn end(signal: c_int, info: *mut siginfo_t, _: *mut c_void) {
     }
 }
 
+fn await_the_first() {
+    let step = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    for _ in 0..STEPS {
+        if ENDING.load(Ordering::Acquire) == GIVEN_BACK {
+            return;
+        }
+        // SAFETY: the call reads the struct, keeps no pointer, and is safe in a handler.
+        unsafe { libc::nanosleep(&raw const step, null_mut()) };
+    }
+}
+
 fn give_back() {
     let terminal = TERMINAL.swap(null_mut(), Ordering::AcqRel);
     // SAFETY: a pointer that was stored is a `Terminal` that is never freed. write and tcsetattr are
     // safe in a handler; the buffer's length is that of the `Vec`.
     unsafe {
         let Some(terminal) = terminal.as_ref() else { return };
-        let tty = terminal.tty.as_raw_fd();
+        let tty = terminal.tty;
         let _ = libc::write(tty, terminal.farewell.as_ptr().cast(), terminal.farewell.len());
         let _ = libc::tcsetattr(tty, libc::TCSANOW, &raw const terminal.modes);
     }
@@ -200,6 +234,19 @@ mod tests {
         std::hint::black_box(deeper(&next)) + next[0]
     }
 
+    fn trap() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the instruction touches nothing; it is the fault.
+        unsafe {
+            std::arch::asm!("int3");
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        // SAFETY: raise is always allowed.
+        unsafe {
+            libc::raise(libc::SIGTRAP);
+        }
+    }
+
     /// The process that faults; its standard input is the terminal.
     #[test]
     fn the_process_that_faults_where_it_is_asked_to() {
@@ -211,13 +258,30 @@ mod tests {
             "null" => unsafe { null_mut::<u8>().write_volatile(1) },
             "stack" => drop(std::thread::spawn(|| deeper(&[0; 64])).join()),
             "abort" => std::process::abort(),
+            "trap" => trap(),
+            "several" => {
+                let fault = || loop {
+                    // SAFETY: this is the fault, and ends the process.
+                    unsafe { null_mut::<u8>().write_volatile(1) };
+                };
+                let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(fault)).collect();
+                for thread in threads {
+                    drop(thread.join());
+                }
+            }
             other => panic!("{other}"),
         }
     }
 
     #[test]
     fn a_real_fault_gives_the_terminal_back_and_ends_as_it_would_have() {
-        let ends = [("null", libc::SIGSEGV), ("stack", libc::SIGABRT), ("abort", libc::SIGABRT)];
+        let ends = [
+            ("null", libc::SIGSEGV),
+            ("stack", libc::SIGABRT),
+            ("abort", libc::SIGABRT),
+            ("trap", libc::SIGTRAP),
+            ("several", libc::SIGSEGV),
+        ];
         for (fault, signal) in ends {
             let (mut master, slave) = pair();
             let before = modes(&slave);

@@ -12,7 +12,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::onnx::ModelFile;
 use super::{
@@ -113,6 +113,7 @@ impl Engine for OnnxRuntime {
             source: source.clone(),
             file,
             sessions,
+            building: Mutex::new(()),
             account,
         }))
     }
@@ -131,12 +132,14 @@ struct OrtModel {
     source: ModelSource,
     file: Arc<ModelFile>,
     sessions: Mutex<Sessions>,
+    /// Held while the shared session is built.
+    building: Mutex<()>,
     account: Arc<Account>,
 }
 
 impl OrtModel {
     fn live(&self) -> Vec<Arc<OrtSession>> {
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions();
         sessions.live.retain(|session| session.strong_count() > 0);
         sessions.live.iter().filter_map(Weak::upgrade).collect()
     }
@@ -145,13 +148,20 @@ impl OrtModel {
         OrtSession::build(&self.library, &self.source, &self.file, setup)
     }
 
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        // nothing panics while it is held
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn narrow(&self) -> Result<Arc<OrtSession>, EngineError> {
-        // held while it builds: two builds at once would make two copies of the weights
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = &sessions.narrow {
+        // two builds at once would make two copies of the weights; whoever asks for figures meanwhile
+        // does not wait for one
+        let _one = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &self.sessions().narrow {
             return Ok(Arc::clone(session));
         }
         let session = self.build(NARROW)?;
+        let mut sessions = self.sessions();
         sessions.live.push(Arc::downgrade(&session));
         sessions.narrow = Some(Arc::clone(&session));
         Ok(session)
@@ -159,7 +169,7 @@ impl OrtModel {
 
     fn wide(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
         let session = self.build(setup)?;
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions();
         sessions.live.push(Arc::downgrade(&session));
         // nobody uses the shared session now: its copy of the weights can go
         if sessions.narrow.as_ref().is_some_and(|narrow| Arc::strong_count(narrow) == 1) {
