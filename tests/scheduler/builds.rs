@@ -121,10 +121,10 @@ fn put_back(rig: &Rig, after: u64) -> Entry {
 fn an_engine_that_panics_while_it_builds_does_not_warm_for_ever() {
     let rig = Rig::start(2, vec![row("m", "0-1")]);
     rig.scripts.of("m").build_panics.store(true, Ordering::SeqCst);
-    rig.apply(threads("m", 2));
+    let failing = rig.apply(threads("m", 2)).id;
+    let entry = put_back(&rig, failing);
     let view = rig.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
     assert_eq!(view.actual.active, 2);
-    let entry = rig.scheduler.journal().pop().unwrap();
     assert!(entry.warnings.iter().any(|line| line.contains("panicked")), "{entry:?}");
 }
 
