@@ -428,14 +428,19 @@ impl Pool {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.inner.reject_waiting("the model is being removed");
-        let mut workers = std::mem::take(&mut self.builds().workers);
         // A request that runs cannot be interrupted; give it as long again.
         let until = Instant::now() + patience;
-        while !workers.is_empty() && Instant::now() < until {
-            workers.retain(|worker| !worker.is_finished());
+        while !self.has_ended() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
-        workers.is_empty()
+        self.has_ended()
+    }
+
+    /// Whether all instances have ended, those that were being built too.
+    pub fn has_ended(&self) -> bool {
+        let mut builds = self.builds();
+        builds.workers.retain(|worker| !worker.is_finished());
+        builds.workers.is_empty()
     }
 
     fn waiting(&self) -> u64 {

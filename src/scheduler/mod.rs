@@ -172,7 +172,7 @@ impl Scheduler {
     }
 
     /// Stops loads, answers what waits for at most `patience`, and gives the last snapshot; `None`
-    /// when it was stopped before.
+    /// when it was stopped before, or a fault in divvy came in the way of that snapshot.
     pub fn stop(&self, patience: Duration) -> Option<Snapshot> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (reply, answer) = mpsc::channel();

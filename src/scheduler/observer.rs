@@ -62,6 +62,45 @@ pub struct Observer {
     pub(super) heap: Option<HeapLook>,
     pub(super) sequence: u64,
     pub(super) meters: BTreeMap<String, Meters>,
+    /// The parts of a look that went wrong when last done, and what was said of it.
+    faults: BTreeMap<Part, String>,
+}
+
+/// The parts of a look; each can go wrong without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Check,
+    Sample,
+    Publish,
+}
+
+impl Part {
+    /// What the program's troubles file it under.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Check => "observer: check",
+            Self::Sample => "observer: sample",
+            Self::Publish => "observer: publish",
+        }
+    }
+
+    /// What is wrong while it fails.
+    fn fails(self) -> &'static str {
+        match self {
+            Self::Check => "the machine is not looked at for changes",
+            Self::Sample => "figures are left out",
+            Self::Publish => "the screen stands still",
+        }
+    }
+
+    /// What is right when it has failed and does not any more.
+    fn works(self) -> &'static str {
+        match self {
+            Self::Check => "the machine is looked at for changes",
+            Self::Sample => "figures are complete",
+            Self::Publish => "the screen moves",
+        }
+    }
 }
 
 /// What is counted of one model from look to look.
@@ -114,11 +153,12 @@ impl Observer {
             heap: None,
             sequence: 0,
             meters: BTreeMap::new(),
+            faults: BTreeMap::new(),
         }
     }
 
-    /// The thread's body: ends with the owner. A panic in it costs what was being looked at, and is
-    /// told; it goes on to look, since who sees nothing any more can't tell that.
+    /// The thread's body: ends with the owner, whatever goes wrong in a look. What it is told is taken
+    /// in all the same, since the owner waits for the last look, and the next scene may do no harm.
     pub fn run(mut self) {
         // What is shown must not be old where the models keep every core busy.
         wake_soon();
@@ -126,21 +166,9 @@ impl Observer {
             Ok(Look::Scene(scene)) => self.scene = *scene,
             Ok(Look::Last(_)) | Err(_) => return,
         }
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.watch())) {
-            let message = panic_message(&*panic);
-            tracing::error!("the screen's figures were left out once: {message}");
-            let told = format!("figures were left out: a fault in divvy ({message}); see the log");
-            self.with.conditions.raise("observer", told);
-            // Not as fast as it can, where it happens each time.
-            std::thread::sleep(self.with.interval);
-        }
-    }
-
-    fn watch(&mut self) {
-        self.sample();
-        self.publish();
-        let mut next_sample = Instant::now() + self.with.interval;
-        let mut next_check = Instant::now() + self.with.machine_check;
+        // The first figures are due at once.
+        let mut next_sample = Instant::now();
+        let mut next_check = next_sample + self.with.machine_check;
         loop {
             let wait = next_sample.min(next_check).saturating_duration_since(Instant::now());
             let is_new = match self.with.looks.recv_timeout(wait) {
@@ -149,10 +177,12 @@ impl Observer {
                     true
                 }
                 Ok(Look::Last(reply)) => {
-                    self.sample();
-                    let last = self.publish();
-                    // Whoever asked may have gone.
-                    let _ = reply.send(last.as_ref().clone());
+                    self.guard(Part::Sample, Self::sample);
+                    // Without an answer the reply is dropped, and whoever asked knows.
+                    if let Some(last) = self.guard(Part::Publish, Self::publish) {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(last.as_ref().clone());
+                    }
                     return;
                 }
                 Err(RecvTimeoutError::Timeout) => false,
@@ -161,17 +191,54 @@ impl Observer {
             let now = Instant::now();
             if now >= next_check {
                 next_check = now + self.with.machine_check;
-                self.check_machine();
+                self.guard(Part::Check, |observer| observer.check_machine());
             }
             let is_due = now >= next_sample;
             if is_due {
                 next_sample = now + self.with.interval;
-                self.sample();
+                self.guard(Part::Sample, Self::sample);
             }
             if is_new || is_due {
-                self.publish();
+                self.guard(Part::Publish, Self::publish);
             }
         }
+    }
+
+    /// Does a part of a look. A panic costs that part; it is told once, until the part succeeds again
+    /// or something else goes wrong in it.
+    fn guard<T>(&mut self, part: Part, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let message = match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(done) => {
+                if self.faults.remove(&part).is_some() {
+                    self.with.conditions.clear(part.name());
+                    tracing::info!("{} again", part.works());
+                }
+                return Some(done);
+            }
+            Err(panic) => panic_message(&*panic),
+        };
+        if self.faults.get(&part) != Some(&message) {
+            tracing::error!("{}: a fault in divvy ({message})", part.fails());
+            let told = format!("{}: a fault in divvy ({message}); see the log", part.fails());
+            self.with.conditions.raise(part.name(), told);
+            self.faults.insert(part, message);
+            if part == Part::Publish {
+                self.tell_by_the_last();
+            }
+        }
+        None
+    }
+
+    /// Adds to the snapshot that is shown what has gone wrong since: the next one does not come.
+    fn tell_by_the_last(&self) {
+        self.with.snapshots.send_modify(|last| {
+            let last = Arc::make_mut(last);
+            for alert in self.with.conditions.alerts() {
+                if !last.alerts.contains(&alert) {
+                    last.alerts.push(alert);
+                }
+            }
+        });
     }
 
     /// Looks whether cores came or went, or threads are not where they should be; the owner acts.

@@ -139,9 +139,10 @@ impl Owner {
         loop {
             match self.commands.recv_timeout(HOUSEKEEPING) {
                 Ok(Command::Stop(patience, reply)) => {
-                    let last = self.stop(patience);
-                    // Whoever asked may have gone; the pools are drained all the same.
-                    let _ = reply.send(last);
+                    if let Some(last) = self.stop(patience) {
+                        // Whoever asked may have gone; the pools are drained all the same.
+                        let _ = reply.send(last);
+                    }
                     return;
                 }
                 Ok(command) => self.handle(command),
@@ -402,7 +403,7 @@ impl Owner {
     }
 
     /// Ends loads, drains all pools, closes what is open in the journal, and gives the last snapshot.
-    fn stop(&mut self, patience: Duration) -> Snapshot {
+    fn stop(&mut self, patience: Duration) -> Option<Snapshot> {
         let now = Instant::now();
         self.loads.send_replace(Arc::new(Vec::new()));
         std::thread::scope(|scope| {
@@ -420,6 +421,6 @@ impl Owner {
         let (reply, answer) = std::sync::mpsc::channel();
         // One that panics over it drops the reply; then there is no last snapshot.
         let _ = self.observer.send(Look::Last(reply));
-        answer.recv().unwrap_or_default()
+        answer.recv().ok()
     }
 }

@@ -18,7 +18,7 @@ impl Owner {
             slots: self.slots.clone(),
             changes: self.history.last_entries(),
         };
-        // The observer goes on after a panic of its own, and ends after this.
+        // The observer goes on after a panic of its own, and ends after the last look only.
         let _ = self.observer.send(Look::Scene(Box::new(scene)));
         self.stale = false;
         self.told = Instant::now();
