@@ -10,7 +10,7 @@ mod terminal;
 use std::path::{Path, PathBuf};
 
 use binary::{Home, until, workers};
-use divvy::layout::{Layout, LoadSpec};
+use divvy::layout::{Layout, LoadSpec, demo};
 use divvy::machine::{CoreId, CpuSet};
 use terminal::Session;
 use terminal::board::{Cell, Row, cell, model, models};
@@ -271,36 +271,18 @@ fn a_core_of_real_models_is_dragged_to_another_and_back_while_they_answer() {
     left.assert_restored();
 }
 
-/// The keys of a row as the editor lists them, as far as to the load.
-const KEYS: [&str; 15] = [
-    "path",
-    "engine",
-    "cores",
-    "reserve",
-    "threads",
-    "concurrency",
-    "objective",
-    "spinning",
-    "weight",
-    "memory",
-    "gpu",
-    "gpu_memory",
-    "queue",
-    "slo",
-    "load",
-];
-
 #[test]
 fn a_load_is_typed_into_the_row_acts_at_once_and_is_saved() {
     let home = Home::new();
     let mut session = open_quiet(&home);
+    let keys = demo().unwrap().layout().models[0].row_keys().unwrap();
     session.send("e");
     session.until_text("as a layout file writes it");
     // the board beneath has a chosen row too
     let pointed = |rows: &[String]| {
         let chosen = rows.iter().flat_map(|row| row.split("▸ ").skip(1));
         let mut words = chosen.filter_map(|rest| rest.split_whitespace().next());
-        words.find(|word| KEYS.contains(word)).map(str::to_owned)
+        words.find(|word| keys.iter().any(|key| key.name == *word)).map(str::to_owned)
     };
     let mut at = session.until("a chosen key", pointed);
     while at != "load" {
