@@ -3,12 +3,12 @@
 //! interleaving that is tried: each job is answered exactly once, none starts above the bound, no
 //! wake-up is lost (a lost one shows as a deadlock), and the books balance.
 
-#![allow(dead_code, unused_imports, missing_docs)]
+#![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod sync {
-    pub use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
-    pub use std::sync::PoisonError;
+    pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
+    pub(crate) use std::sync::PoisonError;
 }
 /// What a batch needs of a pool.
 mod inner {
@@ -17,13 +17,13 @@ mod inner {
     use super::gate::Gate;
     use divvy::pool::PoolEvent;
 
-    pub struct Inner {
+    pub(crate) struct Inner {
         pub gate: Arc<Gate<usize>>,
         pub events: Mutex<Vec<PoolEvent>>,
     }
 
     impl Inner {
-        pub fn report(&self, event: PoolEvent) {
+        pub(crate) fn report(&self, event: PoolEvent) {
             self.events.lock().unwrap().push(event);
         }
     }

@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthStr;
 
 /// The characters alone.
-pub fn text(frame: &Buffer) -> String {
+pub(super) fn text(frame: &Buffer) -> String {
     lines(frame).map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
@@ -33,7 +33,7 @@ fn lines(frame: &Buffer) -> impl Iterator<Item = String> + '_ {
 type Look = (Color, Color, Modifier);
 
 /// The characters with their styles.
-pub fn styled(frame: &Buffer) -> String {
+pub(super) fn styled(frame: &Buffer) -> String {
     let mut legend: Vec<Look> = Vec::new();
     let mut out = String::new();
     for (line, y) in lines(frame).zip(frame.area.top()..) {

@@ -15,7 +15,7 @@ use crate::machine::wake_soon;
 use crate::telemetry::Snapshot;
 
 /// Something that the loop must take in.
-pub enum Event {
+pub(super) enum Event {
     /// An action as it is.
     Action(Action),
     /// A mouse event, which means something only together with the last frame.
@@ -32,21 +32,21 @@ pub enum Event {
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Ends the threads.
-pub struct Stop {
+pub(super) struct Stop {
     keys: Arc<AtomicBool>,
     data: watch::Sender<bool>,
 }
 
 impl Stop {
     /// Ends them; the reader of keys within a quarter of a second.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.keys.store(true, Ordering::Relaxed);
         let _ = self.data.send(true);
     }
 }
 
 /// Starts the threads.
-pub fn start(
+pub(super) fn start(
     sender: &Sender<Event>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     stop: Option<watch::Receiver<bool>>,

@@ -16,7 +16,7 @@ use crate::telemetry::{
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
-pub fn machine(count: usize, group: u32) -> Description {
+pub(super) fn machine(count: usize, group: u32) -> Description {
     let mut machine = Description::uniform(count);
     for core in &mut machine.topology.cores {
         let cache = u32::from(core.id.0) / group;
@@ -28,7 +28,7 @@ pub fn machine(count: usize, group: u32) -> Description {
     machine
 }
 
-pub fn budget(name: &str, cores: usize, slo_ms: u64) -> Budget {
+pub(super) fn budget(name: &str, cores: usize, slo_ms: u64) -> Budget {
     let mut budget = Budget::new(name, ModelSource::File(PathBuf::from(format!("/{name}.onnx"))));
     budget.cores = CoreRequest::Count(cores);
     budget.queue = QueuePolicy { limit: 64, ..QueuePolicy::default() };
@@ -38,7 +38,7 @@ pub fn budget(name: &str, cores: usize, slo_ms: u64) -> Budget {
 }
 
 /// The layout of the design's picture: 8 cores, one of them free.
-pub fn layout() -> Layout {
+pub(super) fn layout() -> Layout {
     Layout {
         description: "detector first, the rest share".into(),
         models: vec![budget("detector", 4, 20), budget("ocr", 2, 200), budget("embedder", 1, 25)],
@@ -192,7 +192,7 @@ fn memory_table(desired: &Desired) -> MemoryTable {
     .summed()
 }
 
-pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
+pub(super) fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
     let models: Vec<ModelView> =
         desired.rows.iter().enumerate().map(|(index, row)| view(index, row)).collect();
     let ledger = desired.ledger(machine);
@@ -239,7 +239,7 @@ pub fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
 }
 
 /// The design's picture, with two changes behind it.
-pub fn board() -> Snapshot {
+pub(super) fn board() -> Snapshot {
     let machine = machine(8, 4);
     let desired = Desired::resolve(&layout(), &machine).unwrap();
     let mut snapshot = snapshot(&desired, &machine);
@@ -247,7 +247,7 @@ pub fn board() -> Snapshot {
     snapshot
 }
 
-pub fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
+pub(super) fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
     let comparison = |metric, before: f64, after: f64, clear| Comparison {
         metric,
         before,
@@ -294,7 +294,7 @@ pub fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
 }
 
 /// Nothing has answered yet: every model is loading.
-pub fn loading() -> Snapshot {
+pub(super) fn loading() -> Snapshot {
     let mut snapshot = board();
     snapshot.changes.clear();
     for view in &mut snapshot.models {
@@ -311,7 +311,7 @@ pub fn loading() -> Snapshot {
 }
 
 /// One model of three could not be loaded.
-pub fn failed() -> Snapshot {
+pub(super) fn failed() -> Snapshot {
     let mut snapshot = board();
     snapshot.models[1].state = ModelState::Failed {
         reason: "the embedded engine lacks the operator GridSample: `divvy runtime install` gets ONNX Runtime".into(),
@@ -321,7 +321,7 @@ pub fn failed() -> Snapshot {
 }
 
 /// Two models share cores with more threads than there are cores, inside a quota.
-pub fn oversubscribed() -> Snapshot {
+pub(super) fn oversubscribed() -> Snapshot {
     let machine = machine(4, 4);
     let mut layout = layout();
     layout.models.truncate(2);
@@ -339,7 +339,7 @@ pub fn oversubscribed() -> Snapshot {
 }
 
 /// 192 cores and 64 models.
-pub fn huge() -> Snapshot {
+pub(super) fn huge() -> Snapshot {
     let machine = machine(192, 16);
     let models = (0..64).map(|index| budget(&format!("model-{index:02}-of-a-large-box"), 2, 50));
     let layout = Layout { description: String::new(), models: models.collect() };
@@ -347,7 +347,7 @@ pub fn huge() -> Snapshot {
 }
 
 /// Names that are hard to align: wide, combining, long, and alike.
-pub fn names() -> Snapshot {
+pub(super) fn names() -> Snapshot {
     let machine = machine(8, 8);
     let long = "a-name-of-sixty-characters-that-somebody-thought-was-helpful";
     let models = ["検出器モデル", "re\u{301}sume\u{301}", long, "a-name-too", "👩\u{200d}💻 code"]
@@ -359,7 +359,7 @@ pub fn names() -> Snapshot {
 }
 
 /// Two cards beside the board: one cut into parts and slowed, one lost; and a driver that is slow.
-pub fn gpus() -> Snapshot {
+pub(super) fn gpus() -> Snapshot {
     let part = |index, profile: &str, used_gib: u64| MigDevice {
         index,
         name: format!("NVIDIA H100 80GB HBM3 MIG {profile}"),
@@ -396,7 +396,7 @@ pub fn gpus() -> Snapshot {
 }
 
 /// Two whole cards; the detector runs on the first, within a limit.
-pub fn cards() -> Snapshot {
+pub(super) fn cards() -> Snapshot {
     let card = |index, name: &str, gibibytes: u64| GpuCard {
         index,
         name: name.into(),
@@ -420,7 +420,7 @@ pub fn cards() -> Snapshot {
 }
 
 /// A machine on which nothing was asked for and nothing was read.
-pub fn empty() -> Snapshot {
+pub(super) fn empty() -> Snapshot {
     let machine = Description { topology: Topology::default(), ..Description::uniform(2) };
     Snapshot { cores: Vec::new(), ..snapshot(&Desired::default(), &machine) }
 }

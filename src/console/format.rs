@@ -5,15 +5,15 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr;
 
-pub use crate::telemetry::words::{millis, rate};
+pub(super) use crate::telemetry::words::{millis, rate};
 
 /// Columns that a text takes on a terminal.
-pub fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// The text cut to at most `limit` columns, ending in `ellipsis` where something was cut.
-pub fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, str> {
+pub(super) fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, str> {
     if text.width() <= limit {
         return Cow::Borrowed(text);
     }
@@ -35,21 +35,21 @@ pub fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, str> {
 }
 
 /// The text at the left of a field of exactly `size` columns.
-pub fn left(text: &str, size: usize, ellipsis: &str) -> String {
+pub(super) fn left(text: &str, size: usize, ellipsis: &str) -> String {
     let text = fit(text, size, ellipsis);
     let gap = size.saturating_sub(text.width());
     format!("{text}{:gap$}", "")
 }
 
 /// The text at the right of a field of exactly `size` columns.
-pub fn right(text: &str, size: usize) -> String {
+pub(super) fn right(text: &str, size: usize) -> String {
     let text = fit(text, size, ">");
     let gap = size.saturating_sub(text.width());
     format!("{:gap$}{text}", "")
 }
 
 /// A latency with its unit, for sentences: "850 us", "14.2 ms", "2.3 s".
-pub fn latency(us: u64) -> String {
+pub(super) fn latency(us: u64) -> String {
     match us {
         0..1000 => format!("{us} us"),
         1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
@@ -58,7 +58,7 @@ pub fn latency(us: u64) -> String {
 }
 
 /// A count, at most five columns.
-pub fn count(number: u64) -> String {
+pub(super) fn count(number: u64) -> String {
     match number {
         0..100_000 => number.to_string(),
         100_000..10_000_000 => format!("{}k", number / 1000),
@@ -68,7 +68,7 @@ pub fn count(number: u64) -> String {
 }
 
 /// A size in binary units, at most five columns: "84M" (MiB), "1.2G" from 10 GiB on.
-pub fn bytes(size: u64) -> String {
+pub(super) fn bytes(size: u64) -> String {
     const MIB: u64 = 1 << 20;
     match size {
         0 => "0M".to_owned(),
@@ -80,23 +80,23 @@ pub fn bytes(size: u64) -> String {
 }
 
 /// A share as a whole percentage without its sign: "87"; never more than three columns.
-pub fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.0}", (share * 100.0).clamp(0.0, 999.0))
 }
 
 /// CPU time in cores: "3.4", at most five columns.
-pub fn cores(cpu: f64) -> String {
+pub(super) fn cores(cpu: f64) -> String {
     if cpu < 99.95 { format!("{cpu:.2}") } else { format!("{cpu:.0}") }
 }
 
 /// A span as a clock: "00:12:31".
-pub fn clock(us: u64) -> String {
+pub(super) fn clock(us: u64) -> String {
     let seconds = us / 1_000_000;
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// A wall-clock time of day in a zone: "12:31:07".
-pub fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
+pub(super) fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
     let moment =
         i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     moment.map_or_else(
@@ -106,7 +106,7 @@ pub fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
 }
 
 /// "1 core", "2 cores".
-pub fn counted(count: usize, word: &str) -> String {
+pub(super) fn counted(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -21,7 +21,7 @@ const BOUND: u64 = 1 << 20;
 const PACE: Duration = Duration::from_millis(250);
 
 /// Standard error while it is led elsewhere. Dropping it gives it back.
-pub struct Diverted {
+pub(super) struct Diverted {
     #[cfg(unix)]
     before: std::os::fd::OwnedFd,
     /// Keeps the file this run's own, and tells its length at the end.
@@ -42,7 +42,7 @@ impl Diverted {
     /// # Errors
     /// When the system gives no file or no thread; standard error is then as it was.
     #[cfg(unix)]
-    pub fn start(path: Option<&Path>) -> io::Result<Option<Self>> {
+    pub(super) fn start(path: Option<&Path>) -> io::Result<Option<Self>> {
         use std::io::IsTerminal;
         use std::os::fd::AsFd;
 
@@ -67,7 +67,7 @@ impl Diverted {
     }
 
     /// The file, where it has a name: it is still there after a crash.
-    pub fn path(&self) -> Option<&Path> {
+    pub(super) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 

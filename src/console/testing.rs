@@ -25,7 +25,7 @@ struct Inner {
     changes: Vec<Change>,
 }
 
-pub struct FakeControl {
+pub(super) struct FakeControl {
     machine: Description,
     inner: Mutex<Inner>,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -34,7 +34,7 @@ pub struct FakeControl {
 }
 
 impl FakeControl {
-    pub fn new(layout: &Layout, machine: Description) -> Self {
+    pub(super) fn new(layout: &Layout, machine: Description) -> Self {
         let desired = Desired::resolve(layout, &machine).unwrap();
         let first = Arc::new(fixtures::snapshot(&desired, &machine));
         let (before, undone, changes) = Default::default();
@@ -48,11 +48,11 @@ impl FakeControl {
     }
 
     /// The changes that were applied.
-    pub fn changes(&self) -> Vec<Change> {
+    pub(super) fn changes(&self) -> Vec<Change> {
         self.inner.lock().unwrap().changes.clone()
     }
 
-    pub fn desired(&self) -> Desired {
+    pub(super) fn desired(&self) -> Desired {
         self.inner.lock().unwrap().desired.clone()
     }
 
@@ -116,14 +116,14 @@ impl Control for FakeControl {
 
 /// Saved layouts in memory.
 #[derive(Default)]
-pub struct FakeProfiles {
+pub(super) struct FakeProfiles {
     saved: Mutex<Vec<(String, Layout)>>,
     told: Mutex<Vec<Option<String>>>,
 }
 
 impl FakeProfiles {
     /// The layouts that were said to be in force, in turn.
-    pub fn told(&self) -> Vec<Option<String>> {
+    pub(super) fn told(&self) -> Vec<Option<String>> {
         self.told.lock().unwrap().clone()
     }
 
@@ -179,7 +179,7 @@ impl Profiles for FakeProfiles {
 }
 
 /// A console without a terminal: events in, frames out, effects carried out at once.
-pub struct Desk {
+pub(super) struct Desk {
     pub control: Arc<FakeControl>,
     pub profiles: Arc<FakeProfiles>,
     pub log: LogLines,
@@ -191,11 +191,11 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn new(width: u16, height: u16) -> Self {
+    pub(super) fn new(width: u16, height: u16) -> Self {
         Self::with(&fixtures::layout(), fixtures::machine(8, 4), width, height)
     }
 
-    pub fn with(layout: &Layout, machine: Description, width: u16, height: u16) -> Self {
+    pub(super) fn with(layout: &Layout, machine: Description, width: u16, height: u16) -> Self {
         let control = Arc::new(FakeControl::new(layout, machine));
         let options = ConsoleOptions {
             profile: Some("balanced".into()),
@@ -218,17 +218,17 @@ impl Desk {
     }
 
     /// Shows a snapshot that the fake control did not make.
-    pub fn show(&mut self, snapshot: Snapshot) {
+    pub(super) fn show(&mut self, snapshot: Snapshot) {
         self.act(Action::Snapshot(Arc::new(snapshot)));
     }
 
     /// Takes in the newest snapshot.
-    pub fn refresh(&mut self) {
+    pub(super) fn refresh(&mut self) {
         let snapshot = self.control.snapshots().borrow().clone();
         self.act(Action::Snapshot(snapshot));
     }
 
-    pub fn act(&mut self, action: Action) {
+    pub(super) fn act(&mut self, action: Action) {
         let mut actions = vec![action];
         while let Some(action) = actions.pop() {
             for effect in update(&mut self.state, action) {
@@ -243,7 +243,7 @@ impl Desk {
     }
 
     /// Carries one effect out, for tests in which the answer takes its time.
-    pub fn perform(&self, effect: &Effect) -> Action {
+    pub(super) fn perform(&self, effect: &Effect) -> Action {
         worker::perform(&self.reach(), effect.clone()).unwrap()
     }
 
@@ -255,61 +255,66 @@ impl Desk {
         }
     }
 
-    pub fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         self.frame.reset();
         self.hits = view::draw(&self.state, &mut self.frame);
         self.state.extent = self.hits.extent;
     }
 
-    pub fn key(&mut self, code: KeyCode) {
+    pub(super) fn key(&mut self, code: KeyCode) {
         self.act(Action::Key(KeyEvent::new(code, KeyModifiers::NONE)));
     }
 
-    pub fn control_key(&mut self, letter: char) {
+    pub(super) fn control_key(&mut self, letter: char) {
         self.act(Action::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL)));
     }
 
-    pub fn keys(&mut self, letters: &str) {
+    pub(super) fn keys(&mut self, letters: &str) {
         for letter in letters.chars() {
             self.key(KeyCode::Char(letter));
         }
     }
 
-    pub fn mouse(&mut self, kind: MouseEventKind, at: (u16, u16)) {
+    pub(super) fn mouse(&mut self, kind: MouseEventKind, at: (u16, u16)) {
         self.mouse_with(kind, at, KeyModifiers::NONE);
     }
 
-    pub fn mouse_with(&mut self, kind: MouseEventKind, at: (u16, u16), modifiers: KeyModifiers) {
+    pub(super) fn mouse_with(
+        &mut self,
+        kind: MouseEventKind,
+        at: (u16, u16),
+        modifiers: KeyModifiers,
+    ) {
         let event = MouseEvent { kind, column: at.0, row: at.1, modifiers };
         if let Some(action) = pointer::interpret(event, &self.hits, &self.state) {
             self.act(action);
         }
     }
 
-    pub fn down(&mut self, at: (u16, u16)) {
+    pub(super) fn down(&mut self, at: (u16, u16)) {
         self.mouse(MouseEventKind::Down(MouseButton::Left), at);
     }
 
-    pub fn drag(&mut self, at: (u16, u16)) {
+    pub(super) fn drag(&mut self, at: (u16, u16)) {
         self.mouse(MouseEventKind::Drag(MouseButton::Left), at);
     }
 
-    pub fn up(&mut self, at: (u16, u16)) {
+    pub(super) fn up(&mut self, at: (u16, u16)) {
         self.mouse(MouseEventKind::Up(MouseButton::Left), at);
     }
 
     /// The place of a target on the screen.
-    pub fn place(&self, target: &Target) -> (u16, u16) {
+    pub(super) fn place(&self, target: &Target) -> (u16, u16) {
         let rect = self.hits.find(target).unwrap_or_else(|| panic!("{target:?} is not drawn"));
         (rect.x, rect.y)
     }
 
     /// The frame's characters.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         super::dump::text(&self.frame)
     }
 
-    pub fn message(&self) -> &str {
+    pub(super) fn message(&self) -> &str {
         self.state.message.as_ref().map_or("", |message| &message.text)
     }
 }

@@ -11,7 +11,11 @@ use crate::scheduler::Control;
 ///
 /// # Errors
 /// A sentence that says what is wrong with it, or why the change would be refused.
-pub fn read(control: &dyn Control, typed: Typed, before: Change) -> Result<Option<Meant>, String> {
+pub(super) fn read(
+    control: &dyn Control,
+    typed: Typed,
+    before: Change,
+) -> Result<Option<Meant>, String> {
     let edits = match typed {
         Typed::Key { row, key, text } => row.edits_to(&row.with_key(&key, &text)?),
         Typed::Model { text, taken } => {

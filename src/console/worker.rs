@@ -16,7 +16,7 @@ use crate::scheduler::Control;
 use crate::telemetry::{Author, LogLines};
 
 /// What effects are carried out on.
-pub struct Reach {
+pub(super) struct Reach {
     /// The scheduler.
     pub control: Arc<dyn Control>,
     /// The store of saved layouts.
@@ -26,7 +26,7 @@ pub struct Reach {
 }
 
 /// Starts it; it ends when the sender is dropped.
-pub fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
+pub(super) fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
         wake_soon();
@@ -83,7 +83,7 @@ fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
 }
 
 /// Carries an effect out; the answer, where there is one.
-pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
+pub(super) fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
     let (control, profiles) = (reach.control.as_ref(), reach.profiles.as_deref());
     let no_store = || "this console was started without a place for layouts".to_owned();
     let author = Author::Console;
@@ -160,7 +160,7 @@ pub fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
 }
 
 /// Writes a picture of the screen into the current folder, under a name that is not taken.
-pub fn write_picture(svg: &str) -> Result<String, String> {
+pub(super) fn write_picture(svg: &str) -> Result<String, String> {
     use std::io::Write;
     for number in 1..1000 {
         let name = format!("divvy-{number}.svg");

@@ -6,7 +6,7 @@ use crate::machine::{Core, CoreId, CoreKind, CpuSet, Description, Limits, Topolo
 
 /// How a simulated machine is built.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub(super) struct Shape {
     /// Physical performance (or uniform) cores.
     pub physical: usize,
     /// Threads of each of them: 1 or 2, numbered as on most servers (sibling = own + physical).
@@ -27,7 +27,7 @@ impl Default for Shape {
 
 impl Shape {
     /// The topology, with all CPUs online.
-    pub fn topology(self) -> Topology {
+    pub(super) fn topology(self) -> Topology {
         let hybrid = self.efficient > 0;
         let kind = if hybrid { CoreKind::Performance } else { CoreKind::Uniform };
         let group = |physical: usize| self.l3.map_or(0, |size| physical / size);
@@ -58,7 +58,7 @@ impl Shape {
     }
 
     /// The machine, all of it allowed.
-    pub fn machine(self) -> Description {
+    pub(super) fn machine(self) -> Description {
         let topology = self.topology();
         let limits =
             Limits { allowed: topology.online(), quota: None, memory: None, installed: None };
@@ -67,7 +67,7 @@ impl Shape {
 }
 
 /// Any topology of 1 to 256 CPUs.
-pub fn shapes() -> impl Strategy<Value = Shape> {
+pub(super) fn shapes() -> impl Strategy<Value = Shape> {
     let l3 = prop_oneof![Just(None), (1usize..9).prop_map(Some)];
     (1usize..=96, 1usize..=2, l3, 1usize..4, prop_oneof![Just(0usize), 0usize..=64]).prop_map(
         |(physical, smt, l3, node, efficient)| Shape { physical, smt, l3, node, efficient },
@@ -75,14 +75,14 @@ pub fn shapes() -> impl Strategy<Value = Shape> {
 }
 
 /// Any part of a set, the empty one included.
-pub fn subset(of: CpuSet) -> impl Strategy<Value = CpuSet> {
+pub(super) fn subset(of: CpuSet) -> impl Strategy<Value = CpuSet> {
     let ids: Vec<CoreId> = of.iter().collect();
     let count = ids.len();
     prop::sample::subsequence(ids, 0..=count).prop_map(|ids| ids.into_iter().collect())
 }
 
 /// Any machine of 1 to 256 CPUs with at least one of them allowed, some perhaps offline.
-pub fn machines() -> impl Strategy<Value = Description> {
+pub(super) fn machines() -> impl Strategy<Value = Description> {
     (shapes(), any::<prop::sample::Index>(), 0u8..3).prop_flat_map(|(shape, one, cut)| {
         let machine = shape.machine();
         let all = machine.topology.online();
@@ -102,6 +102,6 @@ pub fn machines() -> impl Strategy<Value = Description> {
 }
 
 /// The set that a CPU list names.
-pub fn set(list: &str) -> CpuSet {
+pub(super) fn set(list: &str) -> CpuSet {
     list.parse().unwrap()
 }

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// This machine, by way of what every operating system offers.
-pub struct PortableMachine {
+pub(super) struct PortableMachine {
     startup: CpuSet,
     cores: Option<CpuSet>,
     /// `None` where sysinfo does not support the system.
@@ -18,7 +18,7 @@ pub struct PortableMachine {
 
 impl PortableMachine {
     /// Reads which CPUs the process may use, once.
-    pub fn detect() -> Self {
+    pub(super) fn detect() -> Self {
         let listed: CpuSet = core_affinity::get_core_ids()
             .unwrap_or_default()
             .iter()
@@ -35,7 +35,7 @@ impl PortableMachine {
 
     /// The same machine, of which only `cores` may be used.
     #[must_use]
-    pub fn restricted(self, cores: CpuSet) -> Self {
+    pub(super) fn restricted(self, cores: CpuSet) -> Self {
         Self { cores: Some(cores), ..self }
     }
 }

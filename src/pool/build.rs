@@ -11,7 +11,7 @@ use super::{BuildReport, PoolEvent};
 use crate::engine::InstanceSetup;
 
 /// One batch.
-pub struct Build {
+pub(crate) struct Build {
     generation: u64,
     setup: InstanceSetup,
     /// Held while the gate is told, so that whoever finds a batch over finds it serving, too.
@@ -28,7 +28,7 @@ struct State {
 
 impl Build {
     /// A batch of `total` instances for a generation of the gate.
-    pub fn new(generation: u64, setup: InstanceSetup, total: usize) -> Self {
+    pub(crate) fn new(generation: u64, setup: InstanceSetup, total: usize) -> Self {
         let state = Mutex::new(State { ready: 0, total, over: false });
         Self { generation, setup, state, started: Instant::now() }
     }
@@ -38,23 +38,23 @@ impl Build {
     }
 
     /// The gate's generation that the instances belong to.
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
     /// How they are built.
-    pub fn setup(&self) -> InstanceSetup {
+    pub(crate) fn setup(&self) -> InstanceSetup {
         self.setup
     }
 
     /// Instances ready, and in all; `None` when the batch is over.
-    pub fn progress(&self) -> Option<(usize, usize)> {
+    pub(crate) fn progress(&self) -> Option<(usize, usize)> {
         let state = *self.lock();
         (!state.over).then_some((state.ready, state.total))
     }
 
     /// Asks `more` instances of it. `false`: it is over, and nothing was added.
-    pub fn extend(&self, more: usize) -> bool {
+    pub(crate) fn extend(&self, more: usize) -> bool {
         let mut state = self.lock();
         if !state.over {
             state.total += more;
@@ -63,7 +63,7 @@ impl Build {
     }
 
     /// One instance is warm and has its seat. The last one makes the generation serve.
-    pub fn ready(&self, inner: &Inner) {
+    pub(crate) fn ready(&self, inner: &Inner) {
         let mut state = self.lock();
         state.ready += 1;
         if state.over || state.ready < state.total {
@@ -82,7 +82,7 @@ impl Build {
     }
 
     /// One instance could not be built: the whole batch is given up, once.
-    pub fn fail(&self, inner: &Inner, reason: String) {
+    pub(crate) fn fail(&self, inner: &Inner, reason: String) {
         if self.give_up(inner) {
             inner.report(PoolEvent::BuildFailed {
                 generation: self.generation,
@@ -93,7 +93,7 @@ impl Build {
     }
 
     /// A newer batch took its place.
-    pub fn supersede(&self, inner: &Inner) {
+    pub(crate) fn supersede(&self, inner: &Inner) {
         self.give_up(inner);
     }
 

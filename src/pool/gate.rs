@@ -12,17 +12,17 @@
 use std::time::{Duration, Instant};
 
 use super::gate_state::{BLOCKED_LIMIT, Bells, Seat, State};
-pub use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Tally, Waiting};
+pub(crate) use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Tally, Waiting};
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The gate of one model.
-pub struct Gate<T> {
+pub(crate) struct Gate<T> {
     state: Mutex<State<T>>,
 }
 
 impl<T> Gate<T> {
     /// A gate with an empty queue, no seats and a bound of 0.
-    pub fn new(limit: usize, timeout: Option<Duration>, block: bool) -> Self {
+    pub(crate) fn new(limit: usize, timeout: Option<Duration>, block: bool) -> Self {
         Self { state: Mutex::new(State::new(limit, timeout, block)) }
     }
 
@@ -32,7 +32,7 @@ impl<T> Gate<T> {
     }
 
     /// Hands a job in. Never blocks.
-    pub fn submit(&self, job: T, now: Instant) -> Submitted<T> {
+    pub(crate) fn submit(&self, job: T, now: Instant) -> Submitted<T> {
         let mut state = self.lock();
         state.done.submitted += 1;
         if !state.open {
@@ -62,14 +62,14 @@ impl<T> Gate<T> {
     }
 
     /// Counts a job that its caller turned away before it got here.
-    pub fn count_rejected(&self) {
+    pub(crate) fn count_rejected(&self) {
         let mut state = self.lock();
         state.done.submitted += 1;
         state.done.rejected += 1;
     }
 
     /// Takes a job back that no seat has taken yet. `None`: it runs or has ended.
-    pub fn cancel(&self, id: u64) -> Option<T> {
+    pub(crate) fn cancel(&self, id: u64) -> Option<T> {
         let mut state = self.lock();
         let found = state.take_waiting(|waiting| waiting.id == id)?;
         state.done.cancelled += 1;
@@ -80,7 +80,7 @@ impl<T> Gate<T> {
     }
 
     /// Takes out the jobs that have waited longer than the timeout; the caller answers them.
-    pub fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
+    pub(crate) fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
         let mut state = self.lock();
         let Some(timeout) = state.timeout else { return Vec::new() };
         let late = |waiting: &Waiting<T>| now.saturating_duration_since(waiting.since) >= timeout;
@@ -100,7 +100,7 @@ impl<T> Gate<T> {
 
     /// Sets how many jobs may run at once. On return no job starts above the bound; jobs that run
     /// already are not interrupted.
-    pub fn set_bound(&self, bound: usize) {
+    pub(crate) fn set_bound(&self, bound: usize) {
         self.with_dispatch(|state| {
             state.bound = bound;
             state.keep = state.keep.max(bound);
@@ -108,7 +108,7 @@ impl<T> Gate<T> {
     }
 
     /// Sets the queue's policy. Jobs beyond a lower limit stay; no further one is admitted.
-    pub fn set_policy(&self, limit: usize, timeout: Option<Duration>, block: bool) {
+    pub(crate) fn set_policy(&self, limit: usize, timeout: Option<Duration>, block: bool) {
         self.with_dispatch(|state| {
             state.limit = limit;
             state.timeout = timeout;
@@ -118,7 +118,7 @@ impl<T> Gate<T> {
 
     /// Adds a seat of a generation. It gets work once [`Gate::serve`] made that one the serving
     /// generation, and is retired once that one was abandoned or a later one began to serve.
-    pub fn enter(&self, generation: u64) -> SeatId {
+    pub(crate) fn enter(&self, generation: u64) -> SeatId {
         let mut state = self.lock();
         let id = SeatId(state.next_seat);
         state.next_seat += 1;
@@ -138,7 +138,7 @@ impl<T> Gate<T> {
     /// Makes a generation the serving one: idle seats of older ones are retired now, busy ones when
     /// their job ends. Going back is not possible. Returns whether it serves: an older one and one
     /// that was abandoned do not, and nothing changes.
-    pub fn serve(&self, generation: u64) -> bool {
+    pub(crate) fn serve(&self, generation: u64) -> bool {
         let mut state = self.lock();
         if !state.may_serve(generation) {
             return false;
@@ -167,7 +167,7 @@ impl<T> Gate<T> {
     }
 
     /// Retires seats of a generation that will never serve.
-    pub fn abandon(&self, generation: u64) {
+    pub(crate) fn abandon(&self, generation: u64) {
         let mut state = self.lock();
         let mut bells = Bells::new();
         if generation > state.generation && state.may_serve(generation) {
@@ -184,7 +184,7 @@ impl<T> Gate<T> {
     /// Retires serving seats until `keep` are left: sleeping ones now, those asleep longest first,
     /// busy ones when their job ends. Holds until the bound or [`Gate::keep`] ask for more. Returns
     /// how many were retired now.
-    pub fn trim(&self, keep: usize) -> usize {
+    pub(crate) fn trim(&self, keep: usize) -> usize {
         let mut state = self.lock();
         let keep = keep.max(state.bound);
         state.keep = keep;
@@ -203,13 +203,13 @@ impl<T> Gate<T> {
     }
 
     /// No serving seat is retired while there are `count` or fewer of them.
-    pub fn keep(&self, count: usize) {
+    pub(crate) fn keep(&self, count: usize) {
         let mut state = self.lock();
         state.keep = state.keep.max(count);
     }
 
     /// Waits until there is a job for this seat, or the seat is to end.
-    pub fn take(&self, id: SeatId) -> Next<T> {
+    pub(crate) fn take(&self, id: SeatId) -> Next<T> {
         let mut state = self.lock();
         loop {
             let over = !state.open && state.queue.is_empty() && state.blocked.is_empty();
@@ -230,7 +230,7 @@ impl<T> Gate<T> {
 
     /// Ends the job that a seat ran, and gives it the next one where it may have one. After `None`
     /// the seat calls [`Gate::take`] (a job may have been handed to it already by then).
-    pub fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
+    pub(crate) fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
         let mut state = self.lock();
         state.end(ended);
         let stays = state.stays(id);
@@ -260,7 +260,7 @@ impl<T> Gate<T> {
 
     /// Ends the job that a seat ran and lets the seat have none until [`Gate::mend`]: its instance
     /// is broken and is being built again.
-    pub fn breaks(&self, id: SeatId, ended: Ended) {
+    pub(crate) fn breaks(&self, id: SeatId, ended: Ended) {
         let mut state = self.lock();
         state.end(ended);
         if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
@@ -274,7 +274,7 @@ impl<T> Gate<T> {
 
     /// The instance of a broken seat is whole again; where it is no longer wanted, its seat's next
     /// [`Gate::take`] says so.
-    pub fn mend(&self, id: SeatId) {
+    pub(crate) fn mend(&self, id: SeatId) {
         let mut state = self.lock();
         if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id && seat.broken) {
             seat.broken = false;
@@ -290,12 +290,12 @@ impl<T> Gate<T> {
     }
 
     /// Removes a seat whose instance could not be mended.
-    pub fn lose(&self, id: SeatId) {
+    pub(crate) fn lose(&self, id: SeatId) {
         self.lock().remove(id);
     }
 
     /// Admits nothing more. Seats go on until the queue is empty, then retire.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.open = false;
         let mut bells = state.dispatch();
@@ -305,12 +305,12 @@ impl<T> Gate<T> {
     }
 
     /// Turns new jobs away, with a reason, until it is set to `None` again. What waits, waits on.
-    pub fn refuse(&self, reason: Option<&'static str>) {
+    pub(crate) fn refuse(&self, reason: Option<&'static str>) {
         self.lock().refusal = reason;
     }
 
     /// Takes out all jobs that wait, counted as rejected; the caller answers them.
-    pub fn turn_away(&self) -> Vec<Waiting<T>> {
+    pub(crate) fn turn_away(&self) -> Vec<Waiting<T>> {
         let mut state = self.lock();
         let mut away: Vec<Waiting<T>> = state.queue.drain(..).collect();
         away.extend(state.blocked.drain(..));
@@ -322,7 +322,7 @@ impl<T> Gate<T> {
     }
 
     /// Numbers of jobs by state.
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         let state = self.lock();
         Tally {
             blocked: state.blocked.len() as u64,
@@ -333,7 +333,7 @@ impl<T> Gate<T> {
     }
 
     /// Numbers of seats.
-    pub fn seats(&self) -> Seats {
+    pub(crate) fn seats(&self) -> Seats {
         let state = self.lock();
         let serving = state.serving(state.generation);
         let mending = state.mending();

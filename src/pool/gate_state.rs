@@ -13,7 +13,7 @@ pub(super) type Bells = Vec<Arc<Condvar>>;
 pub(super) const BLOCKED_LIMIT: usize = 65_536;
 
 /// A job and when it came.
-pub struct Waiting<T> {
+pub(crate) struct Waiting<T> {
     /// The number that [`Gate::submit`] gave it.
     pub id: u64,
     /// When it was handed in; the queue's timeout counts from here.
@@ -26,13 +26,13 @@ pub struct Waiting<T> {
 
 impl<T> Waiting<T> {
     /// Whether it has waited too long by `now`.
-    pub fn is_late(&self, now: Instant) -> bool {
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
         self.timeout.is_some_and(|timeout| now.saturating_duration_since(self.since) >= timeout)
     }
 }
 
 /// What became of a job that was handed in.
-pub enum Submitted<T> {
+pub(crate) enum Submitted<T> {
     /// It waits or runs, under this number.
     Accepted(u64),
     /// It was turned away; the caller answers it.
@@ -41,7 +41,7 @@ pub enum Submitted<T> {
 
 /// How a job ended in an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// With an answer.
     Completed,
     /// With an error or a panic.
@@ -51,7 +51,7 @@ pub enum Ended {
 }
 
 /// What a seat does next.
-pub enum Next<T> {
+pub(crate) enum Next<T> {
     /// Run this.
     Job(Waiting<T>),
     /// End; the seat is gone already.
@@ -60,12 +60,12 @@ pub enum Next<T> {
 
 /// One seat: an instance as the gate sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SeatId(pub(super) u64);
+pub(crate) struct SeatId(pub(super) u64);
 
 /// Numbers of jobs by state. `submitted` is the sum of the others, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub submitted: u64,
     pub blocked: u64,
     pub queued: u64,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::gate::Seats;
+use super::gate_state::Seats;
 use super::inner::Inner;
 use super::request::{Door, Outcome, Request, RequestError};
 use crate::engine::NamedTensor;

@@ -19,13 +19,13 @@ use crate::telemetry::Recorder;
 pub type Listener = Box<dyn Fn(PoolEvent) + Send + Sync>;
 
 /// A request in the gate, with its inputs on the books.
-pub struct Job {
+pub(super) struct Job {
     pub(super) request: Request,
     pub(super) held: Held,
 }
 
 /// What they share.
-pub struct Inner {
+pub(super) struct Inner {
     pub(super) gate: Gate<Job>,
     pub(super) memory: MemoryLimit,
     pub(super) threads: Threads,

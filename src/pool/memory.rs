@@ -21,7 +21,7 @@ pub const NO_ROOM: &str =
     "memory budget: what the model holds and the requests that wait leave no room for it";
 
 /// What one model may hold and what counts against it, in bytes.
-pub struct MemoryLimit {
+pub(super) struct MemoryLimit {
     limit: AtomicU64,
     /// Held by the engine when it was last asked.
     engine: AtomicU64,
@@ -55,7 +55,7 @@ struct Run {
 }
 
 /// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] forgets it.
-pub struct Running<'a> {
+pub(super) struct Running<'a> {
     limit: &'a MemoryLimit,
     id: u64,
 }
@@ -67,7 +67,7 @@ impl Drop for Running<'_> {
 }
 
 /// A request's inputs on the books, until it has been answered.
-pub struct Held {
+pub(super) struct Held {
     requests: Arc<AtomicU64>,
     bytes: u64,
 }
@@ -85,7 +85,7 @@ pub fn tensor_bytes(tensors: &[NamedTensor]) -> u64 {
 
 impl MemoryLimit {
     /// No limit, and nothing held.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             limit: AtomicU64::new(NONE),
             engine: AtomicU64::new(0),
@@ -103,31 +103,31 @@ impl MemoryLimit {
     }
 
     /// Sets the limit; what is too large is found out anew.
-    pub fn set_limit(&self, limit: Option<u64>) {
+    pub(super) fn set_limit(&self, limit: Option<u64>) {
         self.limit.store(limit.unwrap_or(NONE), Ordering::Release);
         self.too_large.store(NONE, Ordering::Release);
         self.shrunk_to.store(NONE, Ordering::Release);
     }
 
     /// Forgets what a model held that is gone.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.engine.store(0, Ordering::Relaxed);
         self.prepared.store(0, Ordering::Relaxed);
     }
 
     /// The limit.
-    pub fn limit(&self) -> Option<u64> {
+    pub(super) fn limit(&self) -> Option<u64> {
         let limit = self.limit.load(Ordering::Acquire);
         (limit != NONE).then_some(limit)
     }
 
     /// Sets what the prepared requests of the built-in load take.
-    pub fn set_prepared(&self, bytes: u64) {
+    pub(super) fn set_prepared(&self, bytes: u64) {
         self.prepared.store(bytes, Ordering::Relaxed);
     }
 
     /// Inputs of requests that wait or run and that only we hold.
-    pub fn requests(&self) -> u64 {
+    pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
@@ -137,7 +137,7 @@ impl MemoryLimit {
     }
 
     /// Notes what the engine holds now.
-    pub fn look(&self, model: &dyn Model) -> EngineMemory {
+    pub(super) fn look(&self, model: &dyn Model) -> EngineMemory {
         let memory = model.memory();
         self.engine.store(memory.total(), Ordering::Relaxed);
         memory
@@ -145,7 +145,7 @@ impl MemoryLimit {
 
     /// Puts a request's inputs on the books; `None` when the budget has no room for them. Inputs
     /// that the caller keeps as well cost nothing more for waiting.
-    pub fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<Held> {
+    pub(super) fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<Held> {
         let bytes = if Arc::strong_count(inputs) > 1 { 0 } else { tensor_bytes(inputs) };
         let limit = self.limit.load(Ordering::Acquire);
         let fixed = self.used().saturating_sub(self.requests());
@@ -163,7 +163,7 @@ impl MemoryLimit {
     /// # Errors
     /// [`EngineError::Memory`] when the budget is spent, or a request no larger than this one
     /// passed it before.
-    pub fn start(
+    pub(super) fn start(
         &self,
         model: &dyn Model,
         inputs: &[NamedTensor],
@@ -214,7 +214,7 @@ impl MemoryLimit {
     /// # Errors
     /// [`EngineError::Memory`] when the model went above its budget meanwhile, and no larger request
     /// ran beside this one.
-    pub fn ran(&self, running: &Running<'_>, model: &dyn Model) -> Result<(), EngineError> {
+    pub(super) fn ran(&self, running: &Running<'_>, model: &dyn Model) -> Result<(), EngineError> {
         let Some(limit) = self.limit() else { return Ok(()) };
         let now = self.look(model).total();
         let beside = self.used().saturating_sub(now);
@@ -243,7 +243,7 @@ impl MemoryLimit {
     ///
     /// # Errors
     /// [`EngineError::Memory`] when it does not.
-    pub fn fits(&self, model: &dyn Model) -> Result<(), EngineError> {
+    pub(super) fn fits(&self, model: &dyn Model) -> Result<(), EngineError> {
         let memory = self.look(model);
         match self.limit() {
             Some(limit) if self.used().saturating_sub(self.requests()) > limit => {
@@ -257,7 +257,7 @@ impl MemoryLimit {
 
     /// Lets the engine give back what it does not need. A failing trial request is the engine's
     /// own affair: the next look tells what is held.
-    pub fn shrink(&self, model: &dyn Model, trial: &[NamedTensor]) {
+    pub(super) fn shrink(&self, model: &dyn Model, trial: &[NamedTensor]) {
         if let Err(error) = model.shrink(trial) {
             tracing::warn!("a request that was to shrink an arena failed: {error}");
         }
@@ -269,13 +269,13 @@ impl MemoryLimit {
     }
 
     /// Whether the budget is passed and giving back may still help.
-    pub fn wants_to_shrink(&self) -> bool {
+    pub(super) fn wants_to_shrink(&self) -> bool {
         self.limit().is_some_and(|limit| self.used() > limit)
             && self.engine.load(Ordering::Relaxed) != self.shrunk_to.load(Ordering::Acquire)
     }
 
     /// What holds memory above the budget, in a sentence; `None` while it is kept.
-    pub fn over(&self, memory: &EngineMemory) -> Option<String> {
+    pub(super) fn over(&self, memory: &EngineMemory) -> Option<String> {
         let limit = self.limit().filter(|limit| self.used() > *limit)?;
         Some(self.words(memory, limit))
     }

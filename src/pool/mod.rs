@@ -30,7 +30,7 @@ use crate::telemetry::{Counts, Recorder};
 
 use build::Build;
 use gate::Gate;
-pub use gate::Seats;
+pub use gate_state::Seats;
 pub use infer::{Client, Pending};
 use inner::Inner;
 pub use inner::Listener;

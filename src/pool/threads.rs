@@ -17,7 +17,7 @@ pub struct Member {
 }
 
 /// All threads of a model and the mask that they are to have.
-pub struct Threads {
+pub(super) struct Threads {
     machine: Arc<dyn Machine>,
     inner: Mutex<Inner>,
 }
@@ -33,7 +33,7 @@ struct Inner {
 
 impl Threads {
     /// No threads yet; those that join will be allowed on `mask`.
-    pub fn new(machine: Arc<dyn Machine>, mask: CpuSet) -> Self {
+    pub(super) fn new(machine: Arc<dyn Machine>, mask: CpuSet) -> Self {
         Self { machine, inner: Mutex::new(Inner { mask, ..Inner::default() }) }
     }
 
@@ -43,7 +43,7 @@ impl Threads {
 
     /// Adds an instance's threads and places them. Where another mask or nice value is set meanwhile,
     /// they get that one before this returns: so a thread that has joined is where it should be.
-    pub fn join(&self, members: &[Member]) -> Vec<String> {
+    pub(super) fn join(&self, members: &[Member]) -> Vec<String> {
         let (mut wanted, added) = {
             let mut inner = self.lock();
             let is_new = |member: &&Member| inner.members.iter().all(|known| known.id != member.id);
@@ -74,7 +74,7 @@ impl Threads {
     }
 
     /// Forgets an instance's threads; they have ended or are about to.
-    pub fn leave(&self, instance: usize) {
+    pub(super) fn leave(&self, instance: usize) {
         let mut inner = self.lock();
         let Inner { members, placed, .. } = &mut *inner;
         members.retain(|member| member.instance != instance);
@@ -83,7 +83,7 @@ impl Threads {
 
     /// Allows all threads on `mask` and reads each one back. Returns a sentence for each thread
     /// that the kernel shows elsewhere; empty when the mask is in force.
-    pub fn pin(&self, mask: CpuSet) -> Vec<String> {
+    pub(super) fn pin(&self, mask: CpuSet) -> Vec<String> {
         let members = self.set(|inner| {
             inner.mask = mask;
             inner.placed.clear();
@@ -104,7 +104,7 @@ impl Threads {
 
     /// A sentence for each thread that was on the mask and is not any more, without our doing: moved
     /// from outside, or cut off by a cpuset.
-    pub fn strays(&self) -> Vec<String> {
+    pub(super) fn strays(&self) -> Vec<String> {
         let (mask, placed) = {
             let inner = self.lock();
             (inner.mask, inner.placed.clone())
@@ -135,7 +135,7 @@ impl Threads {
     /// # Errors
     /// A sentence for each thread that the kernel shows at another one: without privilege a thread
     /// may sink but not rise, and only a new thread can stand higher.
-    pub fn weigh(&self, nice: i32) -> Result<(), Vec<String>> {
+    pub(super) fn weigh(&self, nice: i32) -> Result<(), Vec<String>> {
         let stands = |member: &Member| self.stand(member.id, nice).err();
         let members = self.set(|inner| inner.nice = nice);
         let refused: Vec<String> = members.iter().filter_map(stands).collect();
@@ -143,7 +143,7 @@ impl Threads {
     }
 
     /// The nice value that they are to have.
-    pub fn nice(&self) -> i32 {
+    pub(super) fn nice(&self) -> i32 {
         self.lock().nice
     }
 
@@ -162,12 +162,12 @@ impl Threads {
     }
 
     /// The threads.
-    pub fn members(&self) -> Vec<Member> {
+    pub(super) fn members(&self) -> Vec<Member> {
         self.lock().members.clone()
     }
 
     /// The mask that they are to have.
-    pub fn mask(&self) -> CpuSet {
+    pub(super) fn mask(&self) -> CpuSet {
         self.lock().mask
     }
 }

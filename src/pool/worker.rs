@@ -30,7 +30,7 @@ enum Left {
 }
 
 /// The body of a worker's thread.
-pub fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, building_on: CpuSet) {
+pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, building_on: CpuSet) {
     // Threads that the engine makes inherit this mask, and would inherit a narrower one for good.
     // A refusal leaves the whole process's mask, which is wider and as good.
     let _ = inner.machine.set_affinity(current_thread(), &building_on);

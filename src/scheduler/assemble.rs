@@ -14,7 +14,7 @@ use crate::telemetry::{
 };
 
 /// Wall-clock time in milliseconds since 1970.
-pub fn unix_ms() -> u64 {
+pub(super) fn unix_ms() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)

@@ -13,7 +13,10 @@ const AUDIO_WINDOW: usize = 576;
 
 /// What to try, the plain guess first; only that one where the model leaves nothing open. Sizes that
 /// the layout gives hold in each.
-pub fn of(signature: &Signature, given: &BTreeMap<String, usize>) -> Vec<BTreeMap<String, usize>> {
+pub(super) fn of(
+    signature: &Signature,
+    given: &BTreeMap<String, usize>,
+) -> Vec<BTreeMap<String, usize>> {
     let open: Vec<Open> = signature.inputs.iter().flat_map(open).collect();
     if open.iter().all(|open| given.contains_key(&open.name)) {
         return vec![given.clone()];

@@ -7,11 +7,11 @@ use crate::layout::{Desired, Plan, Refusal, Row, Side};
 use crate::telemetry::{Entry, Verdict};
 
 /// Entries that a snapshot carries.
-pub const IN_SNAPSHOT: usize = 64;
+pub(super) const IN_SNAPSHOT: usize = 64;
 
 /// Entries that are kept in memory, and so the depth of undo. A long run must not grow; what is older
 /// stays in the journal's file.
-pub const KEPT: usize = 4096;
+pub(super) const KEPT: usize = 4096;
 
 /// One entry with both sides of it.
 struct Step {
@@ -21,7 +21,7 @@ struct Step {
 }
 
 /// A step that is to be gone: where it is kept, its number, and both sides of it.
-pub struct Gone {
+pub(super) struct Gone {
     way: Way,
     at: usize,
     /// The number of its entry.
@@ -34,18 +34,18 @@ pub struct Gone {
 
 impl Gone {
     /// Its number where it is taken back.
-    pub fn undoes(&self) -> Option<u64> {
+    pub(super) fn undoes(&self) -> Option<u64> {
         (self.way == Way::Undo).then_some(self.id)
     }
 
     /// Its number where it is done again.
-    pub fn redoes(&self) -> Option<u64> {
+    pub(super) fn redoes(&self) -> Option<u64> {
         (self.way == Way::Redo).then_some(self.id)
     }
 }
 
 /// All entries, and what was undone.
-pub struct History {
+pub(super) struct History {
     /// Who gets each entry that is new or has changed.
     follower: Option<Sender<Entry>>,
     steps: Vec<Step>,
@@ -55,7 +55,7 @@ pub struct History {
 
 /// Which way a step is gone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub(super) enum Way {
     /// Back to before it.
     Undo,
     /// Forward to after it.
@@ -64,7 +64,7 @@ pub enum Way {
 
 impl History {
     /// No entries yet; `follower` gets each one, now and whenever it changes.
-    pub fn new(follower: Option<Sender<Entry>>) -> Self {
+    pub(super) fn new(follower: Option<Sender<Entry>>) -> Self {
         Self { follower, steps: Vec::new(), undone: Vec::new() }
     }
 
@@ -76,18 +76,20 @@ impl History {
     }
 
     /// All entries, oldest first.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + ExactSizeIterator {
+    pub(super) fn entries(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + ExactSizeIterator {
         self.steps.iter().map(|step| &step.entry)
     }
 
     /// The newest entries, oldest of them first.
-    pub fn last_entries(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn last_entries(&self) -> Vec<Arc<Entry>> {
         let from = self.steps.len().saturating_sub(IN_SNAPSHOT);
         self.entries().skip(from).cloned().collect()
     }
 
     /// Completes a verdict of an entry, where that is still kept.
-    pub fn decide(&mut self, id: u64, verdict: Verdict) {
+    pub(super) fn decide(&mut self, id: u64, verdict: Verdict) {
         let at = self.steps.iter().rposition(|step| step.entry.id == id);
         let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
         let entry = Arc::make_mut(&mut step.entry);
@@ -99,19 +101,19 @@ impl History {
     }
 
     /// The number of the next entry.
-    pub fn next_id(&self) -> u64 {
+    pub(super) fn next_id(&self) -> u64 {
         self.steps.last().map_or(1, |step| step.entry.id + 1)
     }
 
     /// Adds an entry for a new change. What was undone before can no longer be redone.
-    pub fn push(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+    pub(super) fn push(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
         self.undone.clear();
         self.add(entry, before, plan);
     }
 
     /// Adds an entry for what divvy did by itself: a build that failed, a machine that changed.
     /// That is nobody's step, so undo and redo go over it: the rows count as those they were.
-    pub fn push_own(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+    pub(super) fn push_own(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
         for name in &entry.models {
             if let (Some(was), Some(is)) = (before.row(name), plan.after.row(name)) {
                 self.renumber(name, was.generation, is.generation);
@@ -144,7 +146,7 @@ impl History {
     ///
     /// # Errors
     /// [`Refusal`] when there is none, or a later change touched one of its rows.
-    pub fn step(&self, way: Way, now: &Desired) -> Result<Gone, Refusal> {
+    pub(super) fn step(&self, way: Way, now: &Desired) -> Result<Gone, Refusal> {
         let at = match way {
             Way::Undo => self.newest(),
             Way::Redo => self.undone.last().copied(),
@@ -180,7 +182,7 @@ impl History {
 
     /// The newest step, where it is what brought `now` about and all of it is taken back in
     /// `after`: then what does so is its undo, whoever does it.
-    pub fn taken_back(&self, now: &Desired, after: &Desired) -> Option<Gone> {
+    pub(super) fn taken_back(&self, now: &Desired, after: &Desired) -> Option<Gone> {
         let gone = self.step(Way::Undo, now).ok()?;
         let same = |(name, row): &(String, Option<Row>)| match (row, after.row(name)) {
             (Some(was), Some(is)) => Row { generation: is.generation, ..was.clone() } == *is,
@@ -192,7 +194,7 @@ impl History {
 
     /// Notes that a step was gone: marks it, adds the entry of the undo or redo itself, and lets
     /// the other steps know the rows' new generations.
-    pub fn went(&mut self, gone: &Gone, entry: Entry, before: &Desired, plan: &Plan) {
+    pub(super) fn went(&mut self, gone: &Gone, entry: Entry, before: &Desired, plan: &Plan) {
         match gone.way {
             Way::Undo => self.undone.push(gone.at),
             Way::Redo => {

@@ -19,7 +19,7 @@ use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, Entry, Sensor, Snapshot, Usage};
 
 /// What the owner had decided at one instant.
-pub struct Scene {
+pub(super) struct Scene {
     pub desired: Arc<Desired>,
     pub description: Arc<Description>,
     pub slots: Slots,
@@ -28,7 +28,7 @@ pub struct Scene {
 }
 
 /// What the observer is told.
-pub enum Look {
+pub(super) enum Look {
     /// Things stand so now.
     Scene(Box<Scene>),
     /// Take the last snapshot, hand it out, and end.
@@ -36,7 +36,7 @@ pub enum Look {
 }
 
 /// What an observer starts from.
-pub struct Watching {
+pub(super) struct Watching {
     pub machine: Arc<dyn Machine>,
     pub gpu: Option<Arc<dyn GpuSource>>,
     pub conditions: Conditions,
@@ -51,7 +51,7 @@ pub struct Watching {
 }
 
 /// The observer's state.
-pub struct Observer {
+pub(super) struct Observer {
     pub(super) with: Watching,
     pub(super) scene: Scene,
     sensor: Sensor,
@@ -105,7 +105,7 @@ impl Part {
 
 /// What is counted of one model from look to look.
 #[derive(Default)]
-pub struct Meters {
+pub(super) struct Meters {
     /// Of which slot of this name.
     epoch: u64,
     lost: u64,
@@ -114,14 +114,14 @@ pub struct Meters {
 
 /// Turns a running count into a rate over about the last second.
 #[derive(Default)]
-pub struct Meter {
+pub(super) struct Meter {
     from: Option<(u64, Instant)>,
     rate: f64,
 }
 
 impl Meter {
     /// The rate, per second, given the count now.
-    pub fn update(&mut self, count: u64, now: Instant) -> f64 {
+    pub(super) fn update(&mut self, count: u64, now: Instant) -> f64 {
         let Some((before, since)) = self.from else {
             self.from = Some((count, now));
             return 0.0;
@@ -137,7 +137,7 @@ impl Meter {
 
 impl Observer {
     /// The observer of what it is told.
-    pub fn new(with: Watching) -> Self {
+    pub(super) fn new(with: Watching) -> Self {
         Self {
             with,
             scene: Scene {
@@ -159,7 +159,7 @@ impl Observer {
 
     /// The thread's body: ends with the owner, whatever goes wrong in a look. What it is told is taken
     /// in all the same, since the owner waits for the last look, and the next scene may do no harm.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         // What is shown must not be old where the models keep every core busy.
         wake_soon();
         match self.with.looks.recv() {

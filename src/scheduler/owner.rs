@@ -28,7 +28,7 @@ const HOUSEKEEPING: Duration = Duration::from_millis(10);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the owner is asked.
-pub enum Command {
+pub(super) enum Command {
     /// Apply a change.
     Apply(Change, Author, Instant, Sender<Result<Applied, Refusal>>),
     /// Go a step back or forward in the history.
@@ -51,7 +51,7 @@ pub enum Command {
 
 /// What others read without asking the owner.
 #[derive(Clone)]
-pub struct Published {
+pub(super) struct Published {
     pub desired: Arc<Desired>,
     pub machine: Arc<Description>,
     pub last_builds: Arc<BTreeMap<String, Duration>>,
@@ -59,10 +59,10 @@ pub struct Published {
 }
 
 /// The shared cell of it.
-pub type Shelf = Arc<RwLock<Published>>;
+pub(super) type Shelf = Arc<RwLock<Published>>;
 
 /// The owner's state.
-pub struct Owner {
+pub(super) struct Owner {
     pub(super) machine: Arc<dyn Machine>,
     pub(super) description: Arc<Description>,
     loader: Arc<dyn Loader>,
@@ -86,7 +86,7 @@ pub struct Owner {
 }
 
 /// What the owner starts from.
-pub struct Beginnings {
+pub(super) struct Beginnings {
     pub machine: Arc<dyn Machine>,
     pub loader: Arc<dyn Loader>,
     pub desired: Desired,
@@ -103,7 +103,7 @@ pub struct Beginnings {
 }
 
 impl Owner {
-    pub fn new(from: Beginnings) -> Self {
+    pub(super) fn new(from: Beginnings) -> Self {
         Self {
             machine: from.machine,
             description: Arc::new(from.description),
@@ -127,7 +127,7 @@ impl Owner {
     }
 
     /// The thread's body.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         // A change waits for this thread: it must not stand behind the models' own threads.
         let first = wake_first();
         tracing::debug!(first, "the scheduler's thread runs");

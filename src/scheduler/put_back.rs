@@ -11,7 +11,7 @@ use crate::layout::{Auto, Change, Edit, Row};
 use crate::telemetry::Author;
 
 /// What could not be built, in words.
-pub fn words(setup: &InstanceSetup) -> String {
+pub(super) fn words(setup: &InstanceSetup) -> String {
     match setup.device {
         Some(device) => format!("instances on CUDA device {}", device.ordinal),
         None => format!("{} threads", setup.threads),

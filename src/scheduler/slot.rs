@@ -13,7 +13,7 @@ use crate::pool::{Door, Pool};
 
 /// How far a model's loading is.
 #[derive(Clone)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Its file is being read on a thread of its own.
     Loading,
     /// Its pool has a model; instances may still be warming for the first time.
@@ -24,7 +24,7 @@ pub enum Phase {
 
 /// What of a row decides about its setup: put back when another cannot be built.
 #[derive(Clone)]
-pub struct Served {
+pub(super) struct Served {
     /// Threads of an instance.
     pub threads: Auto,
     /// The GPU.
@@ -37,7 +37,7 @@ pub struct Served {
 
 /// One model. A copy is what the observer sees: the same pool, the rest as it was.
 #[derive(Clone)]
-pub struct Slot {
+pub(super) struct Slot {
     pub(super) pool: Arc<Pool>,
     pub(super) phase: Phase,
     /// Tells an answer for this slot from one for an earlier slot of the same name.
@@ -76,7 +76,7 @@ pub struct LoadOrder {
 }
 
 /// All models by name.
-pub type Slots = BTreeMap<String, Slot>;
+pub(super) type Slots = BTreeMap<String, Slot>;
 
 impl Slot {
     /// The model cannot serve: requests are turned away rather than kept for ever.
@@ -125,7 +125,7 @@ impl Slot {
 ///
 /// # Errors
 /// A sentence where its GPU cannot be used from this process.
-pub fn setup(row: &Row, all: &Desired, gpus: &Gpus) -> Result<InstanceSetup, String> {
+pub(super) fn setup(row: &Row, all: &Desired, gpus: &Gpus) -> Result<InstanceSetup, String> {
     // One thread has nobody to spin for; normalised so that it never causes a rebuild.
     let spinning = row.threads > 1 && row.spinning(all);
     let device = row.budget.gpu.as_ref().map(|gpu| devices::ordinal(gpu, gpus)).transpose()?;

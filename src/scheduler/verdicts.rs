@@ -16,13 +16,13 @@ use crate::telemetry::verdict::{self, Side};
 use crate::telemetry::{Verdict, VerdictStatus};
 
 /// The longest window before a change, and the length of the one after it.
-pub const WINDOW: Duration = Duration::from_secs(20);
+pub(super) const WINDOW: Duration = Duration::from_secs(20);
 
 /// The shortest window that is compared, when another change cuts it.
-pub const SHORTEST: Duration = Duration::from_secs(8);
+pub(super) const SHORTEST: Duration = Duration::from_secs(8);
 
 /// Left out after a change: queues drain, caches warm, new instances take over.
-pub const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long the windows are that a verdict compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Default for VerdictWindows {
 }
 
 /// The verdicts that are open.
-pub struct Verdicts {
+pub(super) struct Verdicts {
     windows: VerdictWindows,
     owner: Sender<Command>,
     open: Vec<Open>,
@@ -63,13 +63,13 @@ struct Open {
 
 impl Verdicts {
     /// None yet.
-    pub fn new(windows: VerdictWindows, owner: Sender<Command>) -> Self {
+    pub(super) fn new(windows: VerdictWindows, owner: Sender<Command>) -> Self {
         Self { windows, owner, open: Vec::new(), touched: BTreeMap::new(), working: Vec::new() }
     }
 
     /// Opens verdicts for the models that a change touched; closes those that it cuts short. The
     /// opened ones are for the change's entry.
-    pub fn open(
+    pub(super) fn open(
         &mut self,
         entry: u64,
         models: &[String],
@@ -122,7 +122,7 @@ impl Verdicts {
     }
 
     /// Closes the verdicts whose window after the change is full; the owner is told what they are.
-    pub fn close_due(&mut self, slots: &Slots, now: Instant) {
+    pub(super) fn close_due(&mut self, slots: &Slots, now: Instant) {
         let length = self.windows.length;
         let (due, rest): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
             .into_iter()
@@ -133,7 +133,7 @@ impl Verdicts {
 
     /// Closes all that are open, at the end of a run; when this returns the owner has been told of
     /// each, of those that were being worked out too.
-    pub fn close_all(&mut self, slots: &Slots, now: Instant) {
+    pub(super) fn close_all(&mut self, slots: &Slots, now: Instant) {
         let (long, short): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|open: &Open| self.is_long(open, now));

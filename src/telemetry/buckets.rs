@@ -9,7 +9,7 @@ const COUNT: usize = AN_OCTAVE * OCTAVES;
 
 /// Counts and summed times, a bucket an entry; grows to the highest bucket in use.
 #[derive(Clone, Default)]
-pub struct Buckets {
+pub(super) struct Buckets {
     entries: Vec<Entry>,
 }
 
@@ -27,11 +27,11 @@ fn bucket(total_us: u64) -> usize {
 }
 
 impl Buckets {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::default()
     }
 
-    pub fn record(&mut self, queue_us: u64, compute_us: u64) {
+    pub(super) fn record(&mut self, queue_us: u64, compute_us: u64) {
         let at = bucket(queue_us + compute_us);
         if self.entries.len() <= at {
             self.entries.resize(at + 1, Entry::default());
@@ -43,7 +43,7 @@ impl Buckets {
         }
     }
 
-    pub fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         if self.entries.len() < other.entries.len() {
             self.entries.resize(other.entries.len(), Entry::default());
         }
@@ -54,7 +54,7 @@ impl Buckets {
         }
     }
 
-    pub fn subtract(&mut self, other: &Self) {
+    pub(super) fn subtract(&mut self, other: &Self) {
         for (entry, less) in self.entries.iter_mut().zip(&other.entries) {
             entry.count -= less.count;
             entry.queue_us -= less.queue_us;
@@ -62,12 +62,12 @@ impl Buckets {
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.entries.clear();
     }
 
     /// The used range of buckets.
-    pub fn histogram(&self) -> Histogram {
+    pub(super) fn histogram(&self) -> Histogram {
         let used = |entry: &Entry| entry.count != 0;
         let first = self.entries.iter().position(used).unwrap_or(0);
         let last = self.entries.iter().rposition(used).map_or(0, |at| at + 1);

@@ -13,15 +13,15 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// Return codes of NVML.
-pub const NO_PERMISSION: u32 = 4;
-pub const DRIVER_NOT_LOADED: u32 = 9;
-pub const GPU_IS_LOST: u32 = 15;
-pub const VERSION_MISMATCH: u32 = 18;
-pub const UNKNOWN: u32 = 999;
+pub(crate) const NO_PERMISSION: u32 = 4;
+pub(crate) const DRIVER_NOT_LOADED: u32 = 9;
+pub(crate) const GPU_IS_LOST: u32 = 15;
+pub(crate) const VERSION_MISMATCH: u32 = 18;
+pub(crate) const UNKNOWN: u32 = 999;
 
 /// Two cards: gpu0 busy and with this process on it, gpu1 cut into two MIG devices at places 0 and
 /// 2 of 7.
-pub const TWO_CARDS: &str = "\
+pub(crate) const TWO_CARDS: &str = "\
 driver = 580.82.07
 cuda = 13010
 count = 2
@@ -65,14 +65,14 @@ gpu1.mig2.memory_total = 42949672960
 ";
 
 /// One copy of the fake, with its script.
-pub struct FakeNvml {
+pub(crate) struct FakeNvml {
     folder: TempDir,
     lines: std::cell::RefCell<BTreeMap<String, String>>,
 }
 
 impl FakeNvml {
     /// A fake that plays a script.
-    pub fn new(script: &str) -> Self {
+    pub(crate) fn new(script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::copy(built(), folder.path().join("libfake.so")).expect("the library can be copied");
         let lines = script
@@ -86,12 +86,12 @@ impl FakeNvml {
     }
 
     /// What `DIVVY_NVML` or the option names.
-    pub fn library(&self) -> PathBuf {
+    pub(crate) fn library(&self) -> PathBuf {
         self.folder.path().join("libfake.so")
     }
 
     /// Sets lines of the script; the next call of the library sees all of them.
-    pub fn set(&self, lines: &[(&str, &str)]) {
+    pub(crate) fn set(&self, lines: &[(&str, &str)]) {
         let mut all = self.lines.borrow_mut();
         all.extend(lines.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         drop(all);
@@ -99,13 +99,13 @@ impl FakeNvml {
     }
 
     /// Takes a line out of the script.
-    pub fn unset(&self, key: &str) {
+    pub(crate) fn unset(&self, key: &str) {
         self.lines.borrow_mut().remove(key);
         self.write();
     }
 
     /// How often the library was asked to "init" or "shutdown".
-    pub fn calls(&self, call: &str) -> usize {
+    pub(crate) fn calls(&self, call: &str) -> usize {
         let path = self.folder.path().join("libfake.so.script.calls");
         let log = fs::read_to_string(path).unwrap_or_default();
         log.lines().filter(|line| *line == call).count()

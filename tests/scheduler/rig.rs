@@ -16,18 +16,18 @@ use divvy::scheduler::{Control, Loaded, Loader, Options, Requests, Scheduler};
 use divvy::telemetry::{Applied, Author, ModelState, ModelView, Snapshot};
 
 /// Long enough for anything on a busy machine; only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Scripted models by name; a name without a script does not load.
 #[derive(Default)]
-pub struct Scripts {
+pub(crate) struct Scripts {
     scripts: Mutex<BTreeMap<String, Arc<Script>>>,
     pub loads: AtomicUsize,
 }
 
 impl Scripts {
     /// The script of a model; made where there is none.
-    pub fn of(&self, name: &str) -> Arc<Script> {
+    pub(crate) fn of(&self, name: &str) -> Arc<Script> {
         self.scripts.lock().unwrap().entry(name.to_owned()).or_default().clone()
     }
 }
@@ -48,28 +48,28 @@ impl Loader for Scripts {
     }
 }
 
-pub struct Rig {
+pub(crate) struct Rig {
     pub scheduler: Scheduler,
     pub machine: Arc<Simulated>,
     pub scripts: Arc<Scripts>,
 }
 
-pub fn set(list: &str) -> CpuSet {
+pub(crate) fn set(list: &str) -> CpuSet {
     list.parse().unwrap()
 }
 
 /// A row on a CPU list.
-pub fn row(name: &str, cores: &str) -> Budget {
+pub(crate) fn row(name: &str, cores: &str) -> Budget {
     let source = ModelSource::File(format!("/{name}.onnx").into());
     let queue = QueuePolicy { limit: 100_000, ..QueuePolicy::default() };
     Budget { cores: CoreRequest::List(set(cores)), queue, ..Budget::new(name, source) }
 }
 
-pub fn layout(models: Vec<Budget>) -> Layout {
+pub(crate) fn layout(models: Vec<Budget>) -> Layout {
     Layout { description: String::new(), models }
 }
 
-pub fn transfer(count: usize, from: &str, to: &str) -> Edit {
+pub(crate) fn transfer(count: usize, from: &str, to: &str) -> Edit {
     Edit::TransferCores {
         cores: CoreSelection::Count(count),
         from: Party::Model(from.to_owned()),
@@ -78,17 +78,17 @@ pub fn transfer(count: usize, from: &str, to: &str) -> Edit {
     }
 }
 
-pub fn concurrency(model: &str, count: usize) -> Edit {
+pub(crate) fn concurrency(model: &str, count: usize) -> Edit {
     Edit::SetConcurrency { model: model.to_owned(), concurrency: Auto::Exactly(count) }
 }
 
-pub fn threads(model: &str, count: usize) -> Edit {
+pub(crate) fn threads(model: &str, count: usize) -> Edit {
     Edit::SetThreads { model: model.to_owned(), threads: Auto::Exactly(count) }
 }
 
 impl Rig {
     /// Starts a layout on a machine of `cores` CPUs; every row has a script, and all run.
-    pub fn start(cores: usize, models: Vec<Budget>) -> Self {
+    pub(crate) fn start(cores: usize, models: Vec<Budget>) -> Self {
         let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
         let rig = Self::start_with(cores, models, &names, |_| {});
         for name in &names {
@@ -98,7 +98,7 @@ impl Rig {
     }
 
     /// Starts a layout; `scripted` names the rows that load.
-    pub fn start_with(
+    pub(crate) fn start_with(
         cores: usize,
         models: Vec<Budget>,
         scripted: &[String],
@@ -117,12 +117,12 @@ impl Rig {
         Self { scheduler, machine, scripts }
     }
 
-    pub fn apply(&self, edit: Edit) -> Applied {
+    pub(crate) fn apply(&self, edit: Edit) -> Applied {
         self.scheduler.apply(Change::from(edit), Author::Api).unwrap()
     }
 
     /// The reason of a refusal; nothing may have changed.
-    pub fn refused(&self, edit: Edit) -> String {
+    pub(crate) fn refused(&self, edit: Edit) -> String {
         let (layout, journal) = (self.scheduler.layout(), self.scheduler.journal().len());
         let masks = self.machine.masks();
         let change = Change::from(edit);
@@ -135,12 +135,12 @@ impl Rig {
         refusal.to_string()
     }
 
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.scheduler.snapshots().borrow().clone()
     }
 
     /// Waits for a snapshot, taken from now on, in which a model is as asked.
-    pub fn until(&self, model: &str, done: impl Fn(&ModelView) -> bool) -> ModelView {
+    pub(crate) fn until(&self, model: &str, done: impl Fn(&ModelView) -> bool) -> ModelView {
         let (start, seen) = (Instant::now(), self.snapshot().sequence);
         loop {
             let snapshot = self.snapshot();
@@ -162,7 +162,7 @@ impl Rig {
 
     /// Waits until something holds.
     #[allow(clippy::unused_self)]
-    pub fn wait(&self, what: &str, done: impl Fn() -> bool) {
+    pub(crate) fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let start = Instant::now();
         while !done() {
             assert!(start.elapsed() < PATIENCE, "in vain: {what}");
@@ -172,7 +172,7 @@ impl Rig {
 
     /// Heals all scripts, touches each row, and waits until each model runs as its row asks for and
     /// has answered a request: nothing that went wrong may stay so.
-    pub fn recover(&self, touched: impl Fn(Applied)) {
+    pub(crate) fn recover(&self, touched: impl Fn(Applied)) {
         for script in self.scripts.scripts.lock().unwrap().values() {
             script.heal();
         }
@@ -206,14 +206,14 @@ impl Rig {
     }
 
     /// Sees to it that there is enough to do.
-    pub fn top_up(&self, model: &str, answers: &Arc<Answers>) {
+    pub(crate) fn top_up(&self, model: &str, answers: &Arc<Answers>) {
         if answers.asked.load(Ordering::SeqCst) < answers.answered() + 500 {
             self.submit(model, 500, answers);
         }
     }
 
     /// Submits requests whose outcomes are counted by kind.
-    pub fn submit(&self, model: &str, count: usize, answers: &Arc<Answers>) {
+    pub(crate) fn submit(&self, model: &str, count: usize, answers: &Arc<Answers>) {
         let door = self.scheduler.client(model).unwrap().door();
         for _ in 0..count {
             let answers = answers.clone();
@@ -228,13 +228,13 @@ impl Rig {
 }
 
 /// Whether no build is on its way.
-pub fn warm(view: &ModelView) -> bool {
+pub(crate) fn warm(view: &ModelView) -> bool {
     !matches!(view.state, ModelState::Warming { .. } | ModelState::Loading)
 }
 
 /// Outcomes by kind.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub(crate) struct Answers {
     pub asked: AtomicUsize,
     pub completed: AtomicUsize,
     pub rejected: AtomicUsize,
@@ -244,7 +244,7 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub fn note(&self, outcome: &Outcome) {
+    pub(crate) fn note(&self, outcome: &Outcome) {
         let kind = match &outcome.result {
             Ok(_) => &self.completed,
             Err(RequestError::Rejected { .. }) => &self.rejected,
@@ -255,14 +255,14 @@ impl Answers {
         kind.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub fn answered(&self) -> usize {
+    pub(crate) fn answered(&self) -> usize {
         [&self.completed, &self.rejected, &self.timed_out, &self.cancelled, &self.failed]
             .iter()
             .map(|count| count.load(Ordering::SeqCst))
             .sum()
     }
 
-    pub fn all(&self) -> bool {
+    pub(crate) fn all(&self) -> bool {
         self.answered() == self.asked.load(Ordering::SeqCst)
     }
 }

@@ -4,7 +4,7 @@
 
 /// A cell of the cores pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     pub core: u16,
     /// The short name of the first owner, or "free".
     pub owner: String,
@@ -16,7 +16,7 @@ pub struct Cell {
 
 /// A row of the table of models.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     pub name: String,
     pub tag: String,
     pub cores: usize,
@@ -52,7 +52,7 @@ fn words(line: &str) -> Vec<(u16, String)> {
 }
 
 /// The cells of the cores pane; none before it is drawn.
-pub fn cells(rows: &[String]) -> Vec<Cell> {
+pub(crate) fn cells(rows: &[String]) -> Vec<Cell> {
     let Some((top, lines)) = pane(rows, " Cores ") else { return Vec::new() };
     let mut cells = Vec::new();
     for (line, y) in lines.iter().zip(top..) {
@@ -70,7 +70,7 @@ pub fn cells(rows: &[String]) -> Vec<Cell> {
 }
 
 /// The rows of the table; none before it is drawn.
-pub fn models(rows: &[String]) -> Vec<Row> {
+pub(crate) fn models(rows: &[String]) -> Vec<Row> {
     let Some((top, lines)) = pane(rows, " Models ") else { return Vec::new() };
     let mut found = Vec::new();
     for (line, y) in lines.iter().zip(top..).skip(1) {
@@ -98,11 +98,11 @@ pub fn models(rows: &[String]) -> Vec<Row> {
 }
 
 /// A row by its name.
-pub fn model(rows: &[String], name: &str) -> Option<Row> {
+pub(crate) fn model(rows: &[String], name: &str) -> Option<Row> {
     models(rows).into_iter().find(|row| row.name == name)
 }
 
 /// A cell by its core.
-pub fn cell(rows: &[String], core: u16) -> Option<Cell> {
+pub(crate) fn cell(rows: &[String], core: u16) -> Option<Cell> {
     cells(rows).into_iter().find(|cell| cell.core == core)
 }

@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, SlavePty, native_pty_system};
 use vt100::{MouseProtocolMode, Parser};
 
-pub mod board;
-pub mod opened;
+pub(crate) mod board;
+pub(crate) mod opened;
 
 use crate::binary::{FOREIGN, Home, PATIENCE};
 
 /// Columns and rows at the start.
-pub const SIZE: (u16, u16) = (120, 36);
+pub(crate) const SIZE: (u16, u16) = (120, 36);
 
 /// A program in a terminal.
-pub struct Session {
+pub(crate) struct Session {
     master: Box<dyn MasterPty + Send>,
     slave: Option<Box<dyn SlavePty + Send>>,
     child: Box<dyn Child + Send + Sync>,
@@ -39,7 +39,7 @@ struct Received {
 }
 
 /// What a program left behind.
-pub struct Left {
+pub(crate) struct Left {
     pub code: u32,
     pub signal: Option<String>,
     pub bytes: Vec<u8>,
@@ -62,12 +62,12 @@ fn pty_size((cols, rows): (u16, u16)) -> PtySize {
 
 impl Session {
     /// Starts a program in the given home.
-    pub fn start(home: &Home, program: &str, arguments: &[&str], size: (u16, u16)) -> Self {
+    pub(crate) fn start(home: &Home, program: &str, arguments: &[&str], size: (u16, u16)) -> Self {
         Self::start_with(home, program, arguments, size, &[])
     }
 
     /// As [`Session::start`], with further variables in its environment.
-    pub fn start_with(
+    pub(crate) fn start_with(
         home: &Home,
         program: &str,
         arguments: &[&str],
@@ -118,23 +118,23 @@ impl Session {
     }
 
     /// The process that was started.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
 
     /// Types.
-    pub fn send(&mut self, bytes: &str) {
+    pub(crate) fn send(&mut self, bytes: &str) {
         self.writer.write_all(bytes.as_bytes()).unwrap();
         self.writer.flush().unwrap();
     }
 
     /// A mouse event at a place counted from 0: SGR bytes, as terminals send them.
-    pub fn mouse(&mut self, button: u8, (column, row): (u16, u16), end: char) {
+    pub(crate) fn mouse(&mut self, button: u8, (column, row): (u16, u16), end: char) {
         self.send(&format!("\x1b[<{button};{};{}{end}", column + 1, row + 1));
     }
 
     /// Presses the left button, moves over the way, and keeps the button down.
-    pub fn press_and_carry(&mut self, from: (u16, u16), to: (u16, u16)) {
+    pub(crate) fn press_and_carry(&mut self, from: (u16, u16), to: (u16, u16)) {
         self.mouse(0, from, 'M');
         let half = (from.0.midpoint(to.0), from.1.midpoint(to.1));
         for place in [half, to] {
@@ -143,13 +143,13 @@ impl Session {
     }
 
     /// Drags with the left button.
-    pub fn drag(&mut self, from: (u16, u16), to: (u16, u16)) {
+    pub(crate) fn drag(&mut self, from: (u16, u16), to: (u16, u16)) {
         self.press_and_carry(from, to);
         self.mouse(0, to, 'm');
     }
 
     /// The rows of the screen now; a character a column.
-    pub fn rows(&self) -> Vec<String> {
+    pub(crate) fn rows(&self) -> Vec<String> {
         let received = self.received.lock().unwrap();
         let screen = received.parser.screen();
         let columns = screen.size().1.get();
@@ -157,7 +157,11 @@ impl Session {
     }
 
     /// Waits until the screen shows something, and gives it.
-    pub fn until<T>(&mut self, what: &str, mut look: impl FnMut(&[String]) -> Option<T>) -> T {
+    pub(crate) fn until<T>(
+        &mut self,
+        what: &str,
+        mut look: impl FnMut(&[String]) -> Option<T>,
+    ) -> T {
         let begun = Instant::now();
         loop {
             let rows = self.rows();
@@ -174,12 +178,12 @@ impl Session {
     }
 
     /// Waits until a text is on the screen.
-    pub fn until_text(&mut self, text: &str) {
+    pub(crate) fn until_text(&mut self, text: &str) {
         self.until(text, |rows| rows.iter().any(|row| row.contains(text)).then_some(()));
     }
 
     /// Waits until one of these byte sequences has come since `from`; gives the new end.
-    pub fn until_bytes(&mut self, from: usize, wanted: &str) -> usize {
+    pub(crate) fn until_bytes(&mut self, from: usize, wanted: &str) -> usize {
         self.until(&format!("{wanted:?}"), |_| Some(()));
         let begun = Instant::now();
         loop {
@@ -193,28 +197,28 @@ impl Session {
     }
 
     /// All bytes so far.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.received.lock().unwrap().bytes.clone()
     }
 
     /// Line modes of the terminal now.
-    pub fn modes(&self) -> String {
+    pub(crate) fn modes(&self) -> String {
         modes(&*self.master)
     }
 
     /// Line modes before the program started.
-    pub fn modes_before(&self) -> &str {
+    pub(crate) fn modes_before(&self) -> &str {
         &self.modes_before
     }
 
     /// Another size, without looking at what is drawn for it.
-    pub fn storm(&mut self, size: (u16, u16)) {
+    pub(crate) fn storm(&mut self, size: (u16, u16)) {
         self.received.lock().unwrap().shown = false;
         self.master.resize(pty_size(size)).unwrap();
     }
 
     /// A size to stay at, on an empty screen.
-    pub fn settle(&mut self, size: (u16, u16)) {
+    pub(crate) fn settle(&mut self, size: (u16, u16)) {
         self.master.resize(pty_size(size)).unwrap();
         let mut received = self.received.lock().unwrap();
         received.parser = parser(size);
@@ -223,7 +227,7 @@ impl Session {
     }
 
     /// Waits for the end of the program and of its output.
-    pub fn left(mut self) -> Left {
+    pub(crate) fn left(mut self) -> Left {
         let begun = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -266,7 +270,7 @@ fn modes(master: &dyn MasterPty) -> String {
 }
 
 /// Where a text begins in bytes.
-pub fn find(bytes: &[u8], wanted: &str) -> Option<usize> {
+pub(crate) fn find(bytes: &[u8], wanted: &str) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted.as_bytes())
 }
 
@@ -275,7 +279,7 @@ fn find_last(bytes: &[u8], wanted: &str) -> Option<usize> {
 }
 
 /// Each mode that was switched on was switched off after that, in the bytes themselves.
-pub fn assert_given_back(bytes: &[u8]) {
+pub(crate) fn assert_given_back(bytes: &[u8]) {
     for (on, off) in [
         ("\x1b[?1049h", "\x1b[?1049l"),
         ("\x1b[?1000h", "\x1b[?1000l"),
@@ -295,7 +299,7 @@ pub fn assert_given_back(bytes: &[u8]) {
 
 impl Left {
     /// The terminal is as it was before.
-    pub fn assert_restored(&self) {
+    pub(crate) fn assert_restored(&self) {
         assert_given_back(&self.bytes);
         assert!(!self.alternate_screen, "still on the alternate screen");
         assert!(!self.mouse, "still captures the mouse");

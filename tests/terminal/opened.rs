@@ -7,7 +7,7 @@ use super::{SIZE, Session};
 use crate::binary::{self, DIVVY, Home};
 
 /// A layout of one model that hardly works, for tests of what is not its work.
-pub fn quiet(home: &Home) -> PathBuf {
+pub(crate) fn quiet(home: &Home) -> PathBuf {
     let path = binary::model("ranker");
     let text = format!(
         "version = 1\n[[model]]\nname = \"ranker\"\npath = {:?}\ncores = 1\nengine = \"rten\"\n\
@@ -18,7 +18,7 @@ pub fn quiet(home: &Home) -> PathBuf {
 }
 
 /// The console, with its layouts in this home.
-pub fn open(home: &Home, arguments: &[&str]) -> Session {
+pub(crate) fn open(home: &Home, arguments: &[&str]) -> Session {
     let layouts = home.path("layouts");
     let mut all = vec!["--layout-dir", layouts.to_str().unwrap()];
     all.extend(arguments);
@@ -26,7 +26,7 @@ pub fn open(home: &Home, arguments: &[&str]) -> Session {
 }
 
 /// The console with [`quiet`], once its Board is there.
-pub fn open_quiet(home: &Home) -> Session {
+pub(crate) fn open_quiet(home: &Home) -> Session {
     let layout = quiet(home);
     let mut session = open(home, &[layout.to_str().unwrap()]);
     until_board(&mut session, 1);
@@ -34,7 +34,7 @@ pub fn open_quiet(home: &Home) -> Session {
 }
 
 /// Waits until the Board shows cores and so many models that have cores.
-pub fn until_board(session: &mut Session, count: usize) -> Vec<Cell> {
+pub(crate) fn until_board(session: &mut Session, count: usize) -> Vec<Cell> {
     session.until("the Board", |rows| {
         let models = models(rows);
         let there = models.iter().filter(|row| row.split.is_some() && row.cores > 0).count();

@@ -84,7 +84,7 @@ impl fmt::Display for DispatchReport {
 ///
 /// # Errors
 /// [`CommandError::Failed`] when a runtime or the pool cannot be started.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
     let threads = description.limits.allowed.len();

@@ -142,7 +142,7 @@ fn parts(table: &mut Table, case: &Measured) {
 /// # Errors
 /// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] when a
 /// case cannot be measured.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let budgets = budgets(args)?;
     if let Some(case) = &args.case {
         let case: Case = serde_json::from_str(case)

@@ -37,7 +37,7 @@ impl Loader for Burners {
 }
 
 /// The loader of the engine that was asked for.
-pub fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
+pub(super) fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
     let choice = match args.engine {
         BenchEngine::Synthetic => return Arc::new(Burners),
         // `both` has become one of them before it gets here
@@ -49,7 +49,7 @@ pub fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
 }
 
 /// A row for each model.
-pub fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
+pub(super) fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
     if args.models.is_empty() {
         let row = |(name, _): &(&str, Duration)| {
             Budget::new(*name, ModelSource::Embedded(format!("{name}.onnx")))
@@ -70,7 +70,7 @@ pub fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
 }
 
 /// A loaded model under its name.
-pub struct Subject {
+pub(super) struct Subject {
     /// Its name.
     pub name: String,
     /// The model and its requests.
@@ -81,7 +81,7 @@ pub struct Subject {
 ///
 /// # Errors
 /// [`CommandError::BadInput`] when one cannot be loaded.
-pub fn subjects(args: &BenchArgs) -> Result<Vec<Subject>, CommandError> {
+pub(super) fn subjects(args: &BenchArgs) -> Result<Vec<Subject>, CommandError> {
     let loader = loader(args);
     let load = |budget: Budget| {
         let loaded = loader

@@ -65,7 +65,7 @@ impl fmt::Display for OverheadReport {
 /// # Errors
 /// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] for one
 /// that cannot be run.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
     let instances = description.limits.allowed.len();

@@ -11,7 +11,7 @@ use crate::machine::Description;
 
 /// What was measured, where.
 #[derive(Debug, Serialize)]
-pub struct Setting {
+pub(super) struct Setting {
     /// Version of this format; raised when a field changes its meaning or goes away.
     pub version: u32,
     /// The bench.
@@ -30,7 +30,7 @@ pub struct Setting {
 
 impl Setting {
     /// The setting of a bench.
-    pub fn new(
+    pub(super) fn new(
         bench: &'static str,
         args: &BenchArgs,
         machine: &Description,
@@ -48,7 +48,7 @@ impl Setting {
     }
 
     /// The table's first line.
-    pub fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         format!(
             "{}: {}, {} CPUs, {} s, seed {}",
             self.bench, self.engine, self.cores, self.seconds, self.seed
@@ -57,7 +57,7 @@ impl Setting {
 }
 
 /// The nearest-rank quantile; 0 without values.
-pub fn quantile(values: &[f64], q: f64) -> f64 {
+pub(super) fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = ((q * sorted.len() as f64).ceil() as usize).clamp(1, sorted.len().max(1));
@@ -65,29 +65,29 @@ pub fn quantile(values: &[f64], q: f64) -> f64 {
 }
 
 /// The median; 0 without values.
-pub fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
 /// `a / b`; 0 where there is nothing to divide by.
-pub fn ratio(a: f64, b: f64) -> f64 {
+pub(super) fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
 /// Cells in columns as wide as they must be: the first to the left, the others to the right.
 #[derive(Default)]
-pub struct Table {
+pub(super) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with its head.
-    pub fn new(head: &[&str]) -> Self {
+    pub(super) fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|cell| (*cell).to_owned()).collect()] }
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(super) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 }
@@ -115,7 +115,7 @@ impl Display for Table {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn print<T: Serialize + Display>(json: bool, report: &T) -> Result<(), CommandError> {
+pub(super) fn print<T: Serialize + Display>(json: bool, report: &T) -> Result<(), CommandError> {
     let text = if json {
         let json = serde_json::to_string_pretty(report)
             .map_err(|error| CommandError::Failed(error.to_string()))?;

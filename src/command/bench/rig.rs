@@ -11,16 +11,16 @@ use crate::machine::{CpuSet, Machine};
 use crate::pool::{Door, Pool, PoolEvent, Request};
 
 /// How long instances may take to be built, and requests to be answered.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A request's tensors.
-pub type Inputs = Arc<Vec<NamedTensor>>;
+pub(super) type Inputs = Arc<Vec<NamedTensor>>;
 
 /// A pool that serves: instances built and warm, allowed on `cores`.
 ///
 /// # Errors
 /// [`CommandError::Failed`] when its instances cannot be built.
-pub fn serving(
+pub(super) fn serving(
     name: &str,
     machine: &Arc<dyn Machine>,
     model: Arc<dyn Model>,
@@ -50,7 +50,7 @@ pub fn serving(
 }
 
 /// Callers that ask again from within their answer, so that they need no thread of their own.
-pub struct Callers {
+pub(super) struct Callers {
     door: Arc<dyn Door>,
     inputs: Vec<Inputs>,
     stop: AtomicBool,
@@ -60,7 +60,7 @@ pub struct Callers {
 
 impl Callers {
     /// Starts `count` of them.
-    pub fn start(door: Arc<dyn Door>, inputs: Vec<Inputs>, count: usize) -> Arc<Self> {
+    pub(super) fn start(door: Arc<dyn Door>, inputs: Vec<Inputs>, count: usize) -> Arc<Self> {
         let callers = Arc::new(Self {
             door,
             inputs,
@@ -75,12 +75,12 @@ impl Callers {
     }
 
     /// Requests answered with tensors so far.
-    pub fn done(&self) -> u64 {
+    pub(super) fn done(&self) -> u64 {
         self.done.load(Ordering::Acquire)
     }
 
     /// Lets them leave; returns whether all have.
-    pub fn stop(&self) -> bool {
+    pub(super) fn stop(&self) -> bool {
         self.stop.store(true, Ordering::Release);
         let until = Instant::now() + PATIENCE;
         while self.live.load(Ordering::Acquire) > 0 {

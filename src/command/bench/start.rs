@@ -54,7 +54,7 @@ impl fmt::Display for StartReport {
 ///
 /// # Errors
 /// [`CommandError::Failed`] when the program cannot be started or completes nothing.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let description = this_machine(None)?.describe();
     let state = tempfile::tempdir()?;
     let mut first_ms = Vec::new();

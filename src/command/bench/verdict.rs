@@ -112,7 +112,7 @@ fn claims(seed: u64, rate: usize, correlation: f64, factor: f64) -> f64 {
 ///
 /// # Errors
 /// [`CommandError::Failed`] when the load cannot be started.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let description = this_machine(None)?.describe();
     let kinds =
         [(50, 0.0), (50, 0.5), (50, 0.9), (200, 0.0), (200, 0.9), (200, 0.98), (1000, 0.98)];

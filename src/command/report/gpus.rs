@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::telemetry::Snapshot;
 
 /// The lines.
-pub fn lines(snapshot: &Snapshot) -> String {
+pub(super) fn lines(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let or = |figure: Option<String>| figure.unwrap_or_else(|| "?".to_owned());
     let size = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));

@@ -25,11 +25,11 @@ const DELAY: Duration = Duration::from_secs(2);
 const PART: &str = "autosave";
 
 /// How a layout is called that is saved nowhere.
-pub const UNNAMED: &str = "unnamed";
+pub(super) const UNNAMED: &str = "unnamed";
 
 /// Which saved layout the live one is, changed or not.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Origin {
+pub(super) struct Origin {
     /// Its file, absolute, where it has one.
     from: Option<PathBuf>,
     /// How the screen calls it.
@@ -38,7 +38,7 @@ pub struct Origin {
 
 impl Origin {
     /// The layout of this name, in this file.
-    pub fn new(title: String, from: Option<PathBuf>) -> Self {
+    pub(super) fn new(title: String, from: Option<PathBuf>) -> Self {
         // a later run may begin in another folder
         let from = from.map(|path| std::path::absolute(&path).unwrap_or(path));
         Self { from, title }
@@ -58,7 +58,7 @@ struct Mark {
 }
 
 /// The layouts that are kept in a state folder.
-pub struct Kept {
+pub(super) struct Kept {
     folder: PathBuf,
     /// Held while this run is the one that keeps its layout there; the system gives it back when the
     /// process ends in whatever way.
@@ -79,7 +79,7 @@ impl Kept {
     ///
     /// # Errors
     /// When the folder cannot be made or written, in a sentence.
-    pub fn open(folder: &Path) -> Result<Self, String> {
+    pub(super) fn open(folder: &Path) -> Result<Self, String> {
         state_folder::make(folder)?;
         let told = |error: io::Error| format!("{}: {error}", folder.display());
         let lock = File::create(folder.join("live.lock")).map_err(told)?;
@@ -113,7 +113,7 @@ impl Kept {
     }
 
     /// What to tell the operator when a crash has left a layout.
-    pub fn offer(&self) -> Option<String> {
+    pub(super) fn offer(&self) -> Option<String> {
         let mark = self.mark("crashed")?;
         Some(format!(
             "the last run of {} did not end cleanly; its layout was kept: `divvy --last` loads it",
@@ -123,7 +123,7 @@ impl Kept {
 
     /// What to tell besides, where `path`, which takes what is written to standard error, was written
     /// since that layout was kept.
-    pub fn last_words(&self, path: &Path) -> Option<String> {
+    pub(super) fn last_words(&self, path: &Path) -> Option<String> {
         let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
         let there = fs::metadata(path).is_ok_and(|found| found.len() > 0);
         (there && modified(path)? >= modified(&self.path("crashed.toml"))?)
@@ -134,7 +134,7 @@ impl Kept {
     ///
     /// # Errors
     /// [`CommandError::BadInput`] when none is kept, or the kept one has faults by now.
-    pub fn last(&self) -> Result<Wanted, CommandError> {
+    pub(super) fn last(&self) -> Result<Wanted, CommandError> {
         let found = ["crashed", "live"].into_iter().find_map(|name| Some((name, self.mark(name)?)));
         let Some((name, mark)) = found else {
             return Err(CommandError::BadInput(format!(
@@ -170,7 +170,7 @@ impl Kept {
 }
 
 /// What a run begins with, for the keeper.
-pub struct Begin {
+pub(super) struct Begin {
     /// The document of its layout.
     pub document: Document,
     /// Which saved layout it is, then and later.
@@ -180,7 +180,7 @@ pub struct Begin {
 }
 
 /// The thread that keeps the live layout, "divvy-autosave".
-pub struct Autosave {
+pub(super) struct Autosave {
     stop: watch::Sender<bool>,
     thread: std::thread::JoinHandle<Keeper>,
 }
@@ -199,7 +199,7 @@ impl Autosave {
     ///
     /// # Errors
     /// When the system gives no further thread.
-    pub fn start(
+    pub(super) fn start(
         kept: Kept,
         begin: Begin,
         control: Arc<dyn Control>,
@@ -241,7 +241,7 @@ impl Autosave {
     }
 
     /// Saves the layout a last time and notes that the run ended as it should.
-    pub fn finish(self, control: &dyn Control) {
+    pub(super) fn finish(self, control: &dyn Control) {
         self.stop.send_replace(true);
         // a panic of it has been told already, and leaves the mark of a crash
         let Ok(mut keeper) = self.thread.join() else { return };

@@ -24,7 +24,7 @@ const STDERR: &str = "stderr.log";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The keepers of one run.
-pub struct Keeping {
+pub(super) struct Keeping {
     folder: PathBuf,
     conditions: Conditions,
     log: LogLines,
@@ -41,7 +41,7 @@ impl Keeping {
     ///
     /// # Errors
     /// [`CommandError::BadInput`] for a `DIVVY_LOG` that is no filter.
-    pub fn open(folder: PathBuf, screen: bool) -> Result<Self, CommandError> {
+    pub(super) fn open(folder: PathBuf, screen: bool) -> Result<Self, CommandError> {
         let conditions = Conditions::default();
         if let Err(reason) = state_folder::make(&folder) {
             conditions.raise("state folder", reason);
@@ -60,27 +60,27 @@ impl Keeping {
     }
 
     /// The standing troubles that snapshots tell.
-    pub fn conditions(&self) -> Conditions {
+    pub(super) fn conditions(&self) -> Conditions {
         self.conditions.clone()
     }
 
     /// The newest lines of the log, while the console has the screen.
-    pub fn log(&self) -> LogLines {
+    pub(super) fn log(&self) -> LogLines {
         self.log.clone()
     }
 
     /// The file that takes what is written to standard error while the console has the screen.
-    pub fn stderr(&self) -> PathBuf {
+    pub(super) fn stderr(&self) -> PathBuf {
         self.folder.join(STDERR)
     }
 
     /// What to say when a crash has left a layout.
-    pub fn offer(&self) -> Option<String> {
+    pub(super) fn offer(&self) -> Option<String> {
         self.offer.clone()
     }
 
     /// What to say besides, where a library may have told why.
-    pub fn last_words(&self) -> Option<String> {
+    pub(super) fn last_words(&self) -> Option<String> {
         self.last_words.clone()
     }
 
@@ -88,7 +88,7 @@ impl Keeping {
     ///
     /// # Errors
     /// [`CommandError::BadInput`] when none is kept, or it has faults.
-    pub fn last(&self) -> Result<Wanted, CommandError> {
+    pub(super) fn last(&self) -> Result<Wanted, CommandError> {
         let Some(kept) = &self.kept else {
             let told: Vec<String> =
                 self.conditions.alerts().into_iter().map(|alert| alert.text).collect();
@@ -98,7 +98,7 @@ impl Keeping {
     }
 
     /// Starts the journal; the sender is for the scheduler. `None` when no thread could be started.
-    pub fn journal(&mut self, machine: &Description, title: &str) -> Option<Sender<Entry>> {
+    pub(super) fn journal(&mut self, machine: &Description, title: &str) -> Option<Sender<Entry>> {
         let allowed = machine.limits.allowed.len();
         let all = machine.topology.cores.len();
         let mark = if machine.simulated { " (simulated)" } else { "" };
@@ -116,7 +116,7 @@ impl Keeping {
     }
 
     /// Starts to keep the live layout. `restored`: it is the one of [`Keeping::last`].
-    pub fn autosave(&mut self, wanted: &Wanted, restored: bool, control: Arc<dyn Control>) {
+    pub(super) fn autosave(&mut self, wanted: &Wanted, restored: bool, control: Arc<dyn Control>) {
         self.origin.send_replace(Origin::new(wanted.title.clone(), wanted.path.clone()));
         let Some(kept) = self.kept.take() else { return };
         let origin = self.origin.subscribe();
@@ -130,12 +130,12 @@ impl Keeping {
     }
 
     /// Where to tell which saved layout the live one is.
-    pub fn origin(&self) -> watch::Sender<Origin> {
+    pub(super) fn origin(&self) -> watch::Sender<Origin> {
         self.origin.clone()
     }
 
     /// Ends the run's records, after the scheduler has stopped.
-    pub fn finish(self, control: &dyn Control) {
+    pub(super) fn finish(self, control: &dyn Control) {
         if let Some(autosave) = self.autosave {
             autosave.finish(control);
         }

@@ -30,7 +30,7 @@ const BOUND: u64 = 4 << 20;
 /// # Errors
 /// [`CommandError::BadInput`] for a `DIVVY_LOG` that is no filter; [`CommandError::Failed`] when the
 /// file cannot be opened: the lines are kept all the same.
-pub fn start(folder: Option<&Path>, lines: &LogLines) -> Result<(), CommandError> {
+pub(super) fn start(folder: Option<&Path>, lines: &LogLines) -> Result<(), CommandError> {
     let filter = filter(if folder.is_some() { "info" } else { "warn" })?;
     let Some(folder) = folder else {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);

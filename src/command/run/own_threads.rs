@@ -20,7 +20,7 @@ const READS_MODELS: &str = "divvy-load-file";
 ///
 /// # Errors
 /// When the system gives no further thread.
-pub fn follow(
+pub(super) fn follow(
     machine: Arc<dyn Machine>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
 ) -> io::Result<()> {

@@ -16,7 +16,7 @@ use crate::scheduler::{Loaded, Loader};
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// A loader that gives out what was loaded before, once, and loads everything else anew.
-pub struct Preloaded<L> {
+pub(super) struct Preloaded<L> {
     loader: L,
     ready: Mutex<HashMap<String, (Budget, Loaded)>>,
 }
@@ -41,7 +41,7 @@ fn same_model(a: &Budget, b: &Budget) -> bool {
 ///
 /// # Errors
 /// [`CommandError::BadInput`] with the faults of all models that cannot be loaded or run.
-pub fn preload<L: Loader>(
+pub(super) fn preload<L: Loader>(
     layout: &Layout,
     loader: L,
     progress: &mut dyn Write,

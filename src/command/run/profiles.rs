@@ -13,7 +13,7 @@ use crate::console::{Profile, Profiles};
 use crate::layout::{Document, Layout, demo};
 
 /// Layout files in folders.
-pub struct Folders {
+pub(super) struct Folders {
     /// The layout that was opened, under its own path.
     opened: Option<(String, PathBuf)>,
     /// Where new layouts go.
@@ -31,7 +31,7 @@ impl Folders {
     ///
     /// # Errors
     /// When there is no home folder, in a sentence.
-    pub fn new(given: Option<PathBuf>) -> Result<Self, String> {
+    pub(super) fn new(given: Option<PathBuf>) -> Result<Self, String> {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()
@@ -48,12 +48,16 @@ impl Folders {
 
     /// With layouts by their own paths: the one that this run opened, and the one that an earlier run
     /// had last.
-    pub fn with(self, opened: Option<(String, PathBuf)>, last: Option<(String, PathBuf)>) -> Self {
+    pub(super) fn with(
+        self,
+        opened: Option<(String, PathBuf)>,
+        last: Option<(String, PathBuf)>,
+    ) -> Self {
         Self { opened, last, ..self }
     }
 
     /// With who keeps the live layout.
-    pub fn told_to(self, keeper: watch::Sender<Origin>) -> Self {
+    pub(super) fn told_to(self, keeper: watch::Sender<Origin>) -> Self {
         Self { keeper: Some(keeper), ..self }
     }
 
@@ -62,12 +66,12 @@ impl Folders {
     }
 
     /// Whether a layout of this name is in a file.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
     /// Where a layout of this name is.
-    pub fn find(&self, name: &str) -> Option<PathBuf> {
+    pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
         let is = |named: &&(String, PathBuf)| named.0 == name;
         let own = |named: &(String, PathBuf)| named.1.clone();
         if let Some(opened) = self.opened.as_ref().filter(is) {

@@ -17,7 +17,7 @@ const NAME: &str = "console.json";
 /// What a console left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Remembered {
+pub(super) struct Remembered {
     /// The screen that was open.
     pub screen: Screen,
     /// The saved layout that was in use last; neither the demo nor models without a layout.
@@ -28,7 +28,7 @@ pub struct Remembered {
 
 impl Remembered {
     /// Reads what the last console left in the state folder.
-    pub fn read(folder: &Path) -> Self {
+    pub(super) fn read(folder: &Path) -> Self {
         let text = fs::read_to_string(folder.join(NAME)).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl Remembered {
     ///
     /// # Errors
     /// A sentence, when the folder cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), String> {
+    pub(super) fn write(&self, folder: &Path) -> Result<(), String> {
         state_folder::make(folder)?;
         let place = folder.join(NAME);
         let told = |error: &dyn std::fmt::Display| format!("{}: {error}", place.display());
@@ -50,7 +50,7 @@ impl Remembered {
 
     /// Notes which layout is in use, by its name and, where it has one, its file. The demo is one
     /// that needs no memory; models without a layout leave the older one.
-    pub fn leave(&mut self, name: Option<String>, place: Option<PathBuf>) {
+    pub(super) fn leave(&mut self, name: Option<String>, place: Option<PathBuf>) {
         match (name, place) {
             (Some(name), Some(place)) => {
                 self.layout = Some(name);
@@ -62,7 +62,7 @@ impl Remembered {
     }
 
     /// What to say at the start where another layout was in use last. `key` opens the list.
-    pub fn greeting(&self, opened: &str, key: &str) -> Option<String> {
+    pub(super) fn greeting(&self, opened: &str, key: &str) -> Option<String> {
         let last = self.layout.as_ref().filter(|last| *last != opened)?;
         Some(format!("This is {opened}. Last time it was {last}: {key} lists the saved layouts."))
     }

@@ -8,7 +8,7 @@ use crate::command::CommandError;
 ///
 /// # Errors
 /// [`CommandError::Failed`] when no handler can be installed.
-pub fn stop() -> Result<watch::Receiver<bool>, CommandError> {
+pub(super) fn stop() -> Result<watch::Receiver<bool>, CommandError> {
     let (sender, receiver) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Handlers are in place before this returns, so that an early signal is not lost.

@@ -7,10 +7,10 @@ use crate::command::CommandError;
 use crate::layout::{Budget, CoreRequest, Document, Faults, Layout};
 
 /// How the demo is called.
-pub const DEMO: &str = "demo";
+pub(super) const DEMO: &str = "demo";
 
 /// A layout to run, with the document it came from where it came from one.
-pub struct Wanted {
+pub(super) struct Wanted {
     /// The document, so that a save keeps its comments.
     pub document: Document,
     /// The file that a save goes to; `None` for the demo and for models from the command line.
@@ -25,7 +25,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// As [`demo`] does.
-pub fn last_or_demo(
+pub(super) fn last_or_demo(
     last: Option<(String, Option<PathBuf>)>,
     fits: impl Fn(&Document) -> Result<(), String>,
 ) -> Result<(Wanted, Option<String>), CommandError> {
@@ -54,14 +54,14 @@ pub fn last_or_demo(
 
 /// Why the demo stands in for a layout that was in use last and whose models do not load; of several
 /// reasons the first.
-pub fn not_loaded(title: &str, reason: &str) -> String {
+pub(super) fn not_loaded(title: &str, reason: &str) -> String {
     let first = reason.lines().next().unwrap_or_default();
     // the reason may be long: what was opened instead goes before it
     format!("This is the demo: {title} was in use last, and cannot be loaded: {first}")
 }
 
 /// The first of a layout's faults, in one line.
-pub fn first(faults: &Faults) -> String {
+pub(super) fn first(faults: &Faults) -> String {
     faults.faults().first().map_or_else(|| faults.to_string(), ToString::to_string)
 }
 
@@ -69,7 +69,7 @@ pub fn first(faults: &Faults) -> String {
 ///
 /// # Errors
 /// [`CommandError::Failed`] where the executable's own layout has faults.
-pub fn demo() -> Result<Wanted, CommandError> {
+pub(super) fn demo() -> Result<Wanted, CommandError> {
     let document =
         crate::layout::demo().map_err(|faults| CommandError::Failed(faults.to_string()))?;
     Ok(Wanted { document, path: None, title: DEMO.to_owned() })
@@ -80,7 +80,7 @@ pub fn demo() -> Result<Wanted, CommandError> {
 /// # Errors
 /// [`CommandError::BadInput`] for a layout with faults, a mix of layouts and models, or an argument
 /// that is neither.
-pub fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
+pub(super) fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
     let [first, rest @ ..] = arguments else {
         return demo();
     };

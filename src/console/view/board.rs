@@ -69,7 +69,7 @@ fn divide(
 }
 
 /// Draws the board.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     if state.expanded {
         return pane(canvas, area, area.height >= 20, state.focus);

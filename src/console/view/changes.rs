@@ -10,7 +10,7 @@ use crate::telemetry::words::{self, Meaning};
 use crate::telemetry::{Author, Comparison, Entry, Verdict, VerdictStatus};
 
 /// Draws the pane, newest change first.
-pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
     let undo = state.keymap.shown(crate::console::state::Command::Undo);
     let mut note = format!("newest first   {undo} takes it back");
@@ -38,7 +38,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
 }
 
 /// Words that stay together where a line has room for them.
-pub type Piece = (String, Style);
+pub(super) type Piece = (String, Style);
 
 /// Columns of the time, below which further lines begin.
 const INDENT: usize = 9;
@@ -90,7 +90,11 @@ fn first_row(entry: &Entry, room: usize) -> Option<(&str, &str)> {
 
 /// Breaks pieces into lines of at most `width` columns, between pieces where they fit whole. Further
 /// lines begin `indent` columns in.
-pub fn flow(pieces: impl IntoIterator<Item = Piece>, width: usize, indent: usize) -> Vec<Line> {
+pub(super) fn flow(
+    pieces: impl IntoIterator<Item = Piece>,
+    width: usize,
+    indent: usize,
+) -> Vec<Line> {
     let mut lines: Vec<Line> = vec![Vec::new()];
     let mut used = 0;
     let mut put = |text: &str, style: Style, fresh: bool| {
@@ -125,7 +129,7 @@ pub fn flow(pieces: impl IntoIterator<Item = Piece>, width: usize, indent: usize
 }
 
 /// Time, author where it was not this console, what, how fast with `speed`, whether it stands.
-pub fn pieces(state: &ConsoleState, entry: &Entry, speed: bool) -> Vec<Piece> {
+pub(super) fn pieces(state: &ConsoleState, entry: &Entry, speed: bool) -> Vec<Piece> {
     let theme = &state.theme;
     let time = format::time_of_day(entry.at_unix_ms, &state.zone);
     let mut pieces = vec![(format!("{time} "), theme.dim)];
@@ -147,13 +151,13 @@ pub fn pieces(state: &ConsoleState, entry: &Entry, speed: bool) -> Vec<Piece> {
 }
 
 /// One metric before and after: "p99 21.0 -> 14.2 ms (-32%)".
-pub fn comparison(state: &ConsoleState, comparison: &Comparison) -> String {
+pub(super) fn comparison(state: &ConsoleState, comparison: &Comparison) -> String {
     let figures = words::figures(comparison, state.glyphs.arrow);
     format!("{figures} ({:+.0}%)", comparison.change * 100.0)
 }
 
 /// A verdict in a few words, and how it is meant.
-pub fn sentence(state: &ConsoleState, verdict: &Verdict) -> (String, Style) {
+pub(super) fn sentence(state: &ConsoleState, verdict: &Verdict) -> (String, Style) {
     let theme = &state.theme;
     let (text, meaning) = words::clause(verdict, state.glyphs.arrow);
     let style = match meaning {

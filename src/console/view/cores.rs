@@ -106,17 +106,17 @@ fn choose(state: &ConsoleState, width: u16, room: u16) -> Plan {
 }
 
 /// Rows that the pane wants inside its frame.
-pub fn height(state: &ConsoleState, width: u16, room: u16) -> u16 {
+pub(super) fn height(state: &ConsoleState, width: u16, room: u16) -> u16 {
     choose(state, width, room).height.max(1)
 }
 
 /// Whether a pane of so many rows inside shows owners by their letters only.
-pub fn is_strip(state: &ConsoleState, width: u16, room: u16) -> bool {
+pub(super) fn is_strip(state: &ConsoleState, width: u16, room: u16) -> bool {
     matches!(choose(state, width, room).density, Density::Strip | Density::Letters)
 }
 
 /// Draws the pane.
-pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
     let theme = &state.theme;
     let width = if boxed { area.width.saturating_sub(4) } else { area.width.saturating_sub(2) };

@@ -11,7 +11,7 @@ use crate::layout::{Auto, CoreRequest, print_duration};
 use crate::telemetry::{ModelState, ModelView, Window};
 
 /// Draws the screen.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {

@@ -15,7 +15,7 @@ const FIELD: u16 = 60;
 const APART: usize = 3;
 
 /// Draws the open dialog, if any.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let Some(dialog) = &state.dialog else {
         return;
@@ -50,7 +50,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect) {
 }
 
 /// An empty framed box in the middle of the screen; answers its inside.
-pub fn open(
+pub(super) fn open(
     canvas: &mut Canvas,
     area: Rect,
     width: u16,
@@ -72,7 +72,7 @@ pub fn open(
 }
 
 /// Text that is being typed, with its cursor; the end is kept in view.
-pub fn text_field(canvas: &mut Canvas, mut pen: Pen, editor: &Editor) {
+pub(super) fn text_field(canvas: &mut Canvas, mut pen: Pen, editor: &Editor) {
     let theme = &canvas.state.theme;
     let room = pen.room() as usize;
     let mut before = editor.before();
@@ -164,7 +164,7 @@ fn ask(canvas: &mut Canvas, area: Rect, question: &str, answers: &[(&str, &str)]
 }
 
 /// The key that a word in a dialog's answers stands for.
-pub fn code(word: &str) -> Option<KeyCode> {
+pub(super) fn code(word: &str) -> Option<KeyCode> {
     let mut letters = word.chars();
     match (word, letters.next(), letters.next()) {
         ("enter", ..) => Some(KeyCode::Enter),

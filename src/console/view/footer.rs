@@ -13,7 +13,7 @@ use crate::console::state::{
 use crate::layout::{Party, Plan};
 
 /// The line above the keys.
-pub fn hint(canvas: &mut Canvas, area: Rect) {
+pub(super) fn hint(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let Some(mut pen) = row(area, 0) else {
         return;
@@ -117,7 +117,7 @@ fn sentence(state: &ConsoleState, width: u16) -> (String, Style) {
 }
 
 /// A plan and its warnings in one sentence.
-pub fn in_words(plan: &Plan) -> String {
+pub(super) fn in_words(plan: &Plan) -> String {
     let mut text = plan.summary.clone();
     for change in plan.rows.iter().filter(|change| change.rebuild) {
         let row = plan.after.row(&change.model);
@@ -200,7 +200,7 @@ fn answers(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
 }
 
 /// The line of keys, as many as fit, from the keymap.
-pub fn keys(canvas: &mut Canvas, area: Rect) {
+pub(super) fn keys(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let Some(mut pen) = row(area, 0) else {
         return;
@@ -308,7 +308,7 @@ pub fn keys(canvas: &mut Canvas, area: Rect) {
 }
 
 /// The label that follows the pointer.
-pub fn ghost(canvas: &mut Canvas, area: Rect) {
+pub(super) fn ghost(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let Some(carry) = &state.carry else {
         return;

@@ -15,7 +15,7 @@ const TREND: usize = 30;
 type Reading = (&'static str, String, fn(&CardMoment) -> f64);
 
 /// The lines under a card's heading.
-pub fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
+pub(super) fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
     if let Some(fault) = &card.fault {
         return vec![format!("  {fault}")];
     }

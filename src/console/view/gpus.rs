@@ -15,7 +15,7 @@ use crate::telemetry::{GpuCard, ModelView};
 const TREND: usize = 20;
 
 /// How a place is drawn: lit while a model is carried over it.
-pub fn style(state: &ConsoleState, place: &Place) -> Style {
+pub(super) fn style(state: &ConsoleState, place: &Place) -> Style {
     match state.carry.as_ref().map(|carry| &carry.token) {
         Some(Token::Placed { onto: Some(onto), .. }) if onto == place => state.theme.ghost,
         Some(Token::Gpu { place: carried }) if carried == place => state.theme.ghost,
@@ -32,12 +32,12 @@ fn on<'s>(state: &'s ConsoleState, card: &GpuCard) -> impl Iterator<Item = &'s M
 }
 
 /// Rows that a card takes: its own, one for its parts, one for the models on it.
-pub fn height(state: &ConsoleState, card: &GpuCard) -> u16 {
+pub(super) fn height(state: &ConsoleState, card: &GpuCard) -> u16 {
     1 + u16::from(has_parts(card)) + u16::from(has_models(state, card))
 }
 
 /// Draws a card into as many of its rows as there are.
-pub fn draw(canvas: &mut Canvas, rows: Vec<Pen>, of: &GpuCard) {
+pub(super) fn draw(canvas: &mut Canvas, rows: Vec<Pen>, of: &GpuCard) {
     let mut rows = rows.into_iter();
     if let Some(pen) = rows.next() {
         card(canvas, pen, of);

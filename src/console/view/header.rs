@@ -8,7 +8,7 @@ use crate::console::format;
 use crate::console::state::{ConsoleState, Mode};
 
 /// Draws the line. What matters least is left out first where the line is short.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let Some(mut pen) = row(area, 0) else {
         return;
     };

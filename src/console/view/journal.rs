@@ -9,7 +9,7 @@ use crate::console::state::{ConsoleState, Scrolled};
 use crate::telemetry::{Comparison, Entry, VerdictStatus};
 
 /// Draws the screen, newest change first.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let note = "before and after, with the interval of the relative change";
     let inside = canvas.frame(area, true, None, "Journal", note);

@@ -71,7 +71,7 @@ fn bar(histogram: &Histogram, scale: &Scale, column: usize) -> (u64, f64) {
 }
 
 /// Draws the pane.
-pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {

@@ -6,7 +6,7 @@ use super::canvas::{Canvas, row};
 use crate::console::state::{Scrolled, Target};
 
 /// Draws the screen.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let list_width = if area.width >= 90 { area.width * 2 / 5 } else { area.width / 2 };
     let left = Rect { width: list_width, ..area };
     let right = Rect { x: left.right(), width: area.width - list_width, ..area };

@@ -12,7 +12,7 @@ use crate::telemetry::{LogLevel, LogLine};
 const HEAD: usize = 15;
 
 /// Draws the screen.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let lines = state.log.lines();

@@ -21,7 +21,7 @@ enum Line {
 const CELL: usize = 13;
 
 /// Draws the screen.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let note = "a cell a logical CPU: owner and use now; SMT siblings joined by =";

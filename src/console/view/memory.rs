@@ -16,7 +16,7 @@ const NAME: usize = 20;
 const FIGURE: usize = 8;
 
 /// Draws the screen.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let note = "now, in MiB   ~ estimated, the rest measured";
     let inside = canvas.frame(area, true, None, "Memory", note);

@@ -16,7 +16,7 @@ use columns::{Field, columns};
 
 /// Draws the table. With `letters`, rows carry the letter that the strip of cores shows instead of
 /// their tag.
-pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool, letters: bool) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool, letters: bool) {
     let state = canvas.state;
     let note = if area.width >= 100 {
         "req/s over 1 s   p50, p99 in ms over 60 s   CPU in cores now"

@@ -16,7 +16,7 @@ fn bound(bin: usize) -> u64 {
 }
 
 /// Draws the pane.
-pub fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {

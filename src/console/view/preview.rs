@@ -8,7 +8,7 @@ use crate::layout::{Budget, DiffLine, Layout, Plan, RowPlan, diff};
 use crate::machine::CpuSet;
 
 /// The lines, at most `width` columns wide.
-pub fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line> {
+pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line> {
     let theme = &state.theme;
     let mut lines: Vec<Line> = Vec::new();
     for warning in &plan.warnings {

@@ -12,14 +12,14 @@ use crate::console::state::Target;
 const CARDS: usize = 4;
 
 /// Rows that are wanted.
-pub fn height(state: &ConsoleState) -> u16 {
+pub(super) fn height(state: &ConsoleState) -> u16 {
     let gpu = &state.snapshot.gpu;
     let cards: u16 = gpu.cards.iter().take(CARDS).map(|card| gpus::height(state, card)).sum();
     1 + cards + u16::from(gpu.slow.is_some())
 }
 
 /// Draws the lines.
-pub fn draw(canvas: &mut Canvas, area: Rect) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let Some(mut pen) = row(area, 0) else {
         return;
     };

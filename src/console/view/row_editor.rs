@@ -13,7 +13,7 @@ use crate::layout::RowKey;
 const FOOT: u16 = 5;
 
 /// Draws the keys of a row, the chosen one with its help or with the field for its new value.
-pub fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
     let state = canvas.state;
     let theme = &state.theme;
     let keys = state.row_keys(&editor.model);
@@ -81,7 +81,7 @@ fn value(canvas: &mut Canvas, mut pen: Pen, key: &RowKey) {
 }
 
 /// Draws the field for the path of a model.
-pub fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &Prompt) {
+pub(super) fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &Prompt) {
     let note = "enter adds it, esc leaves";
     let inside = open(canvas, area, 100, FOOT + 1, "Add a model", note);
     let help = "The path of an ONNX file, from the current folder on. It gets one core and one \

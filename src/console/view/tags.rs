@@ -4,11 +4,11 @@ use crate::console::format;
 use crate::telemetry::Snapshot;
 
 /// Columns of a tag.
-pub const WIDTH: usize = 3;
+pub(super) const WIDTH: usize = 3;
 
 /// The tag of each model, in layout order: the start of its name, told apart by a number where
 /// two would be alike. Each is exactly [`WIDTH`] columns wide.
-pub fn tags(snapshot: &Snapshot) -> Vec<String> {
+pub(super) fn tags(snapshot: &Snapshot) -> Vec<String> {
     let mut tags: Vec<String> = Vec::with_capacity(snapshot.models.len());
     for model in &snapshot.models {
         let name = &model.row.budget.name;
@@ -27,6 +27,6 @@ pub fn tags(snapshot: &Snapshot) -> Vec<String> {
 }
 
 /// The letter of a model in the strip: a to z, A to Z, then `*`.
-pub fn letter(index: usize) -> char {
+pub(super) fn letter(index: usize) -> char {
     (b'a'..=b'z').chain(b'A'..=b'Z').nth(index).map_or('*', char::from)
 }

@@ -7,7 +7,7 @@ use super::proto::{AttributeProto, GraphProto, NodeProto};
 
 /// For each graph input that ends up as the indices of a Gather over a constant table, through at
 /// most shape-keeping operators, the length of the (shortest) table.
-pub fn index_bounds(graph: &GraphProto) -> BTreeMap<String, u64> {
+pub(super) fn index_bounds(graph: &GraphProto) -> BTreeMap<String, u64> {
     let tables: HashMap<&str, &[i64]> = graph
         .initializer
         .iter()

@@ -8,7 +8,7 @@ use super::types;
 
 /// What all weights of a model add up to.
 #[derive(Debug, Default)]
-pub struct Weights {
+pub(super) struct Weights {
     /// Elements.
     pub parameters: u64,
     /// Bytes, wherever they are.
@@ -19,7 +19,7 @@ pub struct Weights {
 
 impl Weights {
     /// Adds a graph's own weights; those of inner graphs come with their own visit.
-    pub fn add_graph(&mut self, graph: &GraphProto) -> Result<(), String> {
+    pub(super) fn add_graph(&mut self, graph: &GraphProto) -> Result<(), String> {
         for tensor in &graph.initializer {
             self.add(tensor)?;
         }
@@ -32,7 +32,7 @@ impl Weights {
     }
 
     /// Adds the tensors among a node's attributes.
-    pub fn add_node(&mut self, node: &NodeProto) -> Result<(), String> {
+    pub(super) fn add_node(&mut self, node: &NodeProto) -> Result<(), String> {
         for attribute in &node.attribute {
             for tensor in attribute.t.iter().chain(&attribute.tensors) {
                 self.add(tensor)?;
@@ -106,7 +106,7 @@ impl Weights {
     }
 
     /// Looks for the files beside the model; gives their sizes together, or what is wrong.
-    pub fn check_files(&self, folder: Option<&Path>) -> Result<u64, String> {
+    pub(super) fn check_files(&self, folder: Option<&Path>) -> Result<u64, String> {
         let mut total = 0u64;
         for (location, needed) in &self.files {
             let path = match folder {

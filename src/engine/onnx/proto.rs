@@ -5,7 +5,7 @@ use prost::bytes::Bytes;
 
 /// A whole model file.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ModelProto {
+pub(crate) struct ModelProto {
     #[prost(int64, tag = "1")]
     pub ir_version: i64,
     #[prost(string, tag = "2")]
@@ -22,7 +22,7 @@ pub struct ModelProto {
 
 /// A version of a set of operators.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct OperatorSetIdProto {
+pub(crate) struct OperatorSetIdProto {
     #[prost(string, tag = "1")]
     pub domain: String,
     #[prost(int64, tag = "2")]
@@ -31,7 +31,7 @@ pub struct OperatorSetIdProto {
 
 /// A function that nodes of the model may call.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct FunctionProto {
+pub(crate) struct FunctionProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(message, repeated, tag = "7")]
@@ -42,7 +42,7 @@ pub struct FunctionProto {
 
 /// A graph: the model's own, or the body of a control-flow operator.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct GraphProto {
+pub(crate) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
     pub node: Vec<NodeProto>,
     #[prost(string, tag = "2")]
@@ -61,7 +61,7 @@ pub struct GraphProto {
 
 /// One operator of a graph.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct NodeProto {
+pub(crate) struct NodeProto {
     #[prost(string, repeated, tag = "1")]
     pub input: Vec<String>,
     #[prost(string, repeated, tag = "2")]
@@ -78,7 +78,7 @@ pub struct NodeProto {
 
 /// A constant parameter of an operator.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct AttributeProto {
+pub(crate) struct AttributeProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(float, tag = "2")]
@@ -126,7 +126,7 @@ pub enum AttributeKind {
 
 /// A constant tensor: here, or in a file beside the model.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct TensorProto {
+pub(crate) struct TensorProto {
     #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
@@ -145,12 +145,12 @@ pub struct TensorProto {
 
 impl TensorProto {
     /// `data_location` of a tensor whose bytes are in another file.
-    pub const EXTERNAL: i32 = 1;
+    pub(crate) const EXTERNAL: i32 = 1;
 }
 
 /// A constant tensor by its non-zero values.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct SparseTensorProto {
+pub(crate) struct SparseTensorProto {
     #[prost(message, optional, tag = "1")]
     pub values: Option<TensorProto>,
     #[prost(message, optional, tag = "2")]
@@ -159,7 +159,7 @@ pub struct SparseTensorProto {
 
 /// A pair of texts.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct StringStringEntryProto {
+pub(crate) struct StringStringEntryProto {
     #[prost(string, tag = "1")]
     pub key: String,
     #[prost(string, tag = "2")]
@@ -168,7 +168,7 @@ pub struct StringStringEntryProto {
 
 /// The name and type of a value.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct ValueInfoProto {
+pub(crate) struct ValueInfoProto {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(message, optional, tag = "2")]
@@ -177,14 +177,14 @@ pub struct ValueInfoProto {
 
 /// A type.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct TypeProto {
+pub(crate) struct TypeProto {
     #[prost(oneof = "TypeValue", tags = "1, 4, 5, 8, 9")]
     pub value: Option<TypeValue>,
 }
 
 /// What sort of type it is. Only tensors are looked into.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum TypeValue {
+pub(crate) enum TypeValue {
     #[prost(message, tag = "1")]
     Tensor(TensorType),
     #[prost(message, tag = "4")]
@@ -199,11 +199,11 @@ pub enum TypeValue {
 
 /// A message that is there, but not looked into.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Opaque {}
+pub(crate) struct Opaque {}
 
 /// The type of a tensor.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct TensorType {
+pub(crate) struct TensorType {
     #[prost(int32, tag = "1")]
     pub elem_type: i32,
     #[prost(message, optional, tag = "2")]
@@ -212,21 +212,21 @@ pub struct TensorType {
 
 /// The dimensions of a tensor.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct TensorShapeProto {
+pub(crate) struct TensorShapeProto {
     #[prost(message, repeated, tag = "1")]
     pub dim: Vec<Dimension>,
 }
 
 /// One dimension.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Dimension {
+pub(crate) struct Dimension {
     #[prost(oneof = "DimensionValue", tags = "1, 2")]
     pub value: Option<DimensionValue>,
 }
 
 /// A dimension's size, or the name under which requests set it.
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub enum DimensionValue {
+pub(crate) enum DimensionValue {
     #[prost(int64, tag = "1")]
     Size(i64),
     #[prost(string, tag = "2")]

@@ -4,9 +4,9 @@ use super::proto::{DimensionValue, TensorShapeProto, TypeProto, TypeValue, Value
 use crate::engine::{Dim, ElementType, TensorSpec};
 
 /// The code of 32-bit floats.
-pub const FLOAT: i32 = 1;
+pub(crate) const FLOAT: i32 = 1;
 /// The code of 64-bit integers.
-pub const INT64: i32 = 7;
+pub(crate) const INT64: i32 = 7;
 
 /// Every code of onnx.proto3: its name, its bits per element (0 for text), and the type that divvy
 /// passes it as, if it can.
@@ -44,12 +44,12 @@ fn entry(code: i32) -> Option<&'static (i32, &'static str, u64, Option<ElementTy
 }
 
 /// Bits of one element; `None` for a code that ONNX does not have.
-pub fn bits(code: i32) -> Option<u64> {
+pub(crate) fn bits(code: i32) -> Option<u64> {
     entry(code).map(|entry| entry.2)
 }
 
 /// The element type of a code, or the reason why divvy cannot pass it.
-pub fn element(code: i32) -> Result<ElementType, String> {
+pub(crate) fn element(code: i32) -> Result<ElementType, String> {
     match entry(code) {
         Some((_, _, _, Some(element))) => Ok(*element),
         Some((_, name, _, None)) => {
@@ -61,7 +61,7 @@ pub fn element(code: i32) -> Result<ElementType, String> {
 }
 
 /// What a graph input or output is.
-pub enum Value {
+pub(crate) enum Value {
     /// A tensor that divvy can pass.
     Tensor(TensorSpec),
     /// Anything else, in words.
@@ -69,7 +69,7 @@ pub enum Value {
 }
 
 /// Reads the type of a graph input or output.
-pub fn value(info: &ValueInfoProto) -> Value {
+pub(crate) fn value(info: &ValueInfoProto) -> Value {
     let other = |words: &str| Value::Other(words.to_owned());
     match info.r#type.as_ref().and_then(|r#type: &TypeProto| r#type.value.as_ref()) {
         Some(TypeValue::Tensor(tensor)) => match element(tensor.elem_type) {

@@ -8,7 +8,7 @@ use super::super::gpus;
 use super::super::units::{Bytes, print_duration};
 
 /// The most threads of an instance and the most instances of a model.
-pub const MOST: usize = 1024;
+pub(super) const MOST: usize = 1024;
 const DAY: Duration = Duration::from_hours(24);
 
 fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<(), Refusal> {
@@ -19,7 +19,7 @@ fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<
 ///
 /// # Errors
 /// A refusal that names the field and its range.
-pub fn budget(row: &Budget) -> Result<(), Refusal> {
+pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
     let name = row.name.as_str();
     require(name, (1..=200).contains(&name.chars().count()), || {
         "a model's name has 1 to 200 characters".to_owned()
@@ -50,7 +50,7 @@ pub fn budget(row: &Budget) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a share outside 0 to 100.
-pub fn cores(model: &str, request: &CoreRequest) -> Result<(), Refusal> {
+pub(super) fn cores(model: &str, request: &CoreRequest) -> Result<(), Refusal> {
     match request {
         CoreRequest::Share(percent) => require(model, *percent > 0.0 && *percent <= 100.0, || {
             format!("a share of {percent}% is not above 0% and up to 100%")
@@ -61,7 +61,7 @@ pub fn cores(model: &str, request: &CoreRequest) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a number outside 1 to [`MOST`].
-pub fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusal> {
+pub(super) fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusal> {
     match value {
         Auto::Exactly(value) => require(model, (1..=MOST).contains(&value), || {
             format!("{field} = {value} is out of range: 1 to {MOST}, or \"auto\"")
@@ -72,7 +72,7 @@ pub fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a weight out of range.
-pub fn weight(model: &str, weight: u32) -> Result<(), Refusal> {
+pub(super) fn weight(model: &str, weight: u32) -> Result<(), Refusal> {
     require(model, (1..=Budget::MAX_WEIGHT).contains(&weight), || {
         format!("a weight of {weight} is out of range: 1 to {}", Budget::MAX_WEIGHT)
     })
@@ -86,7 +86,7 @@ fn time(model: &str, field: &str, time: Duration) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a limit or a timeout out of range.
-pub fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
+pub(super) fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
     require(model, (1..=QueuePolicy::MAX_LIMIT).contains(&queue.limit), || {
         format!("a queue limit of {} is out of range: 1 to {}", queue.limit, QueuePolicy::MAX_LIMIT)
     })?;
@@ -95,7 +95,7 @@ pub fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a percentile or a bound out of range.
-pub fn slo(model: &str, slo: Option<Slo>) -> Result<(), Refusal> {
+pub(super) fn slo(model: &str, slo: Option<Slo>) -> Result<(), Refusal> {
     let Some(slo) = slo else { return Ok(()) };
     require(model, slo.percentile > 0.0 && slo.percentile < 100.0, || {
         format!("a latency target at percentile {} is not above 0 and below 100", slo.percentile)
@@ -105,7 +105,7 @@ pub fn slo(model: &str, slo: Option<Slo>) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a budget of nothing.
-pub fn memory(model: &str, memory: Option<Bytes>) -> Result<(), Refusal> {
+pub(super) fn memory(model: &str, memory: Option<Bytes>) -> Result<(), Refusal> {
     require(model, memory.is_none_or(|bytes| bytes.0 > 0), || {
         "a memory budget is 1 B or more; without one there is no limit".to_owned()
     })
@@ -113,13 +113,13 @@ pub fn memory(model: &str, memory: Option<Bytes>) -> Result<(), Refusal> {
 
 /// # Errors
 /// A refusal of a limit without a GPU, or of a GPU for an engine that knows none.
-pub fn gpu(row: &Budget) -> Result<(), Refusal> {
+pub(super) fn gpu(row: &Budget) -> Result<(), Refusal> {
     gpus::agrees(row).map_err(|fault| Refusal::row(&row.name, fault.reason))
 }
 
 /// # Errors
 /// A refusal of a rate, a number of callers or a pause out of range.
-pub fn load(model: &str, load: Option<&LoadSpec>) -> Result<(), Refusal> {
+pub(super) fn load(model: &str, load: Option<&LoadSpec>) -> Result<(), Refusal> {
     let rate = |rate: f64| {
         require(model, rate > 0.0 && rate <= 1e6, || {
             format!("a load of {rate} requests/s is not above 0 and up to 1,000,000")

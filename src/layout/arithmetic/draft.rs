@@ -8,7 +8,7 @@ use super::{split, words};
 use crate::machine::{CpuSet, Description, Topology};
 
 /// CPUs that are online and that this process may use.
-pub fn usable(machine: &Description) -> CpuSet {
+pub(super) fn usable(machine: &Description) -> CpuSet {
     if machine.topology.cores.is_empty() {
         return machine.limits.allowed;
     }
@@ -16,7 +16,7 @@ pub fn usable(machine: &Description) -> CpuSet {
 }
 
 /// Number of cores that a request means where `usable` can be had.
-pub fn wanted(request: &CoreRequest, usable: usize) -> usize {
+pub(super) fn wanted(request: &CoreRequest, usable: usize) -> usize {
     match request {
         CoreRequest::List(list) => list.len(),
         CoreRequest::Count(count) => *count,
@@ -27,7 +27,7 @@ pub fn wanted(request: &CoreRequest, usable: usize) -> usize {
 }
 
 /// CPUs that a row may lay claim to: those it has, and those of its list that are away now.
-pub fn claim(row: &Row) -> CpuSet {
+pub(super) fn claim(row: &Row) -> CpuSet {
     match &row.budget.cores {
         CoreRequest::List(list) => row.cores.union(list),
         CoreRequest::Count(_) | CoreRequest::Share(_) => row.cores,
@@ -35,30 +35,30 @@ pub fn claim(row: &Row) -> CpuSet {
 }
 
 /// The state, the machine, and what can be asked of both.
-pub struct Draft<'a> {
+pub(super) struct Draft<'a> {
     pub desired: Desired,
     pub machine: &'a Description,
     pub usable: CpuSet,
 }
 
 impl<'a> Draft<'a> {
-    pub fn new(desired: Desired, machine: &'a Description) -> Self {
+    pub(super) fn new(desired: Desired, machine: &'a Description) -> Self {
         Self { desired, machine, usable: usable(machine) }
     }
 
-    pub fn topology(&self) -> &'a Topology {
+    pub(super) fn topology(&self) -> &'a Topology {
         &self.machine.topology
     }
 
     /// # Errors
     /// A refusal that names the models there are.
-    pub fn row(&self, name: &str) -> Result<&Row, Refusal> {
+    pub(super) fn row(&self, name: &str) -> Result<&Row, Refusal> {
         self.desired.row(name).ok_or_else(|| self.unknown(name))
     }
 
     /// # Errors
     /// As [`Draft::row`].
-    pub fn row_mut(&mut self, name: &str) -> Result<&mut Row, Refusal> {
+    pub(super) fn row_mut(&mut self, name: &str) -> Result<&mut Row, Refusal> {
         let Some(at) = self.desired.rows.iter().position(|row| row.budget.name == name) else {
             return Err(self.unknown(name));
         };
@@ -76,7 +76,7 @@ impl<'a> Draft<'a> {
     }
 
     /// CPUs of all rows but the named ones.
-    pub fn others(&self, but: &[&str]) -> CpuSet {
+    pub(super) fn others(&self, but: &[&str]) -> CpuSet {
         self.desired
             .rows
             .iter()
@@ -85,12 +85,12 @@ impl<'a> Draft<'a> {
     }
 
     /// Usable CPUs that no row has.
-    pub fn free(&self) -> CpuSet {
+    pub(super) fn free(&self) -> CpuSet {
         self.usable.difference(&self.others(&[]))
     }
 
     /// Names of the rows that have one of these CPUs, but for the named ones.
-    pub fn owners(&self, cores: &CpuSet, but: &[&str]) -> Vec<&str> {
+    pub(super) fn owners(&self, cores: &CpuSet, but: &[&str]) -> Vec<&str> {
         self.desired
             .rows
             .iter()
@@ -104,7 +104,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// A refusal that names the CPUs and whether they are missing, offline or not allowed.
-    pub fn require_usable(&self, model: &str, cores: &CpuSet) -> Result<(), Refusal> {
+    pub(super) fn require_usable(&self, model: &str, cores: &CpuSet) -> Result<(), Refusal> {
         let lacking = cores.difference(&self.usable);
         if lacking.is_empty() {
             return Ok(());
@@ -140,7 +140,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Gives a row cores until it has `count`: free ones close to its own.
-    pub fn fill_free(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
+    pub(super) fn fill_free(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
         let free = self.free();
         let topology = self.topology();
         let row = self.row_mut(name)?;
@@ -150,7 +150,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Gives a row cores until it has `count`, shared ones too: those with the fewest owners first.
-    pub fn fill_shared(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
+    pub(super) fn fill_shared(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
         loop {
             let own = self.row(name)?.cores;
             let pool = self.shareable(name, &own);
@@ -167,7 +167,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes cores from a row until it has `count`: those that it shares first.
-    pub fn shrink(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
+    pub(super) fn shrink(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
         let others = self.others(&[name]);
         let topology = self.topology();
         let row = self.row_mut(name)?;
@@ -181,7 +181,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Derives threads and instances of all rows.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.desired.rows.iter_mut().for_each(split::settle);
     }
 
@@ -189,7 +189,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// A refusal of the row that caused it, seen from the state `before`.
-    pub fn require_reserves(&self, before: &Desired) -> Result<(), Refusal> {
+    pub(super) fn require_reserves(&self, before: &Desired) -> Result<(), Refusal> {
         for keeper in self.desired.rows.iter().filter(|row| row.budget.reserve) {
             let keeper_name = keeper.budget.name.as_str();
             let sharers: Vec<&Row> = self

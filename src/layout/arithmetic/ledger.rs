@@ -8,7 +8,7 @@ use crate::machine::{CoreId, CpuSet, Description};
 
 /// Threads that cannot all have a core at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pressure {
+pub(super) struct Pressure {
     /// The cores that they crowd.
     pub cores: CpuSet,
     /// Threads beyond the number of those cores.

@@ -16,7 +16,7 @@ use super::{bounds, words};
 use crate::machine::{CpuSet, Description};
 
 /// A row that has no cores yet.
-pub fn unplaced(budget: Budget) -> Row {
+pub(super) fn unplaced(budget: Budget) -> Row {
     Row { budget, cores: CpuSet::EMPTY, threads: 1, concurrency: 0, generation: 0 }
 }
 
@@ -125,7 +125,7 @@ fn apportion(budgets: &[&Budget], usable: usize, free: usize) -> Vec<usize> {
 ///
 /// # Errors
 /// A refusal when it asks for cores and there is none that it may have.
-pub fn place(draft: &mut Draft, budget: &Budget, target: usize) -> Result<(), Refusal> {
+pub(super) fn place(draft: &mut Draft, budget: &Budget, target: usize) -> Result<(), Refusal> {
     draft.fill_free(&budget.name, target)?;
     if !budget.reserve {
         let least = match budget.cores {

@@ -5,13 +5,13 @@ use super::super::desired::{Desired, Row};
 
 /// The widest instance that "auto" makes. Wider ones rarely pay: beyond it the parts of one
 /// operator become too small, and a queue of requests uses the cores better.
-pub const WIDEST_AUTO: usize = 16;
+pub(super) const WIDEST_AUTO: usize = 16;
 
 /// Threads of an instance. A number stands as it is. "auto" means one thread for throughput; for
 /// latency the cores are divided evenly between the instances: as many as the row asks for, or, if
 /// that is auto too, the fewest of at most [`WIDEST_AUTO`] threads. Without cores there is nothing
 /// to derive from, and `now` stays, so that nothing is rebuilt for a model that cannot run.
-pub fn threads(budget: &Budget, cores: usize, now: usize) -> usize {
+pub(super) fn threads(budget: &Budget, cores: usize, now: usize) -> usize {
     match (budget.threads, budget.objective) {
         (Auto::Exactly(threads), _) => threads.max(1),
         (Auto::Auto, _) if cores == 0 => now.max(1),
@@ -28,7 +28,7 @@ pub fn threads(budget: &Budget, cores: usize, now: usize) -> usize {
 
 /// Instances of a row while it is not paused: the number, or cores / threads and at least one.
 /// None without cores.
-pub fn instances(budget: &Budget, cores: usize, threads: usize) -> usize {
+pub(super) fn instances(budget: &Budget, cores: usize, threads: usize) -> usize {
     match budget.concurrency {
         _ if cores == 0 => 0,
         Auto::Exactly(instances) => instances.max(1),
@@ -37,7 +37,7 @@ pub fn instances(budget: &Budget, cores: usize, threads: usize) -> usize {
 }
 
 /// Derives threads and instances of a row from its budget and its cores.
-pub fn settle(row: &mut Row) {
+pub(super) fn settle(row: &mut Row) {
     let cores = row.cores.len();
     row.threads = threads(&row.budget, cores, row.threads);
     row.concurrency =

@@ -32,7 +32,7 @@ fn reassign(row: &mut Row, cores: CpuSet, by_name: bool) {
 impl Draft<'_> {
     /// # Errors
     /// A refusal that says what the donor has, or why the receiver cannot take it.
-    pub fn transfer_cores(
+    pub(super) fn transfer_cores(
         &mut self,
         selection: CoreSelection,
         from: &Party,
@@ -225,7 +225,7 @@ impl Draft<'_> {
 
     /// # Errors
     /// A refusal when the donor would be left without an instance, or the receiver past the most.
-    pub fn transfer_concurrency(
+    pub(super) fn transfer_concurrency(
         &mut self,
         count: usize,
         from: &str,

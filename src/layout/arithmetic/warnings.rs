@@ -8,7 +8,7 @@ use super::words;
 use crate::machine::{CpuSet, Description};
 
 /// The warnings of the step from `before` to `after`; `pairs` are the rows that change.
-pub fn of(
+pub(super) fn of(
     before: &Desired,
     after: &Desired,
     pairs: &[(Option<&Row>, Option<&Row>)],

@@ -4,12 +4,12 @@ use super::super::units::Bytes;
 use crate::machine::{CpuSet, Limits};
 
 /// "1 core", "2 cores".
-pub fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// "core 3", "cores 2-3", "no core".
-pub fn cores(set: &CpuSet) -> String {
+pub(super) fn cores(set: &CpuSet) -> String {
     match set.len() {
         0 => "no core".to_owned(),
         1 => format!("core {set}"),
@@ -18,7 +18,7 @@ pub fn cores(set: &CpuSet) -> String {
 }
 
 /// "a", "a and b", "a, b and c".
-pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
+pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
     match names {
         [] => "nobody".to_owned(),
         [one] => one.as_ref().to_owned(),
@@ -30,17 +30,17 @@ pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 /// "is" for one, "are" for all other numbers.
-pub fn are(count: usize) -> &'static str {
+pub(super) fn are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
 /// "has" for one, "have" for all other numbers.
-pub fn have(count: usize) -> &'static str {
+pub(super) fn have(count: usize) -> &'static str {
     if count == 1 { "has" } else { "have" }
 }
 
 /// Memory budgets that add up to more than there is.
-pub fn memory_above(budgeted: u64, limit: u64, limits: &Limits) -> String {
+pub(crate) fn memory_above(budgeted: u64, limit: u64, limits: &Limits) -> String {
     let holder =
         if limits.memory == Some(limit) { "the container may use" } else { "this machine has" };
     format!(

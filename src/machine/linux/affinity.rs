@@ -17,17 +17,17 @@ pub(super) struct Affinity {
 }
 
 impl Affinity {
-    pub fn open() -> Self {
+    pub(super) fn open() -> Self {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Self { tasks: rustix::fs::open("/proc/self/task", flags, Mode::empty()).ok() }
     }
 
     /// The folder of this process's threads.
-    pub fn tasks(&self) -> Option<&OwnedFd> {
+    pub(super) fn tasks(&self) -> Option<&OwnedFd> {
         self.tasks.as_ref()
     }
 
-    pub fn set(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
+    pub(super) fn set(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
         let pid = self.own(thread)?;
         let mut mask = rustix::thread::CpuSet::new();
         for core in cores.iter() {
@@ -39,7 +39,7 @@ impl Affinity {
         })
     }
 
-    pub fn get(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
+    pub(super) fn get(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
         let pid = self.own(thread)?;
         let mask = rustix::thread::sched_getaffinity(Some(pid)).map_err(|errno| match errno {
             // The only reading of EINVAL here: the kernel's own masks are longer than ours.
@@ -54,7 +54,7 @@ impl Affinity {
 
     /// Sets a nice value and reads it back. The kernel's call takes a thread's id where it says
     /// "process".
-    pub fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
+    pub(super) fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
         if self.nice(thread)? == nice {
             return Ok(());
         }
@@ -68,7 +68,7 @@ impl Affinity {
         if is_so { Ok(()) } else { Err(AffinityError::NotRaised { thread, held, asked: nice }) }
     }
 
-    pub fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
+    pub(super) fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
         let pid = self.own(thread)?;
         rustix::process::getpriority_process(Some(pid)).map_err(|errno| refusal(thread, errno))
     }

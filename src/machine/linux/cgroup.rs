@@ -72,7 +72,7 @@ pub(super) fn limits(root: &Path) -> CgroupLimits {
 
 impl MemoryLimit {
     /// Bytes in use in the group: its charge without file pages that can be dropped at once.
-    pub fn used(&self) -> Option<u64> {
+    pub(super) fn used(&self) -> Option<u64> {
         let charged = number::<u64>(&self.usage)?;
         let stat = fs::read_to_string(&self.stat).unwrap_or_default();
         Some(charged.saturating_sub(stat_line(&stat, self.inactive).unwrap_or(0)))

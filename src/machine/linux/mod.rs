@@ -24,8 +24,8 @@ mod waking;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use self::proc::process_threads;
-pub use self::waking::{first, soon};
+pub(super) use self::proc::process_threads;
+pub(super) use self::waking::{first, soon};
 
 use self::affinity::Affinity;
 use self::cgroup::MemoryLimit;

@@ -25,7 +25,7 @@ pub(super) struct Sensors {
 }
 
 impl Sensors {
-    pub fn open() -> Self {
+    pub(super) fn open() -> Self {
         let open = |path: &str| {
             rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
         };
@@ -39,7 +39,7 @@ impl Sensors {
     }
 
     /// Times of a thread whose folder is in `tasks`.
-    pub fn thread(&self, tasks: &OwnedFd, thread: ThreadId) -> Option<ThreadTimes> {
+    pub(super) fn thread(&self, tasks: &OwnedFd, thread: ThreadId) -> Option<ThreadTimes> {
         let mut bytes = [0_u8; 1024];
         let stat = read_at(tasks.as_fd(), thread, "stat", &mut bytes).and_then(thread_stat)?;
         let mut bytes = [0_u8; 128];
@@ -48,7 +48,7 @@ impl Sensors {
     }
 
     /// Times of the online CPUs.
-    pub fn cores(&self) -> Vec<CoreTimes> {
+    pub(super) fn cores(&self) -> Vec<CoreTimes> {
         let Some(stat) = &self.stat else {
             return Vec::new();
         };
@@ -70,7 +70,7 @@ impl Sensors {
     }
 
     /// Resident set size of this process in bytes.
-    pub fn resident(&self) -> Option<u64> {
+    pub(super) fn resident(&self) -> Option<u64> {
         let mut bytes = [0_u8; 128];
         let length = rustix::io::pread(self.statm.as_ref()?, &mut bytes, 0).ok()?;
         let text = std::str::from_utf8(bytes.get(..length)?).ok()?;
@@ -87,7 +87,7 @@ pub(super) fn main_thread_mask(root: &Path) -> Option<CpuSet> {
 }
 
 /// This process's threads with their names. One that ends meanwhile is left out.
-pub fn process_threads() -> Vec<(ThreadId, String)> {
+pub(crate) fn process_threads() -> Vec<(ThreadId, String)> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };

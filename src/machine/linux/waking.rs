@@ -33,7 +33,7 @@ struct Attributes {
 
 /// Gives the calling thread the shortest slice, where it is one of the usual class. Returns whether
 /// the kernel took it; older ones take it and ignore it.
-pub fn soon() -> bool {
+pub(crate) fn soon() -> bool {
     let usual = |attributes: &Attributes| attributes.policy == libc::SCHED_OTHER as u32;
     attributes()
         .filter(usual)
@@ -41,7 +41,7 @@ pub fn soon() -> bool {
 }
 
 /// Gives the calling thread the lowest real-time priority. Returns whether the kernel allows that.
-pub fn first() -> bool {
+pub(crate) fn first() -> bool {
     set(Attributes { policy: libc::SCHED_RR as u32, priority: 1, ..Attributes::default() })
 }
 

@@ -42,7 +42,7 @@ impl<'nvml> Readings<'_, 'nvml> {
 ///
 /// # Errors
 /// The driver's error when the card, or the driver, is lost.
-pub fn read_card(device: &Device<'_>, index: u32) -> Result<GpuCard, NvmlError> {
+pub(super) fn read_card(device: &Device<'_>, index: u32) -> Result<GpuCard, NvmlError> {
     let mut readings = Readings { device, end: None };
     let card = gather(&mut readings, index);
     readings.end.map_or(Ok(card), Err)

@@ -12,7 +12,7 @@ use crate::telemetry::snapshot::GpuCard;
 
 /// Cards that were read before: index and name by identifier.
 #[derive(Default)]
-pub struct Known {
+pub(super) struct Known {
     cards: BTreeMap<String, (u32, String)>,
 }
 
@@ -30,7 +30,7 @@ impl Known {
 ///
 /// # Errors
 /// The driver's error when it is about the driver as a whole.
-pub fn look(nvml: &Nvml, known: &mut Known) -> Result<Vec<GpuCard>, NvmlError> {
+pub(super) fn look(nvml: &Nvml, known: &mut Known) -> Result<Vec<GpuCard>, NvmlError> {
     let mut cards = Vec::new();
     for index in 0..nvml.device_count()? {
         let read = match nvml.device_by_index(index) {
@@ -66,6 +66,6 @@ pub fn look(nvml: &Nvml, known: &mut Known) -> Result<Vec<GpuCard>, NvmlError> {
 }
 
 /// NVML's number for a CUDA version (13010) as people write it ("13.1").
-pub fn cuda_version(number: i32) -> String {
+pub(super) fn cuda_version(number: i32) -> String {
     format!("{}.{}", number / 1000, number % 1000 / 10)
 }

@@ -8,7 +8,7 @@ use nvml_wrapper::error::NvmlError;
 
 /// Why no card can be read, in a line, when none could be read before. `library`: the library that
 /// was asked for by path.
-pub fn absent(error: &NvmlError, library: Option<&OsStr>) -> String {
+pub(super) fn absent(error: &NvmlError, library: Option<&OsStr>) -> String {
     match (error, library) {
         (NvmlError::LibloadingError(_), None) | (NvmlError::NotFound, _) => {
             "no NVIDIA GPU".to_owned()
@@ -24,7 +24,7 @@ pub fn absent(error: &NvmlError, library: Option<&OsStr>) -> String {
 }
 
 /// Why cards that were there are not, in a line.
-pub fn gone(error: &NvmlError, retry: Duration) -> String {
+pub(super) fn gone(error: &NvmlError, retry: Duration) -> String {
     let why = match error {
         NvmlError::DriverNotLoaded
         | NvmlError::Uninitialized
@@ -57,7 +57,7 @@ fn broken(error: &NvmlError) -> String {
 }
 
 /// Whether an error of one call is about the driver as a whole.
-pub fn ends_driver(error: &NvmlError) -> bool {
+pub(super) fn ends_driver(error: &NvmlError) -> bool {
     matches!(
         error,
         NvmlError::Uninitialized | NvmlError::DriverNotLoaded | NvmlError::LibRmVersionMismatch
@@ -65,12 +65,12 @@ pub fn ends_driver(error: &NvmlError) -> bool {
 }
 
 /// Whether an error of one reading is about the whole card.
-pub fn ends_card(error: &NvmlError) -> bool {
+pub(super) fn ends_card(error: &NvmlError) -> bool {
     matches!(error, NvmlError::GpuLost | NvmlError::ResetRequired)
 }
 
 /// What is wrong with a card.
-pub fn card_fault(error: &NvmlError, index: u32) -> String {
+pub(super) fn card_fault(error: &NvmlError, index: u32) -> String {
     match error {
         NvmlError::GpuLost => {
             "fell off the bus: the driver has lost it, and a restart of the machine brings it back"
@@ -92,7 +92,7 @@ pub fn card_fault(error: &NvmlError, index: u32) -> String {
 }
 
 /// What holds the clocks down. An idle card's low clocks are no throttling.
-pub fn throttle(reasons: ThrottleReasons) -> Vec<String> {
+pub(super) fn throttle(reasons: ThrottleReasons) -> Vec<String> {
     [
         (ThrottleReasons::SW_POWER_CAP, "power limit"),
         (ThrottleReasons::HW_THERMAL_SLOWDOWN, "too hot, clocks halved by the hardware"),
@@ -110,7 +110,7 @@ pub fn throttle(reasons: ThrottleReasons) -> Vec<String> {
 }
 
 /// A time for a sentence ("2.3 s").
-pub fn seconds(time: Duration) -> String {
+pub(super) fn seconds(time: Duration) -> String {
     let tenths = time.as_millis().div_ceil(100);
     if tenths.is_multiple_of(10) {
         format!("{} s", tenths / 10)

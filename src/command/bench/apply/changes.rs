@@ -11,7 +11,7 @@ use crate::pool::Client;
 
 /// Kinds of changes, by what they cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Cores move, or a row gets others.
     Cores,
     /// The bound changes, and the instances are there.
@@ -24,7 +24,7 @@ pub enum Kind {
 
 impl Kind {
     /// As the report names it.
-    pub fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Cores => "cores",
             Self::Parked => "concurrency, parked instances",
@@ -35,14 +35,14 @@ impl Kind {
 }
 
 /// The source of them.
-pub struct Random {
+pub(super) struct Random {
     rng: Rng,
     names: Vec<String>,
     cores: Vec<CoreId>,
 }
 
 /// Changes of this layout, by this seed.
-pub fn random(seed: u64, layout: &Layout, machine: &Description) -> Random {
+pub(super) fn random(seed: u64, layout: &Layout, machine: &Description) -> Random {
     Random {
         rng: Rng::with_seed(seed),
         names: layout.models.iter().map(|budget| budget.name.clone()).collect(),
@@ -65,7 +65,7 @@ impl Random {
     }
 
     /// The next change, and what it costs as things are now.
-    pub fn next(&mut self, clients: &BTreeMap<String, Client>) -> (Kind, Change) {
+    pub(super) fn next(&mut self, clients: &BTreeMap<String, Client>) -> (Kind, Change) {
         let model = self.name();
         let (kind, edit) = match self.rng.u32(0..1000) {
             0..400 => {
@@ -95,7 +95,7 @@ impl Random {
     }
 
     /// A pause with exponential length, so that changes come `rate` times a second or nearly.
-    pub fn pause(&mut self, rate: f64) -> Duration {
+    pub(super) fn pause(&mut self, rate: f64) -> Duration {
         Duration::from_secs_f64((-(1.0 - self.rng.f64()).ln() / rate).min(1.0))
     }
 }

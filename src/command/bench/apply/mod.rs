@@ -171,7 +171,7 @@ fn until_running(scheduler: &Scheduler) -> Result<String, CommandError> {
 ///
 /// # Errors
 /// [`CommandError::Failed`] when a request was lost, after the report was printed.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     // as the console's own threads do
     wake_soon();
     let machine = this_machine(None)?;

@@ -15,23 +15,23 @@ const MOST_GROWTH: u64 = 64 << 20;
 const MOST_THREADS: u64 = 64;
 
 /// A window's figures of one model.
-pub struct Figures {
+pub(super) struct Figures {
     pub p99_ms: f64,
     pub per_s: f64,
     pub silence_ms: f64,
 }
 
 /// A window's figures by model.
-pub type Felt = BTreeMap<String, Figures>;
+pub(super) type Felt = BTreeMap<String, Figures>;
 
 /// A window that is being measured.
-pub struct Feel {
+pub(super) struct Feel {
     from: Instant,
 }
 
 impl Feel {
     /// Begins one.
-    pub fn begin(clients: &BTreeMap<String, Client>) -> Self {
+    pub(super) fn begin(clients: &BTreeMap<String, Client>) -> Self {
         for client in clients.values() {
             client.recorder().reset_silence();
         }
@@ -39,7 +39,7 @@ impl Feel {
     }
 
     /// Ends it.
-    pub fn end(self, clients: &BTreeMap<String, Client>) -> Felt {
+    pub(super) fn end(self, clients: &BTreeMap<String, Client>) -> Felt {
         let to = Instant::now();
         let figures = |client: &Client| {
             let recorder = client.recorder();
@@ -60,7 +60,7 @@ impl Feel {
 }
 
 /// Looks at memory and threads as often as asked, and says so on standard error.
-pub struct Watch {
+pub(super) struct Watch {
     every: Option<Duration>,
     started: Instant,
     next: Instant,
@@ -69,14 +69,14 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to watch, every so many seconds.
-    pub fn start(every: Option<u64>) -> Self {
+    pub(super) fn start(every: Option<u64>) -> Self {
         let now = Instant::now();
         let every = every.map(|seconds| Duration::from_secs(seconds.max(1)));
         Self { every, started: now, next: now, looks: Vec::new() }
     }
 
     /// Looks, when it is time.
-    pub fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let Some(every) = self.every.filter(|_| Instant::now() >= self.next) else { return };
         self.next += every;
         let Some((bytes, threads)) = usage() else { return };
@@ -89,7 +89,7 @@ impl Watch {
     ///
     /// # Errors
     /// [`CommandError::Failed`] when memory or threads grew past their bound.
-    pub fn verdict(&self) -> Result<(), CommandError> {
+    pub(super) fn verdict(&self) -> Result<(), CommandError> {
         // The first third warms up: arenas grow to what the widest layout asks of them, and the
         // history to the changes that it keeps.
         let begin = (self.looks.len() / 3).max(1);

@@ -112,7 +112,7 @@ impl fmt::Display for DivideReport {
 /// # Errors
 /// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] for one
 /// that cannot be run.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
     let subjects = subjects(args)?;

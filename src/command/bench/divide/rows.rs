@@ -5,7 +5,7 @@ use crate::machine::{CoreId, CpuSet};
 
 /// How one model runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     pub setup: InstanceSetup,
     pub instances: usize,
     pub cores: CpuSet,
@@ -17,7 +17,7 @@ pub struct Place {
 
 impl Place {
     /// "2 x 1 thread on 0-1".
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         let InstanceSetup { threads, spinning, device: _ } = self.setup;
         let spins = if spinning { ", spinning" } else { "" };
         let unit = if threads == 1 { "thread" } else { "threads" };
@@ -40,7 +40,7 @@ impl Place {
 
 /// One row: a place for each model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrangement {
+pub(super) struct Arrangement {
     pub name: String,
     pub divided: bool,
     pub places: Vec<Place>,
@@ -50,10 +50,10 @@ pub struct Arrangement {
 const LOWEST: i32 = 19;
 
 /// Callers of a closed loop.
-pub const CLIENTS: usize = 4;
+pub(super) const CLIENTS: usize = 4;
 
 /// What is known of the models.
-pub struct Cast<'a> {
+pub(super) struct Cast<'a> {
     pub names: &'a [String],
     /// Whether one session can be called from several places at once.
     pub inside: bool,
@@ -63,7 +63,7 @@ pub struct Cast<'a> {
 
 /// All of them, the default first: a session a model with all cores, its callers in it all at once;
 /// where the engine has no such thing, queueing for it, which serves them better.
-pub fn arrangements(cast: &Cast<'_>, all: &CpuSet) -> Vec<Arrangement> {
+pub(super) fn arrangements(cast: &Cast<'_>, all: &CpuSet) -> Vec<Arrangement> {
     let names = cast.names;
     let cores: Vec<CoreId> = all.iter().collect();
     let count = cores.len();

@@ -17,21 +17,21 @@ use crate::machine::Machine;
 const OPEN_SHARE: f64 = 0.15;
 
 /// The load of one model.
-pub struct Offer {
+pub(super) struct Offer {
     pub spec: LoadSpec,
     requests: Arc<Requests>,
     seed: u64,
 }
 
 /// A window's figures of one model.
-pub struct Figures {
+pub(super) struct Figures {
     pub per_s: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
 
 /// The loads: the lightest model gets an open loop at a low rate, the others closed loops of four.
-pub fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, CommandError> {
+pub(super) fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, CommandError> {
     let costs = subjects.iter().map(cost).collect::<Result<Vec<f64>, _>>()?;
     let lightest = costs.iter().copied().fold(f64::INFINITY, f64::min);
     let mut open = subjects.len() > 1;
@@ -52,12 +52,12 @@ pub fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, CommandErro
 }
 
 /// The lightest model's place in the list, where there is one under an open loop.
-pub fn light(offers: &[Offer]) -> Option<usize> {
+pub(super) fn light(offers: &[Offer]) -> Option<usize> {
     offers.iter().position(|offer| matches!(offer.spec, LoadSpec::Poisson { .. }))
 }
 
 /// Whether the engine of a model lets one session be called from several places at once.
-pub fn allows_inside(subject: &Subject) -> bool {
+pub(super) fn allows_inside(subject: &Subject) -> bool {
     let instance = subject.loaded.model.instance(InstanceSetup::cpu(1));
     instance.is_ok_and(|instance| instance.another().is_some())
 }
@@ -105,7 +105,7 @@ fn cost(subject: &Subject) -> Result<f64, CommandError> {
 }
 
 /// Runs one window. The first fifth warms up and does not count.
-pub fn measure(
+pub(super) fn measure(
     machine: &Arc<dyn Machine>,
     subjects: &[Subject],
     offers: &[Offer],

@@ -128,7 +128,7 @@ impl fmt::Display for FrameReport {
 ///
 /// # Errors
 /// [`CommandError::Failed`] when a made-up layout cannot be placed.
-pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let description = this_machine(None)?.describe();
     let window = Duration::from_secs_f64(args.seconds / 2.0);
     let scenes = vec![

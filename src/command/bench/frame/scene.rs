@@ -18,7 +18,7 @@ const CACHE: u32 = 16;
 const NODE: u32 = 4;
 
 /// A machine with models on it.
-pub struct Scene {
+pub(super) struct Scene {
     /// The machine.
     pub machine: Description,
     /// What is in force on it.
@@ -30,7 +30,7 @@ impl Scene {
     ///
     /// # Errors
     /// [`CommandError::Failed`] when they cannot be placed.
-    pub fn new(models: usize, cores: usize, width: usize) -> Result<Self, CommandError> {
+    pub(super) fn new(models: usize, cores: usize, width: usize) -> Result<Self, CommandError> {
         let mut machine = Description::uniform(cores);
         for core in &mut machine.topology.cores {
             let cache = u32::from(core.id.0) / CACHE;
@@ -54,7 +54,7 @@ impl Scene {
     }
 
     /// The snapshot of half a second: a layout in force, all figures other than a step before.
-    pub fn snapshot(&self, step: u64) -> Snapshot {
+    pub(super) fn snapshot(&self, step: u64) -> Snapshot {
         let models: Vec<ModelView> = (0..)
             .zip(&self.desired.rows)
             .map(|(index, row)| view(row, index, share(step, index)))

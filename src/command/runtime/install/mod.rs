@@ -50,7 +50,7 @@ const WORK: &str = ".install-";
 /// [`CommandError::BadInput`] for a version that is none, or when nobody can be asked;
 /// [`CommandError::Failed`] when there is no pip, it fails, there is no room, or the folder cannot be
 /// written.
-pub fn run(args: &InstallArgs) -> Result<(), CommandError> {
+pub(super) fn run(args: &InstallArgs) -> Result<(), CommandError> {
     let is_version = !args.version.is_empty()
         && args.version.split('.').all(|part| {
             !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphanumeric())

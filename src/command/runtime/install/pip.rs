@@ -45,7 +45,7 @@ fn platform() -> Result<&'static str, CommandError> {
 ///
 /// # Errors
 /// [`CommandError::Failed`] where there are none, with what to do.
-pub fn allows_gpu() -> Result<(), CommandError> {
+pub(super) fn allows_gpu() -> Result<(), CommandError> {
     match (env::consts::OS, env::consts::ARCH) {
         ("linux", "x86_64") => Ok(()),
         (system, machine) => Err(CommandError::Failed(format!(
@@ -59,7 +59,7 @@ pub fn allows_gpu() -> Result<(), CommandError> {
 ///
 /// # Errors
 /// [`CommandError::Failed`] when there is no pip, or it fails.
-pub fn download(package: &str, folder: &Path) -> Result<PathBuf, CommandError> {
+pub(super) fn download(package: &str, folder: &Path) -> Result<PathBuf, CommandError> {
     fetch(&["--no-deps"], &[platform()?], &[package.to_owned()], folder)?
         .pop()
         .ok_or_else(|| CommandError::Failed("pip fetched no wheel".to_owned()))
@@ -69,7 +69,10 @@ pub fn download(package: &str, folder: &Path) -> Result<PathBuf, CommandError> {
 ///
 /// # Errors
 /// As [`download`].
-pub fn download_all(packages: &[String], folder: &Path) -> Result<Vec<PathBuf>, CommandError> {
+pub(super) fn download_all(
+    packages: &[String],
+    folder: &Path,
+) -> Result<Vec<PathBuf>, CommandError> {
     fetch(&[], NVIDIA_PLATFORMS, packages, folder)
 }
 

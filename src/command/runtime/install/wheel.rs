@@ -12,7 +12,7 @@ use crate::engine::onnxruntime::locate;
 
 /// What is wanted of a wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(super) enum Wanted {
     /// ONNX Runtime's library.
     Runtime,
     /// The same with its provider for CUDA, which must lie beside it.
@@ -66,7 +66,11 @@ fn damaged(wheel: &Path, error: &dyn std::fmt::Display) -> CommandError {
 ///
 /// # Errors
 /// [`CommandError::Failed`] for a damaged wheel, or when the folder cannot be written.
-pub fn unpack(wheel: &Path, folder: &Path, wanted: Wanted) -> Result<Option<String>, CommandError> {
+pub(super) fn unpack(
+    wheel: &Path,
+    folder: &Path,
+    wanted: Wanted,
+) -> Result<Option<String>, CommandError> {
     let package = wheel.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let package = package.split('-').next().unwrap_or_default();
     let mut archive = open(wheel)?;
@@ -91,7 +95,7 @@ pub fn unpack(wheel: &Path, folder: &Path, wanted: Wanted) -> Result<Option<Stri
 ///
 /// # Errors
 /// [`CommandError::Failed`] for a damaged wheel.
-pub fn cuda_packages(wheel: &Path) -> Result<Vec<String>, CommandError> {
+pub(super) fn cuda_packages(wheel: &Path) -> Result<Vec<String>, CommandError> {
     let mut archive = open(wheel)?;
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|error| damaged(wheel, &error))?;

@@ -5,7 +5,7 @@ use crate::console::state::{Column, SortKey};
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub(super) enum Field {
     /// The short name that the cores pane shows.
     Tag,
     /// The name.
@@ -60,7 +60,7 @@ const ALL: [(Field, usize, u8); 15] = [
 
 impl Field {
     /// The heading.
-    pub fn title(self) -> &'static str {
+    pub(super) fn title(self) -> &'static str {
         match self {
             Self::Tag => "",
             Self::Name => "model",
@@ -81,7 +81,7 @@ impl Field {
     }
 
     /// Whether it is a figure, which stands at the right.
-    pub fn numeric(self) -> bool {
+    pub(super) fn numeric(self) -> bool {
         matches!(
             self,
             Self::Cores
@@ -95,7 +95,7 @@ impl Field {
     }
 
     /// The order that a click on the title gives.
-    pub fn sort(self) -> Option<SortKey> {
+    pub(super) fn sort(self) -> Option<SortKey> {
         match self {
             Self::Name => Some(SortKey::Name),
             Self::Cores => Some(SortKey::Cores),
@@ -111,7 +111,7 @@ impl Field {
     }
 
     /// The column that steps change, where this is one.
-    pub fn column(self) -> Option<Column> {
+    pub(super) fn column(self) -> Option<Column> {
         match self {
             Self::Cells | Self::Cores => Some(Column::Cores),
             Self::Pips => Some(Column::Instances),
@@ -125,7 +125,7 @@ impl Field {
 }
 
 /// The columns that fit into `width`, with their widths; `gpus`: whether there is a card. Two columns before them are the marker's.
-pub fn columns(width: usize, gpus: bool) -> Vec<(Field, usize)> {
+pub(super) fn columns(width: usize, gpus: bool) -> Vec<(Field, usize)> {
     let mut room = width.saturating_sub(2);
     let mut order: Vec<_> =
         ALL.into_iter().filter(|(field, ..)| gpus || *field != Field::Gpu).collect();

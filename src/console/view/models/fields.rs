@@ -10,7 +10,7 @@ use crate::layout::{GpuId, Party, Row};
 use crate::telemetry::{ModelState, ModelView};
 
 /// Draws a field of a model's row, or of the row of free cores.
-pub fn draw(
+pub(super) fn draw(
     canvas: &mut Canvas,
     pen: &mut Pen,
     field: Field,
