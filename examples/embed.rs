@@ -10,7 +10,7 @@ use divvy::engine::{Engines, inputs};
 use divvy::layout::{Auto, Edit, EngineChoice, demo};
 use divvy::machine::allocation::CountingAllocator;
 use divvy::machine::this_machine;
-use divvy::scheduler::{FromEngines, Options};
+use divvy::scheduler::{EngineLoader, Options};
 use divvy::telemetry::{Author, ModelState};
 use divvy::{Change, Control, Layout, Scheduler};
 
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let layout = document.layout();
     // ONNX Runtime where it is found, else rten
     let engines = Arc::new(Engines::new(EngineChoice::Auto, None));
-    let options = Options::new(this_machine(None)?, Arc::new(FromEngines::new(engines)));
+    let options = Options::new(this_machine(None)?, Arc::new(EngineLoader::new(engines)));
     let scheduler = Scheduler::start(layout, options)?;
 
     // models load in the background; requests would wait for them, but their signatures are needed

@@ -17,7 +17,7 @@
 //!
 //! use divvy::engine::Engines;
 //! use divvy::layout::{Auto, Edit, EngineChoice, demo};
-//! use divvy::scheduler::{FromEngines, Options};
+//! use divvy::scheduler::{EngineLoader, Options};
 //! use divvy::telemetry::Author;
 //! use divvy::{Change, Control, Scheduler};
 //!
@@ -25,7 +25,7 @@
 //! let engines = Arc::new(Engines::new(EngineChoice::Rten, None));
 //! let machine = divvy::machine::this_machine(None)?;
 //! let scheduler =
-//!     Scheduler::start(demo()?.layout(), Options::new(machine, Arc::new(FromEngines::new(engines))))?;
+//!     Scheduler::start(demo()?.layout(), Options::new(machine, Arc::new(EngineLoader::new(engines))))?;
 //!
 //! // `.infer(inputs).await` asks it, from any task
 //! let detector = scheduler.client("detector").ok_or("no such model")?;

@@ -5,8 +5,8 @@
 //! One test alone in its process, because it counts the process's threads and memory.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, dead_code)]
 
-#[path = "scheduler/rig.rs"]
-mod rig;
+#[path = "scheduler/test_scheduler.rs"]
+mod test_scheduler;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use divvy::pool::{Client, Request};
 use divvy::scheduler::{Control, Scheduler};
 use divvy::telemetry::Author;
 
-use rig::*;
+use test_scheduler::*;
 
 const CHANGES: usize = 5000;
 const CORES: usize = 8;
@@ -88,19 +88,19 @@ fn change(random: &mut fastrand::Rng) -> Change {
 }
 
 /// Scripts that fail and heal again, and CPUs that go and come.
-fn make_trouble(rig: &Rig, over: &AtomicBool) {
+fn make_trouble(test: &TestScheduler, over: &AtomicBool) {
     let mut random = fastrand::Rng::with_seed(99);
     while !over.load(Ordering::SeqCst) {
-        let script = rig.scripts.of(MODELS[random.usize(..MODELS.len())]);
+        let script = test.scripts.of(MODELS[random.usize(..MODELS.len())]);
         match random.u8(0..6) {
             0 => script.panic_every.store(random.u64(20..60), Ordering::SeqCst),
             1 => script.fail_every.store(random.u64(20..60), Ordering::SeqCst),
             2 => script.build_fails.store(random.bool(), Ordering::SeqCst),
             3 => script.sleep_ns.store(random.u64(0..400_000), Ordering::SeqCst),
-            4 => rig.machine.set_online(CoreId(random.u16(1..CORES as u16)), random.bool()),
+            4 => test.machine.set_online(CoreId(random.u16(1..CORES as u16)), random.bool()),
             _ => {
                 let cores = (0..CORES as u16).filter(|id| *id == 0 || random.u8(0..4) > 0);
-                rig.machine.set_cpuset(cores.map(CoreId).collect());
+                test.machine.set_cpuset(cores.map(CoreId).collect());
             }
         }
         std::thread::sleep(Duration::from_millis(3));
@@ -141,10 +141,10 @@ fn ask(scheduler: &Scheduler, books: &Books, over: &AtomicBool, seed: u64) -> us
 fn nothing_is_lost_whatever_happens_at_once() {
     let threads_before = status("Threads:");
     let models = vec![row("a", "0-2"), row("b", "3-4"), row("c", "5"), row("d", "6-7")];
-    let rig = Rig::start(CORES, models);
+    let test = TestScheduler::start(CORES, models);
     // the harder case: a weight that lets a model rise builds its instances anew
-    rig.machine.forbid_raising();
-    let scheduler = &rig.scheduler;
+    test.machine.forbid_raising();
+    let scheduler = &test.scheduler;
     let (over, taken, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let books = Books::default();
     let given_up = AtomicUsize::new(0);
@@ -155,7 +155,7 @@ fn nothing_is_lost_whatever_happens_at_once() {
                 scope.spawn(move || change_things(scheduler, seed, taken, refused))
             })
             .collect();
-        scope.spawn(|| make_trouble(&rig, &over));
+        scope.spawn(|| make_trouble(&test, &over));
         for seed in 0..2 {
             let (books, over, given_up) = (&books, &over, &given_up);
             scope.spawn(move || {
@@ -164,7 +164,7 @@ fn nothing_is_lost_whatever_happens_at_once() {
         }
         scope.spawn(|| {
             while !over.load(Ordering::SeqCst) {
-                for view in &rig.snapshot().models {
+                for view in &test.snapshot().models {
                     assert!(view.counts.balanced(), "{:?}", view.counts);
                 }
                 std::thread::sleep(Duration::from_millis(1));
@@ -179,10 +179,10 @@ fn nothing_is_lost_whatever_happens_at_once() {
     assert!(refused > 0, "some changes were refused");
     assert!(given_up.load(Ordering::SeqCst) > 0, "some callers went away");
     for core in 0..CORES as u16 {
-        rig.machine.set_online(CoreId(core), true);
+        test.machine.set_online(CoreId(core), true);
     }
-    rig.machine.set_cpuset(CpuSet::first(CORES));
-    rig.recover(|_| {});
+    test.machine.set_cpuset(CpuSet::first(CORES));
+    test.recover(|_| {});
     let journal = scheduler.journal();
     assert!(journal.last().unwrap().id >= taken as u64);
     let last = scheduler.stop(PATIENCE).unwrap();
@@ -191,11 +191,11 @@ fn nothing_is_lost_whatever_happens_at_once() {
         assert_eq!(view.counts.queued + view.counts.blocked + view.counts.executing, 0);
     }
     let answers = &books.answers;
-    rig.wait("answers", || answers.all());
+    test.wait("answers", || answers.all());
     assert_eq!(books.twice.load(Ordering::SeqCst), 0);
     let kinds = [&answers.completed, &answers.failed, &answers.timed_out];
     assert!(kinds.iter().all(|count| count.load(Ordering::SeqCst) > 0), "{answers:?}");
-    drop(rig);
+    drop(test);
     // Removed models drain on threads of their own; they end too.
     let started = std::time::Instant::now();
     while status("Threads:") > threads_before {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use divvy::engine::EngineError;
 use divvy::layout::{Budget, Layout};
 use divvy::machine::Simulated;
-use divvy::scheduler::{Control, Loaded, Loader, Options, Scheduler};
+use divvy::scheduler::{Control, LoadedModel, Loader, Options, Scheduler};
 use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource, LIBRARY_VARIABLE};
 use divvy::telemetry::{GpuCard, GpuView};
 use fake_nvml::{
@@ -368,7 +368,7 @@ fn snapshots_of_the_scheduler_carry_what_the_source_knows() {
 struct NoModels;
 
 impl Loader for NoModels {
-    fn load(&self, _: &Budget) -> Result<Loaded, EngineError> {
+    fn load(&self, _: &Budget) -> Result<LoadedModel, EngineError> {
         panic!("the layout is empty")
     }
 }

@@ -9,10 +9,10 @@ use divvy::engine::{Engines, MemorySource};
 use divvy::layout::{
     Budget, Bytes, Change, Edit, EngineChoice, Layout, LoadSpec, ModelSource, QueuePolicy,
 };
-use divvy::load::Follower;
+use divvy::load::LoadFollower;
 use divvy::machine::allocation::CountingAllocator;
 use divvy::machine::this_machine;
-use divvy::scheduler::{Control, FromEngines, Options, Scheduler};
+use divvy::scheduler::{Control, EngineLoader, Options, Scheduler};
 use divvy::telemetry::{Author, ModelState, ModelView, Snapshot};
 
 #[global_allocator]
@@ -31,7 +31,7 @@ fn start(memory: Option<Bytes>) -> Scheduler {
     let layout = Layout { description: String::new(), models: vec![detector] };
     let engines = Arc::new(Engines::new(EngineChoice::Rten, None));
     let machine = this_machine(None).unwrap();
-    let mut options = Options::new(machine, Arc::new(FromEngines::new(engines)));
+    let mut options = Options::new(machine, Arc::new(EngineLoader::new(engines)));
     options.interval = Duration::from_millis(50);
     Scheduler::start(&layout, options).unwrap()
 }
@@ -63,7 +63,7 @@ fn budget(scheduler: &Scheduler, memory: Option<Bytes>) {
 fn a_real_models_memory_is_measured_and_its_budget_holds_both_ways() {
     let scheduler = start(None);
     until(&scheduler, "it runs", |view| view.state == ModelState::Running);
-    let load = Follower::start(scheduler.loads()).unwrap();
+    let load = LoadFollower::start(scheduler.loads()).unwrap();
     let snapshot = until(&scheduler, "requests and activations", |view| {
         view.counts.completed > 20 && view.memory.arena.is_some_and(|bytes| bytes > 1 << 20)
     });

@@ -5,8 +5,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, dead_code)]
 
-#[path = "scheduler/rig.rs"]
-mod rig;
+#[path = "scheduler/test_scheduler.rs"]
+mod test_scheduler;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use divvy::pool::Request;
 use divvy::scheduler::{Control, Options, Scheduler};
 use divvy::telemetry::ModelView;
 
-use rig::{Answers, PATIENCE, Scripts, layout, row};
+use test_scheduler::{Answers, PATIENCE, Scripts, layout, row};
 
 /// A cpuset of this process's own; on drop the process goes back to where it was.
 struct Cpuset {

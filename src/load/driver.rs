@@ -65,7 +65,7 @@ impl LoadDriver {
         self.thread
     }
 
-    /// Starts, changes or (with `None`) stops the load of a model, from now on. Requests that are
+    /// Starts, changes or (with `None`) stops the load of a model, from now on. LoadRequests that are
     /// under way are answered as ever. The same job again changes nothing; another number of
     /// callers keeps those who wait for a reply.
     ///

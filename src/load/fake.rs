@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::Requests;
+use super::LoadRequests;
 use crate::engine::{ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 use crate::pool::{Door, Outcome, Request, RequestError};
 
@@ -24,9 +24,9 @@ pub(super) fn value(tensors: &[NamedTensor], name: &str) -> f32 {
 }
 
 /// Requests whose input `x` is their index and whose input `state` is 0.
-pub(super) fn numbered(count: usize) -> Requests {
+pub(super) fn numbered(count: usize) -> LoadRequests {
     let request = |index: usize| vec![scalar("x", index as f32), scalar("state", 0.0)];
-    Requests::new((0..count).map(request).collect()).unwrap()
+    LoadRequests::new((0..count).map(request).collect()).unwrap()
 }
 
 /// Keeps requests; answers when told to.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{LoadDriver, LoadJob, Requests};
+use super::{LoadDriver, LoadJob, LoadRequests};
 use crate::machine::ThreadId;
 use crate::scheduler::LoadOrder;
 
@@ -18,7 +18,7 @@ use crate::scheduler::LoadOrder;
 const TELL: Duration = Duration::from_millis(200);
 
 /// The load generators, following a scheduler. Dropping it ends all built-in load.
-pub struct Follower {
+pub struct LoadFollower {
     driver: Arc<LoadDriver>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -26,12 +26,12 @@ pub struct Follower {
 
 struct Current {
     order: LoadOrder,
-    requests: Arc<Requests>,
+    requests: Arc<LoadRequests>,
     /// Arrivals that earlier loads of the same name had offered.
     base: u64,
 }
 
-impl Follower {
+impl LoadFollower {
     /// Starts the generators and the thread that follows the orders.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Follower {
     }
 }
 
-impl Drop for Follower {
+impl Drop for LoadFollower {
     fn drop(&mut self) {
         self.stop(Duration::ZERO);
         if let Some(thread) = self.thread.take() {
@@ -108,7 +108,7 @@ fn switch(
         let known = current.remove(&order.model).filter(|load| load.order.epoch == order.epoch);
         let prepared = match known {
             Some(load) => Ok((load.requests, load.base)),
-            None => Requests::of_order(&order.requests)
+            None => LoadRequests::of_order(&order.requests)
                 .map(|requests| (Arc::new(requests), driver.offered(&order.model))),
         };
         let started = prepared.and_then(|(requests, base)| {

@@ -9,7 +9,7 @@ use super::LoadError;
 use super::arrivals::{Arrivals, Pace};
 use super::closed::ClosedLoop;
 use super::open::OpenLoop;
-use super::requests::{Carry, Requests, Sequence};
+use super::requests::{Carry, LoadRequests, Sequence};
 use super::sequential::Sequential;
 use super::ticket::{Answer, Counter};
 use crate::engine::TensorSpec;
@@ -24,7 +24,7 @@ pub struct LoadJob {
     /// When to ask. The file of a replay is not read here: its content is in `requests`.
     pub spec: LoadSpec,
     /// What to ask.
-    pub requests: Arc<Requests>,
+    pub requests: Arc<LoadRequests>,
     /// Seeds gaps and shuffles: the same seed gives the same load.
     pub seed: u64,
 }

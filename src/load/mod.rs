@@ -41,10 +41,10 @@ mod ticket;
 use thiserror::Error;
 
 pub use driver::LoadDriver;
-pub use follow::Follower;
+pub use follow::LoadFollower;
 pub use job::LoadJob;
 pub use open::MAX_IN_FLIGHT;
-pub use requests::Requests;
+pub use requests::LoadRequests;
 pub use ticket::LoadCounts;
 
 /// Why a load was refused.

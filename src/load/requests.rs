@@ -15,7 +15,7 @@ pub(super) type Inputs = Arc<Vec<NamedTensor>>;
 
 /// The requests that a load sends, over and over: synthetic ones (one or a few) or a recording.
 #[derive(Clone, Debug)]
-pub struct Requests {
+pub struct LoadRequests {
     items: Vec<Inputs>,
     times: Option<Times>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Times {
     pub(super) period: Duration,
 }
 
-impl Requests {
+impl LoadRequests {
     /// Requests without times of their own.
     ///
     /// # Errors
@@ -44,8 +44,8 @@ impl Requests {
     /// The requests that the scheduler prepared for an order, shared and not copied.
     ///
     /// # Errors
-    /// As [`Requests::new`] and [`Requests::with_times`].
-    pub fn of_order(order: &crate::scheduler::Requests) -> Result<Self, LoadError> {
+    /// As [`LoadRequests::new`] and [`LoadRequests::with_times`].
+    pub fn of_order(order: &crate::scheduler::PreparedRequests) -> Result<Self, LoadError> {
         if order.inputs.is_empty() {
             return Err(LoadError::NoRequests);
         }
@@ -98,14 +98,14 @@ impl Requests {
 /// Goes through the requests without end.
 #[derive(Debug)]
 pub(super) struct Sequence {
-    requests: Arc<Requests>,
+    requests: Arc<LoadRequests>,
     order: Option<(Vec<usize>, Rng)>,
     position: usize,
 }
 
 impl Sequence {
     /// A walk in the given order; a shuffled one is shuffled anew for each pass, by the seed.
-    pub(super) fn new(requests: Arc<Requests>, order: ReplayOrder, seed: u64) -> Self {
+    pub(super) fn new(requests: Arc<LoadRequests>, order: ReplayOrder, seed: u64) -> Self {
         let order = match order {
             ReplayOrder::Recorded => None,
             ReplayOrder::Shuffled => {
@@ -214,7 +214,7 @@ mod tests {
         let times = requests.times().unwrap();
         assert_eq!(times.offsets.as_ref(), seconds(&[0, 1, 4]));
         assert_eq!(times.period, Duration::from_secs(6));
-        assert_eq!(Requests::new(Vec::new()).err(), Some(LoadError::NoRequests));
+        assert_eq!(LoadRequests::new(Vec::new()).err(), Some(LoadError::NoRequests));
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Roster {
         self.loads.iter().filter_map(|load| load.next).min()
     }
 
-    /// Ends all loads. Requests that are under way stay so.
+    /// Ends all loads. LoadRequests that are under way stay so.
     pub(super) fn clear(&mut self) {
         self.loads.clear();
     }

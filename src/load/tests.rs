@@ -9,24 +9,24 @@ use super::driver::Message;
 use super::fake::{FakeDoor, numbered};
 use super::roster::Roster;
 use super::ticket::{LoadCounts, Tally};
-use super::{LoadDriver, LoadError, LoadJob, MAX_IN_FLIGHT, Requests};
+use super::{LoadDriver, LoadError, LoadJob, LoadRequests, MAX_IN_FLIGHT};
 use crate::layout::{LoadSpec, ReplayOrder};
 
 const MS: Duration = Duration::from_millis(1);
 
 /// One model's load over a fake door, with a clock of its own.
-struct Rig {
+struct TestLoad {
     roster: Roster,
     messages: Receiver<Message>,
     door: Arc<FakeDoor>,
-    requests: Arc<Requests>,
+    requests: Arc<LoadRequests>,
     tally: Arc<Tally>,
     start: Instant,
     now: Instant,
 }
 
-impl Rig {
-    fn new(requests: Requests) -> Self {
+impl TestLoad {
+    fn new(requests: LoadRequests) -> Self {
         let (mailbox, messages) = mpsc::channel();
         let start = Instant::now();
         Self {
@@ -102,20 +102,20 @@ fn replay(rate: Option<f64>, carry: &[(&str, &str)]) -> LoadSpec {
 
 #[test]
 fn constant_arrivals_come_evenly_though_nothing_is_answered() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(LoadSpec::Constant { rate: 100.0 }));
-    rig.pass(Duration::from_secs(1));
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(LoadSpec::Constant { rate: 100.0 }));
+    test.pass(Duration::from_secs(1));
     let expected: Vec<Duration> = (1..=100).map(|index| 10 * MS * index).collect();
-    assert_eq!(rig.arrivals(), expected);
-    assert_eq!(rig.counts(), LoadCounts { offered: 100, submitted: 100, answered: 0 });
+    assert_eq!(test.arrivals(), expected);
+    assert_eq!(test.counts(), LoadCounts { offered: 100, submitted: 100, answered: 0 });
 }
 
 #[test]
 fn a_generator_that_was_held_up_catches_up_with_the_intended_times() {
-    let mut smooth = Rig::new(numbered(1));
+    let mut smooth = TestLoad::new(numbered(1));
     smooth.set(Some(LoadSpec::Poisson { rate: 5_000.0 }));
     smooth.pass(Duration::from_secs(3));
-    let mut late = Rig::new(numbered(1));
+    let mut late = TestLoad::new(numbered(1));
     late.set(Some(LoadSpec::Poisson { rate: 5_000.0 }));
     late.stall(Duration::from_secs(3));
     assert_eq!(late.arrivals(), smooth.arrivals());
@@ -124,93 +124,93 @@ fn a_generator_that_was_held_up_catches_up_with_the_intended_times() {
 
 #[test]
 fn a_door_that_never_answers_costs_bounded_memory_and_no_arrival() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(LoadSpec::Constant { rate: 100_000.0 }));
-    rig.stall(Duration::from_secs(2));
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(LoadSpec::Constant { rate: 100_000.0 }));
+    test.stall(Duration::from_secs(2));
     assert_eq!(
-        rig.counts(),
+        test.counts(),
         LoadCounts { offered: 200_000, submitted: MAX_IN_FLIGHT, answered: 0 }
     );
     for _ in 0..5 {
-        rig.door.answer(usize::MAX);
-        rig.stall(MS);
+        test.door.answer(usize::MAX);
+        test.stall(MS);
     }
     // 2 s at first and 1 ms a round: all of it was asked, none was skipped
-    let arrivals = rig.arrivals();
+    let arrivals = test.arrivals();
     assert_eq!(arrivals.len(), 200_500);
-    assert_eq!(rig.counts().offered, 200_500);
+    assert_eq!(test.counts().offered, 200_500);
     let gap = Duration::from_micros(10);
     assert!(arrivals.iter().enumerate().all(|(index, at)| *at == gap * (index as u32 + 1)));
 }
 
 #[test]
 fn callers_wait_for_their_reply_and_think() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(closed(3, 20 * MS)));
-    rig.pass(1000 * MS);
-    assert_eq!(rig.counts(), LoadCounts { offered: 3, submitted: 3, answered: 0 });
-    rig.door.answer(2);
-    rig.pass(19 * MS);
-    assert_eq!(rig.door.waiting(), 1);
-    rig.pass(MS);
-    assert_eq!(rig.door.waiting(), 3);
-    assert_eq!(rig.arrivals()[3..], [1020 * MS, 1020 * MS]);
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(closed(3, 20 * MS)));
+    test.pass(1000 * MS);
+    assert_eq!(test.counts(), LoadCounts { offered: 3, submitted: 3, answered: 0 });
+    test.door.answer(2);
+    test.pass(19 * MS);
+    assert_eq!(test.door.waiting(), 1);
+    test.pass(MS);
+    assert_eq!(test.door.waiting(), 3);
+    assert_eq!(test.arrivals()[3..], [1020 * MS, 1020 * MS]);
 }
 
 #[test]
 fn callers_of_a_stalled_loop_ask_from_when_they_were_ready() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(closed(1, 5 * MS)));
-    rig.door.answer(1);
-    rig.settle();
-    rig.stall(700 * MS);
-    assert_eq!(rig.arrivals(), [Duration::ZERO, 5 * MS]);
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(closed(1, 5 * MS)));
+    test.door.answer(1);
+    test.settle();
+    test.stall(700 * MS);
+    assert_eq!(test.arrivals(), [Duration::ZERO, 5 * MS]);
 }
 
 #[test]
 fn callers_that_are_turned_away_do_not_ask_in_a_spin() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(closed(1, Duration::ZERO)));
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(closed(1, Duration::ZERO)));
     for _ in 0..8_000 {
-        rig.door.reject(1);
-        rig.pass(MS);
+        test.door.reject(1);
+        test.pass(MS);
     }
     // 10 + 20 + .. + 640 ms, then once a second
-    assert_eq!(rig.counts().submitted, 1 + 7 + 6, "{:?}", rig.arrivals());
-    rig.door.answer(1);
-    rig.pass(1000 * MS);
-    assert_eq!(rig.door.answer(1), 1, "an answer ends the pauses");
-    rig.settle();
-    assert_eq!(rig.door.waiting(), 1);
+    assert_eq!(test.counts().submitted, 1 + 7 + 6, "{:?}", test.arrivals());
+    test.door.answer(1);
+    test.pass(1000 * MS);
+    assert_eq!(test.door.answer(1), 1, "an answer ends the pauses");
+    test.settle();
+    assert_eq!(test.door.waiting(), 1);
 }
 
 #[test]
 fn a_reply_that_a_door_dropped_does_not_silence_its_caller() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(closed(2, Duration::ZERO)));
-    rig.door.lose();
-    rig.pass(10 * MS);
-    assert_eq!(rig.door.waiting(), 2);
-    assert_eq!(rig.counts(), LoadCounts { offered: 4, submitted: 4, answered: 2 });
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(closed(2, Duration::ZERO)));
+    test.door.lose();
+    test.pass(10 * MS);
+    assert_eq!(test.door.waiting(), 2);
+    assert_eq!(test.counts(), LoadCounts { offered: 4, submitted: 4, answered: 2 });
 }
 
 #[test]
 fn the_number_of_callers_changes_without_a_second_request_of_any() {
-    let mut rig = Rig::new(numbered(1));
-    rig.set(Some(closed(4, Duration::ZERO)));
-    rig.set(Some(closed(6, Duration::ZERO)));
-    assert_eq!(rig.door.waiting(), 6);
-    rig.set(Some(closed(1, Duration::ZERO)));
-    rig.set(Some(closed(2, Duration::ZERO)));
-    assert_eq!(rig.door.waiting(), 6);
-    rig.door.answer(6);
-    rig.settle();
-    assert_eq!(rig.door.waiting(), 2);
+    let mut test = TestLoad::new(numbered(1));
+    test.set(Some(closed(4, Duration::ZERO)));
+    test.set(Some(closed(6, Duration::ZERO)));
+    assert_eq!(test.door.waiting(), 6);
+    test.set(Some(closed(1, Duration::ZERO)));
+    test.set(Some(closed(2, Duration::ZERO)));
+    assert_eq!(test.door.waiting(), 6);
+    test.door.answer(6);
+    test.settle();
+    assert_eq!(test.door.waiting(), 2);
 }
 
 #[test]
 fn a_change_of_load_under_way_loses_no_reply() {
-    let mut rig = Rig::new(numbered(2));
+    let mut test = TestLoad::new(numbered(2));
     let loads = [
         Some(closed(8, Duration::ZERO)),
         Some(LoadSpec::Poisson { rate: 900.0 }),
@@ -221,40 +221,40 @@ fn a_change_of_load_under_way_loses_no_reply() {
         None,
     ];
     for load in loads {
-        rig.set(load);
+        test.set(load);
         for _ in 0..30 {
-            rig.pass(3 * MS);
-            rig.door.answer(2);
+            test.pass(3 * MS);
+            test.door.answer(2);
         }
     }
-    let asked = rig.counts().submitted;
-    rig.pass(1000 * MS);
-    assert_eq!(rig.counts().submitted, asked, "a stopped load asks no more");
-    rig.door.answer(usize::MAX);
-    assert_eq!(rig.counts().answered, asked);
+    let asked = test.counts().submitted;
+    test.pass(1000 * MS);
+    assert_eq!(test.counts().submitted, asked, "a stopped load asks no more");
+    test.door.answer(usize::MAX);
+    assert_eq!(test.counts().answered, asked);
     assert!(asked > 100, "{asked}");
 }
 
 #[test]
 fn the_same_load_again_does_not_start_it_anew() {
-    let mut rig = Rig::new(numbered(1));
+    let mut test = TestLoad::new(numbered(1));
     for _ in 0..10 {
-        rig.set(Some(LoadSpec::Constant { rate: 10.0 }));
-        rig.pass(50 * MS);
+        test.set(Some(LoadSpec::Constant { rate: 10.0 }));
+        test.pass(50 * MS);
     }
-    assert_eq!(rig.arrivals(), [100 * MS, 200 * MS, 300 * MS, 400 * MS, 500 * MS]);
+    assert_eq!(test.arrivals(), [100 * MS, 200 * MS, 300 * MS, 400 * MS, 500 * MS]);
 }
 
 #[test]
 fn a_recording_is_replayed_at_its_own_times_or_at_a_set_rate() {
     let times = || vec![Duration::ZERO, 30 * MS, 40 * MS];
-    let mut own = Rig::new(numbered(3).with_times(times()).unwrap());
+    let mut own = TestLoad::new(numbered(3).with_times(times()).unwrap());
     own.set(Some(replay(None, &[])));
     own.pass(100 * MS);
     assert_eq!(own.arrivals(), [0, 30, 40, 60, 90, 100].map(|ms| ms * MS));
     assert_eq!(own.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
 
-    let mut set = Rig::new(numbered(3).with_times(times()).unwrap());
+    let mut set = TestLoad::new(numbered(3).with_times(times()).unwrap());
     set.set(Some(replay(Some(50.0), &[])));
     set.pass(60 * MS);
     assert_eq!(set.arrivals(), [20, 40, 60].map(|ms| ms * MS));
@@ -262,57 +262,57 @@ fn a_recording_is_replayed_at_its_own_times_or_at_a_set_rate() {
 
 #[test]
 fn a_recording_without_times_is_asked_by_one_caller() {
-    let mut rig = Rig::new(numbered(2));
-    rig.set(Some(replay(None, &[])));
+    let mut test = TestLoad::new(numbered(2));
+    test.set(Some(replay(None, &[])));
     for _ in 0..3 {
-        assert_eq!(rig.door.answer(usize::MAX), 1);
-        rig.settle();
+        assert_eq!(test.door.answer(usize::MAX), 1);
+        test.settle();
     }
-    assert_eq!(rig.door.inputs("x"), [0.0, 1.0, 0.0, 1.0]);
+    assert_eq!(test.door.inputs("x"), [0.0, 1.0, 0.0, 1.0]);
 }
 
 #[test]
 fn carried_outputs_reach_the_next_request_until_the_recording_begins_again() {
-    let mut rig = Rig::new(numbered(3));
-    rig.set(Some(replay(None, &[("next", "state")])));
+    let mut test = TestLoad::new(numbered(3));
+    test.set(Some(replay(None, &[("next", "state")])));
     for _ in 0..4 {
-        assert_eq!(rig.door.answer(usize::MAX), 1, "one request at a time");
-        rig.settle();
+        assert_eq!(test.door.answer(usize::MAX), 1, "one request at a time");
+        test.settle();
     }
-    assert_eq!(rig.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0]);
-    assert_eq!(rig.door.inputs("state"), [0.0, 1.0, 2.0, 0.0, 1.0]);
+    assert_eq!(test.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0]);
+    assert_eq!(test.door.inputs("state"), [0.0, 1.0, 2.0, 0.0, 1.0]);
 }
 
 #[test]
 fn a_failed_request_resets_the_carried_state() {
-    let mut rig = Rig::new(numbered(9));
-    rig.set(Some(replay(None, &[("next", "state")])));
-    rig.door.answer(1);
-    rig.settle();
-    rig.door.reject(1);
-    rig.pass(10 * MS);
-    assert_eq!(rig.door.inputs("state"), [0.0, 1.0, 0.0]);
+    let mut test = TestLoad::new(numbered(9));
+    test.set(Some(replay(None, &[("next", "state")])));
+    test.door.answer(1);
+    test.settle();
+    test.door.reject(1);
+    test.pass(10 * MS);
+    assert_eq!(test.door.inputs("state"), [0.0, 1.0, 0.0]);
 }
 
 #[test]
 fn carried_requests_at_a_rate_keep_their_intended_times_when_replies_are_late() {
-    let mut rig = Rig::new(numbered(9));
-    rig.set(Some(replay(Some(100.0), &[("next", "state")])));
-    rig.pass(50 * MS);
-    assert_eq!(rig.counts(), LoadCounts { offered: 5, submitted: 1, answered: 0 });
+    let mut test = TestLoad::new(numbered(9));
+    test.set(Some(replay(Some(100.0), &[("next", "state")])));
+    test.pass(50 * MS);
+    assert_eq!(test.counts(), LoadCounts { offered: 5, submitted: 1, answered: 0 });
     for _ in 0..5 {
-        rig.door.answer(1);
-        rig.settle();
+        test.door.answer(1);
+        test.settle();
     }
-    assert_eq!(rig.arrivals(), [10, 20, 30, 40, 50].map(|ms| ms * MS));
-    assert_eq!(rig.door.inputs("state"), [0.0, 1.0, 2.0, 3.0, 4.0]);
-    assert_eq!(rig.settle(), Some(rig.start + 60 * MS));
+    assert_eq!(test.arrivals(), [10, 20, 30, 40, 50].map(|ms| ms * MS));
+    assert_eq!(test.door.inputs("state"), [0.0, 1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(test.settle(), Some(test.start + 60 * MS));
 }
 
 #[test]
 fn loads_that_cannot_be_run_are_refused() {
-    let rig = Rig::new(numbered(1));
-    let refused = |spec| rig.job(spec).check().unwrap_err().to_string();
+    let test = TestLoad::new(numbered(1));
+    let refused = |spec| test.job(spec).check().unwrap_err().to_string();
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
         assert!(refused(LoadSpec::Poisson { rate }).contains("rate"));
         assert!(refused(LoadSpec::Constant { rate }).contains("rate"));
@@ -325,7 +325,7 @@ fn loads_that_cannot_be_run_are_refused() {
         "carry: the model has no output `stateN`; it has: next"
     );
     assert!(refused(replay(None, &[("next", "s")])).contains("no input `s`; it has: x, state"));
-    assert_eq!(rig.job(replay(None, &[("next", "state")])).check(), Ok(()));
+    assert_eq!(test.job(replay(None, &[("next", "state")])).check(), Ok(()));
 }
 
 /// Answers at once, on the thread that submits: the shortest reply there can be.

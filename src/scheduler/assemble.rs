@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use super::observer::Observer;
-use super::put_back;
-use super::slot::{Phase, Slot};
+use super::rollback;
+use super::slot::{LoadPhase, Slot};
 use crate::layout::{Desired, LoadSpec, Row};
 use crate::pool::{Member, Seats};
 use crate::telemetry::{
@@ -116,9 +116,9 @@ impl Observer {
 
 fn state(row: &Row, slot: &Slot, seats: Seats) -> ModelState {
     match &slot.phase {
-        Phase::Loading => ModelState::Loading,
-        Phase::Failed(reason) => ModelState::Failed { reason: reason.clone() },
-        Phase::Loaded => match slot.pool.warming() {
+        LoadPhase::Loading => ModelState::Loading,
+        LoadPhase::Failed(reason) => ModelState::Failed { reason: reason.clone() },
+        LoadPhase::Loaded => match slot.pool.warming() {
             Some(_) if !seats.any() => ModelState::Loading,
             Some((ready, total)) => ModelState::Warming { ready, total },
             None if row.concurrency == 0 => ModelState::Paused,
@@ -154,13 +154,13 @@ fn actual(
     let active = seats.serving.min(seats.bound);
     let mut difference = slot.difference.clone();
     if let Some((setup, reason)) = &slot.failed_setup {
-        difference = Some(format!("{} could not be built: {reason}", put_back::words(setup)));
+        difference = Some(format!("{} could not be built: {reason}", rollback::describe(setup)));
     } else if difference.is_none()
         && let Some(over) = slot.pool.memory().over
     {
         difference = Some(over);
     } else if difference.is_none()
-        && matches!(slot.phase, Phase::Loaded)
+        && matches!(slot.phase, LoadPhase::Loaded)
         && slot.pool.warming().is_none()
         && active < row.concurrency
     {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::guesses;
-use super::loader::{Loaded, Loader, Requests};
+use super::loader::{LoadedModel, Loader, PreparedRequests};
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, EngineKind, Engines, InstanceSetup, Model, inputs, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec};
@@ -15,19 +15,19 @@ use crate::machine::resident::baseline;
 const VARIANTS: u64 = 4;
 
 /// Loads through engines.
-pub struct FromEngines {
+pub struct EngineLoader {
     engines: Arc<Engines>,
 }
 
-impl FromEngines {
+impl EngineLoader {
     /// A loader over these engines.
     pub fn new(engines: Arc<Engines>) -> Self {
         Self { engines }
     }
 }
 
-impl Loader for FromEngines {
-    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+impl Loader for EngineLoader {
+    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
         baseline();
         let engine = self.engines.engine_for(budget.engine)?;
         if budget.gpu.is_some() && engine.kind() == EngineKind::Rten {
@@ -37,7 +37,7 @@ impl Loader for FromEngines {
         fits(budget)?;
         let model = engine.load(&budget.source)?;
         let requests = requests(budget, &*model)?;
-        Ok(Loaded { model, engine: engine.kind(), title: engine.title(), requests })
+        Ok(LoadedModel { model, engine: engine.kind(), title: engine.title(), requests })
     }
 }
 
@@ -57,14 +57,14 @@ fn fits(budget: &Budget) -> Result<(), EngineError> {
     Err(EngineError::Memory { reason })
 }
 
-fn requests(budget: &Budget, model: &dyn Model) -> Result<Requests, EngineError> {
+fn requests(budget: &Budget, model: &dyn Model) -> Result<PreparedRequests, EngineError> {
     let signature = model.signature();
     if let Some(LoadSpec::Replay { file, .. }) = &budget.load {
         let recording = npy::read_requests(file, signature)?;
         let inputs = recording.requests.into_iter().map(Arc::new).collect();
         let arrivals = recording.arrivals.unwrap_or_default();
         let recorded_us = arrivals.iter().map(|time| time.as_micros() as u64).collect();
-        return Ok(Requests { inputs, recorded_us });
+        return Ok(PreparedRequests { inputs, recorded_us });
     }
     let bounds = model.index_bounds();
     let make = |dims: &BTreeMap<String, usize>, seed| {
@@ -84,5 +84,5 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<Requests, EngineError>
         }
     }
     let made = (0..VARIANTS).map(|seed| make(&dims, seed)).collect::<Result<_, _>>()?;
-    Ok(Requests { inputs: made, recorded_us: Vec::new() })
+    Ok(PreparedRequests { inputs: made, recorded_us: Vec::new() })
 }

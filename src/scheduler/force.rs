@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::slot::{Phase, Slot, Slots, setup};
+use super::slot::{LoadPhase, Slot, Slots, setup};
 use crate::layout::{Desired, Row};
 use crate::machine::{CpuSet, Description};
 
@@ -123,7 +123,7 @@ pub(super) fn build(
     machine: &Description,
 ) -> Result<bool, String> {
     let Some(slot) = slots.get(&row.budget.name) else { return Ok(false) };
-    if !matches!(slot.phase, Phase::Loaded) || row.concurrency == 0 {
+    if !matches!(slot.phase, LoadPhase::Loaded) || row.concurrency == 0 {
         return Ok(false);
     }
     let setup = setup(row, after, &machine.gpus)?;

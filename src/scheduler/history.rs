@@ -21,8 +21,8 @@ struct Step {
 }
 
 /// A step that is to be gone: where it is kept, its number, and both sides of it.
-pub(super) struct Gone {
-    way: Way,
+pub(super) struct UndoRedoStep {
+    way: HistoryDirection,
     at: usize,
     /// The number of its entry.
     pub id: u64,
@@ -32,15 +32,15 @@ pub(super) struct Gone {
     pub to: Side,
 }
 
-impl Gone {
+impl UndoRedoStep {
     /// Its number where it is taken back.
     pub(super) fn undoes(&self) -> Option<u64> {
-        (self.way == Way::Undo).then_some(self.id)
+        (self.way == HistoryDirection::Undo).then_some(self.id)
     }
 
     /// Its number where it is done again.
     pub(super) fn redoes(&self) -> Option<u64> {
-        (self.way == Way::Redo).then_some(self.id)
+        (self.way == HistoryDirection::Redo).then_some(self.id)
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) struct History {
 
 /// Which way a step is gone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum HistoryDirection {
     /// Back to before it.
     Undo,
     /// Forward to after it.
@@ -146,23 +146,27 @@ impl History {
     ///
     /// # Errors
     /// [`Refusal`] when there is none, or a later change touched one of its rows.
-    pub(super) fn step(&self, way: Way, now: &Desired) -> Result<Gone, Refusal> {
+    pub(super) fn step(
+        &self,
+        way: HistoryDirection,
+        now: &Desired,
+    ) -> Result<UndoRedoStep, Refusal> {
         let at = match way {
-            Way::Undo => self.newest(),
-            Way::Redo => self.undone.last().copied(),
+            HistoryDirection::Undo => self.newest(),
+            HistoryDirection::Redo => self.undone.last().copied(),
         };
         let step = at.and_then(|at| self.steps.get(at).map(|step| (at, step)));
         let Some((at, step)) = step else {
             return Err(Refusal::whole(match way {
-                Way::Undo => "there is no change to undo",
-                Way::Redo => {
+                HistoryDirection::Undo => "there is no change to undo",
+                HistoryDirection::Redo => {
                     "there is nothing to redo: only what was undone, and not changed since"
                 }
             }));
         };
         let (from, to) = match way {
-            Way::Undo => (&step.after, &step.before),
-            Way::Redo => (&step.before, &step.after),
+            HistoryDirection::Undo => (&step.after, &step.before),
+            HistoryDirection::Redo => (&step.before, &step.after),
         };
         for (name, row) in &from.rows {
             let is = now.row(name);
@@ -173,7 +177,7 @@ impl History {
                 ));
             }
         }
-        Ok(Gone { way, at, id: step.entry.id, from: from.clone(), to: to.clone() })
+        Ok(UndoRedoStep { way, at, id: step.entry.id, from: from.clone(), to: to.clone() })
     }
 
     fn newest(&self) -> Option<usize> {
@@ -182,8 +186,8 @@ impl History {
 
     /// The newest step, where it is what brought `now` about and all of it is taken back in
     /// `after`: then what does so is its undo, whoever does it.
-    pub(super) fn taken_back(&self, now: &Desired, after: &Desired) -> Option<Gone> {
-        let gone = self.step(Way::Undo, now).ok()?;
+    pub(super) fn taken_back(&self, now: &Desired, after: &Desired) -> Option<UndoRedoStep> {
+        let gone = self.step(HistoryDirection::Undo, now).ok()?;
         let same = |(name, row): &(String, Option<Row>)| match (row, after.row(name)) {
             (Some(was), Some(is)) => Row { generation: is.generation, ..was.clone() } == *is,
             (None, None) => true,
@@ -194,15 +198,21 @@ impl History {
 
     /// Notes that a step was gone: marks it, adds the entry of the undo or redo itself, and lets
     /// the other steps know the rows' new generations.
-    pub(super) fn went(&mut self, gone: &Gone, entry: Entry, before: &Desired, plan: &Plan) {
+    pub(super) fn record_undo_redo(
+        &mut self,
+        gone: &UndoRedoStep,
+        entry: Entry,
+        before: &Desired,
+        plan: &Plan,
+    ) {
         match gone.way {
-            Way::Undo => self.undone.push(gone.at),
-            Way::Redo => {
+            HistoryDirection::Undo => self.undone.push(gone.at),
+            HistoryDirection::Redo => {
                 self.undone.pop();
             }
         }
         if let Some(step) = self.steps.get_mut(gone.at) {
-            Arc::make_mut(&mut step.entry).undone = gone.way == Way::Undo;
+            Arc::make_mut(&mut step.entry).undone = gone.way == HistoryDirection::Undo;
         }
         if let Some(step) = self.steps.get(gone.at) {
             self.tell(&step.entry);

@@ -8,7 +8,7 @@ use crate::layout::Budget;
 use crate::pool::tensor_bytes;
 
 /// A loaded model and what is needed to run it.
-pub struct Loaded {
+pub struct LoadedModel {
     /// The model.
     pub model: Arc<dyn Model>,
     /// Which engine runs it.
@@ -16,19 +16,19 @@ pub struct Loaded {
     /// The engine's name and version.
     pub title: String,
     /// Requests that fit it: the first warms instances up, all of them are the built-in load's.
-    pub requests: Requests,
+    pub requests: PreparedRequests,
 }
 
 /// Prepared requests of the built-in load.
 #[derive(Clone, Debug, Default)]
-pub struct Requests {
+pub struct PreparedRequests {
     /// The requests, at least one.
     pub inputs: Vec<Arc<Vec<NamedTensor>>>,
     /// When each was recorded, from the first one on, in microseconds; empty where unknown.
     pub recorded_us: Vec<u64>,
 }
 
-impl Requests {
+impl PreparedRequests {
     /// Bytes of all their tensors.
     pub fn bytes(&self) -> u64 {
         self.inputs.iter().map(|inputs| tensor_bytes(inputs)).sum()
@@ -42,5 +42,5 @@ pub trait Loader: Send + Sync {
     ///
     /// # Errors
     /// [`EngineError`] when the model or its inputs cannot be had.
-    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError>;
+    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError>;
 }

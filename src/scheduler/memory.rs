@@ -19,7 +19,7 @@ const HEAP_INTERVAL_MOVING: Duration = Duration::from_millis(200);
 
 /// The heap when it was last asked about.
 #[derive(Clone, Copy)]
-pub(super) struct HeapLook {
+pub(super) struct HeapSample {
     at: Instant,
     /// The resident set then.
     process: u64,
@@ -72,15 +72,16 @@ impl Observer {
     }
 
     /// The heap; asked about now and then only, since asking holds allocations up.
-    fn heap(&mut self, process: u64, untouched: u64) -> Option<HeapLook> {
-        let is_old = |look: HeapLook| {
+    fn heap(&mut self, process: u64, untouched: u64) -> Option<HeapSample> {
+        let is_old = |look: HeapSample| {
             let moved = look.process.abs_diff(process) > process / 32;
             look.at.elapsed() >= if moved { HEAP_INTERVAL_MOVING } else { HEAP_INTERVAL }
         };
         if self.heap.is_none_or(is_old) {
             let heap = allocation::heap()?;
             let kept = kept(&heap, untouched).unwrap_or(0);
-            self.heap = Some(HeapLook { at: Instant::now(), process, in_use: heap.in_use(), kept });
+            self.heap =
+                Some(HeapSample { at: Instant::now(), process, in_use: heap.in_use(), kept });
         }
         self.heap
     }

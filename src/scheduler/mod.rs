@@ -7,19 +7,19 @@
 
 mod assemble;
 mod control;
+mod drain;
 mod engines;
 mod follow;
 mod force;
 mod guesses;
 mod history;
-mod leave;
 mod loader;
 mod memory;
 mod observer;
 mod owner;
 mod pool_events;
 mod publish;
-mod put_back;
+mod rollback;
 mod slot;
 mod verdicts;
 
@@ -32,11 +32,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use control::Control;
-pub use engines::FromEngines;
-use history::Way;
-pub use loader::{Loaded, Loader, Requests};
-use observer::{Observer, Watching};
-use owner::{Beginnings, Command, Owner, Published, Shelf};
+pub use engines::EngineLoader;
+use history::HistoryDirection;
+pub use loader::{LoadedModel, Loader, PreparedRequests};
+use observer::{Observer, ObserverConfig};
+use owner::{Owner, OwnerConfig, OwnerMessage, PublishedState, SharedState};
 pub use slot::LoadOrder;
 pub use verdicts::VerdictWindows;
 
@@ -89,8 +89,8 @@ impl Options {
 
 /// The running scheduler. Dropping it drains and stops it.
 pub struct Scheduler {
-    commands: Sender<Command>,
-    shelf: Shelf,
+    commands: Sender<OwnerMessage>,
+    shelf: SharedState,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     loads: watch::Receiver<Arc<Vec<LoadOrder>>>,
     readonly: bool,
@@ -112,7 +112,7 @@ impl Scheduler {
         let (sender, commands) = mpsc::channel();
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
         let (load_sender, loads) = watch::channel(Arc::new(Vec::new()));
-        let shelf: Shelf = Arc::new(RwLock::new(Published {
+        let shelf: SharedState = Arc::new(RwLock::new(PublishedState {
             desired: Arc::new(desired.clone()),
             machine: Arc::new(description.clone()),
             last_builds: Arc::default(),
@@ -121,7 +121,7 @@ impl Scheduler {
         let interval = options.interval.clamp(Duration::from_millis(50), Duration::from_mins(1));
         let started = Instant::now();
         let (observer, looks) = mpsc::channel();
-        let watching = Observer::new(Watching {
+        let watching = Observer::new(ObserverConfig {
             machine: options.machine.clone(),
             gpu: options.gpu,
             conditions: options.conditions,
@@ -134,7 +134,7 @@ impl Scheduler {
             owner: sender.clone(),
             snapshots: snapshot_sender,
         });
-        let owner = Owner::new(Beginnings {
+        let owner = Owner::new(OwnerConfig {
             machine: options.machine,
             loader: options.loader,
             desired,
@@ -176,20 +176,20 @@ impl Scheduler {
     pub fn stop(&self, patience: Duration) -> Option<Snapshot> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (reply, answer) = mpsc::channel();
-        self.commands.send(Command::Stop(patience, reply)).ok()?;
+        self.commands.send(OwnerMessage::Stop(patience, reply)).ok()?;
         let last = answer.recv().ok();
         // A panic of the owner has been printed already.
         let _ = thread.join();
         last
     }
 
-    fn published(&self) -> Published {
+    fn published(&self) -> PublishedState {
         self.shelf.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn ask(
         &self,
-        command: impl FnOnce(Sender<Result<Applied, Refusal>>) -> Command,
+        command: impl FnOnce(Sender<Result<Applied, Refusal>>) -> OwnerMessage,
     ) -> Result<Applied, Refusal> {
         if self.readonly {
             return Err(Refusal::whole("this divvy is read-only: start it without --readonly"));
@@ -228,22 +228,22 @@ impl Control for Scheduler {
 
     fn apply(&self, change: Change, author: Author) -> Result<Applied, Refusal> {
         let begun = Instant::now();
-        self.ask(|reply| Command::Apply(change, author, begun, reply))
+        self.ask(|reply| OwnerMessage::Apply(change, author, begun, reply))
     }
 
     fn undo(&self, author: Author) -> Result<Applied, Refusal> {
         let begun = Instant::now();
-        self.ask(|reply| Command::Step(Way::Undo, author, begun, reply))
+        self.ask(|reply| OwnerMessage::Step(HistoryDirection::Undo, author, begun, reply))
     }
 
     fn redo(&self, author: Author) -> Result<Applied, Refusal> {
         let begun = Instant::now();
-        self.ask(|reply| Command::Step(Way::Redo, author, begun, reply))
+        self.ask(|reply| OwnerMessage::Step(HistoryDirection::Redo, author, begun, reply))
     }
 
     fn journal(&self) -> Vec<Entry> {
         let (reply, answer) = mpsc::channel();
-        let sent = self.commands.send(Command::Journal(reply)).is_ok();
+        let sent = self.commands.send(OwnerMessage::Journal(reply)).is_ok();
         if sent { answer.recv().unwrap_or_default() } else { Vec::new() }
     }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::memory::HeapLook;
-use super::owner::Command;
+use super::memory::HeapSample;
+use super::owner::OwnerMessage;
 use super::slot::{Slot, Slots};
 use crate::layout::Desired;
 use crate::machine::{Description, Machine, ThreadId, process_cpu_ns, wake_soon};
@@ -19,7 +19,7 @@ use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, Entry, Sensor, Snapshot, Usage};
 
 /// What the owner had decided at one instant.
-pub(super) struct Scene {
+pub(super) struct SchedulerState {
     pub desired: Arc<Desired>,
     pub description: Arc<Description>,
     pub slots: Slots,
@@ -28,15 +28,15 @@ pub(super) struct Scene {
 }
 
 /// What the observer is told.
-pub(super) enum Look {
+pub(super) enum ObserverMessage {
     /// Things stand so now.
-    Scene(Box<Scene>),
+    SchedulerState(Box<SchedulerState>),
     /// Take the last snapshot, hand it out, and end.
     Last(Sender<Snapshot>),
 }
 
 /// What an observer starts from.
-pub(super) struct Watching {
+pub(super) struct ObserverConfig {
     pub machine: Arc<dyn Machine>,
     pub gpu: Option<Arc<dyn GpuSource>>,
     pub conditions: Conditions,
@@ -45,36 +45,36 @@ pub(super) struct Watching {
     /// How often the machine is looked at for cores that came or went.
     pub machine_check: Duration,
     pub started: Instant,
-    pub looks: Receiver<Look>,
-    pub owner: Sender<Command>,
+    pub looks: Receiver<ObserverMessage>,
+    pub owner: Sender<OwnerMessage>,
     pub snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
 /// The observer's state.
 pub(super) struct Observer {
-    pub(super) with: Watching,
-    pub(super) scene: Scene,
+    pub(super) with: ObserverConfig,
+    pub(super) scene: SchedulerState,
     sensor: Sensor,
     pub(super) usage: Usage,
     process_cpu_ns: u64,
     pub(super) process_cpu: f64,
     /// The heap when it was last asked about.
-    pub(super) heap: Option<HeapLook>,
+    pub(super) heap: Option<HeapSample>,
     pub(super) sequence: u64,
-    pub(super) meters: BTreeMap<String, Meters>,
+    pub(super) meters: BTreeMap<String, ModelMeters>,
     /// The parts of a look that went wrong when last done, and what was said of it.
-    faults: BTreeMap<Part, String>,
+    faults: BTreeMap<ObserverTask, String>,
 }
 
 /// The parts of a look; each can go wrong without the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+enum ObserverTask {
     Check,
     Sample,
     Publish,
 }
 
-impl Part {
+impl ObserverTask {
     /// What the program's troubles file it under.
     fn name(self) -> &'static str {
         match self {
@@ -105,21 +105,21 @@ impl Part {
 
 /// What is counted of one model from look to look.
 #[derive(Default)]
-pub(super) struct Meters {
+pub(super) struct ModelMeters {
     /// Of which slot of this name.
     epoch: u64,
     lost: u64,
-    pub(super) offered: Meter,
+    pub(super) offered: RateMeter,
 }
 
 /// Turns a running count into a rate over about the last second.
 #[derive(Default)]
-pub(super) struct Meter {
+pub(super) struct RateMeter {
     from: Option<(u64, Instant)>,
     rate: f64,
 }
 
-impl Meter {
+impl RateMeter {
     /// The rate, per second, given the count now.
     pub(super) fn update(&mut self, count: u64, now: Instant) -> f64 {
         let Some((before, since)) = self.from else {
@@ -137,10 +137,10 @@ impl Meter {
 
 impl Observer {
     /// The observer of what it is told.
-    pub(super) fn new(with: Watching) -> Self {
+    pub(super) fn new(with: ObserverConfig) -> Self {
         Self {
             with,
-            scene: Scene {
+            scene: SchedulerState {
                 desired: Arc::default(),
                 description: Arc::default(),
                 slots: Slots::new(),
@@ -163,8 +163,8 @@ impl Observer {
         // What is shown must not be old where the models keep every core busy.
         wake_soon();
         match self.with.looks.recv() {
-            Ok(Look::Scene(scene)) => self.scene = *scene,
-            Ok(Look::Last(_)) | Err(_) => return,
+            Ok(ObserverMessage::SchedulerState(scene)) => self.scene = *scene,
+            Ok(ObserverMessage::Last(_)) | Err(_) => return,
         }
         // The first figures are due at once.
         let mut next_sample = Instant::now();
@@ -172,14 +172,14 @@ impl Observer {
         loop {
             let wait = next_sample.min(next_check).saturating_duration_since(Instant::now());
             let is_new = match self.with.looks.recv_timeout(wait) {
-                Ok(Look::Scene(scene)) => {
+                Ok(ObserverMessage::SchedulerState(scene)) => {
                     self.scene = *scene;
                     true
                 }
-                Ok(Look::Last(reply)) => {
-                    self.guard(Part::Sample, Self::sample);
+                Ok(ObserverMessage::Last(reply)) => {
+                    self.guard(ObserverTask::Sample, Self::sample);
                     // Without an answer the reply is dropped, and whoever asked knows.
-                    if let Some(last) = self.guard(Part::Publish, Self::publish) {
+                    if let Some(last) = self.guard(ObserverTask::Publish, Self::publish) {
                         // Whoever asked may have gone.
                         let _ = reply.send(last.as_ref().clone());
                     }
@@ -191,22 +191,22 @@ impl Observer {
             let now = Instant::now();
             if now >= next_check {
                 next_check = now + self.with.machine_check;
-                self.guard(Part::Check, |observer| observer.check_machine());
+                self.guard(ObserverTask::Check, |observer| observer.check_machine());
             }
             let is_due = now >= next_sample;
             if is_due {
                 next_sample = now + self.with.interval;
-                self.guard(Part::Sample, Self::sample);
+                self.guard(ObserverTask::Sample, Self::sample);
             }
             if is_new || is_due {
-                self.guard(Part::Publish, Self::publish);
+                self.guard(ObserverTask::Publish, Self::publish);
             }
         }
     }
 
     /// Does a part of a look. A panic costs that part; it is told once, until the part succeeds again
     /// or something else goes wrong in it.
-    fn guard<T>(&mut self, part: Part, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    fn guard<T>(&mut self, part: ObserverTask, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let message = match catch_unwind(AssertUnwindSafe(|| work(self))) {
             Ok(done) => {
                 if self.faults.remove(&part).is_some() {
@@ -222,7 +222,7 @@ impl Observer {
             let told = format!("{}: a fault in divvy ({message}); see the log", part.fails());
             self.with.conditions.raise(part.name(), told);
             self.faults.insert(part, message);
-            if part == Part::Publish {
+            if part == ObserverTask::Publish {
                 self.tell_by_the_last();
             }
         }
@@ -251,7 +251,7 @@ impl Observer {
         let elsewhere = self.scene.slots.values().any(elsewhere);
         if elsewhere || found != *self.scene.description {
             // An owner that has ended needs no news.
-            let _ = self.with.owner.send(Command::Machine(Box::new(found)));
+            let _ = self.with.owner.send(OwnerMessage::Machine(Box::new(found)));
         }
     }
 
@@ -275,7 +275,7 @@ impl Observer {
         for (name, slot) in &self.scene.slots {
             let meters = self.meters.entry(name.clone()).or_default();
             if meters.epoch != slot.epoch {
-                *meters = Meters { epoch: slot.epoch, ..Meters::default() };
+                *meters = ModelMeters { epoch: slot.epoch, ..ModelMeters::default() };
             }
             let counts = slot.pool.counts();
             let lost = counts.rejected + counts.timed_out + counts.failed;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::force;
-use super::history::{Gone, History, Way};
-use super::loader::{Loaded, Loader, Requests};
-use super::observer::Look;
-use super::slot::{LoadOrder, Phase, Slot, Slots};
+use super::history::{History, HistoryDirection, UndoRedoStep};
+use super::loader::{LoadedModel, Loader, PreparedRequests};
+use super::observer::ObserverMessage;
+use super::slot::{LoadOrder, LoadPhase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
@@ -28,15 +28,15 @@ const HOUSEKEEPING: Duration = Duration::from_millis(10);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the owner is asked.
-pub(super) enum Command {
+pub(super) enum OwnerMessage {
     /// Apply a change.
     Apply(Change, Author, Instant, Sender<Result<Applied, Refusal>>),
     /// Go a step back or forward in the history.
-    Step(Way, Author, Instant, Sender<Result<Applied, Refusal>>),
+    Step(HistoryDirection, Author, Instant, Sender<Result<Applied, Refusal>>),
     /// The whole journal.
     Journal(Sender<Vec<Entry>>),
     /// A model's loading ended.
-    Loaded(String, u64, Result<Loaded, EngineError>),
+    Loaded(String, u64, Result<LoadedModel, EngineError>),
     /// A row's GPU cannot be used from this process.
     Unusable(String, u64, String),
     /// A pool has something to say.
@@ -51,7 +51,7 @@ pub(super) enum Command {
 
 /// What others read without asking the owner.
 #[derive(Clone)]
-pub(super) struct Published {
+pub(super) struct PublishedState {
     pub desired: Arc<Desired>,
     pub machine: Arc<Description>,
     pub last_builds: Arc<BTreeMap<String, Duration>>,
@@ -59,15 +59,15 @@ pub(super) struct Published {
 }
 
 /// The shared cell of it.
-pub(super) type Shelf = Arc<RwLock<Published>>;
+pub(super) type SharedState = Arc<RwLock<PublishedState>>;
 
 /// The owner's state.
 pub(super) struct Owner {
     pub(super) machine: Arc<dyn Machine>,
     pub(super) description: Arc<Description>,
     loader: Arc<dyn Loader>,
-    commands: Receiver<Command>,
-    sender: Sender<Command>,
+    commands: Receiver<OwnerMessage>,
+    sender: Sender<OwnerMessage>,
     pub(super) desired: Arc<Desired>,
     pub(super) slots: Slots,
     /// Pools of models that went, which still answer what they had.
@@ -80,13 +80,13 @@ pub(super) struct Owner {
     pub(super) stale: bool,
     pub(super) told: Instant,
     epochs: u64,
-    pub(super) shelf: Shelf,
-    pub(super) observer: Sender<Look>,
+    pub(super) shelf: SharedState,
+    pub(super) observer: Sender<ObserverMessage>,
     pub(super) loads: watch::Sender<Arc<Vec<LoadOrder>>>,
 }
 
 /// What the owner starts from.
-pub(super) struct Beginnings {
+pub(super) struct OwnerConfig {
     pub machine: Arc<dyn Machine>,
     pub loader: Arc<dyn Loader>,
     pub desired: Desired,
@@ -94,16 +94,16 @@ pub(super) struct Beginnings {
     pub interval: Duration,
     pub windows: VerdictWindows,
     pub journal: Option<Sender<Entry>>,
-    pub commands: Receiver<Command>,
-    pub sender: Sender<Command>,
-    pub observer: Sender<Look>,
+    pub commands: Receiver<OwnerMessage>,
+    pub sender: Sender<OwnerMessage>,
+    pub observer: Sender<ObserverMessage>,
     pub started: Instant,
     pub loads: watch::Sender<Arc<Vec<LoadOrder>>>,
-    pub shelf: Shelf,
+    pub shelf: SharedState,
 }
 
 impl Owner {
-    pub(super) fn new(from: Beginnings) -> Self {
+    pub(super) fn new(from: OwnerConfig) -> Self {
         Self {
             machine: from.machine,
             description: Arc::new(from.description),
@@ -138,7 +138,7 @@ impl Owner {
         let mut next_verdicts = Instant::now() + self.interval;
         loop {
             match self.commands.recv_timeout(HOUSEKEEPING) {
-                Ok(Command::Stop(patience, reply)) => {
+                Ok(OwnerMessage::Stop(patience, reply)) => {
                     if let Some(last) = self.stop(patience) {
                         // Whoever asked may have gone; the pools are drained all the same.
                         let _ = reply.send(last);
@@ -165,9 +165,9 @@ impl Owner {
         }
     }
 
-    fn handle(&mut self, command: Command) {
+    fn handle(&mut self, command: OwnerMessage) {
         match command {
-            Command::Apply(change, author, begun, reply) => {
+            OwnerMessage::Apply(change, author, begun, reply) => {
                 let before = self.desired.clone();
                 let result = before
                     .plan(&change, &self.description)
@@ -175,26 +175,26 @@ impl Owner {
                 // Nobody waits for it any more when this fails; the change stands.
                 let _ = reply.send(result);
             }
-            Command::Step(way, author, begun, reply) => {
+            OwnerMessage::Step(way, author, begun, reply) => {
                 let _ = reply.send(self.step(way, author, begun));
             }
-            Command::Journal(reply) => {
+            OwnerMessage::Journal(reply) => {
                 let entries = self.history.entries().map(|entry| Entry::clone(entry));
                 let _ = reply.send(entries.collect());
                 return;
             }
-            Command::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
-            Command::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
-            Command::Verdicts(decided) => self.decide(decided),
-            Command::Unusable(name, epoch, reason) => {
+            OwnerMessage::Loaded(name, epoch, result) => self.loaded(&name, epoch, result),
+            OwnerMessage::Pool(name, epoch, event) => self.pool_event(&name, epoch, event),
+            OwnerMessage::Verdicts(decided) => self.decide(decided),
+            OwnerMessage::Unusable(name, epoch, reason) => {
                 if self.slots.get(&name).is_some_and(|slot| slot.epoch == epoch) {
                     tracing::error!("{name}: {reason}");
                     self.unusable(&name, &reason);
                 }
             }
-            Command::Machine(found) => self.follow_machine(*found),
+            OwnerMessage::Machine(found) => self.follow_machine(*found),
             // Handled by the loop itself.
-            Command::Stop(..) => return,
+            OwnerMessage::Stop(..) => return,
         }
         self.stale = true;
     }
@@ -212,7 +212,7 @@ impl Owner {
         change: Change,
         author: Author,
         begun: Instant,
-        gone: Option<Gone>,
+        gone: Option<UndoRedoStep>,
     ) -> Applied {
         let before = std::mem::replace(&mut self.desired, Arc::new(plan.after.clone()));
         self.fill_builds(&mut plan);
@@ -235,20 +235,25 @@ impl Owner {
             models,
             force_us,
             undone: false,
-            undoes: gone.as_ref().and_then(Gone::undoes),
-            redoes: gone.as_ref().and_then(Gone::redoes),
+            undoes: gone.as_ref().and_then(UndoRedoStep::undoes),
+            redoes: gone.as_ref().and_then(UndoRedoStep::redoes),
             verdicts,
         };
         let of = gone.as_ref().map(|gone| gone.id);
         match gone {
             None if author == Author::Scheduler => self.history.push_own(entry, &before, &plan),
             None => self.history.push(entry, &before, &plan),
-            Some(gone) => self.history.went(&gone, entry, &before, &plan),
+            Some(gone) => self.history.record_undo_redo(&gone, entry, &before, &plan),
         }
         Applied { id, of, plan, force_us, differences }
     }
 
-    fn step(&mut self, way: Way, author: Author, begun: Instant) -> Result<Applied, Refusal> {
+    fn step(
+        &mut self,
+        way: HistoryDirection,
+        author: Author,
+        begun: Instant,
+    ) -> Result<Applied, Refusal> {
         let gone = self.history.step(way, &self.desired)?;
         let after = self.desired.cross(&gone.from, &gone.to, &self.description)?;
         let plan = self.desired.plan_to(after, &self.description);
@@ -277,7 +282,7 @@ impl Owner {
                 self.begin_loading(row, after);
             }
         }
-        self.clear_way(after);
+        self.move_off_reserved_cores(after);
         let mut found = force::enforce(before, after, &self.slots, &self.description);
         let forced = Instant::now();
         for row in &after.rows {
@@ -303,7 +308,7 @@ impl Owner {
             let unusable = force::build(row, after, &self.slots, &self.description).err();
             if let (Some(reason), Some(slot)) = (unusable, self.slots.get(&row.budget.name)) {
                 // told when this change is through, since it may put the row back
-                let command = Command::Unusable(row.budget.name.clone(), slot.epoch, reason);
+                let command = OwnerMessage::Unusable(row.budget.name.clone(), slot.epoch, reason);
                 // this is the receiver, so it is there
                 let _ = self.sender.send(command);
             }
@@ -317,7 +322,7 @@ impl Owner {
 
     /// Whether loading the model has failed, as for want of memory: another budget is a new try.
     fn is_unloaded(&self, name: &str) -> bool {
-        let failed = |slot: &Slot| matches!(slot.phase, Phase::Failed(_));
+        let failed = |slot: &Slot| matches!(slot.phase, LoadPhase::Failed(_));
         self.slots.get(name).is_some_and(|slot| failed(slot) && slot.pool.model().is_none())
     }
 
@@ -327,18 +332,18 @@ impl Owner {
         let (sender, listener_name) = (self.sender.clone(), name.clone());
         let listener = Box::new(move |event| {
             // The owner is gone when the program ends; then nobody needs to know.
-            let _ = sender.send(Command::Pool(listener_name.clone(), epoch, event));
+            let _ = sender.send(OwnerMessage::Pool(listener_name.clone(), epoch, event));
         });
         let mask = force::mask(row, all, &self.description);
         let pool = Pool::new(&name, self.machine.clone(), row.budget.queue, mask, listener);
         pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
         let mut slot = Slot {
             pool: Arc::new(pool),
-            phase: Phase::Loading,
+            phase: LoadPhase::Loading,
             epoch,
             engine: None,
             title: String::new(),
-            requests: Arc::new(Requests::default()),
+            requests: Arc::new(PreparedRequests::default()),
             offered: Arc::new(AtomicU64::new(0)),
             last_build: None,
             failed_setup: None,
@@ -362,7 +367,7 @@ impl Owner {
                         reason: format!("the engine panicked: {message}"),
                     })
                 });
-                let _ = sender.send(Command::Loaded(budget.name, epoch, result));
+                let _ = sender.send(OwnerMessage::Loaded(budget.name, epoch, result));
             });
         if let Err(error) = spawned {
             slot.fail(format!("cannot start a thread: {error}"));
@@ -370,7 +375,7 @@ impl Owner {
         self.slots.insert(name, slot);
     }
 
-    fn loaded(&mut self, name: &str, epoch: u64, result: Result<Loaded, EngineError>) {
+    fn loaded(&mut self, name: &str, epoch: u64, result: Result<LoadedModel, EngineError>) {
         let Some(slot) = self.slots.get_mut(name).filter(|slot| slot.epoch == epoch) else {
             return;
         };
@@ -388,7 +393,7 @@ impl Owner {
                 slot.engine = Some(loaded.engine);
                 slot.title = loaded.title;
                 slot.requests = Arc::new(loaded.requests);
-                slot.phase = Phase::Loaded;
+                slot.phase = LoadPhase::Loaded;
             }
             Err(error) => {
                 tracing::error!("{name}: {error}");
@@ -413,14 +418,14 @@ impl Owner {
         });
         self.verdicts.close_all(&self.slots, now);
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Verdicts(decided) = command {
+            if let OwnerMessage::Verdicts(decided) = command {
                 self.decide(decided);
             }
         }
         self.show();
         let (reply, answer) = std::sync::mpsc::channel();
         // One that panics over it drops the reply; then there is no last snapshot.
-        let _ = self.observer.send(Look::Last(reply));
+        let _ = self.observer.send(ObserverMessage::Last(reply));
         answer.recv().ok()
     }
 }

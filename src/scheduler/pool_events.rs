@@ -54,7 +54,7 @@ impl Owner {
             }
             PoolEvent::InstanceLost { reason, .. } => {
                 tracing::error!("{name}: an instance was lost: {reason}");
-                if slot.is_bereft() {
+                if slot.has_no_instances_or_builds() {
                     slot.fail(format!("its last instance was lost: {reason}"));
                     self.publish_loads();
                 } else if let Some(row) = desired.row(name) {

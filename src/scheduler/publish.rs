@@ -4,22 +4,22 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::observer::{Look, Scene};
-use super::owner::{Owner, Published};
+use super::observer::{ObserverMessage, SchedulerState};
+use super::owner::{Owner, PublishedState};
 use super::slot::LoadOrder;
 use crate::layout::Plan;
 
 impl Owner {
     /// Lets the observer see how things stand.
     pub(super) fn show(&mut self) {
-        let scene = Scene {
+        let scene = SchedulerState {
             desired: self.desired.clone(),
             description: self.description.clone(),
             slots: self.slots.clone(),
             changes: self.history.last_entries(),
         };
         // The observer goes on after a panic of its own, and ends after the last look only.
-        let _ = self.observer.send(Look::Scene(Box::new(scene)));
+        let _ = self.observer.send(ObserverMessage::SchedulerState(Box::new(scene)));
         self.stale = false;
         self.told = Instant::now();
     }
@@ -38,7 +38,7 @@ impl Owner {
         let builds =
             self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
         let clients = self.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
-        let published = Published {
+        let published = PublishedState {
             desired: self.desired.clone(),
             machine: self.description.clone(),
             last_builds: Arc::new(builds.collect()),

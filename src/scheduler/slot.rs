@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::loader::Requests;
+use super::loader::PreparedRequests;
 use crate::engine::{Device, EngineKind, InstanceSetup, devices};
 use crate::layout::{Auto, Bytes, Desired, GpuId, LoadSpec, Row};
 use crate::machine::Gpus;
@@ -13,7 +13,7 @@ use crate::pool::{Door, Pool};
 
 /// How far a model's loading is.
 #[derive(Clone)]
-pub(super) enum Phase {
+pub(super) enum LoadPhase {
     /// Its file is being read on a thread of its own.
     Loading,
     /// Its pool has a model; instances may still be warming for the first time.
@@ -24,7 +24,7 @@ pub(super) enum Phase {
 
 /// What of a row decides about its setup: put back when another cannot be built.
 #[derive(Clone)]
-pub(super) struct Served {
+pub(super) struct ServedBudget {
     /// Threads of an instance.
     pub threads: Auto,
     /// The GPU.
@@ -39,19 +39,19 @@ pub(super) struct Served {
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) pool: Arc<Pool>,
-    pub(super) phase: Phase,
+    pub(super) phase: LoadPhase,
     /// Tells an answer for this slot from one for an earlier slot of the same name.
     pub(super) epoch: u64,
     pub(super) engine: Option<EngineKind>,
     pub(super) title: String,
-    pub(super) requests: Arc<Requests>,
+    pub(super) requests: Arc<PreparedRequests>,
     pub(super) offered: Arc<AtomicU64>,
     /// How long the last build of a generation took.
     pub(super) last_build: Option<Duration>,
     /// The setup whose build failed last, with the reason; not tried again until the row changes.
     pub(super) failed_setup: Option<(InstanceSetup, String)>,
     /// What the row asked for when the setup that serves was built.
-    pub(super) served: Option<Served>,
+    pub(super) served: Option<ServedBudget>,
     /// How often instances were built anew for their threads to rise, since the row changed.
     pub(super) renewals: u32,
     /// Set while the kernel shows other masks or nice values than asked for.
@@ -70,7 +70,7 @@ pub struct LoadOrder {
     /// What arrives, and how.
     pub spec: LoadSpec,
     /// The prepared requests.
-    pub requests: Arc<Requests>,
+    pub requests: Arc<PreparedRequests>,
     /// Where the generator counts intended arrivals.
     pub offered: Arc<AtomicU64>,
 }
@@ -81,7 +81,7 @@ pub(super) type Slots = BTreeMap<String, Slot>;
 impl Slot {
     /// The model cannot serve: requests are turned away rather than kept for ever.
     pub(super) fn fail(&mut self, reason: String) {
-        self.phase = Phase::Failed(reason);
+        self.phase = LoadPhase::Failed(reason);
         self.pool.refuse(Some("the model failed; its state says why"));
     }
 
@@ -93,21 +93,21 @@ impl Slot {
     }
 
     /// Whether nothing serves, and nothing is on its way to.
-    pub(super) fn is_bereft(&self) -> bool {
+    pub(super) fn has_no_instances_or_builds(&self) -> bool {
         // In this order: a batch that ends in between is found to serve.
         self.pool.warming().is_none() && !self.pool.seats().any()
     }
 
     /// A model that was loaded takes requests, whatever was the matter with it.
     pub(super) fn revive(&mut self) {
-        if matches!(self.phase, Phase::Failed(_)) && self.pool.model().is_some() {
-            self.phase = Phase::Loaded;
+        if matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_some() {
+            self.phase = LoadPhase::Loaded;
             self.pool.refuse(None);
         }
     }
 
     pub(super) fn order(&self, row: &Row) -> Option<LoadOrder> {
-        if !matches!(self.phase, Phase::Loaded) {
+        if !matches!(self.phase, LoadPhase::Loaded) {
             return None;
         }
         Some(LoadOrder {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::history::History;
-use super::owner::Command;
+use super::owner::OwnerMessage;
 use super::slot::Slots;
 use crate::layout::{Desired, Slo};
 use crate::pool::Pool;
@@ -44,7 +44,7 @@ impl Default for VerdictWindows {
 /// The verdicts that are open.
 pub(super) struct Verdicts {
     windows: VerdictWindows,
-    owner: Sender<Command>,
+    owner: Sender<OwnerMessage>,
     open: Vec<Open>,
     /// When each model was touched last.
     touched: BTreeMap<String, Instant>,
@@ -63,7 +63,7 @@ struct Open {
 
 impl Verdicts {
     /// None yet.
-    pub(super) fn new(windows: VerdictWindows, owner: Sender<Command>) -> Self {
+    pub(super) fn new(windows: VerdictWindows, owner: Sender<OwnerMessage>) -> Self {
         Self { windows, owner, open: Vec::new(), touched: BTreeMap::new(), working: Vec::new() }
     }
 
@@ -139,7 +139,7 @@ impl Verdicts {
             .partition(|open: &Open| self.is_long(open, now));
         let short = short.iter().map(|open| (open.entry, open.verdict(VerdictStatus::NotEnough)));
         // The owner itself asks, so it is there.
-        let _ = self.owner.send(Command::Verdicts(short.collect()));
+        let _ = self.owner.send(OwnerMessage::Verdicts(short.collect()));
         self.decide_all(long, slots, now);
         for thread in self.working.drain(..) {
             // A panic of it has been printed.
@@ -165,7 +165,7 @@ impl Verdicts {
                 .map(|(open, pool)| (open.entry, decide(open, pool.as_deref(), now)))
                 .collect();
             // An owner that has ended needs no verdict.
-            let _ = owner.send(Command::Verdicts(decided));
+            let _ = owner.send(OwnerMessage::Verdicts(decided));
         };
         self.working.retain(|thread| !thread.is_finished());
         match std::thread::Builder::new().name("divvy-verdict".to_owned()).spawn(body) {

@@ -8,223 +8,224 @@ use divvy::layout::{Auto, Change, Edit};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Author, Entry, ModelState, ModelView};
 
-use super::rig::*;
+use super::test_scheduler::*;
 
 #[test]
 fn the_old_width_serves_until_the_new_one_is_warm() {
-    let rig = Rig::start(4, vec![row("m", "0-3")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let script = test.scripts.of("m");
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
     script.build_held.store(2, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
-    let applied = rig.apply(threads("m", 2));
+    let applied = test.apply(threads("m", 2));
     assert!(applied.plan.rows[0].rebuild);
     let warming = |state: &ModelState| matches!(state, ModelState::Warming { total: 2, .. });
-    let first = rig.until("m", |view| warming(&view.state));
+    let first = test.until("m", |view| warming(&view.state));
     assert_eq!(first.actual.active, 2, "two of the old four may serve");
     let from = first.counts.completed;
-    let later = rig.until("m", |view| {
-        rig.top_up("m", &answers);
+    let later = test.until("m", |view| {
+        test.top_up("m", &answers);
         view.counts.completed > from + 20
     });
     assert!(warming(&later.state), "it serves while it warms: {:?}", later.counts);
     script.build_held.store(0, Ordering::SeqCst);
-    let view = rig.until("m", |view| view.state == ModelState::Running);
+    let view = test.until("m", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.threads_per_instance, 2);
-    rig.until("m", |view| view.actual.threads.len() == 4);
-    rig.wait("answers", || answers.all());
+    test.until("m", |view| view.actual.threads.len() == 4);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered());
-    let masks = rig.machine.masks();
-    let view = rig.until("m", |view| view.actual.difference.is_none());
+    let masks = test.machine.masks();
+    let view = test.until("m", |view| view.actual.difference.is_none());
     assert!(view.actual.threads.iter().all(|thread| masks[&thread.id] == set("0-3")));
-    let again = rig.apply(threads("m", 1));
+    let again = test.apply(threads("m", 1));
     assert!(again.plan.rows[0].last_build_us.is_some_and(|us| us > 0));
 }
 
 #[test]
 fn a_newer_width_supersedes_one_that_is_being_built() {
-    let rig = Rig::start(4, vec![row("m", "0-3")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let script = test.scripts.of("m");
     script.build_held.store(Script::ALL, Ordering::SeqCst);
     for width in [2, 3, 4, 2, 4] {
-        rig.apply(threads("m", width));
+        test.apply(threads("m", width));
     }
     script.build_held.store(0, Ordering::SeqCst);
-    let view = rig.until("m", |view| view.state == ModelState::Running);
+    let view = test.until("m", |view| view.state == ModelState::Running);
     assert_eq!((view.actual.threads_per_instance, view.row.threads), (4, 4));
-    rig.until("m", |view| view.actual.threads.len() == 4 && view.actual.active == 1);
+    test.until("m", |view| view.actual.threads.len() == 4 && view.actual.active == 1);
 }
 
 #[test]
 fn a_failed_build_reverts_the_row_and_is_journaled() {
-    let rig = Rig::start(4, vec![row("m", "0-3"), row("other", "0")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(4, vec![row("m", "0-3"), row("other", "0")]);
+    let script = test.scripts.of("m");
     script.build_fails.store(true, Ordering::SeqCst);
-    let earlier = rig.apply(concurrency("other", 2)).id;
-    let failing = rig.apply(threads("m", 4)).id;
-    let entry = put_back(&rig, failing);
+    let earlier = test.apply(concurrency("other", 2)).id;
+    let failing = test.apply(threads("m", 4)).id;
+    let entry = put_back(&test, failing);
     assert_eq!(entry.models, ["m"]);
     assert!(entry.warnings.iter().any(|line| line.contains("the script says so")), "{entry:?}");
-    let view = rig.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
+    let view = test.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
     assert_eq!(view.row.budget.threads, Auto::Auto, "the row is as it was");
     assert_eq!(view.actual.threads_per_instance, 1);
     assert_eq!(entry.undoes, Some(failing), "that is the change's undo");
-    let undone = rig.scheduler.undo(Author::Api).unwrap();
-    assert_eq!(rig.scheduler.journal().pop().unwrap().undoes, Some(earlier), "{undone:?}");
+    let undone = test.scheduler.undo(Author::Api).unwrap();
+    assert_eq!(test.scheduler.journal().pop().unwrap().undoes, Some(earlier), "{undone:?}");
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 100, &answers);
-    rig.wait("answers", || answers.all());
+    test.submit("m", 100, &answers);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 100, "the old width serves");
     script.build_fails.store(false, Ordering::SeqCst);
-    rig.scheduler.redo(Author::Api).unwrap();
-    rig.scheduler.redo(Author::Api).unwrap();
-    rig.until("m", |view| view.actual.threads_per_instance == 4 && warm(view));
+    test.scheduler.redo(Author::Api).unwrap();
+    test.scheduler.redo(Author::Api).unwrap();
+    test.until("m", |view| view.actual.threads_per_instance == 4 && warm(view));
 }
 
 #[test]
 fn a_row_goes_back_to_what_it_last_asked_for_that_served() {
     let mut fixed = row("m", "0-3");
     fixed.threads = Auto::Exactly(2);
-    let rig = Rig::start(4, vec![fixed]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(4, vec![fixed]);
+    let script = test.scripts.of("m");
     // the same width by another word
-    rig.apply(threads("m", 1));
-    rig.until("m", |view| view.actual.threads_per_instance == 1 && warm(view));
+    test.apply(threads("m", 1));
+    test.until("m", |view| view.actual.threads_per_instance == 1 && warm(view));
     let auto = Edit::SetThreads { model: "m".to_owned(), threads: Auto::Auto };
-    rig.apply(auto.clone());
-    rig.until("m", |view| view.row.threads == view.actual.threads_per_instance && warm(view));
+    test.apply(auto.clone());
+    test.until("m", |view| view.row.threads == view.actual.threads_per_instance && warm(view));
     script.build_fails.store(true, Ordering::SeqCst);
-    let one = rig.apply(threads("m", 3)).id;
-    assert_eq!(put_back(&rig, one).undoes, Some(one));
-    assert_eq!(rig.scheduler.layout().models[0].threads, Auto::Auto);
+    let one = test.apply(threads("m", 3)).id;
+    assert_eq!(put_back(&test, one).undoes, Some(one));
+    assert_eq!(test.scheduler.layout().models[0].threads, Auto::Auto);
     // what else the same change asked for stays, and is undone with it
     let weigh = Edit::SetWeight { model: "m".to_owned(), weight: 2 };
     let both = Change { edits: vec![threads("m", 3), weigh] };
-    let two = rig.scheduler.apply(both, Author::Api).unwrap().id;
-    assert_eq!(put_back(&rig, two).undoes, None);
-    let asked = rig.scheduler.layout().models.remove(0);
+    let two = test.scheduler.apply(both, Author::Api).unwrap().id;
+    assert_eq!(put_back(&test, two).undoes, None);
+    let asked = test.scheduler.layout().models.remove(0);
     assert_eq!((asked.threads, asked.weight), (Auto::Auto, 2));
-    rig.scheduler.undo(Author::Api).unwrap();
-    assert_eq!(rig.scheduler.journal().pop().unwrap().undoes, Some(two));
-    let asked = rig.scheduler.layout().models.remove(0);
+    test.scheduler.undo(Author::Api).unwrap();
+    assert_eq!(test.scheduler.journal().pop().unwrap().undoes, Some(two));
+    let asked = test.scheduler.layout().models.remove(0);
     assert_eq!((asked.threads, asked.weight), (Auto::Auto, 1));
 }
 
 /// What divvy wrote after an entry of the journal.
-fn put_back(rig: &Rig, after: u64) -> Entry {
-    let newest = || rig.scheduler.journal().pop().unwrap();
-    rig.wait("the journal", || newest().id > after && newest().author == Author::Scheduler);
+fn put_back(test: &TestScheduler, after: u64) -> Entry {
+    let newest = || test.scheduler.journal().pop().unwrap();
+    test.wait("the journal", || newest().id > after && newest().author == Author::Scheduler);
     newest()
 }
 
 #[test]
 fn an_engine_that_panics_while_it_builds_does_not_warm_for_ever() {
-    let rig = Rig::start(2, vec![row("m", "0-1")]);
-    rig.scripts.of("m").build_panics.store(true, Ordering::SeqCst);
-    let failing = rig.apply(threads("m", 2)).id;
-    let entry = put_back(&rig, failing);
-    let view = rig.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    test.scripts.of("m").build_panics.store(true, Ordering::SeqCst);
+    let failing = test.apply(threads("m", 2)).id;
+    let entry = put_back(&test, failing);
+    let view = test.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
     assert_eq!(view.actual.active, 2);
     assert!(entry.warnings.iter().any(|line| line.contains("panicked")), "{entry:?}");
 }
 
 /// Breaks the one instance of a model.
-fn break_instance(rig: &Rig, name: &str) {
-    let script = rig.scripts.of(name);
+fn break_instance(test: &TestScheduler, name: &str) {
+    let script = test.scripts.of(name);
     let answers = Arc::new(Answers::default());
     script.panic_every.store(1, Ordering::SeqCst);
-    rig.submit(name, 1, &answers);
-    rig.wait("the request", || answers.all());
+    test.submit(name, 1, &answers);
+    test.wait("the request", || answers.all());
     assert_eq!(answers.failed.load(Ordering::SeqCst), 1);
     script.panic_every.store(0, Ordering::SeqCst);
 }
 
 #[test]
 fn an_instance_that_is_lost_beside_others_is_tried_once_more_and_the_screen_says_why() {
-    let rig = Rig::start(2, vec![row("m", "0-1")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    let script = test.scripts.of("m");
     script.build_fails.store(true, Ordering::SeqCst);
-    break_instance(&rig, "m");
+    break_instance(&test, "m");
     let told = |view: &ModelView| {
         let difference = view.actual.difference.as_ref();
         difference.is_some_and(|text| text.contains("could not be built: the script says so"))
     };
-    let view = rig.until("m", |view| told(view) || matches!(view.state, ModelState::Failed { .. }));
+    let view =
+        test.until("m", |view| told(view) || matches!(view.state, ModelState::Failed { .. }));
     assert_eq!((&view.state, view.actual.active), (&ModelState::Running, 1));
     script.heal();
-    rig.apply(Edit::SetWeight { model: "m".to_owned(), weight: 2 });
-    rig.until("m", |view| view.actual.active == 2 && view.actual.difference.is_none());
+    test.apply(Edit::SetWeight { model: "m".to_owned(), weight: 2 });
+    test.until("m", |view| view.actual.active == 2 && view.actual.difference.is_none());
 }
 
 #[test]
 fn a_build_that_fails_while_the_only_instance_is_mended_leaves_the_model_running() {
-    let rig = Rig::start(1, vec![row("m", "0")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(1, vec![row("m", "0")]);
+    let script = test.scripts.of("m");
     script.build_held.store(1, Ordering::SeqCst);
-    break_instance(&rig, "m");
+    break_instance(&test, "m");
     script.build_fails_at.store(2, Ordering::SeqCst);
-    let failing = rig.apply(threads("m", 2)).id;
-    put_back(&rig, failing);
+    let failing = test.apply(threads("m", 2)).id;
+    put_back(&test, failing);
     script.build_held.store(0, Ordering::SeqCst);
-    let view = rig.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
+    let view = test.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
     assert_eq!((view.row.threads, view.actual.threads_per_instance), (1, 1));
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 10, &answers);
-    rig.wait("answers", || answers.all());
+    test.submit("m", 10, &answers);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 10);
 }
 
 #[test]
 fn a_model_that_loses_its_instance_while_others_are_built_runs_with_those() {
-    let rig = Rig::start(1, vec![row("m", "0")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(1, vec![row("m", "0")]);
+    let script = test.scripts.of("m");
     script.build_held.store(2, Ordering::SeqCst);
-    rig.apply(threads("m", 2));
+    test.apply(threads("m", 2));
     script.build_fails_at.store(1, Ordering::SeqCst);
-    break_instance(&rig, "m");
+    break_instance(&test, "m");
     let view =
-        rig.until("m", |view| view.actual.threads.is_empty() && view.state == ModelState::Loading);
+        test.until("m", |view| view.actual.threads.is_empty() && view.state == ModelState::Loading);
     assert_eq!(view.actual.active, 0);
     script.build_held.store(0, Ordering::SeqCst);
-    rig.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
+    test.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 10, &answers);
-    rig.wait("answers", || answers.all());
+    test.submit("m", 10, &answers);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 10);
 }
 
 #[test]
 fn a_broken_instance_is_replaced_and_its_request_answered() {
-    let rig = Rig::start(2, vec![row("m", "0-1"), row("calm", "0")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(2, vec![row("m", "0-1"), row("calm", "0")]);
+    let script = test.scripts.of("m");
     script.panic_every.store(10, Ordering::SeqCst);
     let (answers, calm) = (Arc::new(Answers::default()), Arc::new(Answers::default()));
-    rig.submit("m", 200, &answers);
-    rig.submit("calm", 200, &calm);
-    rig.wait("answers", || answers.all() && calm.all());
+    test.submit("m", 200, &answers);
+    test.submit("calm", 200, &calm);
+    test.wait("answers", || answers.all() && calm.all());
     let failed = answers.failed.load(Ordering::SeqCst);
     assert!((10..=40).contains(&failed), "{answers:?}");
     assert_eq!(calm.completed.load(Ordering::SeqCst), 200);
     script.panic_every.store(0, Ordering::SeqCst);
-    rig.until("m", |view| view.actual.active == 2 && view.counts.failed == failed as u64);
+    test.until("m", |view| view.actual.active == 2 && view.counts.failed == failed as u64);
 }
 
 #[test]
 fn a_model_whose_last_instance_is_lost_turns_requests_away_until_its_row_changes() {
-    let rig = Rig::start(2, vec![row("m", "0-1")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    let script = test.scripts.of("m");
     script.fail_every.store(1, Ordering::SeqCst);
     let lost = Arc::new(Answers::default());
-    rig.submit("m", 50, &lost);
+    test.submit("m", 50, &lost);
     let failed = |state: &ModelState| matches!(state, ModelState::Failed { .. });
-    rig.until("m", |view| failed(&view.state));
-    rig.wait("answers", || lost.all());
+    test.until("m", |view| failed(&view.state));
+    test.wait("answers", || lost.all());
     assert!(lost.failed.load(Ordering::SeqCst) >= 2 && lost.rejected.load(Ordering::SeqCst) > 0);
     script.fail_every.store(0, Ordering::SeqCst);
-    rig.apply(concurrency("m", 1));
-    rig.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
+    test.apply(concurrency("m", 1));
+    test.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 50, &answers);
-    rig.wait("answers", || answers.all());
+    test.submit("m", 50, &answers);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 50);
 }

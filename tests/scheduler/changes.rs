@@ -8,20 +8,20 @@ use divvy::layout::{Change, CoreSelection, Edit, Party};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Author, ModelState};
 
-use super::rig::*;
+use super::test_scheduler::*;
 
 #[test]
 fn a_transfer_moves_every_thread_of_both_models_and_reads_them_back() {
     let mut wide = row("wide", "0-3");
     wide.threads = divvy::layout::Auto::Exactly(2);
-    let rig = Rig::start(6, vec![wide, row("narrow", "4-5")]);
-    let built = rig.scripts.of("wide").built.load(Ordering::SeqCst);
-    let applied = rig.apply(transfer(1, "narrow", "wide"));
+    let test = TestScheduler::start(6, vec![wide, row("narrow", "4-5")]);
+    let built = test.scripts.of("wide").built.load(Ordering::SeqCst);
+    let applied = test.apply(transfer(1, "narrow", "wide"));
     assert!(applied.differences.is_empty(), "{:?}", applied.differences);
-    let masks = rig.machine.masks();
+    let masks = test.machine.masks();
     let generation = applied.plan.after.row("wide").unwrap().generation;
     for (name, cores, threads) in [("wide", 5, 4), ("narrow", 1, 2)] {
-        let view = rig.until(name, |view| view.row.generation == generation || name == "narrow");
+        let view = test.until(name, |view| view.row.generation == generation || name == "narrow");
         assert_eq!(view.row.cores.len(), cores);
         assert_eq!(view.actual.cores, view.row.cores);
         assert_eq!(view.actual.threads.len(), threads, "helpers are threads too");
@@ -30,52 +30,52 @@ fn a_transfer_moves_every_thread_of_both_models_and_reads_them_back() {
             assert_eq!(masks[&thread.id], view.row.cores);
         }
     }
-    assert_eq!(rig.scripts.of("wide").built.load(Ordering::SeqCst), built, "nothing is rebuilt");
-    assert_eq!(rig.scheduler.journal().last().unwrap().models, ["wide", "narrow"]);
+    assert_eq!(test.scripts.of("wide").built.load(Ordering::SeqCst), built, "nothing is rebuilt");
+    assert_eq!(test.scheduler.journal().last().unwrap().models, ["wide", "narrow"]);
 }
 
 #[test]
 fn a_lower_bound_is_in_force_on_return_and_a_higher_one_wakes_parked_instances() {
-    let rig = Rig::start(4, vec![row("m", "0-3")]);
-    let script = rig.scripts.of("m");
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let script = test.scripts.of("m");
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
     let built = script.built.load(Ordering::SeqCst);
     for round in 0..3 {
-        rig.apply(concurrency("m", 1));
+        test.apply(concurrency("m", 1));
         // Those that ran already end; then there is never more than one.
-        let view = rig.until("m", |view| view.row.concurrency == 1 && view.counts.executing <= 1);
+        let view = test.until("m", |view| view.row.concurrency == 1 && view.counts.executing <= 1);
         script.take_most_running();
         let from = view.counts.completed;
-        let view = rig.until("m", |view| {
-            rig.top_up("m", &answers);
+        let view = test.until("m", |view| {
+            test.top_up("m", &answers);
             view.counts.completed > from + 20
         });
         assert_eq!(script.take_most_running(), 1, "round {round}");
         assert_eq!((view.actual.active, view.actual.parked), (1, 3));
-        rig.apply(concurrency("m", 4));
-        rig.wait("four at once", || {
-            rig.top_up("m", &answers);
+        test.apply(concurrency("m", 4));
+        test.wait("four at once", || {
+            test.top_up("m", &answers);
             script.take_most_running() == 4
         });
     }
     assert_eq!(script.built.load(Ordering::SeqCst), built, "parked instances came back");
-    rig.wait("answers", || answers.all());
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered());
 }
 
 #[test]
 fn a_paused_model_holds_its_queue() {
-    let rig = Rig::start(2, vec![row("m", "0-1")]);
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
     let pause = |paused| Edit::Pause { model: "m".to_owned(), paused };
-    rig.apply(pause(true));
+    test.apply(pause(true));
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 10, &answers);
-    let view = rig.until("m", |view| view.counts.queued == 10);
+    test.submit("m", 10, &answers);
+    let view = test.until("m", |view| view.counts.queued == 10);
     assert_eq!(view.state, ModelState::Paused);
     assert_eq!(answers.answered(), 0);
-    rig.apply(pause(false));
-    rig.wait("answers", || answers.all());
+    test.apply(pause(false));
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 10);
 }
 
@@ -83,7 +83,7 @@ fn a_paused_model_holds_its_queue() {
 fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
     let mut kept = row("kept", "3");
     kept.reserve = true;
-    let rig = Rig::start(4, vec![row("a", "0-1"), row("b", "2"), kept]);
+    let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2"), kept]);
     let named = |cores: &str, from: &str| Edit::TransferCores {
         cores: CoreSelection::These(set(cores)),
         from: Party::Model(from.to_owned()),
@@ -100,7 +100,7 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
         (threads("a", 5000), "a", "1024"),
         (Edit::Remove { model: "nobody".to_owned() }, "", "nobody"),
     ] {
-        let refusal = rig.refused(edit.clone());
+        let refusal = test.refused(edit.clone());
         assert!(refusal.starts_with(model) && refusal.contains(words), "{edit:?}: {refusal}");
     }
     let share = Edit::TransferCores {
@@ -109,35 +109,36 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
         to: Party::Model("a".to_owned()),
         share: true,
     };
-    rig.refused(share);
+    test.refused(share);
     let two = Change { edits: vec![transfer(1, "a", "b"), transfer(9, "a", "b")] };
-    let before = rig.scheduler.layout();
-    rig.scheduler.apply(two, Author::Api).unwrap_err();
-    assert_eq!(rig.scheduler.layout(), before, "a transaction is refused whole");
-    rig.scheduler.apply(Change::default(), Author::Api).unwrap_err();
+    let before = test.scheduler.layout();
+    test.scheduler.apply(two, Author::Api).unwrap_err();
+    assert_eq!(test.scheduler.layout(), before, "a transaction is refused whole");
+    test.scheduler.apply(Change::default(), Author::Api).unwrap_err();
 }
 
 #[test]
 fn a_readonly_scheduler_refuses_everything() {
     let names = ["a".to_owned(), "b".to_owned()];
-    let rig = Rig::start_with(4, vec![row("a", "0-1"), row("b", "2")], &names, |options| {
-        options.readonly = true;
-    });
-    rig.until("a", |view| view.state == ModelState::Running);
-    assert!(rig.refused(transfer(1, "a", "b")).contains("read-only"));
-    assert!(rig.scheduler.undo(Author::Api).unwrap_err().reason.contains("read-only"));
-    assert!(rig.scheduler.redo(Author::Api).unwrap_err().reason.contains("read-only"));
+    let test =
+        TestScheduler::start_with(4, vec![row("a", "0-1"), row("b", "2")], &names, |options| {
+            options.readonly = true;
+        });
+    test.until("a", |view| view.state == ModelState::Running);
+    assert!(test.refused(transfer(1, "a", "b")).contains("read-only"));
+    assert!(test.scheduler.undo(Author::Api).unwrap_err().reason.contains("read-only"));
+    assert!(test.scheduler.redo(Author::Api).unwrap_err().reason.contains("read-only"));
 }
 
 #[test]
 fn requests_are_given_up_by_dropping_them() {
-    let rig = Rig::start(1, vec![row("m", "0")]);
-    rig.apply(Edit::Pause { model: "m".to_owned(), paused: true });
-    let client = rig.scheduler.client("m").unwrap();
+    let test = TestScheduler::start(1, vec![row("m", "0")]);
+    test.apply(Edit::Pause { model: "m".to_owned(), paused: true });
+    let client = test.scheduler.client("m").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let call = client.infer(Arc::default());
         assert!(tokio::time::timeout(Duration::from_millis(20), call).await.is_err());
     });
-    rig.until("m", |view| view.counts.cancelled == 1 && view.counts.queued == 0);
+    test.until("m", |view| view.counts.cancelled == 1 && view.counts.queued == 0);
 }

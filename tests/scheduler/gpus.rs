@@ -9,7 +9,7 @@ use divvy::scheduler::Control;
 use divvy::telemetry::gpu::GpuSource;
 use divvy::telemetry::{Author, Entry, GpuCard, GpuView, MigDevice, ModelState};
 
-use super::rig::*;
+use super::test_scheduler::*;
 
 const PART: &str = "MIG-3f2a0b1c-0123-4567-89ab-cdef01234567";
 
@@ -30,13 +30,13 @@ fn cards(is_cut: bool) -> Cards {
     Cards(Arc::new(GpuView { cards, ..GpuView::default() }))
 }
 
-fn start(models: Vec<Budget>, is_cut: bool) -> Rig {
+fn start(models: Vec<Budget>, is_cut: bool) -> TestScheduler {
     let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
-    let rig = Rig::start_with(4, models, &names, |options| {
+    let test = TestScheduler::start_with(4, models, &names, |options| {
         options.gpu = Some(Arc::new(cards(is_cut)));
     });
-    rig.until("m", |view| view.state == ModelState::Running && warm(view));
-    rig
+    test.until("m", |view| view.state == ModelState::Running && warm(view));
+    test
 }
 
 fn onto(gpu: Option<GpuId>) -> Edit {
@@ -44,70 +44,70 @@ fn onto(gpu: Option<GpuId>) -> Edit {
 }
 
 /// The newest entry that the scheduler wrote by itself.
-fn put_back(rig: &Rig, after: u64) -> Entry {
+fn put_back(test: &TestScheduler, after: u64) -> Entry {
     let newest = || {
-        let entries = rig.scheduler.journal();
+        let entries = test.scheduler.journal();
         entries.into_iter().rfind(|entry| entry.author == Author::Scheduler && entry.id > after)
     };
-    rig.wait("the journal", || newest().is_some());
+    test.wait("the journal", || newest().is_some());
     newest().unwrap()
 }
 
 #[test]
 fn a_model_moves_to_a_gpu_in_the_background_and_stays_where_it_was_when_that_fails() {
-    let rig = start(vec![row("m", "0-1")], false);
-    let script = rig.scripts.of("m");
+    let test = start(vec![row("m", "0-1")], false);
+    let script = test.scripts.of("m");
     script.build_ns.store(200_000_000, Ordering::SeqCst);
-    let applied = rig.apply(onto(Some(GpuId::Index(1))));
+    let applied = test.apply(onto(Some(GpuId::Index(1))));
     assert!(applied.plan.rows[0].rebuild);
     assert_eq!(applied.plan.summary, "m onto GPU 1");
-    rig.until("m", |view| matches!(view.state, ModelState::Warming { total: 2, .. }));
-    rig.until("m", |view| view.state == ModelState::Running && warm(view));
+    test.until("m", |view| matches!(view.state, ModelState::Warming { total: 2, .. }));
+    test.until("m", |view| view.state == ModelState::Running && warm(view));
 
     script.build_fails.store(true, Ordering::SeqCst);
-    let applied = rig.apply(onto(Some(GpuId::Index(0))));
-    let entry = put_back(&rig, applied.id);
+    let applied = test.apply(onto(Some(GpuId::Index(0))));
+    let entry = put_back(&test, applied.id);
     assert_eq!(entry.summary, "m onto GPU 1");
     let told = entry.warnings.iter().any(|line| line.starts_with("instances on CUDA device 0"));
     assert!(told, "{:?}", entry.warnings);
-    let view = rig.until("m", |view| view.row.budget.gpu == Some(GpuId::Index(1)));
+    let view = test.until("m", |view| view.row.budget.gpu == Some(GpuId::Index(1)));
     assert_eq!(view.actual.active, 2, "what served serves on");
 
-    let applied = rig.apply(onto(None));
-    assert_eq!(put_back(&rig, applied.id).summary, "m onto GPU 1");
+    let applied = test.apply(onto(None));
+    assert_eq!(put_back(&test, applied.id).summary, "m onto GPU 1");
     script.build_fails.store(false, Ordering::SeqCst);
-    rig.apply(onto(None));
-    rig.until("m", |view| view.row.budget.gpu.is_none() && view.state == ModelState::Running);
+    test.apply(onto(None));
+    test.until("m", |view| view.row.budget.gpu.is_none() && view.state == ModelState::Running);
 }
 
 #[test]
 fn a_card_that_is_not_there_is_refused_with_those_that_are() {
-    let rig = start(vec![row("m", "0-1")], false);
-    let reason = rig.refused(onto(Some(GpuId::Index(9))));
+    let test = start(vec![row("m", "0-1")], false);
+    let reason = test.refused(onto(Some(GpuId::Index(9))));
     assert!(reason.starts_with("m: there is no GPU 9: this machine has 0 (L4"), "{reason}");
 }
 
 #[test]
 fn a_mig_device_that_this_process_was_not_started_with_leaves_the_model_where_it_is() {
-    let rig = start(vec![row("m", "0-1")], true);
-    let applied = rig.apply(onto(Some(PART.parse().unwrap())));
-    let entry = put_back(&rig, applied.id);
+    let test = start(vec![row("m", "0-1")], true);
+    let applied = test.apply(onto(Some(PART.parse().unwrap())));
+    let entry = put_back(&test, applied.id);
     let told = entry.warnings.iter().any(|line| line.contains("start divvy with CUDA_VISIBLE"));
     assert!(told, "{:?}", entry.warnings);
-    rig.until("m", |view| view.row.budget.gpu.is_none() && view.actual.active == 2);
+    test.until("m", |view| view.row.budget.gpu.is_none() && view.actual.active == 2);
 }
 
 #[test]
 fn a_row_whose_gpu_cannot_be_used_fails_alone() {
     let lost = Budget { gpu: Some(GpuId::Index(9)), ..row("lost", "0") };
-    let rig = start(vec![row("m", "0-1"), lost], false);
-    let view = rig.until("lost", |view| matches!(view.state, ModelState::Failed { .. }));
+    let test = start(vec![row("m", "0-1"), lost], false);
+    let view = test.until("lost", |view| matches!(view.state, ModelState::Failed { .. }));
     let ModelState::Failed { reason } = view.state else { unreachable!() };
     assert!(reason.starts_with("there is no GPU 9"), "{reason}");
     let answers = Arc::new(Answers::default());
-    rig.submit("m", 100, &answers);
-    rig.wait("answers", || answers.all());
+    test.submit("m", 100, &answers);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 100, "nothing else stops");
-    rig.apply(Edit::SetGpu { model: "lost".to_owned(), gpu: None, gpu_memory: None });
-    rig.until("lost", |view| view.state == ModelState::Running);
+    test.apply(Edit::SetGpu { model: "lost".to_owned(), gpu: None, gpu_memory: None });
+    test.until("lost", |view| view.state == ModelState::Running);
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use divvy::scheduler::{Control, VerdictWindows};
 use divvy::telemetry::{Author, Entry, VerdictStatus};
 
-use super::rig::*;
+use super::test_scheduler::*;
 
 #[test]
 fn a_follower_of_the_journal_misses_nothing_and_sees_the_end() {
     let (sender, followed) = channel();
-    let rig = Rig::start_with(3, vec![row("a", "0-2")], &["a".to_owned()], |options| {
+    let test = TestScheduler::start_with(3, vec![row("a", "0-2")], &["a".to_owned()], |options| {
         options.journal = Some(sender);
         options.windows = VerdictWindows {
             length: Duration::from_millis(20),
@@ -21,14 +21,14 @@ fn a_follower_of_the_journal_misses_nothing_and_sees_the_end() {
         };
     });
     for round in 0..200 {
-        rig.apply(concurrency("a", 1 + round % 2));
+        test.apply(concurrency("a", 1 + round % 2));
     }
-    rig.scheduler.undo(Author::Console).unwrap();
+    test.scheduler.undo(Author::Console).unwrap();
     let open =
         |entry: &Entry| entry.verdicts.iter().any(|verdict| verdict.status == VerdictStatus::Open);
-    rig.wait("the verdicts", || !rig.scheduler.journal().iter().any(open));
-    let kept = rig.scheduler.journal();
-    drop(rig);
+    test.wait("the verdicts", || !test.scheduler.journal().iter().any(open));
+    let kept = test.scheduler.journal();
+    drop(test);
     // ends, since the sender has gone with the scheduler
     let mut told = 0;
     let mut newest: BTreeMap<u64, Entry> = BTreeMap::new();
@@ -46,16 +46,16 @@ fn a_follower_of_the_journal_misses_nothing_and_sees_the_end() {
 #[test]
 fn troubles_of_the_program_are_told_among_the_alerts() {
     let conditions = divvy::telemetry::Conditions::default();
-    let rig = Rig::start_with(1, vec![row("a", "0")], &["a".to_owned()], |options| {
+    let test = TestScheduler::start_with(1, vec![row("a", "0")], &["a".to_owned()], |options| {
         options.conditions = conditions.clone();
     });
     let told = || {
-        let snapshot = rig.scheduler.snapshots().borrow().clone();
+        let snapshot = test.scheduler.snapshots().borrow().clone();
         snapshot.alerts.iter().any(|alert| alert.text == "the disk is full")
     };
     assert!(!told());
     conditions.raise("journal", "the disk is full".to_owned());
-    rig.wait("the alert", told);
+    test.wait("the alert", told);
     conditions.clear("journal");
-    rig.wait("its end", || !told());
+    test.wait("its end", || !told());
 }

@@ -7,32 +7,32 @@ use divvy::layout::Edit;
 use divvy::scheduler::Control;
 use divvy::telemetry::ModelState;
 
-use super::rig::*;
+use super::test_scheduler::*;
 
 #[test]
 fn a_layout_is_loaded_under_load_as_one_transaction() {
-    let rig = Rig::start(6, vec![row("kept", "0-1"), row("gone", "2-3")]);
+    let test = TestScheduler::start(6, vec![row("kept", "0-1"), row("gone", "2-3")]);
     for name in ["kept", "gone"] {
-        rig.scripts.of(name).sleep_ns.store(1_000_000, Ordering::SeqCst);
+        test.scripts.of(name).sleep_ns.store(1_000_000, Ordering::SeqCst);
     }
-    rig.scripts.of("new");
+    test.scripts.of("new");
     let (kept, gone) = (Arc::new(Answers::default()), Arc::new(Answers::default()));
-    rig.submit("kept", 1000, &kept);
-    rig.submit("gone", 400, &gone);
-    let door = rig.scheduler.client("gone").unwrap().door();
-    let loads = rig.scripts.loads.load(Ordering::SeqCst);
+    test.submit("kept", 1000, &kept);
+    test.submit("gone", 400, &gone);
+    let door = test.scheduler.client("gone").unwrap().door();
+    let loads = test.scripts.loads.load(Ordering::SeqCst);
     let next = layout(vec![row("new", "2-3"), row("kept", "0,4-5")]);
-    rig.apply(Edit::Load { layout: Box::new(next.clone()) });
-    assert_eq!(rig.scheduler.layout(), next);
-    assert_eq!(rig.scheduler.journal().len(), 1, "one transaction");
-    assert!(rig.scheduler.client("gone").is_none());
-    let view = rig.until("kept", |view| view.actual.active == 3);
+    test.apply(Edit::Load { layout: Box::new(next.clone()) });
+    assert_eq!(test.scheduler.layout(), next);
+    assert_eq!(test.scheduler.journal().len(), 1, "one transaction");
+    assert!(test.scheduler.client("gone").is_none());
+    let view = test.until("kept", |view| view.actual.active == 3);
     assert_eq!(view.actual.cores, set("0,4-5"));
-    rig.until("new", |view| view.state == ModelState::Running && view.actual.active == 2);
-    rig.wait("answers", || kept.all() && gone.all());
+    test.until("new", |view| view.state == ModelState::Running && view.actual.active == 2);
+    test.wait("answers", || kept.all() && gone.all());
     assert_eq!(kept.completed.load(Ordering::SeqCst), 1000, "what stays loses nothing");
     assert_eq!(gone.completed.load(Ordering::SeqCst), 400, "what goes answers what it had");
-    assert_eq!(rig.scripts.loads.load(Ordering::SeqCst), loads + 1, "only the new one is loaded");
+    assert_eq!(test.scripts.loads.load(Ordering::SeqCst), loads + 1, "only the new one is loaded");
     // An old door stays valid and says no.
     let answers = Arc::new(Answers::default());
     let noting = answers.clone();
@@ -47,23 +47,23 @@ fn a_layout_is_loaded_under_load_as_one_transaction() {
 
 #[test]
 fn a_model_that_goes_leaves_the_cores_that_others_reserve_before_they_come() {
-    let rig = Rig::start(4, vec![row("gone", "0-2"), row("new", "3")]);
-    let script = rig.scripts.of("gone");
+    let test = TestScheduler::start(4, vec![row("gone", "0-2"), row("new", "3")]);
+    let script = test.scripts.of("gone");
     script.run_held.store(true, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
-    rig.submit("gone", 5, &answers);
-    let view = rig.until("gone", |view| view.counts.executing == 3);
+    test.submit("gone", 5, &answers);
+    let view = test.until("gone", |view| view.counts.executing == 3);
     let of = |view: &divvy::telemetry::ModelView| -> Vec<_> {
         view.actual.threads.iter().map(|thread| thread.id).collect()
     };
-    let (leaving, coming) = (of(&view), of(&rig.until("new", |_| true)));
+    let (leaving, coming) = (of(&view), of(&test.until("new", |_| true)));
     let mut reserving = row("new", "1-3");
     reserving.reserve = true;
-    rig.apply(Edit::Load { layout: Box::new(layout(vec![reserving])) });
-    let masks = rig.machine.masks();
+    test.apply(Edit::Load { layout: Box::new(layout(vec![reserving])) });
+    let masks = test.machine.masks();
     assert!(leaving.iter().all(|thread| masks[thread] == set("0")), "{masks:?}");
     assert!(coming.iter().all(|thread| masks[thread] == set("1-3")), "{masks:?}");
-    let log = rig.machine.log();
+    let log = test.machine.log();
     let placed = |thread| log.iter().rposition(|call| call.thread == thread).unwrap();
     assert!(placed(leaving[0]) < placed(coming[0]), "donors first");
     // a later change finds it still there
@@ -73,39 +73,39 @@ fn a_model_that_goes_leaves_the_cores_that_others_reserve_before_they_come() {
             cores: divvy::layout::CoreRequest::List(set(cores)),
         }],
     };
-    rig.scheduler.apply(reserve("new", "0-2"), divvy::telemetry::Author::Api).unwrap();
-    let masks = rig.machine.masks();
+    test.scheduler.apply(reserve("new", "0-2"), divvy::telemetry::Author::Api).unwrap();
+    let masks = test.machine.masks();
     assert!(leaving.iter().all(|thread| masks[thread] == set("3")), "{masks:?}");
     script.run_held.store(false, Ordering::SeqCst);
-    rig.wait("answers", || answers.all());
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 5);
 }
 
 #[test]
 fn a_model_that_does_not_load_says_why_while_others_run() {
     let rows = vec![row("good", "0"), row("bad", "1")];
-    let rig = Rig::start_with(2, rows, &["good".to_owned()], |_| {});
-    let bad = rig.until("bad", |view| matches!(view.state, ModelState::Failed { .. }));
+    let test = TestScheduler::start_with(2, rows, &["good".to_owned()], |_| {});
+    let bad = test.until("bad", |view| matches!(view.state, ModelState::Failed { .. }));
     let ModelState::Failed { reason } = &bad.state else { unreachable!() };
     assert!(reason.contains("no script of this name"), "{reason}");
-    rig.until("good", |view| view.state == ModelState::Running);
+    test.until("good", |view| view.state == ModelState::Running);
     let answers = Arc::new(Answers::default());
-    rig.submit("good", 50, &answers);
-    rig.wait("answers", || answers.all());
+    test.submit("good", 50, &answers);
+    test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 50);
-    rig.apply(transfer(1, "bad", "good"));
-    rig.until("good", |view| view.actual.active == 2);
+    test.apply(transfer(1, "bad", "good"));
+    test.until("good", |view| view.actual.active == 2);
 }
 
 #[test]
 fn stopping_answers_what_waits_and_counts_it() {
-    let rig = Rig::start(2, vec![row("m", "0-1"), row("paused", "1")]);
-    rig.apply(Edit::Pause { model: "paused".to_owned(), paused: true });
-    rig.scripts.of("m").sleep_ns.store(1_000_000, Ordering::SeqCst);
+    let test = TestScheduler::start(2, vec![row("m", "0-1"), row("paused", "1")]);
+    test.apply(Edit::Pause { model: "paused".to_owned(), paused: true });
+    test.scripts.of("m").sleep_ns.store(1_000_000, Ordering::SeqCst);
     let (runs, waits) = (Arc::new(Answers::default()), Arc::new(Answers::default()));
-    rig.submit("m", 100, &runs);
-    rig.submit("paused", 100, &waits);
-    let last = rig.scheduler.stop(PATIENCE).unwrap();
+    test.submit("m", 100, &runs);
+    test.submit("paused", 100, &waits);
+    let last = test.scheduler.stop(PATIENCE).unwrap();
     assert!(runs.all() && waits.all());
     assert_eq!(runs.completed.load(Ordering::SeqCst), 100);
     assert_eq!(waits.rejected.load(Ordering::SeqCst), 100);
@@ -113,6 +113,6 @@ fn stopping_answers_what_waits_and_counts_it() {
         assert!(view.counts.balanced());
         assert_eq!(view.counts.submitted, 100);
     }
-    let refusal = rig.scheduler.apply(concurrency("m", 1).into(), divvy::telemetry::Author::Api);
+    let refusal = test.scheduler.apply(concurrency("m", 1).into(), divvy::telemetry::Author::Api);
     assert!(refusal.unwrap_err().reason.contains("stopped"));
 }

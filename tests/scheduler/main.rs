@@ -9,7 +9,7 @@ mod journal;
 mod layouts;
 mod machine;
 mod property;
-mod rig;
 mod steps;
+mod test_scheduler;
 mod verdicts;
 mod weights;

@@ -14,7 +14,7 @@ use divvy::machine::{Description, Machine};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Applied, Author};
 
-use super::rig::*;
+use super::test_scheduler::*;
 
 const CORES: usize = 6;
 
@@ -134,9 +134,9 @@ struct Reference {
 
 impl Reference {
     /// Takes in the entries that are new: the caller's own, and builds that divvy took back.
-    fn follow(&mut self, rig: &Rig, machine: &Description, own: Option<&Applied>) {
+    fn follow(&mut self, test: &TestScheduler, machine: &Description, own: Option<&Applied>) {
         let seen = self.seen;
-        for entry in rig.scheduler.journal().iter().filter(|entry| entry.id > seen) {
+        for entry in test.scheduler.journal().iter().filter(|entry| entry.id > seen) {
             self.seen = entry.id;
             let own = own.filter(|applied| applied.id == entry.id);
             let stepped = entry.undoes.is_some() || entry.redoes.is_some();
@@ -160,24 +160,24 @@ fn run(events: Vec<Event>) {
         .collect();
     let scripted: Vec<String> = (0..4).map(name).collect();
     let first = layout(models.clone());
-    let rig = Rig::start_with(CORES, models, &scripted, |options| {
+    let test = TestScheduler::start_with(CORES, models, &scripted, |options| {
         // The machine holds still here, so that only changes move the reference.
         options.machine_check = Duration::from_mins(1);
     });
-    let machine = rig.machine.describe();
+    let machine = test.machine.describe();
     let mut reference = Reference { state: Desired::resolve(&first, &machine).unwrap(), seen: 0 };
     let answers: Vec<Arc<Answers>> = (0..4).map(|_| Arc::default()).collect();
     for event in events {
         match event {
             Event::Change(change) => {
                 let earlier = reference.state.change(&change, &machine);
-                match rig.scheduler.apply(change.clone(), Author::Api) {
+                match test.scheduler.apply(change.clone(), Author::Api) {
                     Ok(applied) => {
                         assert_eq!(applied.differences, Vec::<String>::new());
-                        reference.follow(&rig, &machine, Some(&applied));
+                        reference.follow(&test, &machine, Some(&applied));
                     }
                     Err(refusal) => {
-                        reference.follow(&rig, &machine, None);
+                        reference.follow(&test, &machine, None);
                         let later = reference.state.change(&change, &machine);
                         let same = |other: Result<Desired, _>| other.err() == Some(refusal.clone());
                         assert!(same(earlier) || same(later), "{refusal} of {change:?}");
@@ -185,59 +185,59 @@ fn run(events: Vec<Event>) {
                 }
             }
             Event::Undo => {
-                let step = rig.scheduler.undo(Author::Api);
-                reference.follow(&rig, &machine, step.ok().as_ref());
+                let step = test.scheduler.undo(Author::Api);
+                reference.follow(&test, &machine, step.ok().as_ref());
             }
             Event::Redo => {
-                let step = rig.scheduler.redo(Author::Api);
-                reference.follow(&rig, &machine, step.ok().as_ref());
+                let step = test.scheduler.redo(Author::Api);
+                reference.follow(&test, &machine, step.ok().as_ref());
             }
             Event::Submit(at, count) => {
-                if rig.scheduler.client(&name(at)).is_some() {
-                    rig.submit(&name(at), count, &answers[at]);
+                if test.scheduler.client(&name(at)).is_some() {
+                    test.submit(&name(at), count, &answers[at]);
                 }
             }
             Event::Fail(at, every) => {
-                rig.scripts.of(&name(at)).fail_every.store(every, Ordering::SeqCst);
+                test.scripts.of(&name(at)).fail_every.store(every, Ordering::SeqCst);
             }
             Event::Panic(at, every) => {
                 // A trial request that panics too often would lose the instance: not here.
                 let every = if every == 1 { 0 } else { every };
-                rig.scripts.of(&name(at)).panic_every.store(every, Ordering::SeqCst);
+                test.scripts.of(&name(at)).panic_every.store(every, Ordering::SeqCst);
             }
             Event::Slow(at, us) => {
-                rig.scripts.of(&name(at)).sleep_ns.store(us * 1000, Ordering::SeqCst);
+                test.scripts.of(&name(at)).sleep_ns.store(us * 1000, Ordering::SeqCst);
             }
             Event::BuildFails(at, fails) => {
-                rig.scripts.of(&name(at)).build_fails.store(fails, Ordering::SeqCst);
+                test.scripts.of(&name(at)).build_fails.store(fails, Ordering::SeqCst);
             }
             Event::BuildSlow(at, ms) => {
                 let ns = ms * 1_000_000;
-                rig.scripts.of(&name(at)).build_ns.store(ns, Ordering::SeqCst);
+                test.scripts.of(&name(at)).build_ns.store(ns, Ordering::SeqCst);
             }
             Event::Stop => break,
         }
         sound(&reference.state, &machine);
-        for view in &rig.snapshot().models {
+        for view in &test.snapshot().models {
             assert!(view.counts.balanced(), "{:?}", view.counts);
         }
     }
     // What failures cost is over once nothing fails any more; a change makes a pool look again.
     let reference = std::cell::RefCell::new(reference);
-    rig.recover(|applied| reference.borrow_mut().follow(&rig, &machine, Some(&applied)));
+    test.recover(|applied| reference.borrow_mut().follow(&test, &machine, Some(&applied)));
     let mut reference = reference.into_inner();
-    reference.follow(&rig, &machine, None);
-    assert_eq!(rig.scheduler.layout(), reference.state.layout());
+    reference.follow(&test, &machine, None);
+    assert_eq!(test.scheduler.layout(), reference.state.layout());
     for row in &reference.state.rows {
-        let view = rig.until(&row.budget.name, |view| warm(view) && view.row == *row);
-        let masks = rig.machine.masks();
+        let view = test.until(&row.budget.name, |view| warm(view) && view.row == *row);
+        let masks = test.machine.masks();
         for thread in view.actual.threads.iter().filter(|_| !row.cores.is_empty()) {
             assert_eq!(masks.get(&thread.id), Some(&row.cores), "{}", row.budget.name);
             assert_eq!(thread.nice, Some(reference.state.nice(row)), "{}", row.budget.name);
         }
     }
-    let last = rig.scheduler.stop(PATIENCE).unwrap();
-    rig.wait("answers", || answers.iter().all(|answers| answers.all()));
+    let last = test.scheduler.stop(PATIENCE).unwrap();
+    test.wait("answers", || answers.iter().all(|answers| answers.all()));
     for view in &last.models {
         assert!(view.counts.balanced());
         assert_eq!(view.counts.queued + view.counts.blocked + view.counts.executing, 0);

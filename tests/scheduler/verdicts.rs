@@ -8,92 +8,94 @@ use std::time::Duration;
 use divvy::scheduler::{Control, VerdictWindows};
 use divvy::telemetry::{Entry, VerdictStatus};
 
-use super::rig::*;
+use super::test_scheduler::*;
 
-fn start(length: Duration) -> Rig {
+fn start(length: Duration) -> TestScheduler {
     let models = vec![row("busy", "0-1"), row("quiet", "2")];
-    let rig = Rig::start_with(3, models, &["busy".to_owned(), "quiet".to_owned()], |options| {
-        options.windows =
-            VerdictWindows { length, shortest: length / 3, settle: Duration::from_millis(20) };
-    });
-    rig.until("busy", |view| view.actual.active == 2);
-    rig.until("quiet", |view| view.actual.active == 1);
-    rig.scripts.of("busy").sleep_ns.store(500_000, Ordering::SeqCst);
-    rig
+    let test =
+        TestScheduler::start_with(3, models, &["busy".to_owned(), "quiet".to_owned()], |options| {
+            options.windows =
+                VerdictWindows { length, shortest: length / 3, settle: Duration::from_millis(20) };
+        });
+    test.until("busy", |view| view.actual.active == 2);
+    test.until("quiet", |view| view.actual.active == 1);
+    test.scripts.of("busy").sleep_ns.store(500_000, Ordering::SeqCst);
+    test
 }
 
-fn entry(rig: &Rig, id: u64) -> Entry {
-    rig.scheduler.journal().into_iter().find(|entry| entry.id == id).unwrap()
+fn entry(test: &TestScheduler, id: u64) -> Entry {
+    test.scheduler.journal().into_iter().find(|entry| entry.id == id).unwrap()
 }
 
-fn status(rig: &Rig, id: u64, model: &str) -> VerdictStatus {
-    entry(rig, id).verdicts.iter().find(|verdict| verdict.model == model).unwrap().status
+fn status(test: &TestScheduler, id: u64, model: &str) -> VerdictStatus {
+    entry(test, id).verdicts.iter().find(|verdict| verdict.model == model).unwrap().status
 }
 
 #[test]
 fn a_verdict_is_done_when_its_window_is_full_or_says_that_it_has_too_little() {
-    let rig = start(Duration::from_millis(1500));
+    let test = start(Duration::from_millis(1500));
     let answers = Arc::new(Answers::default());
-    rig.scripts.of("busy").sleep_ns.store(2_000_000, Ordering::SeqCst);
+    test.scripts.of("busy").sleep_ns.store(2_000_000, Ordering::SeqCst);
     // the window before is full, whatever the machine does meanwhile
     let begun = std::time::Instant::now();
-    rig.wait("the window before", || {
-        rig.top_up("busy", &answers);
+    test.wait("the window before", || {
+        test.top_up("busy", &answers);
         begun.elapsed() > Duration::from_millis(1500) && answers.answered() > 400
     });
-    let first = rig.apply(concurrency("busy", 1)).id;
-    let quiet = rig.apply(concurrency("quiet", 2)).id;
-    rig.wait("the windows", || {
-        rig.top_up("busy", &answers);
-        status(&rig, first, "busy") != VerdictStatus::Open
-            && status(&rig, quiet, "quiet") != VerdictStatus::Open
+    let first = test.apply(concurrency("busy", 1)).id;
+    let quiet = test.apply(concurrency("quiet", 2)).id;
+    test.wait("the windows", || {
+        test.top_up("busy", &answers);
+        status(&test, first, "busy") != VerdictStatus::Open
+            && status(&test, quiet, "quiet") != VerdictStatus::Open
     });
-    let verdict = entry(&rig, first).verdicts.pop().unwrap();
+    let verdict = entry(&test, first).verdicts.pop().unwrap();
     assert_eq!(verdict.status, VerdictStatus::Done, "{verdict:?}");
     assert!(verdict.samples_before > 0 && verdict.samples_after > 0, "{verdict:?}");
     assert!(verdict.comparisons.iter().all(|c| c.low <= c.high && c.before > 0.0));
-    assert_eq!(status(&rig, quiet, "quiet"), VerdictStatus::NotEnough);
+    assert_eq!(status(&test, quiet, "quiet"), VerdictStatus::NotEnough);
 }
 
 #[test]
 fn a_change_soon_after_supersedes_a_verdict() {
-    let rig = start(Duration::from_mins(10));
-    let first = rig.apply(concurrency("busy", 1)).id;
-    assert_eq!(status(&rig, first, "busy"), VerdictStatus::Open);
-    let second = rig.apply(concurrency("busy", 2)).id;
-    assert_eq!(status(&rig, first, "busy"), VerdictStatus::Superseded);
-    assert_eq!(status(&rig, second, "busy"), VerdictStatus::Open);
+    let test = start(Duration::from_mins(10));
+    let first = test.apply(concurrency("busy", 1)).id;
+    assert_eq!(status(&test, first, "busy"), VerdictStatus::Open);
+    let second = test.apply(concurrency("busy", 2)).id;
+    assert_eq!(status(&test, first, "busy"), VerdictStatus::Superseded);
+    assert_eq!(status(&test, second, "busy"), VerdictStatus::Open);
 }
 
 #[test]
 fn a_run_that_ends_leaves_no_verdict_open() {
     let (sender, followed) = std::sync::mpsc::channel();
-    let rig = Rig::start_with(2, vec![row("a", "0"), row("b", "1")], &both(), |options| {
-        options.journal = Some(sender);
-        options.windows = VerdictWindows {
-            length: Duration::from_mins(10),
-            shortest: Duration::from_millis(300),
-            settle: Duration::ZERO,
-        };
-    });
+    let test =
+        TestScheduler::start_with(2, vec![row("a", "0"), row("b", "1")], &both(), |options| {
+            options.journal = Some(sender);
+            options.windows = VerdictWindows {
+                length: Duration::from_mins(10),
+                shortest: Duration::from_millis(300),
+                settle: Duration::ZERO,
+            };
+        });
     for name in ["a", "b"] {
-        rig.until(name, |view| view.actual.active == 1 && warm(view));
+        test.until(name, |view| view.actual.active == 1 && warm(view));
     }
     let answers = Arc::new(Answers::default());
-    rig.scripts.of("a").sleep_ns.store(1_000_000, Ordering::SeqCst);
+    test.scripts.of("a").sleep_ns.store(1_000_000, Ordering::SeqCst);
     let feed = |what: &str, from: std::time::Instant| {
         let enough = answers.answered() + 100;
-        rig.wait(what, || {
-            rig.top_up("a", &answers);
+        test.wait(what, || {
+            test.top_up("a", &answers);
             from.elapsed() > Duration::from_millis(400) && answers.answered() > enough
         });
     };
     feed("the window before", std::time::Instant::now());
-    let done = rig.apply(concurrency("a", 2)).id;
+    let done = test.apply(concurrency("a", 2)).id;
     feed("the window after", std::time::Instant::now());
-    let short = rig.apply(concurrency("b", 2)).id;
-    rig.scheduler.stop(PATIENCE).unwrap();
-    drop(rig);
+    let short = test.apply(concurrency("b", 2)).id;
+    test.scheduler.stop(PATIENCE).unwrap();
+    drop(test);
     let mut newest = BTreeMap::new();
     for entry in followed {
         newest.insert(entry.id, entry);

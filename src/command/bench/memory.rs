@@ -15,7 +15,7 @@ use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
 use crate::engine::MemorySource;
 use crate::layout::{Auto, Budget, CoreRequest, Layout, LoadSpec, QueuePolicy};
-use crate::load::Follower;
+use crate::load::LoadFollower;
 use crate::machine::this_machine;
 use crate::scheduler::{Control, Options, Scheduler};
 use crate::telemetry::{MemoryTable, ModelState, Snapshot};
@@ -263,7 +263,7 @@ fn measure(args: &BenchArgs, budgets: &[Budget], case: &Case) -> Result<Measured
         snapshot.models.len() == layout.models.len()
             && snapshot.models.iter().all(|model| model.state == ModelState::Running)
     })?;
-    let load = Follower::start(scheduler.loads())?;
+    let load = LoadFollower::start(scheduler.loads())?;
     std::thread::sleep(Duration::from_secs_f64(args.seconds));
     let busy = until(&scheduler, |snapshot| {
         snapshot.models.iter().all(|model| model.counts.completed > 2 * case.instances as u64)

@@ -9,7 +9,7 @@ use crate::command::CommandError;
 use crate::engine::synthetic::{Script, SyntheticModel};
 use crate::engine::{EngineError, EngineKind, Engines};
 use crate::layout::{Budget, EngineChoice, ModelSource};
-use crate::scheduler::{FromEngines, Loaded, Loader, Requests};
+use crate::scheduler::{EngineLoader, LoadedModel, Loader, PreparedRequests};
 
 /// CPU time of a request of the synthetic engine's models, in the order of the demo's.
 const BURNS: [(&str, Duration); 3] = [
@@ -22,16 +22,16 @@ const BURNS: [(&str, Duration); 3] = [
 struct Burners;
 
 impl Loader for Burners {
-    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
         let known = BURNS.iter().find(|(name, _)| *name == budget.name);
         let burn = known.map_or(Duration::from_millis(1), |(_, burn)| *burn);
         let script = Script::default();
         script.burn_ns.store(burn.as_nanos() as u64, Ordering::Relaxed);
-        Ok(Loaded {
+        Ok(LoadedModel {
             model: Arc::new(SyntheticModel::new(Arc::new(script))),
             engine: EngineKind::Synthetic,
             title: "synthetic".to_owned(),
-            requests: Requests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
+            requests: PreparedRequests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
         })
     }
 }
@@ -45,7 +45,7 @@ pub(super) fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
         BenchEngine::Onnxruntime => EngineChoice::OnnxRuntime,
         BenchEngine::Rten => EngineChoice::Rten,
     };
-    Arc::new(FromEngines::new(Arc::new(Engines::new(choice, args.ort_dylib.clone()))))
+    Arc::new(EngineLoader::new(Arc::new(Engines::new(choice, args.ort_dylib.clone()))))
 }
 
 /// A row for each model.
@@ -74,7 +74,7 @@ pub(super) struct Subject {
     /// Its name.
     pub name: String,
     /// The model and its requests.
-    pub loaded: Loaded,
+    pub loaded: LoadedModel,
 }
 
 /// Loads all models of the bench.

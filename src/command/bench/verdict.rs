@@ -11,7 +11,7 @@ use super::rig::PATIENCE;
 use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
 use crate::layout::{Auto, Change, CoreRequest, Edit, Layout, LoadSpec, QueuePolicy, Slo};
-use crate::load::Follower;
+use crate::load::LoadFollower;
 use crate::machine::this_machine;
 use crate::scheduler::{Control, Options, Scheduler, VerdictWindows};
 use crate::telemetry::verdict::{Side, compare, figures};
@@ -151,7 +151,7 @@ fn on_this_machine(args: &BenchArgs) -> Result<Machine, CommandError> {
     let options = Options { windows, ..Options::new(machine, models::loader(&synthetic)) };
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::Failed(refusal.to_string()))?;
-    let load = Follower::start(scheduler.loads())?;
+    let load = LoadFollower::start(scheduler.loads())?;
     let until = Instant::now() + Duration::from_secs_f64(args.seconds);
     std::thread::sleep(length);
     let mut limit = 1000;

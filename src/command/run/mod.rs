@@ -26,9 +26,9 @@ use crate::console::state::Command;
 use crate::console::{self, ConsoleOptions, Exit, GlyphSet, Profiles, ThemeName};
 use crate::engine::{Engines, devices};
 use crate::layout::{Document, EngineChoice, Layout, Warning, parse_duration};
-use crate::load::Follower;
+use crate::load::LoadFollower;
 use crate::machine::{CpuSet, Description, this_machine};
-use crate::scheduler::{Control, FromEngines, Options, Scheduler};
+use crate::scheduler::{Control, EngineLoader, Options, Scheduler};
 use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
 use autosave::{Origin, UNNAMED};
 use keeping::Keeping;
@@ -170,7 +170,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let look = if headless { ConsoleOptions::default() } else { console_options(args)? };
     let engines = Arc::new(Engines::new(args.engine.into(), args.ort_dylib.clone()));
     let load = |layout: &Layout| {
-        preload::preload(layout, FromEngines::new(engines.clone()), &mut std::io::stderr())
+        preload::preload(layout, EngineLoader::new(engines.clone()), &mut std::io::stderr())
     };
     let loader = match load(&layout) {
         Err(CommandError::BadInput(reason)) if by_itself(&wanted) => {
@@ -195,7 +195,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     tracing::info!("begins with {} on cores {}", wanted.title, description.limits.allowed);
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::BadInput(format!("{}: {refusal}", wanted.title)))?;
-    let load = Follower::start(scheduler.loads())
+    let load = LoadFollower::start(scheduler.loads())
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
     let scheduler = Arc::new(scheduler);
     own_threads::follow(machine, scheduler.snapshots())?;

@@ -10,7 +10,7 @@ use crate::command::CommandError;
 use crate::engine::{Dim, EngineError, InstanceSetup, NamedTensor};
 use crate::layout::{Budget, Layout};
 use crate::pool::panic_message;
-use crate::scheduler::{Loaded, Loader};
+use crate::scheduler::{LoadedModel, Loader};
 
 /// When a load takes longer than this, its progress is told.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -18,11 +18,11 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// A loader that gives out what was loaded before, once, and loads everything else anew.
 pub(super) struct Preloaded<L> {
     loader: L,
-    ready: Mutex<HashMap<String, (Budget, Loaded)>>,
+    ready: Mutex<HashMap<String, (Budget, LoadedModel)>>,
 }
 
 impl<L: Loader> Loader for Preloaded<L> {
-    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
         match ready {
             Some((for_budget, loaded)) if same_model(&for_budget, budget) => Ok(loaded),
@@ -123,7 +123,7 @@ fn in_words(models: &[Budget], faults: &[(&str, String)]) -> String {
 }
 
 /// A model that loads but cannot run its own inputs is as bad as one that does not load.
-fn try_out(loader: &impl Loader, budget: &Budget) -> Result<Loaded, String> {
+fn try_out(loader: &impl Loader, budget: &Budget) -> Result<LoadedModel, String> {
     let loaded = loader.load(budget).map_err(|error| error.to_string())?;
     let setup = InstanceSetup::cpu(1);
     let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
@@ -137,7 +137,7 @@ fn try_out(loader: &impl Loader, budget: &Budget) -> Result<Loaded, String> {
 
 /// The shapes of a trial request that failed, and how to give others; empty where the model leaves
 /// no dimension open.
-fn what_was_tried(loaded: &Loaded, inputs: &[NamedTensor]) -> String {
+fn what_was_tried(loaded: &LoadedModel, inputs: &[NamedTensor]) -> String {
     let mut open = Vec::new();
     for spec in &loaded.model.signature().inputs {
         for (place, dim) in spec.dims.iter().flatten().enumerate() {

@@ -16,7 +16,7 @@ use super::report::{Setting, Table, median, print, quantile, ratio};
 use super::rig::PATIENCE;
 use crate::command::CommandError;
 use crate::layout::{Auto, Budget, CoreRequest, Layout, LoadSpec, QueuePolicy};
-use crate::load::Follower;
+use crate::load::LoadFollower;
 use crate::machine::{Description, this_machine, wake_soon};
 use crate::pool::Client;
 use crate::scheduler::{Control, Options, Scheduler};
@@ -181,7 +181,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let scheduler = Scheduler::start(&layout, options)
         .map_err(|refusal| CommandError::BadInput(refusal.to_string()))?;
     let engine = until_running(&scheduler)?;
-    let load = Follower::start(scheduler.loads())?;
+    let load = LoadFollower::start(scheduler.loads())?;
     let clients: BTreeMap<String, Client> = layout
         .models
         .iter()

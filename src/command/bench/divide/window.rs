@@ -10,7 +10,7 @@ use crate::command::bench::report::quantile;
 use crate::command::bench::rig::{PATIENCE, serving};
 use crate::engine::{EngineError, EngineMemory, Instance, InstanceSetup, Model, Signature};
 use crate::layout::LoadSpec;
-use crate::load::{LoadDriver, LoadJob, Requests};
+use crate::load::{LoadDriver, LoadJob, LoadRequests};
 use crate::machine::Machine;
 
 /// Share of one core that the open loop's model is offered.
@@ -19,7 +19,7 @@ const OPEN_SHARE: f64 = 0.15;
 /// The load of one model.
 pub(super) struct Offer {
     pub spec: LoadSpec,
-    requests: Arc<Requests>,
+    requests: Arc<LoadRequests>,
     seed: u64,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, Comm
         } else {
             LoadSpec::Closed { clients: CLIENTS, think: Duration::ZERO }
         };
-        let requests = Requests::of_order(&subject.loaded.requests)
+        let requests = LoadRequests::of_order(&subject.loaded.requests)
             .map_err(|error| CommandError::Failed(error.to_string()))?;
         offers.push(Offer { spec, requests: Arc::new(requests), seed });
     }

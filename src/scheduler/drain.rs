@@ -14,7 +14,7 @@ impl Owner {
     pub(super) fn retire(&mut self, slot: Slot) {
         self.leaving.push(Arc::downgrade(&slot.pool));
         let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
-            see_off(&slot.pool, Duration::from_secs(10), || {
+            drain_until_ended(&slot.pool, Duration::from_secs(10), || {
                 tracing::warn!("a removed model still runs a request; its thread ends with it");
             });
         });
@@ -25,7 +25,7 @@ impl Owner {
 
     /// Moves what is left of models that went off the cores that `after` reserves: where there are
     /// none but those, it stays on all.
-    pub(super) fn clear_way(&mut self, after: &Desired) {
+    pub(super) fn move_off_reserved_cores(&mut self, after: &Desired) {
         self.leaving.retain(|pool| pool.strong_count() > 0);
         let reserving = after.rows.iter().filter(|row| row.budget.reserve);
         let reserved = reserving.fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
@@ -45,7 +45,7 @@ impl Owner {
 
 /// Drains a pool, says so where it does not end in time, and returns when it has ended all the same:
 /// who holds it for that long can still be moved out of the way.
-fn see_off(pool: &Pool, patience: Duration, is_late: impl FnOnce()) {
+fn drain_until_ended(pool: &Pool, patience: Duration, is_late: impl FnOnce()) {
     if !pool.drain(patience) {
         is_late();
         while !pool.has_ended() {
@@ -92,7 +92,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
         }
         let mut left = 0;
-        see_off(&pool, Duration::ZERO, || {
+        drain_until_ended(&pool, Duration::ZERO, || {
             left = pool.members().len();
             script.run_held.store(false, Ordering::SeqCst);
         });

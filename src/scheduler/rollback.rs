@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use super::force;
 use super::owner::Owner;
-use super::slot::{Served, Slot, setup};
+use super::slot::{ServedBudget, Slot, setup};
 use crate::engine::InstanceSetup;
 use crate::layout::{Auto, Change, Edit, Row};
 use crate::telemetry::Author;
 
 /// What could not be built, in words.
-pub(super) fn words(setup: &InstanceSetup) -> String {
+pub(super) fn describe(setup: &InstanceSetup) -> String {
     match setup.device {
         Some(device) => format!("instances on CUDA device {}", device.ordinal),
         None => format!("{} threads", setup.threads),
@@ -34,7 +34,7 @@ impl Owner {
         let all = self.desired.clone();
         let Some(gpu) = all.row(name).and_then(|row| row.budget.gpu.as_ref()) else { return };
         let told = format!("instances on {} could not be built: {reason}", gpu.title());
-        self.put_back(name, None, reason, told);
+        self.roll_back(name, None, reason, told);
     }
 
     /// Notes what a row asked for when the setup that serves now was built for it.
@@ -47,7 +47,7 @@ impl Owner {
             let budget = &row.budget;
             let (gpu, gpu_memory) = (budget.gpu.clone(), budget.gpu_memory);
             let (threads, concurrency) = (budget.threads, budget.concurrency);
-            slot.served = Some(Served { threads, gpu, gpu_memory, concurrency });
+            slot.served = Some(ServedBudget { threads, gpu, gpu_memory, concurrency });
         }
     }
 
@@ -63,14 +63,14 @@ impl Owner {
 
     /// A batch was given up.
     pub(super) fn build_failed(&mut self, name: &str, failed: InstanceSetup, reason: &str) {
-        let told = format!("{} could not be built: {reason}", words(&failed));
-        self.put_back(name, Some(failed), reason, told);
+        let told = format!("{} could not be built: {reason}", describe(&failed));
+        self.roll_back(name, Some(failed), reason, told);
     }
 
-    fn put_back(&mut self, name: &str, failed: Option<InstanceSetup>, reason: &str, told: String) {
+    fn roll_back(&mut self, name: &str, failed: Option<InstanceSetup>, reason: &str, told: String) {
         let before = self.desired.clone();
         let (Some(slot), Some(row)) = (self.slots.get_mut(name), before.row(name)) else { return };
-        if slot.is_bereft() {
+        if slot.has_no_instances_or_builds() {
             slot.fail(reason.to_owned());
             return self.publish_loads();
         }

@@ -12,7 +12,7 @@ use divvy::layout::{
 };
 use divvy::machine::{CpuSet, Simulated};
 use divvy::pool::{Outcome, Request, RequestError};
-use divvy::scheduler::{Control, Loaded, Loader, Options, Requests, Scheduler};
+use divvy::scheduler::{Control, LoadedModel, Loader, Options, PreparedRequests, Scheduler};
 use divvy::telemetry::{Applied, Author, ModelState, ModelView, Snapshot};
 
 /// Long enough for anything on a busy machine; only a failing test waits for it.
@@ -33,22 +33,22 @@ impl Scripts {
 }
 
 impl Loader for Scripts {
-    fn load(&self, budget: &Budget) -> Result<Loaded, EngineError> {
+    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let script = self.scripts.lock().unwrap().get(&budget.name).cloned();
         let Some(script) = script else {
             return Err(EngineError::Unavailable { reason: "no script of this name".to_owned() });
         };
-        Ok(Loaded {
+        Ok(LoadedModel {
             model: Arc::new(SyntheticModel::new(script)),
             engine: EngineKind::Synthetic,
             title: "scripted".to_owned(),
-            requests: Requests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
+            requests: PreparedRequests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
         })
     }
 }
 
-pub(crate) struct Rig {
+pub(crate) struct TestScheduler {
     pub scheduler: Scheduler,
     pub machine: Arc<Simulated>,
     pub scripts: Arc<Scripts>,
@@ -86,15 +86,15 @@ pub(crate) fn threads(model: &str, count: usize) -> Edit {
     Edit::SetThreads { model: model.to_owned(), threads: Auto::Exactly(count) }
 }
 
-impl Rig {
+impl TestScheduler {
     /// Starts a layout on a machine of `cores` CPUs; every row has a script, and all run.
     pub(crate) fn start(cores: usize, models: Vec<Budget>) -> Self {
         let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
-        let rig = Self::start_with(cores, models, &names, |_| {});
+        let test = Self::start_with(cores, models, &names, |_| {});
         for name in &names {
-            rig.until(name, |view| view.actual.active == view.row.concurrency && warm(view));
+            test.until(name, |view| view.actual.active == view.row.concurrency && warm(view));
         }
-        rig
+        test
     }
 
     /// Starts a layout; `scripted` names the rows that load.
