@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use divvy::engine::EngineError;
 use divvy::layout::{Budget, Layout};
-use divvy::machine::Simulated;
+use divvy::machine::SimulatedMachine;
 use divvy::scheduler::{Control, LoadedModel, Loader, Options, Scheduler};
 use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource, LIBRARY_VARIABLE};
 use divvy::telemetry::{GpuCard, GpuView};
@@ -348,7 +348,7 @@ fn snapshots_of_the_scheduler_carry_what_the_source_knows() {
     let options = Options {
         interval: Duration::from_millis(50),
         gpu: Some(Arc::new(GpuSensor::start(options(&fake)))),
-        ..Options::new(Arc::new(Simulated::uniform(2)), Arc::new(NoModels))
+        ..Options::new(Arc::new(SimulatedMachine::uniform(2)), Arc::new(NoModels))
     };
     let scheduler = Scheduler::start(&Layout::default(), options).expect("a scheduler");
     let snapshots = scheduler.snapshots();

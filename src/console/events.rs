@@ -11,7 +11,7 @@ use crossterm::event::{self, MouseEvent};
 use tokio::sync::watch;
 
 use super::state::{Action, Command};
-use crate::machine::wake_soon;
+use crate::machine::request_short_slice;
 use crate::telemetry::Snapshot;
 
 /// Something that the loop must take in.
@@ -63,7 +63,7 @@ pub(super) fn start(
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(|| {
         // keys and figures must not wait behind models that keep every core busy
-        wake_soon();
+        request_short_slice();
         body();
     });
     if let Err(error) = thread {

@@ -62,7 +62,7 @@ pub use state::{Keymap, Mode};
 pub use svg::svg;
 pub use theme::ThemeName;
 
-use crate::machine::wake_soon;
+use crate::machine::request_short_slice;
 use crate::scheduler::Control;
 use events::Event;
 use state::{Action, Command, ConsoleState, Effect, Hits, pointer, update};
@@ -84,7 +84,7 @@ const CALM: Duration = Duration::from_secs(2);
 /// [`ConsoleError`] when the terminal refuses.
 pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, ConsoleError> {
     // this thread draws: it must not wait behind models that keep every core busy
-    wake_soon();
+    request_short_slice();
     let screen = Screen::enter(options.mouse, options.stderr.clone())?;
     let least = if options.reduced_motion { CALM } else { FRAME };
     let refresh = Duration::from_millis(options.refresh_ms).max(least);

@@ -107,7 +107,7 @@ impl Screen {
     pub fn suspend(&mut self) -> io::Result<()> {
         restore();
         #[cfg(unix)]
-        crash::stop_for_the_shell()?;
+        crash::suspend_process_group()?;
         take(self.mouse, self.stderr.as_deref())?;
         self.clear()
     }
@@ -128,7 +128,7 @@ fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
     #[cfg(unix)]
     let words = farewell(stray().as_ref().and_then(Diverted::path));
     #[cfg(unix)]
-    if let Err(error) = crash::remember_terminal(&io::stdout(), &words) {
+    if let Err(error) = crash::restore_terminal_on_crash(&io::stdout(), &words) {
         tracing::warn!(
             "a library that ends the process would leave the terminal as it is: {error}"
         );
@@ -153,7 +153,7 @@ pub fn restore() {
     leave(&mut io::stdout());
     let _ = disable_raw_mode();
     #[cfg(unix)]
-    crash::forget_terminal();
+    crash::cancel_terminal_restore();
     // last, so that nothing comes over the screen before
     drop(stray().take());
 }

@@ -11,7 +11,7 @@ use super::options::Profiles;
 use super::state::{Action, Deed, Effect};
 use super::typed;
 use crate::layout::{Change, Edit, Layout, Refusal};
-use crate::machine::wake_soon;
+use crate::machine::request_short_slice;
 use crate::scheduler::Control;
 use crate::telemetry::{Author, LogLines};
 
@@ -29,7 +29,7 @@ pub(super) struct Reach {
 pub(super) fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
-        wake_soon();
+        request_short_slice();
         let mut waiting = VecDeque::new();
         loop {
             if waiting.is_empty() {

@@ -90,7 +90,7 @@ fn numbered(
             "CUDA shows a process one MIG device, chosen when it starts: start divvy with \
              {VISIBLE}={uuid}, or with a layout that names this one and no other GPU"
         )),
-        (_, Some(index)) if gpus.cards.iter().any(|card| card.is_cut) => Err(format!(
+        (_, Some(index)) if gpus.cards.iter().any(|card| card.is_mig_enabled) => Err(format!(
             "cards that are cut into MIG devices hide whole ones from CUDA: start divvy with \
              {VISIBLE}={index}"
         )),
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn of_mig_devices_the_process_has_the_one_it_was_started_with() {
         let part = GpuPart { uuid: PART.to_owned(), ..GpuPart::default() };
-        let cut = Gpu { is_cut: true, parts: vec![part], ..card(1, SECOND) };
+        let cut = Gpu { is_mig_enabled: true, parts: vec![part], ..card(1, SECOND) };
         let gpus = Gpus { cards: vec![card(0, FIRST), cut], note: None };
         assert_eq!(of(PART, &gpus, Some(PART)), Ok(0));
         let restart = of(PART, &gpus, None).unwrap_err();

@@ -57,7 +57,7 @@ pub fn find_gpu<'g>(gpus: &'g Gpus, id: &GpuId) -> Result<GpuPlace<'g>, String> 
     if let Some(fault) = fault {
         return Err(format!("GPU {id} cannot be used: {fault}"));
     }
-    if place.card.is_cut && place.part.is_none() {
+    if place.card.is_mig_enabled && place.part.is_none() {
         let parts: Vec<&str> = place.card.parts.iter().map(|part| part.uuid.as_str()).collect();
         let there = if parts.is_empty() {
             "and none was made on it".to_owned()
@@ -176,7 +176,7 @@ mod tests {
             name: "X".to_owned(),
             uuid: CARD.to_owned(),
             memory: Some(80 << 30),
-            is_cut: true,
+            is_mig_enabled: true,
             parts: vec![part],
             ..Gpu::default()
         };

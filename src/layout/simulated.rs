@@ -1,4 +1,4 @@
-//! Simulated machines for the tests of placement and arithmetic.
+//! SimulatedMachine machines for the tests of placement and arithmetic.
 
 use proptest::prelude::*;
 

@@ -11,7 +11,7 @@ use super::LoadError;
 use super::job::LoadJob;
 use super::roster::Roster;
 use super::ticket::{Answer, LoadCounts, Tally};
-use crate::machine::{ThreadId, current_thread, wake_soon};
+use crate::machine::{ThreadId, current_thread, request_short_slice};
 
 /// Messages handled before arrivals are looked at again, so that a flood of answers delays none.
 const MESSAGES: usize = 256;
@@ -48,7 +48,7 @@ impl LoadDriver {
             // the receiver waits below
             let _ = born.send(current_thread());
             // an arrival must not wait behind the work that earlier ones brought
-            wake_soon();
+            request_short_slice();
             turn(roster, &messages);
         })?;
         let thread = birth.recv().map_err(|_| io::Error::other("the load thread did not start"))?;

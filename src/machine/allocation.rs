@@ -1,7 +1,7 @@
 //! A counting global allocator: what the process holds on the Rust side, by account. A model's
 //! threads work under the model's account, so that its heap is measured and not guessed.
 //!
-//! Each block of [`SMALLEST`] bytes or more carries a small header with the account that it was
+//! Each block of [`MIN_COUNTED_BYTES`] bytes or more carries a small header with the account that it was
 //! charged to, and is taken off that account wherever it is freed: no drift, no table, no lock.
 //! Smaller blocks pass through uncounted; weights, activations and requests are not made of them.
 //! Memory that a C++ library takes by itself does not come through here.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// Blocks from this size on are counted, in bytes.
-pub const SMALLEST: usize = 1024;
+pub const MIN_COUNTED_BYTES: usize = 1024;
 
 /// Bytes before a counted block; more where its alignment asks for it.
 const HEADER: usize = 16;
@@ -98,7 +98,7 @@ unsafe fn account_of(block: *mut u8) -> u32 {
 // way it was made; with a header, the alignment is kept because the offset is a multiple of it.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() < SMALLEST {
+        if layout.size() < MIN_COUNTED_BYTES {
             // SAFETY: the caller's promises are the same.
             return unsafe { System.alloc(layout) };
         }
@@ -108,7 +108,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.size() < SMALLEST {
+        if layout.size() < MIN_COUNTED_BYTES {
             // SAFETY: the caller's promises are the same.
             return unsafe { System.alloc_zeroed(layout) };
         }
@@ -118,7 +118,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if layout.size() < SMALLEST {
+        if layout.size() < MIN_COUNTED_BYTES {
             // SAFETY: made by `System.alloc` with this layout, as its size says.
             return unsafe { System.dealloc(block, layout) };
         }
@@ -132,12 +132,12 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if layout.size() < SMALLEST && size < SMALLEST {
+        if layout.size() < MIN_COUNTED_BYTES && size < MIN_COUNTED_BYTES {
             // SAFETY: made by `System.alloc` with this layout, and stays without a header.
             return unsafe { System.realloc(block, layout, size) };
         }
-        if layout.size() >= SMALLEST
-            && size >= SMALLEST
+        if layout.size() >= MIN_COUNTED_BYTES
+            && size >= MIN_COUNTED_BYTES
             && let Some((whole, offset)) = with_header(layout)
             && let Some(longer) = size.checked_add(offset)
         {
@@ -215,13 +215,13 @@ impl Account {
     }
 
     /// Charges what this thread takes to this account, until the returned value is dropped.
-    pub fn enter(&self) -> Entered {
+    pub fn enter(&self) -> AccountGuard {
         let before = CURRENT.try_with(|current| current.replace(self.number)).unwrap_or(0);
-        Entered { before }
+        AccountGuard { before }
     }
 
     /// Charges what this thread takes to this account for good.
-    pub fn adopt_thread(&self) {
+    pub fn charge_current_thread(&self) {
         // A thread that is ending takes nothing more.
         let _ = CURRENT.try_with(|current| current.set(self.number));
     }
@@ -249,11 +249,11 @@ impl Drop for Account {
 
 /// See [`Account::enter`]. Stays on the thread that made it.
 #[must_use]
-pub struct Entered {
+pub struct AccountGuard {
     before: u32,
 }
 
-impl Drop for Entered {
+impl Drop for AccountGuard {
     fn drop(&mut self) {
         let _ = CURRENT.try_with(|current| current.set(self.before));
     }
@@ -335,7 +335,7 @@ mod tests {
 
     /// The test program has another global allocator; this one is called by hand.
     fn account() -> Arc<Account> {
-        let small = block(SMALLEST, 8);
+        let small = block(MIN_COUNTED_BYTES, 8);
         // SAFETY: freed with the layout that it was made with.
         unsafe { CountingAllocator.dealloc(CountingAllocator.alloc(small), small) };
         Account::open()
@@ -373,7 +373,7 @@ mod tests {
                     at = CountingAllocator.realloc(at, block(size, align), next);
                     size = next;
                     assert_eq!((at as usize % align, at.read()), (0, 42), "{align} {next}");
-                    let counted = if size < SMALLEST { 0 } else { size as u64 };
+                    let counted = if size < MIN_COUNTED_BYTES { 0 } else { size as u64 };
                     assert_eq!(account.held(), Some(counted), "{align} {next}");
                 }
                 CountingAllocator.dealloc(at, block(size, align));

@@ -49,13 +49,13 @@ const GIVEN_BACK: u8 = 2;
 /// Not for ever: a fault within the handler would wait for itself.
 const STEPS: u32 = 200;
 
-/// From now on, until [`forget_terminal`]: when a deadly signal comes, the terminal behind `tty` gets
+/// From now on, until [`cancel_terminal_restore`]: when a deadly signal comes, the terminal behind `tty` gets
 /// the modes that it has at this moment, and the bytes of `farewell`. A process has one terminal: the
 /// `tty` of the first call is used from then on.
 ///
 /// # Errors
 /// When `tty` is no terminal, or the system has no descriptor left.
-pub fn remember_terminal(tty: &impl AsFd, farewell: &[u8]) -> io::Result<()> {
+pub fn restore_terminal_on_crash(tty: &impl AsFd, farewell: &[u8]) -> io::Result<()> {
     if TTY.get().is_none() {
         let own = tty.as_fd().try_clone_to_owned()?;
         // a thread that came first has the same terminal
@@ -83,7 +83,7 @@ pub fn remember_terminal(tty: &impl AsFd, farewell: &[u8]) -> io::Result<()> {
 }
 
 /// The terminal is given back already.
-pub fn forget_terminal() {
+pub fn cancel_terminal_restore() {
     TERMINAL.store(null_mut(), Ordering::Release);
 }
 
@@ -167,7 +167,7 @@ fn give_back() {
 ///
 /// # Errors
 /// When the system refuses.
-pub fn stop_for_the_shell() -> io::Result<()> {
+pub fn suspend_process_group() -> io::Result<()> {
     // SAFETY: zeroes are the usual action with an empty mask; each call reads or writes whole structs
     // and keeps no pointer. What is put back is what was found.
     unsafe {
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn the_process_that_faults_where_it_is_asked_to() {
         let Ok(fault) = std::env::var(FAULT) else { return };
-        remember_terminal(&io::stdin(), b"farewell\r\n").unwrap();
+        restore_terminal_on_crash(&io::stdin(), b"farewell\r\n").unwrap();
         set_raw(&io::stdin());
         match fault.as_str() {
             // SAFETY: this is the fault, and ends the process.

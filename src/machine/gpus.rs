@@ -24,7 +24,7 @@ pub struct Gpu {
     /// Its memory in bytes, where it is known.
     pub memory: Option<u64>,
     /// Whether it is cut into MIG devices, and then usable through these alone.
-    pub is_cut: bool,
+    pub is_mig_enabled: bool,
     /// Its MIG devices.
     pub parts: Vec<GpuPart>,
     /// Why it cannot be used, in a sentence.

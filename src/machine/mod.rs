@@ -30,7 +30,7 @@ pub use linux::LinuxMachine;
 pub(crate) use linux::tests::examples;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
-pub use simulated::{AffinityCall, Simulated};
+pub use simulated::{AffinityCall, SimulatedMachine};
 pub use topology::{Core, CoreKind, Description, Limits, Topology};
 
 /// An operating-system thread of this process (on Linux the kernel's `tid`).
@@ -73,7 +73,7 @@ pub struct MemoryUse {
     pub total: u64,
     /// In use on the machine, or in the container where it has a limit.
     pub used: u64,
-    /// Resident set size of this process.
+    /// ResidentSet set size of this process.
     pub process: u64,
 }
 
@@ -102,7 +102,7 @@ pub enum AffinityError {
         "thread {thread} stays at nice {held}: raising it to {asked} needs CAP_SYS_NICE or \
          RLIMIT_NICE"
     )]
-    NotRaised {
+    NiceNotRaised {
         /// The thread.
         thread: ThreadId,
         /// Its nice value.
@@ -220,10 +220,10 @@ pub fn current_thread() -> ThreadId {
 /// Asks the system to let the calling thread run as soon as it wakes, also where other threads keep
 /// every core busy. For threads that wait nearly always and then have little to do. Returns whether
 /// the system has such a call and took it; a thread that it refused runs as any other.
-pub fn wake_soon() -> bool {
+pub fn request_short_slice() -> bool {
     #[cfg(target_os = "linux")]
     {
-        linux::soon()
+        linux::request_short_slice()
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -232,13 +232,13 @@ pub fn wake_soon() -> bool {
 }
 
 /// Asks the system to let the calling thread run at once when it wakes, before all usual threads, or,
-/// where that needs a privilege that is not there, as [`wake_soon`]. For the one thread on which
+/// where that needs a privilege that is not there, as [`request_short_slice`]. For the one thread on which
 /// changes wait: what it does is to be short. Returns whether it runs first.
-pub fn wake_first() -> bool {
+pub fn request_realtime() -> bool {
     #[cfg(target_os = "linux")]
     {
-        linux::first() || {
-            linux::soon();
+        linux::request_realtime() || {
+            linux::request_short_slice();
             false
         }
     }

@@ -7,14 +7,14 @@ use super::allocation::{self, Heap};
 
 /// The resident set, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resident {
+pub struct ResidentSet {
     /// All of it.
     pub total: u64,
     /// The part that shows files: the executable, shared libraries, and what else is mapped.
     pub files: u64,
 }
 
-impl Resident {
+impl ResidentSet {
     /// What is no file: heap, stacks, relocated data.
     pub fn anonymous(&self) -> u64 {
         self.total.saturating_sub(self.files)
@@ -25,19 +25,19 @@ impl Resident {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Baseline {
     /// The resident set.
-    pub resident: Resident,
+    pub resident: ResidentSet,
     /// What the counting allocator had given to the program itself.
     pub own: u64,
     /// What was in use on the C heap; `None` where the system does not tell.
     pub heap: Option<Heap>,
-    /// Resident bytes that the C heap kept though nobody used them; `None` likewise.
+    /// ResidentSet bytes that the C heap kept though nobody used them; `None` likewise.
     pub kept: Option<u64>,
 }
 
 static BASELINE: OnceLock<Baseline> = OnceLock::new();
 
 /// The resident set now; `None` where the system does not tell (only Linux does).
-pub fn resident() -> Option<Resident> {
+pub fn resident() -> Option<ResidentSet> {
     #[cfg(target_os = "linux")]
     {
         let text = std::fs::read_to_string("/proc/self/statm").ok()?;
@@ -45,7 +45,7 @@ pub fn resident() -> Option<Resident> {
             text.split_ascii_whitespace().skip(1).map_while(|field| field.parse::<u64>().ok());
         let page = rustix::param::page_size() as u64;
         let (total, files) = (pages.next()?, pages.next()?);
-        Some(Resident { total: total * page, files: files * page })
+        Some(ResidentSet { total: total * page, files: files * page })
     }
     #[cfg(not(target_os = "linux"))]
     {
@@ -67,7 +67,7 @@ pub fn baseline() -> Baseline {
     })
 }
 
-/// Resident bytes that the C heap keeps for reuse though nobody uses them: the heap's resident part,
+/// ResidentSet bytes that the C heap keeps for reuse though nobody uses them: the heap's resident part,
 /// by the kernel, without what is in use; of that, `untouched` bytes were taken but never written to,
 /// and so are not resident. `None` where the system does not tell. Reads a file with an entry a
 /// mapping, some milliseconds in a process of many: not for every frame.
@@ -87,7 +87,7 @@ pub fn kept(heap: &Heap, untouched: u64) -> Option<u64> {
     }
 }
 
-/// Resident bytes of mappings that show no file.
+/// ResidentSet bytes of mappings that show no file.
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 #[derive(Debug, PartialEq, Eq)]
 struct Anonymous {

@@ -22,9 +22,9 @@ pub struct AffinityCall {
 
 /// A simulated machine. All its methods take `&self`; share it by `Arc`.
 ///
-/// Any thread id is taken as alive until [`Simulated::end_thread`]. A thread that was never placed
+/// Any thread id is taken as alive until [`SimulatedMachine::end_thread`]. A thread that was never placed
 /// may run on the whole cpuset.
-pub struct Simulated {
+pub struct SimulatedMachine {
     state: Mutex<State>,
 }
 
@@ -58,7 +58,7 @@ impl State {
     }
 }
 
-impl Simulated {
+impl SimulatedMachine {
     /// A machine as described; `simulated` is set whatever the description says. The allowed CPUs
     /// play the cpuset.
     pub fn new(description: Description) -> Self {
@@ -152,7 +152,7 @@ impl Simulated {
     }
 }
 
-impl Machine for Simulated {
+impl Machine for SimulatedMachine {
     fn describe(&self) -> Description {
         let state = self.state();
         let mut description = state.description.clone();
@@ -188,7 +188,7 @@ impl Machine for Simulated {
         let held = self.nice(thread)?;
         let mut state = self.state();
         if state.unprivileged && nice < held {
-            return Err(AffinityError::NotRaised { thread, held, asked: nice });
+            return Err(AffinityError::NiceNotRaised { thread, held, asked: nice });
         }
         state.nices.insert(thread, nice);
         Ok(())
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn masks_follow_cpuset_and_plug_and_come_back_with_them() {
-        let machine = Simulated::uniform(8);
+        let machine = SimulatedMachine::uniform(8);
         machine.set_affinity(THREAD, &set("2-5")).unwrap();
         machine.set_cpuset(set("0-3"));
         assert_eq!(machine.affinity(THREAD).unwrap(), set("2-3"));
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn refusals_change_nothing_and_are_logged() {
-        let machine = Simulated::uniform(4);
+        let machine = SimulatedMachine::uniform(4);
         machine.set_affinity(THREAD, &set("1")).unwrap();
         let scripted = AffinityError::Refused { thread: THREAD, reason: "scripted".into() };
         machine.refuse_next(scripted.clone());
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_ended_thread_is_gone() {
-        let machine = Simulated::uniform(2);
+        let machine = SimulatedMachine::uniform(2);
         machine.set_affinity(THREAD, &set("0")).unwrap();
         assert_eq!(machine.thread_times(THREAD).unwrap().cpu_ns, 0);
         machine.end_thread(THREAD);
@@ -284,6 +284,6 @@ mod tests {
     #[test]
     fn what_comes_from_it_says_so() {
         let plain = Description { simulated: false, ..Description::uniform(1) };
-        assert!(Simulated::new(plain).describe().simulated);
+        assert!(SimulatedMachine::new(plain).describe().simulated);
     }
 }

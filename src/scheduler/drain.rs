@@ -64,7 +64,7 @@ mod tests {
     use crate::engine::InstanceSetup;
     use crate::engine::synthetic::{Script, SyntheticModel};
     use crate::layout::QueuePolicy;
-    use crate::machine::Simulated;
+    use crate::machine::SimulatedMachine;
     use crate::pool::Request;
 
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let tell = std::sync::Mutex::new(tell);
         let listener = Box::new(move |event| drop(tell.lock().unwrap().send(event)));
-        let machine = Arc::new(Simulated::uniform(2));
+        let machine = Arc::new(SimulatedMachine::uniform(2));
         let pool = Pool::new("m", machine, QueuePolicy::default(), mask, listener);
         pool.install(Arc::new(SyntheticModel::new(script.clone())), Arc::default());
         assert!(pool.ensure(1, InstanceSetup::cpu(1), mask));

@@ -7,7 +7,7 @@ use super::slot::Slot;
 use crate::engine::onnxruntime;
 use crate::layout::Row;
 use crate::machine::allocation;
-use crate::machine::resident::{Resident, baseline, kept, resident};
+use crate::machine::resident::{ResidentSet, baseline, kept, resident};
 use crate::pool::PoolMemory;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
@@ -39,7 +39,7 @@ impl Observer {
     pub(super) fn memory_table(&mut self, process: u64) -> MemoryTable {
         let baseline = baseline();
         let now = resident().unwrap_or_default();
-        let Resident { total, files } = baseline.resident;
+        let ResidentSet { total, files } = baseline.resident;
         let (mut accounted, mut untouched) = (0, 0);
         let mut models = Vec::new();
         for row in &self.scene.desired.rows {

@@ -13,7 +13,7 @@ use super::memory::HeapSample;
 use super::owner::OwnerMessage;
 use super::slot::{Slot, Slots};
 use crate::layout::Desired;
-use crate::machine::{Description, Machine, ThreadId, process_cpu_ns, wake_soon};
+use crate::machine::{Description, Machine, ThreadId, process_cpu_ns, request_short_slice};
 use crate::pool::panic_message;
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, Entry, Sensor, Snapshot, Usage};
@@ -161,7 +161,7 @@ impl Observer {
     /// in all the same, since the owner waits for the last look, and the next scene may do no harm.
     pub(super) fn run(mut self) {
         // What is shown must not be old where the models keep every core busy.
-        wake_soon();
+        request_short_slice();
         match self.with.looks.recv() {
             Ok(ObserverMessage::SchedulerState(scene)) => self.scene = *scene,
             Ok(ObserverMessage::Last(_)) | Err(_) => return,

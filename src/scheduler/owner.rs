@@ -17,7 +17,7 @@ use super::slot::{LoadOrder, LoadPhase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
 use crate::layout::{Change, Desired, Edit, Plan, Refusal};
-use crate::machine::{Description, Machine, current_thread, wake_first};
+use crate::machine::{Description, Machine, current_thread, request_realtime};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::{Applied, Author, Entry, Snapshot, Verdict};
 
@@ -129,7 +129,7 @@ impl Owner {
     /// The thread's body.
     pub(super) fn run(mut self) {
         // A change waits for this thread: it must not stand behind the models' own threads.
-        let first = wake_first();
+        let first = request_realtime();
         tracing::debug!(first, "the scheduler's thread runs");
         let first = self.desired.clone();
         self.reconcile(&Desired::default(), &first);

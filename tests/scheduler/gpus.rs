@@ -22,18 +22,18 @@ impl GpuSource for Cards {
 }
 
 /// Two cards, or one that is cut into MIG devices.
-fn cards(is_cut: bool) -> Cards {
+fn cards(is_mig_enabled: bool) -> Cards {
     let card = |index| GpuCard { index, name: "L4".to_owned(), ..GpuCard::default() };
     let part = MigDevice { uuid: PART.to_owned(), ..MigDevice::default() };
     let cut = GpuCard { mig_enabled: Some(true), mig: vec![part], ..card(0) };
-    let cards = if is_cut { vec![cut] } else { vec![card(0), card(1)] };
+    let cards = if is_mig_enabled { vec![cut] } else { vec![card(0), card(1)] };
     Cards(Arc::new(GpuView { cards, ..GpuView::default() }))
 }
 
-fn start(models: Vec<Budget>, is_cut: bool) -> TestScheduler {
+fn start(models: Vec<Budget>, is_mig_enabled: bool) -> TestScheduler {
     let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
     let test = TestScheduler::start_with(4, models, &names, |options| {
-        options.gpu = Some(Arc::new(cards(is_cut)));
+        options.gpu = Some(Arc::new(cards(is_mig_enabled)));
     });
     test.until("m", |view| view.state == ModelState::Running && warm(view));
     test

@@ -10,7 +10,7 @@ use divvy::engine::{EngineError, EngineKind};
 use divvy::layout::{
     Auto, Budget, Change, CoreRequest, CoreSelection, Edit, Layout, ModelSource, Party, QueuePolicy,
 };
-use divvy::machine::{CpuSet, Simulated};
+use divvy::machine::{CpuSet, SimulatedMachine};
 use divvy::pool::{Outcome, Request, RequestError};
 use divvy::scheduler::{Control, LoadedModel, Loader, Options, PreparedRequests, Scheduler};
 use divvy::telemetry::{Applied, Author, ModelState, ModelView, Snapshot};
@@ -50,7 +50,7 @@ impl Loader for Scripts {
 
 pub(crate) struct TestScheduler {
     pub scheduler: Scheduler,
-    pub machine: Arc<Simulated>,
+    pub machine: Arc<SimulatedMachine>,
     pub scripts: Arc<Scripts>,
 }
 
@@ -104,7 +104,7 @@ impl TestScheduler {
         scripted: &[String],
         adjust: impl FnOnce(&mut Options),
     ) -> Self {
-        let machine = Arc::new(Simulated::uniform(cores));
+        let machine = Arc::new(SimulatedMachine::uniform(cores));
         let scripts = Arc::new(Scripts::default());
         for name in scripted {
             scripts.of(name);

@@ -34,7 +34,7 @@ impl RtenInstance {
                 reason: format!("the system gave fewer threads than the {width} asked for"),
             });
         }
-        pool.run(|| rayon::broadcast(|_| loaded.account.adopt_thread()));
+        pool.run(|| rayon::broadcast(|_| loaded.account.charge_current_thread()));
         Ok(Self { loaded, pool, threads: ids })
     }
 }

@@ -65,7 +65,7 @@ impl Affinity {
         }
         let held = self.nice(thread)?;
         let is_so = held == nice;
-        if is_so { Ok(()) } else { Err(AffinityError::NotRaised { thread, held, asked: nice }) }
+        if is_so { Ok(()) } else { Err(AffinityError::NiceNotRaised { thread, held, asked: nice }) }
     }
 
     pub(super) fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {

@@ -16,21 +16,21 @@
 mod affinity;
 mod cgroup;
 mod proc;
+mod scheduling;
 mod sysfs;
 #[cfg(test)]
 pub(super) mod tests;
-mod waking;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub(super) use self::proc::process_threads;
-pub(super) use self::waking::{first, soon};
+pub(super) use self::scheduling::{request_realtime, request_short_slice};
 
 use self::affinity::Affinity;
 use self::cgroup::MemoryLimit;
 use self::proc::Sensors;
-use self::sysfs::{Plugged, Reading};
+use self::sysfs::{CpuPresence, TopologyReading};
 use super::{
     AffinityError, CoreId, CoreTimes, CpuSet, Description, Limits, Machine, MemoryUse, ThreadId,
     ThreadTimes,
@@ -57,7 +57,7 @@ const LOWEST_NICE: i32 = 19;
 /// What is kept between calls.
 struct State {
     /// The topology and the plugged CPUs for which it holds; reading it takes a dozen files a CPU.
-    topology: Option<(Plugged, Reading)>,
+    topology: Option<(CpuPresence, TopologyReading)>,
     memory_limit: Option<MemoryLimit>,
     /// `None` where sysinfo cannot start; memory of the machine is then unknown, 0.
     system: Option<sysinfo::System>,

@@ -69,7 +69,7 @@ impl Sensors {
         }
     }
 
-    /// Resident set size of this process in bytes.
+    /// ResidentSet set size of this process in bytes.
     pub(super) fn resident(&self) -> Option<u64> {
         let mut bytes = [0_u8; 128];
         let length = rustix::io::pread(self.statm.as_ref()?, &mut bytes, 0).ok()?;

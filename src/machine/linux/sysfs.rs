@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::super::{Core, CoreId, CoreKind, CpuListError, CpuSet, MAX_CORES, Topology};
 
 /// The machine's CPUs as sysfs shows them, with what could not be read in sentences.
-pub(super) struct Reading {
+pub(super) struct TopologyReading {
     /// CPUs that are present: plugged in or not.
     pub topology: Topology,
     /// What is missing and what stands in for it.
@@ -17,15 +17,15 @@ pub(super) struct Reading {
 }
 
 /// The lists of CPUs that are present and online. They change when a CPU is (un)plugged, so a
-/// [`Reading`] stays good while they stay the same.
+/// [`TopologyReading`] stays good while they stay the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plugged {
+pub(super) struct CpuPresence {
     pub present: CpuSet,
     pub online: CpuSet,
 }
 
 /// Reads which CPUs are present and online. Where sysfs is hidden, `fallback` stands for both.
-pub(super) fn plugged(root: &Path, fallback: &CpuSet) -> Plugged {
+pub(super) fn plugged(root: &Path, fallback: &CpuSet) -> CpuPresence {
     let cpu = root.join("sys/devices/system/cpu");
     let folders = || {
         let set: CpuSet = numbered(&cpu, "cpu").into_iter().map(|(id, _)| CoreId(id)).collect();
@@ -38,11 +38,11 @@ pub(super) fn plugged(root: &Path, fallback: &CpuSet) -> Plugged {
         .or(online)
         .unwrap_or(*fallback);
     let online = online.unwrap_or(present);
-    Plugged { present: present.union(&online), online }
+    CpuPresence { present: present.union(&online), online }
 }
 
 /// Reads the topology of the CPUs in `plugged`: about a dozen small files a CPU.
-pub(super) fn topology(root: &Path, plugged: &Plugged) -> Reading {
+pub(super) fn topology(root: &Path, plugged: &CpuPresence) -> TopologyReading {
     let system = root.join("sys/devices/system");
     let cpu = system.join("cpu");
     let mut notes = Vec::new();
@@ -99,7 +99,7 @@ pub(super) fn topology(root: &Path, plugged: &Plugged) -> Reading {
     if !cores.is_empty() && cores.iter().all(|core| core.l3.is_none() && core.l2.is_none()) {
         notes.push("the kernel publishes no shared caches here: placement ignores them".to_owned());
     }
-    Reading { topology: Topology { cores }, notes }
+    TopologyReading { topology: Topology { cores }, notes }
 }
 
 /// Dense numbers for groups, in the order in which their first CPU comes.

@@ -16,7 +16,7 @@ fn card(card: &GpuCard) -> Gpu {
         name: card.name.clone(),
         uuid: card.uuid.clone(),
         memory: card.memory_total_bytes,
-        is_cut: card.mig_enabled == Some(true),
+        is_mig_enabled: card.mig_enabled == Some(true),
         parts: card.mig.iter().map(part).collect(),
         fault: card.fault.clone(),
     }

@@ -17,7 +17,7 @@ use super::rig::PATIENCE;
 use crate::command::CommandError;
 use crate::layout::{Auto, Budget, CoreRequest, Layout, LoadSpec, QueuePolicy};
 use crate::load::LoadFollower;
-use crate::machine::{Description, this_machine, wake_soon};
+use crate::machine::{Description, request_short_slice, this_machine};
 use crate::pool::Client;
 use crate::scheduler::{Control, Options, Scheduler};
 use crate::telemetry::{Author, Counts, ModelState};
@@ -173,7 +173,7 @@ fn until_running(scheduler: &Scheduler) -> Result<String, CommandError> {
 /// [`CommandError::Failed`] when a request was lost, after the report was printed.
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     // as the console's own threads do
-    wake_soon();
+    request_short_slice();
     let machine = this_machine(None)?;
     let description = machine.describe();
     let layout = layout(args, &description)?;

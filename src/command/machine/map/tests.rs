@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::machine::{Machine, ThreadId};
-use crate::machine::{MemoryUse, Simulated, examples};
+use crate::machine::{MemoryUse, SimulatedMachine, examples};
 use crate::telemetry::GpuView;
 
 fn report(description: Description) -> MachineReport {
@@ -63,7 +63,7 @@ fn json_reads_back_as_what_it_was() {
 
 #[test]
 fn a_simulated_machine_says_so() {
-    let machine = Simulated::uniform(3);
+    let machine = SimulatedMachine::uniform(3);
     machine.set_affinity(ThreadId(1), &CpuSet::first(1)).unwrap();
     assert!(draw(&report(machine.describe())).contains("this machine is simulated"));
 }

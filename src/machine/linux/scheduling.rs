@@ -33,7 +33,7 @@ struct Attributes {
 
 /// Gives the calling thread the shortest slice, where it is one of the usual class. Returns whether
 /// the kernel took it; older ones take it and ignore it.
-pub(crate) fn soon() -> bool {
+pub(crate) fn request_short_slice() -> bool {
     let usual = |attributes: &Attributes| attributes.policy == libc::SCHED_OTHER as u32;
     attributes()
         .filter(usual)
@@ -41,7 +41,7 @@ pub(crate) fn soon() -> bool {
 }
 
 /// Gives the calling thread the lowest real-time priority. Returns whether the kernel allows that.
-pub(crate) fn first() -> bool {
+pub(crate) fn request_realtime() -> bool {
     set(Attributes { policy: libc::SCHED_RR as u32, priority: 1, ..Attributes::default() })
 }
 
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn only_the_slice_changes_and_only_of_this_thread() {
         let before = attributes().unwrap();
-        let Some((own, made)) = after(soon) else { return };
+        let Some((own, made)) = after(request_short_slice) else { return };
         assert_eq!((own.policy, own.nice), (before.policy, before.nice));
         // Kernels before 6.12 tell nothing.
         assert!([0, SHORTEST_NS].contains(&own.runtime), "{}", own.runtime);
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_real_time_thread_makes_usual_ones() {
         let before = attributes().unwrap();
-        let Some((own, made)) = after(first) else { return };
+        let Some((own, made)) = after(request_realtime) else { return };
         assert_eq!((own.policy, own.priority), (libc::SCHED_RR as u32, 1));
         assert_eq!((made.policy, made.priority), (before.policy, 0));
     }
