@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Overflow, Party, QueuePolicy};
+use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Overflow, CoreOwner, QueuePolicy};
 use divvy::machine::{CoreId, CpuSet};
 use divvy::pool::{Client, Request};
 use divvy::scheduler::{Control, Scheduler};
@@ -60,15 +60,15 @@ fn change(random: &mut fastrand::Rng) -> Change {
     let (model, other) = (name(), name());
     let count = random.usize(1..4);
     let cores = CoreSelection::Count(count);
-    let to = Party::Model(model.clone());
+    let to = CoreOwner::Model(model.clone());
     let edit = match random.u32(0..100) {
         0..15 => Edit::TransferCores {
             cores,
-            from: Party::Model(other),
+            from: CoreOwner::Model(other),
             to,
             share: random.u8(0..4) == 0,
         },
-        15..20 => Edit::TransferCores { cores, from: Party::Free, to, share: false },
+        15..20 => Edit::TransferCores { cores, from: CoreOwner::Free, to, share: false },
         20..45 => Edit::SetCores { model, cores: CoreRequest::Count(count) },
         45..65 => Edit::SetConcurrency { model, concurrency: Auto::Exactly(count * 2) },
         65..70 => Edit::TransferConcurrency { count: 1, from: other, to: model },

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventK
 
 use super::state::{Action, Dialog, Effect, Target, update};
 use super::testing::Desk;
-use crate::layout::{Auto, Edit, LoadSpec, Overflow, Party};
+use crate::layout::{Auto, Edit, LoadSpec, Overflow, CoreOwner};
 use crate::scheduler::Control;
 use crate::telemetry::Author;
 
@@ -298,7 +298,7 @@ fn a_model_is_added_by_its_path_and_removed_after_a_question() {
     assert_eq!(desk.state.dialog, None);
     desk.refresh();
     assert_eq!(desk.control.layout().models.len(), 4);
-    let added = Party::Model("ocr-2".into());
+    let added = CoreOwner::Model("ocr-2".into());
     assert_eq!(desk.state.selected, added, "what was added is selected");
     desk.keys("Xn");
     assert_eq!(desk.control.layout().models.len(), 4);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::{EngineKind, EngineMemory, MemorySource};
 use crate::layout::{
-    Budget, Bytes, Change, CoreRequest, CoreSelection, Desired, Edit, GpuId, Layout, ModelSource,
-    Party, QueuePolicy, Row, Slo,
+    Budget, Bytes, Change, CoreRequest, CoreSelection, DesiredState, Edit, GpuId, Layout, ModelSource,
+    CoreOwner, QueuePolicy, Row, Slo,
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
@@ -160,7 +160,7 @@ fn view(index: usize, row: &Row) -> ModelView {
 
 /// A snapshot of a desired state as if it were in force.
 /// A table in which the second model is above its budget and the first one's weights are a guess.
-fn memory_table(desired: &Desired) -> MemoryTable {
+fn memory_table(desired: &DesiredState) -> MemoryTable {
     const MIB: u64 = 1 << 20;
     let row = |(index, row): (usize, &Row)| MemoryRow {
         model: row.budget.name.clone(),
@@ -192,7 +192,7 @@ fn memory_table(desired: &Desired) -> MemoryTable {
     .summed()
 }
 
-pub(super) fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
+pub(super) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapshot {
     let models: Vec<ModelView> =
         desired.rows.iter().enumerate().map(|(index, row)| view(index, row)).collect();
     let ledger = desired.ledger(machine);
@@ -241,7 +241,7 @@ pub(super) fn snapshot(desired: &Desired, machine: &Description) -> Snapshot {
 /// The design's picture, with two changes behind it.
 pub(super) fn board() -> Snapshot {
     let machine = machine(8, 4);
-    let desired = Desired::resolve(&layout(), &machine).unwrap();
+    let desired = DesiredState::resolve(&layout(), &machine).unwrap();
     let mut snapshot = snapshot(&desired, &machine);
     snapshot.changes = vec![entry(1, VerdictStatus::Done, 690), entry(2, VerdictStatus::Open, 742)];
     snapshot
@@ -269,8 +269,8 @@ pub(super) fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
     };
     let edit = Edit::TransferCores {
         cores: CoreSelection::These(CpuSet::single(CoreId(3))),
-        from: Party::Model("ocr".into()),
-        to: Party::Model("detector".into()),
+        from: CoreOwner::Model("ocr".into()),
+        to: CoreOwner::Model("detector".into()),
         share: false,
     };
     Entry {
@@ -328,7 +328,7 @@ pub(super) fn oversubscribed() -> Snapshot {
     for budget in &mut layout.models {
         budget.cores = CoreRequest::List(CpuSet::first(3));
     }
-    let desired = Desired::resolve(&layout, &machine).unwrap();
+    let desired = DesiredState::resolve(&layout, &machine).unwrap();
     let mut snapshot = snapshot(&desired, &machine);
     snapshot.ledger.quota = Some(2.5);
     snapshot.alerts = vec![crate::telemetry::Alert {
@@ -343,7 +343,7 @@ pub(super) fn huge() -> Snapshot {
     let machine = machine(192, 16);
     let models = (0..64).map(|index| budget(&format!("model-{index:02}-of-a-large-box"), 2, 50));
     let layout = Layout { description: String::new(), models: models.collect() };
-    snapshot(&Desired::resolve(&layout, &machine).unwrap(), &machine)
+    snapshot(&DesiredState::resolve(&layout, &machine).unwrap(), &machine)
 }
 
 /// Names that are hard to align: wide, combining, long, and alike.
@@ -355,7 +355,7 @@ pub(super) fn names() -> Snapshot {
         .map(|name| budget(name, 1, 100))
         .collect();
     let layout = Layout { description: String::new(), models };
-    snapshot(&Desired::resolve(&layout, &machine).unwrap(), &machine)
+    snapshot(&DesiredState::resolve(&layout, &machine).unwrap(), &machine)
 }
 
 /// Two cards beside the board: one cut into parts and slowed, one lost; and a driver that is slow.
@@ -422,5 +422,5 @@ pub(super) fn cards() -> Snapshot {
 /// A machine on which nothing was asked for and nothing was read.
 pub(super) fn empty() -> Snapshot {
     let machine = Description { topology: Topology::default(), ..Description::uniform(2) };
-    Snapshot { cores: Vec::new(), ..snapshot(&Desired::default(), &machine) }
+    Snapshot { cores: Vec::new(), ..snapshot(&DesiredState::default(), &machine) }
 }

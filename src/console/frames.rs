@@ -13,7 +13,7 @@ use super::state::{Action, Target};
 use super::testing::Desk;
 use super::theme::{Theme, ThemeName};
 use super::{GlyphSet, dump, fixtures, glyphs::Glyphs};
-use crate::layout::Party;
+use crate::layout::CoreOwner;
 use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
 
 /// The board over a snapshot, with a minute of history behind it.
@@ -161,7 +161,7 @@ fn nothing_follows_the_pointer_where_little_is_to_move() {
     for reduced in [false, true] {
         let mut desk = board(&fixtures::board(), 120, 36);
         desk.state.reduced_motion = reduced;
-        let at = desk.place(&Target::RowCore(Party::Model("ocr".into())));
+        let at = desk.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
         desk.down(at);
         desk.drag((at.0, at.1 - 1));
         let text = desk.text();
@@ -173,7 +173,7 @@ fn nothing_follows_the_pointer_where_little_is_to_move() {
 #[test]
 fn a_drag_on_its_way() {
     let mut desk = board(&fixtures::board(), 120, 36);
-    let at = desk.place(&Target::RowCore(Party::Model("ocr".into())));
+    let at = desk.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
     desk.down(at);
     desk.drag((at.0, at.1 - 1));
     insta::assert_snapshot!("drag", styled(&desk));
@@ -232,9 +232,9 @@ fn every_screen_at_every_size() {
 fn every_state_at_every_size() {
     type Hand = fn(&mut Desk);
     let drag: Hand = |desk| {
-        let (from, to) = (Target::RowCore(Party::Model("ocr".into())), "detector".into());
+        let (from, to) = (Target::RowCore(CoreOwner::Model("ocr".into())), "detector".into());
         if let (Some(from), Some(to)) =
-            (desk.hits.find(&from), desk.hits.find(&Target::Row(Party::Model(to))))
+            (desk.hits.find(&from), desk.hits.find(&Target::Row(CoreOwner::Model(to))))
         {
             desk.down((from.x, from.y));
             desk.drag((to.x, to.y));

@@ -5,13 +5,13 @@ use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use super::fixtures;
 use super::state::{Action, Column, Command, Mode, Screen, Target};
 use super::testing::Desk;
-use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Party};
+use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, CoreOwner};
 use crate::machine::{CoreId, CpuSet};
 use crate::scheduler::Control;
 use crate::telemetry::{Author, VerdictStatus};
 
-fn model(name: &str) -> Party {
-    Party::Model(name.into())
+fn model(name: &str) -> CoreOwner {
+    CoreOwner::Model(name.into())
 }
 
 /// Drags from one target to another, over a place between them.
@@ -52,7 +52,7 @@ fn three_ways(from: &Target, to: &Target, keys: impl FnOnce(&mut Desk)) -> Chang
     dragged
 }
 
-fn transfer(cores: CoreSelection, from: Party, to: Party, share: bool) -> Change {
+fn transfer(cores: CoreSelection, from: CoreOwner, to: CoreOwner, share: bool) -> Change {
     Edit::TransferCores { cores, from, to, share }.into()
 }
 
@@ -81,17 +81,17 @@ fn a_certain_core_goes_to_a_row_in_three_ways() {
 
 #[test]
 fn a_core_goes_to_free_and_comes_from_free_in_three_ways() {
-    let free = Target::Row(Party::Free);
+    let free = Target::Row(CoreOwner::Free);
     let change = three_ways(&Target::RowCore(model("detector")), &free, |desk| {
         desk.keys(" 0");
         desk.key(KeyCode::Enter);
     });
-    assert_eq!(change, transfer(CoreSelection::Count(1), model("detector"), Party::Free, false));
-    let change = three_ways(&Target::RowCore(Party::Free), &Target::Row(model("ocr")), |desk| {
+    assert_eq!(change, transfer(CoreSelection::Count(1), model("detector"), CoreOwner::Free, false));
+    let change = three_ways(&Target::RowCore(CoreOwner::Free), &Target::Row(model("ocr")), |desk| {
         desk.keys("0 2");
         desk.key(KeyCode::Enter);
     });
-    assert_eq!(change, transfer(CoreSelection::Count(1), Party::Free, model("ocr"), false));
+    assert_eq!(change, transfer(CoreSelection::Count(1), CoreOwner::Free, model("ocr"), false));
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn read_only_shows_everything_and_changes_nothing() {
     desk.draw();
     let before = desk.control.layout();
     drag(&mut desk, &Target::RowCore(model("ocr")), &Target::Row(model("detector")));
-    click_click(&mut desk, &Target::Core(CoreId(0)), &Target::Row(Party::Free));
+    click_click(&mut desk, &Target::Core(CoreId(0)), &Target::Row(CoreOwner::Free));
     let at = desk.place(&Target::Field("ocr".into(), Column::Queue));
     desk.mouse(MouseEventKind::ScrollUp, at);
     desk.keys("+-up1e");
@@ -400,7 +400,7 @@ fn the_filter_hides_rows_and_keeps_the_free_cores() {
     let mut desk = Desk::new(120, 36);
     desk.keys("/OC");
     desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.rows(), [model("ocr"), Party::Free]);
+    assert_eq!(desk.state.rows(), [model("ocr"), CoreOwner::Free]);
     assert_eq!(desk.state.selected, model("ocr"));
     desk.key(KeyCode::Esc);
     assert_eq!(desk.state.rows().len(), 4);
@@ -417,7 +417,7 @@ fn the_palette_runs_a_command_by_its_name() {
 #[test]
 fn an_instance_given_to_free_is_an_instance_fewer() {
     let change =
-        made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(Party::Free)));
+        made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free)));
     let edit = Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
     assert_eq!(change, edit.into());
 }

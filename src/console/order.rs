@@ -3,13 +3,13 @@
 use super::fixtures;
 use super::state::{SortKey, Target};
 use super::testing::Desk;
-use crate::layout::Party;
+use crate::layout::CoreOwner;
 use crate::telemetry::Snapshot;
 
 fn names(desk: &Desk) -> Vec<String> {
     let names = desk.state.rows().into_iter().filter_map(|row| match row {
-        Party::Model(name) => Some(name),
-        Party::Free => None,
+        CoreOwner::Model(name) => Some(name),
+        CoreOwner::Free => None,
     });
     names.collect()
 }
@@ -53,7 +53,7 @@ fn rows_stay_where_they_are_while_figures_move_and_the_selection_on_its_model() 
     let mut desk = Desk::new(120, 36);
     desk.show(with([(14_000, 0), (225_000, 0), (7_000, 0)]));
     desk.keys("3OOO");
-    assert_eq!(desk.state.selected, Party::Model("embedder".into()));
+    assert_eq!(desk.state.selected, CoreOwner::Model("embedder".into()));
     assert_eq!(names(&desk), ["ocr", "detector", "embedder"]);
     desk.show(with([(14_000, 0), (1_000, 0), (700_000, 0)]));
     assert_eq!(names(&desk), ["ocr", "detector", "embedder"]);
@@ -65,11 +65,11 @@ fn rows_stay_where_they_are_while_figures_move_and_the_selection_on_its_model() 
     assert_eq!(names(&desk), ["ocr", "detector", "embedder"]);
     desk.down(title);
     assert_eq!(names(&desk), ["embedder", "detector", "ocr"]);
-    assert_eq!(desk.state.selected, Party::Model("embedder".into()));
+    assert_eq!(desk.state.selected, CoreOwner::Model("embedder".into()));
     assert!(desk.text().contains("p99▼"), "{}", desk.text());
     // digits count the rows as they are shown
     desk.keys("3");
-    assert_eq!(desk.state.selected, Party::Model("ocr".into()));
+    assert_eq!(desk.state.selected, CoreOwner::Model("ocr".into()));
 }
 
 #[test]

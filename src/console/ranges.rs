@@ -6,11 +6,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventK
 use super::fixtures;
 use super::state::{Action, Pane, Target};
 use super::testing::Desk;
-use crate::layout::{Change, CoreSelection, Edit, Party};
+use crate::layout::{Change, CoreSelection, Edit, CoreOwner};
 use crate::machine::{CoreId, CpuSet};
 
-fn model(name: &str) -> Party {
-    Party::Model(name.to_owned())
+fn model(name: &str) -> CoreOwner {
+    CoreOwner::Model(name.to_owned())
 }
 
 fn set(list: &str) -> CpuSet {
@@ -52,7 +52,7 @@ fn made(gesture: impl FnOnce(&mut Desk)) -> Change {
     changes.remove(0)
 }
 
-fn given(cores: &str, from: Party, to: &str) -> Edit {
+fn given(cores: &str, from: CoreOwner, to: &str) -> Edit {
     let cores = CoreSelection::These(set(cores));
     Edit::TransferCores { cores, from, to: model(to), share: false }
 }
@@ -101,7 +101,7 @@ fn cores_of_several_models_go_as_one_change_and_those_of_the_receiver_stay() {
     let edits = vec![
         given("3", model("detector"), "embedder"),
         given("4-5", model("ocr"), "embedder"),
-        given("7", Party::Free, "embedder"),
+        given("7", CoreOwner::Free, "embedder"),
     ];
     assert_eq!(change, Change { edits });
 }

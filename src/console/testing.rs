@@ -11,16 +11,16 @@ use tokio::sync::watch;
 use super::state::{Action, ConsoleState, Effect, Hits, Target, pointer, update};
 use super::worker::{self, Reach};
 use super::{ConsoleOptions, Profile, Profiles, fixtures, view};
-use crate::layout::{Change, Desired, Layout, Plan, Refusal};
+use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::Control;
 use crate::telemetry::{Applied, Author, Entry, LogLines, Snapshot};
 
 struct Inner {
-    desired: Desired,
+    desired: DesiredState,
     /// The states before each change, with its number.
-    before: Vec<(u64, Desired)>,
-    undone: Vec<(u64, Desired)>,
+    before: Vec<(u64, DesiredState)>,
+    undone: Vec<(u64, DesiredState)>,
     entries: u64,
     changes: Vec<Change>,
 }
@@ -35,7 +35,7 @@ pub(super) struct FakeControl {
 
 impl FakeControl {
     pub(super) fn new(layout: &Layout, machine: Description) -> Self {
-        let desired = Desired::resolve(layout, &machine).unwrap();
+        let desired = DesiredState::resolve(layout, &machine).unwrap();
         let first = Arc::new(fixtures::snapshot(&desired, &machine));
         let (before, undone, changes) = Default::default();
         let inner = Inner { desired, before, undone, entries: 0, changes };
@@ -52,7 +52,7 @@ impl FakeControl {
         self.inner.lock().unwrap().changes.clone()
     }
 
-    pub(super) fn desired(&self) -> Desired {
+    pub(super) fn desired(&self) -> DesiredState {
         self.inner.lock().unwrap().desired.clone()
     }
 

@@ -148,7 +148,7 @@ pub enum LoadSpec {
 
 impl LoadSpec {
     /// In a few words, for the screen ("poisson 120/s").
-    pub fn words(&self) -> String {
+    pub fn description(&self) -> String {
         match self {
             Self::Closed { clients, think } if think.is_zero() => {
                 format!("closed, {}", callers(*clients))

@@ -11,7 +11,7 @@ use crate::machine::CpuSet;
 /// One end of a transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Party {
+pub enum CoreOwner {
     /// The cores that no model has.
     Free,
     /// A model, by name.
@@ -38,9 +38,9 @@ pub enum Edit {
         /// Which.
         cores: CoreSelection,
         /// The donor.
-        from: Party,
+        from: CoreOwner,
         /// The receiver.
-        to: Party,
+        to: CoreOwner,
         /// Whether the donor keeps them too.
         share: bool,
     },

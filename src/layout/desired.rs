@@ -23,7 +23,7 @@ pub struct Row {
 
 /// All rows, in the layout's order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Desired {
+pub struct DesiredState {
     /// The layout's free text.
     pub description: String,
     /// The rows.
@@ -67,7 +67,7 @@ impl Row {
     }
 }
 
-impl Desired {
+impl DesiredState {
     /// The row of a model.
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.budget.name == name)

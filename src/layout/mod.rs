@@ -17,13 +17,13 @@ mod plan;
 mod simulated;
 mod units;
 
-pub use arithmetic::{Frame, Side};
+pub use arithmetic::{LayoutOutline, ChangeSide};
 pub use budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
     Overflow, QueuePolicy, ReplayOrder, Slo,
 };
-pub use change::{Change, CoreSelection, Edit, Party, Refusal};
-pub use desired::{Desired, Ledger, Row};
+pub use change::{Change, CoreSelection, Edit, CoreOwner, Refusal};
+pub use desired::{DesiredState, Ledger, Row};
 pub use diff::{DiffLine, diff};
 pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};
 pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};

@@ -1,8 +1,8 @@
-//! What a change would do, told before it is applied. Pure data; `Desired::plan` computes it.
+//! What a change would do, told before it is applied. Pure data; `DesiredState::plan` computes it.
 
 use serde::{Deserialize, Serialize};
 
-use super::desired::{Desired, Ledger};
+use super::desired::{DesiredState, Ledger};
 use crate::machine::CpuSet;
 
 /// One row before and after.
@@ -34,7 +34,7 @@ pub struct RowPlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The state that would be desired.
-    pub after: Desired,
+    pub after: DesiredState,
     /// The account of the machine then.
     pub ledger: Ledger,
     /// The rows that change, in layout order.

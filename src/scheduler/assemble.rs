@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use super::observer::Observer;
 use super::rollback;
 use super::slot::{LoadPhase, Slot};
-use crate::layout::{Desired, LoadSpec, Row};
+use crate::layout::{DesiredState, LoadSpec, Row};
 use crate::pool::{Member, Seats};
 use crate::telemetry::{
     Actual, CoreView, GpuView, ModelState, ModelView, Snapshot, ThreadView, Usage, alerts,
@@ -55,7 +55,7 @@ impl Observer {
         snapshot
     }
 
-    fn core_views(&self, desired: &Desired) -> Vec<CoreView> {
+    fn core_views(&self, desired: &DesiredState) -> Vec<CoreView> {
         let view = |core: &crate::machine::Core| {
             let rows =
                 || desired.rows.iter().enumerate().filter(|(_, row)| row.cores.contains(core.id));
@@ -108,7 +108,7 @@ impl Observer {
             cpu,
             wait,
             memory: slot.pool.model().map(|model| model.memory()).unwrap_or_default(),
-            load: row.budget.load.as_ref().map(LoadSpec::words),
+            load: row.budget.load.as_ref().map(LoadSpec::description),
             offered_per_s,
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::owner::Owner;
 use super::slot::Slot;
-use crate::layout::Desired;
+use crate::layout::DesiredState;
 use crate::machine::CpuSet;
 use crate::pool::Pool;
 
@@ -25,7 +25,7 @@ impl Owner {
 
     /// Moves what is left of models that went off the cores that `after` reserves: where there are
     /// none but those, it stays on all.
-    pub(super) fn move_off_reserved_cores(&mut self, after: &Desired) {
+    pub(super) fn move_off_reserved_cores(&mut self, after: &DesiredState) {
         self.leaving.retain(|pool| pool.strong_count() > 0);
         let reserving = after.rows.iter().filter(|row| row.budget.reserve);
         let reserved = reserving.fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));

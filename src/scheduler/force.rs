@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::slot::{LoadPhase, Slot, Slots, setup};
-use crate::layout::{Desired, Row};
+use crate::layout::{DesiredState, Row};
 use crate::machine::{CpuSet, Description};
 
 /// Times that a row's instances are built anew for one change: a batch that was on its way already
@@ -13,12 +13,12 @@ pub(super) const MOST_RENEWALS: u32 = 2;
 
 /// The mask of a row's threads: its cores, or, without any, whatever nobody has reserved (its
 /// instances sleep there).
-pub(super) fn mask(row: &Row, all: &Desired, machine: &Description) -> CpuSet {
+pub(super) fn mask(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
     if row.cores.is_empty() { resting(row, all, machine) } else { row.cores }
 }
 
 /// CPUs that no other row has reserved; all allowed ones where nothing is left.
-pub(super) fn resting(row: &Row, all: &Desired, machine: &Description) -> CpuSet {
+pub(super) fn resting(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
     let mut rest = machine.limits.allowed;
     for other in all.rows.iter().filter(|other| other.budget.name != row.budget.name) {
         if other.budget.reserve {
@@ -32,8 +32,8 @@ pub(super) fn resting(row: &Row, all: &Desired, machine: &Description) -> CpuSet
 /// for each model whose threads were placed or weighed anew, sentences that say where the kernel
 /// shows something else; none where it is as asked.
 pub(super) fn enforce(
-    before: &Desired,
-    after: &Desired,
+    before: &DesiredState,
+    after: &DesiredState,
     slots: &Slots,
     machine: &Description,
 ) -> BTreeMap<String, Vec<String>> {
@@ -82,7 +82,7 @@ pub(super) fn enforce(
 
 /// Places all threads of a row again, and says what the kernel shows elsewhere; empty when it is as
 /// asked.
-pub(super) fn place(row: &Row, all: &Desired, slot: &Slot, machine: &Description) -> Vec<String> {
+pub(super) fn place(row: &Row, all: &DesiredState, slot: &Slot, machine: &Description) -> Vec<String> {
     let mut found = slot.pool.pin(mask(row, all, machine));
     found.extend(slot.pool.weigh(all.nice(row)).err().into_iter().flatten());
     found
@@ -90,7 +90,7 @@ pub(super) fn place(row: &Row, all: &Desired, slot: &Slot, machine: &Description
 
 /// Threads that may not rise are replaced: new ones stand where the program does. A thread that
 /// stands too low even when it is new will not rise by being built again, so that is not repeated.
-pub(super) fn renew(row: &Row, all: &Desired, slot: &mut Slot) {
+pub(super) fn renew(row: &Row, all: &DesiredState, slot: &mut Slot) {
     if slot.renewals < MOST_RENEWALS && slot.pool.weigh(all.nice(row)).is_err() {
         slot.renewals += 1;
         slot.pool.renew();
@@ -101,7 +101,7 @@ pub(super) fn renew(row: &Row, all: &Desired, slot: &mut Slot) {
 }
 
 /// Notes where a row's threads are not as asked, and has them replaced where that helps.
-pub(super) fn settle(row: &Row, all: &Desired, slot: &mut Slot, found: &[String]) {
+pub(super) fn settle(row: &Row, all: &DesiredState, slot: &mut Slot, found: &[String]) {
     slot.difference = (!found.is_empty()).then(|| found.join("; "));
     if slot.difference.is_some() {
         renew(row, all, slot);
@@ -118,7 +118,7 @@ pub(super) fn settle(row: &Row, all: &Desired, slot: &mut Slot, found: &[String]
 /// A sentence where the row's GPU cannot be used from this process.
 pub(super) fn build(
     row: &Row,
-    after: &Desired,
+    after: &DesiredState,
     slots: &Slots,
     machine: &Description,
 ) -> Result<bool, String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use crate::layout::{Desired, Plan, Refusal, Row, Side};
+use crate::layout::{DesiredState, Plan, Refusal, Row, ChangeSide};
 use crate::telemetry::{Entry, Verdict};
 
 /// Entries that a snapshot carries.
@@ -16,8 +16,8 @@ pub(super) const KEPT: usize = 4096;
 /// One entry with both sides of it.
 struct Step {
     entry: Arc<Entry>,
-    before: Side,
-    after: Side,
+    before: ChangeSide,
+    after: ChangeSide,
 }
 
 /// A step that is to be gone: where it is kept, its number, and both sides of it.
@@ -27,9 +27,9 @@ pub(super) struct UndoRedoStep {
     /// The number of its entry.
     pub id: u64,
     /// Where the state is to come from.
-    pub from: Side,
+    pub from: ChangeSide,
     /// And where it is to get.
-    pub to: Side,
+    pub to: ChangeSide,
 }
 
 impl UndoRedoStep {
@@ -106,14 +106,14 @@ impl History {
     }
 
     /// Adds an entry for a new change. What was undone before can no longer be redone.
-    pub(super) fn push(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+    pub(super) fn push(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
         self.undone.clear();
         self.add(entry, before, plan);
     }
 
     /// Adds an entry for what divvy did by itself: a build that failed, a machine that changed.
     /// That is nobody's step, so undo and redo go over it: the rows count as those they were.
-    pub(super) fn push_own(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+    pub(super) fn push_own(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
         for name in &entry.models {
             if let (Some(was), Some(is)) = (before.row(name), plan.after.row(name)) {
                 self.renumber(name, was.generation, is.generation);
@@ -122,14 +122,14 @@ impl History {
         self.add(entry, before, plan);
     }
 
-    fn add(&mut self, entry: Entry, before: &Desired, plan: &Plan) {
+    fn add(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
         let mut sides = [before, &plan.after].map(|state| state.side(&entry.models));
         // Frames seldom change: one is shared by all steps that have it.
-        let mut last = self.steps.last().map(|step| step.after.frame.clone());
+        let mut last = self.steps.last().map(|step| step.after.outline.clone());
         for side in &mut sides {
             match &last {
-                Some(frame) if *frame == side.frame => side.frame = frame.clone(),
-                _ => last = Some(side.frame.clone()),
+                Some(outline) if *outline == side.outline => side.outline = outline.clone(),
+                _ => last = Some(side.outline.clone()),
             }
         }
         let [before, after] = sides;
@@ -149,7 +149,7 @@ impl History {
     pub(super) fn step(
         &self,
         way: HistoryDirection,
-        now: &Desired,
+        now: &DesiredState,
     ) -> Result<UndoRedoStep, Refusal> {
         let at = match way {
             HistoryDirection::Undo => self.newest(),
@@ -186,14 +186,14 @@ impl History {
 
     /// The newest step, where it is what brought `now` about and all of it is taken back in
     /// `after`: then what does so is its undo, whoever does it.
-    pub(super) fn taken_back(&self, now: &Desired, after: &Desired) -> Option<UndoRedoStep> {
+    pub(super) fn taken_back(&self, now: &DesiredState, after: &DesiredState) -> Option<UndoRedoStep> {
         let gone = self.step(HistoryDirection::Undo, now).ok()?;
         let same = |(name, row): &(String, Option<Row>)| match (row, after.row(name)) {
             (Some(was), Some(is)) => Row { generation: is.generation, ..was.clone() } == *is,
             (None, None) => true,
             _ => false,
         };
-        (*gone.to.frame == after.frame() && gone.to.rows.iter().all(same)).then_some(gone)
+        (*gone.to.outline == after.outline() && gone.to.rows.iter().all(same)).then_some(gone)
     }
 
     /// Notes that a step was gone: marks it, adds the entry of the undo or redo itself, and lets
@@ -202,7 +202,7 @@ impl History {
         &mut self,
         gone: &UndoRedoStep,
         entry: Entry,
-        before: &Desired,
+        before: &DesiredState,
         plan: &Plan,
     ) {
         match gone.way {

@@ -40,7 +40,7 @@ use owner::{Owner, OwnerConfig, OwnerMessage, PublishedState, SharedState};
 pub use slot::LoadOrder;
 pub use verdicts::VerdictWindows;
 
-use crate::layout::{Change, Desired, Layout, Plan, Refusal};
+use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Machine;
 use crate::machine::resident::baseline;
 use crate::pool::Client;
@@ -108,7 +108,7 @@ impl Scheduler {
         if let Some(gpu) = &options.gpu {
             description.gpus = gpu.latest().known();
         }
-        let desired = Desired::resolve(layout, &description)?;
+        let desired = DesiredState::resolve(layout, &description)?;
         let (sender, commands) = mpsc::channel();
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
         let (load_sender, loads) = watch::channel(Arc::new(Vec::new()));

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::memory::HeapSample;
 use super::owner::OwnerMessage;
 use super::slot::{Slot, Slots};
-use crate::layout::Desired;
+use crate::layout::DesiredState;
 use crate::machine::{Description, Machine, ThreadId, process_cpu_ns, request_short_slice};
 use crate::pool::panic_message;
 use crate::telemetry::gpu::GpuSource;
@@ -20,7 +20,7 @@ use crate::telemetry::{Conditions, Entry, Sensor, Snapshot, Usage};
 
 /// What the owner had decided at one instant.
 pub(super) struct SchedulerState {
-    pub desired: Arc<Desired>,
+    pub desired: Arc<DesiredState>,
     pub description: Arc<Description>,
     pub slots: Slots,
     /// The newest entries of the journal, oldest first.

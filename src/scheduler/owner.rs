@@ -16,7 +16,7 @@ use super::observer::ObserverMessage;
 use super::slot::{LoadOrder, LoadPhase, Slot, Slots};
 use super::verdicts::{VerdictWindows, Verdicts};
 use crate::engine::EngineError;
-use crate::layout::{Change, Desired, Edit, Plan, Refusal};
+use crate::layout::{Change, DesiredState, Edit, Plan, Refusal};
 use crate::machine::{Description, Machine, current_thread, request_realtime};
 use crate::pool::{Client, Pool, PoolEvent};
 use crate::telemetry::{Applied, Author, Entry, Snapshot, Verdict};
@@ -52,7 +52,7 @@ pub(super) enum OwnerMessage {
 /// What others read without asking the owner.
 #[derive(Clone)]
 pub(super) struct PublishedState {
-    pub desired: Arc<Desired>,
+    pub desired: Arc<DesiredState>,
     pub machine: Arc<Description>,
     pub last_builds: Arc<BTreeMap<String, Duration>>,
     pub clients: Arc<BTreeMap<String, Client>>,
@@ -68,7 +68,7 @@ pub(super) struct Owner {
     loader: Arc<dyn Loader>,
     commands: Receiver<OwnerMessage>,
     sender: Sender<OwnerMessage>,
-    pub(super) desired: Arc<Desired>,
+    pub(super) desired: Arc<DesiredState>,
     pub(super) slots: Slots,
     /// Pools of models that went, which still answer what they had.
     pub(super) leaving: Vec<Weak<Pool>>,
@@ -89,7 +89,7 @@ pub(super) struct Owner {
 pub(super) struct OwnerConfig {
     pub machine: Arc<dyn Machine>,
     pub loader: Arc<dyn Loader>,
-    pub desired: Desired,
+    pub desired: DesiredState,
     pub description: Description,
     pub interval: Duration,
     pub windows: VerdictWindows,
@@ -132,7 +132,7 @@ impl Owner {
         let first = request_realtime();
         tracing::debug!(first, "the scheduler's thread runs");
         let first = self.desired.clone();
-        self.reconcile(&Desired::default(), &first);
+        self.reconcile(&DesiredState::default(), &first);
         self.publish_state();
         self.show();
         let mut next_verdicts = Instant::now() + self.interval;
@@ -264,7 +264,7 @@ impl Owner {
 
     /// Brings `after` into force: slots that go, slots that come, and all that stay. Returns when it
     /// was in force, and where the kernel shows something else.
-    fn reconcile(&mut self, before: &Desired, after: &Desired) -> (Instant, Vec<String>) {
+    fn reconcile(&mut self, before: &DesiredState, after: &DesiredState) -> (Instant, Vec<String>) {
         for old in &before.rows {
             let goes = after.row(&old.budget.name).is_none_or(|new| {
                 (&new.budget.source, new.budget.engine, &new.budget.dims, &new.budget.inputs)
@@ -326,7 +326,7 @@ impl Owner {
         self.slots.get(name).is_some_and(|slot| failed(slot) && slot.pool.model().is_none())
     }
 
-    fn begin_loading(&mut self, row: &crate::layout::Row, all: &Desired) {
+    fn begin_loading(&mut self, row: &crate::layout::Row, all: &DesiredState) {
         self.epochs += 1;
         let (epoch, name) = (self.epochs, row.budget.name.clone());
         let (sender, listener_name) = (self.sender.clone(), name.clone());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::loader::PreparedRequests;
 use crate::engine::{Device, EngineKind, InstanceSetup, devices};
-use crate::layout::{Auto, Bytes, Desired, GpuId, LoadSpec, Row};
+use crate::layout::{Auto, Bytes, DesiredState, GpuId, LoadSpec, Row};
 use crate::machine::Gpus;
 use crate::pool::{Door, Pool};
 
@@ -125,7 +125,7 @@ impl Slot {
 ///
 /// # Errors
 /// A sentence where its GPU cannot be used from this process.
-pub(super) fn setup(row: &Row, all: &Desired, gpus: &Gpus) -> Result<InstanceSetup, String> {
+pub(super) fn setup(row: &Row, all: &DesiredState, gpus: &Gpus) -> Result<InstanceSetup, String> {
     // One thread has nobody to spin for; normalised so that it never causes a rebuild.
     let spinning = row.threads > 1 && row.spinning(all);
     let device = row.budget.gpu.as_ref().map(|gpu| devices::ordinal(gpu, gpus)).transpose()?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::history::History;
 use super::owner::OwnerMessage;
 use super::slot::Slots;
-use crate::layout::{Desired, Slo};
+use crate::layout::{DesiredState, Slo};
 use crate::pool::Pool;
 use crate::telemetry::verdict::{self, Side};
 use crate::telemetry::{Verdict, VerdictStatus};
@@ -73,7 +73,7 @@ impl Verdicts {
         &mut self,
         entry: u64,
         models: &[String],
-        after: &Desired,
+        after: &DesiredState,
         slots: &Slots,
         history: &mut History,
         now: Instant,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use divvy::layout::{Change, CoreSelection, Edit, Party};
+use divvy::layout::{Change, CoreSelection, Edit, CoreOwner};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Author, ModelState};
 
@@ -86,8 +86,8 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2"), kept]);
     let named = |cores: &str, from: &str| Edit::TransferCores {
         cores: CoreSelection::These(set(cores)),
-        from: Party::Model(from.to_owned()),
-        to: Party::Model("b".to_owned()),
+        from: CoreOwner::Model(from.to_owned()),
+        to: CoreOwner::Model("b".to_owned()),
         share: false,
     };
     for (edit, model, words) in [
@@ -105,8 +105,8 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
     }
     let share = Edit::TransferCores {
         cores: CoreSelection::These(set("3")),
-        from: Party::Model("kept".to_owned()),
-        to: Party::Model("a".to_owned()),
+        from: CoreOwner::Model("kept".to_owned()),
+        to: CoreOwner::Model("a".to_owned()),
         share: true,
     };
     test.refused(share);

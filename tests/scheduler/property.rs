@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use divvy::layout::{
-    Auto, Change, CoreRequest, CoreSelection, Desired, Edit, Overflow, Party, QueuePolicy, Slo,
+    Auto, Change, CoreRequest, CoreSelection, DesiredState, Edit, Overflow, CoreOwner, QueuePolicy, Slo,
 };
 use divvy::machine::{Description, Machine};
 use divvy::scheduler::Control;
@@ -63,8 +63,8 @@ fn budgets() -> impl Strategy<Value = divvy::layout::Budget> {
     })
 }
 
-fn parties() -> impl Strategy<Value = Party> {
-    prop_oneof![1 => Just(Party::Free), 3 => names().prop_map(Party::Model)]
+fn parties() -> impl Strategy<Value = CoreOwner> {
+    prop_oneof![1 => Just(CoreOwner::Free), 3 => names().prop_map(CoreOwner::Model)]
 }
 
 fn edits() -> impl Strategy<Value = Edit> {
@@ -117,7 +117,7 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// Reserved cores are in one row only, and every row keeps to the machine.
-fn sound(desired: &Desired, machine: &Description) {
+fn sound(desired: &DesiredState, machine: &Description) {
     for row in &desired.rows {
         assert!(row.cores.is_subset(&machine.limits.allowed));
         for other in desired.rows.iter().filter(|other| other.budget.name != row.budget.name) {
@@ -128,7 +128,7 @@ fn sound(desired: &Desired, machine: &Description) {
 
 /// What the pure arithmetic makes of the journal, entry by entry.
 struct Reference {
-    state: Desired,
+    state: DesiredState,
     seen: u64,
 }
 
@@ -165,7 +165,7 @@ fn run(events: Vec<Event>) {
         options.machine_check = Duration::from_mins(1);
     });
     let machine = test.machine.describe();
-    let mut reference = Reference { state: Desired::resolve(&first, &machine).unwrap(), seen: 0 };
+    let mut reference = Reference { state: DesiredState::resolve(&first, &machine).unwrap(), seen: 0 };
     let answers: Vec<Arc<Answers>> = (0..4).map(|_| Arc::default()).collect();
     for event in events {
         match event {
@@ -179,7 +179,7 @@ fn run(events: Vec<Event>) {
                     Err(refusal) => {
                         reference.follow(&test, &machine, None);
                         let later = reference.state.change(&change, &machine);
-                        let same = |other: Result<Desired, _>| other.err() == Some(refusal.clone());
+                        let same = |other: Result<DesiredState, _>| other.err() == Some(refusal.clone());
                         assert!(same(earlier) || same(later), "{refusal} of {change:?}");
                     }
                 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use divvy::engine::synthetic::{Script, SyntheticModel};
 use divvy::engine::{EngineError, EngineKind};
 use divvy::layout::{
-    Auto, Budget, Change, CoreRequest, CoreSelection, Edit, Layout, ModelSource, Party, QueuePolicy,
+    Auto, Budget, Change, CoreRequest, CoreSelection, Edit, Layout, ModelSource, CoreOwner, QueuePolicy,
 };
 use divvy::machine::{CpuSet, SimulatedMachine};
 use divvy::pool::{Outcome, Request, RequestError};
@@ -72,8 +72,8 @@ pub(crate) fn layout(models: Vec<Budget>) -> Layout {
 pub(crate) fn transfer(count: usize, from: &str, to: &str) -> Edit {
     Edit::TransferCores {
         cores: CoreSelection::Count(count),
-        from: Party::Model(from.to_owned()),
-        to: Party::Model(to.to_owned()),
+        from: CoreOwner::Model(from.to_owned()),
+        to: CoreOwner::Model(to.to_owned()),
         share: false,
     }
 }

@@ -11,7 +11,7 @@ use super::gpus::Place;
 use super::hits::{Scrolled, Target};
 use super::{Column, Pane};
 use crate::console::options::Profile;
-use crate::layout::{Budget, Change, Layout, Party, Plan, Refusal};
+use crate::layout::{Budget, Change, Layout, CoreOwner, Plan, Refusal};
 use crate::machine::CoreId;
 use crate::telemetry::{Applied, Entry, LogLine, Snapshot};
 
@@ -40,7 +40,7 @@ pub enum Action {
     /// The pointer carries it over a place.
     Hover {
         /// The row there.
-        over: Option<Party>,
+        over: Option<CoreOwner>,
         /// Where on the screen.
         at: (u16, u16),
         /// Whether Ctrl or Alt is held: share instead of move.
@@ -58,7 +58,7 @@ pub enum Action {
     /// Let go of it over a row, or over nothing.
     Drop {
         /// The row there.
-        over: Option<Party>,
+        over: Option<CoreOwner>,
         /// Whether Ctrl or Alt is held.
         modifier: bool,
     },
@@ -120,7 +120,7 @@ pub enum Action {
         /// The question's number.
         ticket: u64,
         /// Row and reason.
-        refusals: Vec<(Party, String)>,
+        refusals: Vec<(CoreOwner, String)>,
     },
     /// The answer to [`Effect::Apply`], [`Effect::Undo`] and [`Effect::Redo`].
     Applied {
@@ -274,7 +274,7 @@ pub enum Effect {
         /// The question's number.
         ticket: u64,
         /// A change for each row.
-        candidates: Vec<(Party, Change)>,
+        candidates: Vec<(CoreOwner, Change)>,
     },
     /// Do it.
     Apply {

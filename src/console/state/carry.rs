@@ -4,7 +4,7 @@
 use super::action::{Action, Effect, Question};
 use super::gpus::{self, Place};
 use super::{ConsoleState, Pane, Tone};
-use crate::layout::{Auto, Change, CoreSelection, Edit, Party, Plan, Refusal};
+use crate::layout::{Auto, Change, CoreSelection, Edit, CoreOwner, Plan, Refusal};
 use crate::machine::{CoreId, CpuSet};
 
 /// The thing that is carried.
@@ -15,10 +15,10 @@ pub enum Token {
         /// How many, or which.
         cores: CoreSelection,
         /// Whose they are.
-        from: Party,
+        from: CoreOwner,
     },
     /// Cores of several parties, each with what it gives.
-    Several(Vec<(Party, CpuSet)>),
+    Several(Vec<(CoreOwner, CpuSet)>),
     /// Instances of a model.
     Instances {
         /// How many.
@@ -42,23 +42,23 @@ pub enum Token {
 
 impl Token {
     /// Who gives; of several the first.
-    pub fn donor(&self) -> Party {
+    pub fn donor(&self) -> CoreOwner {
         match self {
             Self::Cores { from, .. } => from.clone(),
-            Self::Several(parts) => parts.first().map_or(Party::Free, |(from, _)| from.clone()),
-            Self::Instances { from, .. } => Party::Model(from.clone()),
+            Self::Several(parts) => parts.first().map_or(CoreOwner::Free, |(from, _)| from.clone()),
+            Self::Instances { from, .. } => CoreOwner::Model(from.clone()),
             // nobody loses a card: several models can run on one
-            Self::Gpu { .. } | Self::Placed { .. } => Party::Free,
+            Self::Gpu { .. } | Self::Placed { .. } => CoreOwner::Free,
         }
     }
 
     /// Whether a row gives all of it, and so can't be its receiver.
-    pub fn is_only_of(&self, row: &Party) -> bool {
+    pub fn is_only_of(&self, row: &CoreOwner) -> bool {
         !matches!(self, Self::Several(_)) && self.donor() == *row
     }
 
     /// Whether a row gives some of it.
-    pub fn is_of(&self, row: &Party) -> bool {
+    pub fn is_of(&self, row: &CoreOwner) -> bool {
         match self {
             Self::Several(parts) => parts.iter().any(|(from, _)| from == row),
             _ => self.donor() == *row,
@@ -121,7 +121,7 @@ pub struct Carry {
     /// Where the pointer is; `None` for the keyboard.
     pub at: Option<(u16, u16)>,
     /// The row that would get it.
-    pub to: Option<Party>,
+    pub to: Option<CoreOwner>,
     /// Whether the donor keeps the cores too, by key.
     pub share: bool,
     /// Whether a held modifier turns that around.
@@ -129,7 +129,7 @@ pub struct Carry {
     /// What dropping it here would do.
     pub consequence: Option<Result<Plan, Refusal>>,
     /// Rows that cannot take it, and why.
-    pub refusals: Vec<(Party, String)>,
+    pub refusals: Vec<(CoreOwner, String)>,
     plan_ticket: u64,
     survey_ticket: u64,
 }
@@ -148,14 +148,14 @@ impl Carry {
     }
 
     /// Why a row cannot take it.
-    pub fn refusal(&self, row: &Party) -> Option<&str> {
+    pub fn refusal(&self, row: &CoreOwner) -> Option<&str> {
         self.refusals.iter().find(|(party, _)| party == row).map(|(_, reason)| reason.as_str())
     }
 }
 
 impl ConsoleState {
     /// The change that giving the token to a row means; `None` where that means nothing.
-    pub fn change_for(&self, token: &Token, to: &Party, share: bool) -> Option<Change> {
+    pub fn change_for(&self, token: &Token, to: &CoreOwner, share: bool) -> Option<Change> {
         if token.is_only_of(to) {
             return None;
         }
@@ -166,12 +166,12 @@ impl ConsoleState {
                     cores: CoreSelection::These(*cores),
                     from: from.clone(),
                     to: to.clone(),
-                    share: share && *from != Party::Free && *to != Party::Free,
+                    share: share && *from != CoreOwner::Free && *to != CoreOwner::Free,
                 });
                 return Some(Change { edits: edits.collect() });
             }
-            (Token::Gpu { place }, Party::Model(model)) => return self.placing(model, place),
-            (Token::Placed { model, onto }, Party::Model(to)) if model == to => {
+            (Token::Gpu { place }, CoreOwner::Model(model)) => return self.placing(model, place),
+            (Token::Placed { model, onto }, CoreOwner::Model(to)) if model == to => {
                 return self.placing(model, onto.as_ref()?);
             }
             (Token::Gpu { .. } | Token::Placed { .. }, _) => return None,
@@ -180,12 +180,12 @@ impl ConsoleState {
                 from: from.clone(),
                 to: to.clone(),
                 // free cores have no owner who could keep them
-                share: share && *from != Party::Free && *to != Party::Free,
+                share: share && *from != CoreOwner::Free && *to != CoreOwner::Free,
             },
-            (Token::Instances { count, from }, Party::Model(to)) => {
+            (Token::Instances { count, from }, CoreOwner::Model(to)) => {
                 Edit::TransferConcurrency { count: *count, from: from.clone(), to: to.clone() }
             }
-            (Token::Instances { count, from }, Party::Free) => {
+            (Token::Instances { count, from }, CoreOwner::Free) => {
                 let left =
                     self.row(from)?.concurrency.checked_sub(*count).filter(|left| *left > 0)?;
                 Edit::SetConcurrency { model: from.clone(), concurrency: Auto::Exactly(left) }
@@ -231,8 +231,8 @@ impl ConsoleState {
             self.core.and_then(|core| self.core_token(core))
         } else if self.column == super::Column::Instances {
             match &self.selected {
-                Party::Model(name) => Some(Token::Instances { count: 1, from: name.clone() }),
-                Party::Free => None,
+                CoreOwner::Model(name) => Some(Token::Instances { count: 1, from: name.clone() }),
+                CoreOwner::Free => None,
             }
         } else if self.column == super::Column::Gpu {
             self.place_token()
@@ -247,10 +247,10 @@ impl ConsoleState {
     }
 
     /// The token of one core of a row; `None` where the row has none.
-    pub fn row_token(&self, row: &Party) -> Option<Token> {
+    pub fn row_token(&self, row: &CoreOwner) -> Option<Token> {
         let has = match row {
-            Party::Model(name) => !self.row(name)?.cores.is_empty(),
-            Party::Free => !self.ledger().free.is_empty(),
+            CoreOwner::Model(name) => !self.row(name)?.cores.is_empty(),
+            CoreOwner::Free => !self.ledger().free.is_empty(),
         };
         has.then(|| Token::Cores { cores: CoreSelection::Count(1), from: row.clone() })
     }
@@ -262,26 +262,26 @@ impl ConsoleState {
     }
 
     /// Whose a core is; `None` for a core that this process may not use.
-    pub fn core_party(&self, core: CoreId) -> Option<Party> {
+    pub fn core_party(&self, core: CoreId) -> Option<CoreOwner> {
         let owners = self.owners(core);
         let names: Vec<&String> = owners
             .iter()
             .filter_map(|index| self.snapshot.models.get(*index))
             .map(|view| &view.row.budget.name)
             .collect();
-        if let Party::Model(selected) = &self.selected
+        if let CoreOwner::Model(selected) = &self.selected
             && names.contains(&selected)
         {
             return Some(self.selected.clone());
         }
         match names.first() {
-            Some(name) => Some(Party::Model((*name).clone())),
-            None => self.snapshot.ledger.allowed.contains(core).then_some(Party::Free),
+            Some(name) => Some(CoreOwner::Model((*name).clone())),
+            None => self.snapshot.ledger.allowed.contains(core).then_some(CoreOwner::Free),
         }
     }
 
     /// Moves it over a row, by pointer or key.
-    pub(super) fn hover(&mut self, over: Option<Party>) -> Vec<Effect> {
+    pub(super) fn hover(&mut self, over: Option<CoreOwner>) -> Vec<Effect> {
         let Some(carry) = &mut self.carry else {
             return Vec::new();
         };
@@ -332,7 +332,7 @@ impl ConsoleState {
         vec![Effect::Survey { ticket, candidates }]
     }
 
-    pub(super) fn surveyed(&mut self, ticket: u64, refusals: Vec<(Party, String)>) {
+    pub(super) fn surveyed(&mut self, ticket: u64, refusals: Vec<(CoreOwner, String)>) {
         if let Some(carry) = self.carry.as_mut().filter(|carry| carry.survey_ticket == ticket) {
             carry.refusals = refusals;
         }
@@ -368,8 +368,8 @@ impl ConsoleState {
         };
         let donor = carry.token.donor();
         let owned = match &donor {
-            Party::Model(name) => self.row(name).map_or(CpuSet::EMPTY, |row| row.cores),
-            Party::Free => self.ledger().free,
+            CoreOwner::Model(name) => self.row(name).map_or(CpuSet::EMPTY, |row| row.cores),
+            CoreOwner::Free => self.ledger().free,
         };
         let step = |count: usize, most: usize| {
             count.saturating_add_signed(by as isize).clamp(1, most.max(1))
@@ -402,7 +402,7 @@ impl ConsoleState {
     }
 
     /// Drops it: on `over` where the pointer says so, else on the row chosen by key.
-    pub(super) fn drop_on(&mut self, over: Option<Party>) -> Vec<Effect> {
+    pub(super) fn drop_on(&mut self, over: Option<CoreOwner>) -> Vec<Effect> {
         if over.is_some()
             && let Some(carry) = &mut self.carry
         {

@@ -4,7 +4,7 @@
 use super::action::Effect;
 use super::carry::Token;
 use super::{ConsoleState, Tone};
-use crate::layout::{Change, Edit, GpuId, Party};
+use crate::layout::{Change, Edit, GpuId, CoreOwner};
 use crate::telemetry::GpuCard;
 
 /// Where a model runs: a GPU, or `None` for the CPU.
@@ -86,7 +86,7 @@ impl ConsoleState {
         let Some(carry) = &mut self.carry else { return Vec::new() };
         let Token::Placed { onto, model } = &mut carry.token else { return Vec::new() };
         let turned = *onto != place;
-        let receiver = place.as_ref().map(|_| Party::Model(model.clone()));
+        let receiver = place.as_ref().map(|_| CoreOwner::Model(model.clone()));
         *onto = place;
         carry.at = Some(at);
         carry.note_move(at);
@@ -103,7 +103,7 @@ impl ConsoleState {
 
     /// The token of the selected row's place.
     pub(super) fn place_token(&mut self) -> Option<Token> {
-        let Party::Model(model) = self.selected.clone() else { return None };
+        let CoreOwner::Model(model) = self.selected.clone() else { return None };
         let place = self.place_of(&model);
         if self.places().len() == 1 {
             self.say(Tone::Info, "there is no GPU to move to");

@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 use super::command::Command;
 use super::gpus::Place;
 use super::{Column, Pane, SortKey};
-use crate::layout::Party;
+use crate::layout::CoreOwner;
 use crate::machine::CoreId;
 
 /// What lies at a place.
@@ -16,7 +16,7 @@ pub enum Target {
     /// A core in the cores pane.
     Core(CoreId),
     /// A core cell of a row; which of the row's cores it is does not matter.
-    RowCore(Party),
+    RowCore(CoreOwner),
     /// An instance of a model.
     Instance(String),
     /// A field of a model's row.
@@ -24,7 +24,7 @@ pub enum Target {
     /// A card, a part of one, or the CPU, where the GPUs are drawn.
     Gpu(Place),
     /// Elsewhere in a row.
-    Row(Party),
+    Row(CoreOwner),
     /// A pane's title.
     Pane(Pane),
     /// The title of a column by which rows can be ordered.

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::glyphs::Glyphs;
 use super::options::ConsoleOptions;
 use super::theme::Theme;
-use crate::layout::{Budget, Change, Desired, Ledger, Party, Plan, Row};
+use crate::layout::{Budget, Change, DesiredState, Ledger, CoreOwner, Plan, Row};
 use crate::machine::{CoreId, CpuSet};
 use crate::telemetry::{Entry, ModelView, Snapshot};
 
@@ -173,7 +173,7 @@ pub struct ConsoleState {
     /// Whether that pane has the whole screen.
     pub expanded: bool,
     /// The selected row of the table.
-    pub selected: Party,
+    pub selected: CoreOwner,
     /// The selected column.
     pub column: Column,
     /// The selected core of the cores pane.
@@ -224,7 +224,7 @@ pub struct ConsoleState {
     /// The zone of clock times.
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
-    fresh: Option<(Desired, Ledger)>,
+    fresh: Option<(DesiredState, Ledger)>,
     /// Whether the console ends as soon as the layout is saved.
     leaving: bool,
     /// The layouts that an undo goes back to.
@@ -251,7 +251,7 @@ impl ConsoleState {
             screen: Screen::default(),
             focus: Pane::default(),
             expanded: false,
-            selected: Party::Free,
+            selected: CoreOwner::Free,
             column: Column::default(),
             core: None,
             picked: CpuSet::EMPTY,
@@ -315,7 +315,7 @@ impl ConsoleState {
     }
 
     /// The rows of the table: the models that the filter lets through, then the free cores.
-    pub fn rows(&self) -> Vec<Party> {
+    pub fn rows(&self) -> Vec<CoreOwner> {
         let wanted = self.filter.to_lowercase();
         let models = self.snapshot.models.iter();
         let mut names: Vec<&String> = models
@@ -325,8 +325,8 @@ impl ConsoleState {
         self.sorting.arrange(&mut names);
         names
             .into_iter()
-            .map(|name| Party::Model(name.clone()))
-            .chain(std::iter::once(Party::Free))
+            .map(|name| CoreOwner::Model(name.clone()))
+            .chain(std::iter::once(CoreOwner::Free))
             .collect()
     }
 
@@ -338,8 +338,8 @@ impl ConsoleState {
     /// The selected model; `None` while the row of free cores is selected.
     pub fn selected_model(&self) -> Option<&ModelView> {
         match &self.selected {
-            Party::Model(name) => self.snapshot.model(name),
-            Party::Free => None,
+            CoreOwner::Model(name) => self.snapshot.model(name),
+            CoreOwner::Free => None,
         }
     }
 

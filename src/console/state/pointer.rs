@@ -10,7 +10,7 @@ use super::action::Action;
 use super::carry::{Means, Token};
 use super::hits::{Hits, Target};
 use super::{Column, ConsoleState};
-use crate::layout::Party;
+use crate::layout::CoreOwner;
 
 /// What a mouse event means now; `None` when nothing.
 pub fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option<Action> {
@@ -72,11 +72,11 @@ fn key(code: KeyCode) -> Action {
 }
 
 /// The row that gets what is dropped on a target.
-pub fn receiver(target: &Target, state: &ConsoleState) -> Option<Party> {
+pub fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwner> {
     match target {
         Target::Core(core) => state.core_party(*core),
         Target::RowCore(party) | Target::Row(party) => Some(party.clone()),
-        Target::Instance(model) | Target::Field(model, _) => Some(Party::Model(model.clone())),
+        Target::Instance(model) | Target::Field(model, _) => Some(CoreOwner::Model(model.clone())),
         Target::Pane(_)
         | Target::Gpu(_)
         | Target::Title(_)
@@ -148,7 +148,7 @@ fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {
     let step = |model: &String, column| Some(Action::Step { model: model.clone(), column, by });
     match target {
         Some(Target::Field(model, column)) => step(model, *column),
-        Some(Target::RowCore(Party::Model(model))) => step(model, Column::Cores),
+        Some(Target::RowCore(CoreOwner::Model(model))) => step(model, Column::Cores),
         Some(Target::Instance(model)) => step(model, Column::Instances),
         Some(Target::Nothing) | None => None,
         Some(Target::Lines(what)) => Some(Action::Wheel { what: *what, by: -by * LINES }),

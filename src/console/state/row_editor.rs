@@ -8,7 +8,7 @@ use super::action::{Effect, Meant, Typed};
 use super::dialog::{Confirmed, Dialog};
 use super::editor::Editor;
 use super::{Column, ConsoleState, Tone};
-use crate::layout::{Change, Edit, Party, RowKey};
+use crate::layout::{Change, Edit, CoreOwner, RowKey};
 
 /// Text that is being typed, and what it would mean.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +55,7 @@ impl ConsoleState {
 
     /// Opens the selected row, at the key of the selected column.
     pub(super) fn open_row(&mut self) {
-        let Party::Model(model) = self.selected.clone() else {
+        let CoreOwner::Model(model) = self.selected.clone() else {
             return self.say(Tone::Info, "select a model first: free cores are what is left over");
         };
         let key = match self.column {
@@ -71,7 +71,7 @@ impl ConsoleState {
     }
 
     pub(super) fn ask_remove(&mut self) {
-        let Party::Model(model) = self.selected.clone() else {
+        let CoreOwner::Model(model) = self.selected.clone() else {
             return self.say(Tone::Info, "select a model first");
         };
         let question = format!(
@@ -202,7 +202,7 @@ impl ConsoleState {
         if let Some(name) = &self.arriving
             && self.snapshot.model(name).is_some()
         {
-            self.selected = Party::Model(name.clone());
+            self.selected = CoreOwner::Model(name.clone());
             self.arriving = None;
         }
     }

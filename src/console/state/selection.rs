@@ -3,7 +3,7 @@
 
 use super::carry::Token;
 use super::{ConsoleState, Pane};
-use crate::layout::{CoreSelection, Party};
+use crate::layout::{CoreSelection, CoreOwner};
 use crate::machine::{CoreId, CpuSet};
 
 impl ConsoleState {
@@ -73,7 +73,7 @@ impl ConsoleState {
 
     /// The token of the selected cores, each from whoever has it; `None` where none can be had.
     pub fn picked_token(&self) -> Option<Token> {
-        let mut parts: Vec<(Party, CpuSet)> = Vec::new();
+        let mut parts: Vec<(CoreOwner, CpuSet)> = Vec::new();
         for core in self.picked.iter() {
             let Some(party) = self.core_party(core) else {
                 continue;

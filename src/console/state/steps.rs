@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::action::{Deed, Effect, Question};
 use super::{Column, ConsoleState, Mode, Tone};
-use crate::layout::{Auto, Change, CoreSelection, Edit, Party, QueuePolicy, Slo};
+use crate::layout::{Auto, Change, CoreSelection, Edit, CoreOwner, QueuePolicy, Slo};
 
 /// The bounds that steps of a latency target go through, in milliseconds.
 const LADDER_MS: [u64; 15] = [1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000];
@@ -35,8 +35,8 @@ impl ConsoleState {
         let name = model.to_owned();
         let edit = match column {
             Column::Cores => {
-                let party = Party::Model(name);
-                let (from, to) = if by > 0 { (Party::Free, party) } else { (party, Party::Free) };
+                let party = CoreOwner::Model(name);
+                let (from, to) = if by > 0 { (CoreOwner::Free, party) } else { (party, CoreOwner::Free) };
                 Edit::TransferCores { cores: CoreSelection::Count(1), from, to, share: false }
             }
             Column::Instances => {
@@ -129,7 +129,7 @@ impl ConsoleState {
         &mut self,
         edit: impl FnOnce(String, &crate::layout::Budget) -> Edit,
     ) -> Vec<Effect> {
-        let Party::Model(name) = self.selected.clone() else {
+        let CoreOwner::Model(name) = self.selected.clone() else {
             self.say(Tone::Info, "select a model first");
             return Vec::new();
         };

@@ -13,7 +13,7 @@ use super::row_editor::Prompt;
 use super::{ConsoleState, Mode, Pane, Screen, Tone};
 use crate::console::format;
 use crate::console::theme::Theme;
-use crate::layout::{Party, Plan, Refusal};
+use crate::layout::{CoreOwner, Plan, Refusal};
 use crate::telemetry::{Applied, Snapshot};
 
 /// Takes an action in and tells what it asks of the world.
@@ -266,7 +266,7 @@ impl ConsoleState {
         match target {
             Target::Row(party) | Target::RowCore(party) => self.selected = party,
             Target::Field(model, column) => {
-                self.selected = Party::Model(model);
+                self.selected = CoreOwner::Model(model);
                 self.column = column;
             }
             Target::Item(at) if matches!(self.dialog, Some(Dialog::Palette { .. })) => {
@@ -300,7 +300,7 @@ impl ConsoleState {
         if !self.staged.is_empty() {
             return self.apply_staged();
         }
-        if self.screen == Screen::Board && matches!(self.selected, Party::Model(_)) {
+        if self.screen == Screen::Board && matches!(self.selected, CoreOwner::Model(_)) {
             self.show(Screen::Detail);
         }
         Vec::new()
@@ -338,8 +338,8 @@ impl ConsoleState {
             return self.amount(by);
         }
         match self.selected.clone() {
-            Party::Model(name) => self.step(&name, self.column, by),
-            Party::Free => {
+            CoreOwner::Model(name) => self.step(&name, self.column, by),
+            CoreOwner::Free => {
                 self.say(Tone::Info, "select a model: free cores are what is left over");
                 Vec::new()
             }

@@ -4,7 +4,7 @@ use super::action::Effect;
 use super::carry::Token;
 use super::hits::Scrolled;
 use super::{Column, ConsoleState, Pane, Screen};
-use crate::layout::Party;
+use crate::layout::CoreOwner;
 
 impl ConsoleState {
     /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
@@ -59,7 +59,7 @@ impl ConsoleState {
         *first = (*first).min(most).saturating_add_signed(by as isize).min(most);
     }
 
-    pub(super) fn select(&mut self, row: Option<Party>) {
+    pub(super) fn select(&mut self, row: Option<CoreOwner>) {
         if let Some(row) = row {
             self.selected = row;
         }

@@ -10,7 +10,7 @@ use crate::console::state::gpus;
 use crate::console::state::{
     Carry, Command, ConsoleState, Dialog, Means, RowEditor, Screen, Token, Tone,
 };
-use crate::layout::{Party, Plan};
+use crate::layout::{CoreOwner, Plan};
 
 /// The line above the keys.
 pub(super) fn hint(canvas: &mut Canvas, area: Rect) {
@@ -133,10 +133,10 @@ pub(super) fn in_words(plan: &Plan) -> String {
     text
 }
 
-fn party(party: &Party) -> &str {
+fn party(party: &CoreOwner) -> &str {
     match party {
-        Party::Free => "free",
-        Party::Model(name) => name,
+        CoreOwner::Free => "free",
+        CoreOwner::Model(name) => name,
     }
 }
 

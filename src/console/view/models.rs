@@ -10,7 +10,7 @@ use super::canvas::{Canvas, Pen, row};
 use super::tags;
 use crate::console::format;
 use crate::console::state::{ConsoleState, Pane, Target};
-use crate::layout::Party;
+use crate::layout::CoreOwner;
 use crate::telemetry::ModelState;
 use columns::{Field, columns};
 
@@ -102,7 +102,7 @@ fn first_row(rows: usize, selected: usize, visible: usize) -> usize {
 fn draw_row(
     canvas: &mut Canvas,
     pen: Pen,
-    party: &Party,
+    party: &CoreOwner,
     columns: &[(Field, usize)],
     tags: &[String],
 ) {
@@ -118,7 +118,7 @@ fn draw_row(
     for (field, size) in columns {
         let mut cell = Pen { x: pen.x, y: pen.y, end: (pen.x + *size as u16).min(pen.end) };
         let place = Rect { x: cell.x, y: cell.y, width: cell.room(), height: 1 };
-        if let (Some(column), Party::Model(name)) = (field.column(), party) {
+        if let (Some(column), CoreOwner::Model(name)) = (field.column(), party) {
             canvas.hit(place, Target::Field(name.clone(), column));
         }
         fields::draw(canvas, &mut cell, *field, *size, party, tags);
@@ -126,7 +126,7 @@ fn draw_row(
             && state.carry.is_none()
             && state.focus == Pane::Models
             && field.column() == Some(state.column)
-            && *party != Party::Free
+            && *party != CoreOwner::Free
         {
             canvas.tint(place, theme.field);
         }
@@ -139,7 +139,7 @@ fn draw_row(
 /// The sign before a row: selected, giver, possible receiver.
 fn marker(
     state: &ConsoleState,
-    party: &Party,
+    party: &CoreOwner,
     selected: bool,
 ) -> (&'static str, ratatui::style::Style) {
     let theme = &state.theme;
@@ -153,7 +153,7 @@ fn marker(
     }
 }
 
-fn tint_row(canvas: &mut Canvas, line: Rect, party: &Party, selected: bool) {
+fn tint_row(canvas: &mut Canvas, line: Rect, party: &CoreOwner, selected: bool) {
     let state = canvas.state;
     let theme = &state.theme;
     match &state.carry {
@@ -175,7 +175,7 @@ fn tint_row(canvas: &mut Canvas, line: Rect, party: &Party, selected: bool) {
 }
 
 /// Over the figures of a row that serves nothing, or that can't take what is carried: why.
-fn troubles(canvas: &mut Canvas, line: Rect, party: &Party, columns: &[(Field, usize)]) {
+fn troubles(canvas: &mut Canvas, line: Rect, party: &CoreOwner, columns: &[(Field, usize)]) {
     let state = canvas.state;
     let theme = &state.theme;
     let start: usize = 2 + columns
@@ -189,7 +189,7 @@ fn troubles(canvas: &mut Canvas, line: Rect, party: &Party, columns: &[(Field, u
             format::left(&format!("no: {reason}"), pen.room() as usize, state.glyphs.ellipsis);
         return canvas.put(&mut pen, &text, theme.blocked);
     }
-    let Party::Model(name) = party else {
+    let CoreOwner::Model(name) = party else {
         return;
     };
     let Some(view) = state.snapshot.model(name) else {

@@ -2,7 +2,7 @@
 
 use super::super::budget::CoreRequest;
 use super::super::change::Refusal;
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use super::super::placement;
 use super::{split, words};
 use crate::machine::{CpuSet, Description, Topology};
@@ -36,13 +36,13 @@ pub(super) fn claim(row: &Row) -> CpuSet {
 
 /// The state, the machine, and what can be asked of both.
 pub(super) struct Draft<'a> {
-    pub desired: Desired,
+    pub desired: DesiredState,
     pub machine: &'a Description,
     pub usable: CpuSet,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(desired: Desired, machine: &'a Description) -> Self {
+    pub(super) fn new(desired: DesiredState, machine: &'a Description) -> Self {
         Self { desired, machine, usable: usable(machine) }
     }
 
@@ -189,7 +189,7 @@ impl<'a> Draft<'a> {
     ///
     /// # Errors
     /// A refusal of the row that caused it, seen from the state `before`.
-    pub(super) fn require_reserves(&self, before: &Desired) -> Result<(), Refusal> {
+    pub(super) fn require_reserves(&self, before: &DesiredState) -> Result<(), Refusal> {
         for keeper in self.desired.rows.iter().filter(|row| row.budget.reserve) {
             let keeper_name = keeper.budget.name.as_str();
             let sharers: Vec<&Row> = self

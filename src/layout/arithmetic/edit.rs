@@ -8,14 +8,14 @@ use std::cmp::Ordering;
 
 use super::super::budget::{Budget, CoreRequest};
 use super::super::change::{Change, Edit, Refusal};
-use super::super::desired::Desired;
+use super::super::desired::DesiredState;
 use super::super::gpus;
 use super::draft::{Draft, wanted};
 use super::resolve::{place, unplaced};
 use super::{bounds, words};
 use crate::machine::Description;
 
-impl Desired {
+impl DesiredState {
     /// The state after a change.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl Draft<'_> {
                 self.row(model)?;
                 self.desired.rows.retain(|row| row.budget.name != *model);
             }
-            Edit::Load { layout } => self.desired = Desired::resolve(layout, self.machine)?,
+            Edit::Load { layout } => self.desired = DesiredState::resolve(layout, self.machine)?,
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::desired::{Desired, Ledger, Row};
+use super::super::desired::{DesiredState, Ledger, Row};
 use super::draft::usable;
 use crate::machine::{CoreId, CpuSet, Description};
 
@@ -15,7 +15,7 @@ pub(super) struct Pressure {
     pub excess: usize,
 }
 
-impl Desired {
+impl DesiredState {
     /// Who has what of the machine.
     pub fn ledger(&self, machine: &Description) -> Ledger {
         let allowed = usable(machine);

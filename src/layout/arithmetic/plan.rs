@@ -2,7 +2,7 @@
 
 use super::super::budget::{Auto, CoreRequest, Objective, Overflow, QueuePolicy};
 use super::super::change::{Change, Refusal};
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use super::super::gpu::GpuId;
 use super::super::plan::{Plan, RowPlan};
 use super::super::units::print_duration;
@@ -12,11 +12,11 @@ use crate::machine::{CpuSet, Description};
 /// Rows that a summary tells of before it says "and 3 more".
 const TOLD: usize = 8;
 
-impl Desired {
-    /// What a change would do: exactly the outcome of [`Desired::change`].
+impl DesiredState {
+    /// What a change would do: exactly the outcome of [`DesiredState::change`].
     ///
     /// # Errors
-    /// As [`Desired::change`].
+    /// As [`DesiredState::change`].
     pub fn plan(&self, change: &Change, machine: &Description) -> Result<Plan, Refusal> {
         Ok(self.plan_to(self.change(change, machine)?, machine))
     }
@@ -231,7 +231,7 @@ fn settings(was: &Row, is: &Row) -> Vec<String> {
     let load = new
         .load
         .as_ref()
-        .map_or_else(|| "load off".to_owned(), |to| format!("load {}", to.words()));
+        .map_or_else(|| "load off".to_owned(), |to| format!("load {}", to.description()));
     say(old.load != new.load, load);
     let anew = old.source != new.source
         || old.engine != new.engine

@@ -5,13 +5,13 @@
 //! cores of its own when there are. A share follows the number of cores that are there.
 
 use super::super::budget::CoreRequest;
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use super::super::placement;
 use super::draft::{Draft, wanted};
 use super::{resolve, words};
 use crate::machine::{CpuSet, Description};
 
-impl Desired {
+impl DesiredState {
     /// The state on the machine as it is now, and a sentence for each row whose cores differ.
     /// Generations of those rows rise by one. On the machine it was made for, nothing differs,
     /// unless cores became free that a count or a share lacks.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::super::budget::{Budget, CoreRequest, Layout};
 use super::super::change::Refusal;
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use super::draft::{Draft, wanted};
 use super::{bounds, words};
 use crate::machine::{CpuSet, Description};
@@ -20,7 +20,7 @@ pub(super) fn unplaced(budget: Budget) -> Row {
     Row { budget, cores: CpuSet::EMPTY, threads: 1, concurrency: 0, generation: 0 }
 }
 
-impl Desired {
+impl DesiredState {
     /// Places a layout on a machine. Generations start at 0.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ fn place_lists(draft: &mut Draft) -> Result<(), Refusal> {
             row.cores = *list;
         }
     }
-    draft.require_reserves(&Desired::default())
+    draft.require_reserves(&DesiredState::default())
 }
 
 fn place_reserved(draft: &mut Draft, models: &[Budget]) -> Result<(), Refusal> {

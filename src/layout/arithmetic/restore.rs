@@ -4,40 +4,40 @@ use std::sync::Arc;
 
 use super::super::budget::CoreRequest;
 use super::super::change::Refusal;
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use super::draft::Draft;
 use crate::machine::{CpuSet, Description};
 
 /// One side of a change: what it touched, as it is there.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct ChangeSide {
     /// Rows by name; `None` where there is none.
     pub rows: Vec<(String, Option<Row>)>,
     /// What is around them; most changes have the same on both sides.
-    pub frame: Arc<Frame>,
+    pub outline: Arc<LayoutOutline>,
 }
 
 /// What a layout has beside its rows.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
+pub struct LayoutOutline {
     description: String,
     order: Vec<String>,
 }
 
-impl Desired {
+impl DesiredState {
     /// The description, and the order of the rows.
-    pub fn frame(&self) -> Frame {
+    pub fn outline(&self) -> LayoutOutline {
         let order = self.rows.iter().map(|row| row.budget.name.clone()).collect();
-        Frame { description: self.description.clone(), order }
+        LayoutOutline { description: self.description.clone(), order }
     }
 
     /// These rows, as they are here.
-    pub fn side<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> Side {
+    pub fn side<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> ChangeSide {
         let row = |name: &String| (name.clone(), self.row(name).cloned());
-        Side { rows: names.into_iter().map(row).collect(), frame: Arc::new(self.frame()) }
+        ChangeSide { rows: names.into_iter().map(row).collect(), outline: Arc::new(self.outline()) }
     }
 
-    /// The rows that differ in `after`, as they are in `self`: what [`Desired::restore`] takes to
+    /// The rows that differ in `after`, as they are in `self`: what [`DesiredState::restore`] takes to
     /// come back here. `None` stands for a row that `self` has not.
     pub fn rows_before(&self, after: &Self) -> Vec<(String, Option<Row>)> {
         let gone_or_changed = self
@@ -54,10 +54,10 @@ impl Desired {
     }
 
     /// Takes a change back: of what differs between `before` and `after` it, everything is as
-    /// before, and what changed since stays. As [`Desired::cross`].
+    /// before, and what changed since stays. As [`DesiredState::cross`].
     ///
     /// # Errors
-    /// As [`Desired::restore`].
+    /// As [`DesiredState::restore`].
     pub fn undo(
         &self,
         before: &Self,
@@ -66,7 +66,7 @@ impl Desired {
     ) -> Result<Self, Refusal> {
         let rows = before.rows_before(after);
         let names: Vec<String> = rows.iter().map(|(name, _)| name.clone()).collect();
-        let to = Side { rows, frame: Arc::new(before.frame()) };
+        let to = ChangeSide { rows, outline: Arc::new(before.outline()) };
         self.cross(&after.side(&names), &to, machine)
     }
 
@@ -74,15 +74,15 @@ impl Desired {
     /// have the order of that side too, and its description where it is still that of `from`.
     ///
     /// # Errors
-    /// As [`Desired::restore`].
-    pub fn cross(&self, from: &Side, to: &Side, machine: &Description) -> Result<Self, Refusal> {
+    /// As [`DesiredState::restore`].
+    pub fn cross(&self, from: &ChangeSide, to: &ChangeSide, machine: &Description) -> Result<Self, Refusal> {
         let mut there = self.restore(&to.rows, machine)?;
-        if self.frame().order == from.frame.order {
-            let order = &to.frame.order;
+        if self.outline().order == from.outline.order {
+            let order = &to.outline.order;
             there.rows.sort_by_key(|row| order.iter().position(|name| *name == row.budget.name));
         }
-        if self.description == from.frame.description {
-            there.description.clone_from(&to.frame.description);
+        if self.description == from.outline.description {
+            there.description.clone_from(&to.outline.description);
         }
         Ok(there)
     }

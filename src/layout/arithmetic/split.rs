@@ -1,7 +1,7 @@
 //! How a row's cores become instances and threads, and whether its threads spin.
 
 use super::super::budget::{Auto, Budget, Objective};
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 
 /// The widest instance that "auto" makes. Wider ones rarely pay: beyond it the parts of one
 /// operator become too small, and a queue of requests uses the cores better.
@@ -49,7 +49,7 @@ impl Row {
     /// model has one of its cores, or while it has fewer cores than threads that could spin: a
     /// spinning thread would then take the time of one that has work. Else as set, by default off.
     /// One thread has nobody to wait for and never spins. Pausing does not change it.
-    pub fn spinning(&self, all: &Desired) -> bool {
+    pub fn spinning(&self, all: &DesiredState) -> bool {
         if self.budget.spinning != Some(true) || self.threads == 1 {
             return false;
         }

@@ -10,7 +10,7 @@
 //! - The last core of a model may leave; the model is paused until it has one again.
 
 use super::super::budget::{Auto, CoreRequest};
-use super::super::change::{CoreSelection, Party, Refusal};
+use super::super::change::{CoreSelection, CoreOwner, Refusal};
 use super::super::desired::Row;
 use super::super::placement;
 use super::draft::Draft;
@@ -35,39 +35,39 @@ impl Draft<'_> {
     pub(super) fn transfer_cores(
         &mut self,
         selection: CoreSelection,
-        from: &Party,
-        to: &Party,
+        from: &CoreOwner,
+        to: &CoreOwner,
         share: bool,
     ) -> Result<(), Refusal> {
         if from == to {
             return Err(match from {
-                Party::Free => {
+                CoreOwner::Free => {
                     Refusal::whole("cores move to a model or from one, not free to free")
                 }
-                Party::Model(name) => {
+                CoreOwner::Model(name) => {
                     Refusal::row(name, "gives and takes: choose another receiver")
                 }
             });
         }
         let moving = match (from, to) {
-            (Party::Free, Party::Model(to)) if !share => self.out_of_free(selection, to)?,
-            (Party::Model(from), Party::Free) if !share => {
+            (CoreOwner::Free, CoreOwner::Model(to)) if !share => self.out_of_free(selection, to)?,
+            (CoreOwner::Model(from), CoreOwner::Free) if !share => {
                 self.row(from)?;
                 self.out_of_model(selection, from, None)?
             }
-            (Party::Model(from), Party::Model(to)) if share => self.shared(selection, from, to)?,
-            (Party::Model(from), Party::Model(to)) => {
+            (CoreOwner::Model(from), CoreOwner::Model(to)) if share => self.shared(selection, from, to)?,
+            (CoreOwner::Model(from), CoreOwner::Model(to)) => {
                 self.out_of_model(selection, from, Some(to))?
             }
             _ => return Err(Refusal::whole("sharing a core takes two models, not free cores")),
         };
         let by_name = share || matches!(selection, CoreSelection::These(_));
-        if let Party::Model(name) = from {
+        if let CoreOwner::Model(name) = from {
             let row = self.row_mut(name)?;
             let rest = if share { row.cores } else { row.cores.difference(&moving) };
             reassign(row, rest, by_name);
         }
-        if let Party::Model(name) = to {
+        if let CoreOwner::Model(name) = to {
             let row = self.row_mut(name)?;
             reassign(row, row.cores.union(&moving), by_name);
         }

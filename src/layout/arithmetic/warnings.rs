@@ -1,7 +1,7 @@
 //! What an operator should know before a change: only what the change brings, not what was so.
 
 use super::super::budget::CoreRequest;
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use super::super::gpus;
 use super::draft::{usable, wanted};
 use super::words;
@@ -9,8 +9,8 @@ use crate::machine::{CpuSet, Description};
 
 /// The warnings of the step from `before` to `after`; `pairs` are the rows that change.
 pub(super) fn of(
-    before: &Desired,
-    after: &Desired,
+    before: &DesiredState,
+    after: &DesiredState,
     pairs: &[(Option<&Row>, Option<&Row>)],
     machine: &Description,
 ) -> Vec<String> {
@@ -27,7 +27,7 @@ pub(super) fn of(
     warnings
 }
 
-fn crowding(before: &Desired, after: &Desired, warnings: &mut Vec<String>) {
+fn crowding(before: &DesiredState, after: &DesiredState, warnings: &mut Vec<String>) {
     let (was, is) = (before.pressure(), after.pressure());
     if is.excess <= was.excess && is.cores.is_subset(&was.cores) {
         return;
@@ -49,8 +49,8 @@ fn crowding(before: &Desired, after: &Desired, warnings: &mut Vec<String>) {
     ));
 }
 
-fn quota(before: &Desired, after: &Desired, machine: &Description, warnings: &mut Vec<String>) {
-    let allotted = |desired: &Desired| {
+fn quota(before: &DesiredState, after: &DesiredState, machine: &Description, warnings: &mut Vec<String>) {
+    let allotted = |desired: &DesiredState| {
         desired.rows.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores)).len()
     };
     let (was, is) = (allotted(before), allotted(after));
@@ -63,7 +63,7 @@ fn quota(before: &Desired, after: &Desired, machine: &Description, warnings: &mu
     }
 }
 
-fn memory(before: &Desired, after: &Desired, machine: &Description, warnings: &mut Vec<String>) {
+fn memory(before: &DesiredState, after: &DesiredState, machine: &Description, warnings: &mut Vec<String>) {
     let (was, is) = (before.memory_budgeted(), after.memory_budgeted());
     if let Some(limit) = machine.limits.usable_memory().filter(|limit| is > *limit && is > was) {
         warnings.push(words::memory_above(is, limit, &machine.limits));
@@ -72,13 +72,13 @@ fn memory(before: &Desired, after: &Desired, machine: &Description, warnings: &m
 
 /// Limits on a GPU that add up to more than it has, where they did not before or add up to more now.
 fn gpu_memory(
-    before: &Desired,
-    after: &Desired,
+    before: &DesiredState,
+    after: &DesiredState,
     machine: &Description,
     warnings: &mut Vec<String>,
 ) {
     let above =
-        |desired: &Desired| gpus::above(desired.rows.iter().map(|row| &row.budget), &machine.gpus);
+        |desired: &DesiredState| gpus::above(desired.rows.iter().map(|row| &row.budget), &machine.gpus);
     let was = above(before);
     for (place, is) in above(after) {
         if was.get(&place).is_none_or(|was| was.sum < is.sum) {
@@ -90,7 +90,7 @@ fn gpu_memory(
 fn row(
     was: Option<&Row>,
     is: &Row,
-    after: &Desired,
+    after: &DesiredState,
     machine: &Description,
     warnings: &mut Vec<String>,
 ) {
@@ -125,7 +125,7 @@ fn row(
 fn asked(
     was: Option<&Row>,
     is: &Row,
-    after: &Desired,
+    after: &DesiredState,
     machine: &Description,
     warnings: &mut Vec<String>,
 ) {

@@ -6,7 +6,7 @@
 //! A model that shares no core is alone in its group and stays at 0, whatever its weight; one that is
 //! paused puts nobody behind it.
 
-use super::super::desired::{Desired, Row};
+use super::super::desired::{DesiredState, Row};
 use crate::machine::CpuSet;
 
 /// The kernel's share of a thread by nice value from 0 up (`sched_prio_to_weight` in
@@ -23,7 +23,7 @@ fn nice(weight: u32, heaviest: u32) -> i32 {
     nearest.map_or(0, |(nice, _)| nice)
 }
 
-impl Desired {
+impl DesiredState {
     /// The nice value, 0 to 19, of a row's threads.
     pub fn nice(&self, row: &Row) -> i32 {
         let group = self.meeting(row);

@@ -92,7 +92,7 @@ fn cpus_that_the_topology_does_not_know_come_last() {
     assert_eq!(pick(&Topology::default(), &set("4-6"), &NONE, 2), set("4-5"));
 }
 
-fn scenes() -> impl Strategy<Value = (Topology, CpuSet, CpuSet, usize)> {
+fn scenarios() -> impl Strategy<Value = (Topology, CpuSet, CpuSet, usize)> {
     shapes().prop_flat_map(|shape| {
         let topology = shape.topology();
         let all = topology.online();
@@ -107,7 +107,7 @@ fn scenes() -> impl Strategy<Value = (Topology, CpuSet, CpuSet, usize)> {
 proptest! {
     #[test]
     fn picks_are_candidates_and_as_many_as_asked(
-        (topology, candidates, near, count) in scenes()
+        (topology, candidates, near, count) in scenarios()
     ) {
         let picked = pick(&topology, &candidates, &near, count);
         prop_assert!(picked.is_subset(&candidates));
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_released_is_as_much_as_asked((topology, from, receiver, count) in scenes()) {
+    fn what_is_released_is_as_much_as_asked((topology, from, receiver, count) in scenarios()) {
         for gone in [release(&topology, &from, count), hand_over(&topology, &from, &receiver, count)] {
             prop_assert!(gone.is_subset(&from));
             prop_assert_eq!(gone.len(), count.min(from.len()));
@@ -125,7 +125,7 @@ proptest! {
 
     #[test]
     fn no_sibling_of_a_used_core_is_taken_while_a_whole_core_is_left(
-        (topology, candidates, near, count) in scenes()
+        (topology, candidates, near, count) in scenarios()
     ) {
         let own = candidates.union(&near);
         let half = |id: CoreId| !topology.siblings(id).is_subset(&own);
@@ -138,7 +138,7 @@ proptest! {
 
     #[test]
     fn no_efficiency_core_is_taken_while_a_whole_fast_one_is_left(
-        (topology, candidates, near, count) in scenes()
+        (topology, candidates, near, count) in scenarios()
     ) {
         let own = candidates.union(&near);
         let slow = |id: CoreId| topology.core(id).unwrap().kind == CoreKind::Efficiency;

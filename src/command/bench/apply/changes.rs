@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Layout, Party};
+use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Layout, CoreOwner};
 use crate::machine::{CoreId, CpuSet, Description};
 use crate::pool::Client;
 
@@ -73,8 +73,8 @@ impl Random {
                 (Kind::Cores, Edit::SetCores { model, cores })
             }
             400..500 => {
-                let from = Party::Model(self.name());
-                let (cores, to) = (CoreSelection::Count(1), Party::Model(model));
+                let from = CoreOwner::Model(self.name());
+                let (cores, to) = (CoreSelection::Count(1), CoreOwner::Model(model));
                 (Kind::Cores, Edit::TransferCores { cores, from, to, share: true })
             }
             500..990 => {

@@ -279,7 +279,7 @@ impl ModelReport {
         let rate = |windows| median(&of(windows, |figures| figures.per_s));
         Self {
             model: row.name.clone(),
-            load: row.load.as_ref().map_or_else(String::new, LoadSpec::words),
+            load: row.load.as_ref().map_or_else(String::new, LoadSpec::description),
             p99_ms_without: p99(without),
             p99_ms_with: p99(with),
             per_s_without: rate(without),

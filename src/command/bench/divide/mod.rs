@@ -142,7 +142,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let kept = |row: &&RowReport| row.divided && row.throughput_ratio >= NOT_LOWER;
     let best = reports.iter().filter(kept).max_by(|a, b| a.p99_ratio.total_cmp(&b.p99_ratio));
     let told =
-        |(name, offer): (&String, &Offer)| format!("{name} {}", LoadSpec::words(&offer.spec));
+        |(name, offer): (&String, &Offer)| format!("{name} {}", LoadSpec::description(&offer.spec));
     let report = DivideReport {
         setting: Setting::new("divide", args, &description, engine),
         rounds: ROUNDS,

@@ -17,7 +17,7 @@ use crate::command::CommandError;
 use crate::console::ConsoleOptions;
 use crate::console::state::{Action, ConsoleState, update};
 use crate::console::view;
-use crate::layout::{Change, CoreSelection, Edit, Party};
+use crate::layout::{Change, CoreSelection, Edit, CoreOwner};
 use crate::machine::this_machine;
 use scene::Scene;
 
@@ -203,7 +203,7 @@ fn measure(
 fn one_core(scene: &Scene) -> Change {
     let rows = &scene.desired.rows;
     let party = |row: Option<&crate::layout::Row>| {
-        row.map_or(Party::Free, |row| Party::Model(row.budget.name.clone()))
+        row.map_or(CoreOwner::Free, |row| CoreOwner::Model(row.budget.name.clone()))
     };
     Change::from(Edit::TransferCores {
         cores: CoreSelection::Count(1),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::command::CommandError;
 use crate::engine::{EngineKind, EngineMemory};
-use crate::layout::{Budget, CoreRequest, Desired, Layout, ModelSource, Row, Slo};
+use crate::layout::{Budget, CoreRequest, DesiredState, Layout, ModelSource, Row, Slo};
 use crate::machine::{Description, MemoryUse, ThreadId};
 use crate::telemetry::{
     Actual, CoreView, Counts, Distribution, Histogram, ModelState, ModelView, Snapshot, ThreadView,
@@ -22,7 +22,7 @@ pub(super) struct Scene {
     /// The machine.
     pub machine: Description,
     /// What is in force on it.
-    pub desired: Desired,
+    pub desired: DesiredState,
 }
 
 impl Scene {
@@ -48,7 +48,7 @@ impl Scene {
         };
         let layout =
             Layout { models: (0..models).map(budget).collect(), description: String::new() };
-        let desired = Desired::resolve(&layout, &machine)
+        let desired = DesiredState::resolve(&layout, &machine)
             .map_err(|refusal| CommandError::Failed(refusal.to_string()))?;
         Ok(Self { machine, desired })
     }

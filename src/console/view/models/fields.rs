@@ -6,7 +6,7 @@ use super::columns::Field;
 use crate::console::format;
 use crate::console::state::Target;
 use crate::console::view::canvas::{Canvas, Pen};
-use crate::layout::{GpuId, Party, Row};
+use crate::layout::{GpuId, CoreOwner, Row};
 use crate::telemetry::{ModelState, ModelView};
 
 /// Draws a field of a model's row, or of the row of free cores.
@@ -15,11 +15,11 @@ pub(super) fn draw(
     pen: &mut Pen,
     field: Field,
     size: usize,
-    party: &Party,
+    party: &CoreOwner,
     tags: &[String],
 ) {
     let state = canvas.state;
-    let Party::Model(name) = party else {
+    let CoreOwner::Model(name) = party else {
         return free(canvas, pen, field, size);
     };
     let (Some(index), Some(view), Some(row)) =
@@ -103,7 +103,7 @@ fn free(canvas: &mut Canvas, pen: &mut Pen, field: Field, size: usize) {
         Field::Name => canvas.put_left(pen, "free", size, theme.good),
         Field::Cells if count == 0 => canvas.put_left(pen, "none", size, theme.dim),
         Field::Cells => {
-            cells_of(canvas, *pen, count, theme.good, &Target::RowCore(Party::Free));
+            cells_of(canvas, *pen, count, theme.good, &Target::RowCore(CoreOwner::Free));
         }
         Field::Cores => canvas.put_right(pen, &count.to_string(), size, theme.text),
         _ => {}

@@ -115,7 +115,7 @@ fn a_loaded_layout_is_placed_as_at_the_start_and_keeps_generations_of_what_stays
     let new = layout([count("b", 1), count("c", 1)]);
     let load: Change = Edit::Load { layout: Box::new(new.clone()) }.into();
     let after = desired.change(&load, &machine).unwrap();
-    let fresh = Desired::resolve(&new, &machine).unwrap();
+    let fresh = DesiredState::resolve(&new, &machine).unwrap();
     assert_eq!(held(&after), held(&fresh));
     assert_eq!(after.row("b").unwrap().generation, 2);
     assert_eq!(after.row("c").unwrap().generation, 0);

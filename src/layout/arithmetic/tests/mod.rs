@@ -6,13 +6,13 @@ mod refits;
 mod reserves;
 mod resolving;
 mod splits;
-mod telling;
+mod messages;
 mod transfers;
 mod weights;
 
 use super::super::budget::{Auto, Budget, CoreRequest, Layout, ModelSource, Objective};
-use super::super::change::{Change, CoreSelection, Edit, Party, Refusal};
-use super::super::desired::Desired;
+use super::super::change::{Change, CoreSelection, Edit, CoreOwner, Refusal};
+use super::super::desired::DesiredState;
 use super::super::simulated::set;
 use crate::machine::Description;
 
@@ -46,23 +46,23 @@ fn layout<const N: usize>(models: [Budget; N]) -> Layout {
 }
 
 /// A machine of uniform cores and a layout on it.
-fn on<const N: usize>(cores: usize, models: [Budget; N]) -> (Desired, Description) {
+fn on<const N: usize>(cores: usize, models: [Budget; N]) -> (DesiredState, Description) {
     let machine = Description::uniform(cores);
-    (Desired::resolve(&layout(models), &machine).unwrap(), machine)
+    (DesiredState::resolve(&layout(models), &machine).unwrap(), machine)
 }
 
 /// "a 0-3, b 4": who has what.
-fn held(desired: &Desired) -> String {
+fn held(desired: &DesiredState) -> String {
     let rows = desired.rows.iter().map(|row| format!("{} {}", row.budget.name, row.cores));
     rows.collect::<Vec<_>>().join(", ").trim_end().to_owned()
 }
 
-fn party(name: &str) -> Party {
-    if name == "free" { Party::Free } else { Party::Model(name.to_owned()) }
+fn core_owner(name: &str) -> CoreOwner {
+    if name == "free" { CoreOwner::Free } else { CoreOwner::Model(name.to_owned()) }
 }
 
 fn transfer(cores: CoreSelection, from: &str, to: &str, share: bool) -> Change {
-    Edit::TransferCores { cores, from: party(from), to: party(to), share }.into()
+    Edit::TransferCores { cores, from: core_owner(from), to: core_owner(to), share }.into()
 }
 
 fn moves(count: usize, from: &str, to: &str) -> Change {
@@ -73,7 +73,7 @@ fn moves_these(cores: &str, from: &str, to: &str) -> Change {
     transfer(CoreSelection::These(set(cores)), from, to, false)
 }
 
-fn reason(result: Result<Desired, Refusal>) -> String {
+fn reason(result: Result<DesiredState, Refusal>) -> String {
     result.unwrap_err().to_string()
 }
 

@@ -48,8 +48,8 @@ fn names() -> impl Strategy<Value = String> {
     (0usize..6).prop_map(|at| format!("m{at}"))
 }
 
-fn parties() -> impl Strategy<Value = Party> {
-    prop_oneof![1 => Just(Party::Free), 4 => names().prop_map(Party::Model)]
+fn core_owners() -> impl Strategy<Value = CoreOwner> {
+    prop_oneof![1 => Just(CoreOwner::Free), 4 => names().prop_map(CoreOwner::Model)]
 }
 
 fn selections(allowed: CpuSet) -> impl Strategy<Value = CoreSelection> {
@@ -61,7 +61,7 @@ fn selections(allowed: CpuSet) -> impl Strategy<Value = CoreSelection> {
 
 fn edits(allowed: CpuSet) -> impl Strategy<Value = Edit> {
     prop_oneof![
-        6 => (selections(allowed), parties(), parties(), prop::bool::weighted(0.3)).prop_map(
+        6 => (selections(allowed), core_owners(), core_owners(), prop::bool::weighted(0.3)).prop_map(
             |(cores, from, to, share)| Edit::TransferCores { cores, from, to, share }
         ),
         1 => (0usize..3, names(), names())
@@ -89,7 +89,7 @@ fn changes(allowed: CpuSet) -> impl Strategy<Value = Change> {
 
 /// Turns an edit on one that can mostly be done: towards models that are there, between two of
 /// them, and by cores that the donor has (three named cores are left as they came: mostly refused).
-fn aimed(mut edit: Edit, desired: &Desired, allowed: &CpuSet) -> Edit {
+fn aimed(mut edit: Edit, desired: &DesiredState, allowed: &CpuSet) -> Edit {
     let rows = desired.rows.len().max(1);
     let real = |name: &mut String, step: usize| {
         let number: usize = name.trim_start_matches('m').parse().unwrap();
@@ -101,20 +101,20 @@ fn aimed(mut edit: Edit, desired: &Desired, allowed: &CpuSet) -> Edit {
         Edit::TransferCores { cores, from, to, share } => {
             let taken = desired.rows.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
             let mut given = allowed.difference(&taken);
-            if let Party::Model(name) = from {
+            if let CoreOwner::Model(name) = from {
                 real(name, 0);
                 given = desired.row(name).map_or(CpuSet::EMPTY, |row| row.cores);
             }
-            if let Party::Model(name) = to {
+            if let CoreOwner::Model(name) = to {
                 real(name, 0);
             }
             if from == to {
                 match to {
-                    Party::Model(name) if rows > 1 => real(name, 1),
-                    _ => *to = Party::Free,
+                    CoreOwner::Model(name) if rows > 1 => real(name, 1),
+                    _ => *to = CoreOwner::Free,
                 }
             }
-            *share &= *from != Party::Free && *to != Party::Free;
+            *share &= *from != CoreOwner::Free && *to != CoreOwner::Free;
             if let CoreSelection::These(these) = cores
                 && these.len() < 3
             {
@@ -140,21 +140,21 @@ fn aimed(mut edit: Edit, desired: &Desired, allowed: &CpuSet) -> Edit {
     edit
 }
 
-fn aim(change: &Change, desired: &Desired, machine: &Description) -> Change {
+fn aim(change: &Change, desired: &DesiredState, machine: &Description) -> Change {
     let allowed = usable(machine);
     let aimed = change.edits.iter().map(|edit| aimed(edit.clone(), desired, &allowed));
     Change { edits: aimed.collect() }
 }
 
-type Scene = (Description, Desired, Vec<Change>);
+type Scenario = (Description, DesiredState, Vec<Change>);
 
 /// A machine, a layout that it takes, and changes of it.
-fn scenes(count: usize) -> impl Strategy<Value = Scene> {
+fn scenarios(count: usize) -> impl Strategy<Value = Scenario> {
     machines().prop_flat_map(move |machine| {
         let allowed = usable(&machine);
         (Just(machine), layouts(allowed), prop::collection::vec(changes(allowed), count)).prop_map(
             |(machine, layout, changes)| {
-                let desired = Desired::resolve(&layout, &machine).unwrap_or_default();
+                let desired = DesiredState::resolve(&layout, &machine).unwrap_or_default();
                 (machine, desired, changes)
             },
         )
@@ -162,7 +162,7 @@ fn scenes(count: usize) -> impl Strategy<Value = Scene> {
 }
 
 /// What holds in every state.
-fn sound(desired: &Desired, machine: &Description) -> Result<(), TestCaseError> {
+fn sound(desired: &DesiredState, machine: &Description) -> Result<(), TestCaseError> {
     let allowed = usable(machine);
     let mut names = BTreeSet::new();
     for row in &desired.rows {
@@ -183,12 +183,12 @@ fn sound(desired: &Desired, machine: &Description) -> Result<(), TestCaseError> 
 }
 
 /// Rows without their generations, by name.
-fn content(desired: &Desired) -> BTreeMap<String, Row> {
+fn content(desired: &DesiredState) -> BTreeMap<String, Row> {
     let bare = |row: &Row| (row.budget.name.clone(), Row { generation: 0, ..row.clone() });
     desired.rows.iter().map(bare).collect()
 }
 
-fn owners(desired: &Desired, core: CoreId) -> BTreeSet<String> {
+fn owners(desired: &DesiredState, core: CoreId) -> BTreeSet<String> {
     let has = |row: &&Row| row.cores.contains(core);
     desired.rows.iter().filter(has).map(|row| row.budget.name.clone()).collect()
 }
@@ -201,8 +201,8 @@ proptest! {
             (Just(machine), layouts(allowed))
         })
     ) {
-        let resolved = Desired::resolve(&layout, &machine);
-        prop_assert_eq!(&resolved, &Desired::resolve(&layout, &machine));
+        let resolved = DesiredState::resolve(&layout, &machine);
+        prop_assert_eq!(&resolved, &DesiredState::resolve(&layout, &machine));
         if let Ok(desired) = &resolved {
             sound(desired, &machine)?;
             prop_assert_eq!(desired.layout(), layout);
@@ -214,7 +214,7 @@ proptest! {
 
     #[test]
     fn any_change_is_sound_whole_and_the_same_each_time(
-        (machine, mut desired, changes) in scenes(6)
+        (machine, mut desired, changes) in scenarios(6)
     ) {
         for change in &changes {
             let change = &aim(change, &desired, &machine);
@@ -238,10 +238,10 @@ proptest! {
     fn a_transfer_makes_and_loses_no_core(
         (machine, desired, edit) in machines().prop_flat_map(|machine| {
             let allowed = usable(&machine);
-            let from_to = (parties(), parties(), any::<bool>());
+            let from_to = (core_owners(), core_owners(), any::<bool>());
             (Just(machine), layouts(allowed), selections(allowed), from_to)
         }).prop_map(|(machine, layout, cores, (from, to, share))| {
-            let desired = Desired::resolve(&layout, &machine).unwrap_or_default();
+            let desired = DesiredState::resolve(&layout, &machine).unwrap_or_default();
             let edit = aimed(Edit::TransferCores { cores, from, to, share }, &desired, &usable(&machine));
             (machine, desired, edit)
         })
@@ -256,10 +256,10 @@ proptest! {
             }
             moved += 1;
             let mut expected = was.clone();
-            if let (Party::Model(name), false) = (&from, share) {
+            if let (CoreOwner::Model(name), false) = (&from, share) {
                 prop_assert!(expected.remove(name));
             }
-            if let Party::Model(name) = &to {
+            if let CoreOwner::Model(name) = &to {
                 expected.insert(name.clone());
             }
             prop_assert_eq!(is, expected);
@@ -275,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn a_restore_undoes_any_change((machine, desired, changes) in scenes(1)) {
+    fn a_restore_undoes_any_change((machine, desired, changes) in scenarios(1)) {
         for change in &changes {
             let change = &aim(change, &desired, &machine);
             let Ok(after) = desired.change(change, &machine) else { continue };
@@ -290,7 +290,7 @@ proptest! {
 
     #[test]
     fn a_refit_is_sound_on_any_part_of_the_machine_and_settles_at_once(
-        (machine, desired, left) in scenes(0).prop_flat_map(|(machine, desired, _)| {
+        (machine, desired, left) in scenarios(0).prop_flat_map(|(machine, desired, _)| {
             let allowed = usable(&machine);
             (Just(machine), Just(desired), subset(allowed))
         })
@@ -329,7 +329,7 @@ proptest! {
             ..count(&format!("m{at}"), 0)
         });
         let layout = Layout { description: String::new(), models: models.collect() };
-        let desired = Desired::resolve(&layout, &machine).unwrap();
+        let desired = DesiredState::resolve(&layout, &machine).unwrap();
         // every set of rows: its threads beyond its cores
         let excess = |subset: u32| {
             let rows = || desired.rows.iter().enumerate().filter(|(at, _)| subset >> at & 1 == 1);

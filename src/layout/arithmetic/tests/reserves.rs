@@ -70,7 +70,7 @@ fn a_reserved_count_grows_by_free_cores_only() {
 fn half_a_physical_core_is_warned_about() {
     let machine = Shape { physical: 4, smt: 2, ..Shape::default() }.machine();
     let desired =
-        Desired::resolve(&layout([list("a", "0-1"), list("b", "2,6")]), &machine).unwrap();
+        DesiredState::resolve(&layout([list("a", "0-1"), list("b", "2,6")]), &machine).unwrap();
     let plan = desired.plan(&reserve("a"), &machine).unwrap();
     assert_eq!(
         plan.warnings,

@@ -4,7 +4,7 @@ use super::super::super::simulated::Shape;
 use super::*;
 
 fn refused(cores: usize, layout: &Layout) -> String {
-    reason(Desired::resolve(layout, &Description::uniform(cores)))
+    reason(DesiredState::resolve(layout, &Description::uniform(cores)))
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_list_that_the_machine_lacks_is_refused_with_what_it_has() {
     let mut machine = Description::uniform(8);
     machine.topology.cores[5].online = false;
     machine.limits.allowed = set("0-5");
-    let resolve = |budget| reason(Desired::resolve(&layout([budget]), &machine));
+    let resolve = |budget| reason(DesiredState::resolve(&layout([budget]), &machine));
     assert_eq!(resolve(list("a", "5")), "a: core 5 is offline; it can have cores 0-4");
     let denied = "a: core 7 is not allowed to this process; it can have cores 0-4";
     assert_eq!(resolve(list("a", "0,7")), denied);
@@ -117,7 +117,7 @@ fn duplicates_reserved_overlaps_and_bad_values_are_refused() {
 fn a_layout_of_counts_is_placed_by_topology() {
     let shape = Shape { physical: 8, smt: 2, l3: Some(4), ..Shape::default() };
     let layout = layout([count("a", 4), count("b", 8), count("c", 4)]);
-    let desired = Desired::resolve(&layout, &shape.machine()).unwrap();
+    let desired = DesiredState::resolve(&layout, &shape.machine()).unwrap();
     assert_eq!(held(&desired), "a 0-1,8-9, b 4-7,12-15, c 2-3,10-11");
 }
 
@@ -126,7 +126,7 @@ fn shares_and_counts_are_placed_on_1_to_256_cores() {
     let layout =
         layout([share("a", 50.0), count("b", 1), latency(share("c", 25.0)), count("d", 2)]);
     for cores in 1..=256 {
-        let desired = Desired::resolve(&layout, &Description::uniform(cores)).unwrap();
+        let desired = DesiredState::resolve(&layout, &Description::uniform(cores)).unwrap();
         assert!(desired.rows.iter().all(|row| row.concurrency > 0), "{cores}");
         let shared = desired.ledger(&Description::uniform(cores)).shared;
         assert_eq!(shared.is_empty(), cores >= 5, "{cores}");

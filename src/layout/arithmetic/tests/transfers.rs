@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn request(desired: &Desired, name: &str) -> CoreRequest {
+fn request(desired: &DesiredState, name: &str) -> CoreRequest {
     desired.row(name).unwrap().budget.cores
 }
 
@@ -56,7 +56,7 @@ fn with_share_the_donor_keeps_it_too_and_both_become_lists() {
     assert_eq!(held(&after), "a 0-1, b 0,2");
     assert_eq!(request(&after, "a"), CoreRequest::List(set("0-1")));
     // saved and loaded, they share as before
-    let loaded = Desired::resolve(&after.layout(), &machine).unwrap();
+    let loaded = DesiredState::resolve(&after.layout(), &machine).unwrap();
     assert_eq!(held(&loaded), held(&after));
     let again = transfer(CoreSelection::Count(2), "a", "b", true);
     let why = "b: cannot share 2 cores of a: a has 1 that b has not";

@@ -7,7 +7,7 @@ fn weighing(weight: u32, budget: Budget) -> Budget {
 }
 
 /// "a 0, b 6".
-fn nices(desired: &Desired) -> String {
+fn nices(desired: &DesiredState) -> String {
     let told = desired.rows.iter().map(|row| format!("{} {}", row.budget.name, desired.nice(row)));
     told.collect::<Vec<_>>().join(", ")
 }

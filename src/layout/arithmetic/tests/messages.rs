@@ -8,7 +8,7 @@ use super::super::super::units::Bytes;
 use super::*;
 use crate::machine::{Gpu, Gpus};
 
-fn told(desired: &Desired, change: &Change, machine: &Description) -> (String, Vec<String>) {
+fn told(desired: &DesiredState, change: &Change, machine: &Description) -> (String, Vec<String>) {
     let plan = desired.plan(change, machine).unwrap();
     (plan.summary, plan.warnings)
 }
@@ -180,10 +180,10 @@ fn a_layout_is_placed_though_its_gpu_is_not_there() {
     let mut machine = Description::uniform(4);
     machine.gpus.cards = vec![Gpu::default()];
     let lost = Budget { gpu: Some(GpuId::Index(9)), ..count("a", 2) };
-    let desired = Desired::resolve(&layout([lost, count("b", 2)]), &machine).unwrap();
+    let desired = DesiredState::resolve(&layout([lost, count("b", 2)]), &machine).unwrap();
     assert_eq!(desired.rows.len(), 2, "nothing else stops");
     let alone = Budget { gpu_memory: Some(Bytes(1)), ..count("a", 1) };
-    assert!(Desired::resolve(&layout([alone]), &machine).is_err());
+    assert!(DesiredState::resolve(&layout([alone]), &machine).is_err());
 }
 
 #[test]
