@@ -23,10 +23,6 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
-# the benches compile
-benches:
-    cargo bench --no-run --locked --bench '*'
-
 # duplicates, licences and sources of the dependencies
 deny:
     cargo deny check bans licenses sources
