@@ -1,5 +1,5 @@
-//! The GPU sensors over a fake NVML (`fake_nvml/library.rs`) that the real wrapper loads: two cards,
-//! MIG, and everything that goes wrong with drivers.
+//! Tests of the GPU sensors with a fake NVML (`fake_nvml/library.rs`) loaded by the real wrapper: two
+//! GPUs, MIG, and driver failures.
 
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -17,10 +17,10 @@ use divvy::scheduler::{Control, LoadedModel, Loader, Options, Scheduler};
 use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource, LIBRARY_VARIABLE};
 use divvy::telemetry::{GpuCard, GpuView};
 use fake_nvml::{
-    DRIVER_NOT_LOADED, FakeNvml, GPU_IS_LOST, NO_PERMISSION, TWO_CARDS, UNKNOWN, VERSION_MISMATCH,
+    DRIVER_NOT_LOADED, FakeNvml, GPU_IS_LOST, NO_PERMISSION, TWO_GPUS, UNKNOWN, VERSION_MISMATCH,
 };
 
-/// Long enough for the busiest machine; only a failing test waits for it.
+/// Long enough for a busy machine; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn options(fake: &FakeNvml) -> GpuOptions {
@@ -32,7 +32,7 @@ fn options(fake: &FakeNvml) -> GpuOptions {
     }
 }
 
-/// Waits until the view is as wanted.
+/// Waits until the view meets a condition, and returns it.
 fn until(sensor: &GpuSensor, what: &str, wanted: impl Fn(&GpuView) -> bool) -> Arc<GpuView> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -45,7 +45,7 @@ fn until(sensor: &GpuSensor, what: &str, wanted: impl Fn(&GpuView) -> bool) -> A
     }
 }
 
-fn waits(what: &str, done: impl Fn() -> bool) {
+fn wait_for(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "never {what}");
@@ -57,19 +57,19 @@ fn fault(view: &GpuView, card: usize) -> &str {
     view.cards.get(card).and_then(|card| card.fault.as_deref()).unwrap_or_default()
 }
 
-fn once(script: &str) -> Arc<GpuView> {
+fn first_view(script: &str) -> Arc<GpuView> {
     let fake = FakeNvml::new(script);
     GpuSensor::start(options(&fake)).first(PATIENCE)
 }
 
 #[test]
-fn two_cards_are_read_in_full() {
-    let view = once(TWO_CARDS);
+fn reads_all_values_of_two_gpus() {
+    let view = first_view(TWO_GPUS);
     assert_eq!(view.note, None);
     assert_eq!(view.slow, None);
     assert_eq!(view.driver.as_deref(), Some("580.82.07"));
     assert_eq!(view.cuda.as_deref(), Some("13.1"));
-    let [first, second] = view.cards.as_slice() else { panic!("two cards: {view:#?}") };
+    let [first, second] = view.cards.as_slice() else { panic!("two GPUs: {view:#?}") };
     let expected = GpuCard {
         index: 0,
         name: "NVIDIA RTX Imaginary".to_owned(),
@@ -99,16 +99,16 @@ fn two_cards_are_read_in_full() {
     };
     assert_eq!(*first, expected);
     assert_eq!(second.index, 1);
-    assert_eq!(second.throttle, Some(Vec::new()), "an idle card is not throttled");
+    assert_eq!(second.throttle, Some(Vec::new()), "an idle GPU is not throttled");
 }
 
 #[test]
-fn mig_devices_are_listed_by_their_place() {
-    let view = once(TWO_CARDS);
+fn lists_mig_devices_by_position() {
+    let view = first_view(TWO_GPUS);
     let card = view.cards.get(1).expect("a second card");
     assert_eq!(card.mig_enabled, Some(true));
     let places: Vec<_> = card.mig.iter().map(|part| part.index).collect();
-    assert_eq!(places, [0, 2], "empty places are left out");
+    assert_eq!(places, [0, 2], "empty positions are omitted");
     let last = card.mig.last().expect("a MIG device");
     assert_eq!(last.name, "NVIDIA H000 MIG 3g.40gb");
     assert_eq!(last.uuid, "MIG-55555555-6666-7777-8888-999999999999");
@@ -116,10 +116,10 @@ fn mig_devices_are_listed_by_their_place() {
 }
 
 #[test]
-fn a_mig_device_that_may_not_be_read_has_a_fault_and_the_others_none() {
+fn mig_fault_affects_one_device() {
     let script =
-        format!("{TWO_CARDS}error.gpu1.mig0.nvmlDeviceGetMigDeviceHandleByIndex = {NO_PERMISSION}");
-    let view = once(&script);
+        format!("{TWO_GPUS}error.gpu1.mig0.nvmlDeviceGetMigDeviceHandleByIndex = {NO_PERMISSION}");
+    let view = first_view(&script);
     let card = view.cards.get(1).expect("a second card");
     let faults: Vec<_> = card.mig.iter().map(|part| part.fault.is_some()).collect();
     assert_eq!(faults, [true, false]);
@@ -127,7 +127,7 @@ fn a_mig_device_that_may_not_be_read_has_a_fault_and_the_others_none() {
 }
 
 #[test]
-fn a_reading_that_fails_alone_is_missing_alone() {
+fn failed_reading_affects_one_value() {
     for (function, code) in [
         ("nvmlDeviceGetPowerUsage", UNKNOWN),
         ("nvmlDeviceGetPowerUsage", NO_PERMISSION),
@@ -138,7 +138,7 @@ fn a_reading_that_fails_alone_is_missing_alone() {
         ("nvmlDeviceGetCurrentClocksThrottleReasons", UNKNOWN),
         ("nvmlDeviceGetUtilizationRates", UNKNOWN),
     ] {
-        let view = once(&format!("{TWO_CARDS}error.gpu0.{function} = {code}"));
+        let view = first_view(&format!("{TWO_GPUS}error.gpu0.{function} = {code}"));
         let card = view.cards.first().expect("a card");
         assert_eq!(card.fault, None, "{function}");
         let missing = [
@@ -150,45 +150,47 @@ fn a_reading_that_fails_alone_is_missing_alone() {
             ("nvmlDeviceGetCurrentClocksThrottleReasons", card.throttle.is_none()),
             ("nvmlDeviceGetUtilizationRates", card.utilisation.is_none()),
         ];
-        for (name, gone) in missing {
-            assert_eq!(gone, name == function, "{function} failed, {name}");
+        for (name, is_missing) in missing {
+            assert_eq!(is_missing, name == function, "{function} failed, {name}");
         }
         assert_eq!(card.temperature_c, Some(71), "{function}");
     }
 }
 
 #[test]
-fn a_process_that_the_driver_does_not_list_has_no_figures() {
-    let view = once(&format!("{TWO_CARDS}gpu0.processes = 1:1048576:3"));
-    // The last line of a key counts, so this process is not listed.
+fn unlisted_process_has_no_values() {
+    let view = first_view(&format!("{TWO_GPUS}gpu0.processes = 1:1048576:3"));
+    // The last line of a key counts, so the list does not include this process.
     let card = view.cards.first().expect("a card");
     assert_eq!(card.processes, Some(1));
     assert_eq!((card.own_memory_bytes, card.own_utilisation), (None, None));
 }
 
 #[test]
-fn a_card_that_falls_off_the_bus_is_named_and_the_other_goes_on() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn lost_gpu_is_named_until_it_returns() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
     assert_eq!(sensor.first(PATIENCE).cards.len(), 2);
     let lost = GPU_IS_LOST.to_string();
     fake.set(&[("error.gpu0", &lost), ("gpu1.temperature", "55")]);
     let view = until(&sensor, "lost", |view| !fault(view, 0).is_empty());
     assert!(fault(&view, 0).contains("fell off the bus"), "{}", fault(&view, 0));
-    let card = view.cards.first().expect("the lost card is listed");
-    assert_eq!(card.name, "NVIDIA RTX Imaginary", "it keeps its name");
+    let card = view.cards.first().expect("the lost GPU is listed");
+    assert_eq!(card.name, "NVIDIA RTX Imaginary", "the name is still shown");
     assert!(card.uuid.starts_with("GPU-1111"));
     assert_eq!((card.utilisation, card.memory_used_bytes), (None, None));
-    until(&sensor, "read on", |view| view.cards.get(1).and_then(|c| c.temperature_c) == Some(55));
+    until(&sensor, "still read", |view| {
+        view.cards.get(1).and_then(|c| c.temperature_c) == Some(55)
+    });
     fake.unset("error.gpu0");
     let back = until(&sensor, "back", |view| fault(view, 0).is_empty());
     assert_eq!(back.cards.first().and_then(|card| card.temperature_c), Some(71));
-    assert_eq!(fake.calls("init"), 1, "the driver itself was there all the time");
+    assert_eq!(fake.calls("init"), 1, "the driver was not initialized again");
 }
 
 #[test]
-fn a_card_lost_in_the_middle_of_its_readings_shows_none_of_them() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn gpu_lost_during_reading_has_no_values() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
     sensor.first(PATIENCE);
     let lost = GPU_IS_LOST.to_string();
@@ -200,8 +202,8 @@ fn a_card_lost_in_the_middle_of_its_readings_shows_none_of_them() {
 }
 
 #[test]
-fn a_card_that_the_driver_no_longer_lists_is_said_to_be_gone() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn unlisted_gpu_has_a_fault() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
     sensor.first(PATIENCE);
     fake.set(&[("count", "1")]);
@@ -213,14 +215,14 @@ fn a_card_that_the_driver_no_longer_lists_is_said_to_be_gone() {
 }
 
 #[test]
-fn a_card_that_this_user_may_not_read_says_so() {
-    let view = once(&format!("{TWO_CARDS}error.gpu1 = {NO_PERMISSION}"));
+fn gpu_without_permission_has_a_fault() {
+    let view = first_view(&format!("{TWO_GPUS}error.gpu1 = {NO_PERMISSION}"));
     assert!(fault(&view, 1).contains("this user may not read it"), "{}", fault(&view, 1));
     assert_eq!(view.cards.first().and_then(|card| card.temperature_c), Some(71));
 }
 
 #[test]
-fn without_a_usable_driver_there_is_a_line_that_says_why() {
+fn note_says_why_the_driver_is_unusable() {
     let cases = [
         (format!("error.nvmlInit_v2 = {NO_PERMISSION}"), "refuses this user"),
         (format!("error.nvmlInit_v2 = {DRIVER_NOT_LOADED}"), "kernel driver is not loaded"),
@@ -229,7 +231,7 @@ fn without_a_usable_driver_there_is_a_line_that_says_why() {
         ("count = 0".to_owned(), "no NVIDIA GPU"),
     ];
     for (script, words) in cases {
-        let view = once(&script);
+        let view = first_view(&script);
         let note = view.note.as_deref().unwrap_or_default();
         assert!(note.contains(words), "{script}: {note}");
         assert!(!note.contains('\n'), "{note}");
@@ -239,7 +241,7 @@ fn without_a_usable_driver_there_is_a_line_that_says_why() {
 }
 
 #[test]
-fn a_library_that_is_not_there_or_not_nvml_is_named() {
+fn note_names_an_unusable_library() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = folder.path().join("text.so");
     std::fs::write(&text, "not a library").expect("written");
@@ -260,8 +262,8 @@ fn a_library_that_is_not_there_or_not_nvml_is_named() {
 }
 
 #[test]
-fn a_driver_that_vanishes_is_looked_for_until_it_is_back() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn retries_until_the_driver_returns() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
     assert_eq!(sensor.first(PATIENCE).cards.len(), 2);
     let gone = DRIVER_NOT_LOADED.to_string();
@@ -270,8 +272,8 @@ fn a_driver_that_vanishes_is_looked_for_until_it_is_back() {
     let note = view.note.as_deref().unwrap_or_default();
     assert!(note.starts_with("the NVIDIA driver went away; tried again every"), "{note}");
     assert!(view.cards.is_empty());
-    waits("tried again", || fake.calls("init") >= 4);
-    assert_eq!(fake.calls("shutdown"), 1, "only what was begun is ended");
+    wait_for("tried again", || fake.calls("init") >= 4);
+    assert_eq!(fake.calls("shutdown"), 1, "each successful init is shut down once");
     fake.unset("error.nvmlDeviceGetCount_v2");
     fake.unset("error.nvmlInit_v2");
     let back = until(&sensor, "back", |view| view.cards.len() == 2);
@@ -279,8 +281,8 @@ fn a_driver_that_vanishes_is_looked_for_until_it_is_back() {
 }
 
 #[test]
-fn a_driver_that_vanishes_between_two_readings_counts_as_gone() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn driver_lost_between_readings_is_noticed() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
     sensor.first(PATIENCE);
     let gone = DRIVER_NOT_LOADED.to_string();
@@ -289,8 +291,8 @@ fn a_driver_that_vanishes_between_two_readings_counts_as_gone() {
 }
 
 #[test]
-fn a_driver_that_answers_slowly_is_said_to_and_still_read() {
-    let fake = FakeNvml::new(&format!("{TWO_CARDS}slow.nvmlDeviceGetCount_v2 = 120"));
+fn slow_driver_is_reported() {
+    let fake = FakeNvml::new(&format!("{TWO_GPUS}slow.nvmlDeviceGetCount_v2 = 120"));
     let slow = Duration::from_millis(40);
     let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
     let view = until(&sensor, "read", |view| view.cards.len() == 2);
@@ -303,8 +305,8 @@ fn a_driver_that_answers_slowly_is_said_to_and_still_read() {
 }
 
 #[test]
-fn a_call_that_hangs_holds_up_neither_readers_nor_the_end() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn hanging_call_does_not_block_readers() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let slow = Duration::from_millis(40);
     let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
     until(&sensor, "read", |view| view.cards.len() == 2);
@@ -312,16 +314,16 @@ fn a_call_that_hangs_holds_up_neither_readers_nor_the_end() {
     let view = until(&sensor, "late", |view| {
         view.slow.as_deref().is_some_and(|words| words.contains("figures are from before"))
     });
-    assert_eq!(view.cards.len(), 2, "the last figures stay");
+    assert_eq!(view.cards.len(), 2, "the last values are still shown");
     drop(sensor);
-    assert_eq!(fake.calls("shutdown"), 0, "the drop did not wait for the call");
+    assert_eq!(fake.calls("shutdown"), 0, "drop did not wait for the call");
     fake.unset("hang.nvmlDeviceGetPowerUsage");
-    waits("shut down", || fake.calls("shutdown") == 1);
+    wait_for("shut down", || fake.calls("shutdown") == 1);
 }
 
 #[test]
-fn a_first_look_that_hangs_is_told_as_a_note() {
-    let fake = FakeNvml::new(&format!("{TWO_CARDS}hang.nvmlInit_v2 = 1"));
+fn hanging_first_reading_is_noted() {
+    let fake = FakeNvml::new(&format!("{TWO_GPUS}hang.nvmlInit_v2 = 1"));
     let slow = Duration::from_millis(20);
     let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
     until(&sensor, "late", |view| {
@@ -333,18 +335,18 @@ fn a_first_look_that_hangs_is_told_as_a_note() {
 }
 
 #[test]
-fn a_sensor_that_is_dropped_shuts_the_library_down() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn drop_shuts_nvml_down() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
     sensor.first(PATIENCE);
     drop(sensor);
-    waits("shut down", || fake.calls("shutdown") == 1);
+    wait_for("shut down", || fake.calls("shutdown") == 1);
     assert_eq!(fake.calls("init"), 1);
 }
 
 #[test]
-fn snapshots_of_the_scheduler_carry_what_the_source_knows() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn snapshots_contain_gpu_values() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let options = Options {
         interval: Duration::from_millis(50),
         gpu: Some(Arc::new(GpuSensor::start(options(&fake)))),
@@ -356,12 +358,12 @@ fn snapshots_of_the_scheduler_carry_what_the_source_knows() {
         let snapshot = snapshots.borrow().clone();
         snapshot.gpu.cards.first().and_then(|card| card.temperature_c)
     };
-    waits("in a snapshot", || temperature() == Some(71));
+    wait_for("in a snapshot", || temperature() == Some(71));
     fake.set(&[("gpu0.temperature", "83")]);
-    waits("followed", || temperature() == Some(83));
+    wait_for("followed", || temperature() == Some(83));
     fake.set(&[("hang.nvmlDeviceGetPowerUsage", "1")]);
     let before = snapshots.borrow().sequence;
-    waits("on while the driver hangs", || snapshots.borrow().sequence > before + 3);
+    wait_for("published while the driver hangs", || snapshots.borrow().sequence > before + 3);
     fake.unset("hang.nvmlDeviceGetPowerUsage");
 }
 
@@ -374,8 +376,8 @@ impl Loader for NoModels {
 }
 
 #[test]
-fn the_machine_command_lists_the_cards() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn machine_command_lists_gpus() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_divvy"))
         .args(["machine", "--json"])
         .env(LIBRARY_VARIABLE, fake.library())
@@ -389,8 +391,8 @@ fn the_machine_command_lists_the_cards() {
 }
 
 #[test]
-fn a_run_without_a_terminal_reports_the_cards_in_its_snapshots() {
-    let fake = FakeNvml::new(TWO_CARDS);
+fn headless_snapshots_contain_gpus() {
+    let fake = FakeNvml::new(TWO_GPUS);
     let folder = tempfile::tempdir().expect("a folder");
     let model = folder.path().join("small.onnx");
     let made = std::process::Command::new(env!("CARGO_BIN_EXE_divvy"))
@@ -415,5 +417,5 @@ fn a_run_without_a_terminal_reports_the_cards_in_its_snapshots() {
     });
     child.kill().expect("it still runs");
     child.wait().expect("it ends");
-    assert!(found, "no line of 300 has the card");
+    assert!(found, "none of 300 lines has the GPU");
 }

@@ -10,7 +10,7 @@ mod terminal;
 
 use binary::{DIVVY, Home};
 use divvy::telemetry::gpu::LIBRARY_VARIABLE;
-use fake_nvml::{FakeNvml, GPU_IS_LOST, TWO_CARDS};
+use fake_nvml::{FakeNvml, GPU_IS_LOST, TWO_GPUS};
 use terminal::Session;
 
 const SIZE: (u16, u16) = (160, 40);
@@ -40,7 +40,7 @@ fn open(home: &Home, fake: &FakeNvml) -> Session {
 
 #[test]
 fn the_cards_are_shown_with_their_figures_and_their_faults() {
-    let fake = FakeNvml::new(TWO_CARDS);
+    let fake = FakeNvml::new(TWO_GPUS);
     let home = Home::new();
     let mut session = open(&home, &fake);
     session.until("both cards", |rows| {
@@ -56,7 +56,7 @@ fn the_cards_are_shown_with_their_figures_and_their_faults() {
 
 #[test]
 fn a_model_dragged_onto_a_card_stays_on_the_cpu_where_the_engine_knows_none() {
-    let fake = FakeNvml::new(&TWO_CARDS.replace("gpu1.mig = 1", "gpu1.mig = 0"));
+    let fake = FakeNvml::new(&TWO_GPUS.replace("gpu1.mig = 1", "gpu1.mig = 0"));
     let home = Home::new();
     let mut session = open(&home, &fake);
     let (from, to) = session.until("the model and the card", |rows| {

@@ -1,4 +1,4 @@
-//! `divvy machine` as a user runs it.
+//! Tests of the command `divvy machine`.
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ fn report(args: &[&str]) -> MachineReport {
 }
 
 #[test]
-fn the_json_tells_of_this_machine() {
+fn json_describes_this_machine() {
     let report = report(&["--json"]);
     assert_eq!(report.version, MachineReport::VERSION);
     assert!(!report.description.simulated);
@@ -27,7 +27,7 @@ fn the_json_tells_of_this_machine() {
 }
 
 #[test]
-fn the_map_names_the_usable_cpus() {
+fn map_names_usable_cpus() {
     let output = divvy(&[]);
     assert!(output.status.success());
     let map = String::from_utf8(output.stdout).unwrap();
@@ -36,24 +36,24 @@ fn the_map_names_the_usable_cpus() {
 }
 
 #[test]
-fn cores_restrict_it_and_wrong_ones_are_bad_input() {
+fn cores_option_restricts_the_machine() {
     let all = report(&["--json"]).description.limits.allowed;
     let lowest = all.lowest().unwrap().to_string();
     let part = report(&["--json", "--cores", &lowest]);
     assert_eq!(part.description.limits.allowed.to_string(), lowest);
-    for (list, said) in [("1023", "no CPU 1023"), ("3-1", "backwards"), ("", "names no CPU")] {
+    for (list, message) in [("1023", "no CPU 1023"), ("3-1", "backwards"), ("", "names no CPU")] {
         let output = divvy(&["--cores", list]);
         assert_eq!(output.status.code(), Some(2), "{list}");
         let error = String::from_utf8(output.stderr).unwrap();
-        assert!(error.contains(said), "{list}: {error}");
+        assert!(error.contains(message), "{list}: {error}");
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_mask_that_it_was_started_with_binds() {
+fn startup_mask_restricts_the_machine() {
     use divvy::machine::{CpuSet, current_thread, this_machine};
-    // A child inherits the mask of the thread that starts it.
+    // A child process inherits the mask of the thread that starts it.
     let machine = this_machine(None).unwrap();
     let highest = machine.describe().limits.allowed.iter().last().unwrap();
     let mask = CpuSet::single(highest);

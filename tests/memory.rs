@@ -1,5 +1,5 @@
-//! Memory by model, end to end: a real model on the embedded engine under the counting allocator,
-//! and budgets that are set, passed and changed while it runs.
+//! End-to-end tests of memory per model: a real model on the embedded engine with the counting
+//! allocator, and memory budgets that are exceeded and changed while it runs.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::sync::Arc;
@@ -49,20 +49,20 @@ fn until(scheduler: &Scheduler, what: &str, done: impl Fn(&ModelView) -> bool) -
                 return snapshot;
             }
         }
-        assert!(start.elapsed() < PATIENCE, "in vain: {what}: {:?}", snapshot.models);
+        assert!(start.elapsed() < PATIENCE, "timed out: {what}: {:?}", snapshot.models);
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-fn budget(scheduler: &Scheduler, memory: Option<Bytes>) {
+fn set_budget(scheduler: &Scheduler, memory: Option<Bytes>) {
     let edit = Edit::SetMemory { model: "detector".to_owned(), memory };
     scheduler.apply(Change::from(edit), Author::Api).unwrap();
 }
 
 #[test]
-fn a_real_models_memory_is_measured_and_its_budget_holds_both_ways() {
+fn memory_budget_limits_requests() {
     let scheduler = start(None);
-    until(&scheduler, "it runs", |view| view.state == ModelState::Running);
+    until(&scheduler, "running", |view| view.state == ModelState::Running);
     let load = LoadFollower::start(scheduler.loads()).unwrap();
     let snapshot = until(&scheduler, "requests and activations", |view| {
         view.counts.completed > 20 && view.memory.arena.is_some_and(|bytes| bytes > 1 << 20)
@@ -73,16 +73,18 @@ fn a_real_models_memory_is_measured_and_its_budget_holds_both_ways() {
     assert!(row.weights_bytes > 0 && row.prepared_bytes > 0 && row.copies == 1, "{row:?}");
     assert!(row.total() < snapshot.memory_table.process_bytes);
 
-    // Below what a request takes: what comes now fails or is turned away; the model goes on.
-    budget(&scheduler, Some(Bytes(row.weights_bytes + row.prepared_bytes + (1 << 20))));
+    // Too small for a request: new requests fail or are rejected; the model keeps running.
+    set_budget(&scheduler, Some(Bytes(row.weights_bytes + row.prepared_bytes + (1 << 20))));
     let before = snapshot.models[0].counts;
     let pressed = until(&scheduler, "requests above the budget", |view| {
         view.counts.failed + view.counts.rejected > before.failed + before.rejected + 3
     });
     assert_eq!(pressed.models[0].state, ModelState::Running);
-    budget(&scheduler, None);
+    set_budget(&scheduler, None);
     let done = pressed.models[0].counts.completed;
-    until(&scheduler, "requests after it was raised", |view| view.counts.completed > done + 20);
+    until(&scheduler, "requests after raising the budget", |view| {
+        view.counts.completed > done + 20
+    });
     load.stop(PATIENCE);
     let idle = until(&scheduler, "an idle model", |view| view.counts.executing == 0);
     assert_eq!(idle.memory_table.models[0].requests_bytes, 0);
@@ -90,13 +92,13 @@ fn a_real_models_memory_is_measured_and_its_budget_holds_both_ways() {
 }
 
 #[test]
-fn a_load_that_the_file_already_forbids_is_refused_and_tried_again_with_more() {
+fn raising_the_budget_retries_a_refused_load() {
     let scheduler = start(Some(Bytes(1024)));
     let failed =
         until(&scheduler, "refusal", |view| matches!(view.state, ModelState::Failed { .. }));
     let ModelState::Failed { reason } = &failed.models[0].state else { unreachable!() };
     assert!(reason.contains("memory budget") && reason.contains("was not loaded"), "{reason}");
     assert_eq!(failed.memory_table.models[0].weights_bytes, 0);
-    budget(&scheduler, Some(Bytes(1 << 30)));
-    until(&scheduler, "a second try", |view| view.state == ModelState::Running);
+    set_budget(&scheduler, Some(Bytes(1 << 30)));
+    until(&scheduler, "running after a retry", |view| view.state == ModelState::Running);
 }

@@ -1,7 +1,7 @@
-//! A real cpuset shrinks and widens under a running layout. Needs Linux, two CPUs and the right to
-//! make a cgroup; says so and passes where it cannot be tried.
+//! A layout follows a real cpuset that narrows and widens. Needs Linux, two CPUs and permission to
+//! create a cgroup; otherwise prints the reason and passes.
 //!
-//! One test alone in its process, because the whole process moves into the cgroup.
+//! The only test of its process, because the whole process moves into the cgroup.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, dead_code)]
 
@@ -21,14 +21,14 @@ use divvy::telemetry::ModelView;
 
 use test_scheduler::{Answers, PATIENCE, Scripts, layout, row};
 
-/// A cpuset of this process's own; on drop the process goes back to where it was.
-struct Cpuset {
+/// A cpuset for this process. Moves the process back on drop.
+struct TestCpuset {
     home: PathBuf,
     own: PathBuf,
 }
 
-impl Cpuset {
-    fn make() -> Result<Self, String> {
+impl TestCpuset {
+    fn create() -> Result<Self, String> {
         let groups = fs::read_to_string("/proc/self/cgroup").map_err(|e| e.to_string())?;
         let v1 = Path::new("/sys/fs/cgroup/cpuset");
         let (root, line) = if v1.join("cgroup.procs").exists() {
@@ -48,7 +48,7 @@ impl Cpuset {
                 cpuset.write(file, parents.trim())?;
             }
         } else {
-            // Fails where the parent does not hand the controller down.
+            // Fails if the parent does not delegate the controller.
             let from = fs::read_to_string(cpuset.home.join("cpuset.cpus.effective"));
             cpuset.write("cpuset.cpus", from.map_err(|e| e.to_string())?.trim())?;
         }
@@ -62,7 +62,7 @@ impl Cpuset {
     }
 }
 
-impl Drop for Cpuset {
+impl Drop for TestCpuset {
     fn drop(&mut self) {
         let _ = fs::write(self.home.join("cgroup.procs"), std::process::id().to_string());
         let _ = fs::remove_dir(&self.own);
@@ -82,10 +82,10 @@ fn until(scheduler: &Scheduler, what: &str, done: impl Fn(&ModelView) -> bool) {
 }
 
 #[test]
-fn the_layout_follows_a_real_cpuset() {
-    let cpuset = match Cpuset::make() {
+fn layout_follows_a_real_cpuset() {
+    let cpuset = match TestCpuset::create() {
         Ok(cpuset) => cpuset,
-        Err(reason) => return println!("skipped: no cpuset can be made here: {reason}"),
+        Err(reason) => return println!("skipped: cannot create a cpuset: {reason}"),
     };
     let machine = this_machine(None).unwrap();
     let all = machine.describe().limits.allowed;
@@ -98,7 +98,9 @@ fn the_layout_follows_a_real_cpuset() {
     options.interval = Duration::from_millis(50);
     options.machine_check = Duration::from_millis(50);
     let scheduler = Scheduler::start(&layout(vec![row("m", &all.to_string())]), options).unwrap();
-    until(&scheduler, "start", |view| view.actual.active == all.len() && view.actual.cores == all);
+    until(&scheduler, "started", |view| {
+        view.actual.active == all.len() && view.actual.cores == all
+    });
     let answers = Arc::new(Answers::default());
     let door = scheduler.client("m").unwrap().door();
     for _ in 0..2000 {
@@ -112,10 +114,10 @@ fn the_layout_follows_a_real_cpuset() {
     }
     let one = CpuSet::single(all.lowest().unwrap());
     cpuset.write("cpuset.cpus", &one.to_string()).unwrap();
-    until(&scheduler, "shrunk", |view| view.row.cores == one && view.actual.cores == one);
-    until(&scheduler, "fewer", |view| view.row.concurrency == 1);
+    until(&scheduler, "narrowed", |view| view.row.cores == one && view.actual.cores == one);
+    until(&scheduler, "concurrency lowered", |view| view.row.concurrency == 1);
     cpuset.write("cpuset.cpus", &all.to_string()).unwrap();
-    until(&scheduler, "wide again", |view| view.row.cores == all && view.actual.cores == all);
+    until(&scheduler, "widened", |view| view.row.cores == all && view.actual.cores == all);
     let start = Instant::now();
     while !answers.all() {
         assert!(start.elapsed() < PATIENCE, "{answers:?}");
@@ -123,5 +125,5 @@ fn the_layout_follows_a_real_cpuset() {
     }
     assert_eq!(answers.completed.load(Ordering::SeqCst), 2000);
     assert_eq!(scheduler.journal().len(), 2);
-    println!("a real cpuset went {all} -> {one} -> {all}");
+    println!("the cpuset changed {all} -> {one} -> {all}");
 }

@@ -1,4 +1,4 @@
-//! SimulatedMachine machines for the tests of placement and arithmetic.
+//! Simulated machines for the tests of placement and arithmetic.
 
 use proptest::prelude::*;
 

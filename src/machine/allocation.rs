@@ -1,10 +1,11 @@
-//! A counting global allocator: what the process holds on the Rust side, by account. A model's
-//! threads work under the model's account, so that its heap is measured and not guessed.
+//! A counting global allocator: bytes allocated by Rust code, per account.
 //!
-//! Each block of [`MIN_COUNTED_BYTES`] bytes or more carries a small header with the account that it was
-//! charged to, and is taken off that account wherever it is freed: no drift, no table, no lock.
-//! Smaller blocks pass through uncounted; weights, activations and requests are not made of them.
-//! Memory that a C++ library takes by itself does not come through here.
+//! A model's threads allocate under the model's account, so that its heap is measured, not guessed.
+//!
+//! Each block of [`MIN_COUNTED_BYTES`] or more carries a small header with its account, which is
+//! credited when any thread frees the block: no drift, no table, no lock. Smaller blocks are not
+//! counted; weights, activations and requests do not consist of them. Memory that a C++ library
+//! allocates itself is not counted here.
 #![allow(unsafe_code, clippy::cast_ptr_alignment)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,20 +14,19 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// Blocks from this size on are counted, in bytes.
+/// Size from which blocks are counted, in bytes.
 pub const MIN_COUNTED_BYTES: usize = 1024;
 
-/// Bytes before a counted block; more where its alignment asks for it.
+/// Bytes before a counted block; more if its alignment requires it.
 const HEADER: usize = 16;
 
-/// Accounts that can be open at once, the program's own included.
+/// Maximum number of open accounts, including the program's own.
 const ACCOUNTS: usize = 1024;
 
-/// The global allocator of the `divvy` program. Without it every account says that nothing is
-/// known.
+/// The global allocator of the `divvy` program. Without it, no account has a count.
 pub struct CountingAllocator;
 
-/// The figures of one account, on a cache line of their own.
+/// The counts of one account, padded to a cache line.
 #[repr(align(64))]
 struct Counter {
     live: AtomicI64,
@@ -40,12 +40,12 @@ static COUNTERS: [Counter; ACCOUNTS] = [const {
 }; ACCOUNTS];
 
 thread_local! {
-    /// The account that this thread's blocks are charged to.
+    /// The account to which this thread's blocks are charged.
     static CURRENT: Cell<u32> = const { Cell::new(0) };
 }
 
 fn current() -> u32 {
-    // A thread that is ending has none any more; its last blocks are the program's.
+    // The thread-local of an ending thread is gone: its last blocks count as the program's.
     CURRENT.try_with(Cell::get).unwrap_or(0)
 }
 
@@ -58,25 +58,25 @@ fn charge(account: u32, bytes: i64) {
     }
 }
 
-/// The block with its header, and how far the block's own first byte is from the start.
+/// Returns the layout of a block with its header, and the offset of the block within it.
 fn with_header(layout: Layout) -> Option<(Layout, usize)> {
     let align = layout.align().max(HEADER);
     let size = layout.size().checked_add(align)?;
     Some((Layout::from_size_align(size, align).ok()?, align))
 }
 
-/// Writes the header of a fresh counted block, charges it, and gives the block's own first byte.
+/// Writes the header of a new counted block, charges its account, and returns the block.
 ///
 /// # Safety
-/// `base` is null, or the start of a block that [`with_header`] described, with this offset.
+/// `base` is null, or the start of a block with the layout and offset of [`with_header`].
 unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
     if base.is_null() {
         return base;
     }
     let account = current();
     charge(account, size as i64);
-    // SAFETY: the block is `offset` bytes longer than was asked for, and `offset` is at least
-    // HEADER and a multiple of 16, so the header lies inside it.
+    // SAFETY: the allocation is `offset` bytes longer than `size`, and `offset` is at least HEADER
+    // and a multiple of 16, so the header lies inside it.
     unsafe {
         let block = base.add(offset);
         block.sub(HEADER).cast::<[u8; 4]>().write(account.to_ne_bytes());
@@ -84,46 +84,46 @@ unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
     }
 }
 
-/// The account of a counted block.
+/// Returns the account of a counted block.
 ///
 /// # Safety
 /// `block` came from [`open_block`] and has not been freed.
 unsafe fn account_of(block: *mut u8) -> u32 {
-    // SAFETY: the header was written there when the block was made.
+    // SAFETY: `open_block` wrote the header there.
     u32::from_ne_bytes(unsafe { block.sub(HEADER).cast::<[u8; 4]>().read() })
 }
 
-// SAFETY: every call goes on to the system's allocator. A block's size decides alone whether it has
-// a header, and callers must give the same size when they free it, so a block is always freed the
-// way it was made; with a header, the alignment is kept because the offset is a multiple of it.
+// SAFETY: every call is forwarded to the system allocator. Only the size decides if a block has a
+// header, and callers must pass the same size when they free it, so each block is freed the way it
+// was allocated. The alignment holds because the offset is a multiple of it.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.size() < MIN_COUNTED_BYTES {
-            // SAFETY: the caller's promises are the same.
+            // SAFETY: the caller has the same obligations.
             return unsafe { System.alloc(layout) };
         }
         let Some((whole, offset)) = with_header(layout) else { return ptr::null_mut() };
-        // SAFETY: the size is not zero, and the offset belongs to this layout.
+        // SAFETY: the size is not zero, and the offset belongs to the layout `whole`.
         unsafe { open_block(System.alloc(whole), offset, layout.size()) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if layout.size() < MIN_COUNTED_BYTES {
-            // SAFETY: the caller's promises are the same.
+            // SAFETY: the caller has the same obligations.
             return unsafe { System.alloc_zeroed(layout) };
         }
         let Some((whole, offset)) = with_header(layout) else { return ptr::null_mut() };
-        // SAFETY: as in `alloc`; the header lies before the caller's part, which stays zero.
+        // SAFETY: as in `alloc`; the header lies before the caller's bytes, which stay zero.
         unsafe { open_block(System.alloc_zeroed(whole), offset, layout.size()) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if layout.size() < MIN_COUNTED_BYTES {
-            // SAFETY: made by `System.alloc` with this layout, as its size says.
+            // SAFETY: a block of this size was allocated by `System.alloc` with this layout.
             return unsafe { System.dealloc(block, layout) };
         }
         if let Some((whole, offset)) = with_header(layout) {
-            // SAFETY: made by `open_block` over a block of the layout `whole`.
+            // SAFETY: a block of this size came from `open_block`, with the layout `whole`.
             unsafe {
                 charge(account_of(block), -(layout.size() as i64));
                 System.dealloc(block.sub(offset), whole);
@@ -133,7 +133,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if layout.size() < MIN_COUNTED_BYTES && size < MIN_COUNTED_BYTES {
-            // SAFETY: made by `System.alloc` with this layout, and stays without a header.
+            // SAFETY: allocated by `System.alloc` with this layout; it still needs no header.
             return unsafe { System.realloc(block, layout, size) };
         }
         if layout.size() >= MIN_COUNTED_BYTES
@@ -153,13 +153,13 @@ unsafe impl GlobalAlloc for CountingAllocator {
                 return base.add(offset);
             }
         }
-        // SAFETY: across the limit the block is made anew; the sizes are the caller's, and the
-        // alignment was valid for the old one.
+        // SAFETY: a block that crosses the limit is copied into a new one. The sizes are the
+        // caller's, and the alignment was valid for the old block.
         unsafe {
-            let Ok(wanted) = Layout::from_size_align(size, layout.align()) else {
+            let Ok(new_layout) = Layout::from_size_align(size, layout.align()) else {
                 return ptr::null_mut();
             };
-            let fresh = self.alloc(wanted);
+            let fresh = self.alloc(new_layout);
             if !fresh.is_null() {
                 ptr::copy_nonoverlapping(block, fresh, layout.size().min(size));
                 self.dealloc(block, layout);
@@ -169,18 +169,18 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 }
 
-/// Whether this process counts at all: its executable installed [`CountingAllocator`].
+/// Returns true if this executable installed [`CountingAllocator`].
 pub fn is_counting() -> bool {
-    // No program gets as far as this without one block that counts.
+    // Every program has allocated at least one counted block before it calls this.
     COUNTERS.iter().take(1).any(|own| own.peak.load(Ordering::Relaxed) > 0)
 }
 
-/// What the program holds under no model's account, in bytes; `None` where nothing is counted.
+/// Returns the bytes allocated outside of all models' accounts; `None` if nothing is counted.
 pub fn own_bytes() -> Option<u64> {
     is_counting().then(|| live(0))
 }
 
-/// What is held under all accounts together, the program's own among them, in bytes; 0 where nothing is
+/// Returns the bytes allocated under all accounts, including the program's own; 0 if nothing is
 /// counted.
 pub fn counted_bytes() -> u64 {
     let live = COUNTERS.iter().map(|counter| counter.live.load(Ordering::Relaxed));
@@ -192,14 +192,14 @@ fn live(account: u32) -> u64 {
     live.map_or(0, |live| live.max(0) as u64)
 }
 
-/// The account of one model. Blocks that outlive it stay on its books until they are freed.
+/// The account of one model. Blocks that outlive it stay charged to it until they are freed.
 #[derive(Debug)]
 pub struct Account {
     number: u32,
 }
 
 impl Account {
-    /// Opens an account. Where nothing is counted, or all are taken, it is one without figures.
+    /// Opens an account. If nothing is counted, or all accounts are in use, it has no counts.
     pub fn open() -> Arc<Self> {
         let free = || {
             COUNTERS.iter().enumerate().skip(1).find(|(_, counter)| {
@@ -214,24 +214,24 @@ impl Account {
         Arc::new(Self { number: number as u32 })
     }
 
-    /// Charges what this thread takes to this account, until the returned value is dropped.
+    /// Charges this thread's allocations to this account until the returned guard is dropped.
     pub fn enter(&self) -> AccountGuard {
         let before = CURRENT.try_with(|current| current.replace(self.number)).unwrap_or(0);
         AccountGuard { before }
     }
 
-    /// Charges what this thread takes to this account for good.
+    /// Charges all further allocations of this thread to this account.
     pub fn charge_current_thread(&self) {
-        // A thread that is ending takes nothing more.
+        // An ending thread allocates nothing more.
         let _ = CURRENT.try_with(|current| current.set(self.number));
     }
 
-    /// What is held now, in bytes; `None` where it is not counted.
+    /// Returns the bytes allocated now; `None` if they are not counted.
     pub fn held(&self) -> Option<u64> {
         (self.number > 0).then(|| live(self.number))
     }
 
-    /// The most that was held at once since the last call, in bytes; `None` where it is not counted.
+    /// Returns the maximum of allocated bytes since the last call; `None` if they are not counted.
     pub fn take_peak(&self) -> Option<u64> {
         let counter = COUNTERS.get(self.number as usize).filter(|_| self.number > 0)?;
         let peak = counter.peak.swap(counter.live.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -247,7 +247,7 @@ impl Drop for Account {
     }
 }
 
-/// See [`Account::enter`]. Stays on the thread that made it.
+/// Guard of [`Account::enter`]; restores the thread's previous account on drop.
 #[must_use]
 pub struct AccountGuard {
     before: u32,
@@ -259,26 +259,26 @@ impl Drop for AccountGuard {
     }
 }
 
-/// The C heap, Rust's part among it, in bytes.
+/// Sizes of the C heap, in bytes. Rust's allocations are part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heap {
-    /// What the heap's own regions hold, blocks that are free among it.
+    /// Total size of the heap's own regions, including free blocks.
     pub regions: u64,
-    /// Blocks that are in use within the heap's own regions.
+    /// Blocks in use within the heap's own regions.
     pub in_regions: u64,
-    /// Blocks in use that have a mapping of their own.
+    /// Blocks in use that have their own mapping.
     pub mapped: u64,
 }
 
 impl Heap {
-    /// All blocks in use.
+    /// Returns the size of all blocks in use.
     pub fn in_use(&self) -> u64 {
         self.in_regions + self.mapped
     }
 }
 
-/// The heap as the system's allocator counts it; `None` where it has no such statistics (only glibc
-/// from 2.33 on does). Locks each of its arenas in turn, so it is not for every request.
+/// Returns the statistics of the system allocator; `None` if it has none (only glibc 2.33 and later
+/// does). Locks each of its arenas in turn, so do not call it per request.
 pub fn heap() -> Option<Heap> {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -296,9 +296,10 @@ pub fn heap() -> Option<Heap> {
         }
         type Ask = unsafe extern "C" fn() -> Statistics;
         let program = libloading::os::unix::Library::this();
-        // SAFETY: the only function of this name is glibc's, looked up because older ones lack it.
+        // SAFETY: the only function with this name is glibc's. It is looked up by name because older
+        // versions lack it.
         let ask = unsafe { program.get::<Ask>(b"mallinfo2\0") }.ok()?;
-        // SAFETY: it may be called at any time from any thread, and gives plain numbers.
+        // SAFETY: it may be called at any time from any thread, and returns plain numbers.
         let found = unsafe { ask() };
         Some(Heap {
             regions: found.arena as u64,
@@ -312,8 +313,8 @@ pub fn heap() -> Option<Heap> {
     }
 }
 
-/// Gives the heap's free pages back to the system, so that what was freed leaves the resident set.
-/// Takes up to some milliseconds; nothing where the system's allocator has no such call.
+/// Returns the heap's free pages to the system, so that freed memory leaves the resident set. Takes up
+/// to some milliseconds. Does nothing if the system allocator has no such call.
 pub fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -333,16 +334,16 @@ mod tests {
         Layout::from_size_align(size, align).unwrap()
     }
 
-    /// The test program has another global allocator; this one is called by hand.
+    /// Opens an account. The test program has another global allocator; tests call this one directly.
     fn account() -> Arc<Account> {
         let small = block(MIN_COUNTED_BYTES, 8);
-        // SAFETY: freed with the layout that it was made with.
+        // SAFETY: freed with the layout of its allocation.
         unsafe { CountingAllocator.dealloc(CountingAllocator.alloc(small), small) };
         Account::open()
     }
 
     #[test]
-    fn a_block_is_taken_off_the_account_that_it_was_charged_to_wherever_it_is_freed() {
+    fn freeing_on_another_thread_credits_the_same_account() {
         let account = account();
         let entered = account.enter();
         let layout = block(5000, 64);
@@ -351,7 +352,7 @@ mod tests {
         drop(entered);
         assert_eq!(address % 64, 0);
         assert_eq!(account.held(), Some(5000));
-        // SAFETY: made above with this layout.
+        // SAFETY: allocated above with this layout.
         let free = move || unsafe { CountingAllocator.dealloc(address as *mut u8, layout) };
         std::thread::spawn(free).join().unwrap();
         assert_eq!(account.held(), Some(0));
@@ -360,11 +361,11 @@ mod tests {
     }
 
     #[test]
-    fn growing_and_shrinking_keep_bytes_and_books() {
+    fn realloc_keeps_contents_and_counts() {
         let account = account();
         for align in [1, 16, 64, 4096] {
             let entered = account.enter();
-            // SAFETY: each step gives the size of the one before; the writes stay inside.
+            // SAFETY: each step passes the previous size; the writes stay inside the block.
             unsafe {
                 let mut at = CountingAllocator.alloc_zeroed(block(100, align));
                 let mut size = 100;
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_with_blocks_is_not_given_to_another_model() {
+    fn accounts_with_live_blocks_are_not_reused() {
         let first = account();
         let entered = first.enter();
         // SAFETY: freed below.
@@ -394,13 +395,13 @@ mod tests {
         drop(first);
         let others: Vec<_> = (0..20).map(|_| Account::open()).collect();
         assert!(others.iter().all(|other| other.number != number));
-        // SAFETY: made above.
+        // SAFETY: allocated above.
         unsafe { CountingAllocator.dealloc(left, block(4096, 8)) };
     }
 
     #[test]
-    fn an_absurd_size_is_refused() {
-        // SAFETY: it fails, so there is nothing to free.
+    fn rejects_overflowing_sizes() {
+        // SAFETY: the call fails, so there is nothing to free.
         unsafe {
             let layout = Layout::from_size_align(isize::MAX as usize - 7, 8).unwrap();
             assert!(CountingAllocator.alloc(layout).is_null());

@@ -1,4 +1,4 @@
-//! Sets of logical CPUs and the list grammar ("0-3,8,10-15:2") that names them everywhere.
+//! Sets of logical CPUs, and the CPU list syntax ("0-3,8,10-15:2").
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,7 +30,7 @@ pub struct CpuSet {
     words: [u64; WORDS],
 }
 
-/// Why a CPU list could not be read.
+/// Errors in a CPU list.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CpuListError {
     /// A part of the list is not a number, a range or a stepped range.
@@ -39,7 +39,7 @@ pub enum CpuListError {
         /// The offending part.
         part: String,
     },
-    /// A range that runs backwards.
+    /// A range whose first CPU is higher than its last.
     #[error("the range `{part}` runs backwards: write the lower CPU first")]
     Backwards {
         /// The offending part.
@@ -52,7 +52,7 @@ pub enum CpuListError {
         part: String,
     },
     /// A CPU beyond [`MAX_CORES`].
-    #[error("CPU {cpu} is past the last one that can be named, {}", MAX_CORES - 1)]
+    #[error("CPU {cpu} is too high: the highest CPU that divvy supports is {}", MAX_CORES - 1)]
     TooLarge {
         /// The number as written.
         cpu: u64,
@@ -60,49 +60,49 @@ pub enum CpuListError {
 }
 
 impl CpuSet {
-    /// The set with no CPU.
+    /// The empty set.
     pub const EMPTY: Self = Self { words: [0; WORDS] };
 
-    /// CPUs 0 to `count - 1` (at most [`MAX_CORES`]).
+    /// Returns CPUs 0 to `count - 1`, at most [`MAX_CORES`] of them.
     pub fn first(count: usize) -> Self {
         (0..count.min(MAX_CORES)).map(|id| CoreId(id as u16)).collect()
     }
 
-    /// The set of one CPU.
+    /// Returns the set of one CPU.
     pub fn single(core: CoreId) -> Self {
         std::iter::once(core).collect()
     }
 
-    /// Adds a CPU. A CPU past [`MAX_CORES`] is not representable and is left out.
+    /// Adds a CPU. Ignores a CPU of [`MAX_CORES`] or higher.
     pub fn insert(&mut self, core: CoreId) {
         if let Some(word) = self.words.get_mut(core.0 as usize / 64) {
             *word |= 1 << (core.0 % 64);
         }
     }
 
-    /// Takes a CPU out.
+    /// Removes a CPU.
     pub fn remove(&mut self, core: CoreId) {
         if let Some(word) = self.words.get_mut(core.0 as usize / 64) {
             *word &= !(1 << (core.0 % 64));
         }
     }
 
-    /// Whether the CPU is in the set.
+    /// Returns true if the CPU is in the set.
     pub fn contains(&self, core: CoreId) -> bool {
         self.words.get(core.0 as usize / 64).is_some_and(|word| word & (1 << (core.0 % 64)) != 0)
     }
 
-    /// How many CPUs are in the set.
+    /// Returns the number of CPUs in the set.
     pub fn len(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether the set has no CPU.
+    /// Returns true if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }
 
-    /// The CPUs in rising order.
+    /// Iterates over the CPUs in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = CoreId> + '_ {
         self.words.iter().enumerate().flat_map(|(index, word)| {
             let mut rest = *word;
@@ -116,35 +116,35 @@ impl CpuSet {
         })
     }
 
-    /// The lowest CPU of the set.
+    /// Returns the lowest CPU of the set.
     pub fn lowest(&self) -> Option<CoreId> {
         self.iter().next()
     }
 
-    /// CPUs in either set.
+    /// Returns the CPUs in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a | b)
     }
 
-    /// CPUs in both sets.
+    /// Returns the CPUs in both sets.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a & b)
     }
 
-    /// CPUs of this set that are not in the other.
+    /// Returns the CPUs of this set that are not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a & !b)
     }
 
-    /// Whether each CPU of this set is in the other.
+    /// Returns true if each CPU of this set is in the other.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.difference(other).is_empty()
     }
 
-    /// Whether the two sets share no CPU.
+    /// Returns true if the two sets share no CPU.
     pub fn is_disjoint(&self, other: &Self) -> bool {
         self.intersection(other).is_empty()
     }
@@ -171,7 +171,7 @@ impl FromIterator<CoreId> for CpuSet {
 impl FromStr for CpuSet {
     type Err = CpuListError;
 
-    /// Reads a CPU list. The empty string is the empty set; white space around parts is allowed.
+    /// Parses a CPU list. The empty string is the empty set; white space around parts is allowed.
     fn from_str(text: &str) -> Result<Self, CpuListError> {
         let mut set = Self::EMPTY;
         if text.trim().is_empty() {
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_ranges_and_steps_are_read() {
+    fn parses_ranges_with_steps() {
         let set: CpuSet = "0-3, 8,10-15:2".parse().unwrap();
         let ids: Vec<u16> = set.iter().map(|core| core.0).collect();
         assert_eq!(ids, [0, 1, 2, 3, 8, 10, 12, 14]);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lists_say_which_part_is_wrong() {
+    fn error_names_the_invalid_part() {
         for (text, want) in [
             ("0-", CpuListError::Syntax { part: "0-".into() }),
             ("a", CpuListError::Syntax { part: "a".into() }),
@@ -285,13 +285,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn printing_and_parsing_are_inverse(ids in prop::collection::vec(0u16..1024, 0..200)) {
+        fn display_round_trips(ids in prop::collection::vec(0u16..1024, 0..200)) {
             let set: CpuSet = ids.iter().copied().map(CoreId).collect();
             prop_assert_eq!(set.to_string().parse::<CpuSet>().unwrap(), set);
         }
 
         #[test]
-        fn set_operations_agree_with_membership(
+        fn set_operations_match_membership(
             a in prop::collection::btree_set(0u16..256, 0..60),
             b in prop::collection::btree_set(0u16..256, 0..60),
         ) {

@@ -1,45 +1,44 @@
-//! What is known of a machine's GPUs: plain data. The sensors (`telemetry::gpu`) fill it in; nothing
-//! here calls a driver.
+//! The GPUs of a machine: plain data, filled in by the sensors (`telemetry::gpu`).
 
 use serde::{Deserialize, Serialize};
 
-/// The GPUs of a machine, as far as they are known.
+/// The known GPUs of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpus {
-    /// The cards, by index. Empty: none is known, which does not mean that there is none.
+    /// The GPUs, by index. An empty list means that none is known, not that there is none.
     pub cards: Vec<Gpu>,
-    /// Why no card is known, in a line ("no NVIDIA GPU"); `None` where nobody looked.
+    /// The reason why no GPU is known, in one line ("no NVIDIA GPU"); `None` before the first reading.
     pub note: Option<String>,
 }
 
-/// One card.
+/// One GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
-    /// The driver's index: the order of the cards on the bus.
+    /// The driver's index: the order of the GPUs on the bus.
     pub index: u32,
     /// The product's name.
     pub name: String,
     /// The driver's identifier, "GPU-" and a UUID.
     pub uuid: String,
-    /// Its memory in bytes, where it is known.
+    /// Its memory in bytes, if known.
     pub memory: Option<u64>,
-    /// Whether it is cut into MIG devices, and then usable through these alone.
+    /// True if it is split into MIG devices; it can then be used only through these.
     pub is_mig_enabled: bool,
     /// Its MIG devices.
     pub parts: Vec<GpuPart>,
-    /// Why it cannot be used, in a sentence.
+    /// The reason why it cannot be used.
     pub fault: Option<String>,
 }
 
-/// One MIG device of a card.
+/// One MIG device of a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GpuPart {
     /// The product's name with the profile.
     pub name: String,
     /// The driver's identifier, "MIG-" and a UUID.
     pub uuid: String,
-    /// Its memory in bytes, where it is known.
+    /// Its memory in bytes, if known.
     pub memory: Option<u64>,
-    /// Why it cannot be used, in a sentence.
+    /// The reason why it cannot be used.
     pub fault: Option<String>,
 }

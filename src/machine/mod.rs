@@ -1,7 +1,7 @@
-//! What the hardware is, what of it this process may use, and the calls that place threads on it.
+//! The machine: its hardware, the part that this process may use, and the calls that place threads.
 //!
-//! Everything above asks through the trait [`Machine`]: the real Linux machine, or a simulated one
-//! of any topology for tests. The engines and the pool never read `/proc` or `/sys` themselves.
+//! All other code goes through the trait [`Machine`], which is the real Linux machine or, in tests, a
+//! simulated one of any topology. Engines and pools never read `/proc` or `/sys` themselves.
 
 pub mod allocation;
 mod cpu_set;
@@ -9,7 +9,7 @@ pub mod crash;
 mod gpus;
 #[cfg(target_os = "linux")]
 mod linux;
-// Compiled for the tests of Linux too, so that it cannot rot.
+// Also compiled for tests on Linux, so that it keeps building.
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable;
 pub mod resident;
@@ -51,14 +51,14 @@ pub struct ThreadTimes {
     pub cpu_ns: u64,
     /// Nanoseconds runnable but waiting for a CPU; `None` where the kernel hides it.
     pub wait_ns: Option<u64>,
-    /// The CPU that it ran on last.
+    /// The CPU on which it last ran.
     pub last_core: Option<CoreId>,
 }
 
 /// Cumulative times of one logical CPU since boot (Linux: `/proc/stat`), in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CoreTimes {
-    /// Which CPU.
+    /// The CPU.
     pub core: CoreId,
     /// Not idle and not waiting for I/O.
     pub busy_ns: u64,
@@ -69,123 +69,124 @@ pub struct CoreTimes {
 /// Memory of the machine and of this process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryUse {
-    /// What this process may use: the machine's memory, or the container's limit where lower.
+    /// Memory available to this process: the machine's, or the container's limit if lower.
     pub total: u64,
-    /// In use on the machine, or in the container where it has a limit.
+    /// Memory in use on the machine, or in the container if it has a limit.
     pub used: u64,
-    /// ResidentSet set size of this process.
+    /// Resident set size of this process.
     pub process: u64,
 }
 
-/// Why a thread could not be placed or asked about.
+/// Reasons why a thread's affinity or nice value could not be set or read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AffinityError {
     /// The thread has ended.
     #[error("thread {0} has ended")]
     NoSuchThread(ThreadId),
-    /// None of the CPUs asked for is one that this process may use now.
-    #[error("none of the CPUs {asked} is online and allowed to this process")]
+    /// This process may not use any of the requested CPUs.
+    #[error("none of the CPUs {asked} is online and allowed for this process")]
     NotAllowed {
-        /// The CPUs asked for.
+        /// The requested CPUs.
         asked: CpuSet,
     },
-    /// The kernel refused for another reason.
-    #[error("the kernel refused to place thread {thread}: {reason}")]
+    /// The kernel refused for some other reason.
+    #[error("the kernel refused a call on thread {thread}: {reason}")]
     Refused {
         /// The thread.
         thread: ThreadId,
-        /// The kernel's own words.
+        /// The kernel's message.
         reason: String,
     },
-    /// The kernel keeps a thread's nice value: only lowering its standing is everybody's right.
+    /// The kernel did not lower a nice value: raising a thread's priority needs a privilege.
     #[error(
-        "thread {thread} stays at nice {held}: raising it to {asked} needs CAP_SYS_NICE or \
+        "thread {thread} stays at nice {current}: lowering it to {asked} needs CAP_SYS_NICE or \
          RLIMIT_NICE"
     )]
     NiceNotRaised {
         /// The thread.
         thread: ThreadId,
-        /// Its nice value.
-        held: i32,
-        /// The value asked for.
+        /// Its current nice value.
+        current: i32,
+        /// The requested nice value.
         asked: i32,
     },
-    /// This operating system offers no call for it.
+    /// This operating system has no such call.
     #[error("this operating system cannot pin threads to CPUs")]
     Unsupported,
 }
 
-/// Why this machine cannot be used as asked.
+/// Errors in the cores given with `--cores`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MachineError {
-    /// The CPUs that the operator named are not all there.
+    /// Some of the named CPUs cannot be used.
     #[error(
         "--cores: this process has no CPU {missing}; it may use {allowed} (`divvy machine` shows \
          why)"
     )]
     CoresNotAllowed {
-        /// Those asked for that are offline, not allowed or not there at all.
+        /// Named CPUs that do not exist, are offline or are not allowed.
         missing: CpuSet,
         /// The CPUs that this process may use.
         allowed: CpuSet,
     },
-    /// The operator named no CPU at all.
-    #[error("--cores names no CPU: write a list out of {allowed}, or leave it out to use all")]
+    /// The list is empty.
+    #[error("--cores names no CPU: list some of {allowed}, or omit the option to use all of them")]
     NoCores {
         /// The CPUs that this process may use.
         allowed: CpuSet,
     },
 }
 
-/// The machine as the scheduler sees it. All calls are cheap enough for a change in microseconds,
-/// except [`Machine::describe`], which reads some hundred small files.
+/// The scheduler's view of the machine.
+///
+/// All calls take microseconds, except [`Machine::describe`], which reads some hundred small files.
 pub trait Machine: Send + Sync {
-    /// Topology and limits, read afresh.
+    /// Reads topology and limits.
     fn describe(&self) -> Description;
 
-    /// Allows a thread of this process on exactly these CPUs.
+    /// Pins a thread of this process to exactly these CPUs.
     ///
     /// # Errors
-    /// [`AffinityError`] when the thread has ended, no CPU of the set is allowed, or the system
-    /// has no such call. Nothing changed then.
+    /// [`AffinityError`] if the thread has ended, no CPU of the set is allowed, or the system has no
+    /// such call. The affinity is then unchanged.
     fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError>;
 
-    /// Reads back on which CPUs a thread is allowed.
+    /// Returns the CPUs on which a thread may run.
     ///
     /// # Errors
     /// As [`Machine::set_affinity`].
     fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError>;
 
-    /// Sets a thread's nice value, counted from the one that the program was started with, 0 to 19
-    /// and no further than the system goes, and reads it back: its share of the cores that it runs
-    /// on, beside others'.
+    /// Sets a thread's nice value and reads it back. The value is relative to the program's own at
+    /// startup, 0 to 19; the sum is capped at the system's 19. A higher value gives the thread a
+    /// smaller share of its cores.
     ///
     /// # Errors
-    /// [`AffinityError`] when the thread has ended, the kernel does not let it rise again, or the
-    /// system has no such call. Nothing changed then.
+    /// [`AffinityError`] if the thread has ended, the kernel does not allow a lower nice value, or the
+    /// system has no such call. The nice value is then unchanged.
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError>;
 
-    /// Reads a thread's nice value, counted likewise.
+    /// Returns a thread's nice value, relative to the program's own at startup.
     ///
     /// # Errors
     /// As [`Machine::set_nice`].
     fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError>;
 
-    /// Scheduling times of a thread; `None` when it has ended.
+    /// Returns the scheduling times of a thread; `None` if it has ended.
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes>;
 
-    /// Times of all online CPUs, in rising order.
+    /// Returns the times of all online CPUs, in ascending order.
     fn core_times(&self) -> Vec<CoreTimes>;
 
-    /// Memory of the machine and of this process.
+    /// Returns the memory use of the machine and of this process.
     fn memory(&self) -> MemoryUse;
 }
 
-/// The machine that this process runs on, restricted to `cores` where given. Construct it early: it
+/// Detects the machine that this process runs on, restricted to `cores` if given. Call it early: it
 /// reads the CPU mask that the process was started with.
 ///
 /// # Errors
-/// [`MachineError`] when `cores` is empty or names a CPU that this process may not use now.
+/// [`MachineError`] if `cores` is empty or names a CPU that this process may not use.
 pub fn this_machine(cores: Option<CpuSet>) -> Result<Arc<dyn Machine>, MachineError> {
     #[cfg(target_os = "linux")]
     let machine = LinuxMachine::detect();
@@ -205,7 +206,7 @@ pub fn this_machine(cores: Option<CpuSet>) -> Result<Arc<dyn Machine>, MachineEr
     Ok(Arc::new(machine.restricted(asked)))
 }
 
-/// The calling thread's id.
+/// Returns the calling thread's id.
 pub fn current_thread() -> ThreadId {
     #[cfg(target_os = "linux")]
     {
@@ -217,9 +218,10 @@ pub fn current_thread() -> ThreadId {
     }
 }
 
-/// Asks the system to let the calling thread run as soon as it wakes, also where other threads keep
-/// every core busy. For threads that wait nearly always and then have little to do. Returns whether
-/// the system has such a call and took it; a thread that it refused runs as any other.
+/// Requests the shortest time slice for the calling thread, so that it runs soon after it wakes even
+/// when other threads keep every core busy. For threads that mostly wait and then do little work.
+///
+/// Returns true if the system accepted the request; otherwise the thread is scheduled as before.
 pub fn request_short_slice() -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -231,9 +233,11 @@ pub fn request_short_slice() -> bool {
     }
 }
 
-/// Asks the system to let the calling thread run at once when it wakes, before all usual threads, or,
-/// where that needs a privilege that is not there, as [`request_short_slice`]. For the one thread on which
-/// changes wait: what it does is to be short. Returns whether it runs first.
+/// Requests the lowest real-time priority for the calling thread, so that it runs before all normal
+/// threads as soon as it wakes. Without the privilege for that, falls back to
+/// [`request_short_slice`]. Only for the owner thread, whose work is short and delays every change.
+///
+/// Returns true if the thread has the real-time priority.
 pub fn request_realtime() -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -248,8 +252,8 @@ pub fn request_realtime() -> bool {
     }
 }
 
-/// The threads of this process with their names, of which the kernel keeps 15 bytes; empty where the
-/// system does not tell.
+/// Returns the threads of this process with their names, of which the kernel keeps 15 bytes. Empty if
+/// the system does not list them.
 pub fn process_threads() -> Vec<(ThreadId, String)> {
     #[cfg(target_os = "linux")]
     {
@@ -261,8 +265,8 @@ pub fn process_threads() -> Vec<(ThreadId, String)> {
     }
 }
 
-/// CPU time that this process has used since its start, all threads together, in nanoseconds; 0
-/// where the system does not tell.
+/// Returns the CPU time used by all threads of this process since its start, in nanoseconds; 0 if the
+/// system does not report it.
 pub fn process_cpu_ns() -> u64 {
     #[cfg(unix)]
     {

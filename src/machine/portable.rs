@@ -1,5 +1,5 @@
-//! Machines other than Linux: the number of CPUs and the memory are known, placement is not to be
-//! had, and the notes say so.
+//! Machines with other operating systems than Linux: CPU count and memory are known, threads cannot
+//! be placed.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,16 +8,16 @@ use super::{
     ThreadTimes, Topology,
 };
 
-/// This machine, by way of what every operating system offers.
+/// This machine, using calls that every operating system has.
 pub(super) struct PortableMachine {
     startup: CpuSet,
     cores: Option<CpuSet>,
-    /// `None` where sysinfo does not support the system.
+    /// `None` if sysinfo does not support the system.
     system: Mutex<Option<sysinfo::System>>,
 }
 
 impl PortableMachine {
-    /// Reads which CPUs the process may use, once.
+    /// Detects the machine and the CPUs that the process may use.
     pub(super) fn detect() -> Self {
         let listed: CpuSet = core_affinity::get_core_ids()
             .unwrap_or_default()
@@ -33,7 +33,7 @@ impl PortableMachine {
         Self { startup, cores: None, system: Mutex::new(sysinfo::System::new().ok()) }
     }
 
-    /// The same machine, of which only `cores` may be used.
+    /// Restricts the machine to `cores`.
     #[must_use]
     pub(super) fn restricted(self, cores: CpuSet) -> Self {
         Self { cores: Some(cores), ..self }
@@ -45,7 +45,7 @@ impl Machine for PortableMachine {
         let count = self.startup.iter().last().map_or(1, |core| usize::from(core.0) + 1);
         let mut topology = Topology::uniform(count);
         for core in &mut topology.cores {
-            // Nothing is known of caches here, and a made-up group would mislead placement.
+            // The caches are unknown, and an invented group would mislead placement.
             core.l2 = None;
             core.l3 = None;
         }
@@ -56,14 +56,14 @@ impl Machine for PortableMachine {
             simulated: false,
             notes: vec![
                 format!(
-                    "on {} sockets, caches, SMT siblings and core kinds are unknown: each CPU \
+                    "on {}, sockets, caches, SMT siblings and core kinds are unknown: each CPU \
                      counts as a physical core",
                     std::env::consts::OS
                 ),
-                "threads of other models cannot be pinned from outside here: cores bound the \
-                 number of threads, the system places them"
+                "threads cannot be pinned to cores on this system: cores only limit the number of \
+                 threads"
                     .to_owned(),
-                "CPU time and waiting time of threads are not measured here".to_owned(),
+                "CPU time and waiting time of threads are not measured on this system".to_owned(),
             ],
             ..Description::default()
         }
@@ -120,7 +120,7 @@ mod tests {
     use crate::machine::current_thread;
 
     #[test]
-    fn it_counts_cpus_and_says_what_it_cannot_do() {
+    fn notes_name_missing_features() {
         let machine = PortableMachine::detect();
         let description = machine.describe();
         assert!(!description.limits.allowed.is_empty());
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restriction_narrows_what_is_allowed() {
+    fn restriction_limits_allowed_cpus() {
         let machine = PortableMachine::detect();
         let lowest = machine.describe().limits.allowed.lowest().unwrap();
         let one = CpuSet::single(lowest);

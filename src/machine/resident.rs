@@ -1,5 +1,4 @@
-//! How much memory the process really has, by the kernel's account, and how much it had before the
-//! first model was loaded.
+//! The resident memory of the process as the kernel counts it, now and before the first model.
 
 use std::sync::OnceLock;
 
@@ -10,33 +9,33 @@ use super::allocation::{self, Heap};
 pub struct ResidentSet {
     /// All of it.
     pub total: u64,
-    /// The part that shows files: the executable, shared libraries, and what else is mapped.
+    /// The file-backed part: the executable, shared libraries and other mapped files.
     pub files: u64,
 }
 
 impl ResidentSet {
-    /// What is no file: heap, stacks, relocated data.
+    /// Returns the part without files: heap, stacks, relocated data.
     pub fn anonymous(&self) -> u64 {
         self.total.saturating_sub(self.files)
     }
 }
 
-/// The process before any model was loaded, in bytes.
+/// The memory of the process before the first model was loaded, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Baseline {
     /// The resident set.
     pub resident: ResidentSet,
-    /// What the counting allocator had given to the program itself.
+    /// Bytes that the program itself had from the counting allocator.
     pub own: u64,
-    /// What was in use on the C heap; `None` where the system does not tell.
+    /// Statistics of the C heap; `None` if the system has none.
     pub heap: Option<Heap>,
-    /// ResidentSet bytes that the C heap kept though nobody used them; `None` likewise.
-    pub kept: Option<u64>,
+    /// Resident bytes of the C heap that were free; `None` if unknown.
+    pub free_heap: Option<u64>,
 }
 
 static BASELINE: OnceLock<Baseline> = OnceLock::new();
 
-/// The resident set now; `None` where the system does not tell (only Linux does).
+/// Returns the current resident set; `None` if the system does not report it (only Linux does).
 pub fn resident() -> Option<ResidentSet> {
     #[cfg(target_os = "linux")]
     {
@@ -53,8 +52,8 @@ pub fn resident() -> Option<ResidentSet> {
     }
 }
 
-/// The process as it was when this was first called: whoever loads models calls it before the
-/// first one.
+/// Returns the state of the process at the first call. Must be called before the first model is
+/// loaded.
 pub fn baseline() -> Baseline {
     *BASELINE.get_or_init(|| {
         let heap = allocation::heap();
@@ -62,21 +61,22 @@ pub fn baseline() -> Baseline {
             resident: resident().unwrap_or_default(),
             own: allocation::own_bytes().unwrap_or(0),
             heap,
-            kept: heap.and_then(|heap| kept(&heap, 0)),
+            free_heap: heap.and_then(|heap| free_heap(&heap, 0)),
         }
     })
 }
 
-/// ResidentSet bytes that the C heap keeps for reuse though nobody uses them: the heap's resident part,
-/// by the kernel, without what is in use; of that, `untouched` bytes were taken but never written to,
-/// and so are not resident. `None` where the system does not tell. Reads a file with an entry a
-/// mapping, some milliseconds in a process of many: not for every frame.
-pub fn kept(heap: &Heap, untouched: u64) -> Option<u64> {
+/// Returns the resident bytes of the C heap that are free: kept by the allocator for reuse. This is
+/// the heap's resident part, as the kernel reports it, minus the bytes in use; `untouched` bytes of
+/// these were never written and so are not resident. `None` if the system does not report it.
+///
+/// Reads a file with one entry per mapping, which can take milliseconds: do not call it per frame.
+pub fn free_heap(heap: &Heap, untouched: u64) -> Option<u64> {
     #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
     {
-        let anonymous = Anonymous::read(&std::fs::read_to_string("/proc/self/smaps").ok()?);
-        // blocks with a mapping of their own lie elsewhere, beside what is not the heap's
-        // and a block that begins where a region could is no region
+        let anonymous = AnonymousMemory::parse(&std::fs::read_to_string("/proc/self/smaps").ok()?);
+        // Blocks with their own mapping are in `elsewhere`, together with mappings that are not the
+        // heap's; a block that starts at a region's alignment is not a region. Hence the limits.
         let resident = anonymous.regions.min(heap.regions) + anonymous.elsewhere.min(heap.mapped);
         Some(resident.saturating_sub(heap.in_use().saturating_sub(untouched)))
     }
@@ -87,21 +87,21 @@ pub fn kept(heap: &Heap, untouched: u64) -> Option<u64> {
     }
 }
 
-/// ResidentSet bytes of mappings that show no file.
+/// Resident bytes of mappings without a file.
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
 #[derive(Debug, PartialEq, Eq)]
-struct Anonymous {
-    /// glibc's heap regions: the one that the kernel calls `[heap]`, and those of its further arenas,
-    /// which begin at multiples of their largest size (`HEAP_MAX_SIZE` in malloc/arena.c, 64 MiB
-    /// where pointers have 64 bits).
+struct AnonymousMemory {
+    /// glibc's heap regions: the one that the kernel names `[heap]`, and those of its other arenas,
+    /// which start at multiples of their maximum size (`HEAP_MAX_SIZE` in malloc/arena.c, 64 MiB on
+    /// 64-bit systems).
     regions: u64,
-    /// The others: single large blocks, stacks of threads.
+    /// All others: single large blocks, thread stacks.
     elsewhere: u64,
 }
 
 #[cfg(any(test, all(target_os = "linux", target_env = "gnu")))]
-impl Anonymous {
-    fn read(smaps: &str) -> Self {
+impl AnonymousMemory {
+    fn parse(smaps: &str) -> Self {
         const REGION: u64 = 64 << 20;
         let mut found = Self { regions: 0, elsewhere: 0 };
         let mut counted = None;
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_heaps_regions_are_told_from_other_mappings() {
+    fn separates_heap_regions_from_other_mappings() {
         let smaps = "\
 55d9db514000-55d9db600000 rw-p 00000000 00:00 0                          [heap]
 Rss:                 100 kB
@@ -148,13 +148,13 @@ Rss:                   7 kB
 7ff060000000-7ff060100000 r--p 00000000 fe:00 1234                       /lib/x.so
 Rss:                   9 kB
 ";
-        let found = Anonymous::read(smaps);
-        assert_eq!(found, Anonymous { regions: 120 * 1024, elsewhere: 7 * 1024 });
+        let found = AnonymousMemory::parse(smaps);
+        assert_eq!(found, AnonymousMemory { regions: 120 * 1024, elsewhere: 7 * 1024 });
     }
 
+    /// Runs the named test in a separate process. Returns true in that process. Other tests of this
+    /// process allocate too, which would disturb its measurements.
     #[cfg(target_os = "linux")]
-    /// Runs the test of this name in a process of its own and answers whether this is that process:
-    /// what is counted here is the whole process's, and other tests beside it take and free too.
     fn is_alone(name: &str) -> bool {
         const MARK: &str = "DIVVY_TEST_ALONE";
         if std::env::var_os(MARK).is_some() {
@@ -165,32 +165,32 @@ Rss:                   9 kB
             .env(MARK, "1")
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains(" 1 passed"), "{output:?}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains(" 1 passed"), "{output:?}");
         false
     }
 
     #[test]
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    fn what_the_heap_keeps_after_blocks_were_freed_is_seen() {
-        if !is_alone("what_the_heap_keeps_after_blocks_were_freed_is_seen") {
+    fn free_heap_grows_after_frees() {
+        if !is_alone("free_heap_grows_after_frees") {
             return;
         }
-        // small blocks lie in the heap's regions; the last one holds those before it back
+        // Small blocks are in the heap's regions; the last one keeps the others from being released.
         let blocks: Vec<Vec<u8>> = (0..20_000).map(|_| vec![1_u8; 900]).collect();
         let Some(heap) = allocation::heap() else { return };
-        let (before, mut blocks) = (kept(&heap, 0).unwrap(), blocks);
+        let (before, mut blocks) = (free_heap(&heap, 0).unwrap(), blocks);
         let last = blocks.pop();
         drop(blocks);
-        let after = kept(&allocation::heap().unwrap(), 0).unwrap();
+        let after = free_heap(&allocation::heap().unwrap(), 0).unwrap();
         assert!(after >= before + (8 << 20), "{before} {after}");
         drop(last);
     }
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn memory_that_is_touched_becomes_resident() {
-        if !is_alone("memory_that_is_touched_becomes_resident") {
+    fn touched_memory_becomes_resident() {
+        if !is_alone("touched_memory_becomes_resident") {
             return;
         }
         let before = resident().unwrap();

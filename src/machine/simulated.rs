@@ -1,5 +1,5 @@
-//! A machine of any shape for tests and benches: it answers affinity calls as a kernel would,
-//! records them, and takes scripted faults. Whatever comes from it says `simulated`.
+//! A simulated machine of any topology, for tests and benchmarks. It answers affinity calls as a kernel
+//! would, records them, and returns scripted errors. Its descriptions are marked `simulated`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,29 +12,29 @@ use super::{
 /// An affinity call and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AffinityCall {
-    /// The thread that was to be placed.
+    /// The thread.
     pub thread: ThreadId,
-    /// The CPUs asked for.
+    /// The requested CPUs.
     pub cores: CpuSet,
-    /// What the machine said.
+    /// The machine's answer.
     pub outcome: Result<(), AffinityError>,
 }
 
-/// A simulated machine. All its methods take `&self`; share it by `Arc`.
+/// A simulated machine.
 ///
-/// Any thread id is taken as alive until [`SimulatedMachine::end_thread`]. A thread that was never placed
-/// may run on the whole cpuset.
+/// Any thread id counts as alive until [`SimulatedMachine::end_thread`]. A thread that was never
+/// placed may run on the whole cpuset.
 pub struct SimulatedMachine {
     state: Mutex<State>,
 }
 
 struct State {
     description: Description,
-    /// The CPUs asked for, per thread. As in Linux since 6.2 the wish outlives a cpuset that cuts
-    /// it, and comes back when the cpuset does.
-    wishes: BTreeMap<ThreadId, CpuSet>,
+    /// The requested CPUs, per thread. As in Linux since 6.2, a cpuset narrows the effective mask but
+    /// not the request, which takes effect again when the cpuset widens.
+    requested: BTreeMap<ThreadId, CpuSet>,
     nices: BTreeMap<ThreadId, i32>,
-    /// Whether nice values only go up, as without privilege.
+    /// True if nice values can only be increased, as without privilege.
     unprivileged: bool,
     ended: BTreeSet<ThreadId>,
     faults: VecDeque<AffinityError>,
@@ -45,27 +45,27 @@ struct State {
 }
 
 impl State {
-    /// The CPUs that the kernel would let anything of this process run on.
+    /// Returns the CPUs that the kernel allows for this process.
     fn usable(&self) -> CpuSet {
         self.description.limits.allowed.intersection(&self.description.topology.online())
     }
 
-    fn in_force(&self, thread: ThreadId) -> CpuSet {
+    fn effective_mask(&self, thread: ThreadId) -> CpuSet {
         let usable = self.usable();
-        let wish = self.wishes.get(&thread).map(|wish| wish.intersection(&usable));
-        // A kernel never leaves a thread without a CPU: a wish that is cut to nothing is set aside.
-        wish.filter(|wish| !wish.is_empty()).unwrap_or(usable)
+        let mask = self.requested.get(&thread).map(|mask| mask.intersection(&usable));
+        // A kernel never leaves a thread without a CPU: it ignores a request that has none left.
+        mask.filter(|mask| !mask.is_empty()).unwrap_or(usable)
     }
 }
 
 impl SimulatedMachine {
-    /// A machine as described; `simulated` is set whatever the description says. The allowed CPUs
-    /// play the cpuset.
+    /// Creates a machine from a description, and marks it `simulated`. The allowed CPUs are its
+    /// cpuset.
     pub fn new(description: Description) -> Self {
         Self {
             state: Mutex::new(State {
                 description: Description { simulated: true, ..description },
-                wishes: BTreeMap::new(),
+                requested: BTreeMap::new(),
                 nices: BTreeMap::new(),
                 unprivileged: false,
                 ended: BTreeSet::new(),
@@ -78,27 +78,27 @@ impl SimulatedMachine {
         }
     }
 
-    /// `count` uniform cores.
+    /// Creates a machine with `count` uniform cores.
     pub fn uniform(count: usize) -> Self {
         Self::new(Description::uniform(count))
     }
 
-    /// Refuses the next affinity call that sets a mask; several queue up.
+    /// Makes the next [`Machine::set_affinity`] fail. Several errors queue up.
     pub fn refuse_next(&self, error: AffinityError) {
         self.state().faults.push_back(error);
     }
 
-    /// Lets nice values only go up from now on, as a kernel does without privilege.
+    /// From now on refuses to decrease nice values, as a kernel does without privilege.
     pub fn forbid_raising(&self) {
         self.state().unprivileged = true;
     }
 
-    /// Replaces the cpuset: threads are confined to it at once.
+    /// Replaces the cpuset. All threads are confined to it at once.
     pub fn set_cpuset(&self, cores: CpuSet) {
         self.state().description.limits.allowed = cores;
     }
 
-    /// Unplugs a CPU, or plugs it in again. Threads leave it at once and come back with it.
+    /// Takes a CPU offline, or online again. Masks of threads follow at once.
     pub fn set_online(&self, id: CoreId, online: bool) {
         let mut state = self.state();
         if let Some(core) = state.description.topology.cores.iter_mut().find(|core| core.id == id) {
@@ -106,48 +106,48 @@ impl SimulatedMachine {
         }
     }
 
-    /// Sets or lifts the CPU quota, in CPUs.
+    /// Sets or removes the CPU quota, in CPUs.
     pub fn set_quota(&self, quota: Option<f64>) {
         self.state().description.limits.quota = quota;
     }
 
-    /// Ends a thread: asking about it fails from now on.
+    /// Ends a thread. Calls for it fail from now on.
     pub fn end_thread(&self, thread: ThreadId) {
         let mut state = self.state();
-        state.wishes.remove(&thread);
+        state.requested.remove(&thread);
         state.threads.remove(&thread);
         state.nices.remove(&thread);
         state.ended.insert(thread);
     }
 
-    /// Sets what [`Machine::thread_times`] says of a thread.
+    /// Sets the result of [`Machine::thread_times`] for a thread.
     pub fn set_thread_times(&self, thread: ThreadId, times: ThreadTimes) {
         self.state().threads.insert(thread, times);
     }
 
-    /// Sets what [`Machine::core_times`] says of a CPU.
+    /// Sets the result of [`Machine::core_times`] for a CPU.
     pub fn set_core_times(&self, times: CoreTimes) {
         self.state().cores.insert(times.core, times);
     }
 
-    /// Sets what [`Machine::memory`] says.
+    /// Sets the result of [`Machine::memory`].
     pub fn set_memory(&self, memory: MemoryUse) {
         self.state().memory = memory;
     }
 
-    /// The affinity calls so far, oldest first, refused ones included.
+    /// Returns the affinity calls so far, oldest first, including refused ones.
     pub fn log(&self) -> Vec<AffinityCall> {
         self.state().log.clone()
     }
 
-    /// The masks in force of all threads that were ever placed and have not ended.
+    /// Returns the effective masks of all threads that were placed and have not ended.
     pub fn masks(&self) -> BTreeMap<ThreadId, CpuSet> {
         let state = self.state();
-        state.wishes.keys().map(|thread| (*thread, state.in_force(*thread))).collect()
+        state.requested.keys().map(|thread| (*thread, state.effective_mask(*thread))).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each method leaves the state whole, so a panic of a test's thread spoils nothing.
+        // Each method leaves the state consistent, so a poisoned lock is harmless.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -169,7 +169,7 @@ impl Machine for SimulatedMachine {
         } else if cores.is_disjoint(&state.usable()) {
             Err(AffinityError::NotAllowed { asked: *cores })
         } else {
-            state.wishes.insert(thread, *cores);
+            state.requested.insert(thread, *cores);
             Ok(())
         };
         state.log.push(AffinityCall { thread, cores: *cores, outcome: outcome.clone() });
@@ -181,14 +181,14 @@ impl Machine for SimulatedMachine {
         if state.ended.contains(&thread) {
             return Err(AffinityError::NoSuchThread(thread));
         }
-        Ok(state.in_force(thread))
+        Ok(state.effective_mask(thread))
     }
 
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
-        let held = self.nice(thread)?;
+        let current = self.nice(thread)?;
         let mut state = self.state();
-        if state.unprivileged && nice < held {
-            return Err(AffinityError::NiceNotRaised { thread, held, asked: nice });
+        if state.unprivileged && nice < current {
+            return Err(AffinityError::NiceNotRaised { thread, current, asked: nice });
         }
         state.nices.insert(thread, nice);
         Ok(())
@@ -202,7 +202,7 @@ impl Machine for SimulatedMachine {
         Ok(state.nices.get(&thread).copied().unwrap_or(0))
     }
 
-    /// What was set; a thread of which nothing was set is alive and has used nothing.
+    /// Returns the times that were set, or zeros.
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {
         let state = self.state();
         if state.ended.contains(&thread) {
@@ -241,14 +241,14 @@ mod tests {
     }
 
     #[test]
-    fn masks_follow_cpuset_and_plug_and_come_back_with_them() {
+    fn masks_follow_cpuset_changes() {
         let machine = SimulatedMachine::uniform(8);
         machine.set_affinity(THREAD, &set("2-5")).unwrap();
         machine.set_cpuset(set("0-3"));
         assert_eq!(machine.affinity(THREAD).unwrap(), set("2-3"));
         machine.set_online(CoreId(2), false);
         machine.set_online(CoreId(3), false);
-        assert_eq!(machine.affinity(THREAD).unwrap(), set("0-1"), "a thread keeps some CPU");
+        assert_eq!(machine.affinity(THREAD).unwrap(), set("0-1"), "a thread always has a CPU");
         assert_eq!(machine.describe().limits.allowed, set("0-1"));
         assert_eq!(machine.core_times().len(), 6);
         machine.set_cpuset(set("0-7"));
@@ -257,21 +257,21 @@ mod tests {
     }
 
     #[test]
-    fn refusals_change_nothing_and_are_logged() {
+    fn logs_refused_calls() {
         let machine = SimulatedMachine::uniform(4);
         machine.set_affinity(THREAD, &set("1")).unwrap();
         let scripted = AffinityError::Refused { thread: THREAD, reason: "scripted".into() };
         machine.refuse_next(scripted.clone());
         assert_eq!(machine.set_affinity(THREAD, &set("2")), Err(scripted.clone()));
-        let nowhere = AffinityError::NotAllowed { asked: set("9") };
-        assert_eq!(machine.set_affinity(THREAD, &set("9")), Err(nowhere.clone()));
+        let absent = AffinityError::NotAllowed { asked: set("9") };
+        assert_eq!(machine.set_affinity(THREAD, &set("9")), Err(absent.clone()));
         assert_eq!(machine.affinity(THREAD).unwrap(), set("1"));
         let outcomes: Vec<_> = machine.log().into_iter().map(|call| call.outcome).collect();
-        assert_eq!(outcomes, [Ok(()), Err(scripted), Err(nowhere)]);
+        assert_eq!(outcomes, [Ok(()), Err(scripted), Err(absent)]);
     }
 
     #[test]
-    fn an_ended_thread_is_gone() {
+    fn calls_fail_after_a_thread_ends() {
         let machine = SimulatedMachine::uniform(2);
         machine.set_affinity(THREAD, &set("0")).unwrap();
         assert_eq!(machine.thread_times(THREAD).unwrap().cpu_ns, 0);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_it_says_so() {
+    fn descriptions_are_marked_simulated() {
         let plain = Description { simulated: false, ..Description::uniform(1) };
         assert!(SimulatedMachine::new(plain).describe().simulated);
     }

@@ -7,7 +7,7 @@ use super::slot::Slot;
 use crate::engine::onnxruntime;
 use crate::layout::Row;
 use crate::machine::allocation;
-use crate::machine::resident::{ResidentSet, baseline, kept, resident};
+use crate::machine::resident::{ResidentSet, baseline, free_heap, resident};
 use crate::pool::PoolMemory;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
@@ -56,7 +56,7 @@ impl Observer {
         let engines = onnxruntime::start_bytes();
         let before = baseline.heap.map_or(0, |heap| heap.in_use());
         let explained = before + own + accounted + engines;
-        let kept = heap.map_or(0, |heap| heap.kept.saturating_sub(baseline.kept.unwrap_or(0)));
+        let kept = heap.map_or(0, |heap| heap.kept.saturating_sub(baseline.free_heap.unwrap_or(0)));
         MemoryTable {
             process_bytes: process,
             baseline_bytes: total.min(process),
@@ -79,7 +79,7 @@ impl Observer {
         };
         if self.heap.is_none_or(is_old) {
             let heap = allocation::heap()?;
-            let kept = kept(&heap, untouched).unwrap_or(0);
+            let kept = free_heap(&heap, untouched).unwrap_or(0);
             self.heap =
                 Some(HeapSample { at: Instant::now(), process, in_use: heap.in_use(), kept });
         }

@@ -1,19 +1,19 @@
-//! A shared library that passes for NVIDIA's NVML, so that the real wrapper and the real sensors run
-//! where there is no card. Not part of any build: the tests compile it by `rustc` (see `mod.rs`).
+//! A fake of NVIDIA's NVML, so that tests can run the real wrapper and sensors without a GPU. Not part
+//! of any build: the tests compile it with `rustc` (see `mod.rs`).
 //!
-//! Each call reads a script afresh: the file that `FAKE_NVML` names, else the library's own path
-//! with `.script` behind it (so each copy of the library has a script of its own). Lines are
-//! `key = value`; `#` begins a comment. Keys:
+//! Each call reads the script again: the file named by `FAKE_NVML`, or else the library's path plus
+//! `.script` (so each copy of the library has its own). Lines are `key = value`; `#` starts a comment.
+//! Keys:
 //!
-//! - `driver`, `cuda`, `count`: the driver's version, CUDA's as a number (13000), the cards;
-//! - `gpu0.name`, `gpu0.power`, ..: a reading, as NVML's unit has it (milliwatts, percent, bytes). A
-//!   reading without a line is "not supported". `gpu0.mig1.name`: of the MIG device at place 1;
-//! - `gpu0.processes`: `PID:BYTES:SM_PERCENT`, with commas between; the PID `self` is this process;
-//! - `error.FUNCTION`, `error.gpu0.FUNCTION`, `error.gpu0`: the return code to give instead;
+//! - `driver`, `cuda`, `count`: driver version, CUDA version as a number (13000), number of GPUs;
+//! - `gpu0.name`, `gpu0.power`, ..: a value, in NVML's unit (milliwatts, percent, bytes). A value
+//!   without a line is "not supported". `gpu0.mig1.name` is the MIG device at position 1;
+//! - `gpu0.processes`: `PID:BYTES:SM_PERCENT`, separated by commas; the PID `self` is this process;
+//! - `error.FUNCTION`, `error.gpu0.FUNCTION`, `error.gpu0`: the return code to fail with;
 //! - `slow.FUNCTION`: milliseconds to sleep first;
 //! - `hang.FUNCTION`: the call does not return while the line is there.
 //!
-//! Each init and shutdown is appended to the script's path with `.calls` behind it.
+//! Each init and shutdown is logged to the script's path plus `.calls`.
 
 #![allow(non_snake_case, clippy::missing_safety_doc)]
 
@@ -31,7 +31,7 @@ const NOT_SUPPORTED: u32 = 3;
 const NOT_FOUND: u32 = 6;
 const INSUFFICIENT_SIZE: u32 = 7;
 
-/// Inits without a shutdown yet.
+/// Number of inits without a shutdown.
 static INITS: AtomicI32 = AtomicI32::new(0);
 
 #[repr(C)]
@@ -86,8 +86,8 @@ fn script_path() -> PathBuf {
     let nothing = std::ptr::null_mut();
     let mut found =
         Located { file: nothing as _, base: nothing, symbol: nothing as _, address: nothing };
-    // SAFETY: the address is one of this library, and `found` outlives the call; the name that it
-    // then points to lives as long as the library is loaded.
+    // SAFETY: the address is in this library, and `found` outlives the call; the file name is valid as
+    // long as the library is loaded.
     let file = unsafe {
         if dladdr(nvmlInit_v2 as *const c_void, &mut found) == 0 {
             return PathBuf::new();
@@ -117,8 +117,9 @@ impl Script {
     }
 }
 
-/// What each call does first. `device`: "gpu0" or "gpu0.mig1"; "" for a call without one.
-fn enter(function: &str, device: &str) -> Result<Script, u32> {
+/// Starts a call: sleeps, hangs or fails as scripted. `device` is "gpu0" or "gpu0.mig1", or "" for calls
+/// without a device.
+fn begin_call(function: &str, device: &str) -> Result<Script, u32> {
     let mut script = Script::read();
     if let Some(time) = script.number(&format!("slow.{function}")) {
         sleep(Duration::from_millis(time));
@@ -127,11 +128,11 @@ fn enter(function: &str, device: &str) -> Result<Script, u32> {
         sleep(Duration::from_millis(5));
         script = Script::read();
     }
-    let card = device.split('.').next().unwrap_or_default();
+    let gpu = device.split('.').next().unwrap_or_default();
     let keys = [
         format!("error.{function}"),
-        format!("error.{card}"),
-        format!("error.{card}.{function}"),
+        format!("error.{gpu}"),
+        format!("error.{gpu}.{function}"),
         format!("error.{device}.{function}"),
     ];
     if let Some(code) = keys.iter().find_map(|key| script.number(key)) {
@@ -143,7 +144,7 @@ fn enter(function: &str, device: &str) -> Result<Script, u32> {
     Ok(script)
 }
 
-fn note(call: &str) {
+fn log_call(call: &str) {
     let mut path = script_path().into_os_string();
     path.push(".calls");
     if let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path) {
@@ -151,12 +152,13 @@ fn note(call: &str) {
     }
 }
 
-/// A device's handle carries its card in the low byte and its MIG place plus one in the next.
+/// Returns the key prefix of a device. A handle has the GPU in its low byte, and in the next byte the MIG
+/// position plus one.
 fn device(handle: *mut c_void) -> String {
     let bits = handle as usize & 0xffff;
     match bits >> 8 {
         0 => format!("gpu{}", bits & 0xff),
-        place => format!("gpu{}.mig{}", bits & 0xff, place - 1),
+        position => format!("gpu{}.mig{}", bits & 0xff, position - 1),
     }
 }
 
@@ -164,12 +166,12 @@ fn handle(card: usize, place: usize) -> *mut c_void {
     (0x10_0000 + card + (place << 8)) as *mut c_void
 }
 
-/// Runs a call's body, and gives its return code.
-fn answer(body: impl FnOnce() -> Result<(), u32>) -> u32 {
+/// Runs the body of a call, and returns its code.
+fn return_code(body: impl FnOnce() -> Result<(), u32>) -> u32 {
     body().err().unwrap_or(SUCCESS)
 }
 
-unsafe fn text(value: Option<&str>, out: *mut c_char, length: c_uint) -> Result<(), u32> {
+unsafe fn write_text(value: Option<&str>, out: *mut c_char, length: c_uint) -> Result<(), u32> {
     let value = value.ok_or(NOT_SUPPORTED)?;
     if value.len() + 1 > length as usize {
         return Err(INSUFFICIENT_SIZE);
@@ -182,9 +184,9 @@ unsafe fn text(value: Option<&str>, out: *mut c_char, length: c_uint) -> Result<
     Ok(())
 }
 
-unsafe fn put<T>(value: Option<T>, out: *mut T) -> Result<(), u32> {
+unsafe fn write_value<T>(value: Option<T>, out: *mut T) -> Result<(), u32> {
     let value = value.ok_or(NOT_SUPPORTED)?;
-    // SAFETY: the caller gives a place for the value.
+    // SAFETY: the caller passes a valid pointer.
     unsafe { out.write(value) };
     Ok(())
 }
@@ -203,9 +205,9 @@ fn processes(script: &Script, device: &str) -> Vec<(u32, u64, u32)> {
     list.split(',').filter_map(one).collect()
 }
 
-/// Fills a caller's list, or says how long it must be.
+/// Fills a caller's list, or returns the required length.
 unsafe fn fill<T>(values: Vec<T>, count: *mut c_uint, out: *mut T) -> Result<(), u32> {
-    // SAFETY: as NVML has it, `count` is in and out, and `out` has room for as many.
+    // SAFETY: by NVML's contract, `count` is in and out, and `out` has room for as many values.
     unsafe {
         let room = *count as usize;
         *count = values.len() as c_uint;
@@ -221,9 +223,9 @@ unsafe fn fill<T>(values: Vec<T>, count: *mut c_uint, out: *mut T) -> Result<(),
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlInit_v2() -> u32 {
-    answer(|| {
-        note("init");
-        enter("nvmlInit_v2", "")?;
+    return_code(|| {
+        log_call("init");
+        begin_call("nvmlInit_v2", "")?;
         INITS.fetch_add(1, Ordering::SeqCst);
         Ok(())
     })
@@ -231,9 +233,9 @@ pub extern "C" fn nvmlInit_v2() -> u32 {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlShutdown() -> u32 {
-    answer(|| {
-        note("shutdown");
-        enter("nvmlShutdown", "")?;
+    return_code(|| {
+        log_call("shutdown");
+        begin_call("nvmlShutdown", "")?;
         INITS.fetch_sub(1, Ordering::SeqCst);
         Ok(())
     })
@@ -241,25 +243,25 @@ pub extern "C" fn nvmlShutdown() -> u32 {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlSystemGetDriverVersion(out: *mut c_char, length: c_uint) -> u32 {
-    answer(|| {
-        let script = enter("nvmlSystemGetDriverVersion", "")?;
-        unsafe { text(script.get("driver"), out, length) }
+    return_code(|| {
+        let script = begin_call("nvmlSystemGetDriverVersion", "")?;
+        unsafe { write_text(script.get("driver"), out, length) }
     })
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlSystemGetCudaDriverVersion_v2(out: *mut c_int) -> u32 {
-    answer(|| {
-        let script = enter("nvmlSystemGetCudaDriverVersion_v2", "")?;
-        unsafe { put(script.number("cuda"), out) }
+    return_code(|| {
+        let script = begin_call("nvmlSystemGetCudaDriverVersion_v2", "")?;
+        unsafe { write_value(script.number("cuda"), out) }
     })
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetCount_v2(out: *mut c_uint) -> u32 {
-    answer(|| {
-        let script = enter("nvmlDeviceGetCount_v2", "")?;
-        unsafe { put(Some(script.number("count").unwrap_or(0)), out) }
+    return_code(|| {
+        let script = begin_call("nvmlDeviceGetCount_v2", "")?;
+        unsafe { write_value(Some(script.number("count").unwrap_or(0)), out) }
     })
 }
 
@@ -268,12 +270,12 @@ pub unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(
     index: c_uint,
     out: *mut *mut c_void,
 ) -> u32 {
-    answer(|| {
-        let script = enter("nvmlDeviceGetHandleByIndex_v2", &format!("gpu{index}"))?;
+    return_code(|| {
+        let script = begin_call("nvmlDeviceGetHandleByIndex_v2", &format!("gpu{index}"))?;
         if index >= script.number("count").unwrap_or(0) {
             return Err(INVALID_ARGUMENT);
         }
-        unsafe { put(Some(handle(index as usize, 0)), out) }
+        unsafe { write_value(Some(handle(index as usize, 0)), out) }
     })
 }
 
@@ -281,10 +283,10 @@ macro_rules! texts {
     ($($function:ident = $key:literal;)*) => {$(
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $function(of: *mut c_void, out: *mut c_char, length: c_uint) -> u32 {
-            answer(|| {
+            return_code(|| {
                 let device = device(of);
-                let script = enter(stringify!($function), &device)?;
-                unsafe { text(script.get(&format!("{device}.{}", $key)), out, length) }
+                let script = begin_call(stringify!($function), &device)?;
+                unsafe { write_text(script.get(&format!("{device}.{}", $key)), out, length) }
             })
         }
     )*};
@@ -299,10 +301,10 @@ macro_rules! numbers {
     ($($function:ident: $kind:ty = $key:literal;)*) => {$(
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $function(of: *mut c_void, out: *mut $kind) -> u32 {
-            answer(|| {
+            return_code(|| {
                 let device = device(of);
-                let script = enter(stringify!($function), &device)?;
-                unsafe { put(script.number::<$kind>(&format!("{device}.{}", $key)), out) }
+                let script = begin_call(stringify!($function), &device)?;
+                unsafe { write_value(script.number::<$kind>(&format!("{device}.{}", $key)), out) }
             })
         }
     )*};
@@ -323,11 +325,11 @@ macro_rules! chosen {
     ($($function:ident = [$($key:literal),*];)*) => {$(
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $function(of: *mut c_void, which: c_uint, out: *mut c_uint) -> u32 {
-            answer(|| {
+            return_code(|| {
                 let device = device(of);
-                let script = enter(stringify!($function), &device)?;
+                let script = begin_call(stringify!($function), &device)?;
                 let key = [$($key),*].get(which as usize).ok_or(INVALID_ARGUMENT)?.to_string();
-                unsafe { put(script.number(&format!("{device}.{key}")), out) }
+                unsafe { write_value(script.number(&format!("{device}.{key}")), out) }
             })
         }
     )*};
@@ -344,24 +346,24 @@ pub unsafe extern "C" fn nvmlDeviceGetUtilizationRates(
     of: *mut c_void,
     out: *mut Utilization,
 ) -> u32 {
-    answer(|| {
+    return_code(|| {
         let device = device(of);
-        let script = enter("nvmlDeviceGetUtilizationRates", &device)?;
+        let script = begin_call("nvmlDeviceGetUtilizationRates", &device)?;
         let gpu = script.number(&format!("{device}.utilisation")).ok_or(NOT_SUPPORTED)?;
         let memory = script.number(&format!("{device}.memory_busy")).unwrap_or(0);
-        unsafe { put(Some(Utilization { gpu, memory }), out) }
+        unsafe { write_value(Some(Utilization { gpu, memory }), out) }
     })
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(of: *mut c_void, out: *mut Memory) -> u32 {
-    answer(|| {
+    return_code(|| {
         let device = device(of);
-        let script = enter("nvmlDeviceGetMemoryInfo_v2", &device)?;
+        let script = begin_call("nvmlDeviceGetMemoryInfo_v2", &device)?;
         let total = script.number(&format!("{device}.memory_total")).ok_or(NOT_SUPPORTED)?;
         let used = script.number(&format!("{device}.memory_used")).unwrap_or(0);
         let memory = Memory { version: 2, total, reserved: 0, free: total - used, used };
-        unsafe { put(Some(memory), out) }
+        unsafe { write_value(Some(memory), out) }
     })
 }
 
@@ -371,9 +373,9 @@ pub unsafe extern "C" fn nvmlDeviceGetComputeRunningProcesses_v3(
     count: *mut c_uint,
     out: *mut Process,
 ) -> u32 {
-    answer(|| {
+    return_code(|| {
         let device = device(of);
-        let script = enter("nvmlDeviceGetComputeRunningProcesses_v3", &device)?;
+        let script = begin_call("nvmlDeviceGetComputeRunningProcesses_v3", &device)?;
         let row = |(pid, memory, _)| Process {
             pid,
             memory,
@@ -392,9 +394,9 @@ pub unsafe extern "C" fn nvmlDeviceGetProcessUtilization(
     count: *mut c_uint,
     since_us: c_ulonglong,
 ) -> u32 {
-    answer(|| {
+    return_code(|| {
         let device = device(of);
-        let script = enter("nvmlDeviceGetProcessUtilization", &device)?;
+        let script = begin_call("nvmlDeviceGetProcessUtilization", &device)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let at_us = now.as_micros() as u64;
         let row = |(pid, _, sm)| Sample { pid, at_us, sm, memory: 0, encoder: 0, decoder: 0 };
@@ -412,13 +414,13 @@ pub unsafe extern "C" fn nvmlDeviceGetMigMode(
     current: *mut c_uint,
     pending: *mut c_uint,
 ) -> u32 {
-    answer(|| {
+    return_code(|| {
         let device = device(of);
-        let script = enter("nvmlDeviceGetMigMode", &device)?;
+        let script = begin_call("nvmlDeviceGetMigMode", &device)?;
         let mode = script.number(&format!("{device}.mig"));
         unsafe {
-            put(mode, current)?;
-            put(mode, pending)
+            write_value(mode, current)?;
+            write_value(mode, pending)
         }
     })
 }
@@ -429,11 +431,11 @@ pub unsafe extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
     place: c_uint,
     out: *mut *mut c_void,
 ) -> u32 {
-    answer(|| {
+    return_code(|| {
         let card = device(of);
         let part = format!("{card}.mig{place}");
-        let script = enter("nvmlDeviceGetMigDeviceHandleByIndex", &part)?;
+        let script = begin_call("nvmlDeviceGetMigDeviceHandleByIndex", &part)?;
         script.get(&format!("{part}.name")).ok_or(NOT_FOUND)?;
-        unsafe { put(Some(handle(of as usize & 0xff, place as usize + 1)), out) }
+        unsafe { write_value(Some(handle(of as usize & 0xff, place as usize + 1)), out) }
     })
 }

@@ -1,5 +1,5 @@
-//! Builds the fake NVML (`library.rs`) and scripts it. Each [`FakeNvml`] is a copy of the library in
-//! a folder of its own: the loader takes it for a library of its own, with its own script and state.
+//! Builds the fake NVML (`library.rs`) and writes its scripts. Each [`FakeNvml`] is a copy of the library
+//! in a separate folder, which the loader treats as a separate library with its own script and state.
 
 #![allow(dead_code, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -19,9 +19,8 @@ pub(crate) const GPU_IS_LOST: u32 = 15;
 pub(crate) const VERSION_MISMATCH: u32 = 18;
 pub(crate) const UNKNOWN: u32 = 999;
 
-/// Two cards: gpu0 busy and with this process on it, gpu1 cut into two MIG devices at places 0 and
-/// 2 of 7.
-pub(crate) const TWO_CARDS: &str = "\
+/// Two GPUs: gpu0 is busy and runs this process, gpu1 has MIG devices at positions 0 and 2 of 7.
+pub(crate) const TWO_GPUS: &str = "\
 driver = 580.82.07
 cuda = 13010
 count = 2
@@ -71,10 +70,11 @@ pub(crate) struct FakeNvml {
 }
 
 impl FakeNvml {
-    /// A fake that plays a script.
+    /// Creates a library with a script.
     pub(crate) fn new(script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::copy(built(), folder.path().join("libfake.so")).expect("the library can be copied");
+        fs::copy(compiled_library(), folder.path().join("libfake.so"))
+            .expect("the library can be copied");
         let lines = script
             .lines()
             .filter_map(|line| line.split_once('='))
@@ -85,7 +85,7 @@ impl FakeNvml {
         fake
     }
 
-    /// What `DIVVY_NVML` or the option names.
+    /// Returns the path for `DIVVY_NVML` or the option.
     pub(crate) fn library(&self) -> PathBuf {
         self.folder.path().join("libfake.so")
     }
@@ -98,13 +98,13 @@ impl FakeNvml {
         self.write();
     }
 
-    /// Takes a line out of the script.
+    /// Removes a line from the script.
     pub(crate) fn unset(&self, key: &str) {
         self.lines.borrow_mut().remove(key);
         self.write();
     }
 
-    /// How often the library was asked to "init" or "shutdown".
+    /// Returns the number of calls of "init" or "shutdown".
     pub(crate) fn calls(&self, call: &str) -> usize {
         let path = self.folder.path().join("libfake.so.script.calls");
         let log = fs::read_to_string(path).unwrap_or_default();
@@ -115,31 +115,31 @@ impl FakeNvml {
         let lines = self.lines.borrow();
         let lines: Vec<_> = lines.iter().map(|(key, value)| format!("{key} = {value}")).collect();
         let text = lines.join("\n");
-        // Renamed into place, so that no call reads half of it.
+        // Renamed into place, so that no call reads a partial file.
         let (new, at) = (self.folder.path().join("new"), self.folder.path());
         fs::write(&new, text).expect("the script can be written");
-        fs::rename(new, at.join("libfake.so.script")).expect("the script can be put in place");
+        fs::rename(new, at.join("libfake.so.script")).expect("the script can be renamed");
     }
 }
 
-/// The compiled library; compiled once a process, and put in place whole.
-fn built() -> &'static Path {
+/// Returns the library, compiled once per process and renamed into place.
+fn compiled_library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake_nvml/library.rs");
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let made = folder.path().join("made.so");
+        let output_path = folder.path().join("made.so");
         let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let output = Command::new(compiler)
             .args(["--edition", "2024", "--crate-type", "cdylib", "--crate-name", "fake_nvml"])
             .args(["-C", "opt-level=0", "-C", "strip=symbols", "-o"])
-            .args([&made, &source])
+            .args([&output_path, &source])
             .output()
             .expect("rustc can be run");
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the fake NVML does not compile:\n{words}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the fake NVML does not compile:\n{stderr}");
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libfake_nvml.so");
-        fs::rename(made, &place).expect("the library can be put in place");
+        fs::rename(output_path, &place).expect("the library can be renamed");
         place
     })
 }

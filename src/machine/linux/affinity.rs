@@ -1,4 +1,4 @@
-//! Pins a thread of this process by its id, sets its nice value, and reads both back.
+//! Affinity and nice values of this process's threads.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -8,11 +8,11 @@ use rustix::thread::Pid;
 
 use super::super::{AffinityError, CoreId, CpuSet, MAX_CORES, ThreadId};
 
-/// The gate through which threads are placed: it lets only this process's own threads pass, since
-/// the kernel would let root pin a stranger that got the id of a thread of ours that has ended.
+/// Sets and reads affinity and nice values, only for threads of this process: the id of a thread that
+/// has ended may be reused by another process, which the kernel would let root pin.
 #[derive(Debug)]
 pub(super) struct Affinity {
-    /// `/proc/self/task`; `None` where `/proc` is hidden, and then the kernel's word must do.
+    /// `/proc/self/task`; `None` if `/proc` is hidden, which leaves thread ids unchecked.
     tasks: Option<OwnedFd>,
 }
 
@@ -22,13 +22,13 @@ impl Affinity {
         Self { tasks: rustix::fs::open("/proc/self/task", flags, Mode::empty()).ok() }
     }
 
-    /// The folder of this process's threads.
+    /// Returns the folder of this process's threads.
     pub(super) fn tasks(&self) -> Option<&OwnedFd> {
         self.tasks.as_ref()
     }
 
     pub(super) fn set(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
-        let pid = self.own(thread)?;
+        let pid = self.own_thread(thread)?;
         let mut mask = rustix::thread::CpuSet::new();
         for core in cores.iter() {
             mask.set(usize::from(core.0));
@@ -40,9 +40,9 @@ impl Affinity {
     }
 
     pub(super) fn get(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
-        let pid = self.own(thread)?;
+        let pid = self.own_thread(thread)?;
         let mask = rustix::thread::sched_getaffinity(Some(pid)).map_err(|errno| match errno {
-            // The only reading of EINVAL here: the kernel's own masks are longer than ours.
+            // The only cause of EINVAL here: the kernel's masks are longer than ours.
             Errno::INVAL => AffinityError::Refused {
                 thread,
                 reason: format!("this kernel is built for more than {MAX_CORES} CPUs"),
@@ -52,37 +52,39 @@ impl Affinity {
         Ok((0..MAX_CORES).filter(|id| mask.is_set(*id)).map(|id| CoreId(id as u16)).collect())
     }
 
-    /// Sets a nice value and reads it back. The kernel's call takes a thread's id where it says
-    /// "process".
+    /// Sets a nice value and reads it back. Despite its name, the system call takes a thread's id.
     pub(super) fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
         if self.nice(thread)? == nice {
             return Ok(());
         }
-        let pid = self.own(thread)?;
+        let pid = self.own_thread(thread)?;
         match rustix::process::setpriority_process(Some(pid), nice) {
             Ok(()) | Err(Errno::ACCESS | Errno::PERM) => {}
             Err(errno) => return Err(refusal(thread, errno)),
         }
-        let held = self.nice(thread)?;
-        let is_so = held == nice;
-        if is_so { Ok(()) } else { Err(AffinityError::NiceNotRaised { thread, held, asked: nice }) }
+        let current = self.nice(thread)?;
+        if current == nice {
+            return Ok(());
+        }
+        Err(AffinityError::NiceNotRaised { thread, current, asked: nice })
     }
 
     pub(super) fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
-        let pid = self.own(thread)?;
+        let pid = self.own_thread(thread)?;
         rustix::process::getpriority_process(Some(pid)).map_err(|errno| refusal(thread, errno))
     }
 
-    fn own(&self, thread: ThreadId) -> Result<Pid, AffinityError> {
-        let gone = AffinityError::NoSuchThread(thread);
-        // Zero would mean the calling thread, and a negative number nothing at all.
+    /// Returns the kernel's id of a thread, if it belongs to this process.
+    fn own_thread(&self, thread: ThreadId) -> Result<Pid, AffinityError> {
+        let ended = AffinityError::NoSuchThread(thread);
+        // The kernel takes zero for the calling thread; negative ids are invalid.
         let Some(pid) = Some(thread.0).filter(|raw| *raw > 0).and_then(Pid::from_raw) else {
-            return Err(gone);
+            return Err(ended);
         };
         if let Some(tasks) = &self.tasks {
             let name = thread.0.to_string();
             rustix::fs::accessat(tasks.as_fd(), name, Access::EXISTS, AtFlags::empty())
-                .map_err(|_| gone)?;
+                .map_err(|_| ended)?;
         }
         Ok(pid)
     }

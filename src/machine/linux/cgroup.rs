@@ -1,9 +1,9 @@
-//! What a container leaves of the machine: cpuset, CPU quota and memory limit from cgroup v1, v2 or
-//! a mix, under any root folder so that written trees can stand in for containers.
+//! Limits set by cgroups: cpuset, CPU quota and memory limit, from cgroup v1, v2 or a mix. Reads below
+//! any root folder, so that tests can use written trees.
 //!
-//! Limits bind at each level of the hierarchy, so quota and memory are the tightest from the
-//! process's own group up to the topmost one that this mount shows. In a cgroup namespace the groups
-//! above it are out of sight; the kernel's own sum of the hierarchy is used where it publishes one.
+//! Limits apply at each level of the hierarchy, so quota and memory are the lowest ones from the
+//! process's own group up to the topmost one in the mount. A cgroup namespace hides the groups above;
+//! where the kernel publishes a limit for the whole hierarchy, that counts too.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -11,25 +11,24 @@ use std::path::{Component, Path, PathBuf};
 use super::super::CpuSet;
 use super::sysfs::{list, number, text};
 
-/// Limits at or above this many bytes are the kernel's way to say "none" (v1 writes the largest
-/// page-aligned number).
+/// Limits from this many bytes on mean "no limit" (v1 writes the largest page-aligned number).
 const NO_LIMIT: u64 = 1 << 60;
 
-/// What the cgroups allow now.
+/// The current limits of the cgroups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct CgroupLimits {
-    /// CPUs of the cpuset in force.
+    /// CPUs of the effective cpuset.
     pub cpuset: Option<CpuSet>,
     /// CPU time per wall time, in CPUs.
     pub quota: Option<f64>,
-    /// The tightest memory limit and the files that tell how much of it is used.
+    /// The lowest memory limit, and the files with its use.
     pub memory: Option<MemoryLimit>,
 }
 
-/// A memory limit and where its use is read.
+/// A memory limit, and the files with its use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MemoryLimit {
-    /// Bytes.
+    /// The limit in bytes.
     pub limit: u64,
     usage: PathBuf,
     stat: PathBuf,
@@ -48,9 +47,9 @@ enum Version {
     Two,
 }
 
-/// One cgroup mount out of mountinfo.
+/// One cgroup mount of mountinfo.
 struct Mount {
-    /// The group that appears at `point`.
+    /// The group that is visible at `point`.
     group: String,
     point: String,
     /// The controllers of a v1 mount; `None` for v2.
@@ -71,7 +70,8 @@ pub(super) fn limits(root: &Path) -> CgroupLimits {
 }
 
 impl MemoryLimit {
-    /// Bytes in use in the group: its charge without file pages that can be dropped at once.
+    /// Returns the bytes in use in the group: its charge without file pages that can be reclaimed
+    /// immediately.
     pub(super) fn used(&self) -> Option<u64> {
         let charged = number::<u64>(&self.usage)?;
         let stat = fs::read_to_string(&self.stat).unwrap_or_default();
@@ -83,7 +83,7 @@ fn stat_line(stat: &str, key: &str) -> Option<u64> {
     stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// Reads a line of mountinfo: `id parent dev group point options... - type source super-options`.
+/// Parses a line of mountinfo: `id parent dev group point options... - type source super-options`.
 fn mount(line: &str) -> Option<Mount> {
     let (place, kind) = line.split_once(" - ")?;
     let mut place = place.split(' ').skip(3);
@@ -97,15 +97,16 @@ fn mount(line: &str) -> Option<Mount> {
     Some(Mount { group, point, controllers })
 }
 
-/// Mountinfo writes space, tab, newline and backslash as a backslash and three octal digits.
+/// Decodes a field of mountinfo, which writes space, tab, newline and backslash as a backslash and
+/// three octal digits.
 fn unescape(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(field.to_owned(), |text, (code, sign)| text.replace(code, sign))
 }
 
-/// Where a controller's files for this process are: a v1 hierarchy that carries the controller, or
-/// else the v2 hierarchy.
+/// Finds the folders of a controller for this process: in the v1 hierarchy of the controller, or else
+/// in the v2 hierarchy.
 fn hierarchy(root: &Path, own: &str, mounts: &[Mount], controller: &str) -> Option<Hierarchy> {
     let groups = || {
         own.lines().filter_map(|line| {
@@ -126,8 +127,8 @@ fn hierarchy(root: &Path, own: &str, mounts: &[Mount], controller: &str) -> Opti
         Some((mounts.iter().find(|mount| mount.controllers.is_none())?, group, Version::Two))
     })?;
     let top = root.join(mount.point.trim_start_matches('/'));
-    // Inside a container without its own cgroup namespace the group's path is the host's, and the
-    // mount shows that group (or one above it) at its top.
+    // In a container without its own cgroup namespace, the group's path is the host's, and the mount
+    // has that group (or one above it) at its top.
     let below = Path::new(group).strip_prefix(&mount.group).unwrap_or(Path::new(""));
     let below: PathBuf =
         below.components().filter(|part| matches!(part, Component::Normal(_))).collect();
@@ -136,7 +137,7 @@ fn hierarchy(root: &Path, own: &str, mounts: &[Mount], controller: &str) -> Opti
     Some(Hierarchy { folders, version })
 }
 
-/// The CPUs in force for the nearest group that says so.
+/// Returns the effective CPUs of the nearest group that has a cpuset.
 fn cpuset(hierarchy: &Hierarchy) -> Option<CpuSet> {
     let names: &[&str] = match hierarchy.version {
         Version::One => &["cpuset.effective_cpus", "cpuset.cpus"],
@@ -149,7 +150,7 @@ fn cpuset(hierarchy: &Hierarchy) -> Option<CpuSet> {
         .find_map(|path| list(&path).filter(|set| !set.is_empty()))
 }
 
-/// The tightest CPU quota, in CPUs.
+/// Returns the lowest CPU quota, in CPUs.
 fn quota(hierarchy: &Hierarchy) -> Option<f64> {
     let at = |folder: &PathBuf| -> Option<f64> {
         let (quota, period) = match hierarchy.version {
@@ -168,7 +169,7 @@ fn quota(hierarchy: &Hierarchy) -> Option<f64> {
     hierarchy.folders.iter().filter_map(at).min_by(f64::total_cmp)
 }
 
-/// The tightest memory limit.
+/// Returns the lowest memory limit.
 fn memory(hierarchy: &Hierarchy) -> Option<MemoryLimit> {
     let (limit, usage, inactive) = match hierarchy.version {
         Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -177,7 +178,7 @@ fn memory(hierarchy: &Hierarchy) -> Option<MemoryLimit> {
     let at = |folder: &PathBuf| {
         let stat = folder.join("memory.stat");
         let own = number::<u64>(&folder.join(limit));
-        // v1 sums up the groups above, also those that a namespace hides.
+        // v1 publishes the limit of the hierarchy, including groups that a namespace hides.
         let above = (hierarchy.version == Version::One)
             .then(|| fs::read_to_string(&stat).ok())
             .flatten()
@@ -185,8 +186,8 @@ fn memory(hierarchy: &Hierarchy) -> Option<MemoryLimit> {
         let limit = own.into_iter().chain(above).min().filter(|limit| *limit < NO_LIMIT)?;
         Some(MemoryLimit { limit, usage: folder.join(usage), stat, inactive })
     };
-    // From the top down, so that of equal limits the outermost group's use counts: it holds the
-    // neighbours that share the limit.
+    // From the top down, so that of equal limits the outermost group's use counts: it includes the
+    // other groups that share the limit.
     hierarchy.folders.iter().rev().filter_map(at).min_by_key(|memory| memory.limit)
 }
 
@@ -195,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mounts_are_read_with_optional_fields_and_escapes() {
+    fn parses_mounts_with_optional_fields() {
         let line = "40 31 0:37 /a\\040b /sys/fs/cgroup/cpu rw shared:9 master:1 - cgroup cgroup rw,cpu,cpuacct";
         let found = mount(line).unwrap();
         assert_eq!((found.group.as_str(), found.point.as_str()), ("/a b", "/sys/fs/cgroup/cpu"));
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_proc_means_no_limits() {
+    fn missing_proc_means_no_limits() {
         let empty = tempfile::tempdir().unwrap();
         assert_eq!(limits(empty.path()), CgroupLimits::default());
     }

@@ -1,17 +1,17 @@
-//! The real Linux machine: sysfs for what it is, cgroups for what a container leaves of it, the
-//! kernel's own masks for where threads may run, `/proc` for what they did.
+//! The real Linux machine: topology from sysfs, limits from cgroups, thread placement by system calls,
+//! times and memory from `/proc`.
 //!
 //! **Which CPUs this process may use.** The intersection of
-//! - the CPUs that are online and the cpuset in force: read afresh by each `describe`, so a CPU that
-//!   is (un)plugged and a cpuset that shrinks or widens is followed;
+//! - the online CPUs and the effective cpuset. Each `describe` reads them again, so CPUs that go
+//!   offline or online and changes of the cpuset are followed;
 //! - the mask that the process was started with (`taskset`): read once, since the program pins its
-//!   own threads later. A mask that held all usable CPUs at the start was no restriction, and does
-//!   not keep out CPUs that a cpuset or a plug adds later. When the cpuset moves away from the mask
-//!   altogether, the kernel drops the mask, and so does this;
-//! - the operator's `--cores`. It holds even when none of its CPUs is left.
+//!   own threads later. A mask that included all usable CPUs at startup is no restriction, and does
+//!   not exclude CPUs that are added later. If the cpuset no longer overlaps the mask, the kernel
+//!   drops the mask, and so does this code;
+//! - the option `--cores`. It applies even if none of its CPUs is left.
 //!
-//! Placing a thread is checked by the kernel only, that is against online CPUs and the cpuset: the
-//! layout keeps to the allowed set, the program's own threads may need to step out of its way.
+//! `set_affinity` accepts any CPU that the kernel accepts (online and in the cpuset): layouts only use
+//! the allowed set, but the program's own threads may have to move off it.
 
 mod affinity;
 mod cgroup;
@@ -29,63 +29,63 @@ pub(super) use self::scheduling::{request_realtime, request_short_slice};
 
 use self::affinity::Affinity;
 use self::cgroup::MemoryLimit;
-use self::proc::Sensors;
+use self::proc::ProcSensors;
 use self::sysfs::{CpuPresence, TopologyReading};
 use super::{
     AffinityError, CoreId, CoreTimes, CpuSet, Description, Limits, Machine, MemoryUse, ThreadId,
     ThreadTimes,
 };
 
-/// This machine, by way of Linux.
+/// This machine, using the calls and files of Linux.
 pub struct LinuxMachine {
     root: PathBuf,
-    /// The mask of the start.
+    /// The mask at startup.
     startup: CpuSet,
-    /// Whether that mask kept usable CPUs out.
-    bound: bool,
+    /// True if that mask excluded usable CPUs.
+    is_bound: bool,
     cores: Option<CpuSet>,
     affinity: Affinity,
-    /// The nice value of the start.
+    /// The nice value at startup.
     nice: i32,
-    sensors: Sensors,
+    sensors: ProcSensors,
     state: Mutex<State>,
 }
 
-/// The kernel's lowest standing.
-const LOWEST_NICE: i32 = 19;
+/// The kernel's highest nice value.
+const MAX_NICE: i32 = 19;
 
-/// What is kept between calls.
+/// Values cached between calls.
 struct State {
-    /// The topology and the plugged CPUs for which it holds; reading it takes a dozen files a CPU.
+    /// The topology, valid for these online and present CPUs; reading it takes a dozen files per CPU.
     topology: Option<(CpuPresence, TopologyReading)>,
     memory_limit: Option<MemoryLimit>,
-    /// `None` where sysinfo cannot start; memory of the machine is then unknown, 0.
+    /// `None` if sysinfo cannot start; the machine's memory is then reported as 0.
     system: Option<sysinfo::System>,
 }
 
 impl LinuxMachine {
-    /// Opens the sensors and reads the mask that the process was started with from its main thread.
+    /// Opens the sensors and reads the mask of the main thread, which the process was started with.
     pub fn detect() -> Self {
         Self::at(Path::new("/"))
     }
 
-    /// The machine whose `sys` and `proc` are under `root`. Affinity calls, times and this process's
-    /// memory are the running kernel's in any case.
+    /// Returns the machine whose `sys` and `proc` are below `root`. Affinity calls, times and this
+    /// process's memory still come from the running kernel.
     fn at(root: &Path) -> Self {
-        // The list of the calling thread stands in where /proc is hidden.
-        let mask = proc::main_thread_mask(root).unwrap_or_else(usable);
-        let online = sysfs::plugged(root, &mask).online;
+        // If /proc is hidden, use the mask of the calling thread.
+        let mask = proc::main_thread_mask(root).unwrap_or_else(calling_thread_mask);
+        let online = sysfs::cpu_presence(root, &mask).online;
         let limits = cgroup::limits(root);
-        let open = limits.cpuset.map_or(online, |cpuset| online.intersection(&cpuset));
+        let usable = limits.cpuset.map_or(online, |cpuset| online.intersection(&cpuset));
         Self {
             root: root.to_owned(),
             startup: mask,
-            bound: !open.is_subset(&mask),
+            is_bound: !usable.is_subset(&mask),
             cores: None,
             affinity: Affinity::open(),
-            // a thread that a raised one makes is a usual one, so none can be asked to stand higher
+            // Threads of a parent with a negative nice value start at 0, so 0 is the lowest base.
             nice: rustix::process::getpriority_process(None).unwrap_or(0).max(0),
-            sensors: Sensors::open(),
+            sensors: ProcSensors::open(),
             state: Mutex::new(State {
                 topology: None,
                 memory_limit: limits.memory,
@@ -94,26 +94,26 @@ impl LinuxMachine {
         }
     }
 
-    /// The same machine, of which only `cores` may be used.
+    /// Restricts the machine to `cores`.
     #[must_use]
     pub fn restricted(self, cores: CpuSet) -> Self {
         Self { cores: Some(cores), ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // What is kept is a cache: a panic elsewhere cannot leave it half made.
+        // The state is a cache: a poisoned lock cannot leave it inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn allowed(&self, online: &CpuSet, cpuset: Option<CpuSet>, notes: &mut Vec<String>) -> CpuSet {
         let mut allowed = cpuset.map_or(*online, |cpuset| online.intersection(&cpuset));
-        if self.bound {
+        if self.is_bound {
             let both = allowed.intersection(&self.startup);
             if both.is_empty() {
                 let startup = &self.startup;
                 notes.push(format!(
-                    "the CPUs {startup} that this process was started with are gone: the kernel \
-                     uses {allowed} instead"
+                    "this process was started on CPUs {startup}, which are no longer usable: the \
+                     kernel uses {allowed} instead"
                 ));
             } else {
                 allowed = both;
@@ -123,7 +123,7 @@ impl LinuxMachine {
             let both = allowed.intersection(cores);
             if both.is_empty() {
                 notes.push(format!(
-                    "none of the CPUs {cores} of --cores is usable now; usable are {allowed}"
+                    "--cores: none of the CPUs {cores} is usable now; usable CPUs: {allowed}"
                 ));
             }
             allowed = both;
@@ -132,8 +132,8 @@ impl LinuxMachine {
     }
 }
 
-/// The CPUs on which the calling thread may run.
-fn usable() -> CpuSet {
+/// Returns the CPUs on which the calling thread may run.
+fn calling_thread_mask() -> CpuSet {
     core_affinity::get_core_ids()
         .unwrap_or_default()
         .iter()
@@ -142,7 +142,7 @@ fn usable() -> CpuSet {
         .collect()
 }
 
-/// Memory of the machine in bytes.
+/// Returns the memory of the machine in bytes.
 fn installed(root: &Path) -> Option<u64> {
     let text = sysfs::text(&root.join("proc/meminfo"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -152,13 +152,13 @@ fn installed(root: &Path) -> Option<u64> {
 
 impl Machine for LinuxMachine {
     fn describe(&self) -> Description {
-        let plugged = sysfs::plugged(&self.root, &self.startup);
+        let presence = sysfs::cpu_presence(&self.root, &self.startup);
         let limits = cgroup::limits(&self.root);
         let mut state = self.state();
         state.memory_limit.clone_from(&limits.memory);
-        if state.topology.as_ref().is_none_or(|(known, _)| *known != plugged) {
-            let reading = sysfs::topology(&self.root, &plugged);
-            state.topology = Some((plugged.clone(), reading));
+        if state.topology.as_ref().is_none_or(|(known, _)| *known != presence) {
+            let reading = sysfs::topology(&self.root, &presence);
+            state.topology = Some((presence.clone(), reading));
         }
         let (topology, mut notes) = state
             .topology
@@ -166,7 +166,7 @@ impl Machine for LinuxMachine {
             .map(|(_, reading)| (reading.topology.clone(), reading.notes.clone()))
             .unwrap_or_default();
         drop(state);
-        let allowed = self.allowed(&plugged.online, limits.cpuset, &mut notes);
+        let allowed = self.allowed(&presence.online, limits.cpuset, &mut notes);
         let limits = Limits {
             allowed,
             quota: limits.quota,
@@ -185,7 +185,7 @@ impl Machine for LinuxMachine {
     }
 
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
-        self.affinity.set_nice(thread, (self.nice + nice).min(LOWEST_NICE))
+        self.affinity.set_nice(thread, (self.nice + nice).min(MAX_NICE))
     }
 
     fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {

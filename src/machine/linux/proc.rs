@@ -1,5 +1,6 @@
-//! The sensors in `/proc`: times of threads and CPUs, and this process's resident memory. They are
-//! read many times a second, so they keep files open and read into the stack or one kept buffer.
+//! The sensors in `/proc`: times of threads and CPUs, and this process's resident memory.
+//!
+//! They are read many times per second, so they keep files open and reuse buffers.
 
 use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,18 +14,18 @@ use super::sysfs;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// The open sensors.
+/// The open files of `/proc`.
 #[derive(Debug)]
-pub(super) struct Sensors {
+pub(super) struct ProcSensors {
     stat: Option<OwnedFd>,
     statm: Option<OwnedFd>,
-    /// `/proc/stat` as last read; kept for its size.
+    /// Buffer for `/proc/stat`, reused so that it keeps its size.
     buffer: Mutex<Vec<u8>>,
     tick_ns: u64,
     page_bytes: u64,
 }
 
-impl Sensors {
+impl ProcSensors {
     pub(super) fn open() -> Self {
         let open = |path: &str| {
             rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()
@@ -38,7 +39,7 @@ impl Sensors {
         }
     }
 
-    /// Times of a thread whose folder is in `tasks`.
+    /// Returns the times of a thread; `tasks` is `/proc/self/task`.
     pub(super) fn thread(&self, tasks: &OwnedFd, thread: ThreadId) -> Option<ThreadTimes> {
         let mut bytes = [0_u8; 1024];
         let stat = read_at(tasks.as_fd(), thread, "stat", &mut bytes).and_then(thread_stat)?;
@@ -47,7 +48,7 @@ impl Sensors {
         Some(thread_times(&stat, sched, self.tick_ns))
     }
 
-    /// Times of the online CPUs.
+    /// Returns the times of the online CPUs.
     pub(super) fn cores(&self) -> Vec<CoreTimes> {
         let Some(stat) = &self.stat else {
             return Vec::new();
@@ -58,7 +59,7 @@ impl Sensors {
                 return Vec::new();
             };
             let text = buffer.get(..length).map(String::from_utf8_lossy).unwrap_or_default();
-            // The lines of the CPUs come first; what follows them can be long and is not needed.
+            // The lines of the CPUs come first; the rest can be long and is not needed.
             let ends = text.lines().any(|line| !line.starts_with("cpu"));
             if ends || length < buffer.len() {
                 return text.lines().filter_map(|line| core_line(line, self.tick_ns)).collect();
@@ -69,7 +70,7 @@ impl Sensors {
         }
     }
 
-    /// ResidentSet set size of this process in bytes.
+    /// Returns the resident set size of this process in bytes.
     pub(super) fn resident(&self) -> Option<u64> {
         let mut bytes = [0_u8; 128];
         let length = rustix::io::pread(self.statm.as_ref()?, &mut bytes, 0).ok()?;
@@ -79,14 +80,14 @@ impl Sensors {
     }
 }
 
-/// The mask that the process's main thread has, CPUs that are offline included.
+/// Returns the mask of the process's main thread, including offline CPUs.
 pub(super) fn main_thread_mask(root: &Path) -> Option<CpuSet> {
     let status = sysfs::text(&root.join("proc/self/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     sysfs::parse_list(line.trim())
 }
 
-/// This process's threads with their names. One that ends meanwhile is left out.
+/// Returns this process's threads with their names. Omits threads that end during the call.
 pub(crate) fn process_threads() -> Vec<(ThreadId, String)> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return Vec::new();
@@ -99,14 +100,14 @@ pub(crate) fn process_threads() -> Vec<(ThreadId, String)> {
     tasks.filter_map(|task| thread(task.ok()?)).collect()
 }
 
-/// What is used of a thread's `stat`.
+/// The needed fields of a thread's `stat`.
 struct ThreadStat {
     ticks: u64,
     last_core: Option<CoreId>,
 }
 
 fn thread_stat(text: &str) -> Option<ThreadStat> {
-    // The name in parentheses may hold spaces and parentheses itself; field 3 follows the last one.
+    // The name in parentheses may contain spaces and parentheses; field 3 follows the last one.
     let (_, fields) = text.rsplit_once(") ")?;
     let field = |number: usize| fields.split_ascii_whitespace().nth(number - 3);
     let user: u64 = field(14)?.parse().ok()?;
@@ -117,14 +118,14 @@ fn thread_stat(text: &str) -> Option<ThreadStat> {
     })
 }
 
-/// Nanoseconds on a CPU and nanoseconds waiting for one.
+/// Parses `schedstat`: nanoseconds on a CPU, and nanoseconds waiting for one.
 fn schedstat(text: &str) -> Option<(u64, u64)> {
     let mut fields = text.split_ascii_whitespace();
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-/// Joins the two files. A kernel without scheduler statistics leaves out `schedstat` or fills it
-/// with zeros; the clock ticks stand in then, and the wait is unknown.
+/// Combines the two files. A kernel without scheduler statistics has no `schedstat`, or one with
+/// zeros; clock ticks are used then, and the waiting time is unknown.
 fn thread_times(stat: &ThreadStat, sched: Option<(u64, u64)>, tick_ns: u64) -> ThreadTimes {
     let last_core = stat.last_core;
     match sched {
@@ -135,8 +136,8 @@ fn thread_times(stat: &ThreadStat, sched: Option<(u64, u64)>, tick_ns: u64) -> T
     }
 }
 
-/// A line `cpuN user nice system idle iowait irq softirq steal ...`. Time stolen by a hypervisor
-/// counts as busy: the CPU was not there to be used.
+/// Parses a line `cpuN user nice system idle iowait irq softirq steal ...`. Time stolen by a hypervisor
+/// counts as busy: the CPU was not available.
 fn core_line(line: &str, tick_ns: u64) -> Option<CoreTimes> {
     let (id, times) = line.strip_prefix("cpu")?.split_once(' ')?;
     let core = CoreId(id.parse().ok()?);
@@ -172,7 +173,7 @@ mod tests {
     const TICK: u64 = 10_000_000;
 
     #[test]
-    fn a_thread_name_with_parentheses_does_not_shift_the_fields() {
+    fn thread_name_may_contain_parentheses() {
         let tail: Vec<String> = (4..=52).map(|field| field.to_string()).collect();
         let text = format!("77 (odd) name) R {}", tail.join(" "));
         let stat = thread_stat(&text).unwrap();
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_scheduler_statistics_fall_back_on_ticks_without_a_wait() {
+    fn uses_clock_ticks_without_schedstat() {
         let stat = ThreadStat { ticks: 3, last_core: None };
         for hidden in [None, Some((0, 0))] {
             let times = thread_times(&stat, hidden, TICK);
@@ -189,13 +190,13 @@ mod tests {
         }
         let times = thread_times(&stat, Some((31_000_000, 5)), TICK);
         assert_eq!((times.cpu_ns, times.wait_ns), (31_000_000, Some(5)));
-        // A thread that has not run yet is not a hidden one.
+        // Zeros of a thread that has not run yet are real.
         let fresh = ThreadStat { ticks: 0, last_core: None };
         assert_eq!(thread_times(&fresh, Some((0, 0)), TICK).wait_ns, Some(0));
     }
 
     #[test]
-    fn the_line_of_a_cpu_is_split_into_busy_and_idle() {
+    fn splits_cpu_line_into_busy_or_idle() {
         let times = core_line("cpu12 1 2 3 40 50 6 7 8 9 9", TICK).unwrap();
         assert_eq!(times.core, CoreId(12));
         assert_eq!(times.busy_ns, (1 + 2 + 3 + 6 + 7 + 8) * TICK);

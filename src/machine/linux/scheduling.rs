@@ -1,23 +1,22 @@
-//! Asks the kernel to run the calling thread soon after it wakes, where models keep every core busy.
+//! Scheduling requests for the calling thread, so that it runs soon after it wakes while models keep
+//! every core busy. For threads that mostly wait and then do little work.
 //!
-//! Two ways, for threads that wait nearly always and then have little to do:
-//! - a short time slice, everybody's right (Linux 6.12 and later; `sched_setattr(2)`,
-//!   `sched_runtime`). It takes nothing from anybody: the thread's share of the CPU stays what it
-//!   was. But a thread that has just run is not eligible again before the others have caught up, and
-//!   the kernel looks at that only now and then (`Documentation/scheduler/sched-eevdf.rst`): a
-//!   burst of wake-ups can wait for milliseconds.
-//! - the lowest real-time priority (`sched(7)`), which runs at once. It needs `CAP_SYS_NICE` or
+//! - A short time slice needs no privilege (Linux 6.12 and later; `sched_setattr(2)`,
+//!   `sched_runtime`), and leaves the thread's share of the CPU as it was. But a thread that has just
+//!   run is not eligible again before the others have caught up, which the kernel checks only at its
+//!   ticks (`Documentation/scheduler/sched-eevdf.rst`): a burst of wake-ups can wait for milliseconds.
+//! - The lowest real-time priority (`sched(7)`) runs at once. It needs `CAP_SYS_NICE` or
 //!   `RLIMIT_RTPRIO`.
 //!
-//! Threads that are made by such a thread are usual ones again.
+//! Threads started by such a thread are normal threads.
 #![allow(unsafe_code)]
 
-/// The shortest slice that the kernel grants, in nanoseconds.
+/// The shortest time slice that the kernel grants, in nanoseconds.
 const SHORTEST_NS: u64 = 100_000;
 
 const SIZE: u32 = size_of::<Attributes>() as u32;
 
-/// `struct sched_attr` of the kernel in its first version, which every later one accepts.
+/// The first version of the kernel's `struct sched_attr`, which all later kernels accept.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct Attributes {
@@ -31,34 +30,34 @@ struct Attributes {
     period: u64,
 }
 
-/// Gives the calling thread the shortest slice, where it is one of the usual class. Returns whether
-/// the kernel took it; older ones take it and ignore it.
+/// Sets the shortest time slice for the calling thread, if its scheduling class is the normal one.
+/// Returns true if the kernel accepted it; older kernels accept and ignore it.
 pub(crate) fn request_short_slice() -> bool {
-    let usual = |attributes: &Attributes| attributes.policy == libc::SCHED_OTHER as u32;
+    let is_normal = |attributes: &Attributes| attributes.policy == libc::SCHED_OTHER as u32;
     attributes()
-        .filter(usual)
+        .filter(is_normal)
         .is_some_and(|attributes| set(Attributes { runtime: SHORTEST_NS, ..attributes }))
 }
 
-/// Gives the calling thread the lowest real-time priority. Returns whether the kernel allows that.
+/// Sets the lowest real-time priority for the calling thread. Returns true if the kernel allows it.
 pub(crate) fn request_realtime() -> bool {
     set(Attributes { policy: libc::SCHED_RR as u32, priority: 1, ..Attributes::default() })
 }
 
-/// Sets the calling thread's attributes, for itself alone.
+/// Sets the calling thread's attributes; threads that it starts do not inherit them.
 fn set(mut attributes: Attributes) -> bool {
     attributes.size = SIZE;
     attributes.flags = libc::SCHED_FLAG_RESET_ON_FORK as u64;
     // SAFETY: the kernel reads SIZE bytes of `attributes`, all of them initialised, and keeps no
-    // pointer; thread 0 is the calling one.
+    // pointer; thread 0 is the calling thread.
     unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) == 0 }
 }
 
-/// Those of the calling thread.
+/// Returns the calling thread's attributes.
 fn attributes() -> Option<Attributes> {
     let mut attributes = Attributes::default();
     // SAFETY: the kernel writes at most SIZE bytes, which is the size of `attributes`; thread 0 is
-    // the calling one; the call keeps no pointer.
+    // the calling thread; the call keeps no pointer.
     let got = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, SIZE, 0) };
     (got == 0).then_some(attributes)
 }
@@ -67,8 +66,8 @@ fn attributes() -> Option<Attributes> {
 mod tests {
     use super::*;
 
-    /// What a thread is after it has asked, and what a thread that it makes is; `None` where a
-    /// sandbox or a missing privilege forbids it.
+    /// Returns the attributes of a thread after its request, and those of a thread that it starts;
+    /// `None` if a sandbox or a missing privilege forbids the request.
     fn after(ask: fn() -> bool) -> Option<(Attributes, Attributes)> {
         let asking = move || {
             ask().then(|| (attributes().unwrap(), std::thread::spawn(attributes).join().unwrap()))
@@ -78,18 +77,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_slice_changes_and_only_of_this_thread() {
+    fn short_slice_applies_to_one_thread() {
         let before = attributes().unwrap();
         let Some((own, made)) = after(request_short_slice) else { return };
         assert_eq!((own.policy, own.nice), (before.policy, before.nice));
-        // Kernels before 6.12 tell nothing.
+        // Kernels before 6.12 report 0.
         assert!([0, SHORTEST_NS].contains(&own.runtime), "{}", own.runtime);
         assert_eq!((made.policy, made.runtime), (before.policy, before.runtime));
         assert_eq!(attributes().unwrap().runtime, before.runtime);
     }
 
     #[test]
-    fn a_real_time_thread_makes_usual_ones() {
+    fn children_of_realtime_threads_are_normal() {
         let before = attributes().unwrap();
         let Some((own, made)) = after(request_realtime) else { return };
         assert_eq!((own.policy, own.priority), (libc::SCHED_RR as u32, 1));

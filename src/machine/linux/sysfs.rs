@@ -1,5 +1,5 @@
-//! Topology out of sysfs: siblings, sockets, caches, nodes and core kinds, under any root folder so
-//! that written trees can stand in for machines.
+//! Topology from sysfs: siblings, sockets, caches, nodes and core kinds. Reads below any root folder,
+//! so that tests can use written trees.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,24 +8,23 @@ use std::str::FromStr;
 
 use super::super::{Core, CoreId, CoreKind, CpuListError, CpuSet, MAX_CORES, Topology};
 
-/// The machine's CPUs as sysfs shows them, with what could not be read in sentences.
+/// The topology as read from sysfs.
 pub(super) struct TopologyReading {
-    /// CPUs that are present: plugged in or not.
+    /// All present CPUs, online or offline.
     pub topology: Topology,
-    /// What is missing and what stands in for it.
+    /// Messages about missing values and their substitutes.
     pub notes: Vec<String>,
 }
 
-/// The lists of CPUs that are present and online. They change when a CPU is (un)plugged, so a
-/// [`TopologyReading`] stays good while they stay the same.
+/// The present and the online CPUs. A [`TopologyReading`] is valid while they do not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CpuPresence {
     pub present: CpuSet,
     pub online: CpuSet,
 }
 
-/// Reads which CPUs are present and online. Where sysfs is hidden, `fallback` stands for both.
-pub(super) fn plugged(root: &Path, fallback: &CpuSet) -> CpuPresence {
+/// Reads the present and the online CPUs. If sysfs is hidden, `fallback` is used for both.
+pub(super) fn cpu_presence(root: &Path, fallback: &CpuSet) -> CpuPresence {
     let cpu = root.join("sys/devices/system/cpu");
     let folders = || {
         let set: CpuSet = numbered(&cpu, "cpu").into_iter().map(|(id, _)| CoreId(id)).collect();
@@ -41,14 +40,14 @@ pub(super) fn plugged(root: &Path, fallback: &CpuSet) -> CpuPresence {
     CpuPresence { present: present.union(&online), online }
 }
 
-/// Reads the topology of the CPUs in `plugged`: about a dozen small files a CPU.
-pub(super) fn topology(root: &Path, plugged: &CpuPresence) -> TopologyReading {
+/// Reads the topology of the CPUs in `presence`: about a dozen small files per CPU.
+pub(super) fn topology(root: &Path, presence: &CpuPresence) -> TopologyReading {
     let system = root.join("sys/devices/system");
     let cpu = system.join("cpu");
     let mut notes = Vec::new();
     if list(&cpu.join("online")).is_none() {
         notes.push(
-            "/sys/devices/system/cpu is hidden: sockets, caches and SMT siblings are unknown, \
+            "/sys/devices/system/cpu is hidden: sockets, caches and SMT siblings are unknown; \
              each CPU counts as a physical core"
                 .to_owned(),
         );
@@ -57,21 +56,21 @@ pub(super) fn topology(root: &Path, plugged: &CpuPresence) -> TopologyReading {
         && let Err(CpuListError::TooLarge { .. }) = CpuSet::from_str(&raw)
     {
         notes.push(format!(
-            "this machine has CPUs past {}, which cannot be named: CPUs {raw} are present",
+            "this machine has CPUs {raw}; divvy supports CPUs up to {} and ignores the others",
             MAX_CORES - 1
         ));
     }
     let nodes = nodes(&system.join("node"));
-    let mut physical = Groups::default();
-    let mut l2 = Groups::default();
-    let mut l3 = Groups::default();
-    let mut cores: Vec<Core> = plugged
+    let mut physical = GroupNumbers::default();
+    let mut l2 = GroupNumbers::default();
+    let mut l3 = GroupNumbers::default();
+    let mut cores: Vec<Core> = presence
         .present
         .iter()
         .map(|id| {
             let folder = cpu.join(format!("cpu{id}"));
             let place = folder.join("topology");
-            // An unplugged CPU has no topology folder and no caches, so it shares with nobody; the
+            // An offline CPU has no topology folder and no caches, so it gets its own groups. The
             // kernel writes -1 or 65535 for a package that the firmware does not name.
             let package = number::<u16>(&place.join("physical_package_id")).unwrap_or(0);
             let lowest = siblings(&place).and_then(|set| set.lowest());
@@ -91,36 +90,36 @@ pub(super) fn topology(root: &Path, plugged: &CpuPresence) -> TopologyReading {
                 l3: level3.map(|lowest| l3.number((0, u32::from(lowest.0)))),
                 kind: CoreKind::Uniform,
                 capacity: number::<u16>(&folder.join("cpu_capacity")).filter(|value| *value > 0),
-                online: plugged.online.contains(id),
+                online: presence.online.contains(id),
             }
         })
         .collect();
     mark_kinds(root, &mut cores);
     if !cores.is_empty() && cores.iter().all(|core| core.l3.is_none() && core.l2.is_none()) {
-        notes.push("the kernel publishes no shared caches here: placement ignores them".to_owned());
+        notes.push("the kernel publishes no shared caches: placement ignores caches".to_owned());
     }
     TopologyReading { topology: Topology { cores }, notes }
 }
 
-/// Dense numbers for groups, in the order in which their first CPU comes.
+/// Consecutive numbers for groups, in the order of their first CPU.
 #[derive(Default)]
-struct Groups(BTreeMap<(u32, u32), u32>);
+struct GroupNumbers(BTreeMap<(u32, u32), u32>);
 
-impl Groups {
+impl GroupNumbers {
     fn number(&mut self, key: (u32, u32)) -> u32 {
         let next = self.0.len() as u32;
         *self.0.entry(key).or_insert(next)
     }
 }
 
-/// The logical CPUs of one physical core; the file was renamed in Linux 5.4.
+/// Reads the logical CPUs of one physical core. Linux 5.4 renamed the file.
 fn siblings(place: &Path) -> Option<CpuSet> {
     ["core_cpus_list", "thread_siblings_list"]
         .iter()
         .find_map(|name| list(&place.join(name)).filter(|set| !set.is_empty()))
 }
 
-/// The lowest CPU that shares the level 2, and the level 3, data cache.
+/// Reads the lowest CPUs that share the level 2 and the level 3 data cache.
 fn caches(folder: &Path) -> (Option<CoreId>, Option<CoreId>) {
     let mut found = (None, None);
     for (_, index) in numbered(folder, "index") {
@@ -137,7 +136,7 @@ fn caches(folder: &Path) -> (Option<CoreId>, Option<CoreId>) {
     found
 }
 
-/// The NUMA nodes that have CPUs.
+/// Reads the NUMA nodes that have CPUs.
 fn nodes(folder: &Path) -> Vec<(u16, CpuSet)> {
     numbered(folder, "node")
         .into_iter()
@@ -145,8 +144,8 @@ fn nodes(folder: &Path) -> Vec<(u16, CpuSet)> {
         .collect()
 }
 
-/// Tells fast from slow cores: the two core PMUs of Intel's hybrids first, then the kernel's
-/// relative capacity, then the highest frequency.
+/// Sets the core kinds, from the two core PMUs of Intel's hybrids, or else the kernel's relative
+/// capacity, or else the maximum frequency.
 fn mark_kinds(root: &Path, cores: &mut [Core]) {
     let pmu = |name: &str| list(&root.join("sys/devices").join(name).join("cpus"));
     if let (Some(fast), Some(slow)) = (pmu("cpu_core"), pmu("cpu_atom")) {
@@ -162,7 +161,7 @@ fn mark_kinds(root: &Path, cores: &mut [Core]) {
     }
     let capacities: BTreeMap<CoreId, u64> =
         cores.iter().filter_map(|core| Some((core.id, u64::from(core.capacity?)))).collect();
-    // Capacity already contains frequency; where the kernel gives it, its word is the last one.
+    // Capacity takes frequency into account, so frequencies are used only without it.
     let speeds = if capacities.is_empty() {
         let cpu = root.join("sys/devices/system/cpu");
         cores
@@ -175,7 +174,7 @@ fn mark_kinds(root: &Path, cores: &mut [Core]) {
     } else {
         capacities
     };
-    let Some(slowest_fast) = split(speeds.values().copied().collect()) else {
+    let Some(slowest_fast) = slowest_fast_speed(speeds.values().copied().collect()) else {
         return;
     };
     for core in cores {
@@ -186,10 +185,10 @@ fn mark_kinds(root: &Path, cores: &mut [Core]) {
     }
 }
 
-/// The speed of the slowest fast core, when the speeds fall into a fast and a slow kind: the cut is
-/// at the widest relative gap, and only a gap of 30 % counts. Favoured cores of one kind differ by
-/// a few percent, kinds of a hybrid by 40 % and more.
-fn split(mut speeds: Vec<u64>) -> Option<u64> {
+/// Returns the speed of the slowest fast core, if the speeds form a fast and a slow kind: split at the
+/// largest relative gap, which must be at least 30 %. Favoured cores of one kind differ by a few
+/// percent, kinds of a hybrid by 40 % and more.
+fn slowest_fast_speed(mut speeds: Vec<u64>) -> Option<u64> {
     speeds.sort_unstable();
     speeds.dedup();
     speeds
@@ -201,7 +200,7 @@ fn split(mut speeds: Vec<u64>) -> Option<u64> {
         .map(|(_, above)| above)
 }
 
-/// The entries `PREFIXn` of a folder, by rising n.
+/// Returns the entries `PREFIXn` of a folder, by ascending n.
 fn numbered(folder: &Path, prefix: &str) -> Vec<(u16, PathBuf)> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -218,32 +217,32 @@ fn numbered(folder: &Path, prefix: &str) -> Vec<(u16, PathBuf)> {
     found
 }
 
-/// A file's text without surrounding white space.
+/// Reads a file and trims white space.
 pub(super) fn text(path: &Path) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
-/// A file that holds one number.
+/// Reads a file with one number.
 pub(super) fn number<T: FromStr>(path: &Path) -> Option<T> {
     text(path)?.parse().ok()
 }
 
-/// A file that holds a CPU list. CPUs past [`MAX_CORES`] are left out.
+/// Reads a file with a CPU list. Omits CPUs from [`MAX_CORES`] on.
 pub(super) fn list(path: &Path) -> Option<CpuSet> {
     parse_list(&text(path)?)
 }
 
-/// A CPU list of the kernel's. CPUs past [`MAX_CORES`] are left out.
+/// Parses a CPU list of the kernel. Omits CPUs from [`MAX_CORES`] on.
 pub(super) fn parse_list(raw: &str) -> Option<CpuSet> {
     match raw.parse() {
         Ok(set) => Some(set),
-        Err(CpuListError::TooLarge { .. }) => Some(nameable(raw)),
+        Err(CpuListError::TooLarge { .. }) => Some(supported_cpus(raw)),
         Err(_) => None,
     }
 }
 
-/// The part of a kernel's list (plain numbers and ranges) that a [`CpuSet`] can name.
-fn nameable(raw: &str) -> CpuSet {
+/// Parses a CPU list of the kernel (plain numbers and ranges), up to [`MAX_CORES`].
+fn supported_cpus(raw: &str) -> CpuSet {
     raw.split(',')
         .filter_map(|part| {
             let (low, high) = part.split_once('-').unwrap_or((part, part));
@@ -259,16 +258,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_split_at_the_widest_gap_and_only_at_a_wide_one() {
-        assert_eq!(split(vec![1024, 1024]), None);
-        assert_eq!(split(vec![5_200_000, 5_000_000, 5_200_000]), None);
-        assert_eq!(split(vec![250, 760, 1024, 250]), Some(760));
-        assert_eq!(split(vec![1024, 446]), Some(1024));
-        assert_eq!(split(Vec::new()), None);
+    fn splits_kinds_at_the_largest_gap() {
+        assert_eq!(slowest_fast_speed(vec![1024, 1024]), None);
+        assert_eq!(slowest_fast_speed(vec![5_200_000, 5_000_000, 5_200_000]), None);
+        assert_eq!(slowest_fast_speed(vec![250, 760, 1024, 250]), Some(760));
+        assert_eq!(slowest_fast_speed(vec![1024, 446]), Some(1024));
+        assert_eq!(slowest_fast_speed(Vec::new()), None);
     }
 
     #[test]
-    fn cpus_past_the_last_that_can_be_named_are_left_out() {
-        assert_eq!(nameable("0-1,1020-1100,2000").to_string(), "0-1,1020-1023");
+    fn omits_unsupported_cpus() {
+        assert_eq!(supported_cpus("0-1,1020-1100,2000").to_string(), "0-1,1020-1023");
     }
 }

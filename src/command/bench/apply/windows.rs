@@ -108,7 +108,7 @@ impl Watch {
     }
 }
 
-/// ResidentSet bytes and threads of this process; `None` where the system does not tell.
+/// Resident bytes and threads of this process; `None` where the system does not tell.
 fn usage() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let number = |key: &str| -> Option<u64> {

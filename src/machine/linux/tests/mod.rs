@@ -1,4 +1,4 @@
-//! The Linux machine on written trees, and the running kernel's calls on threads of this process.
+//! Tests of the Linux machine, on written trees and on the running kernel.
 
 mod real;
 mod tree;
@@ -7,10 +7,10 @@ use super::super::{Core, CoreKind};
 use super::*;
 use tree::{Tree, hybrid_laptop, quota_container, two_core_vm, two_socket_server, v1_container};
 
-/// The machines of these tests, read from their trees: for drawing them.
+/// Returns the machines of these tests, for the tests of the machine map.
 pub(crate) fn examples() -> Vec<(&'static str, Description)> {
     let unplugged = Tree::new(4, 4);
-    unplugged.unplug(2, "0-1,3");
+    unplugged.take_offline(2, "0-1,3");
     let part = LinuxMachine::at(hybrid_laptop().root()).restricted(set("1-3,12-15")).describe();
     vec![
         ("one_core", describe(&Tree::new(1, 1))),
@@ -37,7 +37,7 @@ fn core(description: &Description, id: u16) -> &Core {
 }
 
 #[test]
-fn a_two_core_vm_has_two_uniform_cores() {
+fn reads_two_core_vm() {
     let description = describe(&two_core_vm());
     assert_eq!(description.topology.cores.len(), 2);
     assert_eq!(
@@ -51,7 +51,7 @@ fn a_two_core_vm_has_two_uniform_cores() {
 }
 
 #[test]
-fn a_two_socket_server_keeps_core_numbers_of_its_sockets_apart() {
+fn core_numbers_repeat_per_socket() {
     let description = describe(&two_socket_server());
     let topology = &description.topology;
     assert_eq!(topology.cores.len(), 192);
@@ -70,7 +70,7 @@ fn a_two_socket_server_keeps_core_numbers_of_its_sockets_apart() {
 }
 
 #[test]
-fn a_hybrid_laptop_tells_fast_from_slow_cores() {
+fn reads_hybrid_core_kinds_from_pmus() {
     let description = describe(&hybrid_laptop());
     let kinds = |kind| {
         let cores = description.topology.cores.iter().filter(|core| core.kind == kind);
@@ -84,14 +84,14 @@ fn a_hybrid_laptop_tells_fast_from_slow_cores() {
 }
 
 #[test]
-fn capacity_tells_kinds_apart_where_there_are_no_pmus_and_frequency_last() {
+fn core_kinds_prefer_capacity_to_frequency() {
     let by_capacity = Tree::new(8, 8);
     for id in 0..8 {
         by_capacity.write(
             &format!("sys/devices/system/cpu/cpu{id}/cpu_capacity"),
             if id < 4 { "446" } else { "1024" },
         );
-        // Frequencies that say the opposite: capacity has the last word.
+        // Frequencies that contradict the capacities.
         let frequency = if id < 4 { "3000000" } else { "1000000" };
         by_capacity
             .write(&format!("sys/devices/system/cpu/cpu{id}/cpufreq/cpuinfo_max_freq"), frequency);
@@ -114,7 +114,7 @@ fn capacity_tells_kinds_apart_where_there_are_no_pmus_and_frequency_last() {
 }
 
 #[test]
-fn a_container_has_the_tightest_quota_and_memory_of_its_ancestors() {
+fn container_limits_are_the_lowest_of_all_levels() {
     let tree = quota_container();
     let description = describe(&tree);
     assert_eq!(description.topology.cores.len(), 64);
@@ -122,7 +122,7 @@ fn a_container_has_the_tightest_quota_and_memory_of_its_ancestors() {
     assert_eq!(description.limits.quota, Some(2.5));
     assert_eq!(description.limits.memory, Some(8 << 30));
 
-    // An ancestor that is tighter binds; one that is wider does not.
+    // A lower limit of an ancestor applies.
     tree.write("sys/fs/cgroup/kubepods/cpu.max", "150000 100000");
     tree.write("sys/fs/cgroup/kubepods/memory.max", &(4_u64 << 30).to_string());
     let description = describe(&tree);
@@ -131,10 +131,10 @@ fn a_container_has_the_tightest_quota_and_memory_of_its_ancestors() {
 }
 
 #[test]
-fn a_cgroup_namespace_shows_the_own_group_at_the_mount() {
+fn reads_own_group_in_a_cgroup_namespace() {
     let tree = Tree::new(8, 8);
     tree.write("proc/self/cgroup", "0::/");
-    // Seen from within, the mount's group may still be named by its way up.
+    // Inside the namespace, the mount's group may be a path that leads up.
     tree.write(
         "proc/self/mountinfo",
         "31 23 0:28 /../../docker/abc /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n",
@@ -147,12 +147,16 @@ fn a_cgroup_namespace_shows_the_own_group_at_the_mount() {
 }
 
 #[test]
-fn cgroup_v1_limits_are_read_from_each_controllers_own_mount() {
+fn reads_each_cgroup_v1_controller() {
     let tree = v1_container();
     let description = describe(&tree);
     assert_eq!(description.limits.allowed, set("4-7"));
     assert_eq!(description.limits.quota, Some(1.5));
-    assert_eq!(description.limits.memory, Some(2 << 30), "the sum of the hierarchy, not the own");
+    assert_eq!(
+        description.limits.memory,
+        Some(2 << 30),
+        "the limit of the hierarchy, not of the group"
+    );
 
     let memory = LinuxMachine::at(tree.root()).memory();
     assert_eq!((memory.total, memory.used), (2 << 30, (1 << 30) - 4096));
@@ -160,7 +164,7 @@ fn cgroup_v1_limits_are_read_from_each_controllers_own_mount() {
 }
 
 #[test]
-fn the_own_file_pages_do_not_count_as_used_in_a_v2_container() {
+fn inactive_file_pages_are_not_used_memory() {
     let tree = quota_container();
     let group = "sys/fs/cgroup/kubepods/pod/app";
     tree.write(&format!("{group}/memory.max"), &(64_u64 << 20).to_string());
@@ -171,7 +175,7 @@ fn the_own_file_pages_do_not_count_as_used_in_a_v2_container() {
 }
 
 #[test]
-fn unlimited_is_not_a_limit() {
+fn reads_no_limit() {
     let tree = two_core_vm();
     tree.write("sys/fs/cgroup/cpu.max", "max 100000");
     tree.write("sys/fs/cgroup/memory.max", "max");
@@ -191,23 +195,23 @@ fn unlimited_is_not_a_limit() {
 }
 
 #[test]
-fn an_unplugged_cpu_stays_in_the_topology_but_is_not_allowed() {
+fn offline_cpus_are_not_allowed() {
     let tree = Tree::new(4, 4);
     let machine = LinuxMachine::at(tree.root());
     assert_eq!(machine.describe().limits.allowed, set("0-3"));
-    tree.unplug(2, "0-1,3");
+    tree.take_offline(2, "0-1,3");
     let description = machine.describe();
     assert_eq!(description.topology.cores.len(), 4);
     assert!(!core(&description, 2).online);
     assert_eq!(description.limits.allowed, set("0-1,3"));
     let physical: CpuSet = description.topology.siblings(CoreId(2));
-    assert_eq!(physical, set("2"), "it shares its physical core with nobody");
+    assert_eq!(physical, set("2"), "its siblings are unknown");
     tree.write("sys/devices/system/cpu/online", "0-3");
-    assert_eq!(machine.describe().limits.allowed, set("0-3"), "plugged in again, it is usable");
+    assert_eq!(machine.describe().limits.allowed, set("0-3"), "online again, it is allowed");
 }
 
 #[test]
-fn a_mask_of_the_start_is_kept_and_a_full_one_does_not_keep_new_cpus_out() {
+fn startup_mask_restricts_only_if_partial() {
     let tree = Tree::new(8, 8);
     tree.write("proc/self/cgroup", "0::/");
     tree.write("proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n");
@@ -217,7 +221,7 @@ fn a_mask_of_the_start_is_kept_and_a_full_one_does_not_keep_new_cpus_out() {
     let free = LinuxMachine::at(tree.root());
     tree.mask("2-3");
     let bound = LinuxMachine::at(tree.root());
-    // A thread pinned later is not the mask of the start.
+    // Later changes of the mask do not count.
     tree.mask("1");
     let allowed = |machine: &LinuxMachine| machine.describe().limits.allowed;
     assert_eq!((allowed(&free), allowed(&bound)), (set("0-3"), set("2-3")));
@@ -231,7 +235,7 @@ fn a_mask_of_the_start_is_kept_and_a_full_one_does_not_keep_new_cpus_out() {
 }
 
 #[test]
-fn the_operators_cores_hold_even_when_none_is_left() {
+fn cores_option_applies_with_no_core_left() {
     let tree = Tree::new(4, 4);
     let machine = LinuxMachine::at(tree.root()).restricted(set("2-3"));
     assert_eq!(machine.describe().limits.allowed, set("2-3"));
@@ -242,7 +246,7 @@ fn the_operators_cores_hold_even_when_none_is_left() {
 }
 
 #[test]
-fn a_hidden_sysfs_leaves_the_process_mask_and_a_note() {
+fn uses_process_mask_without_sysfs() {
     let tree = Tree::empty();
     tree.mask("1-2");
     let description = describe(&tree);

@@ -1,4 +1,4 @@
-//! The running kernel: threads of this process are placed and measured from outside.
+//! Tests on the running kernel: threads of this process are placed and measured by another thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -8,24 +8,24 @@ use super::super::super::{MachineError, current_thread, this_machine};
 use super::*;
 
 /// A thread that spins until dropped.
-struct Busy {
+struct BusyThread {
     thread: ThreadId,
     stop: Arc<AtomicBool>,
     handle: Option<JoinHandle<()>>,
 }
 
-impl Busy {
+impl BusyThread {
     fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (tell, told) = mpsc::channel();
-        let seen = Arc::clone(&stop);
+        let (id_sender, id_receiver) = mpsc::channel();
+        let should_stop = Arc::clone(&stop);
         let handle = std::thread::spawn(move || {
-            tell.send(current_thread()).unwrap();
-            while !seen.load(Ordering::Relaxed) {
+            id_sender.send(current_thread()).unwrap();
+            while !should_stop.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
             }
         });
-        Self { thread: told.recv().unwrap(), stop, handle: Some(handle) }
+        Self { thread: id_receiver.recv().unwrap(), stop, handle: Some(handle) }
     }
 
     fn end(&mut self) {
@@ -36,17 +36,17 @@ impl Busy {
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyThread {
     fn drop(&mut self) {
         self.end();
     }
 }
 
 #[test]
-fn another_thread_is_pinned_from_outside_and_read_back() {
+fn pins_another_thread() {
     let machine = LinuxMachine::detect();
     let allowed = machine.describe().limits.allowed;
-    let busy = Busy::start();
+    let busy = BusyThread::start();
     assert_ne!(busy.thread, current_thread());
     for core in allowed.iter() {
         let one = CpuSet::single(core);
@@ -54,16 +54,16 @@ fn another_thread_is_pinned_from_outside_and_read_back() {
         assert_eq!(machine.affinity(busy.thread).unwrap(), one);
         let status = std::fs::read_to_string(format!("/proc/self/task/{}/status", busy.thread));
         assert!(status.unwrap().contains(&format!("Cpus_allowed_list:\t{core}\n")));
-        // A thread that runs is moved before the call returns.
+        // The kernel moves a running thread before the call returns.
         assert_eq!(machine.thread_times(busy.thread).unwrap().last_core, Some(core));
     }
-    assert_eq!(machine.describe().limits.allowed, allowed, "the process's own mask is as before");
+    assert_eq!(machine.describe().limits.allowed, allowed, "the process's own mask is unchanged");
 }
 
 #[test]
-fn a_thread_that_ended_and_a_cpu_that_is_not_there_are_told_apart() {
+fn error_names_ended_thread_or_missing_cpu() {
     let machine = LinuxMachine::detect();
-    let mut busy = Busy::start();
+    let mut busy = BusyThread::start();
     let before = machine.affinity(busy.thread).unwrap();
     let absent = CpuSet::single(CoreId(1023));
     assert_eq!(
@@ -79,27 +79,27 @@ fn a_thread_that_ended_and_a_cpu_that_is_not_there_are_told_apart() {
     while Path::new(&format!("/proc/self/task/{}", busy.thread)).exists() {
         std::thread::yield_now();
     }
-    let gone = AffinityError::NoSuchThread(busy.thread);
-    assert_eq!(machine.set_affinity(busy.thread, &before), Err(gone.clone()));
-    assert_eq!(machine.affinity(busy.thread), Err(gone));
+    let ended = AffinityError::NoSuchThread(busy.thread);
+    assert_eq!(machine.set_affinity(busy.thread, &before), Err(ended.clone()));
+    assert_eq!(machine.affinity(busy.thread), Err(ended));
     assert_eq!(machine.thread_times(busy.thread), None);
 }
 
 #[test]
-fn a_thread_of_another_process_is_refused() {
+fn refuses_threads_of_other_processes() {
     let machine = LinuxMachine::detect();
     let all = machine.describe().limits.allowed;
     for stranger in [ThreadId(1), ThreadId(0), ThreadId(-5)] {
-        let gone = AffinityError::NoSuchThread(stranger);
-        assert_eq!(machine.set_affinity(stranger, &all), Err(gone.clone()));
-        assert_eq!(machine.affinity(stranger), Err(gone));
+        let ended = AffinityError::NoSuchThread(stranger);
+        assert_eq!(machine.set_affinity(stranger, &all), Err(ended.clone()));
+        assert_eq!(machine.affinity(stranger), Err(ended));
     }
 }
 
 #[test]
-fn times_move_forward_under_work() {
+fn cpu_times_grow_under_load() {
     let machine = LinuxMachine::detect();
-    let busy = Busy::start();
+    let busy = BusyThread::start();
     let first = machine.thread_times(busy.thread).unwrap();
     let cores = machine.core_times();
     let sum = |times: &[CoreTimes]| times.iter().map(|core| core.busy_ns).sum::<u64>();
@@ -114,7 +114,7 @@ fn times_move_forward_under_work() {
 }
 
 #[test]
-fn memory_is_this_processs_and_this_machines() {
+fn memory_includes_this_process() {
     let machine = LinuxMachine::detect();
     let block = vec![1_u8; 64 << 20];
     let memory = machine.memory();
@@ -124,7 +124,7 @@ fn memory_is_this_processs_and_this_machines() {
 }
 
 #[test]
-fn only_cores_that_are_there_can_be_named() {
+fn rejects_missing_cores() {
     let allowed = this_machine(None).unwrap().describe().limits.allowed;
     let one = CpuSet::single(allowed.lowest().unwrap());
     assert_eq!(this_machine(Some(one)).unwrap().describe().limits.allowed, one);

@@ -1,16 +1,16 @@
-//! Written trees of `/sys` and `/proc` that stand in for machines.
+//! Written trees of `/sys` and `/proc` that describe test machines.
 
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// A root folder with a machine below it.
+/// A root folder with the files of one machine.
 pub(super) struct Tree {
     folder: tempfile::TempDir,
 }
 
 impl Tree {
-    /// Nothing at all, as where sysfs is hidden.
+    /// An empty tree, as if sysfs were hidden.
     pub(super) fn empty() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -18,7 +18,7 @@ impl Tree {
     /// `cpus` CPUs without SMT in one socket, whose level 3 caches span `span` CPUs each.
     pub(super) fn new(cpus: usize, span: usize) -> Self {
         let tree = Self::empty();
-        tree.plug(cpus);
+        tree.write_cpus(cpus);
         for id in 0..cpus {
             let own = id.to_string();
             tree.cpu(id, 0, id, &own);
@@ -41,15 +41,15 @@ impl Tree {
         fs::write(path, format!("{text}\n")).unwrap();
     }
 
-    /// CPUs that are present and online, and a process that may use all.
-    fn plug(&self, cpus: usize) {
+    /// Writes the present and online CPUs, all of them allowed for the process.
+    fn write_cpus(&self, cpus: usize) {
         let list = format!("0-{}", cpus - 1);
         self.write("sys/devices/system/cpu/present", &list);
         self.write("sys/devices/system/cpu/online", &list);
         self.mask(&list);
     }
 
-    /// The mask of the process's main thread.
+    /// Writes the mask of the process's main thread.
     pub(super) fn mask(&self, list: &str) {
         self.write("proc/self/status", &format!("Name:\tdivvy\nCpus_allowed_list:\t{list}"));
     }
@@ -72,15 +72,15 @@ impl Tree {
         self.write(&format!("sys/devices/system/node/node{node}/cpulist"), list);
     }
 
-    /// Takes a CPU offline as the kernel does: its topology and caches go away.
-    pub(super) fn unplug(&self, id: usize, online: &str) {
+    /// Takes a CPU offline as the kernel does: removes its topology and caches.
+    pub(super) fn take_offline(&self, id: usize, online: &str) {
         let cpu = self.root().join(format!("sys/devices/system/cpu/cpu{id}"));
         fs::remove_dir_all(cpu.join("topology")).unwrap();
         fs::remove_dir_all(cpu.join("cache")).unwrap();
         self.write("sys/devices/system/cpu/online", online);
     }
 
-    /// A process in a group of a v2 hierarchy.
+    /// Puts the process into a group of a v2 hierarchy.
     fn unified(&self, group: &str) {
         self.write("proc/self/cgroup", &format!("0::{group}"));
         self.write(
@@ -97,11 +97,11 @@ pub(super) fn two_core_vm() -> Tree {
     tree
 }
 
-/// 2 sockets of 48 cores with SMT, siblings 96 apart, a level 3 cache per 8 cores, a node a socket.
-/// Each socket counts its own cores from 0.
+/// 2 sockets of 48 cores with SMT, siblings 96 apart, one level 3 cache per 8 cores, one node per
+/// socket. Each socket numbers its cores from 0.
 pub(super) fn two_socket_server() -> Tree {
     let tree = Tree::empty();
-    tree.plug(192);
+    tree.write_cpus(192);
     for id in 0..192 {
         let core = id % 96;
         let siblings = format!("{core},{}", core + 96);
@@ -119,7 +119,7 @@ pub(super) fn two_socket_server() -> Tree {
 /// 6 fast cores with SMT (CPUs 0 to 11) and 8 slow ones (12 to 19) that share level 2 in fours.
 pub(super) fn hybrid_laptop() -> Tree {
     let tree = Tree::empty();
-    tree.plug(20);
+    tree.write_cpus(20);
     for id in 0..20 {
         let (siblings, l2) = if id < 12 {
             let first = id / 2 * 2;
@@ -129,7 +129,7 @@ pub(super) fn hybrid_laptop() -> Tree {
             let first = id / 4 * 4;
             (id.to_string(), format!("{first}-{}", first + 3))
         };
-        // The numbers have gaps, as on the real ones.
+        // The numbers have gaps, as on real machines.
         tree.cpu(id, 0, if id < 12 { id / 2 * 4 } else { 12 + id }, &siblings);
         tree.cache(id, 2, &l2);
         tree.cache(id, 3, "0-19");
@@ -140,7 +140,7 @@ pub(super) fn hybrid_laptop() -> Tree {
     tree
 }
 
-/// 64 CPUs, and a container with 2.5 CPUs and 8 GiB of them, three groups deep.
+/// 64 CPUs, and a container limited to 2.5 CPUs and 8 GiB, three groups deep.
 pub(super) fn quota_container() -> Tree {
     let tree = Tree::new(64, 16);
     tree.unified("/kubepods/pod/app");
@@ -152,12 +152,13 @@ pub(super) fn quota_container() -> Tree {
         tree.write(&format!("sys/fs/cgroup/{group}/cpu.max"), cpu);
         tree.write(&format!("sys/fs/cgroup/{group}/memory.max"), &memory);
     }
-    // The cpuset controller is on for the upper group only.
+    // Only the upper group has the cpuset controller.
     tree.write("sys/fs/cgroup/kubepods/cpuset.cpus.effective", "0-63");
     tree
 }
 
-/// 8 CPUs and a container of cgroup v1 without its own namespace: each mount shows its group.
+/// 8 CPUs, and a container of cgroup v1 without its own namespace: each mount has its group at the
+/// top.
 pub(super) fn v1_container() -> Tree {
     let tree = Tree::new(8, 8);
     tree.write(
