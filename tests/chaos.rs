@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use divvy::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Overflow, CoreOwner, QueuePolicy};
+use divvy::layout::{
+    Auto, Change, CoreOwner, CoreRequest, CoreSelection, Edit, Overflow, QueuePolicy,
+};
 use divvy::machine::{CoreId, CpuSet};
 use divvy::pool::{Client, Request};
 use divvy::scheduler::{Control, Scheduler};

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventK
 
 use super::state::{Action, Dialog, Effect, Target, update};
 use super::testing::Desk;
-use crate::layout::{Auto, Edit, LoadSpec, Overflow, CoreOwner};
+use crate::layout::{Auto, CoreOwner, Edit, LoadSpec, Overflow};
 use crate::scheduler::Control;
 use crate::telemetry::Author;
 

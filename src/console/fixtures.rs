@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::{EngineKind, EngineMemory, MemorySource};
 use crate::layout::{
-    Budget, Bytes, Change, CoreRequest, CoreSelection, DesiredState, Edit, GpuId, Layout, ModelSource,
-    CoreOwner, QueuePolicy, Row, Slo,
+    Budget, Bytes, Change, CoreOwner, CoreRequest, CoreSelection, DesiredState, Edit, GpuId,
+    Layout, ModelSource, QueuePolicy, Row, Slo,
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{

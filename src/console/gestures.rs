@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 use super::fixtures;
 use super::state::{Action, Column, Command, Mode, Screen, Target};
 use super::testing::Desk;
-use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, CoreOwner};
+use crate::layout::{Auto, Change, CoreOwner, CoreRequest, CoreSelection, Edit};
 use crate::machine::{CoreId, CpuSet};
 use crate::scheduler::Control;
 use crate::telemetry::{Author, VerdictStatus};
@@ -86,11 +86,15 @@ fn a_core_goes_to_free_and_comes_from_free_in_three_ways() {
         desk.keys(" 0");
         desk.key(KeyCode::Enter);
     });
-    assert_eq!(change, transfer(CoreSelection::Count(1), model("detector"), CoreOwner::Free, false));
-    let change = three_ways(&Target::RowCore(CoreOwner::Free), &Target::Row(model("ocr")), |desk| {
-        desk.keys("0 2");
-        desk.key(KeyCode::Enter);
-    });
+    assert_eq!(
+        change,
+        transfer(CoreSelection::Count(1), model("detector"), CoreOwner::Free, false)
+    );
+    let change =
+        three_ways(&Target::RowCore(CoreOwner::Free), &Target::Row(model("ocr")), |desk| {
+            desk.keys("0 2");
+            desk.key(KeyCode::Enter);
+        });
     assert_eq!(change, transfer(CoreSelection::Count(1), CoreOwner::Free, model("ocr"), false));
 }
 
@@ -416,8 +420,9 @@ fn the_palette_runs_a_command_by_its_name() {
 
 #[test]
 fn an_instance_given_to_free_is_an_instance_fewer() {
-    let change =
-        made(|desk| drag(desk, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free)));
+    let change = made(|desk| {
+        drag(desk, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free))
+    });
     let edit = Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
     assert_eq!(change, edit.into());
 }

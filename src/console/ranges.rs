@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventK
 use super::fixtures;
 use super::state::{Action, Pane, Target};
 use super::testing::Desk;
-use crate::layout::{Change, CoreSelection, Edit, CoreOwner};
+use crate::layout::{Change, CoreOwner, CoreSelection, Edit};
 use crate::machine::{CoreId, CpuSet};
 
 fn model(name: &str) -> CoreOwner {

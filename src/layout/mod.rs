@@ -17,12 +17,12 @@ mod plan;
 mod simulated;
 mod units;
 
-pub use arithmetic::{LayoutOutline, ChangeSide};
+pub use arithmetic::{ChangeSide, LayoutOutline};
 pub use budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
     Overflow, QueuePolicy, ReplayOrder, Slo,
 };
-pub use change::{Change, CoreSelection, Edit, CoreOwner, Refusal};
+pub use change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
 pub use desired::{DesiredState, Ledger, Row};
 pub use diff::{DiffLine, diff};
 pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::LoadError;
+use super::error::LoadError;
 use super::job::LoadJob;
 use super::roster::Roster;
 use super::ticket::{Answer, LoadCounts, Tally};

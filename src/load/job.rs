@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-use super::LoadError;
 use super::arrivals::{Arrivals, Pace};
 use super::closed::ClosedLoop;
+use super::error::LoadError;
 use super::open::OpenLoop;
 use super::requests::{Carry, LoadRequests, Sequence};
 use super::sequential::Sequential;

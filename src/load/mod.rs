@@ -26,9 +26,10 @@
 mod arrivals;
 mod closed;
 mod driver;
+mod error;
 #[cfg(test)]
 mod fake;
-mod follow;
+mod follower;
 mod job;
 mod open;
 mod requests;
@@ -38,48 +39,10 @@ mod sequential;
 mod tests;
 mod ticket;
 
-use thiserror::Error;
-
 pub use driver::LoadDriver;
-pub use follow::LoadFollower;
+pub use error::LoadError;
+pub use follower::LoadFollower;
 pub use job::LoadJob;
 pub use open::MAX_IN_FLIGHT;
 pub use requests::LoadRequests;
 pub use ticket::LoadCounts;
-
-/// Why a load was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum LoadError {
-    /// A figure of the load is outside its range.
-    #[error("load {field} = {value}: must be {range}")]
-    OutOfRange {
-        /// Which figure.
-        field: &'static str,
-        /// As given.
-        value: String,
-        /// What would be right.
-        range: &'static str,
-    },
-    /// There is nothing to send.
-    #[error("the recording holds no requests; record at least one")]
-    NoRequests,
-    /// The recorded arrival times do not fit the requests.
-    #[error("the recorded arrival times {problem}; leave them out, or set a rate")]
-    BadTimes {
-        /// What is wrong with them.
-        problem: String,
-    },
-    /// `carry` names something that the model lacks.
-    #[error("carry: the model has no {side} `{name}`; it has: {known}")]
-    UnknownCarry {
-        /// "output" or "input".
-        side: &'static str,
-        /// The name as given.
-        name: String,
-        /// The names that exist.
-        known: String,
-    },
-    /// The driver's thread has ended.
-    #[error("the load generator has stopped; start a new one")]
-    Stopped,
-}

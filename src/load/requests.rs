@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::LoadError;
+use super::error::LoadError;
 use crate::engine::NamedTensor;
 use crate::layout::ReplayOrder;
 

@@ -1,5 +1,4 @@
-//! The one door that a user interface has: snapshots out, changes in. The in-process scheduler is
-//! its first implementation; nothing that draws knows pools.
+//! The interface between a user interface and a scheduler: snapshots out, changes in.
 
 use std::sync::Arc;
 
@@ -8,40 +7,42 @@ use tokio::sync::watch;
 use crate::layout::{Change, Layout, Plan, Refusal};
 use crate::telemetry::{Applied, Author, Entry, Snapshot};
 
-/// What a console, a server or a file watcher may do with a running scheduler.
+/// The operations that a console, a server or a file watcher has on a running scheduler.
 pub trait Control: Send + Sync {
     /// The stream of snapshots; holds the newest. Ends when the scheduler has stopped.
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>>;
 
-    /// What a change would do. Cheap enough to call on each move of the pointer.
+    /// Returns what a change would do. Cheap enough to call on each move of the pointer.
     ///
     /// # Errors
-    /// [`Refusal`] exactly when [`Control::apply`] would refuse it now.
+    /// [`Refusal`] exactly when [`Control::apply`] would refuse the change now.
     fn plan(&self, change: &Change) -> Result<Plan, Refusal>;
 
-    /// Applies a change as one transaction: when this returns, masks have been set and read back
-    /// and no request starts above a new bound; builds go on in the background.
+    /// Applies a change as one transaction. On return, masks have been set and read back, and no
+    /// request starts above a new bound; builds continue in the background.
     ///
     /// # Errors
-    /// [`Refusal`] when a row does not allow it or the scheduler is read-only. Nothing changed.
+    /// [`Refusal`] if a row does not allow the change or the scheduler is read-only. Nothing has
+    /// changed then.
     fn apply(&self, change: Change, author: Author) -> Result<Applied, Refusal>;
 
-    /// Takes back the newest change that is not taken back yet: restores the rows that it touched.
-    /// What divvy did by itself since (a build that failed, a machine that changed) does not bar it.
+    /// Undoes the newest change that is not undone yet: restores the rows that it touched. Changes
+    /// that divvy made itself (after a failed build, or a change of the machine) do not prevent
+    /// this.
     ///
     /// # Errors
-    /// [`Refusal`] when there is none, or another row has a core reserved that one of those had.
+    /// [`Refusal`] if there is none, or another row has reserved a core of a restored row.
     fn undo(&self, author: Author) -> Result<Applied, Refusal>;
 
-    /// Does again what the newest undo took back.
+    /// Redoes the newest undone change.
     ///
     /// # Errors
-    /// [`Refusal`] when there is none.
+    /// [`Refusal`] if there is none.
     fn redo(&self, author: Author) -> Result<Applied, Refusal>;
 
-    /// The whole journal of this run, oldest first.
+    /// Returns the whole journal of this run, oldest first.
     fn journal(&self) -> Vec<Entry>;
 
-    /// The live layout, as it would be saved.
+    /// Returns the live layout, as it would be saved.
     fn layout(&self) -> Layout;
 }

@@ -1,104 +1,111 @@
-//! One model of the running scheduler: its pool, how far its loading is, and its load order.
+//! The slots of the running models: pool, loading phase and load order of each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::loader::PreparedRequests;
-use crate::engine::{Device, EngineKind, InstanceSetup, devices};
-use crate::layout::{Auto, Bytes, DesiredState, GpuId, LoadSpec, Row};
-use crate::machine::Gpus;
+use super::loading::PreparedRequests;
+use super::messages::ModelKey;
+use crate::engine::{EngineKind, InstanceSetup};
+use crate::layout::{Auto, Bytes, GpuId, LoadSpec, Row};
 use crate::pool::{Door, Pool};
 
-/// How far a model's loading is.
+/// The phase of a model's loading.
 #[derive(Clone)]
 pub(super) enum LoadPhase {
-    /// Its file is being read on a thread of its own.
+    /// A background thread is reading its file.
     Loading,
-    /// Its pool has a model; instances may still be warming for the first time.
+    /// Its pool has a model; the first instances may still be warming.
     Loaded,
-    /// It could not be loaded, or lost its last instance.
+    /// It failed to load, or lost its last instance.
     Failed(String),
 }
 
-/// What of a row decides about its setup: put back when another cannot be built.
+/// The settings of a row for which the serving instances were built: the target of a rollback.
 #[derive(Clone)]
 pub(super) struct ServedBudget {
-    /// Threads of an instance.
-    pub threads: Auto,
-    /// The GPU.
-    pub gpu: Option<GpuId>,
-    /// The limit there.
-    pub gpu_memory: Option<Bytes>,
-    /// Instances, which share the limit.
-    pub concurrency: Auto,
+    pub(super) threads: Auto,
+    pub(super) gpu: Option<GpuId>,
+    pub(super) gpu_memory: Option<Bytes>,
+    /// Instances share the memory limit, so it depends on their number.
+    pub(super) concurrency: Auto,
 }
 
-/// One model. A copy is what the observer sees: the same pool, the rest as it was.
+/// A build that failed.
+#[derive(Clone)]
+pub(super) struct FailedBuild {
+    pub(super) setup: InstanceSetup,
+    pub(super) reason: String,
+}
+
+impl FailedBuild {
+    /// Returns what could not be built, and why.
+    pub(super) fn message(&self) -> String {
+        let instances = match self.setup.device {
+            Some(device) => format!("instances on CUDA device {}", device.ordinal),
+            None => format!("{} threads", self.setup.threads),
+        };
+        format!("{instances} could not be built: {}", self.reason)
+    }
+}
+
+/// One model. The observer has a copy: it shares the pool and holds the rest as of one instant.
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) pool: Arc<Pool>,
     pub(super) phase: LoadPhase,
-    /// Tells an answer for this slot from one for an earlier slot of the same name.
-    pub(super) epoch: u64,
+    /// The number of the slot, unique in this run: it tells a message for this slot from one for an
+    /// earlier slot of the same name.
+    pub(super) generation: u64,
     pub(super) engine: Option<EngineKind>,
+    /// The engine's name and version.
     pub(super) title: String,
     pub(super) requests: Arc<PreparedRequests>,
+    /// Arrivals of the built-in load so far; the load generator counts them here.
     pub(super) offered: Arc<AtomicU64>,
-    /// How long the last build of a generation took.
+    /// Duration of the last build of a generation of instances.
     pub(super) last_build: Option<Duration>,
-    /// The setup whose build failed last, with the reason; not tried again until the row changes.
-    pub(super) failed_setup: Option<(InstanceSetup, String)>,
-    /// What the row asked for when the setup that serves was built.
+    /// The build that failed last; not repeated until the row changes.
+    pub(super) failed_build: Option<FailedBuild>,
     pub(super) served: Option<ServedBudget>,
-    /// How often instances were built anew for their threads to rise, since the row changed.
+    /// Rebuilds since the row changed that were made to raise threads' priority.
     pub(super) renewals: u32,
-    /// Set while the kernel shows other masks or nice values than asked for.
+    /// The difference between the masks and nice values that were set and those in the kernel, if
+    /// there is any.
     pub(super) difference: Option<String>,
 }
 
-/// A built-in load that is to run: what the load generators watch.
+/// A built-in load to run, for the load generators.
 #[derive(Clone)]
 pub struct LoadOrder {
-    /// The model's name.
-    pub model: String,
-    /// Tells this model from an earlier one of the same name.
-    pub epoch: u64,
-    /// Where requests go.
+    /// The model.
+    pub model: ModelKey,
+    /// The receiver of the requests.
     pub door: Arc<dyn Door>,
-    /// What arrives, and how.
+    /// The kind of load.
     pub spec: LoadSpec,
-    /// The prepared requests.
+    /// The requests to send.
     pub requests: Arc<PreparedRequests>,
-    /// Where the generator counts intended arrivals.
+    /// The generator's count of intended arrivals.
     pub offered: Arc<AtomicU64>,
 }
 
-/// All models by name.
-pub(super) type Slots = BTreeMap<String, Slot>;
-
 impl Slot {
-    /// The model cannot serve: requests are turned away rather than kept for ever.
+    /// Marks the model as failed. Its requests are rejected, since nothing would answer them.
     pub(super) fn fail(&mut self, reason: String) {
         self.phase = LoadPhase::Failed(reason);
         self.pool.refuse(Some("the model failed; its state says why"));
     }
 
-    /// A model that was loaded and failed later is tried again: its row changed.
+    /// Clears the failures of a model whose row has changed.
     pub(super) fn retry(&mut self) {
-        self.failed_setup = None;
+        self.failed_build = None;
         self.renewals = 0;
         self.revive();
     }
 
-    /// Whether nothing serves, and nothing is on its way to.
-    pub(super) fn has_no_instances_or_builds(&self) -> bool {
-        // In this order: a batch that ends in between is found to serve.
-        self.pool.warming().is_none() && !self.pool.seats().any()
-    }
-
-    /// A model that was loaded takes requests, whatever was the matter with it.
+    /// Lets a loaded model take requests again.
     pub(super) fn revive(&mut self) {
         if matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_some() {
             self.phase = LoadPhase::Loaded;
@@ -106,13 +113,24 @@ impl Slot {
         }
     }
 
+    /// Returns true if nothing serves and no build is pending.
+    pub(super) fn has_no_instances_or_builds(&self) -> bool {
+        // In this order: a build that ends between the two calls has left a serving instance.
+        self.pool.warming().is_none() && !self.pool.seats().any()
+    }
+
+    /// Returns true if the model itself failed to load.
+    pub(super) fn has_failed_to_load(&self) -> bool {
+        matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_none()
+    }
+
+    /// Returns the load order of a row, if it has a load and its model is loaded.
     pub(super) fn order(&self, row: &Row) -> Option<LoadOrder> {
         if !matches!(self.phase, LoadPhase::Loaded) {
             return None;
         }
         Some(LoadOrder {
-            model: row.budget.name.clone(),
-            epoch: self.epoch,
+            model: ModelKey { name: row.budget.name.clone(), generation: self.generation },
             door: self.pool.door(),
             spec: row.budget.load.clone()?,
             requests: self.requests.clone(),
@@ -121,15 +139,42 @@ impl Slot {
     }
 }
 
-/// How a row's instances are built.
-///
-/// # Errors
-/// A sentence where its GPU cannot be used from this process.
-pub(super) fn setup(row: &Row, all: &DesiredState, gpus: &Gpus) -> Result<InstanceSetup, String> {
-    // One thread has nobody to spin for; normalised so that it never causes a rebuild.
-    let spinning = row.threads > 1 && row.spinning(all);
-    let device = row.budget.gpu.as_ref().map(|gpu| devices::ordinal(gpu, gpus)).transpose()?;
-    let memory = row.gpu_memory_each().map(|bytes| bytes.0);
-    let device = device.map(|ordinal| Device { ordinal, memory });
-    Ok(InstanceSetup { threads: row.threads, spinning, device })
+/// The slots of all models, by name.
+#[derive(Clone, Default)]
+pub(super) struct Slots(BTreeMap<String, Slot>);
+
+impl Slots {
+    pub(super) fn get(&self, name: &str) -> Option<&Slot> {
+        self.0.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Slot> {
+        self.0.get_mut(name)
+    }
+
+    pub(super) fn insert(&mut self, name: String, slot: Slot) {
+        self.0.insert(name, slot);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<Slot> {
+        self.0.remove(name)
+    }
+
+    /// Returns the present name of the model with this key, if its slot still exists.
+    pub(super) fn name_of(&self, key: &ModelKey) -> Option<String> {
+        let is_it = |slot: &Slot| slot.generation == key.generation;
+        if self.0.get(&key.name).is_some_and(is_it) {
+            return Some(key.name.clone());
+        }
+        // The model was renamed after the key was made.
+        self.iter().find(|(_, slot)| is_it(slot)).map(|(name, _)| name.clone())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Slot)> {
+        self.0.iter()
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Slot> {
+        self.0.values()
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use divvy::layout::{Change, CoreSelection, Edit, CoreOwner};
+use divvy::layout::{Change, CoreOwner, CoreSelection, Edit};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Author, ModelState};
 

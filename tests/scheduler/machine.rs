@@ -94,7 +94,7 @@ fn a_fault_while_figures_are_collected_is_told_and_the_next_ones_come() {
     // the last figures stand, and say that they do
     test.wait("the alert", || {
         let shown = test.snapshot();
-        let told = "the screen stands still: a fault in divvy (a planted fault)";
+        let told = "the display is not updating: a bug in divvy (a planted fault)";
         shown.models.len() == 1 && shown.alerts.iter().any(|alert| alert.text.contains(told))
     });
     // what is decided meanwhile is taken in, and seen when the fault has gone

@@ -8,7 +8,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use divvy::layout::{
-    Auto, Change, CoreRequest, CoreSelection, DesiredState, Edit, Overflow, CoreOwner, QueuePolicy, Slo,
+    Auto, Change, CoreOwner, CoreRequest, CoreSelection, DesiredState, Edit, Overflow, QueuePolicy,
+    Slo,
 };
 use divvy::machine::{Description, Machine};
 use divvy::scheduler::Control;
@@ -165,7 +166,8 @@ fn run(events: Vec<Event>) {
         options.machine_check = Duration::from_mins(1);
     });
     let machine = test.machine.describe();
-    let mut reference = Reference { state: DesiredState::resolve(&first, &machine).unwrap(), seen: 0 };
+    let mut reference =
+        Reference { state: DesiredState::resolve(&first, &machine).unwrap(), seen: 0 };
     let answers: Vec<Arc<Answers>> = (0..4).map(|_| Arc::default()).collect();
     for event in events {
         match event {
@@ -179,7 +181,8 @@ fn run(events: Vec<Event>) {
                     Err(refusal) => {
                         reference.follow(&test, &machine, None);
                         let later = reference.state.change(&change, &machine);
-                        let same = |other: Result<DesiredState, _>| other.err() == Some(refusal.clone());
+                        let same =
+                            |other: Result<DesiredState, _>| other.err() == Some(refusal.clone());
                         assert!(same(earlier) || same(later), "{refusal} of {change:?}");
                     }
                 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use divvy::engine::synthetic::{Script, SyntheticModel};
 use divvy::engine::{EngineError, EngineKind};
 use divvy::layout::{
-    Auto, Budget, Change, CoreRequest, CoreSelection, Edit, Layout, ModelSource, CoreOwner, QueuePolicy,
+    Auto, Budget, Change, CoreOwner, CoreRequest, CoreSelection, Edit, Layout, ModelSource,
+    QueuePolicy,
 };
 use divvy::machine::{CpuSet, SimulatedMachine};
 use divvy::pool::{Outcome, Request, RequestError};

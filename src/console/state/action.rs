@@ -11,7 +11,7 @@ use super::gpus::Place;
 use super::hits::{Scrolled, Target};
 use super::{Column, Pane};
 use crate::console::options::Profile;
-use crate::layout::{Budget, Change, Layout, CoreOwner, Plan, Refusal};
+use crate::layout::{Budget, Change, CoreOwner, Layout, Plan, Refusal};
 use crate::machine::CoreId;
 use crate::telemetry::{Applied, Entry, LogLine, Snapshot};
 

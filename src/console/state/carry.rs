@@ -4,7 +4,7 @@
 use super::action::{Action, Effect, Question};
 use super::gpus::{self, Place};
 use super::{ConsoleState, Pane, Tone};
-use crate::layout::{Auto, Change, CoreSelection, Edit, CoreOwner, Plan, Refusal};
+use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, Plan, Refusal};
 use crate::machine::{CoreId, CpuSet};
 
 /// The thing that is carried.

@@ -4,7 +4,7 @@
 use super::action::Effect;
 use super::carry::Token;
 use super::{ConsoleState, Tone};
-use crate::layout::{Change, Edit, GpuId, CoreOwner};
+use crate::layout::{Change, CoreOwner, Edit, GpuId};
 use crate::telemetry::GpuCard;
 
 /// Where a model runs: a GPU, or `None` for the CPU.

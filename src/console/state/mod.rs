@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::glyphs::Glyphs;
 use super::options::ConsoleOptions;
 use super::theme::Theme;
-use crate::layout::{Budget, Change, DesiredState, Ledger, CoreOwner, Plan, Row};
+use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row};
 use crate::machine::{CoreId, CpuSet};
 use crate::telemetry::{Entry, ModelView, Snapshot};
 

@@ -8,7 +8,7 @@ use super::action::{Effect, Meant, Typed};
 use super::dialog::{Confirmed, Dialog};
 use super::editor::Editor;
 use super::{Column, ConsoleState, Tone};
-use crate::layout::{Change, Edit, CoreOwner, RowKey};
+use crate::layout::{Change, CoreOwner, Edit, RowKey};
 
 /// Text that is being typed, and what it would mean.
 #[derive(Clone, Debug, PartialEq)]

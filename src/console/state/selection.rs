@@ -3,7 +3,7 @@
 
 use super::carry::Token;
 use super::{ConsoleState, Pane};
-use crate::layout::{CoreSelection, CoreOwner};
+use crate::layout::{CoreOwner, CoreSelection};
 use crate::machine::{CoreId, CpuSet};
 
 impl ConsoleState {

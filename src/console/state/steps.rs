@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::action::{Deed, Effect, Question};
 use super::{Column, ConsoleState, Mode, Tone};
-use crate::layout::{Auto, Change, CoreSelection, Edit, CoreOwner, QueuePolicy, Slo};
+use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, QueuePolicy, Slo};
 
 /// The bounds that steps of a latency target go through, in milliseconds.
 const LADDER_MS: [u64; 15] = [1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000];
@@ -36,7 +36,8 @@ impl ConsoleState {
         let edit = match column {
             Column::Cores => {
                 let party = CoreOwner::Model(name);
-                let (from, to) = if by > 0 { (CoreOwner::Free, party) } else { (party, CoreOwner::Free) };
+                let (from, to) =
+                    if by > 0 { (CoreOwner::Free, party) } else { (party, CoreOwner::Free) };
                 Edit::TransferCores { cores: CoreSelection::Count(1), from, to, share: false }
             }
             Column::Instances => {

@@ -26,7 +26,7 @@ mod warnings;
 mod weight;
 mod words;
 
-pub use restore::{LayoutOutline, ChangeSide};
+pub use restore::{ChangeSide, LayoutOutline};
 pub(super) use words::memory_above;
 
 #[cfg(test)]

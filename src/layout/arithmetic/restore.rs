@@ -75,7 +75,12 @@ impl DesiredState {
     ///
     /// # Errors
     /// As [`DesiredState::restore`].
-    pub fn cross(&self, from: &ChangeSide, to: &ChangeSide, machine: &Description) -> Result<Self, Refusal> {
+    pub fn cross(
+        &self,
+        from: &ChangeSide,
+        to: &ChangeSide,
+        machine: &Description,
+    ) -> Result<Self, Refusal> {
         let mut there = self.restore(&to.rows, machine)?;
         if self.outline().order == from.outline.order {
             let order = &to.outline.order;

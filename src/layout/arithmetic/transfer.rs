@@ -10,7 +10,7 @@
 //! - The last core of a model may leave; the model is paused until it has one again.
 
 use super::super::budget::{Auto, CoreRequest};
-use super::super::change::{CoreSelection, CoreOwner, Refusal};
+use super::super::change::{CoreOwner, CoreSelection, Refusal};
 use super::super::desired::Row;
 use super::super::placement;
 use super::draft::Draft;
@@ -55,7 +55,9 @@ impl Draft<'_> {
                 self.row(from)?;
                 self.out_of_model(selection, from, None)?
             }
-            (CoreOwner::Model(from), CoreOwner::Model(to)) if share => self.shared(selection, from, to)?,
+            (CoreOwner::Model(from), CoreOwner::Model(to)) if share => {
+                self.shared(selection, from, to)?
+            }
             (CoreOwner::Model(from), CoreOwner::Model(to)) => {
                 self.out_of_model(selection, from, Some(to))?
             }

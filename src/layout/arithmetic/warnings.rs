@@ -49,7 +49,12 @@ fn crowding(before: &DesiredState, after: &DesiredState, warnings: &mut Vec<Stri
     ));
 }
 
-fn quota(before: &DesiredState, after: &DesiredState, machine: &Description, warnings: &mut Vec<String>) {
+fn quota(
+    before: &DesiredState,
+    after: &DesiredState,
+    machine: &Description,
+    warnings: &mut Vec<String>,
+) {
     let allotted = |desired: &DesiredState| {
         desired.rows.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores)).len()
     };
@@ -63,7 +68,12 @@ fn quota(before: &DesiredState, after: &DesiredState, machine: &Description, war
     }
 }
 
-fn memory(before: &DesiredState, after: &DesiredState, machine: &Description, warnings: &mut Vec<String>) {
+fn memory(
+    before: &DesiredState,
+    after: &DesiredState,
+    machine: &Description,
+    warnings: &mut Vec<String>,
+) {
     let (was, is) = (before.memory_budgeted(), after.memory_budgeted());
     if let Some(limit) = machine.limits.usable_memory().filter(|limit| is > *limit && is > was) {
         warnings.push(words::memory_above(is, limit, &machine.limits));
@@ -77,8 +87,9 @@ fn gpu_memory(
     machine: &Description,
     warnings: &mut Vec<String>,
 ) {
-    let above =
-        |desired: &DesiredState| gpus::above(desired.rows.iter().map(|row| &row.budget), &machine.gpus);
+    let above = |desired: &DesiredState| {
+        gpus::above(desired.rows.iter().map(|row| &row.budget), &machine.gpus)
+    };
     let was = above(before);
     for (place, is) in above(after) {
         if was.get(&place).is_none_or(|was| was.sum < is.sum) {

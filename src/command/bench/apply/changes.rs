@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::layout::{Auto, Change, CoreRequest, CoreSelection, Edit, Layout, CoreOwner};
+use crate::layout::{Auto, Change, CoreOwner, CoreRequest, CoreSelection, Edit, Layout};
 use crate::machine::{CoreId, CpuSet, Description};
 use crate::pool::Client;
 

@@ -17,7 +17,7 @@ use crate::command::CommandError;
 use crate::console::ConsoleOptions;
 use crate::console::state::{Action, ConsoleState, update};
 use crate::console::view;
-use crate::layout::{Change, CoreSelection, Edit, CoreOwner};
+use crate::layout::{Change, CoreOwner, CoreSelection, Edit};
 use crate::machine::this_machine;
 use scene::Scene;
 

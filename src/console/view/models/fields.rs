@@ -6,7 +6,7 @@ use super::columns::Field;
 use crate::console::format;
 use crate::console::state::Target;
 use crate::console::view::canvas::{Canvas, Pen};
-use crate::layout::{GpuId, CoreOwner, Row};
+use crate::layout::{CoreOwner, GpuId, Row};
 use crate::telemetry::{ModelState, ModelView};
 
 /// Draws a field of a model's row, or of the row of free cores.

@@ -1,17 +1,17 @@
 //! The rules of the arithmetic, by example and by property.
 
 mod changes;
+mod messages;
 mod properties;
 mod refits;
 mod reserves;
 mod resolving;
 mod splits;
-mod messages;
 mod transfers;
 mod weights;
 
 use super::super::budget::{Auto, Budget, CoreRequest, Layout, ModelSource, Objective};
-use super::super::change::{Change, CoreSelection, Edit, CoreOwner, Refusal};
+use super::super::change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
 use super::super::desired::DesiredState;
 use super::super::simulated::set;
 use crate::machine::Description;

@@ -1,27 +1,27 @@
-//! Sizes for open dimensions that a model may insist on without saying so: tried in turn until one
-//! runs, so that a model named on the command line needs no layout.
+//! Guesses for the sizes of open dimensions. They are tried in turn until one runs, so that a model
+//! named on the command line needs no layout.
 
 use std::collections::BTreeMap;
 
 use crate::engine::{Dim, ElementType, Signature, TensorSpec};
 
-/// Height and width that recognisers of a line of text take.
+/// Height and width of the input of models that recognise a line of text.
 const TEXT_LINE: (usize, usize) = (48, 320);
 
-/// Samples that streaming speech models take at a time: 32 ms at 16 kHz, and 4 ms before them.
+/// Samples per request of streaming speech models: 32 ms at 16 kHz, after 4 ms of context.
 const AUDIO_WINDOW: usize = 576;
 
-/// What to try, the plain guess first; only that one where the model leaves nothing open. Sizes that
-/// the layout gives hold in each.
-pub(super) fn of(
+/// Returns the sizes to try, in order. The first is `given` alone, and it is the only one if `given`
+/// sets every open dimension. All others contain `given` too.
+pub(super) fn guesses(
     signature: &Signature,
     given: &BTreeMap<String, usize>,
 ) -> Vec<BTreeMap<String, usize>> {
-    let open: Vec<Open> = signature.inputs.iter().flat_map(open).collect();
+    let open: Vec<OpenDimension> = signature.inputs.iter().flat_map(open_dimensions).collect();
     if open.iter().all(|open| given.contains_key(&open.name)) {
         return vec![given.clone()];
     }
-    let with = |size: &dyn Fn(&Open) -> Option<usize>| {
+    let with = |size: &dyn Fn(&OpenDimension) -> Option<usize>| {
         let mut dims: BTreeMap<String, usize> =
             open.iter().filter_map(|open| Some((open.name.clone(), size(open)?))).collect();
         dims.extend(given.iter().map(|(name, size)| (name.clone(), *size)));
@@ -29,13 +29,13 @@ pub(super) fn of(
     };
     let mut guesses = vec![given.clone()];
     let others = [
-        with(&|open| match (open.rank, open.place) {
+        with(&|open| match (open.rank, open.axis) {
             (4, 2) => Some(TEXT_LINE.0),
             (4, 3) => Some(TEXT_LINE.1),
             _ => None,
         }),
         with(&|open| (open.rank > 2).then_some(1)),
-        with(&|open| match (open.rank, open.place) {
+        with(&|open| match (open.rank, open.axis) {
             (2, 1) if open.is_float => Some(AUDIO_WINDOW),
             _ => Some(1),
         }),
@@ -49,26 +49,26 @@ pub(super) fn of(
     guesses
 }
 
-struct Open {
+struct OpenDimension {
     name: String,
     rank: usize,
-    place: usize,
+    axis: usize,
     is_float: bool,
 }
 
-fn open(spec: &TensorSpec) -> impl Iterator<Item = Open> + '_ {
+fn open_dimensions(spec: &TensorSpec) -> impl Iterator<Item = OpenDimension> + '_ {
     let dims = spec.dims.as_deref().unwrap_or_default();
-    dims.iter().enumerate().filter_map(move |(place, dim)| {
+    dims.iter().enumerate().filter_map(move |(axis, dim)| {
         let name = match dim {
             Dim::Fixed(_) => return None,
             Dim::Named(name) => name.clone(),
-            Dim::Unknown => format!("{}.{place}", spec.name),
+            Dim::Unknown => format!("{}.{axis}", spec.name),
         };
         let is_float = matches!(
             spec.element,
             ElementType::F16 | ElementType::BF16 | ElementType::F32 | ElementType::F64
         );
-        Some(Open { name, rank: dims.len(), place, is_float })
+        Some(OpenDimension { name, rank: dims.len(), axis, is_float })
     })
 }
 
@@ -81,22 +81,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_fixed_or_given_is_not_guessed() {
+    fn leaves_fixed_dimensions_alone() {
         let dims = vec![Dim::Unknown, Dim::Fixed(3)];
         let signature = Signature { inputs: vec![spec("x", dims)], outputs: Vec::new() };
         let given = BTreeMap::from([("x.0".to_owned(), 7)]);
-        assert_eq!(of(&signature, &given), [given]);
-        assert_eq!(of(&Signature::default(), &BTreeMap::new()), [BTreeMap::new()]);
+        assert_eq!(guesses(&signature, &given), [given]);
+        assert_eq!(guesses(&Signature::default(), &BTreeMap::new()), [BTreeMap::new()]);
     }
 
     #[test]
-    fn a_line_of_text_and_a_stream_with_a_state_are_among_the_guesses() {
+    fn guesses_text_line_sizes() {
         let open = || Dim::Unknown;
         let line = spec("x", vec![open(), Dim::Fixed(3), open(), open()]);
         let signature = Signature { inputs: vec![line], outputs: Vec::new() };
         let text = BTreeMap::from([("x.2".to_owned(), 48), ("x.3".to_owned(), 320)]);
-        assert!(of(&signature, &BTreeMap::new()).contains(&text));
+        assert!(guesses(&signature, &BTreeMap::new()).contains(&text));
+    }
 
+    #[test]
+    fn guesses_audio_stream_sizes() {
+        let open = || Dim::Unknown;
         let inputs = vec![
             spec("input", vec![open(), open()]),
             spec("state", vec![Dim::Fixed(2), open(), Dim::Fixed(128)]),
@@ -104,6 +108,6 @@ mod tests {
         let signature = Signature { inputs, outputs: Vec::new() };
         let stream = [("input.0", 1), ("input.1", 576), ("state.1", 1)];
         let stream = stream.map(|(name, size)| (name.to_owned(), size)).into();
-        assert!(of(&signature, &BTreeMap::new()).contains(&stream));
+        assert!(guesses(&signature, &BTreeMap::new()).contains(&stream));
     }
 }

@@ -1,50 +1,59 @@
-//! Models that go: what they have is answered, out of the way of those that take their cores.
+//! Pools of removed models: their requests are answered, off the cores of the models that stay.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::owner::Owner;
-use super::slot::Slot;
 use crate::layout::DesiredState;
 use crate::machine::CpuSet;
 use crate::pool::Pool;
 
-impl Owner {
-    /// Drains a pool in the background; what waits is answered, what cannot be is rejected.
-    pub(super) fn retire(&mut self, slot: Slot) {
-        self.leaving.push(Arc::downgrade(&slot.pool));
+/// Time that a removed model has to answer its waiting requests.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pools that are draining.
+#[derive(Default)]
+pub(super) struct DrainingPools(Vec<Weak<Pool>>);
+
+impl DrainingPools {
+    /// Drains a pool in the background. Waiting requests are answered, or rejected when the time is
+    /// over.
+    pub(super) fn drain(&mut self, pool: Arc<Pool>) {
+        self.0.push(Arc::downgrade(&pool));
         let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
-            drain_until_ended(&slot.pool, Duration::from_secs(10), || {
-                tracing::warn!("a removed model still runs a request; its thread ends with it");
+            drain_until_ended(&pool, PATIENCE, || {
+                tracing::warn!(
+                    "a removed model is still running a request; its thread ends with the request"
+                );
             });
         });
         if let Err(error) = spawned {
-            tracing::error!("cannot start a thread to drain a model: {error}");
+            tracing::error!("cannot start a thread to drain a removed model: {error}");
         }
     }
 
-    /// Moves what is left of models that went off the cores that `after` reserves: where there are
-    /// none but those, it stays on all.
-    pub(super) fn move_off_reserved_cores(&mut self, after: &DesiredState) {
-        self.leaving.retain(|pool| pool.strong_count() > 0);
+    /// Moves the threads of draining pools off the cores that `after` reserves. If that leaves no
+    /// core, they stay on all allowed ones.
+    pub(super) fn move_off_reserved_cores(&mut self, after: &DesiredState, allowed: CpuSet) {
+        self.0.retain(|pool| pool.strong_count() > 0);
         let reserving = after.rows.iter().filter(|row| row.budget.reserve);
         let reserved = reserving.fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
-        let allowed = self.description.limits.allowed;
-        for pool in self.leaving.iter().filter_map(Weak::upgrade) {
+        for pool in self.0.iter().filter_map(Weak::upgrade) {
             let choices = [pool.mask().intersection(&allowed), allowed];
-            let clear = choices.iter().map(|cores| cores.difference(&reserved));
-            let mask = clear.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed);
+            let free = choices.iter().map(|cores| cores.difference(&reserved));
+            let mask = free.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed);
             if pool.mask() != mask {
                 for reason in pool.pin(mask) {
-                    tracing::warn!("a model that goes is in the way: {reason}");
+                    tracing::warn!(
+                        "cannot move a removed model's threads off reserved cores: {reason}"
+                    );
                 }
             }
         }
     }
 }
 
-/// Drains a pool, says so where it does not end in time, and returns when it has ended all the same:
-/// who holds it for that long can still be moved out of the way.
+/// Drains a pool and returns when its threads have ended. Calls `is_late` if they have not ended in
+/// time; the pool is held until they have, so that they can still be moved.
 fn drain_until_ended(pool: &Pool, patience: Duration, is_late: impl FnOnce()) {
     if !pool.drain(patience) {
         is_late();
@@ -70,16 +79,16 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
 
     #[test]
-    fn a_model_whose_request_outlasts_the_drain_is_held_until_its_thread_has_ended() {
+    fn drain_holds_the_pool_until_threads_end() {
         let (mask, script): (CpuSet, _) = ("0-1".parse().unwrap(), Arc::new(Script::default()));
-        let (tell, told) = mpsc::channel();
-        let tell = std::sync::Mutex::new(tell);
-        let listener = Box::new(move |event| drop(tell.lock().unwrap().send(event)));
+        let (sender, events) = mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        let listener = Box::new(move |event| drop(sender.lock().unwrap().send(event)));
         let machine = Arc::new(SimulatedMachine::uniform(2));
         let pool = Pool::new("m", machine, QueuePolicy::default(), mask, listener);
         pool.install(Arc::new(SyntheticModel::new(script.clone())), Arc::default());
         assert!(pool.ensure(1, InstanceSetup::cpu(1), mask));
-        told.recv_timeout(PATIENCE).unwrap();
+        events.recv_timeout(PATIENCE).unwrap();
         pool.set_bound(1);
         script.run_held.store(true, Ordering::SeqCst);
         let (answer, answered) = mpsc::channel();
@@ -91,12 +100,12 @@ mod tests {
             assert!(start.elapsed() < PATIENCE, "it runs");
             std::thread::sleep(Duration::from_millis(1));
         }
-        let mut left = 0;
+        let mut threads_when_late = 0;
         drain_until_ended(&pool, Duration::ZERO, || {
-            left = pool.members().len();
+            threads_when_late = pool.members().len();
             script.run_held.store(false, Ordering::SeqCst);
         });
-        assert_eq!((left, pool.members().len()), (1, 0));
+        assert_eq!((threads_when_late, pool.members().len()), (1, 0));
         answered.try_recv().unwrap();
     }
 }

@@ -1,58 +1,56 @@
-//! Puts the memory table together, and holds models to their memory budgets.
+//! The memory table of a snapshot.
 
 use std::time::{Duration, Instant};
 
-use super::observer::Observer;
-use super::slot::Slot;
 use crate::engine::onnxruntime;
 use crate::layout::Row;
 use crate::machine::allocation;
 use crate::machine::resident::{ResidentSet, baseline, free_heap, resident};
 use crate::pool::PoolMemory;
+use crate::scheduler::messages::SchedulerState;
+use crate::scheduler::slot::Slot;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
-/// How often the heap's statistics are asked for: it costs some milliseconds.
+/// Time between samples of the heap; one takes some milliseconds and delays allocations.
 const HEAP_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The same while the process grows or shrinks, as when a model is loaded.
+/// Time between samples of the heap while the process grows or shrinks, as during a load.
 const HEAP_INTERVAL_MOVING: Duration = Duration::from_millis(200);
 
-/// The heap when it was last asked about.
+/// One sample of the heap, in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct HeapSample {
+struct HeapSample {
     at: Instant,
-    /// The resident set then.
+    /// ResidentSet set of the process.
     process: u64,
     in_use: u64,
+    /// Freed, but kept resident by the allocator.
     kept: u64,
 }
 
-impl Observer {
-    /// Lets models that are above their budgets give back what they can while they are idle.
-    pub(super) fn shrink_idle(&self) {
-        for slot in self.scene.slots.values() {
-            slot.pool.shrink();
-        }
-    }
+/// Samples the heap from time to time.
+#[derive(Default)]
+pub(super) struct HeapSampler(Option<HeapSample>);
 
-    /// Where the process's memory is, given its resident set.
-    pub(super) fn memory_table(&mut self, process: u64) -> MemoryTable {
+impl HeapSampler {
+    /// Returns the memory table, given the resident set of the process.
+    pub(super) fn memory_table(&mut self, state: &SchedulerState, process: u64) -> MemoryTable {
         let baseline = baseline();
         let now = resident().unwrap_or_default();
         let ResidentSet { total, files } = baseline.resident;
         let (mut accounted, mut untouched) = (0, 0);
         let mut models = Vec::new();
-        for row in &self.scene.desired.rows {
-            let Some(slot) = self.scene.slots.get(&row.budget.name) else { continue };
+        for row in &state.desired.rows {
+            let Some(slot) = state.slots.get(&row.budget.name) else { continue };
             let memory = slot.pool.memory();
             accounted += memory.engine.total() + memory.engine.untouched;
             untouched += memory.engine.untouched;
             models.push(memory_row(row, slot, memory));
         }
         let own = allocation::own_bytes().unwrap_or(0).saturating_sub(baseline.own);
-        // prepared requests are the program's for the allocator, and the models' here
+        // The allocator counts prepared requests as divvy's own; here they are the models'.
         let prepared: u64 = models.iter().map(|model| model.prepared_bytes).sum();
-        let heap = self.heap(process, untouched);
+        let heap = self.sample(process, untouched);
         let engines = onnxruntime::start_bytes();
         let before = baseline.heap.map_or(0, |heap| heap.in_use());
         let explained = before + own + accounted + engines;
@@ -71,19 +69,18 @@ impl Observer {
         .summed()
     }
 
-    /// The heap; asked about now and then only, since asking holds allocations up.
-    fn heap(&mut self, process: u64, untouched: u64) -> Option<HeapSample> {
-        let is_old = |look: HeapSample| {
-            let moved = look.process.abs_diff(process) > process / 32;
-            look.at.elapsed() >= if moved { HEAP_INTERVAL_MOVING } else { HEAP_INTERVAL }
+    /// Returns the newest sample; takes one if it is old.
+    fn sample(&mut self, process: u64, untouched: u64) -> Option<HeapSample> {
+        let is_old = |sample: HeapSample| {
+            let has_moved = sample.process.abs_diff(process) > process / 32;
+            sample.at.elapsed() >= if has_moved { HEAP_INTERVAL_MOVING } else { HEAP_INTERVAL }
         };
-        if self.heap.is_none_or(is_old) {
+        if self.0.is_none_or(is_old) {
             let heap = allocation::heap()?;
             let kept = free_heap(&heap, untouched).unwrap_or(0);
-            self.heap =
-                Some(HeapSample { at: Instant::now(), process, in_use: heap.in_use(), kept });
+            self.0 = Some(HeapSample { at: Instant::now(), process, in_use: heap.in_use(), kept });
         }
-        self.heap
+        self.0
     }
 }
 

@@ -1,5 +1,4 @@
-//! How the scheduler comes by a model: from its row to something that can be instantiated. A trait,
-//! so that tests script what loads, how slowly, and what fails.
+//! The interface that turns a row into a loaded model. Tests script it.
 
 use std::sync::Arc;
 
@@ -7,15 +6,15 @@ use crate::engine::{EngineError, EngineKind, Model, NamedTensor};
 use crate::layout::Budget;
 use crate::pool::tensor_bytes;
 
-/// A loaded model and what is needed to run it.
+/// A loaded model with the requests for it.
 pub struct LoadedModel {
     /// The model.
     pub model: Arc<dyn Model>,
-    /// Which engine runs it.
+    /// The engine that runs it.
     pub engine: EngineKind,
     /// The engine's name and version.
     pub title: String,
-    /// Requests that fit it: the first warms instances up, all of them are the built-in load's.
+    /// Requests that fit the model: the first warms instances up, the built-in load sends them all.
     pub requests: PreparedRequests,
 }
 
@@ -24,23 +23,23 @@ pub struct LoadedModel {
 pub struct PreparedRequests {
     /// The requests, at least one.
     pub inputs: Vec<Arc<Vec<NamedTensor>>>,
-    /// When each was recorded, from the first one on, in microseconds; empty where unknown.
+    /// Time of each request since the first one, in microseconds; empty if unknown.
     pub recorded_us: Vec<u64>,
 }
 
 impl PreparedRequests {
-    /// Bytes of all their tensors.
+    /// Returns the size of all tensors, in bytes.
     pub fn bytes(&self) -> u64 {
         self.inputs.iter().map(|inputs| tensor_bytes(inputs)).sum()
     }
 }
 
-/// Makes models from rows.
+/// Loads the models of rows.
 pub trait Loader: Send + Sync {
-    /// Loads a row's model and prepares its requests. Called on a thread of its own that may run
-    /// on every core.
+    /// Loads a row's model and prepares its requests. Called on a background thread that may run on
+    /// every core.
     ///
     /// # Errors
-    /// [`EngineError`] when the model or its inputs cannot be had.
+    /// [`EngineError`] if the model or its inputs cannot be loaded.
     fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError>;
 }

@@ -1,20 +1,20 @@
-//! The loader of the real program: models through the engines, requests from recordings or made up
+//! The loader of the program: models through the engines, requests from a recording or synthesized
 //! from the model's signature.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::guesses;
+use super::dimension_guesses::guesses;
 use super::loader::{LoadedModel, Loader, PreparedRequests};
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, EngineKind, Engines, InstanceSetup, Model, inputs, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec};
 use crate::machine::resident::baseline;
 
-/// Different made-up requests a model, so that no cache answers the load.
+/// Different synthesized requests per model, so that the load is not answered from a cache.
 const VARIANTS: u64 = 4;
 
-/// Loads through engines.
+/// Loads models through the engines.
 pub struct EngineLoader {
     engines: Arc<Engines>,
 }
@@ -31,18 +31,18 @@ impl Loader for EngineLoader {
         baseline();
         let engine = self.engines.engine_for(budget.engine)?;
         if budget.gpu.is_some() && engine.kind() == EngineKind::Rten {
-            // before CUDA's own numbering is asked, which could only mislead
+            // Checked before the GPU is looked up in CUDA, whose error would mislead here.
             return Err(rten::on_the_cpu_only());
         }
-        fits(budget)?;
+        require_memory(budget)?;
         let model = engine.load(&budget.source)?;
         let requests = requests(budget, &*model)?;
         Ok(LoadedModel { model, engine: engine.kind(), title: engine.title(), requests })
     }
 }
 
-/// Whether the file already tells that the model cannot keep its memory budget.
-fn fits(budget: &Budget) -> Result<(), EngineError> {
+/// Returns an error if the weights in the file alone exceed the model's memory budget.
+fn require_memory(budget: &Budget) -> Result<(), EngineError> {
     let Some(limit) = budget.memory else { return Ok(()) };
     let file = ModelFile::read(&budget.source)?;
     if file.weight_bytes <= limit.0 {
@@ -71,14 +71,14 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<PreparedRequests, Engi
         inputs::synthesize(signature, &bounds, dims, &budget.inputs, seed).map(Arc::new)
     };
     let mut dims = budget.dims.clone();
-    let guesses = guesses::of(signature, &budget.dims);
+    let guesses = guesses(signature, &budget.dims);
     if guesses.len() > 1 {
         let setup = InstanceSetup::cpu(1);
         let mut instance = model.instance(setup)?;
         let runs = |guess: &&BTreeMap<String, usize>| {
             make(guess, 0).and_then(|inputs| instance.run(&inputs)).is_ok()
         };
-        // Where none runs, the plain guess stands, and its trial request tells why.
+        // If none runs, the first guess is used, and its trial request reports the error.
         if let Some(guess) = guesses.iter().find(runs) {
             dims.clone_from(guess);
         }

@@ -1,0 +1,91 @@
+//! Messages between the owner, the observer, the loading threads and the pools.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use super::loading::LoadedModel;
+use super::slot::Slots;
+use crate::engine::EngineError;
+use crate::layout::{Change, DesiredState, Refusal};
+use crate::machine::Description;
+use crate::pool::PoolEvent;
+use crate::telemetry::{Applied, Author, Entry, Snapshot, Verdict};
+
+/// The identity of a loaded model. It survives a rename, but not a reload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModelKey {
+    /// The model's name when the key was made.
+    pub name: String,
+    /// The number of the slot, unique in this run.
+    pub generation: u64,
+}
+
+/// The sender of the answer to a change.
+pub(super) type ApplyReply = Sender<Result<Applied, Refusal>>;
+
+/// Messages to the owner thread.
+pub(super) enum OwnerMessage {
+    /// Apply a change.
+    Apply {
+        change: Change,
+        author: Author,
+        /// When the caller asked.
+        asked: Instant,
+        reply: ApplyReply,
+    },
+    /// Undo or redo a change.
+    UndoRedo {
+        direction: UndoRedo,
+        author: Author,
+        /// When the caller asked.
+        asked: Instant,
+        reply: ApplyReply,
+    },
+    /// Send the whole journal.
+    Journal(Sender<Vec<Entry>>),
+    /// A model's file was loaded, or failed to load.
+    Loaded { key: ModelKey, result: Result<LoadedModel, EngineError> },
+    /// This process cannot use a row's GPU.
+    GpuUnusable { key: ModelKey, reason: String },
+    /// An event from a model's pool.
+    Pool { key: ModelKey, event: PoolEvent },
+    /// Verdicts that were computed.
+    Verdicts(Vec<EntryVerdict>),
+    /// The machine has changed, or threads are not placed as asked.
+    MachineChecked(Box<Description>),
+    /// Drain all pools and stop.
+    Stop { patience: Duration, reply: Sender<Snapshot> },
+}
+
+/// The direction of a step through the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UndoRedo {
+    Undo,
+    Redo,
+}
+
+/// A verdict for an entry of the journal.
+pub(super) struct EntryVerdict {
+    /// The entry's number.
+    pub(super) entry: u64,
+    pub(super) verdict: Verdict,
+}
+
+/// Messages to the observer thread.
+pub(super) enum ObserverMessage {
+    /// The scheduler state has changed.
+    State(Box<SchedulerState>),
+    /// Publish a final snapshot, send it, and stop.
+    Stop(Sender<Snapshot>),
+}
+
+/// The owner's state at one instant.
+#[derive(Default)]
+pub(super) struct SchedulerState {
+    pub(super) desired: Arc<DesiredState>,
+    pub(super) description: Arc<Description>,
+    pub(super) slots: Slots,
+    /// The newest entries of the journal, oldest first.
+    pub(super) changes: Vec<Arc<Entry>>,
+}

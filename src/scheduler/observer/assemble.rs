@@ -1,0 +1,119 @@
+//! Assembles a snapshot from the pools, the samplers and the machine.
+
+use std::time::Instant;
+
+use super::machine::ObservedMachine;
+use super::memory::HeapSampler;
+use super::meters::Meters;
+use super::model_view::ModelInputs;
+use super::sampler::CpuSampler;
+use crate::layout::{DesiredState, Row};
+use crate::machine::Core;
+use crate::scheduler::clock::unix_ms;
+use crate::scheduler::messages::SchedulerState;
+use crate::telemetry::{CoreView, GpuView, ModelView, Snapshot, Usage, alerts};
+
+/// Assembles snapshots; carries counters from one to the next.
+#[derive(Default)]
+pub(super) struct Assembler {
+    cpu: CpuSampler,
+    meters: Meters,
+    heap: HeapSampler,
+    /// The number of the newest snapshot.
+    sequence: u64,
+}
+
+impl Assembler {
+    /// Samples CPU usage and request counters, and shrinks idle models above their memory budgets.
+    pub(super) fn sample(
+        &mut self,
+        state: &SchedulerState,
+        machine: &ObservedMachine,
+        now: Instant,
+    ) {
+        self.cpu.sample(state, &*machine.machine, now);
+        for slot in state.slots.values() {
+            slot.pool.shrink();
+        }
+        self.meters.sample(&state.slots, now);
+    }
+
+    /// Returns the snapshot of a state.
+    pub(super) fn assemble(
+        &mut self,
+        state: &SchedulerState,
+        machine: &ObservedMachine,
+        started: Instant,
+    ) -> Snapshot {
+        self.sequence += 1;
+        let now = Instant::now();
+        let rows = state.desired.rows.iter();
+        let models: Vec<ModelView> =
+            rows.filter_map(|row| self.model_view(state, row, machine, now)).collect();
+        let memory = machine.machine.memory();
+        let mut snapshot = Snapshot {
+            version: Snapshot::VERSION,
+            sequence: self.sequence,
+            at_unix_ms: unix_ms(),
+            uptime_us: now.saturating_duration_since(started).as_micros() as u64,
+            interval_us: self.cpu.usage.interval_us,
+            cores: core_views(state, &self.cpu.usage),
+            ledger: state.desired.ledger(&state.description),
+            memory,
+            memory_table: self.heap.memory_table(state, memory.process),
+            process_cpu: self.cpu.process_cpu,
+            models,
+            gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
+            changes: state.changes.iter().map(|entry| entry.as_ref().clone()).collect(),
+            simulated: state.description.simulated,
+            alerts: Vec::new(),
+        };
+        snapshot.alerts = alerts(&snapshot);
+        snapshot.alerts.extend(machine.conditions.alerts());
+        snapshot
+    }
+
+    fn model_view(
+        &mut self,
+        state: &SchedulerState,
+        row: &Row,
+        machine: &ObservedMachine,
+        now: Instant,
+    ) -> Option<ModelView> {
+        let slot = state.slots.get(&row.budget.name)?;
+        let offered_rate = self.meters.offered_rate(&row.budget.name, slot, now);
+        let (machine, usage) = (&*machine.machine, &self.cpu.usage);
+        Some(ModelInputs { row, slot, machine, usage, offered_rate }.view(now))
+    }
+}
+
+fn core_views(state: &SchedulerState, usage: &Usage) -> Vec<CoreView> {
+    let view = |core: &Core| core_view(core, state, &state.desired, usage);
+    state.description.topology.cores.iter().map(view).collect()
+}
+
+fn core_view(
+    core: &Core,
+    state: &SchedulerState,
+    desired: &DesiredState,
+    usage: &Usage,
+) -> CoreView {
+    let rows = || desired.rows.iter().enumerate().filter(|(_, row)| row.cores.contains(core.id));
+    let used = usage.cores.get(&core.id);
+    let mut by_model: Vec<(usize, f64)> = used
+        .map(|used| used.by_group.iter().map(|(model, share)| (*model, *share)).collect())
+        .unwrap_or_default();
+    by_model.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let explained: f64 = by_model.iter().map(|(_, share)| share).sum();
+    let busy = used.map_or(0.0, |used| used.busy);
+    CoreView {
+        core: core.clone(),
+        allowed: state.description.limits.allowed.contains(core.id),
+        owners: rows().map(|(index, _)| index).collect(),
+        reserved: rows().any(|(_, row)| row.budget.reserve),
+        busy,
+        others: (busy - explained).max(0.0),
+        wait: used.and_then(|used| used.wait),
+        by_model,
+    }
+}

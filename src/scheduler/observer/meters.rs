@@ -1,0 +1,71 @@
+//! Per-model counters carried from one sample to the next.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::scheduler::slot::{Slot, Slots};
+
+/// The meters of all models, by name.
+#[derive(Default)]
+pub(super) struct Meters(BTreeMap<String, ModelMeters>);
+
+/// The counters of one model at the last sample.
+#[derive(Default)]
+struct ModelMeters {
+    /// The number of the slot that was sampled.
+    generation: u64,
+    lost: u64,
+    offered: RateMeter,
+}
+
+impl Meters {
+    /// Samples the request counters of all models and passes them to their recorders.
+    pub(super) fn sample(&mut self, slots: &Slots, now: Instant) {
+        self.0.retain(|name, _| slots.get(name).is_some());
+        for (name, slot) in slots.iter() {
+            let meters = self.of(name, slot);
+            let counts = slot.pool.counts();
+            let lost = counts.rejected + counts.timed_out + counts.failed;
+            slot.pool.recorder().tick(now, lost.saturating_sub(meters.lost));
+            meters.lost = lost;
+        }
+    }
+
+    /// Returns the rate of offered arrivals over about the last second, per second.
+    pub(super) fn offered_rate(&mut self, name: &str, slot: &Slot, now: Instant) -> f64 {
+        let offered = slot.offered.load(Ordering::Relaxed);
+        self.of(name, slot).offered.update(offered, now)
+    }
+
+    fn of(&mut self, name: &str, slot: &Slot) -> &mut ModelMeters {
+        let meters = self.0.entry(name.to_owned()).or_default();
+        if meters.generation != slot.generation {
+            *meters = ModelMeters { generation: slot.generation, ..ModelMeters::default() };
+        }
+        meters
+    }
+}
+
+/// Turns a running count into a rate over about the last second.
+#[derive(Default)]
+struct RateMeter {
+    from: Option<(u64, Instant)>,
+    rate: f64,
+}
+
+impl RateMeter {
+    /// Returns the rate, per second, given the count now.
+    fn update(&mut self, count: u64, now: Instant) -> f64 {
+        let Some((before, since)) = self.from else {
+            self.from = Some((count, now));
+            return 0.0;
+        };
+        let span = now.saturating_duration_since(since);
+        if span >= Duration::from_secs(1) {
+            self.rate = count.saturating_sub(before) as f64 / span.as_secs_f64();
+            self.from = Some((count, now));
+        }
+        self.rate
+    }
+}

@@ -1,0 +1,16 @@
+//! The observer thread: samples the machine and the pools, enforces memory budgets and publishes
+//! snapshots.
+//!
+//! Separate from the owner thread so that reading counters never delays a change.
+
+mod assemble;
+mod fault_guard;
+mod machine;
+mod memory;
+mod meters;
+mod model_view;
+mod sampler;
+mod thread;
+
+pub(super) use machine::ObservedMachine;
+pub(super) use thread::{Observer, ObserverConfig};

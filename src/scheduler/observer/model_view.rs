@@ -1,0 +1,108 @@
+//! The view of one model in a snapshot.
+
+use std::time::Instant;
+
+use crate::layout::{LoadSpec, Row};
+use crate::machine::{CpuSet, Machine};
+use crate::pool::{Member, Seats};
+use crate::scheduler::slot::{LoadPhase, Slot};
+use crate::telemetry::{Actual, ModelState, ModelView, ThreadView, Usage};
+
+/// The inputs of a model's view.
+pub(super) struct ModelInputs<'a> {
+    pub(super) row: &'a Row,
+    pub(super) slot: &'a Slot,
+    pub(super) machine: &'a dyn Machine,
+    pub(super) usage: &'a Usage,
+    /// Offered arrivals per second.
+    pub(super) offered_rate: f64,
+}
+
+impl ModelInputs<'_> {
+    /// Returns the view.
+    pub(super) fn view(&self, now: Instant) -> ModelView {
+        let (row, slot) = (self.row, self.slot);
+        let windows = slot.pool.recorder().windows(now, row.budget.slo.as_ref());
+        let seats = slot.pool.seats();
+        let actual = self.actual(seats);
+        let cpu = actual.threads.iter().fold(0.0, |sum, thread| sum + thread.cpu);
+        let wait: Option<f64> = actual.threads.iter().map(|thread| thread.wait).sum();
+        let wait = wait.map(|wait| if cpu + wait > 0.0 { wait / (cpu + wait) } else { 0.0 });
+        ModelView {
+            row: row.clone(),
+            state: state(row, slot, seats),
+            engine: slot.engine,
+            engine_title: slot.title.clone(),
+            actual,
+            counts: slot.pool.counts(),
+            second: windows.second,
+            minute: windows.minute,
+            since_change: windows.since_change,
+            run: windows.run,
+            histogram: windows.histogram,
+            histogram_second: windows.histogram_second,
+            cpu,
+            wait,
+            memory: slot.pool.model().map(|model| model.memory()).unwrap_or_default(),
+            load: row.budget.load.as_ref().map(LoadSpec::description),
+            offered_per_s: row.budget.load.is_some().then_some(self.offered_rate),
+        }
+    }
+
+    fn actual(&self, seats: Seats) -> Actual {
+        let (row, slot) = (self.row, self.slot);
+        let threads: Vec<ThreadView> =
+            slot.pool.members().into_iter().filter_map(|member| self.thread(member)).collect();
+        let cores = threads.iter().fold(CpuSet::EMPTY, |all, thread| all.union(&thread.allowed));
+        let active = seats.serving.min(seats.bound);
+        Actual {
+            cores,
+            active,
+            parked: seats.serving - active,
+            threads_per_instance: slot.pool.setup().map_or(0, |setup| setup.threads),
+            threads,
+            difference: difference(row, slot, active),
+        }
+    }
+
+    /// Returns the view of a thread; `None` if it has ended.
+    fn thread(&self, member: Member) -> Option<ThreadView> {
+        let used = self.usage.threads.get(&member.id).copied().unwrap_or_default();
+        Some(ThreadView {
+            id: member.id,
+            instance: member.instance,
+            helper: member.helper,
+            allowed: self.machine.affinity(member.id).ok()?,
+            nice: self.machine.nice(member.id).ok(),
+            last_core: used.last_core,
+            cpu: used.cpu,
+            wait: used.wait,
+        })
+    }
+}
+
+fn state(row: &Row, slot: &Slot, seats: Seats) -> ModelState {
+    match &slot.phase {
+        LoadPhase::Loading => ModelState::Loading,
+        LoadPhase::Failed(reason) => ModelState::Failed { reason: reason.clone() },
+        LoadPhase::Loaded => match slot.pool.warming() {
+            Some(_) if !seats.any() => ModelState::Loading,
+            Some((ready, total)) => ModelState::Warming { ready, total },
+            None if row.concurrency == 0 => ModelState::Paused,
+            None => ModelState::Running,
+        },
+    }
+}
+
+/// Returns the difference between what the row asks for and what is, if there is any.
+fn difference(row: &Row, slot: &Slot, active: usize) -> Option<String> {
+    if let Some(failed) = &slot.failed_build {
+        return Some(failed.message());
+    }
+    let is_missing = || {
+        let is_settled = matches!(slot.phase, LoadPhase::Loaded) && slot.pool.warming().is_none();
+        (is_settled && active < row.concurrency)
+            .then(|| format!("{active} of {} instances are running", row.concurrency))
+    };
+    slot.difference.clone().or_else(|| slot.pool.memory().over).or_else(is_missing)
+}

@@ -1,0 +1,85 @@
+//! The options of a scheduler.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use super::loading::Loader;
+use crate::machine::Machine;
+use crate::telemetry::gpu::GpuSource;
+use crate::telemetry::{Conditions, Entry};
+
+/// The longest window before a change, and the length of the one after it.
+const WINDOW: Duration = Duration::from_secs(20);
+
+/// The shortest window that is compared, when another change cuts it.
+const SHORTEST: Duration = Duration::from_secs(8);
+
+/// Time left out after a change: queues drain, caches warm, new instances take over.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// The options of a scheduler.
+pub struct Options {
+    /// The machine.
+    pub machine: Arc<dyn Machine>,
+    /// The source of models.
+    pub loader: Arc<dyn Loader>,
+    /// Time between snapshots; 50 ms to 1 minute.
+    pub interval: Duration,
+    /// True if all changes are refused.
+    pub readonly: bool,
+    /// The source of GPU metrics; `None` leaves them out of the snapshots.
+    pub gpu: Option<Arc<dyn GpuSource>>,
+    /// Time between checks for cores that came or went and for threads that were moved; 10 ms to
+    /// 1 minute.
+    pub machine_check: Duration,
+    /// The windows that verdicts compare.
+    pub windows: VerdictWindows,
+    /// Receives each entry of the journal when it is made, and again whenever it has changed (a
+    /// verdict, an undo). Closed when the scheduler has stopped.
+    pub journal: Option<Sender<Entry>>,
+    /// Problems of the surrounding program; snapshots list them among the alerts.
+    pub conditions: Conditions,
+}
+
+impl Options {
+    /// Default intervals and windows; changes are allowed.
+    pub fn new(machine: Arc<dyn Machine>, loader: Arc<dyn Loader>) -> Self {
+        Self {
+            machine,
+            loader,
+            interval: Duration::from_millis(500),
+            readonly: false,
+            gpu: None,
+            machine_check: Duration::from_secs(2),
+            windows: VerdictWindows::default(),
+            journal: None,
+            conditions: Conditions::default(),
+        }
+    }
+
+    /// The same options with each interval inside its range.
+    pub(super) fn clamped(mut self) -> Self {
+        let minute = Duration::from_mins(1);
+        self.interval = self.interval.clamp(Duration::from_millis(50), minute);
+        self.machine_check = self.machine_check.clamp(Duration::from_millis(10), minute);
+        self
+    }
+}
+
+/// The windows that a verdict compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerdictWindows {
+    /// The longest window before a change, and the length of the one after it.
+    pub length: Duration,
+    /// The shortest window that is compared, when another change cuts it.
+    pub shortest: Duration,
+    /// Time left out after a change.
+    pub settle: Duration,
+}
+
+impl Default for VerdictWindows {
+    fn default() -> Self {
+        Self { length: WINDOW, shortest: SHORTEST, settle: SETTLE }
+    }
+}

@@ -1,0 +1,105 @@
+//! Commits changes: enforces a plan and records it in the journal.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::history::UndoRedoStep;
+use super::own_change::{OwnChange, OwnChangeReason};
+use super::thread::Owner;
+use crate::layout::{Change, Edit, Plan, Refusal};
+use crate::scheduler::clock::unix_ms;
+use crate::scheduler::messages::UndoRedo;
+use crate::telemetry::{Applied, Author, Entry};
+
+/// A change that is about to be committed.
+struct Commit {
+    plan: Plan,
+    change: Change,
+    author: Author,
+    /// When it was asked for.
+    asked: Instant,
+    /// The undo or redo that this change is.
+    step: Option<UndoRedoStep>,
+}
+
+impl Owner {
+    /// Plans and commits a change.
+    pub(super) fn apply(
+        &mut self,
+        change: Change,
+        author: Author,
+        asked: Instant,
+    ) -> Result<Applied, Refusal> {
+        let plan = self.models.desired.plan(&change, &self.models.description)?;
+        Ok(self.commit(Commit { plan, change, author, asked, step: None }))
+    }
+
+    /// Undoes or redoes a change.
+    pub(super) fn undo_redo(
+        &mut self,
+        direction: UndoRedo,
+        author: Author,
+        asked: Instant,
+    ) -> Result<Applied, Refusal> {
+        let desired = self.models.desired.clone();
+        let step = self.history.next_step(direction, &desired)?;
+        let after = desired.cross(&step.from, &step.to, &self.models.description)?;
+        let plan = desired.plan_to(after, &self.models.description);
+        let layout = Box::new(plan.after.layout());
+        let change = Change::from(Edit::Load { layout });
+        Ok(self.commit(Commit { plan, change, author, asked, step: Some(step) }))
+    }
+
+    /// Commits a change that divvy makes itself.
+    pub(super) fn commit_own(&mut self, own: OwnChange) {
+        let OwnChange { reason, plan, change } = own;
+        let step = match reason {
+            OwnChangeReason::FailedBuild => {
+                self.history.reverted_step(&self.models.desired, &plan.after)
+            }
+            OwnChangeReason::MachineChanged => None,
+        };
+        let asked = Instant::now();
+        self.commit(Commit { plan, change, author: Author::Scheduler, asked, step });
+    }
+
+    fn commit(&mut self, commit: Commit) -> Applied {
+        let Commit { mut plan, change, author, asked, step } = commit;
+        let after = Arc::new(plan.after.clone());
+        let before = std::mem::replace(&mut self.models.desired, after.clone());
+        self.models.add_build_times(&mut plan);
+        let reconciled = self.models.reconcile(&before, &after);
+        let force_us = reconciled.in_force.saturating_duration_since(asked).as_micros() as u64;
+        self.publisher.publish_loads(&self.models);
+        self.publisher.publish_state(&self.models);
+        let id = self.history.next_id();
+        let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
+        let completed = self.verdicts.close_cut_short(&models, &self.models.slots, Instant::now());
+        completed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+        let verdicts = self.verdicts.open(id, &models, &self.models, Instant::now());
+        let entry = Entry {
+            id,
+            at_unix_ms: unix_ms(),
+            uptime_us: self.started.elapsed().as_micros() as u64,
+            author,
+            change,
+            summary: plan.summary.clone(),
+            warnings: plan.warnings.clone(),
+            models,
+            force_us,
+            undone: false,
+            undoes: step.as_ref().and_then(UndoRedoStep::undoes),
+            redoes: step.as_ref().and_then(UndoRedoStep::redoes),
+            verdicts,
+        };
+        let of = step.as_ref().map(|step| step.id);
+        match step {
+            None if author == Author::Scheduler => {
+                self.history.record_own_change(entry, &before, &plan);
+            }
+            None => self.history.record_change(entry, &before, &plan),
+            Some(step) => self.history.record_undo_redo(&step, entry, &before, &plan),
+        }
+        Applied { id, of, plan, force_us, differences: reconciled.differences }
+    }
+}

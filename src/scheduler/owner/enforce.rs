@@ -1,0 +1,156 @@
+//! Enforces the desired state on the pools: bounds that shrink, then masks, then nice values, then
+//! bounds that grow, then builds in the background. Each mask and nice value is read back.
+
+use std::collections::BTreeMap;
+
+use crate::engine::{Device, InstanceSetup, devices};
+use crate::layout::{DesiredState, Row};
+use crate::machine::{CpuSet, Description, Gpus};
+use crate::scheduler::slot::{LoadPhase, Slot, Slots};
+
+/// Rebuilds of a row's instances for one change, to raise their threads' priority. A second one may
+/// be needed, because a build was already pending when the change came.
+pub(super) const MOST_RENEWALS: u32 = 2;
+
+/// Returns the mask of a row's threads: its cores. Without any, its instances sleep on the cores that
+/// nobody has reserved.
+pub(super) fn mask(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
+    if row.cores.is_empty() { unreserved(row, all, machine) } else { row.cores }
+}
+
+/// Returns the cores that no other row has reserved, or all allowed ones if that leaves none.
+pub(super) fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
+    let mut rest = machine.limits.allowed;
+    for other in all.rows.iter().filter(|other| other.budget.name != row.budget.name) {
+        if other.budget.reserve {
+            rest = rest.difference(&other.cores);
+        }
+    }
+    if rest.is_empty() { machine.limits.allowed } else { rest }
+}
+
+/// Returns the setup of a row's instances.
+///
+/// # Errors
+/// A message if this process cannot use the row's GPU.
+pub(super) fn setup(row: &Row, all: &DesiredState, gpus: &Gpus) -> Result<InstanceSetup, String> {
+    // A single thread never spins. Normalised, so that the setting never causes a rebuild.
+    let spinning = row.threads > 1 && row.spinning(all);
+    let device = row.budget.gpu.as_ref().map(|gpu| devices::ordinal(gpu, gpus)).transpose()?;
+    let memory = row.gpu_memory_each().map(|bytes| bytes.0);
+    let device = device.map(|ordinal| Device { ordinal, memory });
+    Ok(InstanceSetup { threads: row.threads, spinning, device })
+}
+
+/// Enforces `after` on the pools. Rows of the same name in `before` and `after` are the same model.
+/// Returns the differences that the kernel shows, for each model whose threads were placed or got a
+/// nice value; an empty list means that all is as asked.
+pub(super) fn enforce(
+    before: &DesiredState,
+    after: &DesiredState,
+    slots: &Slots,
+    machine: &Description,
+) -> BTreeMap<String, Vec<String>> {
+    let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let rows = || {
+        after.rows.iter().filter_map(|row| {
+            let slot = slots.get(&row.budget.name)?;
+            Some((row, before.row(&row.budget.name), slot))
+        })
+    };
+    for (row, old, slot) in rows() {
+        if old.is_none_or(|old| row.concurrency < old.concurrency) {
+            slot.pool.set_bound(row.concurrency);
+        }
+    }
+    // Donors first, so that a core is free as early as possible for its receiver.
+    let mut moved: Vec<_> = rows()
+        .map(|(row, old, slot)| (row, old, slot, mask(row, after, machine)))
+        .filter(|(.., slot, mask)| slot.pool.mask() != *mask)
+        .collect();
+    moved.sort_by_key(|(row, old, ..)| {
+        old.is_none_or(|old| !row.cores.difference(&old.cores).is_empty())
+    });
+    for (row, _, slot, mask) in moved {
+        differences.insert(row.budget.name.clone(), slot.pool.pin(mask));
+    }
+    for (row, _, slot) in rows() {
+        let nice = after.nice(row);
+        if slot.pool.nice() != nice {
+            let found = slot.pool.weigh(nice).err().unwrap_or_default();
+            differences.entry(row.budget.name.clone()).or_default().extend(found);
+        }
+    }
+    for (row, old, slot) in rows() {
+        if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
+            slot.pool.set_queue(row.budget.queue);
+        }
+        if old.is_none_or(|old| old.budget.memory != row.budget.memory) {
+            slot.pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
+            slot.pool.shrink();
+        }
+        slot.pool.set_bound(row.concurrency);
+    }
+    differences
+}
+
+/// Places all threads of a row again. Returns the differences that the kernel shows.
+pub(super) fn place(
+    row: &Row,
+    all: &DesiredState,
+    slot: &Slot,
+    machine: &Description,
+) -> Vec<String> {
+    let mut found = slot.pool.pin(mask(row, all, machine));
+    found.extend(slot.pool.weigh(all.nice(row)).err().into_iter().flatten());
+    found
+}
+
+/// Has the instances rebuilt if the kernel does not let their threads rise: new threads start at the
+/// program's own nice value. Not repeated for a row, since a new thread whose nice value is too high
+/// will not be lower after another rebuild.
+fn renew(row: &Row, all: &DesiredState, slot: &mut Slot) {
+    if slot.renewals < MOST_RENEWALS && slot.pool.weigh(all.nice(row)).is_err() {
+        slot.renewals += 1;
+        slot.pool.renew();
+        if let Some(difference) = &mut slot.difference {
+            difference.push_str("; new instances on new threads are being built for it");
+        }
+    }
+}
+
+/// Notes the differences that the kernel shows for a row, and has its instances rebuilt if that
+/// helps.
+pub(super) fn note_differences(row: &Row, all: &DesiredState, slot: &mut Slot, found: &[String]) {
+    slot.difference = (!found.is_empty()).then(|| found.join("; "));
+    if slot.difference.is_some() {
+        renew(row, all, slot);
+    } else {
+        slot.renewals = 0;
+        slot.pool.keep();
+    }
+}
+
+/// Starts building the instances that a row needs, and releases surplus sleeping ones.
+///
+/// # Errors
+/// A message if this process cannot use the row's GPU.
+pub(super) fn build(
+    row: &Row,
+    after: &DesiredState,
+    slots: &Slots,
+    machine: &Description,
+) -> Result<(), String> {
+    let Some(slot) = slots.get(&row.budget.name) else { return Ok(()) };
+    if !matches!(slot.phase, LoadPhase::Loaded) || row.concurrency == 0 {
+        return Ok(());
+    }
+    let setup = setup(row, after, &machine.gpus)?;
+    if slot.failed_build.as_ref().is_some_and(|failed| failed.setup == setup) {
+        return Ok(());
+    }
+    if !slot.pool.ensure(row.concurrency, setup, unreserved(row, after, machine)) {
+        slot.pool.release_parked(row.concurrency);
+    }
+    Ok(())
+}

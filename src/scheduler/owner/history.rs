@@ -1,0 +1,231 @@
+//! The journal of this run, with the rows that undo and redo restore.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use crate::layout::{ChangeSide, DesiredState, Plan, Refusal, Row};
+use crate::scheduler::messages::{EntryVerdict, UndoRedo};
+use crate::telemetry::Entry;
+
+/// Entries in a snapshot.
+const IN_SNAPSHOT: usize = 64;
+
+/// Entries kept in memory, and so the depth of undo. Bounded, so that a long run does not grow; the
+/// journal's file has the older ones.
+const DEPTH: usize = 4096;
+
+/// One entry with the touched rows before and after it.
+struct Step {
+    entry: Arc<Entry>,
+    before: ChangeSide,
+    after: ChangeSide,
+}
+
+/// One undo or redo of a step.
+pub(super) struct UndoRedoStep {
+    direction: UndoRedo,
+    /// The step's index in the history.
+    index: usize,
+    /// The number of the step's entry.
+    pub(super) id: u64,
+    /// The touched rows now.
+    pub(super) from: ChangeSide,
+    /// The touched rows afterwards.
+    pub(super) to: ChangeSide,
+}
+
+impl UndoRedoStep {
+    /// Returns the number of the entry that is undone.
+    pub(super) fn undoes(&self) -> Option<u64> {
+        (self.direction == UndoRedo::Undo).then_some(self.id)
+    }
+
+    /// Returns the number of the entry that is redone.
+    pub(super) fn redoes(&self) -> Option<u64> {
+        (self.direction == UndoRedo::Redo).then_some(self.id)
+    }
+}
+
+/// All entries of this run, and which of them are undone.
+pub(super) struct History {
+    /// Receives each entry that is new or has changed.
+    journal: Option<Sender<Entry>>,
+    steps: Vec<Step>,
+    /// Indices of the undone steps, the newest last.
+    undone: Vec<usize>,
+}
+
+impl History {
+    /// An empty history; `journal` receives each entry, now and whenever it changes.
+    pub(super) fn new(journal: Option<Sender<Entry>>) -> Self {
+        Self { journal, steps: Vec::new(), undone: Vec::new() }
+    }
+
+    fn send(&self, entry: &Entry) {
+        if let Some(journal) = &self.journal {
+            // A receiver that has ended has reported why.
+            let _ = journal.send(entry.clone());
+        }
+    }
+
+    /// Returns all entries, oldest first.
+    pub(super) fn entries(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + ExactSizeIterator {
+        self.steps.iter().map(|step| &step.entry)
+    }
+
+    /// Returns the newest entries for a snapshot, oldest first.
+    pub(super) fn last_entries(&self) -> Vec<Arc<Entry>> {
+        let from = self.steps.len().saturating_sub(IN_SNAPSHOT);
+        self.entries().skip(from).cloned().collect()
+    }
+
+    /// Completes a verdict of an entry, if that entry is still in memory.
+    pub(super) fn complete_verdict(&mut self, EntryVerdict { entry, verdict }: EntryVerdict) {
+        let at = self.steps.iter().rposition(|step| step.entry.id == entry);
+        let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
+        let entry = Arc::make_mut(&mut step.entry);
+        if let Some(open) = entry.verdicts.iter_mut().find(|open| open.model == verdict.model) {
+            *open = verdict;
+        }
+        let entry = step.entry.clone();
+        self.send(&entry);
+    }
+
+    /// Returns the number of the next entry.
+    pub(super) fn next_id(&self) -> u64 {
+        self.steps.last().map_or(1, |step| step.entry.id + 1)
+    }
+
+    /// Records a change that an operator made. Undone steps can no longer be redone.
+    pub(super) fn record_change(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
+        self.undone.clear();
+        self.push(entry, before, plan);
+    }
+
+    /// Records a change that divvy made itself, after a failed build or a change of the machine.
+    /// Undo and redo skip it: its rows count as unchanged.
+    pub(super) fn record_own_change(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
+        for name in &entry.models {
+            if let (Some(old), Some(new)) = (before.row(name), plan.after.row(name)) {
+                self.renumber(name, old.generation, new.generation);
+            }
+        }
+        self.push(entry, before, plan);
+    }
+
+    fn push(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
+        let mut sides = [before, &plan.after].map(|state| state.side(&entry.models));
+        // Outlines seldom change: all steps with an equal one share it.
+        let mut last = self.steps.last().map(|step| step.after.outline.clone());
+        for side in &mut sides {
+            match &last {
+                Some(outline) if *outline == side.outline => side.outline = outline.clone(),
+                _ => last = Some(side.outline.clone()),
+            }
+        }
+        let [before, after] = sides;
+        self.send(&entry);
+        self.steps.push(Step { entry: Arc::new(entry), before, after });
+        if self.steps.len() >= DEPTH + DEPTH / 8 {
+            let surplus = self.steps.len() - DEPTH;
+            self.steps.drain(..surplus);
+            self.undone = self.undone.iter().filter_map(|at| at.checked_sub(surplus)).collect();
+        }
+    }
+
+    /// Returns the next undo or redo.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is none, or a later change touched one of its rows.
+    pub(super) fn next_step(
+        &self,
+        direction: UndoRedo,
+        now: &DesiredState,
+    ) -> Result<UndoRedoStep, Refusal> {
+        let index = match direction {
+            UndoRedo::Undo => self.steps.iter().rposition(|step| step.entry.can_be_undone()),
+            UndoRedo::Redo => self.undone.last().copied(),
+        };
+        let step = index.and_then(|index| self.steps.get(index).map(|step| (index, step)));
+        let Some((index, step)) = step else {
+            return Err(Refusal::whole(match direction {
+                UndoRedo::Undo => "there is no change to undo",
+                UndoRedo::Redo => {
+                    "there is nothing to redo: only a change that was undone, with no change since"
+                }
+            }));
+        };
+        let (from, to) = match direction {
+            UndoRedo::Undo => (&step.after, &step.before),
+            UndoRedo::Redo => (&step.before, &step.after),
+        };
+        for (name, row) in &from.rows {
+            let present = now.row(name);
+            if present.map(|row| row.generation) != row.as_ref().map(|row| row.generation) {
+                return Err(Refusal::row(
+                    name,
+                    format!("a later change touched this row, so change {} stays", step.entry.id),
+                ));
+            }
+        }
+        Ok(UndoRedoStep { direction, index, id: step.entry.id, from: from.clone(), to: to.clone() })
+    }
+
+    /// Returns the undo of the newest step, if that step led to `now` and `after` reverts all of it:
+    /// then a change to `after` counts as its undo.
+    pub(super) fn reverted_step(
+        &self,
+        now: &DesiredState,
+        after: &DesiredState,
+    ) -> Option<UndoRedoStep> {
+        let step = self.next_step(UndoRedo::Undo, now).ok()?;
+        let is_reverted = |(name, row): &(String, Option<Row>)| match (row, after.row(name)) {
+            (Some(old), Some(new)) => Row { generation: new.generation, ..old.clone() } == *new,
+            (None, None) => true,
+            _ => false,
+        };
+        let is_whole = *step.to.outline == after.outline() && step.to.rows.iter().all(is_reverted);
+        is_whole.then_some(step)
+    }
+
+    /// Records an undo or redo: marks its step, adds its own entry, and updates the rows'
+    /// generations in the other steps.
+    pub(super) fn record_undo_redo(
+        &mut self,
+        step: &UndoRedoStep,
+        entry: Entry,
+        before: &DesiredState,
+        plan: &Plan,
+    ) {
+        match step.direction {
+            UndoRedo::Undo => self.undone.push(step.index),
+            UndoRedo::Redo => {
+                self.undone.pop();
+            }
+        }
+        if let Some(marked) = self.steps.get_mut(step.index) {
+            Arc::make_mut(&mut marked.entry).undone = step.direction == UndoRedo::Undo;
+        }
+        if let Some(marked) = self.steps.get(step.index) {
+            self.send(&marked.entry);
+        }
+        for (name, old) in &step.to.rows {
+            if let (Some(old), Some(new)) = (old, plan.after.row(name)) {
+                self.renumber(name, old.generation, new.generation);
+            }
+        }
+        self.push(entry, before, plan);
+    }
+
+    /// Gives a recorded row its new generation, in all steps.
+    fn renumber(&mut self, name: &str, from: u64, to: u64) {
+        let sides = self.steps.iter_mut().flat_map(|step| [&mut step.before, &mut step.after]);
+        for (_, row) in sides.flat_map(|side| &mut side.rows).filter(|(other, _)| other == name) {
+            if let Some(row) = row.as_mut().filter(|row| row.generation == from) {
+                row.generation = to;
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The owner thread: holds the scheduler's state and applies changes one after another, so that each
+//! is a transaction without a lock over the pools.
+
+mod commit;
+mod drain;
+mod enforce;
+mod history;
+mod load;
+mod machine_changes;
+mod models;
+mod own_change;
+mod pool_events;
+mod publish;
+mod reconcile;
+mod rollback;
+mod thread;
+mod verdicts;
+
+pub(super) use thread::{Owner, OwnerConfig};

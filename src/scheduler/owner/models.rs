@@ -1,0 +1,148 @@
+//! The live models: the desired state, the machine, and a slot per model.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::drain::DrainingPools;
+use super::enforce;
+use super::load::ModelLoads;
+use super::own_change::OwnChange;
+use super::rollback::FailedRow;
+use crate::engine::{EngineError, InstanceSetup};
+use crate::layout::{DesiredState, Plan, Row};
+use crate::machine::{Description, Machine};
+use crate::scheduler::loading::{LoadedModel, Loader};
+use crate::scheduler::messages::{ModelKey, OwnerMessage};
+use crate::scheduler::slot::{LoadPhase, ServedBudget, Slots};
+
+/// The live models.
+pub(super) struct LiveModels {
+    pub(super) description: Arc<Description>,
+    pub(super) desired: Arc<DesiredState>,
+    pub(super) slots: Slots,
+    pub(super) draining: DrainingPools,
+    pub(super) loads: ModelLoads,
+    /// The owner's own messages: for what has to wait until the present change is complete.
+    pub(super) owner: Sender<OwnerMessage>,
+}
+
+impl LiveModels {
+    /// The desired state, without any slot yet.
+    pub(super) fn new(
+        desired: DesiredState,
+        description: Description,
+        machine: Arc<dyn Machine>,
+        loader: Arc<dyn Loader>,
+        owner: Sender<OwnerMessage>,
+    ) -> Self {
+        Self {
+            description: Arc::new(description),
+            desired: Arc::new(desired),
+            slots: Slots::default(),
+            draining: DrainingPools::default(),
+            loads: ModelLoads::new(machine, loader, owner.clone()),
+            owner,
+        }
+    }
+
+    /// Takes a loaded model, or the reason why it did not load. Returns a rollback if its instances
+    /// cannot be built.
+    pub(super) fn take_loaded(
+        &mut self,
+        key: &ModelKey,
+        result: Result<LoadedModel, EngineError>,
+    ) -> Option<OwnChange> {
+        let name = self.slots.name_of(key)?;
+        let slot = self.slots.get_mut(&name)?;
+        match result {
+            Ok(loaded) => {
+                let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
+                slot.pool.set_prepared(loaded.requests.bytes());
+                slot.pool.install(loaded.model, warm_up);
+                if let Err(error) = slot.pool.fits() {
+                    slot.pool.uninstall();
+                    slot.requests = Arc::default();
+                    slot.fail(error.to_string());
+                    return None;
+                }
+                tracing::info!("{name}: loaded with {}", loaded.title);
+                slot.engine = Some(loaded.engine);
+                slot.title = loaded.title;
+                slot.requests = Arc::new(loaded.requests);
+                slot.phase = LoadPhase::Loaded;
+            }
+            Err(error) => {
+                tracing::error!("{name}: {error}");
+                slot.fail(error.to_string());
+            }
+        }
+        self.build(&name)
+    }
+
+    /// Builds the instances that a row needs, in the background. Returns a rollback if this process
+    /// cannot use the row's GPU.
+    pub(super) fn build(&mut self, name: &str) -> Option<OwnChange> {
+        let all = self.desired.clone();
+        let row = all.row(name)?;
+        let reason = enforce::build(row, &all, &self.slots, &self.description).err()?;
+        tracing::error!("{name}: {reason}");
+        self.roll_back_gpu(name, &reason)
+    }
+
+    /// Returns the rollback of a row whose GPU this process cannot use.
+    pub(super) fn roll_back_gpu(&mut self, name: &str, reason: &str) -> Option<OwnChange> {
+        let all = self.desired.clone();
+        let gpu = all.row(name)?.budget.gpu.as_ref()?;
+        let message = format!("instances on {} could not be built: {reason}", gpu.title());
+        self.roll_back(name, &FailedRow { setup: None, reason: reason.to_owned(), message })
+    }
+
+    /// Returns the rollback of a row whose instances could not be built. A model without any instance
+    /// fails instead.
+    pub(super) fn roll_back(&mut self, name: &str, failed: &FailedRow) -> Option<OwnChange> {
+        let all = self.desired.clone();
+        let slot = self.slots.get_mut(name)?;
+        if slot.has_no_instances_or_builds() {
+            slot.fail(failed.reason.clone());
+            return None;
+        }
+        failed.rollback(slot, all.row(name)?, &all, &self.description)
+    }
+
+    /// If a row still asks for the setup that was just built, records its settings as the rollback
+    /// target.
+    pub(super) fn record_served(&mut self, name: &str, built: InstanceSetup) {
+        let all = self.desired.clone();
+        let Some(row) = all.row(name) else { return };
+        if enforce::setup(row, &all, &self.description.gpus).as_ref() == Ok(&built)
+            && let Some(slot) = self.slots.get_mut(name)
+        {
+            let budget = &row.budget;
+            slot.served = Some(ServedBudget {
+                threads: budget.threads,
+                gpu: budget.gpu.clone(),
+                gpu_memory: budget.gpu_memory,
+                concurrency: budget.concurrency,
+            });
+        }
+    }
+
+    /// If no build is pending and the serving instances match a changed row, records its settings as
+    /// the rollback target.
+    pub(super) fn record_served_row(&mut self, row: &Row) {
+        let name = &row.budget.name;
+        let pool = self.slots.get(name).map(|slot| &slot.pool);
+        let serving = pool.filter(|pool| pool.warming().is_none() && pool.seats().any());
+        if let Some(setup) = serving.and_then(|pool| pool.setup()) {
+            self.record_served(name, setup);
+        }
+    }
+
+    /// Fills in how long the last build of each row of a plan took.
+    pub(super) fn add_build_times(&self, plan: &mut Plan) {
+        for row in &mut plan.rows {
+            let took = self.slots.get(&row.model).and_then(|slot| slot.last_build);
+            row.last_build_us = took.map(|took| took.as_micros() as u64);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Brings the slots and pools from one desired state to the next.
+
+use std::time::Instant;
+
+use super::enforce;
+use super::models::LiveModels;
+use crate::layout::{DesiredState, Row};
+use crate::scheduler::messages::{ModelKey, OwnerMessage};
+
+/// The outcome of enforcing a desired state.
+pub(super) struct Reconciled {
+    /// When it was in force.
+    pub(super) in_force: Instant,
+    /// The differences that the kernel shows, each with its model's name.
+    pub(super) differences: Vec<String>,
+}
+
+impl LiveModels {
+    /// Enforces `after`: removes and adds slots, then enforces the rows of all that stay.
+    pub(super) fn reconcile(&mut self, before: &DesiredState, after: &DesiredState) -> Reconciled {
+        self.remove_slots(before, after);
+        self.add_slots(after);
+        self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
+        let mut found = enforce::enforce(before, after, &self.slots, &self.description);
+        let in_force = Instant::now();
+        for row in &after.rows {
+            let is_changed = before.row(&row.budget.name) != Some(row);
+            if let Some(slot) = self.slots.get_mut(&row.budget.name) {
+                if is_changed {
+                    slot.retry();
+                    slot.pool.recorder().mark_change(in_force);
+                }
+                if let Some(lines) = found.get_mut(&row.budget.name) {
+                    if slot.difference.is_some() {
+                        // Includes the differences that an earlier change left.
+                        *lines = enforce::place(row, after, slot, &self.description);
+                    }
+                    slot.renewals = 0;
+                    enforce::note_differences(row, after, slot, lines);
+                    *lines = slot.difference.iter().cloned().collect();
+                }
+            }
+            if is_changed {
+                self.record_served_row(row);
+            }
+            self.build_after_change(row, after);
+        }
+        let differences = found
+            .into_iter()
+            .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")))
+            .collect();
+        Reconciled { in_force, differences }
+    }
+
+    /// Removes the slots of models that are not in `after`, or that have to be loaded again for it.
+    fn remove_slots(&mut self, before: &DesiredState, after: &DesiredState) {
+        for old in &before.rows {
+            let name = &old.budget.name;
+            let is_removed = after.row(name).is_none_or(|new| self.must_reload(old, new));
+            if is_removed && let Some(slot) = self.slots.remove(name) {
+                self.draining.drain(slot.pool);
+            }
+        }
+    }
+
+    /// Returns true if a row's model must be loaded again. Another memory budget is a new attempt for
+    /// a model that failed to load.
+    fn must_reload(&self, old: &Row, new: &Row) -> bool {
+        let (old, new) = (&old.budget, &new.budget);
+        let failed = || self.slots.get(&old.name).is_some_and(|slot| slot.has_failed_to_load());
+        (&new.source, new.engine, &new.dims, &new.inputs)
+            != (&old.source, old.engine, &old.dims, &old.inputs)
+            || new.recording() != old.recording()
+            || (new.memory != old.memory && failed())
+    }
+
+    /// Starts loading the models that have no slot yet.
+    fn add_slots(&mut self, after: &DesiredState) {
+        for row in &after.rows {
+            let name = &row.budget.name;
+            if self.slots.get(name).is_none() {
+                let mask = enforce::mask(row, after, &self.description);
+                let slot = self.loads.start(row, mask, self.description.limits.allowed);
+                self.slots.insert(name.clone(), slot);
+            }
+        }
+    }
+
+    /// Starts the builds of a row. An unusable GPU is handled after this change, since it may roll
+    /// the row back.
+    fn build_after_change(&self, row: &Row, after: &DesiredState) {
+        let unusable = enforce::build(row, after, &self.slots, &self.description).err();
+        let name = &row.budget.name;
+        if let (Some(reason), Some(slot)) = (unusable, self.slots.get(name)) {
+            let key = ModelKey { name: name.clone(), generation: slot.generation };
+            // This thread has the receiver.
+            let _ = self.owner.send(OwnerMessage::GpuUnusable { key, reason });
+        }
+    }
+}

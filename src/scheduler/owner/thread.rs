@@ -1,0 +1,183 @@
+//! The owner thread: receives messages, handles them one after another, and expires queued requests.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::history::History;
+use super::models::LiveModels;
+use super::publish::Publisher;
+use super::verdicts::Verdicts;
+use super::{machine_changes, pool_events};
+use crate::layout::DesiredState;
+use crate::machine::{Description, Machine, request_realtime};
+use crate::scheduler::loading::Loader;
+use crate::scheduler::messages::{ObserverMessage, OwnerMessage};
+use crate::scheduler::options::VerdictWindows;
+use crate::scheduler::shared_state::SharedState;
+use crate::scheduler::slot::LoadOrder;
+use crate::telemetry::{Entry, Snapshot};
+
+/// The longest wait for a message, and so the resolution of queue timeouts.
+const HOUSEKEEPING: Duration = Duration::from_millis(10);
+
+/// The owner's state.
+pub(in crate::scheduler) struct Owner {
+    messages: Receiver<OwnerMessage>,
+    pub(super) models: LiveModels,
+    pub(super) history: History,
+    pub(super) verdicts: Verdicts,
+    pub(super) publisher: Publisher,
+    pub(super) started: Instant,
+    /// Time between checks for verdicts that are due.
+    interval: Duration,
+}
+
+/// The initial state of the owner, and its channels.
+pub(in crate::scheduler) struct OwnerConfig {
+    pub(in crate::scheduler) machine: Arc<dyn Machine>,
+    pub(in crate::scheduler) loader: Arc<dyn Loader>,
+    pub(in crate::scheduler) desired: DesiredState,
+    pub(in crate::scheduler) description: Description,
+    pub(in crate::scheduler) interval: Duration,
+    pub(in crate::scheduler) windows: VerdictWindows,
+    pub(in crate::scheduler) journal: Option<Sender<Entry>>,
+    pub(in crate::scheduler) messages: Receiver<OwnerMessage>,
+    pub(in crate::scheduler) sender: Sender<OwnerMessage>,
+    pub(in crate::scheduler) observer: Sender<ObserverMessage>,
+    pub(in crate::scheduler) started: Instant,
+    pub(in crate::scheduler) loads: watch::Sender<Arc<Vec<LoadOrder>>>,
+    pub(in crate::scheduler) shared: SharedState,
+}
+
+impl Owner {
+    pub(in crate::scheduler) fn new(config: OwnerConfig) -> Self {
+        Self {
+            messages: config.messages,
+            verdicts: Verdicts::new(config.windows, config.sender.clone()),
+            models: LiveModels::new(
+                config.desired,
+                config.description,
+                config.machine,
+                config.loader,
+                config.sender,
+            ),
+            history: History::new(config.journal),
+            publisher: Publisher::new(config.shared, config.observer, config.loads),
+            started: config.started,
+            interval: config.interval,
+        }
+    }
+
+    /// Runs the thread until it is told to stop.
+    pub(in crate::scheduler) fn run(mut self) {
+        // A change waits for this thread, so it must run before the models' own threads.
+        let is_realtime = request_realtime();
+        tracing::debug!(is_realtime, "the scheduler's thread runs");
+        let first = self.models.desired.clone();
+        self.models.reconcile(&DesiredState::default(), &first);
+        self.publisher.publish_loads(&self.models);
+        self.publisher.publish_state(&self.models);
+        self.publisher.send_state(&self.models, self.history.last_entries());
+        let mut next_verdicts = Instant::now() + self.interval;
+        loop {
+            match self.messages.recv_timeout(HOUSEKEEPING) {
+                Ok(OwnerMessage::Stop { patience, reply }) => {
+                    if let Some(last) = self.stop(patience) {
+                        // The caller may have ended; the pools are drained all the same.
+                        let _ = reply.send(last);
+                    }
+                    return;
+                }
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Instant::now();
+            for slot in self.models.slots.values() {
+                slot.pool.expire(now);
+                let counts = slot.pool.counts();
+                slot.pool.recorder().note_work(now, counts.queued + counts.executing > 0);
+            }
+            if now >= next_verdicts {
+                next_verdicts = now + self.interval;
+                self.verdicts.close_due(&self.models.slots, now);
+            }
+            if self.publisher.is_due(now) {
+                self.publisher.send_state(&self.models, self.history.last_entries());
+            }
+        }
+    }
+
+    fn handle(&mut self, message: OwnerMessage) {
+        // A caller that has ended needs no reply; its change stays.
+        let own_change = match message {
+            OwnerMessage::Apply { change, author, asked, reply } => {
+                let _ = reply.send(self.apply(change, author, asked));
+                None
+            }
+            OwnerMessage::UndoRedo { direction, author, asked, reply } => {
+                let _ = reply.send(self.undo_redo(direction, author, asked));
+                None
+            }
+            OwnerMessage::Journal(reply) => {
+                let entries = self.history.entries().map(|entry| Entry::clone(entry));
+                let _ = reply.send(entries.collect());
+                return;
+            }
+            OwnerMessage::Verdicts(completed) => {
+                completed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+                None
+            }
+            OwnerMessage::Loaded { key, result } => {
+                let own_change = self.models.take_loaded(&key, result);
+                self.publisher.publish_loads(&self.models);
+                own_change
+            }
+            OwnerMessage::Pool { key, event } => {
+                let own_change = pool_events::handle(&mut self.models, &key, event);
+                self.publisher.publish_state(&self.models);
+                self.publisher.publish_loads(&self.models);
+                own_change
+            }
+            OwnerMessage::GpuUnusable { key, reason } => {
+                self.models.slots.name_of(&key).and_then(|name| {
+                    tracing::error!("{name}: {reason}");
+                    self.models.roll_back_gpu(&name, &reason)
+                })
+            }
+            OwnerMessage::MachineChecked(found) => {
+                let own_change = machine_changes::follow(&mut self.models, *found);
+                self.publisher.publish_state(&self.models);
+                own_change
+            }
+            // `run` handles it.
+            OwnerMessage::Stop { .. } => return,
+        };
+        if let Some(own_change) = own_change {
+            self.commit_own(own_change);
+        }
+        self.publisher.mark_stale();
+    }
+
+    /// Stops the loads, drains all pools, closes the open verdicts, and returns the final snapshot.
+    fn stop(&mut self, patience: Duration) -> Option<Snapshot> {
+        let now = Instant::now();
+        self.publisher.stop_loads();
+        std::thread::scope(|scope| {
+            for slot in self.models.slots.values() {
+                scope.spawn(|| slot.pool.drain(patience));
+            }
+        });
+        self.verdicts.close_all(&self.models.slots, now);
+        while let Ok(message) = self.messages.try_recv() {
+            if let OwnerMessage::Verdicts(completed) = message {
+                completed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+            }
+        }
+        self.publisher.send_state(&self.models, self.history.last_entries());
+        self.publisher.stop_observer()
+    }
+}

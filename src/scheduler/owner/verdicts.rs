@@ -1,0 +1,193 @@
+//! Verdicts: a window before and one after each change, compared when the second one is full.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::models::LiveModels;
+use crate::layout::Slo;
+use crate::pool::Pool;
+use crate::scheduler::messages::{EntryVerdict, OwnerMessage};
+use crate::scheduler::options::VerdictWindows;
+use crate::scheduler::slot::Slots;
+use crate::telemetry::verdict::{self, Side};
+use crate::telemetry::{Verdict, VerdictStatus};
+
+/// The open verdicts.
+pub(super) struct Verdicts {
+    windows: VerdictWindows,
+    owner: Sender<OwnerMessage>,
+    open: Vec<OpenVerdict>,
+    /// Time of the last change that touched each model.
+    touched: BTreeMap<String, Instant>,
+    /// Threads that compute verdicts.
+    working: Vec<JoinHandle<()>>,
+}
+
+/// A verdict whose window after the change is not full yet.
+struct OpenVerdict {
+    entry: u64,
+    model: String,
+    before: Option<Side>,
+    slo: Option<Slo>,
+    /// Metrics that the change's verdicts compare in all: their error rates share one bound.
+    metrics: usize,
+    /// Start of the window after the change.
+    from: Instant,
+}
+
+impl Verdicts {
+    pub(super) fn new(windows: VerdictWindows, owner: Sender<OwnerMessage>) -> Self {
+        Self { windows, owner, open: Vec::new(), touched: BTreeMap::new(), working: Vec::new() }
+    }
+
+    /// Closes the open verdicts of models that a change touches: those with a long enough window are
+    /// computed in the background. Returns the others.
+    pub(super) fn close_cut_short(
+        &mut self,
+        models: &[String],
+        slots: &Slots,
+        now: Instant,
+    ) -> Vec<EntryVerdict> {
+        let (cut, rest) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open: &OpenVerdict| models.contains(&open.model));
+        self.open = rest;
+        let short = self.close(cut, VerdictStatus::Superseded, slots, now);
+        short.collect()
+    }
+
+    /// Opens the verdicts of the models that a change touched, and returns them for its entry.
+    pub(super) fn open(
+        &mut self,
+        entry: u64,
+        touched: &[String],
+        models: &LiveModels,
+        now: Instant,
+    ) -> Vec<Verdict> {
+        let rows: Vec<_> = touched.iter().filter_map(|name| models.desired.row(name)).collect();
+        let metrics = rows.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
+        let mut verdicts = Vec::new();
+        for row in rows {
+            let name = &row.budget.name;
+            let earliest = now.checked_sub(self.windows.length).unwrap_or(now);
+            let since =
+                self.touched.insert(name.clone(), now).map(|touched| touched + self.windows.settle);
+            let before = models.slots.get(name).and_then(|slot| {
+                let recorder = slot.pool.recorder();
+                let from = since.unwrap_or(earliest).max(earliest).max(recorder.oldest_sample()?);
+                let is_long = now.saturating_duration_since(from) >= self.windows.shortest;
+                is_long.then(|| Side { samples: recorder.samples(from, now), from, to: now })
+            });
+            let open = OpenVerdict {
+                entry,
+                model: name.clone(),
+                before,
+                slo: row.budget.slo,
+                metrics,
+                from: now + self.windows.settle,
+            };
+            verdicts.push(open.verdict(VerdictStatus::Open));
+            self.open.push(open);
+        }
+        verdicts
+    }
+
+    /// Closes the verdicts whose window after the change is full. The owner gets them as a message.
+    pub(super) fn close_due(&mut self, slots: &Slots, now: Instant) {
+        let length = self.windows.length;
+        let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open: &OpenVerdict| now >= open.from + length);
+        self.open = rest;
+        self.compute(due, slots, now);
+    }
+
+    /// Closes all verdicts at the end of a run. On return, the owner has a message for each, also for
+    /// those that were being computed before.
+    pub(super) fn close_all(&mut self, slots: &Slots, now: Instant) {
+        let open = std::mem::take(&mut self.open);
+        let short = self.close(open, VerdictStatus::NotEnough, slots, now).collect();
+        // The owner calls this, so its receiver exists.
+        let _ = self.owner.send(OwnerMessage::Verdicts(short));
+        for thread in self.working.drain(..) {
+            // The panic hook has logged a panic of it.
+            let _ = thread.join();
+        }
+    }
+
+    /// Computes the verdicts with a long enough window; returns the others, with this status.
+    fn close(
+        &mut self,
+        closed: Vec<OpenVerdict>,
+        status: VerdictStatus,
+        slots: &Slots,
+        now: Instant,
+    ) -> impl Iterator<Item = EntryVerdict> + use<> {
+        let shortest = self.windows.shortest;
+        let (long, short): (Vec<_>, Vec<_>) = closed
+            .into_iter()
+            .partition(|open| now.saturating_duration_since(open.from) >= shortest);
+        self.compute(long, slots, now);
+        short
+            .into_iter()
+            .map(move |open| EntryVerdict { entry: open.entry, verdict: open.verdict(status) })
+    }
+
+    /// Computes verdicts on a background thread: that takes milliseconds, which must not delay a
+    /// change.
+    fn compute(&mut self, due: Vec<OpenVerdict>, slots: &Slots, now: Instant) {
+        if due.is_empty() {
+            return;
+        }
+        let with_pool = |open: OpenVerdict| {
+            let pool = slots.get(&open.model).map(|slot| slot.pool.clone());
+            (open, pool)
+        };
+        let due: Vec<(OpenVerdict, Option<Arc<Pool>>)> = due.into_iter().map(with_pool).collect();
+        let owner = self.owner.clone();
+        let body = move || {
+            let compute = |(open, pool): &(OpenVerdict, Option<Arc<Pool>>)| EntryVerdict {
+                entry: open.entry,
+                verdict: open.compute(pool.as_deref(), now),
+            };
+            // An owner that has ended needs no verdict.
+            let _ = owner.send(OwnerMessage::Verdicts(due.iter().map(compute).collect()));
+        };
+        self.working.retain(|thread| !thread.is_finished());
+        match std::thread::Builder::new().name("divvy-verdict".to_owned()).spawn(body) {
+            Ok(thread) => self.working.push(thread),
+            Err(error) => tracing::error!("no verdict on a change: cannot start a thread: {error}"),
+        }
+    }
+}
+
+impl OpenVerdict {
+    /// The verdict without comparisons.
+    fn verdict(&self, status: VerdictStatus) -> Verdict {
+        Verdict {
+            model: self.model.clone(),
+            status,
+            samples_before: self.before.as_ref().map_or(0, |side| side.samples.len() as u64),
+            samples_after: 0,
+            comparisons: Vec::new(),
+        }
+    }
+
+    /// Compares the windows before and after the change. `pool` is `None` if the model was removed.
+    fn compute(&self, pool: Option<&Pool>, now: Instant) -> Verdict {
+        let mut verdict = self.verdict(VerdictStatus::Superseded);
+        let Some(pool) = pool else { return verdict };
+        let samples = pool.recorder().samples(self.from, now);
+        verdict.samples_after = samples.len() as u64;
+        let after = Side { samples, from: self.from, to: now };
+        if let Some(before) = &self.before {
+            verdict.comparisons = verdict::compare(before, &after, self.slo.as_ref(), self.metrics);
+        }
+        let is_enough = !verdict.comparisons.is_empty();
+        verdict.status = if is_enough { VerdictStatus::Done } else { VerdictStatus::NotEnough };
+        verdict
+    }
+}

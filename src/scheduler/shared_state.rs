@@ -1,0 +1,47 @@
+//! The part of the owner's state that callers read without a message to the owner.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::layout::{DesiredState, Plan};
+use crate::machine::Description;
+use crate::pool::Client;
+
+/// One published state.
+#[derive(Clone, Default)]
+pub(super) struct PublishedState {
+    pub(super) desired: Arc<DesiredState>,
+    pub(super) machine: Arc<Description>,
+    /// Duration of the last build, by model.
+    pub(super) last_builds: Arc<BTreeMap<String, Duration>>,
+    pub(super) clients: Arc<BTreeMap<String, Client>>,
+}
+
+impl PublishedState {
+    /// Fills in how long the last build of each row of a plan took.
+    pub(super) fn add_build_times(&self, plan: &mut Plan) {
+        for row in &mut plan.rows {
+            let took = self.last_builds.get(&row.model);
+            row.last_build_us = took.map(|took| took.as_micros() as u64);
+        }
+    }
+}
+
+/// The shared cell of the published state.
+#[derive(Clone)]
+pub(super) struct SharedState(Arc<RwLock<PublishedState>>);
+
+impl SharedState {
+    pub(super) fn new(first: PublishedState) -> Self {
+        Self(Arc::new(RwLock::new(first)))
+    }
+
+    pub(super) fn read(&self) -> PublishedState {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn replace(&self, state: PublishedState) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
