@@ -156,6 +156,13 @@ pub enum Edit {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base: Option<Box<Budget>>,
     },
+    /// Gives a model another name. The model keeps running, with its cores, its queue and its place.
+    Rename {
+        /// The model, by its present name.
+        model: String,
+        /// The new name; no other model may have it.
+        to: String,
+    },
     /// Adds a model as the last row.
     Add {
         /// The row.
@@ -179,6 +186,16 @@ pub enum Edit {
 pub struct Change {
     /// The edits; an empty change is refused.
     pub edits: Vec<Edit>,
+}
+
+impl Change {
+    /// The renames in order, each as the old name and the new one.
+    pub fn renames(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.edits.iter().filter_map(|edit| match edit {
+            Edit::Rename { model, to } => Some((model.as_str(), to.as_str())),
+            _ => None,
+        })
+    }
 }
 
 impl From<Edit> for Change {

@@ -19,6 +19,10 @@ pub struct Row {
     pub concurrency: usize,
     /// Rises by one whenever a change touched this row.
     pub generation: u64,
+    /// The model's identity, unique among all models of a run: it stays the same when the model is
+    /// renamed, and is never given to another model. 0 in states recorded before there were any.
+    #[serde(default)]
+    pub id: u64,
 }
 
 /// All rows, in the layout's order.
@@ -28,6 +32,9 @@ pub struct DesiredState {
     pub description: String,
     /// The rows.
     pub rows: Vec<Row>,
+    /// The identity that the next model gets.
+    #[serde(default)]
+    pub(super) next_id: u64,
 }
 
 /// Allotted, free and oversubscribed: the machine's account, always on screen.
@@ -71,6 +78,14 @@ impl DesiredState {
     /// The row of a model.
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.budget.name == name)
+    }
+
+    /// The row of the same model here, whatever its name: `row` is a row of `state`. Without a
+    /// common identity, a row of the same name, unless it is another model of `state`.
+    pub fn counterpart(&self, row: &Row, state: &Self) -> Option<&Row> {
+        let same = self.rows.iter().find(|other| other.id == row.id && row.id != 0);
+        let has = |id: u64| id != 0 && state.rows.iter().any(|other| other.id == id);
+        same.or_else(|| self.row(&row.budget.name).filter(|other| !has(other.id)))
     }
 
     /// The layout as it would be saved.

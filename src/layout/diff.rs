@@ -9,6 +9,7 @@ use super::budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
     Overflow, ReplayOrder,
 };
+use super::plan::Plan;
 use super::units::print_duration;
 
 /// One difference between two layouts.
@@ -55,12 +56,36 @@ impl fmt::Display for DiffLine {
     }
 }
 
-/// All differences, in the order of the new layout; removed models last.
+/// Returns all differences, in the order of the new layout, removed models last. Models are
+/// compared by name: one that was renamed is removed and added.
 pub fn diff(old: &Layout, new: &Layout) -> Vec<DiffLine> {
+    compare(old, new, &[])
+}
+
+/// Returns how a plan changes a layout, as [`diff`] does; models that the plan renames stay the
+/// same models.
+pub fn plan_diff(old: &Layout, plan: &Plan) -> Vec<DiffLine> {
+    let renames = plan.rows.iter().filter_map(|row| Some((row.renamed_from.as_ref()?, &row.model)));
+    let renames: Vec<(&str, &str)> =
+        renames.map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    compare(old, &plan.after.layout(), &renames)
+}
+
+/// `renames` are pairs of an old and a new name.
+fn compare(old: &Layout, new: &Layout, renames: &[(&str, &str)]) -> Vec<DiffLine> {
+    let new_name = |name: &str| {
+        let renamed = renames.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
+        // a name that another model took over stands for that model
+        renamed
+            .or_else(|| (!renames.iter().any(|(_, to)| *to == name)).then_some(name))
+            .map(str::to_owned)
+    };
+    let old_row =
+        |name: &str| old.models.iter().find(|row| new_name(&row.name).as_deref() == Some(name));
     let mut lines = Vec::new();
     changed(&mut lines, None, "description", quoted(&old.description), quoted(&new.description));
     for row in &new.models {
-        match old.model(&row.name) {
+        match old_row(&row.name) {
             None => {
                 lines.push(DiffLine::Added { model: row.name.clone(), cores: cores(&row.cores) });
             }
@@ -72,12 +97,13 @@ pub fn diff(old: &Layout, new: &Layout) -> Vec<DiffLine> {
             }
         }
     }
-    let names = |layout: &Layout, other: &Layout| -> Vec<String> {
-        let rows = layout.models.iter().filter(|row| other.model(&row.name).is_some());
-        rows.map(|row| row.name.clone()).collect()
-    };
-    changed(&mut lines, None, "order", names(old, new).join(", "), names(new, old).join(", "));
-    for row in old.models.iter().filter(|row| new.model(&row.name).is_none()) {
+    let stays = |name: &Option<String>| name.as_ref().is_some_and(|name| new.model(name).is_some());
+    let before = old.models.iter().map(|row| new_name(&row.name)).filter(stays).flatten();
+    let after = new.models.iter().filter(|row| old_row(&row.name).is_some());
+    let before: Vec<String> = before.collect();
+    let after: Vec<String> = after.map(|row| row.name.clone()).collect();
+    changed(&mut lines, None, "order", before.join(", "), after.join(", "));
+    for row in old.models.iter().filter(|row| !stays(&new_name(&row.name))) {
         lines.push(DiffLine::Removed { model: row.name.clone() });
     }
     lines
@@ -100,7 +126,7 @@ fn changed(
 /// compared side by side; and no field of a [`Budget`] left out, which the pattern ensures.
 fn facts(budget: &Budget) -> Vec<(&'static str, String)> {
     let Budget {
-        name: _,
+        name,
         source,
         engine,
         cores: request,
@@ -122,6 +148,7 @@ fn facts(budget: &Budget) -> Vec<(&'static str, String)> {
     } = budget;
     let none = || "none".to_owned();
     vec![
+        ("name", name.clone()),
         ("file", model(source)),
         ("engine", engine_name(*engine).to_owned()),
         ("cores", cores(request)),

@@ -1,4 +1,4 @@
-//! From one row to another of the same name: the edits that lie between them.
+//! The edits that turn one row into another.
 
 use super::budget::Budget;
 use super::change::Edit;
@@ -8,9 +8,14 @@ impl Budget {
     /// edit where there is one, so that the journal tells what was meant; what has none replaces
     /// the row as a whole.
     pub fn edits_to(&self, new: &Self) -> Vec<Edit> {
-        let model = || self.name.clone();
-        let mut reached = self.clone();
+        let model = || new.name.clone();
+        let mut reached = Self { name: new.name.clone(), ..self.clone() };
+        let renamed = reached.clone();
         let mut edits = Vec::new();
+        if self.name != new.name {
+            edits.push(Edit::Rename { model: self.name.clone(), to: new.name.clone() });
+        }
+        let renames = edits.len();
         macro_rules! field {
             ($field:ident, $edit:expr) => {
                 if self.$field != new.$field {
@@ -40,7 +45,9 @@ impl Budget {
         if reached == *new {
             return edits;
         }
-        vec![Edit::SetRow { budget: Box::new(new.clone()), base: Some(Box::new(self.clone())) }]
+        edits.truncate(renames);
+        edits.push(Edit::SetRow { budget: Box::new(new.clone()), base: Some(Box::new(renamed)) });
+        edits
     }
 }
 
@@ -48,6 +55,19 @@ impl Budget {
 mod tests {
     use super::*;
     use crate::layout::{Auto, EngineChoice, LoadSpec, ModelSource};
+
+    #[test]
+    fn a_new_name_is_a_rename_before_all_else() {
+        let row = Budget::new("a", ModelSource::Embedded("ranker.onnx".into()));
+        let new = Budget { name: "b".into(), threads: Auto::Exactly(2), ..row.clone() };
+        let rename = Edit::Rename { model: "a".into(), to: "b".into() };
+        let threads = Edit::SetThreads { model: "b".into(), threads: Auto::Exactly(2) };
+        assert_eq!(row.edits_to(&new), [rename.clone(), threads]);
+        let new = Budget { engine: EngineChoice::Rten, ..new };
+        let base = Some(Box::new(Budget { name: "b".into(), ..row.clone() }));
+        let whole = Edit::SetRow { budget: Box::new(new.clone()), base };
+        assert_eq!(row.edits_to(&new), [rename, whole]);
+    }
 
     #[test]
     fn a_field_has_its_own_edit_and_the_rest_replaces_the_row() {

@@ -11,6 +11,7 @@ mod file;
 mod fresh;
 mod gpu;
 mod gpus;
+mod model_name;
 pub mod placement;
 mod plan;
 #[cfg(test)]
@@ -24,7 +25,7 @@ pub use budget::{
 };
 pub use change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
 pub use desired::{DesiredState, Ledger, Row};
-pub use diff::{DiffLine, diff};
+pub use diff::{DiffLine, diff, plan_diff};
 pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};
 pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use gpus::{GpuPlace, find_gpu};

@@ -8,8 +8,11 @@ use crate::machine::CpuSet;
 /// One row before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowPlan {
-    /// The model.
+    /// The model, by its name after the change.
     pub model: String,
+    /// Its name before, where the change renames it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// Its CPUs before; empty for a model that is added.
     pub cores_before: CpuSet,
     /// Its CPUs after; empty for a model that is removed.

@@ -4,7 +4,7 @@ use super::canvas::Line;
 use super::changes::{Piece, flow};
 use crate::console::format;
 use crate::console::state::ConsoleState;
-use crate::layout::{Budget, DiffLine, Layout, Plan, RowPlan, diff};
+use crate::layout::{Budget, DiffLine, Layout, Plan, RowPlan, plan_diff};
 use crate::machine::CpuSet;
 
 /// The lines, at most `width` columns wide.
@@ -25,11 +25,10 @@ pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line
     let models: Vec<Budget> =
         models.filter_map(|budget| Some(state.live(&budget.name)?.budget.clone())).collect();
     let before = Layout { description: plan.after.description.clone(), models };
-    let differences = diff(&before, &plan.after.layout());
-    let added = |name: &str| before.model(name).is_none();
+    let differences = plan_diff(&before, plan);
     for row in &plan.rows {
         let gone = plan.after.row(&row.model).is_none();
-        let (mark, what, style) = match (gone, added(&row.model)) {
+        let (mark, what, style) = match (gone, row.renamed_from.is_none() && before.model(&row.model).is_none()) {
             (true, _) => ("-", vec![removed(row)], theme.bad),
             (false, true) => ("+", vec![arrives(row)], theme.good),
             (false, false) => (" ", changed(row, &differences, state.glyphs.arrow), theme.text),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
 use super::super::change::Refusal;
 use super::super::gpus;
+use super::super::model_name::{NAME_RULE, name_error};
 use super::super::units::{Bytes, print_duration};
 
 /// The most threads of an instance and the most instances of a model.
@@ -21,12 +22,7 @@ fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<
 /// A refusal that names the field and its range.
 pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
     let name = row.name.as_str();
-    require(name, (1..=200).contains(&name.chars().count()), || {
-        "a model's name has 1 to 200 characters".to_owned()
-    })?;
-    require(name, !name.chars().any(char::is_control), || {
-        "a model's name has no control characters".to_owned()
-    })?;
+    self::name(name, name)?;
     cores(name, &row.cores)?;
     number(name, "threads", row.threads)?;
     number(name, "concurrency", row.concurrency)?;
@@ -46,6 +42,13 @@ pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// # Errors
+/// A refusal of a name that no layout file may hold.
+pub(super) fn name(model: &str, name: &str) -> Result<(), Refusal> {
+    name_error(name)
+        .map_or(Ok(()), |error| Err(Refusal::row(model, format!("{error}; use {NAME_RULE}"))))
 }
 
 /// # Errors

@@ -200,10 +200,11 @@ impl<'a> Draft<'a> {
                 .filter(|row| !claim(row).is_disjoint(&claim(keeper)))
                 .collect();
             let Some(first) = sharers.first() else { continue };
-            let was = before.row(keeper_name);
+            let was = before.counterpart(keeper, &self.desired);
             let newly = was.is_some_and(|row| !row.budget.reserve);
-            let innocent =
-                before.row(&first.budget.name).is_some_and(|row| row.cores == first.cores);
+            let innocent = before
+                .counterpart(first, &self.desired)
+                .is_some_and(|row| row.cores == first.cores);
             if newly || innocent {
                 let all = sharers.iter().fold(CpuSet::EMPTY, |all, row| all.union(&claim(row)));
                 let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();

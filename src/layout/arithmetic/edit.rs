@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use super::super::budget::{Budget, CoreRequest};
 use super::super::change::{Change, Edit, Refusal};
-use super::super::desired::DesiredState;
+use super::super::desired::{DesiredState, Row};
 use super::super::gpus;
 use super::draft::{Draft, wanted};
 use super::resolve::{place, unplaced};
@@ -32,7 +32,7 @@ impl DesiredState {
         }
         draft.require_reserves(self)?;
         let after = draft.desired.touched_since(self);
-        if after == *self {
+        if after.rows == self.rows && after.description == self.description {
             return Err(Refusal::nothing());
         }
         Ok(after)
@@ -41,13 +41,26 @@ impl DesiredState {
     /// Sets generations: one more than before for rows that differ, as before for those that do
     /// not. Rows that are new keep their own.
     pub(super) fn touched_since(mut self, before: &Self) -> Self {
-        for row in &mut self.rows {
-            if let Some(was) = before.row(&row.budget.name) {
-                row.generation = was.generation;
-                if row != was {
+        self.next_id = self.next_id.max(before.next_id);
+        let pairs: Vec<Option<Row>> =
+            self.rows.iter().map(|row| before.counterpart(row, &self).cloned()).collect();
+        for (row, was) in self.rows.iter_mut().zip(pairs) {
+            if let Some(was) = was {
+                (row.generation, row.id) = (was.generation, was.id);
+                if *row != was {
                     row.generation += 1;
                 }
             }
+        }
+        self.identified()
+    }
+
+    /// Gives an identity to each row that has none.
+    pub(super) fn identified(mut self) -> Self {
+        for row in self.rows.iter_mut().filter(|row| row.id == 0) {
+            self.next_id = self.next_id.max(1);
+            row.id = self.next_id;
+            self.next_id += 1;
         }
         self
     }
@@ -113,8 +126,31 @@ impl Draft<'_> {
                 self.row(model)?;
                 self.desired.rows.retain(|row| row.budget.name != *model);
             }
-            Edit::Load { layout } => self.desired = DesiredState::resolve(layout, self.machine)?,
+            Edit::Rename { model, to } => self.rename(model, to)?,
+            Edit::Load { layout } => {
+                let mut loaded = DesiredState::resolve(layout, self.machine)?;
+                for row in &mut loaded.rows {
+                    row.id = self.desired.row(&row.budget.name).map_or(0, |same| same.id);
+                }
+                loaded.next_id = self.desired.next_id;
+                self.desired = loaded.identified();
+            }
         }
+        Ok(())
+    }
+
+    fn rename(&mut self, model: &str, to: &str) -> Result<(), Refusal> {
+        bounds::name(model, to)?;
+        self.row(model)?;
+        if model != to && self.desired.row(to).is_some() {
+            return Err(Refusal::row(
+                model,
+                format!(
+                    "cannot be renamed to {to}: another model has this name; choose a free one"
+                ),
+            ));
+        }
+        to.clone_into(&mut self.row_mut(model)?.budget.name);
         Ok(())
     }
 
@@ -202,6 +238,7 @@ impl Draft<'_> {
             return Err(Refusal::row(name, "there is a model of this name: choose another"));
         }
         self.desired.rows.push(unplaced(budget.clone()));
+        self.desired = std::mem::take(&mut self.desired).identified();
         self.require_gpu(name)?;
         if let CoreRequest::List(list) = budget.cores {
             self.require_usable(name, &list)?;

@@ -23,8 +23,8 @@ impl DesiredState {
 
     /// What lies between this state and another: also that of an undo, or of a refit.
     pub fn plan_to(&self, after: Self, machine: &Description) -> Plan {
-        let kept = after.rows.iter().map(|row| (self.row(&row.budget.name), Some(row)));
-        let gone = self.rows.iter().filter(|row| after.row(&row.budget.name).is_none());
+        let kept = after.rows.iter().map(|row| (self.counterpart(row, &after), Some(row)));
+        let gone = self.rows.iter().filter(|row| after.counterpart(row, self).is_none());
         let pairs: Vec<(Option<&Row>, Option<&Row>)> = kept
             .chain(gone.map(|row| (Some(row), None)))
             .filter(|(was, is)| {
@@ -45,6 +45,9 @@ impl DesiredState {
         let threads = |row: Option<&Row>| row.map_or(0, |row| row.threads);
         Some(RowPlan {
             model: is.or(was)?.budget.name.clone(),
+            renamed_from: was
+                .filter(|was| is.is_some_and(|is| is.budget.name != was.budget.name))
+                .map(|was| was.budget.name.clone()),
             cores_before: cores(was),
             cores_after: cores(is),
             concurrency_before: concurrency(was),
@@ -119,7 +122,7 @@ impl DesiredState {
 fn differ(was: Option<&Row>, is: Option<&Row>) -> bool {
     match (was, is) {
         (Some(was), Some(is)) => {
-            let Row { budget, cores, threads, concurrency, generation: _ } = was;
+            let Row { budget, cores, threads, concurrency, generation: _, id: _ } = was;
             *budget != is.budget
                 || *cores != is.cores
                 || *threads != is.threads
@@ -133,6 +136,9 @@ fn differ(was: Option<&Row>, is: Option<&Row>) -> bool {
 fn changed(was: &Row, is: &Row, nices: Option<(i32, i32)>, unit: &mut &'static str) -> String {
     let mut parts = Vec::new();
     let mut notes = Vec::new();
+    if was.budget.name != is.budget.name {
+        parts.push(format!("renamed to {}", is.budget.name));
+    }
     let (had, has) = (was.cores.len(), is.cores.len());
     if had != has {
         parts.push(format!("{had} -> {has}{unit}"));
@@ -166,7 +172,7 @@ fn changed(was: &Row, is: &Row, nices: Option<(i32, i32)>, unit: &mut &'static s
     if parts.is_empty() {
         parts.push("changed".to_owned());
     }
-    let head = format!("{} {}", is.budget.name, parts.join(", "));
+    let head = format!("{} {}", was.budget.name, parts.join(", "));
     if notes.is_empty() { head } else { format!("{head}: {}", notes.join(" and ")) }
 }
 

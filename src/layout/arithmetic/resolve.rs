@@ -17,7 +17,7 @@ use crate::machine::{CpuSet, Description};
 
 /// A row that has no cores yet.
 pub(super) fn unplaced(budget: Budget) -> Row {
-    Row { budget, cores: CpuSet::EMPTY, threads: 1, concurrency: 0, generation: 0 }
+    Row { budget, cores: CpuSet::EMPTY, threads: 1, concurrency: 0, generation: 0, id: 0 }
 }
 
 impl DesiredState {
@@ -35,7 +35,8 @@ impl DesiredState {
             }
         }
         let rows = layout.models.iter().cloned().map(unplaced).collect();
-        let desired = Self { description: layout.description.clone(), rows };
+        let description = layout.description.clone();
+        let desired = Self { description, rows, ..Self::default() }.identified();
         let mut draft = Draft::new(desired, machine);
         place_lists(&mut draft)?;
         place_reserved(&mut draft, &layout.models)?;

@@ -104,16 +104,36 @@ impl DesiredState {
         machine: &Description,
     ) -> Result<Self, Refusal> {
         let mut draft = Draft::new(self.clone(), machine);
+        let comes_back = |id: u64| {
+            rows_before.iter().any(|(_, row)| row.as_ref().is_some_and(|row| row.id == id))
+        };
+        // a row that was only renamed is not removed under its new name
+        let removed = |row: &Row| {
+            let named = |(name, before): &(String, Option<Row>)| {
+                before.is_none() && *name == row.budget.name
+            };
+            !comes_back(row.id) && rows_before.iter().any(named)
+        };
+        let rows = &mut draft.desired.rows;
+        rows.retain(|row| !removed(row));
         for (name, before) in rows_before {
-            let rows = &mut draft.desired.rows;
-            match (rows.iter_mut().find(|row| row.budget.name == *name), before) {
-                (Some(row), Some(before)) => *row = before.clone(),
-                (None, Some(before)) => {
-                    let generation = before.generation + 1;
-                    rows.push(Row { generation, ..before.clone() });
-                }
-                (_, None) => rows.retain(|row| row.budget.name != *name),
+            let Some(before) = before else { continue };
+            let at = rows.iter().position(|row| row.id == before.id).or_else(|| {
+                let replaced = |row: &Row| row.budget.name == *name && !comes_back(row.id);
+                rows.iter().position(replaced)
+            });
+            match at.and_then(|at| rows.get_mut(at)) {
+                Some(row) => *row = before.clone(),
+                None => rows.push(Row { generation: before.generation + 1, ..before.clone() }),
             }
+        }
+        if let Some((name, _)) = rows_before.iter().find(|(name, _)| {
+            draft.desired.rows.iter().filter(|row| row.budget.name == *name).count() > 1
+        }) {
+            return Err(Refusal::row(
+                name,
+                "another model has this name now: rename that one first",
+            ));
         }
         let usable = draft.usable;
         let restored = rows_before.iter().filter_map(|(_, row)| row.as_ref());

@@ -106,6 +106,9 @@ fn row(
     warnings: &mut Vec<String>,
 ) {
     let name = is.budget.name.as_str();
+    if let Some(old) = was.map(|was| &was.budget.name).filter(|old| *old != name) {
+        warnings.push(format!("programs that send requests to {old} must send them to {name}"));
+    }
     let had = was.map_or(CpuSet::EMPTY, |row| row.cores);
     if is.cores.is_empty() && !(had.is_empty() && was.is_some()) {
         warnings

@@ -96,21 +96,19 @@ fn written(budget: &Budget, full: bool) -> Result<InlineTable, SaveError> {
 }
 
 impl Budget {
-    /// All keys of the row but its name, in the order of the file, those that have their default
-    /// value too.
+    /// All keys of the row in the order of the file, those that have their default value too.
     ///
     /// # Errors
     /// [`SaveError::NotText`] for a path that TOML cannot hold.
     pub fn row_keys(&self) -> Result<Vec<RowKey>, SaveError> {
         let (all, set) = (written(self, true)?, written(self, false)?);
         let text = |value: &Value| value.to_string().trim().to_owned();
-        let names = keys::MODEL.iter().filter(|name| **name != "name");
         let key = |name: &&'static str| RowKey {
             name,
             value: all.get(name).map(text),
             default: !set.contains_key(name),
         };
-        Ok(names.map(key).collect())
+        Ok(keys::MODEL.iter().map(key).collect())
     }
 
     /// The row with another value of one key, read as a layout file is read; relative paths start
@@ -124,6 +122,8 @@ impl Budget {
         let others = written(self, false).map_err(|error| error.to_string())?;
         let plain = !text.starts_with(['"', '\'', '[', '{']);
         let quoted = Value::from(text).to_string();
+        // a name may look like a number
+        let text = if key == "name" && plain && !text.is_empty() { &quoted } else { text };
         match read(&others, key, text) {
             Err(fault) if plain && fault.message.starts_with(SYNTAX) => read(&others, key, &quoted),
             other => other,
@@ -207,9 +207,7 @@ mod tests {
         for budget in [row(), full()] {
             let listed = budget.row_keys().unwrap();
             let names: Vec<&str> = listed.iter().map(|key| key.name).collect();
-            let known: Vec<&str> =
-                keys::MODEL.iter().copied().filter(|name| *name != "name").collect();
-            assert_eq!(names, known);
+            assert_eq!(names, keys::MODEL);
             for key in listed {
                 let again = budget.with_key(key.name, key.value.as_deref().unwrap_or_default());
                 assert_eq!(again.as_ref(), Ok(&budget), "{}", key.name);
@@ -223,7 +221,9 @@ mod tests {
         let load = budget.with_key("load", "{ kind = \"closed\", clients = 4 }").unwrap();
         let closed = LoadSpec::Closed { clients: 4, think: Duration::ZERO };
         assert_eq!(load, Budget { load: Some(closed), ..budget.clone() });
-        for key in budget.row_keys().unwrap().iter().filter(|key| key.name != "path") {
+        for key in
+            budget.row_keys().unwrap().iter().filter(|key| !["name", "path"].contains(&key.name))
+        {
             let gone = budget.with_key(key.name, "  ").unwrap();
             let gone = gone.row_keys().unwrap();
             let shown = gone.iter().find(|other| other.name == key.name).unwrap();
@@ -240,6 +240,8 @@ mod tests {
             ("threads", "auto", "\"auto\""),
             ("memory", "1GiB", "\"1GiB\""),
             ("engine", "rten", "\"rten\""),
+            ("name", "7", "\"7\""),
+            ("name", "the eyes", "\"the eyes\""),
         ] {
             let read = row().with_key(key, word);
             assert!(read.is_ok(), "{key} = {word}: {read:?}");
@@ -257,6 +259,7 @@ mod tests {
             ("slo", "{ p99 = \"fast\" }", ["fast", "ms"]),
             ("queue", "{ limit = 3, timeouts = \"1s\" }", ["timeouts", "timeout"]),
             ("path", "", ["path", "add"]),
+            ("name", "", ["name", "add"]),
             ("path", "nowhere.onnx", ["nowhere.onnx", ""]),
             ("engine", "tract", ["rten", "onnxruntime"]),
             ("cores", "1\n[[model]]", ["", ""]),

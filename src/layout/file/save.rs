@@ -104,6 +104,12 @@ impl Document {
         let old_folder = self.origin.folder();
         let new_folder = to.folder();
         let mut kept = tables(&mut document);
+        let renames = renames(&self.layout, layout);
+        for (name, _) in &mut kept {
+            if let Some((_, new)) = renames.iter().find(|(old, _)| old.name == *name) {
+                name.clone_from(&new.name);
+            }
+        }
         let order: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
         let wanted: Vec<&str> = layout.models.iter().map(|row| row.name.as_str()).collect();
         let moved = !wanted
@@ -121,7 +127,8 @@ impl Document {
             }
         }
         for budget in &layout.models {
-            let old = self.layout.model(&budget.name);
+            let renamed = renames.iter().find(|(_, new)| new.name == budget.name);
+            let old = renamed.map(|(old, _)| *old).or_else(|| self.layout.model(&budget.name));
             let table = match (old, found.remove(&budget.name)) {
                 (Some(old), Some(mut table)) => {
                     let style = match self.origin {
@@ -158,6 +165,27 @@ impl Document {
         let windows = ends > 0 && ends == self.text.matches('\n').count();
         Ok(if windows { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text })
     }
+}
+
+/// Models whose name alone is new, as far as two layouts can tell: rows that only one of them has,
+/// of the same file, those that agree in all else first.
+pub(super) fn renames<'l>(old: &'l Layout, new: &'l Layout) -> Vec<(&'l Budget, &'l Budget)> {
+    let mut gone: Vec<&Budget> =
+        old.models.iter().filter(|row| new.model(&row.name).is_none()).collect();
+    let mut come: Vec<&Budget> =
+        new.models.iter().filter(|row| old.model(&row.name).is_none()).collect();
+    let mut pairs = Vec::new();
+    let equal =
+        |old: &Budget, new: &Budget| *new == Budget { name: new.name.clone(), ..old.clone() };
+    let same_file = |old: &Budget, new: &Budget| old.source == new.source;
+    for same in [&equal as &dyn Fn(&Budget, &Budget) -> bool, &same_file] {
+        gone.retain(|old| {
+            let at = come.iter().position(|new| same(old, new));
+            pairs.extend(at.map(|at| (*old, come.remove(at))));
+            at.is_none()
+        });
+    }
+    pairs
 }
 
 /// Takes the models' tables out of a document, with their names.

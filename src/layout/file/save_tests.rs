@@ -130,6 +130,24 @@ fn models_are_added_removed_and_reordered() {
 }
 
 #[test]
+fn renamed_model_keeps_its_comments() {
+    let (_folder, document) = commented();
+    let mut layout = document.layout().clone();
+    layout.models[0].name = "eyes".into();
+    layout.models[0].queue.limit = 8;
+    let text = document.render(&layout, document.origin()).unwrap();
+    assert_eq!(
+        changed(COMMENTED, &text),
+        [
+            "-name = \"detector\"",
+            "-queue = { timeout = \"0.5s\", limit = 64 } # short",
+            "+name = \"eyes\"",
+            "+queue = { timeout = \"0.5s\", limit = 8 } # short",
+        ]
+    );
+}
+
+#[test]
 fn relative_paths_follow_the_file_to_another_folder() {
     let (folder, document) = commented();
     fs::create_dir(folder.path().join("deep")).unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::super::budget::{EngineChoice, LoadSpec, QueuePolicy, Slo};
+use super::super::super::diff::plan_diff;
 use super::super::super::units::Bytes;
 use super::*;
 
@@ -67,6 +68,61 @@ fn models_are_added_by_free_cores_and_removed_with_theirs() {
     assert_eq!(why, "c: cannot reserve core 2: a has it too; move a away or leave reserve off");
     let remove: Change = Edit::Remove { model: "a".into() }.into();
     assert_eq!(held(&after.change(&remove, &machine).unwrap()), "b 0,3");
+}
+
+fn rename(model: &str, to: &str) -> Edit {
+    Edit::Rename { model: model.into(), to: to.into() }
+}
+
+#[test]
+fn rename_keeps_cores_and_order() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let plan = desired.plan(&rename("a", "c").into(), &machine).unwrap();
+    assert_eq!(plan.summary, "a renamed to c");
+    assert_eq!(plan.warnings, ["programs that send requests to a must send them to c"]);
+    assert_eq!(held(&plan.after), "c 0-1, b 2");
+    let [row] = plan.rows.as_slice() else { panic!("{:?}", plan.rows) };
+    assert_eq!((row.model.as_str(), row.renamed_from.as_deref()), ("c", Some("a")));
+    assert!(!row.rebuild);
+    let lines = plan_diff(&desired.layout(), &plan);
+    assert_eq!(lines.iter().map(ToString::to_string).collect::<Vec<_>>(), ["c: name a -> c"]);
+}
+
+#[test]
+fn rename_back_is_undone_to_the_same_state() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let after = desired.change(&rename("a", "c").into(), &machine).unwrap();
+    let back = after.undo(&desired, &after, &machine).unwrap();
+    assert_eq!(back.layout(), desired.layout());
+    assert_eq!(back.rows[0].id, desired.rows[0].id);
+    assert_eq!(desired.plan_to(back, &machine).rows, []);
+}
+
+#[test]
+fn two_models_can_swap_names() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let edits = vec![rename("a", "x"), rename("b", "a"), rename("x", "b")];
+    let plan = desired.plan(&Change { edits }, &machine).unwrap();
+    assert_eq!(held(&plan.after), "b 0-1, a 2");
+    assert_eq!(plan.summary, "a renamed to b, b renamed to a");
+    let back = plan.after.undo(&desired, &plan.after, &machine).unwrap();
+    assert_eq!(held(&back), held(&desired));
+    let ids = |state: &DesiredState| state.rows.iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(ids(&back), ids(&desired));
+}
+
+#[test]
+fn rename_needs_a_free_and_valid_name() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    for (to, why) in [
+        ("b", "a: cannot be renamed to b: another model has this name; choose a free one"),
+        (" ", "a: the name is empty; use 1 to 200 characters, like \"detector\""),
+        ("a", "nothing would change: it is so already"),
+    ] {
+        assert_eq!(reason(desired.change(&rename("a", to).into(), &machine)), why);
+    }
+    let why = reason(desired.change(&rename("z", "c").into(), &machine));
+    assert!(why.starts_with("z: there is no such model"), "{why}");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn edits(allowed: CpuSet) -> impl Strategy<Value = Edit> {
         1 => names().prop_flat_map(move |name| budgets(name, allowed))
             .prop_map(|budget| Edit::SetRow { budget: Box::new(budget), base: None }),
         1 => names().prop_map(|model| Edit::Remove { model }),
+        2 => (names(), names()).prop_map(|(model, to)| Edit::Rename { model, to }),
         1 => layouts(allowed).prop_map(|layout| Edit::Load { layout: Box::new(layout) }),
     ]
 }
@@ -133,6 +134,7 @@ fn aimed(mut edit: Edit, desired: &DesiredState, allowed: &CpuSet) -> Edit {
         | Edit::SetConcurrency { model, .. }
         | Edit::SetThreads { model, .. }
         | Edit::Pause { model, .. }
+        | Edit::Rename { model, .. }
         | Edit::Remove { model } => real(model, 0),
         Edit::SetRow { budget, .. } => real(&mut budget.name, 0),
         _ => {}
@@ -164,9 +166,10 @@ fn scenarios(count: usize) -> impl Strategy<Value = Scenario> {
 /// What holds in every state.
 fn sound(desired: &DesiredState, machine: &Description) -> Result<(), TestCaseError> {
     let allowed = usable(machine);
-    let mut names = BTreeSet::new();
+    let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for row in &desired.rows {
         prop_assert!(names.insert(&row.budget.name));
+        prop_assert!(ids.insert(row.id) && row.id != 0);
         prop_assert!(row.cores.is_subset(&allowed), "{} of {allowed}", row.cores);
         prop_assert!(row.threads >= 1);
         prop_assert_eq!(row.concurrency == 0, row.budget.paused || row.cores.is_empty());
@@ -226,11 +229,41 @@ proptest! {
             let Ok(after) = outcome else { continue };
             sound(&after, &machine)?;
             for row in &after.rows {
-                let Some(was) = before.row(&row.budget.name) else { continue };
-                let same = content(&before)[&row.budget.name] == content(&after)[&row.budget.name];
+                let Some(was) = before.rows.iter().find(|was| was.id == row.id) else { continue };
+                let same = content(&before)[&was.budget.name] == content(&after)[&row.budget.name];
                 prop_assert_eq!(row.generation, was.generation + u64::from(!same));
             }
             desired = after;
+        }
+    }
+
+    #[test]
+    fn undo_of_a_rename_keeps_the_model(
+        (machine, desired, changes) in scenarios(2), number in 0usize..6, to in names()
+    ) {
+        let Some(row) = desired.rows.get(number % desired.rows.len().max(1)) else { return Ok(()) };
+        let rename = Edit::Rename { model: row.budget.name.clone(), to: to.clone() };
+        let free = desired.row(&to).is_none();
+        let outcome = desired.plan(&rename.into(), &machine);
+        prop_assert_eq!(outcome.is_ok(), free, "{:?}", outcome);
+        let Ok(plan) = outcome else { return Ok(()) };
+        prop_assert_eq!(plan.rows.len(), 1);
+        prop_assert_eq!(plan.rows[0].renamed_from.as_ref(), Some(&row.budget.name));
+        prop_assert!(!plan.rows[0].rebuild);
+        let renamed = plan.after.row(&to).unwrap();
+        prop_assert_eq!((renamed.id, renamed.cores), (row.id, row.cores));
+        // changes since then leave the identity alone, whatever they do
+        let mut later = plan.after.clone();
+        for change in &changes {
+            let change = aim(change, &later, &machine);
+            later = later.change(&change, &machine).unwrap_or(later);
+        }
+        let Ok(back) = later.undo(&desired, &plan.after, &machine) else { return Ok(()) };
+        sound(&back, &machine)?;
+        let same = back.row(&row.budget.name).unwrap();
+        prop_assert_eq!((&same.budget, same.cores), (&row.budget, row.cores));
+        if later.rows.iter().any(|later| later.id == row.id) {
+            prop_assert_eq!(same.id, row.id);
         }
     }
 

@@ -8,13 +8,12 @@ use toml::de::{DeTable, DeValue};
 use super::super::keys;
 use super::super::origin::EMBEDDED_MODELS;
 use super::{Reader, RowSpans, Value};
+use crate::layout::model_name::{NAME_RULE, name_error};
 use crate::layout::{
     Auto, Budget, CoreRequest, EngineChoice, ModelSource, Objective, Overflow, QueuePolicy, Slo,
 };
 use crate::machine::{CpuSet, MAX_CORES};
 
-/// The most characters of a model's name.
-const LONGEST_NAME: usize = 200;
 /// The most threads or instances.
 const MOST: i64 = 1024;
 /// The largest weight.
@@ -100,17 +99,8 @@ impl Reader<'_> {
 
     fn name(&mut self, value: &Value<'_>) -> Option<String> {
         let name = self.string(value, "`name`")?;
-        let help = "write 1 to 200 characters, like \"detector\"";
-        let wrong = if name.trim().is_empty() {
-            "the name is empty".to_owned()
-        } else if let Some(control) = name.chars().find(|letter| letter.is_control()) {
-            format!("the name has a control character, U+{:04X}", u32::from(control))
-        } else if name.chars().count() > LONGEST_NAME {
-            format!("the name is {} characters long", name.chars().count())
-        } else {
-            return Some(name);
-        };
-        self.fault(value.span(), wrong, help);
+        let Some(error) = name_error(&name) else { return Some(name) };
+        self.fault(value.span(), error, format!("write {NAME_RULE}"));
         None
     }
 
