@@ -1,14 +1,14 @@
-//! When requests are meant to arrive: an endless schedule, computed and never stored.
+//! The intended arrivals of a load: an endless schedule, computed and never stored.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-/// The longest gap that is told apart from "never" (about a year).
+/// The longest gap, about a year.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 
-/// How the gaps come about.
+/// The gaps between arrivals.
 #[derive(Clone, Debug)]
 pub(super) enum Pace {
     /// Exponential gaps of mean `1 / rate` seconds, by inversion: `-ln(1 - u) / rate`.
@@ -32,11 +32,12 @@ pub(super) enum Pace {
     },
 }
 
-/// A schedule. A clone continues with the same arrivals.
+/// A schedule. A clone has the same arrivals.
 #[derive(Clone, Debug)]
 pub(super) struct Arrivals {
     start: Instant,
     pace: Pace,
+    /// Arrivals taken so far.
     taken: u64,
     /// Seconds from the start to the next arrival, for paces that add gaps up.
     elapsed: f64,
@@ -44,19 +45,19 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// A schedule that begins now.
+    /// A schedule that begins at `start`.
     pub(super) fn new(pace: Pace, start: Instant) -> Self {
         let mut arrivals = Self { start, pace, taken: 0, elapsed: 0.0, next: start };
         arrivals.next = arrivals.compute();
         arrivals
     }
 
-    /// The next intended arrival.
+    /// Returns the next intended arrival.
     pub(super) fn next(&self) -> Instant {
         self.next
     }
 
-    /// Takes the next arrival if it is due.
+    /// Takes the next arrival and returns it, if it is due.
     pub(super) fn take(&mut self, now: Instant) -> Option<Instant> {
         if self.next > now {
             return None;
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_taken_before_it_is_due() {
+    fn takes_no_arrival_before_it_is_due() {
         let start = Instant::now();
         let mut arrivals = Arrivals::new(Pace::Constant { rate: 100.0 }, start);
         assert_eq!(arrivals.take(start + Duration::from_micros(9_999)), None);
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn poisson_gaps_have_the_mean_and_the_spread_of_an_exponential() {
+    fn poisson_gaps_are_exponential() {
         let rate = 250.0;
         let times = offsets(Pace::Poisson { rate, rng: Rng::with_seed(7) }, 100_000);
         let mut last = Duration::ZERO;
@@ -147,21 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn one_seed_gives_one_schedule() {
+    fn same_seed_gives_same_schedule() {
         let pace = |seed| Pace::Poisson { rate: 50.0, rng: Rng::with_seed(seed) };
         assert_eq!(offsets(pace(3), 100), offsets(pace(3), 100));
         assert_ne!(offsets(pace(3), 100), offsets(pace(4), 100));
     }
 
     #[test]
-    fn a_recording_repeats_after_its_period() {
+    fn recording_repeats_after_its_period() {
         let millis = Duration::from_millis;
         let pace = Pace::Recorded { offsets: [millis(0), millis(5)].into(), period: millis(30) };
         assert_eq!(offsets(pace, 4), [millis(0), millis(5), millis(30), millis(35)]);
     }
 
     #[test]
-    fn a_rate_near_zero_is_far_away_and_not_a_fault() {
+    fn accepts_a_rate_near_zero() {
         let times = offsets(Pace::Constant { rate: 1e-300 }, 1);
         assert_eq!(times[0], LONGEST);
     }

@@ -1,20 +1,19 @@
-//! Closed loop: callers that each wait for their reply, think, and ask again.
+//! Closed loop: callers that each wait for their reply, think, and send again.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::{Duration, Instant};
 
-use super::open::BATCH;
-use super::requests::Sequence;
-use super::ticket::Counter;
+use super::requests::RequestCycle;
+use super::submit::{BATCH, CallerRequest, LoadSubmitter, Outputs};
 
-/// The first pause after a request that was not answered.
+/// The pause after the first failed request.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a caller waits before it asks again: its think time, or longer after `failures` in a
+/// Returns the pause before a caller's next request: its think time, or longer after `failures` in a
 /// row.
 pub(super) fn pause(think: Duration, failures: u32) -> Duration {
     match failures {
@@ -27,86 +26,92 @@ pub(super) fn pause(think: Duration, failures: u32) -> Duration {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Not one of the callers.
-    Away,
-    /// Asks at its due time, which is in the heap.
+enum CallerState {
+    /// Not part of the load.
+    Inactive,
+    /// Sends at its due time, which is in the heap.
     Thinking,
     /// Waits for its reply.
-    Asking,
+    Waiting,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Client {
-    place: Place,
+struct Caller {
+    state: CallerState,
+    /// Failed requests in a row.
     failures: u32,
 }
 
 /// A closed loop.
 pub(super) struct ClosedLoop {
-    sequence: Sequence,
+    cycle: RequestCycle,
     think: Duration,
-    wanted: usize,
-    clients: Vec<Client>,
+    /// The number of active callers.
+    count: usize,
+    /// The callers; those from `count` on become inactive.
+    callers: Vec<Caller>,
+    /// The thinking callers by their next arrival.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
 }
 
 impl ClosedLoop {
-    pub(super) fn new(sequence: Sequence, clients: usize, think: Duration, now: Instant) -> Self {
+    pub(super) fn new(cycle: RequestCycle, count: usize, think: Duration, now: Instant) -> Self {
         let mut closed = Self {
-            sequence,
+            cycle,
             think,
-            wanted: 0,
-            clients: Vec::new(),
-            due: BinaryHeap::with_capacity(clients),
+            count: 0,
+            callers: Vec::new(),
+            due: BinaryHeap::with_capacity(count),
         };
-        closed.resize(clients, think, now);
+        closed.resize(count, think, now);
         closed
     }
 
-    /// Changes the number of callers. New ones ask at once; those too many leave when their reply
-    /// comes or before they ask again.
-    pub(super) fn resize(&mut self, clients: usize, think: Duration, now: Instant) {
+    /// Changes the number of callers. New ones send at once; surplus ones become inactive after their
+    /// reply or before their next request.
+    pub(super) fn resize(&mut self, count: usize, think: Duration, now: Instant) {
         self.think = think;
-        self.wanted = clients;
-        let away = Client { place: Place::Away, failures: 0 };
-        self.clients.resize(self.clients.len().max(clients), away);
-        for (index, client) in self.clients.iter_mut().enumerate().take(clients) {
-            if client.place == Place::Away {
-                *client = Client { place: Place::Thinking, failures: 0 };
+        self.count = count;
+        let inactive = Caller { state: CallerState::Inactive, failures: 0 };
+        self.callers.resize(self.callers.len().max(count), inactive);
+        for (index, caller) in self.callers.iter_mut().enumerate().take(count) {
+            if caller.state == CallerState::Inactive {
+                *caller = Caller { state: CallerState::Thinking, failures: 0 };
                 self.due.push(Reverse((now, index)));
             }
         }
     }
 
-    /// A caller has its reply.
-    pub(super) fn answered(&mut self, index: usize, success: bool, now: Instant) {
-        let Some(client) = self.clients.get_mut(index) else { return };
-        client.failures = if success { 0 } else { client.failures.saturating_add(1) };
-        if index >= self.wanted {
-            client.place = Place::Away;
+    /// Handles the reply to a caller.
+    pub(super) fn handle_answer(&mut self, index: usize, success: bool, now: Instant) {
+        let Some(caller) = self.callers.get_mut(index) else { return };
+        caller.failures = if success { 0 } else { caller.failures.saturating_add(1) };
+        if index >= self.count {
+            caller.state = CallerState::Inactive;
         } else {
-            client.place = Place::Thinking;
-            self.due.push(Reverse((now + pause(self.think, client.failures), index)));
+            caller.state = CallerState::Thinking;
+            self.due.push(Reverse((now + pause(self.think, caller.failures), index)));
         }
     }
 
-    /// Lets all callers ask whose time has come; says when the next one will.
-    pub(super) fn step(&mut self, now: Instant, counter: &Counter) -> Option<Instant> {
+    /// Sends the requests of all callers that are due. Returns when the next one is due.
+    pub(super) fn step(&mut self, now: Instant, submitter: &LoadSubmitter) -> Option<Instant> {
         for _ in 0..BATCH {
             let Some(Reverse((arrival, index))) = self.due.peek().copied() else { break };
             if arrival > now {
                 break;
             }
             self.due.pop();
-            let Some(client) = self.clients.get_mut(index) else { continue };
-            if index >= self.wanted {
-                client.place = Place::Away;
+            let Some(caller) = self.callers.get_mut(index) else { continue };
+            if index >= self.count {
+                caller.state = CallerState::Inactive;
                 continue;
             }
-            client.place = Place::Asking;
-            counter.tally.offer(1);
-            counter.ask(self.sequence.next().0, arrival, index, false);
+            caller.state = CallerState::Waiting;
+            submitter.counters.add_offered(1);
+            let inputs = self.cycle.next().inputs;
+            let outputs = Outputs::Dropped;
+            submitter.submit_caller(CallerRequest { inputs, arrival, caller: index, outputs });
         }
         self.due.peek().map(|Reverse((due, _))| *due)
     }

@@ -1,50 +1,47 @@
-//! Open loop: arrivals come whether or not earlier requests were answered.
+//! Open loop: arrivals are independent of replies.
 
 use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
-use super::requests::Sequence;
-use super::ticket::Counter;
+use super::requests::RequestCycle;
+use super::submit::{BATCH, LoadSubmitter};
 
-/// Requests of one load that may be without an answer at a time. Further arrivals are held back
-/// (they count as offered) and keep their intended times.
+/// The most unanswered requests of one load. Further arrivals are delayed: they count as offered and
+/// keep their intended times.
 pub const MAX_IN_FLIGHT: u64 = 65_536;
 
-/// Arrivals that are handled before the driver looks after its other loads and its mailbox.
-pub(super) const BATCH: usize = 1024;
-
-/// How soon a load that holds back looks again.
-const HELD: Duration = Duration::from_millis(1);
+/// Time between checks of a load that has [`MAX_IN_FLIGHT`] requests under way.
+const DELAY_CHECK: Duration = Duration::from_millis(1);
 
 /// An open loop.
 pub(super) struct OpenLoop {
-    sequence: Sequence,
-    /// Runs with the clock.
+    cycle: RequestCycle,
+    /// The schedule, at the next arrival by the clock.
     offered: Arrivals,
-    /// The same schedule; behind it while requests are held back.
+    /// The same schedule, at the next arrival to submit; behind `offered` while requests are delayed.
     submitted: Arrivals,
 }
 
 impl OpenLoop {
-    pub(super) fn new(sequence: Sequence, arrivals: Arrivals) -> Self {
-        Self { sequence, offered: arrivals.clone(), submitted: arrivals }
+    pub(super) fn new(cycle: RequestCycle, arrivals: Arrivals) -> Self {
+        Self { cycle, offered: arrivals.clone(), submitted: arrivals }
     }
 
-    /// Submits all that is due; says when to come back.
-    pub(super) fn step(&mut self, now: Instant, counter: &Counter) -> Instant {
+    /// Submits the requests that are due. Returns when to call again.
+    pub(super) fn step(&mut self, now: Instant, submitter: &LoadSubmitter) -> Instant {
         let due = (0..BATCH).take_while(|_| self.offered.take(now).is_some()).count();
-        counter.tally.offer(due as u64);
+        submitter.counters.add_offered(due as u64);
         for _ in 0..BATCH {
-            // never ahead of what was offered, which moves in batches too
+            // Not ahead of `offered`, which advances in batches too.
             if self.submitted.next() >= self.offered.next() {
                 break;
             }
-            if counter.in_flight() >= MAX_IN_FLIGHT {
-                // what is due is counted on, a batch a step, also while nothing is submitted
-                return if self.offered.next() <= now { now } else { now + HELD };
+            if submitter.in_flight() >= MAX_IN_FLIGHT {
+                // Due arrivals are still counted, one batch per step.
+                return if self.offered.next() <= now { now } else { now + DELAY_CHECK };
             }
             let Some(arrival) = self.submitted.take(now) else { break };
-            counter.submit(self.sequence.next().0, arrival);
+            submitter.submit(self.cycle.next().inputs, arrival);
         }
         self.submitted.next()
     }

@@ -4,77 +4,101 @@ use std::time::{Duration, Instant};
 
 use super::arrivals::Arrivals;
 use super::closed::pause;
-use super::open::BATCH;
-use super::requests::{Carry, Sequence};
-use super::ticket::Counter;
+use super::requests::{CarriedState, RequestCycle};
+use super::submit::{BATCH, CallerRequest, LoadSubmitter, Outputs};
 use crate::engine::NamedTensor;
 
-/// One caller that carries outputs to inputs, at set times or as fast as it is answered.
-pub(super) struct Sequential {
-    sequence: Sequence,
-    carry: Carry,
-    /// The schedule as the clock sees it, and as far as it has been asked; `None`: a closed loop.
-    schedule: Option<(Arrivals, Arrivals)>,
-    asking: bool,
+/// One caller that carries outputs to inputs, at set times or as fast as it gets replies.
+pub(super) struct SequentialReplay {
+    cycle: RequestCycle,
+    carried: CarriedState,
+    /// `None`: a closed loop.
+    schedule: Option<ReplaySchedule>,
+    is_waiting: bool,
+    /// Failed requests in a row.
     failures: u32,
+    /// The earliest time of the next request.
     ready: Instant,
 }
 
-impl Sequential {
+/// The schedule of the arrivals, at two positions.
+struct ReplaySchedule {
+    /// At the next arrival by the clock.
+    offered: Arrivals,
+    /// At the next arrival to submit.
+    submitted: Arrivals,
+}
+
+impl SequentialReplay {
     pub(super) fn new(
-        sequence: Sequence,
-        carry: Carry,
+        cycle: RequestCycle,
+        carried: CarriedState,
         arrivals: Option<Arrivals>,
         now: Instant,
     ) -> Self {
-        let schedule = arrivals.map(|arrivals| (arrivals.clone(), arrivals));
-        Self { sequence, carry, schedule, asking: false, failures: 0, ready: now }
+        let schedule = arrivals
+            .map(|arrivals| ReplaySchedule { offered: arrivals.clone(), submitted: arrivals });
+        Self { cycle, carried, schedule, is_waiting: false, failures: 0, ready: now }
     }
 
-    /// The reply to the request under way. After a failure the carried state is unknown: the next
-    /// request starts from the recorded values.
-    pub(super) fn answered(&mut self, outputs: Option<Vec<NamedTensor>>, now: Instant) {
-        self.asking = false;
+    /// Handles the reply to the request under way. After a failure the carried state is unknown, so
+    /// the next request uses the recorded values.
+    pub(super) fn handle_answer(&mut self, outputs: Option<Vec<NamedTensor>>, now: Instant) {
+        self.is_waiting = false;
         if let Some(outputs) = outputs {
             self.failures = 0;
-            self.carry.keep(outputs);
+            self.carried.store(outputs);
         } else {
             self.failures = self.failures.saturating_add(1);
-            self.carry.forget();
+            self.carried.clear();
         }
         self.ready = now + pause(Duration::ZERO, self.failures);
     }
 
-    /// Asks when it is time and the last reply is there; says when to come back.
-    pub(super) fn step(&mut self, now: Instant, counter: &Counter) -> Option<Instant> {
-        if let Some((offered, _)) = &mut self.schedule {
+    /// Sends the next request if it is due and the last one was answered. Returns when to call again.
+    pub(super) fn step(&mut self, now: Instant, submitter: &LoadSubmitter) -> Option<Instant> {
+        if let Some(ReplaySchedule { offered, .. }) = &mut self.schedule {
             let due = (0..BATCH).take_while(|_| offered.take(now).is_some()).count();
-            counter.tally.offer(due as u64);
+            submitter.counters.add_offered(due as u64);
         }
-        if !self.asking && self.ready <= now {
-            let arrival = match &mut self.schedule {
-                // never ahead of what was offered, which moves in batches
-                Some((offered, asked)) if asked.next() < offered.next() => asked.take(now),
-                Some(_) => None,
-                None => {
-                    counter.tally.offer(1);
-                    Some(self.ready)
-                }
-            };
-            if let Some(arrival) = arrival {
-                let (inputs, first) = self.sequence.next();
-                if first {
-                    self.carry.forget();
-                }
-                self.asking = true;
-                counter.ask(self.carry.fill(inputs), arrival, 0, true);
+        if !self.is_waiting
+            && self.ready <= now
+            && let Some(arrival) = self.take_arrival(now, submitter)
+        {
+            let next = self.cycle.next();
+            if next.is_first {
+                self.carried.clear();
             }
+            self.is_waiting = true;
+            let inputs = self.carried.fill(next.inputs);
+            let outputs = Outputs::Needed;
+            submitter.submit_caller(CallerRequest { inputs, arrival, caller: 0, outputs });
         }
         match &self.schedule {
-            Some((offered, _)) if self.asking => Some(offered.next()),
-            Some((offered, asked)) => Some(asked.next().max(self.ready).min(offered.next())),
-            None if self.asking => None,
+            Some(schedule) if self.is_waiting => Some(schedule.offered.next()),
+            Some(ReplaySchedule { offered, submitted }) => {
+                Some(submitted.next().max(self.ready).min(offered.next()))
+            }
+            None if self.is_waiting => None,
             None => Some(self.ready),
+        }
+    }
+
+    /// Returns the intended arrival of the next request, if it is due.
+    fn take_arrival(&mut self, now: Instant, submitter: &LoadSubmitter) -> Option<Instant> {
+        match &mut self.schedule {
+            // Not ahead of `offered`, which advances in batches.
+            Some(ReplaySchedule { offered, submitted }) => {
+                if submitted.next() < offered.next() {
+                    submitted.take(now)
+                } else {
+                    None
+                }
+            }
+            None => {
+                submitter.counters.add_offered(1);
+                Some(self.ready)
+            }
         }
     }
 }

@@ -1,26 +1,29 @@
-//! Loads turned with made-up instants: what is asked, when it was meant, and what comes back.
+//! Loads stepped with made-up instants: requests, intended arrivals and replies.
+
+pub(in crate::load) mod fake;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::driver::Message;
-use super::fake::{FakeDoor, numbered};
-use super::roster::Roster;
-use super::ticket::{LoadCounts, Tally};
-use super::{LoadDriver, LoadError, LoadJob, LoadRequests, MAX_IN_FLIGHT};
+use super::counters::LoadCounters;
+use super::message::LoadMessage;
+use super::running_loads::RunningLoads;
+use super::{LoadCounts, LoadDriver, LoadError, LoadJob, LoadRequests, MAX_IN_FLIGHT};
+use fake::{FakeDoor, numbered};
+
 use crate::layout::{LoadSpec, ReplayOrder};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// One model's load over a fake door, with a clock of its own.
+/// One model's load over a fake receiver, with its own clock.
 struct TestLoad {
-    roster: Roster,
-    messages: Receiver<Message>,
+    loads: RunningLoads,
+    messages: Receiver<LoadMessage>,
     door: Arc<FakeDoor>,
     requests: Arc<LoadRequests>,
-    tally: Arc<Tally>,
+    counters: Arc<LoadCounters>,
     start: Instant,
     now: Instant,
 }
@@ -30,11 +33,11 @@ impl TestLoad {
         let (mailbox, messages) = mpsc::channel();
         let start = Instant::now();
         Self {
-            roster: Roster::new(mailbox),
+            loads: RunningLoads::new(mailbox),
             messages,
             door: Arc::default(),
             requests: Arc::new(requests),
-            tally: Arc::default(),
+            counters: Arc::default(),
             start,
             now: start,
         }
@@ -46,26 +49,26 @@ impl TestLoad {
 
     fn set(&mut self, spec: Option<LoadSpec>) {
         let job = spec.map(|spec| self.job(spec));
-        self.roster.set("model".to_owned(), job, &self.tally, self.now);
+        self.loads.set("model".to_owned(), job, &self.counters, self.now);
         self.settle();
     }
 
-    /// Handles what has been answered and what is due now; says when the next thing is.
+    /// Handles the answers so far and the arrivals due now. Returns when the next arrival is.
     fn settle(&mut self) -> Option<Instant> {
         loop {
             for message in self.messages.try_iter().collect::<Vec<_>>() {
-                if let Message::Answer(answer) = message {
-                    self.roster.answered(answer, self.now);
+                if let LoadMessage::Answer(answer) = message {
+                    self.loads.handle_answer(answer, self.now);
                 }
             }
-            let next = self.roster.step(self.now);
+            let next = self.loads.step(self.now);
             if next.is_none_or(|next| next > self.now) {
                 return next;
             }
         }
     }
 
-    /// Lets time pass in the steps that the load asks for.
+    /// Advances the clock in the steps that the load asks for.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(next) = self.settle().filter(|next| *next <= end) {
@@ -75,7 +78,7 @@ impl TestLoad {
         self.settle();
     }
 
-    /// Lets time pass while the thread gets no CPU at all.
+    /// Advances the clock in one step, as if the thread had got no CPU.
     fn stall(&mut self, time: Duration) {
         self.now += time;
         self.settle();
@@ -86,7 +89,7 @@ impl TestLoad {
     }
 
     fn counts(&self) -> LoadCounts {
-        self.tally.counts()
+        self.counters.counts()
     }
 }
 
@@ -101,7 +104,7 @@ fn replay(rate: Option<f64>, carry: &[(&str, &str)]) -> LoadSpec {
 }
 
 #[test]
-fn constant_arrivals_come_evenly_though_nothing_is_answered() {
+fn constant_arrivals_ignore_missing_answers() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(LoadSpec::Constant { rate: 100.0 }));
     test.pass(Duration::from_secs(1));
@@ -111,7 +114,7 @@ fn constant_arrivals_come_evenly_though_nothing_is_answered() {
 }
 
 #[test]
-fn a_generator_that_was_held_up_catches_up_with_the_intended_times() {
+fn late_generator_keeps_intended_arrivals() {
     let mut smooth = TestLoad::new(numbered(1));
     smooth.set(Some(LoadSpec::Poisson { rate: 5_000.0 }));
     smooth.pass(Duration::from_secs(3));
@@ -123,7 +126,7 @@ fn a_generator_that_was_held_up_catches_up_with_the_intended_times() {
 }
 
 #[test]
-fn a_door_that_never_answers_costs_bounded_memory_and_no_arrival() {
+fn unanswered_requests_are_bounded() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(LoadSpec::Constant { rate: 100_000.0 }));
     test.stall(Duration::from_secs(2));
@@ -135,7 +138,7 @@ fn a_door_that_never_answers_costs_bounded_memory_and_no_arrival() {
         test.door.answer(usize::MAX);
         test.stall(MS);
     }
-    // 2 s at first and 1 ms a round: all of it was asked, none was skipped
+    // 2 s at first and 1 ms per round: all arrivals were submitted, none was skipped.
     let arrivals = test.arrivals();
     assert_eq!(arrivals.len(), 200_500);
     assert_eq!(test.counts().offered, 200_500);
@@ -144,7 +147,7 @@ fn a_door_that_never_answers_costs_bounded_memory_and_no_arrival() {
 }
 
 #[test]
-fn callers_wait_for_their_reply_and_think() {
+fn callers_think_after_their_reply() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(3, 20 * MS)));
     test.pass(1000 * MS);
@@ -158,7 +161,7 @@ fn callers_wait_for_their_reply_and_think() {
 }
 
 #[test]
-fn callers_of_a_stalled_loop_ask_from_when_they_were_ready() {
+fn late_callers_keep_intended_arrivals() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(1, 5 * MS)));
     test.door.answer(1);
@@ -168,7 +171,7 @@ fn callers_of_a_stalled_loop_ask_from_when_they_were_ready() {
 }
 
 #[test]
-fn callers_that_are_turned_away_do_not_ask_in_a_spin() {
+fn rejected_callers_pause() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(1, Duration::ZERO)));
     for _ in 0..8_000 {
@@ -179,23 +182,23 @@ fn callers_that_are_turned_away_do_not_ask_in_a_spin() {
     assert_eq!(test.counts().submitted, 1 + 7 + 6, "{:?}", test.arrivals());
     test.door.answer(1);
     test.pass(1000 * MS);
-    assert_eq!(test.door.answer(1), 1, "an answer ends the pauses");
+    assert_eq!(test.door.answer(1), 1, "a success ends the pauses");
     test.settle();
     assert_eq!(test.door.waiting(), 1);
 }
 
 #[test]
-fn a_reply_that_a_door_dropped_does_not_silence_its_caller() {
+fn dropped_reply_frees_its_caller() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(2, Duration::ZERO)));
-    test.door.lose();
+    test.door.drop_all();
     test.pass(10 * MS);
     assert_eq!(test.door.waiting(), 2);
     assert_eq!(test.counts(), LoadCounts { offered: 4, submitted: 4, answered: 2 });
 }
 
 #[test]
-fn the_number_of_callers_changes_without_a_second_request_of_any() {
+fn resize_keeps_one_request_per_caller() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(4, Duration::ZERO)));
     test.set(Some(closed(6, Duration::ZERO)));
@@ -209,7 +212,7 @@ fn the_number_of_callers_changes_without_a_second_request_of_any() {
 }
 
 #[test]
-fn a_change_of_load_under_way_loses_no_reply() {
+fn change_of_load_loses_no_reply() {
     let mut test = TestLoad::new(numbered(2));
     let loads = [
         Some(closed(8, Duration::ZERO)),
@@ -229,14 +232,14 @@ fn a_change_of_load_under_way_loses_no_reply() {
     }
     let asked = test.counts().submitted;
     test.pass(1000 * MS);
-    assert_eq!(test.counts().submitted, asked, "a stopped load asks no more");
+    assert_eq!(test.counts().submitted, asked, "a stopped load sends no more");
     test.door.answer(usize::MAX);
     assert_eq!(test.counts().answered, asked);
     assert!(asked > 100, "{asked}");
 }
 
 #[test]
-fn the_same_load_again_does_not_start_it_anew() {
+fn same_job_does_not_restart_load() {
     let mut test = TestLoad::new(numbered(1));
     for _ in 0..10 {
         test.set(Some(LoadSpec::Constant { rate: 10.0 }));
@@ -246,7 +249,7 @@ fn the_same_load_again_does_not_start_it_anew() {
 }
 
 #[test]
-fn a_recording_is_replayed_at_its_own_times_or_at_a_set_rate() {
+fn replay_uses_recorded_times_or_rate() {
     let times = || vec![Duration::ZERO, 30 * MS, 40 * MS];
     let mut own = TestLoad::new(numbered(3).with_times(times()).unwrap());
     own.set(Some(replay(None, &[])));
@@ -261,7 +264,7 @@ fn a_recording_is_replayed_at_its_own_times_or_at_a_set_rate() {
 }
 
 #[test]
-fn a_recording_without_times_is_asked_by_one_caller() {
+fn untimed_replay_has_one_caller() {
     let mut test = TestLoad::new(numbered(2));
     test.set(Some(replay(None, &[])));
     for _ in 0..3 {
@@ -272,7 +275,7 @@ fn a_recording_without_times_is_asked_by_one_caller() {
 }
 
 #[test]
-fn carried_outputs_reach_the_next_request_until_the_recording_begins_again() {
+fn carried_outputs_last_one_pass() {
     let mut test = TestLoad::new(numbered(3));
     test.set(Some(replay(None, &[("next", "state")])));
     for _ in 0..4 {
@@ -284,7 +287,7 @@ fn carried_outputs_reach_the_next_request_until_the_recording_begins_again() {
 }
 
 #[test]
-fn a_failed_request_resets_the_carried_state() {
+fn failed_request_resets_carried_state() {
     let mut test = TestLoad::new(numbered(9));
     test.set(Some(replay(None, &[("next", "state")])));
     test.door.answer(1);
@@ -295,7 +298,7 @@ fn a_failed_request_resets_the_carried_state() {
 }
 
 #[test]
-fn carried_requests_at_a_rate_keep_their_intended_times_when_replies_are_late() {
+fn late_carried_requests_keep_arrivals() {
     let mut test = TestLoad::new(numbered(9));
     test.set(Some(replay(Some(100.0), &[("next", "state")])));
     test.pass(50 * MS);
@@ -310,7 +313,7 @@ fn carried_requests_at_a_rate_keep_their_intended_times_when_replies_are_late() 
 }
 
 #[test]
-fn loads_that_cannot_be_run_are_refused() {
+fn check_rejects_invalid_loads() {
     let test = TestLoad::new(numbered(1));
     let refused = |spec| test.job(spec).check().unwrap_err().to_string();
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
@@ -328,7 +331,7 @@ fn loads_that_cannot_be_run_are_refused() {
     assert_eq!(test.job(replay(None, &[("next", "state")])).check(), Ok(()));
 }
 
-/// Answers at once, on the thread that submits: the shortest reply there can be.
+/// Answers at once, on the submitting thread.
 #[derive(Default)]
 struct Echo(Mutex<u64>);
 
@@ -349,7 +352,7 @@ impl crate::pool::Door for Echo {
 }
 
 #[test]
-fn the_thread_runs_loads_and_ends_with_all_answered() {
+fn driver_stops_with_all_answered() {
     let driver = LoadDriver::start().unwrap();
     assert_ne!(driver.thread(), crate::machine::current_thread());
     let door = Arc::new(Echo::default());
@@ -372,7 +375,7 @@ fn the_thread_runs_loads_and_ends_with_all_answered() {
 }
 
 #[test]
-fn a_stop_says_what_is_left_without_an_answer() {
+fn stop_returns_unanswered_requests() {
     let driver = LoadDriver::start().unwrap();
     let door: Arc<FakeDoor> = Arc::default();
     let requests = Arc::new(numbered(1));

@@ -1,21 +1,21 @@
-//! A door for the tests of load: keeps every request until the test answers it.
+//! A receiver of requests for the tests: keeps each request until the test answers it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::LoadRequests;
 use crate::engine::{ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
+use crate::load::LoadRequests;
 use crate::pool::{Door, Outcome, Request, RequestError};
 
 /// A tensor of one number.
-pub(super) fn scalar(name: &str, value: f32) -> NamedTensor {
+pub(in crate::load) fn scalar(name: &str, value: f32) -> NamedTensor {
     let tensor = Tensor::new(Vec::new(), TensorData::F32(vec![value])).unwrap();
     NamedTensor { name: name.to_owned(), tensor }
 }
 
-/// The number in a tensor of that name.
-pub(super) fn value(tensors: &[NamedTensor], name: &str) -> f32 {
+/// Returns the number in the tensor of that name.
+pub(in crate::load) fn value(tensors: &[NamedTensor], name: &str) -> f32 {
     let found = tensors.iter().find(|tensor| tensor.name == name).unwrap();
     match found.tensor.data() {
         TensorData::F32(values) => values[0],
@@ -23,36 +23,36 @@ pub(super) fn value(tensors: &[NamedTensor], name: &str) -> f32 {
     }
 }
 
-/// Requests whose input `x` is their index and whose input `state` is 0.
-pub(super) fn numbered(count: usize) -> LoadRequests {
+/// Requests with their index as input `x`, and 0 as input `state`.
+pub(in crate::load) fn numbered(count: usize) -> LoadRequests {
     let request = |index: usize| vec![scalar("x", index as f32), scalar("state", 0.0)];
     LoadRequests::new((0..count).map(request).collect()).unwrap()
 }
 
-/// Keeps requests; answers when told to.
+/// Keeps requests until the test answers them.
 #[derive(Default)]
-pub(super) struct FakeDoor {
+pub(in crate::load) struct FakeDoor {
     waiting: Mutex<VecDeque<Request>>,
     seen: Mutex<Vec<(Instant, Arc<Vec<NamedTensor>>)>>,
 }
 
 impl FakeDoor {
-    pub(super) fn waiting(&self) -> usize {
+    pub(in crate::load) fn waiting(&self) -> usize {
         self.waiting.lock().unwrap().len()
     }
 
-    /// Intended arrivals of all requests so far.
-    pub(super) fn arrivals(&self) -> Vec<Instant> {
+    /// Returns the intended arrivals of all requests so far.
+    pub(in crate::load) fn arrivals(&self) -> Vec<Instant> {
         self.seen.lock().unwrap().iter().map(|(arrival, _)| *arrival).collect()
     }
 
-    /// The value of an input in all requests so far.
-    pub(super) fn inputs(&self, name: &str) -> Vec<f32> {
+    /// Returns the value of an input in all requests so far.
+    pub(in crate::load) fn inputs(&self, name: &str) -> Vec<f32> {
         self.seen.lock().unwrap().iter().map(|(_, inputs)| value(inputs, name)).collect()
     }
 
     /// Answers up to `count` requests, oldest first: output `next` is the input `state` plus one.
-    pub(super) fn answer(&self, count: usize) -> usize {
+    pub(in crate::load) fn answer(&self, count: usize) -> usize {
         self.end(count, |request| {
             let state = request.inputs.iter().find(|tensor| tensor.name == "state");
             Ok(state
@@ -63,12 +63,12 @@ impl FakeDoor {
     }
 
     /// Rejects up to `count` requests.
-    pub(super) fn reject(&self, count: usize) -> usize {
+    pub(in crate::load) fn reject(&self, count: usize) -> usize {
         self.end(count, |_| Err(RequestError::Rejected { reason: "full" }))
     }
 
-    /// Drops requests without calling their replies, as no door should.
-    pub(super) fn lose(&self) {
+    /// Drops requests without calling their replies, as no real receiver should.
+    pub(in crate::load) fn drop_all(&self) {
         self.waiting.lock().unwrap().clear();
     }
 
