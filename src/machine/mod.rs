@@ -14,6 +14,7 @@ mod linux;
 mod portable;
 pub mod resident;
 mod simulated;
+mod special_file;
 mod topology;
 
 use std::fmt;
@@ -31,6 +32,7 @@ pub(crate) use linux::tests::examples;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
 pub use simulated::{AffinityCall, SimulatedMachine};
+pub use special_file::special_file_kind;
 pub use topology::{Core, CoreKind, Description, Limits, Topology};
 
 /// An operating-system thread of this process (on Linux the kernel's `tid`).

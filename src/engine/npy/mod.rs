@@ -32,6 +32,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>, EngineError> {
     if path.is_dir() {
         return Err(fault(path, "it is a folder"));
     }
+    if let Some(kind) = crate::machine::special_file_kind(path) {
+        return Err(fault(path, format!("it is {kind}, not a regular file")));
+    }
     std::fs::read(path).map_err(|error| fault(path, error.to_string()))
 }
 

@@ -73,8 +73,8 @@ pub fn model_bytes(source: &ModelSource) -> Result<Cow<'static, [u8]>, EngineErr
             if about.is_dir() {
                 return Err(read("it is a folder; name the .onnx file in it".to_owned()));
             }
-            if !about.is_file() {
-                return Err(read("it is not an ordinary file".to_owned()));
+            if let Some(kind) = crate::machine::special_file_kind(path) {
+                return Err(read(format!("it is {kind}, not a regular file")));
             }
             std::fs::read(path).map(Cow::Owned).map_err(|error| read(system_words(&error)))
         }

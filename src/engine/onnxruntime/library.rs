@@ -178,6 +178,9 @@ fn loader_words(error: &libloading::Error, path: &Path) -> String {
 
 #[allow(unsafe_code)]
 fn read_version(path: &Path) -> Result<Option<String>, String> {
+    if let Some(kind) = crate::machine::special_file_kind(path) {
+        return Err(format!("it is {kind}, not a library"));
+    }
     // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
     // the file was named by the user or found where such libraries are kept.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {

@@ -28,6 +28,7 @@ pub use save::SaveError;
 pub use schema::schema;
 
 use super::budget::Layout;
+use crate::machine::special_file_kind;
 use parse::{Files, RowSpans};
 
 /// The largest file that is read as a layout, in bytes. A thousand models fit in a tenth of it.
@@ -52,6 +53,19 @@ impl Layout {
     pub fn read(path: &Path) -> Result<Document, Faults> {
         let origin = Origin::File(path.to_path_buf());
         Document::parse(&read_text(path)?, &origin)
+    }
+
+    /// Reads a layout from standard input. Relative paths in it start at the current folder.
+    ///
+    /// # Errors
+    /// As [`Layout::read`].
+    pub fn read_stdin() -> Result<Document, Faults> {
+        let origin = Origin::Stdin;
+        let text = read_bounded(std::io::stdin().lock()).map_err(|error| {
+            let fault = Fault::whole(format!("this layout cannot be read: {error}"));
+            Faults::unread(origin.name(), fault)
+        })?;
+        Document::parse(&decode(&origin.name(), text)?, &origin)
     }
 }
 
@@ -87,9 +101,12 @@ fn read_text(path: &Path) -> Result<String, Faults> {
     let unread = |message: String, help: &str| {
         Faults::unread(name.clone(), Fault::whole(message).help(help))
     };
-    let mut bytes = Vec::new();
-    fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(
-        |error| match error.kind() {
+    if let Some(kind) = special_file_kind(path) {
+        let help = "name a .toml file, or pass - to read a layout from standard input";
+        return Err(unread(format!("this is {kind}, not a layout"), help));
+    }
+    let bytes =
+        fs::File::open(path).and_then(read_bounded).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 unread("this layout does not exist".into(), "check the path")
             }
@@ -101,13 +118,22 @@ fn read_text(path: &Path) -> Result<String, Faults> {
                 "allow this user to read it",
             ),
             _ => unread(format!("this layout cannot be read: {error}"), "check the path"),
-        },
-    )?;
+        })?;
+    decode(&name, bytes)
+}
+
+/// Reads one byte more than the largest layout at most.
+fn read_bounded(source: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Checks the size and the encoding of a layout's text.
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Faults> {
     if bytes.len() as u64 > LARGEST {
-        return Err(unread(
-            "this file is too large for a layout: above 4 MiB".into(),
-            "check the path",
-        ));
+        let fault = Fault::whole("this file is too large for a layout: above 4 MiB");
+        return Err(Faults::unread(name.to_owned(), fault.help("check the path")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
@@ -116,7 +142,7 @@ fn read_text(path: &Path) -> Result<String, Faults> {
         let text = String::from_utf8_lossy(&bytes);
         let fault = Fault::at(&text, at..at, format!("not UTF-8: the byte 0x{byte:02X}"))
             .help("save the file as UTF-8");
-        Faults::new(name.clone(), Some(&text), vec![fault])
+        Faults::new(name.to_owned(), Some(&text), vec![fault])
     })
 }
 

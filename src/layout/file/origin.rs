@@ -21,6 +21,8 @@ pub enum Origin {
     File(PathBuf),
     /// Part of the executable, under this name; `../assets/models/X.onnx` is the embedded model X.
     Embedded(String),
+    /// Standard input; relative paths start at the current folder.
+    Stdin,
     /// Nowhere yet; paths in it are absolute.
     Unsaved,
 }
@@ -31,14 +33,17 @@ impl Origin {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Embedded(name) => format!("{name} (embedded)"),
+            Self::Stdin => "standard input".to_owned(),
             Self::Unsaved => "unsaved layout".to_owned(),
         }
     }
 
     /// The folder at which relative paths start: absolute, without symlinks where it exists.
     pub(super) fn folder(&self) -> Option<PathBuf> {
-        let Self::File(path) = self else {
-            return None;
+        let path = match self {
+            Self::File(path) => path,
+            Self::Stdin => return std::env::current_dir().ok(),
+            Self::Embedded(_) | Self::Unsaved => return None,
         };
         let target = fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok()?;
         let folder = target.parent()?;
@@ -59,7 +64,7 @@ impl Origin {
     /// How this origin's text names an embedded model.
     pub(super) fn embedded_text(&self, name: &str) -> String {
         match self {
-            Self::File(_) | Self::Unsaved => format!("{EMBEDDED_PREFIX}{name}"),
+            Self::File(_) | Self::Stdin | Self::Unsaved => format!("{EMBEDDED_PREFIX}{name}"),
             Self::Embedded(_) => format!("{ASSETS}{name}"),
         }
     }

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::super::{keys, origin};
 use super::{Files, Reader, Value};
 use crate::layout::units::{Bytes, UnitError, parse_duration};
+use crate::machine::special_file_kind;
 
 /// What a value is, with its article.
 pub(super) fn kind(value: &Value<'_>) -> &'static str {
@@ -237,12 +238,15 @@ impl Reader<'_> {
 /// Whether a file is there and can be read; else what is wrong with it and what to do.
 fn openable(path: &Path) -> Result<(), (String, String)> {
     let shown = path.display();
+    // opening a pipe would wait for its writer
+    if let Some(kind) = special_file_kind(path) {
+        return Err((format!("is {kind}"), format!("name a regular file instead of {shown}")));
+    }
     let check = fs::metadata(path).and_then(|meta| {
         if meta.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
-        // opening a pipe would wait for its writer
-        if meta.is_file() { fs::File::open(path).map(drop) } else { Ok(()) }
+        fs::File::open(path).map(drop)
     });
     check.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => (
