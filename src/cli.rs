@@ -1,13 +1,13 @@
-//! The command line: one definition for parsing, `--help`, completions and the man page.
+//! The command line: one definition for parsing, `--help`, completions and the man pages.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
     CommandError, bench, check, completions, config, inspect, journal, machine, man, run, runtime,
     snapshot, synth,
 };
 
-/// Divides cores and concurrency between ONNX models that run in one process, live.
+/// Runs several ONNX models in one process and divides cores and concurrency between them, live.
 #[derive(Debug, Parser)]
 #[command(
     name = "divvy",
@@ -17,10 +17,10 @@ use crate::command::{
     args_conflicts_with_subcommands = true
 )]
 pub struct Cli {
-    /// What to do; without one, the console opens.
+    /// The subcommand; without one, the console opens.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What to run, and how.
+    /// Arguments of the console and of `--headless`.
     #[command(flatten)]
     pub run: run::RunArgs,
 }
@@ -28,32 +28,32 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Validates layout files; exit code 0 or 2.
+    /// Checks layout files: exit code 0 if all are valid, else 2.
     Check(check::CheckArgs),
     /// Shows the machine: cores, caches, limits, GPUs.
     Machine(machine::MachineArgs),
-    /// Says what a model takes, gives and needs, and which engines load it.
+    /// Shows a model's inputs, outputs and operators, and which engines load it.
     Inspect(inspect::InspectArgs),
-    /// Writes a stand-in model of a given size.
+    /// Generates a synthetic model of a given size.
     Synth(synth::SynthArgs),
-    /// Measures what divvy promises, side by side with what it is compared to.
+    /// Measures divvy's speed, memory and verdicts.
     Bench(bench::BenchArgs),
-    /// Finds or fetches ONNX Runtime.
+    /// Shows or installs ONNX Runtime.
     Runtime(runtime::RuntimeArgs),
-    /// Draws the console's frame after a recorded run, as a picture.
+    /// Draws the console's last frame of a recorded run as SVG.
     Snapshot(snapshot::SnapshotArgs),
-    /// Prints what was changed, when, and what it did to the latencies.
+    /// Lists past changes and how each affected latency.
     Journal(journal::JournalArgs),
-    /// Prints the console's default config file, or where it is looked for.
+    /// Prints the default config file of the console, or the path of yours.
     Config(config::ConfigArgs),
-    /// Prints a shell's completion script.
+    /// Prints the completion script of a shell.
     Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all pages into a folder.
     Man(man::ManArgs),
 }
 
 impl Cli {
-    /// Runs what was asked for.
+    /// Runs the subcommand, or the console.
     ///
     /// # Errors
     /// [`CommandError`] with a message for the user.
@@ -69,8 +69,54 @@ impl Cli {
             Some(Command::Snapshot(args)) => snapshot::run(&args),
             Some(Command::Journal(args)) => journal::run(&args),
             Some(Command::Config(args)) => config::run(&args),
-            Some(Command::Completions(args)) => completions::run(&args),
-            Some(Command::Man(args)) => man::run(&args),
+            Some(Command::Completions(args)) => completions::run(&args, Self::command()),
+            Some(Command::Man(args)) => man::run(&args, Self::command()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::ValueEnum;
+    use clap_complete::Shell;
+
+    use super::*;
+
+    #[test]
+    fn completions_name_every_subcommand() {
+        let subcommands: Vec<String> =
+            Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        assert!(subcommands.contains(&"completions".to_owned()));
+        for shell in Shell::value_variants() {
+            let script = completions::script(*shell, Cli::command());
+            let script = String::from_utf8(script).unwrap();
+            for subcommand in &subcommands {
+                assert!(script.contains(subcommand.as_str()), "{shell}: {subcommand}");
+            }
+        }
+    }
+
+    #[test]
+    fn man_writes_a_page_per_subcommand() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("man");
+        man::run(&man::ManArgs { out: Some(out.clone()) }, Cli::command()).unwrap();
+        let mut expected: Vec<String> = Cli::command()
+            .get_subcommands()
+            .map(|command| format!("divvy-{}.1", command.get_name()))
+            .collect();
+        expected.push("divvy.1".to_owned());
+        expected.sort();
+        let mut written: Vec<String> = fs::read_dir(&out)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        written.sort();
+        assert_eq!(written, expected);
+        let page = fs::read_to_string(out.join("divvy-man.1")).unwrap();
+        assert!(page.contains(".TH divvy-man 1"), "{page}");
+        assert!(page.contains("DIR"), "{page}");
     }
 }

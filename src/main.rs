@@ -1,4 +1,4 @@
-//! The `divvy` executable: parse, dispatch, exit code.
+//! The `divvy` executable: parses the command line, runs the command, sets the exit code.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::Parser;
 use divvy::cli::Cli;
 use divvy::machine::allocation::CountingAllocator;
 
-/// Counts memory by model.
+/// Counts memory per model.
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 

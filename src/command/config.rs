@@ -8,6 +8,7 @@ use etcetera::BaseStrategy;
 
 use super::CommandError;
 use crate::console::{Config, default_config};
+use crate::machine::special_file_kind;
 
 /// Names the config file, where `--config` does not.
 pub const VARIABLE: &str = "DIVVY_CONFIG";
@@ -75,6 +76,11 @@ pub fn read(given: Option<&Path>) -> Result<Config, CommandError> {
 
 fn read_from(place: &Place) -> Result<Config, CommandError> {
     let name = place.path.display();
+    if let Some(kind) = special_file_kind(&place.path) {
+        return Err(CommandError::BadInput(format!(
+            "{name}: this is {kind}, not a config file; name a regular file with --config"
+        )));
+    }
     let text = match std::fs::read_to_string(&place.path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && !place.named => {

@@ -1,34 +1,32 @@
-//! `divvy man`: the manual pages, from the one definition of the command line.
+//! `divvy man`: generates the manual pages.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_mangen::Man;
 
 use super::CommandError;
-use crate::cli::Cli;
+use super::stdout::print_text;
 
 /// Arguments of `divvy man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Write divvy.1 and a page for each subcommand into this folder, instead of divvy.1 to stdout.
+    /// Write divvy.1 and one page per subcommand into this folder, instead of divvy.1 to standard
+    /// output.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
 
-/// Prints or writes the pages.
+/// Prints the page of `command`, or writes all pages into a folder.
 ///
 /// # Errors
-/// When the folder or stdout cannot be written; a stdout that is closed early is no error.
-pub fn run(args: &ManArgs) -> Result<(), CommandError> {
-    if let Some(folder) = &args.out {
-        return write_pages(folder);
-    }
-    match io::stdout().write_all(&page(Cli::command())?) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+/// [`CommandError::Failed`] when the folder or standard output cannot be written.
+pub fn run(args: &ManArgs, command: Command) -> Result<(), CommandError> {
+    match &args.out {
+        Some(folder) => write_pages(folder, command),
+        None => print_text(page(command)?),
     }
 }
 
@@ -38,14 +36,14 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-fn write_pages(folder: &Path) -> Result<(), CommandError> {
+fn write_pages(folder: &Path, command: Command) -> Result<(), CommandError> {
     let failed = |path: &Path, error: &io::Error| {
         CommandError::Failed(format!("cannot write {}: {error}", path.display()))
     };
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = command.disable_help_subcommand(true);
+    // `build` gives subcommands the names of their pages ("divvy-man")
     command.build();
-    // built commands carry the names of their own pages ("divvy-man")
     let pages = std::iter::once(&command).chain(command.get_subcommands());
     for command in pages {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name());
@@ -60,31 +58,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_gets_a_page_for_each_subcommand() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("man");
-        run(&ManArgs { out: Some(out.clone()) }).unwrap();
-        let mut expected: Vec<String> = Cli::command()
-            .get_subcommands()
-            .map(|command| format!("divvy-{}.1", command.get_name()))
-            .collect();
-        expected.push("divvy.1".to_owned());
-        expected.sort();
-        let mut written: Vec<String> = fs::read_dir(&out)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        written.sort();
-        assert_eq!(written, expected);
-        let page = fs::read_to_string(out.join("divvy-man.1")).unwrap();
-        assert!(page.contains(".TH divvy-man 1"), "{page}");
-        assert!(page.contains("DIR"), "{page}");
-    }
-
-    #[test]
-    fn a_folder_that_cannot_be_made_is_named() {
+    fn unwritable_folder_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = run(&ManArgs { out: Some(file.path().join("man")) }).unwrap_err();
+        let args = ManArgs { out: Some(file.path().join("man")) };
+        let error = run(&args, Command::new("divvy")).unwrap_err();
         assert!(error.to_string().starts_with("cannot write "), "{error}");
     }
 }

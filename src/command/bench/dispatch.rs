@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::report::{Setting, Table, median, print, ratio};
-use super::{BenchArgs, rig};
+use super::{BenchArgs, pools};
 use crate::command::CommandError;
 use crate::engine::synthetic::NoopModel;
 use crate::engine::{InstanceSetup, NamedTensor};
@@ -92,7 +92,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let cores = description.limits.allowed;
     let plan = (setup, threads, cores);
     let pool =
-        rig::serving("noop", &machine, Arc::new(NoopModel::default()), Arc::default(), plan)?;
+        pools::serving("noop", &machine, Arc::new(NoopModel::default()), Arc::default(), plan)?;
     let client = pool.client();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(threads)

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::pools::PATIENCE;
 use super::report::{Setting, Table, print, ratio};
-use super::rig::PATIENCE;
 use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
 use crate::engine::MemorySource;

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::models::{Subject, subjects};
+use super::pools::{Callers, serving};
 use super::report::{Setting, Table, median, print, ratio};
-use super::rig::{Callers, serving};
-use super::{BenchArgs, rig};
+use super::{BenchArgs, pools};
 use crate::command::CommandError;
 use crate::engine::{Instance, InstanceSetup};
 use crate::machine::this_machine;
@@ -89,7 +89,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
                 }
             }
         }
-        pool.drain(rig::PATIENCE);
+        pool.drain(pools::PATIENCE);
         let ratios: Vec<f64> =
             pooled.iter().zip(&bare).map(|(pool, bare)| ratio(*pool, *bare)).collect();
         models.push(ModelReport {

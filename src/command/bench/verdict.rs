@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::pools::PATIENCE;
 use super::report::{Setting, Table, print, ratio};
-use super::rig::PATIENCE;
 use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
 use crate::layout::{Auto, Change, CoreRequest, Edit, Layout, LoadSpec, QueuePolicy, Slo};

@@ -1,15 +1,6 @@
 //! What divvy says without a terminal: a line a model each interval or NDJSON, progress while
 //! models load, and a table at the end. Everything comes from the [`Snapshot`] alone.
 
-mod figures;
-mod gpus;
-mod interval;
-mod progress;
-mod summary;
-mod table;
-#[cfg(test)]
-mod tests;
-
 use std::future::Future;
 use std::io::{self, Write};
 use std::pin::pin;
@@ -17,13 +8,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::CommandError;
+use super::interval::{header_line, interval_line};
+use super::progress::Progress;
+use super::summary::summary;
+use crate::command::CommandError;
 use crate::scheduler::Control;
 use crate::telemetry::{ModelState, Snapshot};
-
-pub use interval::{header_line, interval_line};
-pub use progress::Progress;
-pub use summary::summary;
 
 /// Intervals between two headers.
 const HEADER_EVERY: u64 = 20;
@@ -69,7 +59,7 @@ pub fn run_headless(
 }
 
 /// The loop of [`run_headless`], on whatever runtime and clock it is polled.
-async fn report(
+pub(super) async fn report(
     control: &dyn Control,
     options: HeadlessOptions,
     out: &mut dyn Write,

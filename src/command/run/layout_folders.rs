@@ -1,5 +1,5 @@
-//! The store of saved layouts: the file that was opened, the user's folder, `layouts/` here, and the
-//! ones that are part of the executable.
+//! The saved layouts: the file that was opened, the user's folder, `layouts/` in the current folder,
+//! and the demo in the executable.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,89 +7,91 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use tokio::sync::watch;
 
-use super::autosave::{Origin, UNNAMED};
-
+use super::live_layout::{LayoutOrigin, UNNAMED};
+use super::startup_layout::DEMO;
 use crate::console::{Profile, Profiles};
 use crate::layout::{Document, Layout, demo};
 
-/// Layout files in folders.
-pub(super) struct Folders {
-    /// The layout that was opened, under its own path.
-    opened: Option<(String, PathBuf)>,
-    /// Where new layouts go.
+/// A name and the file of the layout that it stands for.
+type NamedFile = (String, PathBuf);
+
+/// The saved layouts in folders.
+pub(super) struct LayoutFolders {
+    /// The layout that was opened, wherever it is.
+    opened: Option<NamedFile>,
+    /// The folder of new layouts.
     home: PathBuf,
-    /// Folders that are read as well.
+    /// Further folders that are searched.
     others: Vec<PathBuf>,
-    /// The layout that an earlier run had last: behind those of the same name in this run's folders.
-    last: Option<(String, PathBuf)>,
-    /// Who keeps the live layout, and is told whose rows it holds.
-    keeper: Option<watch::Sender<Origin>>,
+    /// The layout of an earlier run; layouts of the same name in the folders hide it.
+    last: Option<NamedFile>,
+    /// Receives the saved layout from which the live one comes.
+    origin: Option<watch::Sender<LayoutOrigin>>,
 }
 
-impl Folders {
-    /// The folders to use: `home` is the given one, or `divvy/layouts` in the user's configuration.
+impl LayoutFolders {
+    /// The given folder, or `divvy/layouts` in the user's configuration folder, and `layouts/` in the
+    /// current folder.
     ///
     /// # Errors
-    /// When there is no home folder, in a sentence.
+    /// A message when the user has no home folder.
     pub(super) fn new(given: Option<PathBuf>) -> Result<Self, String> {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()
                 .map_err(|error| {
-                    format!("no place for layouts: {error}; give one with --layout-dir")
+                    format!("no folder for saved layouts: {error}; name one with --layout-dir")
                 })?
                 .config_dir()
                 .join("divvy/layouts"),
         };
         let here = PathBuf::from("layouts");
-        let others = if here.is_dir() && !same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self { opened: None, home, others, last: None, keeper: None })
+        let others = if here.is_dir() && !is_same(&here, &home) { vec![here] } else { Vec::new() };
+        Ok(Self { opened: None, home, others, last: None, origin: None })
     }
 
-    /// With layouts by their own paths: the one that this run opened, and the one that an earlier run
-    /// had last.
-    pub(super) fn with(
-        self,
-        opened: Option<(String, PathBuf)>,
-        last: Option<(String, PathBuf)>,
-    ) -> Self {
+    /// Adds the layout that this run opened, and the one of an earlier run.
+    pub(super) fn with_files(self, opened: Option<NamedFile>, last: Option<NamedFile>) -> Self {
         Self { opened, last, ..self }
     }
 
-    /// With who keeps the live layout.
-    pub(super) fn told_to(self, keeper: watch::Sender<Origin>) -> Self {
-        Self { keeper: Some(keeper), ..self }
+    /// Reports to `origin` which saved layout the live one comes from.
+    pub(super) fn with_origin(self, origin: watch::Sender<LayoutOrigin>) -> Self {
+        Self { origin: Some(origin), ..self }
     }
 
     fn folders(&self) -> impl Iterator<Item = &PathBuf> {
         std::iter::once(&self.home).chain(&self.others)
     }
 
-    /// Whether a layout of this name is in a file.
+    /// Returns true if a layout of this name is in a file.
     pub(super) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// Where a layout of this name is.
+    /// Returns the file of a layout.
     pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
-        let is = |named: &&(String, PathBuf)| named.0 == name;
-        let own = |named: &(String, PathBuf)| named.1.clone();
-        if let Some(opened) = self.opened.as_ref().filter(is) {
-            return Some(own(opened));
+        let is_named = |file: &&NamedFile| file.0 == name;
+        if let Some((_, path)) = self.opened.as_ref().filter(is_named) {
+            return Some(path.clone());
         }
         self.folders()
             .map(|folder| folder.join(format!("{name}.toml")))
             .find(|path| path.is_file())
-            .or_else(|| self.last.as_ref().filter(is).map(own).filter(|path| path.is_file()))
+            .or_else(|| {
+                let (_, path) = self.last.as_ref().filter(is_named)?;
+                Some(path.clone()).filter(|path| path.is_file())
+            })
     }
 
-    fn target(&self, name: &str) -> Result<PathBuf, String> {
-        let plain = !name.is_empty()
+    /// Returns the file for a new layout of this name.
+    fn new_file(&self, name: &str) -> Result<PathBuf, String> {
+        let is_file_name = !name.is_empty()
             && name.len() <= 100
             && !name.starts_with('.')
             && name.chars().all(|letter| !letter.is_control() && !r#"/\:*?"<>|"#.contains(letter));
-        if !plain {
-            return Err(format!("`{name}` cannot be a file's name: use letters, digits, - and _"));
+        if !is_file_name {
+            return Err(format!("`{name}` is not a file name: use letters, digits, - and _"));
         }
         Ok(self.home.join(format!("{name}.toml")))
     }
@@ -99,7 +101,7 @@ fn demo_layout() -> Result<Layout, String> {
     demo().map(|document| document.layout().clone()).map_err(|faults| faults.to_string())
 }
 
-fn same(a: &Path, b: &Path) -> bool {
+fn is_same(a: &Path, b: &Path) -> bool {
     fs::canonicalize(a).ok().is_some_and(|a| fs::canonicalize(b).ok() == Some(a))
 }
 
@@ -114,7 +116,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-impl Profiles for Folders {
+impl Profiles for LayoutFolders {
     fn list(&self) -> Result<Vec<Profile>, String> {
         let opened = self.opened.iter().map(|(name, _)| name.clone());
         let last = self.last.iter().map(|(name, _)| name.clone());
@@ -131,16 +133,16 @@ impl Profiles for Folders {
             .map(|(name, path)| Profile {
                 description: match Layout::read(&path) {
                     Ok(document) => document.layout().description.clone(),
-                    Err(_) => "has faults: see divvy check".to_owned(),
+                    Err(_) => format!("has faults: see `divvy check {}`", path.display()),
                 },
                 read_only: fs::metadata(&path).is_ok_and(|found| found.permissions().readonly()),
                 place: path.display().to_string(),
                 name,
             })
             .collect();
-        if !profiles.iter().any(|profile| profile.name == "demo") {
+        if !profiles.iter().any(|profile| profile.name == DEMO) {
             profiles.push(Profile {
-                name: "demo".to_owned(),
+                name: DEMO.to_owned(),
                 place: "part of divvy".to_owned(),
                 description: demo_layout()?.description,
                 read_only: true,
@@ -152,7 +154,7 @@ impl Profiles for Folders {
 
     fn load(&self, name: &str) -> Result<Layout, String> {
         let Some(path) = self.find(name) else {
-            if name == "demo" {
+            if name == DEMO {
                 return demo_layout();
             }
             return Err(format!("there is no layout `{name}` in {}", self.home.display()));
@@ -164,13 +166,14 @@ impl Profiles for Folders {
     fn save(&self, name: &str, layout: &Layout) -> Result<String, String> {
         let path = match self.find(name) {
             Some(path) => path,
-            None => self.target(name)?,
+            None => self.new_file(name)?,
         };
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)
-                .map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+            fs::create_dir_all(folder).map_err(|error| {
+                format!("cannot create the folder {}: {error}", folder.display())
+            })?;
         }
-        // The file that is there keeps its comments; one with faults is not overwritten.
+        // an existing file keeps its comments; a file with faults is not overwritten
         let document = if path.exists() {
             Layout::read(&path).map_err(|faults| faults.to_string())?
         } else {
@@ -182,12 +185,12 @@ impl Profiles for Folders {
 
     fn rename(&self, from: &str, to: &str) -> Result<(), String> {
         let old = self.find(from).ok_or_else(|| format!("there is no layout file `{from}`"))?;
-        let new = self.target(to)?;
+        let new = self.new_file(to)?;
         if new.exists() || self.find(to).is_some() {
-            return Err(format!("there is a layout `{to}` already"));
+            return Err(format!("a layout `{to}` already exists"));
         }
         fs::create_dir_all(&self.home).map_err(|error| error.to_string())?;
-        // Paths in a layout are relative to its file: another folder needs them written anew.
+        // paths in a layout are relative to its file, so they change with the folder
         let document = Layout::read(&old).map_err(|faults| faults.to_string())?;
         document.save(document.layout(), &new).map_err(|error| error.to_string())?;
         fs::remove_file(&old).map_err(|error| format!("{}: {error}", old.display()))
@@ -199,9 +202,9 @@ impl Profiles for Folders {
     }
 
     fn in_force(&self, name: Option<&str>) {
-        if let Some(keeper) = &self.keeper {
+        if let Some(origin) = &self.origin {
             let from = name.and_then(|name| self.find(name));
-            keeper.send_replace(Origin::new(name.unwrap_or(UNNAMED).to_owned(), from));
+            origin.send_replace(LayoutOrigin::new(name.unwrap_or(UNNAMED).to_owned(), from));
         }
     }
 }
@@ -211,15 +214,15 @@ mod tests {
     use super::*;
     use crate::layout::{CoreRequest, EngineChoice};
 
-    fn folders() -> (tempfile::TempDir, Folders) {
+    fn folders() -> (tempfile::TempDir, LayoutFolders) {
         let folder = tempfile::tempdir().unwrap();
-        let folders = Folders::new(Some(folder.path().join("layouts"))).unwrap();
+        let folders = LayoutFolders::new(Some(folder.path().join("layouts"))).unwrap();
         (folder, folders)
     }
 
     #[test]
-    fn a_layout_is_saved_listed_loaded_renamed_and_deleted() {
-        let (_kept, folders) = folders();
+    fn saved_layout_is_listed_renamed_deleted() {
+        let (_folder, folders) = folders();
         let mut layout = demo_layout().unwrap();
         layout.models[0].cores = CoreRequest::Count(2);
         layout.models[0].engine = EngineChoice::Rten;
@@ -233,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn a_layout_of_an_earlier_run_hides_none_of_this_runs_folders() {
-        let (kept, folders) = folders();
-        let elsewhere = Folders::new(Some(kept.path().join("elsewhere"))).unwrap();
+    fn earlier_layout_hides_no_file_of_this_run() {
+        let (folder, folders) = folders();
+        let elsewhere = LayoutFolders::new(Some(folder.path().join("elsewhere"))).unwrap();
         let layout = demo_layout().unwrap();
         let last = PathBuf::from(elsewhere.save("night", &layout).unwrap());
-        let folders = folders.with(None, Some(("night".to_owned(), last.clone())));
-        // alone, it is found where it was
+        let folders = folders.with_files(None, Some(("night".to_owned(), last.clone())));
+        // without another of its name, it is found
         assert_eq!(folders.find("night"), Some(last.clone()));
         let own = folders.home.join("night.toml");
         let other = Layout { description: "of this run".to_owned(), ..layout.clone() };
@@ -254,28 +257,28 @@ mod tests {
         assert_eq!(listed[0].place, own.display().to_string());
         folders.delete("night").unwrap();
         assert!(last.is_file() && !own.exists());
-        // the one that this run opened is its own, wherever it is
+        // the opened layout wins over the folders
         folders.save("night", &other).unwrap();
-        let folders = folders.with(Some(("night".to_owned(), last.clone())), None);
+        let folders = folders.with_files(Some(("night".to_owned(), last.clone())), None);
         assert_eq!(folders.find("night"), Some(last));
     }
 
     #[test]
-    fn saving_again_keeps_comments() {
-        let (_kept, folders) = folders();
+    fn save_keeps_comments() {
+        let (_folder, folders) = folders();
         let mut layout = demo_layout().unwrap();
         let place = folders.save("mine", &layout).unwrap();
         let text = fs::read_to_string(&place).unwrap();
-        fs::write(&place, format!("# mine alone\n{text}")).unwrap();
+        fs::write(&place, format!("# my comment\n{text}")).unwrap();
         layout.models[0].cores = CoreRequest::Count(3);
         folders.save("mine", &layout).unwrap();
-        assert!(fs::read_to_string(&place).unwrap().starts_with("# mine alone\n"));
+        assert!(fs::read_to_string(&place).unwrap().starts_with("# my comment\n"));
         assert_eq!(folders.load("mine").unwrap(), layout);
     }
 
     #[test]
-    fn a_name_cannot_leave_the_folder() {
-        let (_kept, folders) = folders();
+    fn rejects_names_outside_the_folder() {
+        let (_folder, folders) = folders();
         for name in ["../x", "", ".hidden", "a/b", "a\nb"] {
             assert!(folders.save(name, &demo_layout().unwrap()).is_err(), "{name:?}");
         }

@@ -16,12 +16,12 @@ use crate::scheduler::{LoadedModel, Loader};
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// A loader that gives out what was loaded before, once, and loads everything else anew.
-pub(super) struct Preloaded<L> {
+pub(super) struct PreloadedModels<L> {
     loader: L,
     ready: Mutex<HashMap<String, (Budget, LoadedModel)>>,
 }
 
-impl<L: Loader> Loader for Preloaded<L> {
+impl<L: Loader> Loader for PreloadedModels<L> {
     fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
         match ready {
@@ -45,7 +45,7 @@ pub(super) fn preload<L: Loader>(
     layout: &Layout,
     loader: L,
     progress: &mut dyn Write,
-) -> Result<Preloaded<L>, CommandError> {
+) -> Result<PreloadedModels<L>, CommandError> {
     let mut ready = HashMap::new();
     let mut faults = Vec::new();
     let begun = Instant::now();
@@ -100,7 +100,7 @@ pub(super) fn preload<L: Loader>(
         let _ = writeln!(progress, "all {} models loaded", layout.models.len());
     }
     if faults.is_empty() {
-        return Ok(Preloaded { loader, ready: Mutex::new(ready) });
+        return Ok(PreloadedModels { loader, ready: Mutex::new(ready) });
     }
     Err(CommandError::BadInput(in_words(&layout.models, &faults)))
 }

@@ -1,104 +1,160 @@
-//! What a run leaves behind in the state folder: its journal, its live layout, its log. None of them
-//! is worth a failed start: what cannot be kept is told, and the run goes on.
+//! The records of a run in the state folder: its journal, its live layout, its log.
+//!
+//! None of them is worth a failed start: a record that cannot be written becomes an alert.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::autosave::{Autosave, Begin, Kept, Origin};
+use super::autosave::{Autosave, AutosaveStart, SAVE_DELAY};
+use super::last_session::LastSession;
+use super::live_layout::{LayoutOrigin, LiveLayoutFiles};
 use super::log;
-use super::sources::Wanted;
+use super::startup::DisplayMode;
+use super::startup_layout::StartupLayout;
 use crate::command::{CommandError, state_folder};
 use crate::machine::Description;
 use crate::scheduler::Control;
 use crate::telemetry::journal_file::{JournalWriter, Run, WriterOptions};
 use crate::telemetry::{Conditions, Entry, LogLines};
 
-/// The file for what is written to standard error while the console has the screen.
-const STDERR: &str = "stderr.log";
+/// The file of standard error while the console uses the terminal.
+const STDERR_FILE: &str = "stderr.log";
 
-/// How long the last lines of the journal may take at the end.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time for the last lines of the journal to be written at the end.
+const JOURNAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The keepers of one run.
-pub(super) struct Keeping {
+/// The layout of the last run: restored by `--last`, or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restore {
+    /// Another layout runs.
+    No,
+    /// The layout of the last run is restored.
+    Last,
+}
+
+/// The records of one run.
+pub(super) struct RunRecords {
     folder: PathBuf,
     conditions: Conditions,
     log: LogLines,
-    kept: Option<Kept>,
+    live_layout: Option<LiveLayoutFiles>,
+    last_session: LastSession,
+    /// Messages about state files that were set aside.
+    notices: Vec<String>,
+    /// The offer to restore the layout of a crashed run.
     offer: Option<String>,
-    last_words: Option<String>,
+    /// The message about what native libraries wrote before the crash.
+    stderr_notice: Option<String>,
     autosave: Option<Autosave>,
-    origin: watch::Sender<Origin>,
-    writer: Option<JournalWriter>,
+    origin: watch::Sender<LayoutOrigin>,
+    journal: Option<JournalWriter>,
 }
 
-impl Keeping {
-    /// Begins with the log; `screen` says whether the console will have the terminal.
+impl RunRecords {
+    /// Starts the log and reads the records of earlier runs.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] for a `DIVVY_LOG` that is no filter.
-    pub(super) fn open(folder: PathBuf, screen: bool) -> Result<Self, CommandError> {
+    /// [`CommandError::BadInput`] for an invalid `DIVVY_LOG`.
+    pub(super) fn open(folder: PathBuf, mode: DisplayMode) -> Result<Self, CommandError> {
         let conditions = Conditions::default();
-        if let Err(reason) = state_folder::make(&folder) {
+        if let Err(reason) = state_folder::create(&folder) {
             conditions.raise("state folder", reason);
         }
         let log = LogLines::default();
-        match log::start(screen.then_some(folder.as_path()), &log) {
+        let log_folder = (mode == DisplayMode::Console).then_some(folder.as_path());
+        match log::start(log_folder, &log) {
             Err(CommandError::Failed(reason)) => conditions.raise("log", reason),
             other => other?,
         }
-        let kept = Kept::open(&folder).map_err(|reason| conditions.raise("autosave", reason)).ok();
-        let offer = kept.as_ref().and_then(Kept::offer);
-        let last_words = kept.as_ref().filter(|_| offer.is_some());
-        let last_words = last_words.and_then(|kept| kept.last_words(&folder.join(STDERR)));
-        let (autosave, writer, origin) = (None, None, watch::Sender::default());
-        Ok(Self { folder, conditions, log, kept, offer, last_words, autosave, origin, writer })
+        let live_layout = LiveLayoutFiles::open(&folder)
+            .map_err(|reason| conditions.raise("autosave", reason))
+            .ok();
+        let mut notices: Vec<String> =
+            live_layout.iter().flat_map(|files| files.notices().to_vec()).collect();
+        let mut last_session = LastSession::default();
+        if mode == DisplayMode::Console {
+            let (session, notice) = LastSession::read(&folder);
+            last_session = session;
+            notices.extend(notice);
+        }
+        let offer = live_layout.as_ref().and_then(LiveLayoutFiles::offer);
+        let stderr_notice = live_layout
+            .as_ref()
+            .filter(|_| offer.is_some())
+            .and_then(|files| files.stderr_notice(&folder.join(STDERR_FILE)));
+        Ok(Self {
+            folder,
+            conditions,
+            log,
+            live_layout,
+            last_session,
+            notices,
+            offer,
+            stderr_notice,
+            autosave: None,
+            origin: watch::Sender::default(),
+            journal: None,
+        })
     }
 
-    /// The standing troubles that snapshots tell.
+    /// Returns the state folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns the standing problems, which snapshots show as alerts.
     pub(super) fn conditions(&self) -> Conditions {
         self.conditions.clone()
     }
 
-    /// The newest lines of the log, while the console has the screen.
+    /// Returns the newest lines of the log.
     pub(super) fn log(&self) -> LogLines {
         self.log.clone()
     }
 
-    /// The file that takes what is written to standard error while the console has the screen.
-    pub(super) fn stderr(&self) -> PathBuf {
-        self.folder.join(STDERR)
+    /// Returns the file of standard error while the console uses the terminal.
+    pub(super) fn stderr_file(&self) -> PathBuf {
+        self.folder.join(STDERR_FILE)
     }
 
-    /// What to say when a crash has left a layout.
-    pub(super) fn offer(&self) -> Option<String> {
-        self.offer.clone()
+    /// Returns the last console session.
+    pub(super) fn last_session(&self) -> &LastSession {
+        &self.last_session
     }
 
-    /// What to say besides, where a library may have told why.
-    pub(super) fn last_words(&self) -> Option<String> {
-        self.last_words.clone()
+    /// Returns messages for the user about earlier runs: files that were set aside and, unless the
+    /// layout of a crashed run is restored, the offer to restore it.
+    pub(super) fn notices(&self, restore: Restore) -> Vec<String> {
+        let mut notices = self.notices.clone();
+        if restore == Restore::No {
+            notices.extend(self.offer.iter().chain(&self.stderr_notice).cloned());
+        }
+        notices
     }
 
-    /// The layout for `--last`.
+    /// Returns the layout for `--last`.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] when none is kept, or it has faults.
-    pub(super) fn last(&self) -> Result<Wanted, CommandError> {
-        let Some(kept) = &self.kept else {
-            let told: Vec<String> =
+    /// [`CommandError::BadInput`] when there is none, or it has faults.
+    pub(super) fn last_layout(&self) -> Result<StartupLayout, CommandError> {
+        let Some(files) = &self.live_layout else {
+            let reasons: Vec<String> =
                 self.conditions.alerts().into_iter().map(|alert| alert.text).collect();
-            return Err(CommandError::BadInput(format!("--last: {}", told.join("; "))));
+            return Err(CommandError::BadInput(format!("--last: {}", reasons.join("; "))));
         };
-        kept.last()
+        files.last()
     }
 
-    /// Starts the journal; the sender is for the scheduler. `None` when no thread could be started.
-    pub(super) fn journal(&mut self, machine: &Description, title: &str) -> Option<Sender<Entry>> {
+    /// Starts the journal and returns the sender of its entries; `None` if it cannot be started.
+    pub(super) fn start_journal(
+        &mut self,
+        machine: &Description,
+        title: &str,
+    ) -> Option<Sender<Entry>> {
         let allowed = machine.limits.allowed.len();
         let all = machine.topology.cores.len();
         let mark = if machine.simulated { " (simulated)" } else { "" };
@@ -106,41 +162,50 @@ impl Keeping {
         let options = WriterOptions::new(self.folder.clone(), run, self.conditions.clone());
         let (sender, entries) = channel();
         match JournalWriter::start(options, entries) {
-            Ok(writer) => self.writer = Some(writer),
+            Ok(writer) => self.journal = Some(writer),
             Err(error) => {
-                self.conditions.raise("journal", format!("no journal is written: {error}"));
+                self.conditions.raise("journal", format!("the journal is not written: {error}"));
                 return None;
             }
         }
         Some(sender)
     }
 
-    /// Starts to keep the live layout. `restored`: it is the one of [`Keeping::last`].
-    pub(super) fn autosave(&mut self, wanted: &Wanted, restored: bool, control: Arc<dyn Control>) {
-        self.origin.send_replace(Origin::new(wanted.title.clone(), wanted.path.clone()));
-        let Some(kept) = self.kept.take() else { return };
-        let origin = self.origin.subscribe();
-        let begin = Begin { document: wanted.document.clone(), origin, restored };
-        match Autosave::start(kept, begin, control, self.conditions.clone()) {
+    /// Starts to save the live layout.
+    pub(super) fn start_autosave(
+        &mut self,
+        layout: &StartupLayout,
+        restore: Restore,
+        control: Arc<dyn Control>,
+    ) {
+        self.origin.send_replace(LayoutOrigin::new(layout.title.clone(), layout.path.clone()));
+        let Some(files) = self.live_layout.take() else { return };
+        let start = AutosaveStart {
+            document: layout.document.clone(),
+            origin: self.origin.subscribe(),
+            restored: restore == Restore::Last,
+            delay: SAVE_DELAY,
+        };
+        match Autosave::start(files, start, control, self.conditions.clone()) {
             Ok(autosave) => self.autosave = autosave,
             Err(error) => {
-                self.conditions.raise("autosave", format!("the live layout is not kept: {error}"));
+                self.conditions.raise("autosave", format!("the live layout is not saved: {error}"));
             }
         }
     }
 
-    /// Where to tell which saved layout the live one is.
-    pub(super) fn origin(&self) -> watch::Sender<Origin> {
+    /// Returns the sender of the saved layout from which the live one comes.
+    pub(super) fn origin(&self) -> watch::Sender<LayoutOrigin> {
         self.origin.clone()
     }
 
-    /// Ends the run's records, after the scheduler has stopped.
+    /// Ends the records, after the scheduler has stopped.
     pub(super) fn finish(self, control: &dyn Control) {
         if let Some(autosave) = self.autosave {
             autosave.finish(control);
         }
-        if let Some(writer) = self.writer
-            && !writer.finish(PATIENCE)
+        if let Some(journal) = self.journal
+            && !journal.finish(JOURNAL_TIMEOUT)
         {
             tracing::warn!("the last lines of the journal are still being written");
         }

@@ -1,21 +1,22 @@
-//! The signals that end the program, as a value that turns true.
+//! The signals that stop the program.
 
 use tokio::sync::watch;
 
 use crate::command::CommandError;
 
-/// Turns true at SIGINT, SIGTERM or SIGHUP (elsewhere: at Ctrl-C).
+/// Returns a value that becomes true at SIGINT, SIGTERM or SIGHUP (at Ctrl-C on other systems than
+/// Unix).
 ///
 /// # Errors
 /// [`CommandError::Failed`] when no handler can be installed.
-pub(super) fn stop() -> Result<watch::Receiver<bool>, CommandError> {
+pub(super) fn watch_stop_signals() -> Result<watch::Receiver<bool>, CommandError> {
     let (sender, receiver) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // Handlers are in place before this returns, so that an early signal is not lost.
-    let waiting = runtime.block_on(async { first_signal() })?;
+    // the handlers are installed before this function returns, so that no early signal is lost
+    let signal = runtime.block_on(async { first_signal() })?;
     std::thread::Builder::new().name("divvy-signals".to_owned()).spawn(move || {
-        runtime.block_on(waiting);
-        // Nobody waits any more when the program is ending already.
+        runtime.block_on(signal);
+        // the receiver is gone if the program is already ending
         let _ = sender.send(true);
     })?;
     Ok(receiver)
@@ -39,7 +40,7 @@ fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
 #[cfg(not(unix))]
 fn first_signal() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move {
-        // Without a handler the system's default ends the program, which is as good.
+        // without a handler, the system's default action ends the program
         let _ = tokio::signal::ctrl_c().await;
     })
 }

@@ -1,4 +1,4 @@
-//! What to run: a layout file, models named on the command line, or the demo.
+//! The layout of a run: a file, standard input, models named on the command line, or the demo.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,110 +6,156 @@ use std::path::{Path, PathBuf};
 use crate::command::CommandError;
 use crate::layout::{Budget, CoreRequest, Document, Faults, Layout};
 
-/// How the demo is called.
+/// The title of the demo.
 pub(super) const DEMO: &str = "demo";
 
-/// A layout to run, with the document it came from where it came from one.
-pub(super) struct Wanted {
-    /// The document, so that a save keeps its comments.
+/// The argument that stands for standard input.
+const STDIN: &str = "-";
+
+/// A layout to run.
+pub(super) struct StartupLayout {
+    /// The layout with its text, so that a save keeps the comments.
     pub document: Document,
-    /// The file that a save goes to; `None` for the demo and for models from the command line.
+    /// The file that a save goes to; `None` for the demo, standard input and models from the
+    /// command line.
     pub path: Option<PathBuf>,
-    /// How the screen calls it.
+    /// The title on the screen.
     pub title: String,
 }
 
-/// What to run where nothing is named: the layout that was in use last, where it can be had, else
-/// the demo; with a sentence about which of the two, where there was one. `place` is that of the
-/// last layout's file, `fits` says whether this machine can hold it.
+/// A layout together with a notice for the user about why it was opened.
+pub(super) struct ChosenLayout {
+    /// The layout.
+    pub layout: StartupLayout,
+    /// The notice, if there is one.
+    pub notice: Option<String>,
+}
+
+/// The layout of the last console session.
+pub(super) struct LastLayout {
+    /// Its title.
+    pub title: String,
+    /// Its file, if it has one.
+    pub path: Option<PathBuf>,
+}
+
+/// Opens the layout of the last session, or the demo when there was none or it cannot be used.
+/// `check_fit` checks a layout against this machine.
 ///
 /// # Errors
-/// As [`demo`] does.
+/// As [`demo`].
 pub(super) fn last_or_demo(
-    last: Option<(String, Option<PathBuf>)>,
-    fits: impl Fn(&Document) -> Result<(), String>,
-) -> Result<(Wanted, Option<String>), CommandError> {
-    let Some((title, place)) = last else { return Ok((demo()?, None)) };
-    let no_demo = "`divvy --demo` opens the demo.";
-    let path = place.filter(|place| place.exists());
-    let gone = || format!("{title} was in use last, and its file is gone");
-    let read = path.ok_or_else(gone).and_then(|path| {
-        let document = Layout::read(&path).map_err(|faults| {
-            format!("{title} was in use last, and has a fault by now: {}", first(&faults))
-        })?;
-        fits(&document).map_err(|reason| {
-            format!("{title} was in use last, and this machine cannot hold it: {reason}")
-        })?;
-        Ok((document, path))
-    });
-    let why = match read {
-        Ok((document, path)) => {
-            let told = format!("This is {title}, in use last. {no_demo}");
-            return Ok((Wanted { document, path: Some(path), title }, Some(told)));
-        }
-        Err(why) => why,
+    last: Option<LastLayout>,
+    check_fit: impl Fn(&Document) -> Result<(), String>,
+) -> Result<ChosenLayout, CommandError> {
+    let Some(LastLayout { title, path }) = last else {
+        return Ok(ChosenLayout { layout: demo()?, notice: None });
     };
-    Ok((demo()?, Some(format!("{why}. This is the demo."))))
+    let read = path
+        .filter(|path| path.exists())
+        .ok_or_else(|| format!("the layout of the last session, {title}, no longer exists"))
+        .and_then(|path| {
+            let document = Layout::read(&path).map_err(|faults| {
+                let fault = first_fault(&faults);
+                format!("the layout of the last session, {title}, is invalid: {fault}")
+            })?;
+            check_fit(&document).map_err(|reason| {
+                format!(
+                    "the layout of the last session, {title}, does not fit this machine: {reason}"
+                )
+            })?;
+            Ok((document, path))
+        });
+    match read {
+        Ok((document, path)) => {
+            let notice = format!(
+                "Opened {title}, the layout of the last session. `divvy --demo` opens the demo."
+            );
+            let layout = StartupLayout { document, path: Some(path), title };
+            Ok(ChosenLayout { layout, notice: Some(notice) })
+        }
+        Err(reason) => {
+            let notice = format!("Opened the demo: {reason}");
+            Ok(ChosenLayout { layout: demo()?, notice: Some(notice) })
+        }
+    }
 }
 
-/// Why the demo stands in for a layout that was in use last and whose models do not load; of several
-/// reasons the first.
-pub(super) fn not_loaded(title: &str, reason: &str) -> String {
+/// Returns the notice for a demo that replaces the last session's layout, whose models do not load.
+/// Only the first line of `reason` is shown.
+pub(super) fn demo_notice(title: &str, reason: &str) -> String {
     let first = reason.lines().next().unwrap_or_default();
-    // the reason may be long: what was opened instead goes before it
-    format!("This is the demo: {title} was in use last, and cannot be loaded: {first}")
+    format!("Opened the demo: the layout of the last session, {title}, cannot be loaded: {first}")
 }
 
-/// The first of a layout's faults, in one line.
-pub(super) fn first(faults: &Faults) -> String {
+/// Returns the first fault of a layout in one line.
+pub(super) fn first_fault(faults: &Faults) -> String {
     faults.faults().first().map_or_else(|| faults.to_string(), ToString::to_string)
 }
 
-/// The demo.
+/// Returns the demo.
 ///
 /// # Errors
-/// [`CommandError::Failed`] where the executable's own layout has faults.
-pub(super) fn demo() -> Result<Wanted, CommandError> {
+/// [`CommandError::Failed`] if the layout in the executable has faults.
+pub(super) fn demo() -> Result<StartupLayout, CommandError> {
     let document =
         crate::layout::demo().map_err(|faults| CommandError::Failed(faults.to_string()))?;
-    Ok(Wanted { document, path: None, title: DEMO.to_owned() })
+    Ok(StartupLayout { document, path: None, title: DEMO.to_owned() })
 }
 
-/// Finds out what the arguments mean.
+/// Returns the layout that the arguments name; the demo without arguments.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] for a layout with faults, a mix of layouts and models, or an argument
-/// that is neither.
-pub(super) fn wanted(arguments: &[PathBuf]) -> Result<Wanted, CommandError> {
-    let [first, rest @ ..] = arguments else {
-        return demo();
-    };
-    let is_layout = |path: &Path| has_extension(path, "toml");
-    if is_layout(first) && rest.is_empty() {
-        let document =
-            Layout::read(first).map_err(|faults| CommandError::BadInput(faults.to_string()))?;
-        let title =
-            first.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
-        return Ok(Wanted { document, path: Some(first.clone()), title });
+/// [`CommandError::BadInput`] for a layout with faults, several layouts, layouts mixed with models,
+/// or an argument that is neither.
+pub(super) fn from_arguments(arguments: &[PathBuf]) -> Result<StartupLayout, CommandError> {
+    let (layouts, models): (Vec<&PathBuf>, Vec<&PathBuf>) =
+        arguments.iter().partition(|path| is_layout(path));
+    match (&layouts[..], &models[..]) {
+        ([], []) => demo(),
+        ([layout], []) => read_layout(layout),
+        ([], _) => {
+            let layout = layout_of_models(arguments)?;
+            let document = Document::from_layout(layout)
+                .map_err(|error| CommandError::BadInput(error.to_string()))?;
+            Ok(StartupLayout { document, path: None, title: "models".to_owned() })
+        }
+        ([layout, ..], [model, ..]) => Err(CommandError::BadInput(format!(
+            "{} and {}: a layout cannot be opened together with models; pass a single layout file, \
+             or one or more .onnx models, or add the models to the layout",
+            layout.display(),
+            model.display()
+        ))),
+        ([first, second, ..], []) => Err(CommandError::BadInput(format!(
+            "{} and {}: only one layout can be opened; pass a single layout file, or one or more \
+             .onnx models",
+            first.display(),
+            second.display()
+        ))),
     }
-    if let Some(layout) = arguments.iter().find(|path| is_layout(path)) {
-        return Err(CommandError::BadInput(format!(
-            "{}: one layout, or any number of models: not both",
-            layout.display()
-        )));
+}
+
+fn read_layout(path: &Path) -> Result<StartupLayout, CommandError> {
+    let bad = |faults: Faults| CommandError::BadInput(faults.to_string());
+    if path == Path::new(STDIN) {
+        let document = Layout::read_stdin().map_err(bad)?;
+        return Ok(StartupLayout { document, path: None, title: "standard input".to_owned() });
     }
-    let layout = of_models(arguments)?;
-    let document =
-        Document::from_layout(layout).map_err(|error| CommandError::BadInput(error.to_string()))?;
-    Ok(Wanted { document, path: None, title: "models".to_owned() })
+    let document = Layout::read(path).map_err(bad)?;
+    let title = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
+    Ok(StartupLayout { document, path: Some(path.to_owned()), title })
+}
+
+fn is_layout(path: &Path) -> bool {
+    has_extension(path, "toml") || path == Path::new(STDIN)
 }
 
 fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
-/// A layout for models without one: the cores divided evenly, one gentle caller each.
-fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
+/// Returns a layout of these models: cores divided evenly, one closed-loop client per model.
+fn layout_of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
     let mut names = HashSet::new();
     let mut models = Vec::new();
     for path in paths {
@@ -117,15 +163,19 @@ fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
             .map_err(|error| CommandError::BadInput(format!("{}: {error}", path.display())))?;
         if absolute.to_str().is_none() {
             return Err(CommandError::BadInput(format!(
-                "{}: this path is not UTF-8, which a layout could not name; rename it",
+                "{}: this path is not UTF-8, so a layout cannot contain it; rename the file",
+                path.display()
+            )));
+        }
+        if let Some(kind) = crate::machine::special_file_kind(&absolute) {
+            return Err(CommandError::BadInput(format!(
+                "{}: this is {kind}, not a model; pass an .onnx file, or a layout as - on standard \
+                 input",
                 path.display()
             )));
         }
         if !has_extension(path, "onnx") && !absolute.is_file() {
-            return Err(CommandError::BadInput(format!(
-                "{}: neither a subcommand (see divvy --help), nor a layout (*.toml), nor a model (*.onnx)",
-                path.display()
-            )));
+            return Err(CommandError::BadInput(neither(path, &absolute)));
         }
         let mut budget = Budget::for_file(absolute, |name| names.contains(name));
         budget.cores = CoreRequest::Share(100.0 / paths.len() as f64);
@@ -133,6 +183,20 @@ fn of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
         models.push(budget);
     }
     Ok(Layout { description: "models from the command line, cores divided evenly".into(), models })
+}
+
+/// Returns the message for an argument that is neither a layout nor a model.
+fn neither(path: &Path, absolute: &Path) -> String {
+    let shown = path.display();
+    if absolute.is_dir() {
+        return format!(
+            "{shown}: this is a folder; pass a layout (*.toml) or models (*.onnx) in it"
+        );
+    }
+    format!(
+        "{shown}: no such file or subcommand; pass a layout (*.toml) or models (*.onnx), or see \
+         `divvy --help`"
+    )
 }
 
 #[cfg(test)]
@@ -146,52 +210,60 @@ mod tests {
             .iter()
             .map(|name| folder.path().join(name))
             .collect();
-        let layout = of_models(&paths).unwrap();
+        let layout = layout_of_models(&paths).unwrap();
         let names: Vec<&str> = layout.models.iter().map(|model| model.name.as_str()).collect();
         assert_eq!(names, ["a", "a-2", "v3"]);
         assert!(layout.models.iter().all(|model| model.cores == CoreRequest::Share(100.0 / 3.0)));
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
-        let error = wanted(&["frobnicate".into()]).map(|_| ()).unwrap_err();
+    fn rejects_unknown_argument() {
+        let error = from_arguments(&["frobnicate".into()]).map(|_| ()).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        let both = wanted(&["a.onnx".into(), "b.toml".into()]).map(|_| ()).unwrap_err();
-        assert!(both.to_string().contains("b.toml"));
     }
 
     #[test]
-    fn the_last_layout_comes_back_and_the_demo_says_why_it_does_not() {
+    fn rejects_layout_with_other_files() {
+        for (second, remedy) in [("b.toml", "only one layout"), ("b.onnx", "add the models")] {
+            let inputs = ["a.toml".into(), second.into()];
+            let error = from_arguments(&inputs).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains("a.toml") && error.contains(second), "{error}");
+            assert!(error.contains(remedy), "{error}");
+        }
+    }
+
+    #[test]
+    fn last_layout_is_opened_or_notice_says_why_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("night.toml");
         let open = |fits: Result<(), String>| {
-            let last = ("night".to_owned(), Some(path.clone()));
-            let (wanted, told) = last_or_demo(Some(last), |_| fits.clone()).unwrap();
-            (wanted.title, wanted.path, told.unwrap())
+            let last = LastLayout { title: "night".to_owned(), path: Some(path.clone()) };
+            let chosen = last_or_demo(Some(last), |_| fits.clone()).unwrap();
+            (chosen.layout.title, chosen.layout.path, chosen.notice.unwrap())
         };
-        let (title, _, told) = open(Ok(()));
+        let (title, _, notice) = open(Ok(()));
         assert_eq!(title, DEMO);
-        assert!(told.contains("night") && told.contains("gone"), "{told}");
+        assert!(notice.contains("night, no longer exists"), "{notice}");
         std::fs::write(&path, "version = 7").unwrap();
-        let (title, _, told) = open(Ok(()));
+        let (title, _, notice) = open(Ok(()));
         assert_eq!(title, DEMO);
-        assert!(told.contains("fault") && told.contains("version"), "{told}");
+        assert!(notice.contains("invalid") && notice.contains("version"), "{notice}");
         let text = "version = 1\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n";
         std::fs::write(&path, text).unwrap();
-        let (title, _, told) = open(Err("it has 2 cores".to_owned()));
+        let (title, _, notice) = open(Err("it has 2 cores".to_owned()));
         assert_eq!(title, DEMO);
-        assert!(told.contains("2 cores") && told.contains("This is the demo"), "{told}");
-        let (title, from, told) = open(Ok(()));
+        assert!(notice.contains("2 cores") && notice.contains("Opened the demo"), "{notice}");
+        let (title, from, notice) = open(Ok(()));
         assert_eq!((title.as_str(), from), ("night", Some(path.clone())));
-        assert!(told.contains("--demo"), "{told}");
-        let (wanted, told) = last_or_demo(None, |_| Ok(())).unwrap();
-        assert_eq!((wanted.title.as_str(), told), (DEMO, None));
+        assert!(notice.contains("--demo"), "{notice}");
     }
 
     #[test]
-    fn no_argument_is_the_demo() {
-        let demo = wanted(&[]).unwrap();
+    fn demo_opens_without_argument_or_last_layout() {
+        let demo = from_arguments(&[]).unwrap();
         assert_eq!(demo.document.layout().models.len(), 3);
         assert_eq!(demo.path, None);
+        let chosen = last_or_demo(None, |_| Ok(())).unwrap();
+        assert_eq!((chosen.layout.title.as_str(), chosen.notice), (DEMO, None));
     }
 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::BenchArgs;
 use super::models;
+use super::pools::PATIENCE;
 use super::report::{Setting, Table, median, print, quantile, ratio};
-use super::rig::PATIENCE;
 use crate::command::CommandError;
 use crate::layout::{Auto, Budget, CoreRequest, Layout, LoadSpec, QueuePolicy};
 use crate::load::LoadFollower;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{MachineReport, gpus};
+use super::gpus;
+use super::report::MachineReport;
 use crate::layout::Bytes;
 use crate::machine::{Core, CoreKind, CpuSet, Description, Topology};
 

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::headless::report;
 use super::*;
+use crate::command::CommandError;
 use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{
     Budget, Change, Layout, Ledger, LoadSpec, ModelSource, Plan, Refusal, Row, Slo,
 };
 use crate::machine::{CpuSet, MemoryUse};
+use crate::scheduler::Control;
 use crate::telemetry::{
-    Actual, Alert, Applied, Author, Counts, Distribution, Entry, Histogram, ModelView, Window,
+    Actual, Alert, Applied, Author, Counts, Distribution, Entry, Histogram, ModelState, ModelView,
+    Snapshot, Window,
 };
 
 fn distribution(count: u64, p50_us: u64) -> Distribution {

@@ -1,25 +1,31 @@
-//! The live layout outlives a crash, and a clean end leaves nothing to offer.
+//! The live layout is offered after a crash, and not after a clean end.
 
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::*;
-use crate::layout::{Change, CoreRequest, Plan, Refusal, demo};
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use tokio::sync::watch;
 
-/// A run whose layout is what the test says.
-struct Scripted {
+use crate::command::run::autosave::{Autosave, AutosaveStart};
+use crate::command::run::live_layout::{LayoutOrigin, LiveLayoutFiles};
+use crate::layout::{Change, CoreRequest, Layout, Plan, Refusal, demo};
+use crate::scheduler::Control;
+use crate::telemetry::{Applied, Author, Conditions, Entry, Snapshot};
+
+/// A run whose layout the test sets.
+struct ScriptedControl {
     layout: std::sync::Mutex<Layout>,
     snapshots: watch::Sender<Arc<Snapshot>>,
 }
 
-impl Scripted {
+impl ScriptedControl {
     fn new() -> Arc<Self> {
         let layout = demo().unwrap().layout().clone().into();
         Arc::new(Self { layout, snapshots: watch::channel(Arc::default()).0 })
     }
 
-    /// The first model gets this many cores.
-    fn change(&self, cores: usize) {
+    /// Changes the cores of the first model.
+    fn set_cores(&self, cores: usize) {
         self.layout.lock().unwrap().models[0].cores = CoreRequest::Count(cores);
         let entry = Entry {
             id: cores as u64,
@@ -41,7 +47,7 @@ impl Scripted {
     }
 }
 
-impl Control for Scripted {
+impl Control for ScriptedControl {
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.subscribe()
     }
@@ -65,144 +71,147 @@ impl Control for Scripted {
     }
 }
 
-fn begin(restored: bool) -> Begin {
+fn start_options(restored: bool) -> AutosaveStart {
     let from = Some(PathBuf::from("/layouts/demo.toml"));
-    // the sender goes: nobody tells of another layout, as without a console
-    let (_, origin) = watch::channel(Origin::new("demo".to_owned(), from));
-    Begin { document: demo().unwrap(), origin, restored }
-}
-
-fn start(folder: &Path, control: &Arc<Scripted>, restored: bool) -> Autosave {
-    let kept = Kept::open(folder).unwrap();
+    // no sender, as in a run without a console
+    let (_, origin) = watch::channel(LayoutOrigin::new("demo".to_owned(), from));
     let delay = Duration::from_millis(1);
-    Autosave::start_with(kept, begin(restored), control.clone(), Conditions::default(), delay)
+    AutosaveStart { document: demo().unwrap(), origin, restored, delay }
+}
+
+fn start(folder: &Path, control: &Arc<ScriptedControl>, restored: bool) -> Autosave {
+    let files = LiveLayoutFiles::open(folder).unwrap();
+    Autosave::start(files, start_options(restored), control.clone(), Conditions::default())
         .unwrap()
         .unwrap()
 }
 
-/// Ends the thread and lets the lock go, as the end of the process does, without a clean mark.
+/// Stops the thread and releases the lock, as the end of the process does, without a clean end.
 fn crash(autosave: Autosave) {
     autosave.stop.send_replace(true);
     drop(autosave.thread.join().unwrap());
 }
 
-fn cores(folder: &Path) -> CoreRequest {
-    let kept = Kept { folder: folder.to_path_buf(), lock: None };
-    let wanted = kept.last().map_err(|error| error.to_string()).unwrap();
-    assert_eq!(wanted.path, Some(PathBuf::from("/layouts/demo.toml")));
-    wanted.document.layout().models[0].cores
+fn saved_cores(folder: &Path) -> CoreRequest {
+    let files = LiveLayoutFiles::without_lock(folder);
+    let layout = files.last().map_err(|error| error.to_string()).unwrap();
+    assert_eq!(layout.path, Some(PathBuf::from("/layouts/demo.toml")));
+    layout.document.layout().models[0].cores
 }
 
-fn until_kept(folder: &Path, count: usize) {
+fn wait_for_save(folder: &Path, count: usize) {
     let end = Instant::now() + Duration::from_secs(30);
     while !Layout::read(&folder.join("live.toml"))
         .is_ok_and(|found| found.layout().models[0].cores == CoreRequest::Count(count))
     {
-        assert!(Instant::now() < end, "the layout was not kept");
+        assert!(Instant::now() < end, "the layout was not saved");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 #[test]
-fn a_crash_leaves_the_changed_layout_and_a_clean_end_does_not_offer() {
+fn crash_offers_changed_layout_until_clean_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let control = Scripted::new();
+    let control = ScriptedControl::new();
     let autosave = start(path, &control, false);
-    control.change(7);
-    until_kept(path, 7);
+    control.set_cores(7);
+    wait_for_save(path, 7);
     crash(autosave);
-    let kept = Kept::open(path).unwrap();
-    assert!(kept.offer().unwrap().contains("divvy --last"));
-    assert_eq!(cores(path), CoreRequest::Count(7));
-    drop(kept);
-    // taken: it is this run's layout now, and a clean end takes the offer away
-    let control = Scripted::new();
-    control.change(7);
+    let files = LiveLayoutFiles::open(path).unwrap();
+    assert!(files.offer().unwrap().contains("divvy --last"));
+    assert_eq!(saved_cores(path), CoreRequest::Count(7));
+    drop(files);
+    // restored: a clean end removes the offer
+    let control = ScriptedControl::new();
+    control.set_cores(7);
     let autosave = start(path, &control, true);
     autosave.finish(&*control);
-    assert_eq!(Kept::open(path).unwrap().offer(), None);
-    assert_eq!(cores(path), CoreRequest::Count(7));
+    assert_eq!(LiveLayoutFiles::open(path).unwrap().offer(), None);
+    assert_eq!(saved_cores(path), CoreRequest::Count(7));
 }
 
 #[test]
-fn a_crash_leaves_the_layout_under_the_name_and_the_file_that_it_had_then() {
+fn crashed_layout_keeps_its_latest_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let control = Scripted::new();
-    let (sender, origin) = watch::channel(Origin::new("one".to_owned(), None));
-    let begin = Begin { document: demo().unwrap(), origin, restored: false };
-    let (kept, delay) = (Kept::open(path).unwrap(), Duration::from_millis(1));
-    let autosave = Autosave::start_with(kept, begin, control.clone(), Conditions::default(), delay);
+    let control = ScriptedControl::new();
+    let (sender, origin) = watch::channel(LayoutOrigin::new("one".to_owned(), None));
+    let options = AutosaveStart { origin, ..start_options(false) };
+    let files = LiveLayoutFiles::open(path).unwrap();
+    let autosave = Autosave::start(files, options, control.clone(), Conditions::default());
     let autosave = autosave.unwrap().unwrap();
     let until = |title: &str| {
         let end = Instant::now() + Duration::from_secs(30);
-        let look = Kept { folder: path.to_path_buf(), lock: None };
-        while look.mark("live").is_none_or(|mark| mark.origin.title != title) {
-            assert!(Instant::now() < end, "{title} was not kept");
+        let files = LiveLayoutFiles::without_lock(path);
+        while files.info("live").is_none_or(|info| info.origin.title != title) {
+            assert!(Instant::now() < end, "{title} was not saved");
             std::thread::sleep(Duration::from_millis(2));
         }
     };
     // saved under another name: no row changes
     until("one");
-    sender.send_replace(Origin::new("copy".to_owned(), Some("/layouts/copy.toml".into())));
+    sender.send_replace(LayoutOrigin::new("copy".to_owned(), Some("/layouts/copy.toml".into())));
     until("copy");
     // loaded: the rows change too
-    sender.send_replace(Origin::new("two".to_owned(), Some("/layouts/two.toml".into())));
-    control.change(7);
-    until_kept(path, 7);
+    sender.send_replace(LayoutOrigin::new("two".to_owned(), Some("/layouts/two.toml".into())));
+    control.set_cores(7);
+    wait_for_save(path, 7);
     until("two");
     crash(autosave);
-    let kept = Kept::open(path).unwrap();
-    let offer = kept.offer().unwrap();
+    let files = LiveLayoutFiles::open(path).unwrap();
+    let offer = files.offer().unwrap();
     assert!(offer.contains("the last run of two"), "{offer}");
-    let wanted = kept.last().map_err(|error| error.to_string()).unwrap();
-    assert_eq!(wanted.path, Some(PathBuf::from("/layouts/two.toml")));
-    assert_eq!(wanted.title, "two");
+    let layout = files.last().map_err(|error| error.to_string()).unwrap();
+    assert_eq!(layout.path, Some(PathBuf::from("/layouts/two.toml")));
+    assert_eq!(layout.title, "two");
 }
 
 #[test]
-fn the_offer_outlives_runs_that_changed_nothing() {
+fn runs_without_changes_keep_the_offer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let control = Scripted::new();
+    let control = ScriptedControl::new();
     let autosave = start(path, &control, false);
-    control.change(7);
-    until_kept(path, 7);
+    control.set_cores(7);
+    wait_for_save(path, 7);
     crash(autosave);
-    let looking = Scripted::new();
-    start(path, &looking, false).finish(&*looking);
-    assert_eq!(cores(path), CoreRequest::Count(7));
-    crash(start(path, &looking, false));
-    assert!(Kept::open(path).unwrap().offer().is_some());
-    assert_eq!(cores(path), CoreRequest::Count(7));
-    // work of its own, ended well, is what the operator wants from then on
-    let control = Scripted::new();
+    let unchanged = ScriptedControl::new();
+    start(path, &unchanged, false).finish(&*unchanged);
+    assert_eq!(saved_cores(path), CoreRequest::Count(7));
+    crash(start(path, &unchanged, false));
+    assert!(LiveLayoutFiles::open(path).unwrap().offer().is_some());
+    assert_eq!(saved_cores(path), CoreRequest::Count(7));
+    // a clean end after a change replaces the crashed layout
+    let control = ScriptedControl::new();
     let autosave = start(path, &control, false);
-    control.change(5);
+    control.set_cores(5);
     autosave.finish(&*control);
-    assert_eq!(Kept::open(path).unwrap().offer(), None);
-    assert_eq!(cores(path), CoreRequest::Count(5));
+    assert_eq!(LiveLayoutFiles::open(path).unwrap().offer(), None);
+    assert_eq!(saved_cores(path), CoreRequest::Count(5));
 }
 
 #[test]
-fn two_at_once_do_not_write_over_each_other() {
+fn second_divvy_does_not_save() {
     let folder = tempfile::tempdir().unwrap();
-    let control = Scripted::new();
+    let control = ScriptedControl::new();
     let first = start(folder.path(), &control, false);
-    let kept = Kept::open(folder.path()).unwrap();
-    // the run that goes on is no crash
-    assert_eq!(kept.offer(), None);
+    let files = LiveLayoutFiles::open(folder.path()).unwrap();
+    // the first run is still going: no crash
+    assert_eq!(files.offer(), None);
     let second =
-        Autosave::start(kept, begin(false), control.clone(), Conditions::default()).unwrap();
+        Autosave::start(files, start_options(false), control.clone(), Conditions::default())
+            .unwrap();
     assert!(second.is_none());
     first.finish(&*control);
 }
 
 #[test]
-fn without_a_kept_layout_last_says_so() {
+fn last_without_earlier_run_is_bad_input() {
     let folder = tempfile::tempdir().unwrap();
-    let Err(error) = Kept::open(folder.path()).unwrap().last() else { panic!("found one") };
-    assert!(error.to_string().contains("no layout is kept"), "{error}");
+    let Err(error) = LiveLayoutFiles::open(folder.path()).unwrap().last() else {
+        panic!("found one")
+    };
+    assert!(error.to_string().contains("no run has left a layout"), "{error}");
     assert_eq!(error.exit_code(), 2);
 }

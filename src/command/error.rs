@@ -1,0 +1,38 @@
+//! The error of a subcommand.
+
+use thiserror::Error;
+
+use crate::machine::MachineError;
+
+/// A failed command; decides the exit code.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// Bad input: exit code 2. The message names the fault, its place and the remedy.
+    #[error("{0}")]
+    BadInput(String),
+    /// Any other failure: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// Returns the exit code of the process.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BadInput(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<MachineError> for CommandError {
+    fn from(error: MachineError) -> Self {
+        Self::BadInput(error.to_string())
+    }
+}

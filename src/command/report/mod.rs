@@ -1,0 +1,17 @@
+//! Reports without a terminal: one line per model and interval, or NDJSON; progress while models
+//! load; and a table at the end. All of it comes from [`Snapshot`](crate::telemetry::Snapshot)s.
+
+mod figures;
+mod gpus;
+mod headless;
+mod interval;
+mod progress;
+mod summary;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use headless::{HeadlessOptions, run_headless};
+pub use interval::{header_line, interval_line};
+pub use progress::Progress;
+pub use summary::summary;

@@ -1,0 +1,91 @@
+//! Arguments of `divvy` without a subcommand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::command::state_folder::StateDir;
+use crate::console::{GlyphSet, ThemeName};
+use crate::layout::{EngineChoice, parse_duration};
+use crate::machine::CpuSet;
+
+/// Arguments of `divvy` without a subcommand.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// A layout (*.toml, or - for standard input), or models (*.onnx) that share the cores evenly;
+    /// by default the layout of the last session, or the demo.
+    #[arg(value_name = "LAYOUT | MODEL.onnx")]
+    pub inputs: Vec<PathBuf>,
+    /// Report to standard output instead of opening the console.
+    #[arg(long)]
+    pub headless: bool,
+    /// Stop after this time, for example 30s (with --headless; by default, run until a signal).
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// Time between reports (with --headless).
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub interval: Duration,
+    /// Report one JSON snapshot per line (with --headless).
+    #[arg(long)]
+    pub json: bool,
+    /// The engine of models whose layout sets none.
+    #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
+    pub engine: EngineArg,
+    /// The ONNX Runtime library to load.
+    #[arg(long, value_name = "PATH")]
+    pub ort_dylib: Option<PathBuf>,
+    /// Use only these CPUs, for example 0-7.
+    #[arg(long, value_name = "LIST")]
+    pub cores: Option<CpuSet>,
+    /// Show everything, change nothing.
+    #[arg(long)]
+    pub readonly: bool,
+    /// Scale down a layout that asks for more cores than this machine has.
+    #[arg(long)]
+    pub fit: bool,
+    /// Don't capture the mouse (a key in the console captures it).
+    #[arg(long)]
+    pub no_mouse: bool,
+    /// The console's config file (also set by DIVVY_CONFIG; `divvy config --print` prints a default
+    /// one).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The console's colours: ansi, truecolor, colour-blind or mono.
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<ThemeName>,
+    /// The console's characters: block, braille or ascii.
+    #[arg(long, value_name = "NAME")]
+    pub glyphs: Option<GlyphSet>,
+    /// The folder of saved layouts.
+    #[arg(long, value_name = "FOLDER")]
+    pub layout_dir: Option<PathBuf>,
+    /// Open the demo instead of the layout of the last session.
+    #[arg(long, conflicts_with_all = ["inputs", "last"])]
+    pub demo: bool,
+    /// Restore the layout of the last run with its unsaved changes, for example after a crash.
+    #[arg(long, conflicts_with = "inputs")]
+    pub last: bool,
+    /// The folder of the journal, the live layout and the log.
+    #[command(flatten)]
+    pub state: StateDir,
+}
+
+/// The engines of `--engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineArg {
+    /// ONNX Runtime if it is found, else rten.
+    Auto,
+    /// ONNX Runtime.
+    Onnxruntime,
+    /// The embedded engine.
+    Rten,
+}
+
+impl From<EngineArg> for EngineChoice {
+    fn from(argument: EngineArg) -> Self {
+        match argument {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::Onnxruntime => Self::OnnxRuntime,
+            EngineArg::Rten => Self::Rten,
+        }
+    }
+}

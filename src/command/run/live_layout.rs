@@ -1,0 +1,269 @@
+//! The live layout in the state folder, from which a run is restored after a crash.
+//!
+//! `live.toml` is the layout of the current or last run. `live.json` records which saved layout it
+//! is and whether that run ended cleanly. After a crash the pair is renamed to `crashed.*`, until
+//! `--last` loads it or a later run with changes ends cleanly.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::startup_layout::StartupLayout;
+use super::state_file::{self, StateFileError};
+use crate::command::{CommandError, state_folder};
+use crate::layout::{Document, Layout};
+
+/// The title of a layout that is saved nowhere.
+pub(super) const UNNAMED: &str = "unnamed";
+
+/// The saved layout from which the live layout comes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct LayoutOrigin {
+    /// Its file, absolute, if it has one.
+    from: Option<PathBuf>,
+    /// Its title on the screen.
+    pub title: String,
+}
+
+impl LayoutOrigin {
+    /// An origin of this title and file.
+    pub(super) fn new(title: String, from: Option<PathBuf>) -> Self {
+        // a later run may start in another folder
+        let from = from.map(|path| std::path::absolute(&path).unwrap_or(path));
+        Self { from, title }
+    }
+}
+
+/// The content of `live.json` and `crashed.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LiveLayoutInfo {
+    /// Version of this format; files of divvy 0.1.0 have none.
+    #[serde(default)]
+    version: u32,
+    /// The saved layout.
+    #[serde(flatten)]
+    pub origin: LayoutOrigin,
+    /// Whether the user changed the layout in its run.
+    pub changed: bool,
+    /// Whether its run ended cleanly.
+    pub clean: bool,
+}
+
+impl LiveLayoutInfo {
+    /// The format version that this build writes, and the newest that it reads.
+    const VERSION: u32 = 1;
+
+    /// The information about a run that has not ended.
+    pub(super) fn new(origin: LayoutOrigin, changed: bool) -> Self {
+        Self { version: Self::VERSION, origin, changed, clean: false }
+    }
+
+    /// The information about a layout whose JSON file was not written yet.
+    fn unknown() -> Self {
+        Self::new(LayoutOrigin::new(UNNAMED.to_owned(), None), false)
+    }
+}
+
+/// The files of live layouts in a state folder.
+pub(super) struct LiveLayoutFiles {
+    folder: PathBuf,
+    /// The lock of the run that saves its layout in this folder; `None` if another divvy holds it.
+    lock: Option<File>,
+    /// Messages about files that were set aside.
+    notices: Vec<String>,
+}
+
+impl Drop for LiveLayoutFiles {
+    fn drop(&mut self) {
+        // closing is not enough: a child process that is just being started still has the file open
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
+    }
+}
+
+impl LiveLayoutFiles {
+    /// Opens the folder, which is created if needed. Renames the layout of a crashed run to
+    /// `crashed.*`, and sets files aside that this divvy cannot read.
+    ///
+    /// # Errors
+    /// A message when the folder cannot be created or written.
+    pub(super) fn open(folder: &Path) -> Result<Self, String> {
+        state_folder::create(folder)?;
+        let failed = |error: io::Error| format!("{}: {error}", folder.display());
+        let lock = File::create(folder.join("live.lock")).map_err(failed)?;
+        let lock = lock.try_lock().is_ok().then_some(lock);
+        let mut files = Self { folder: folder.to_path_buf(), lock, notices: Vec::new() };
+        if files.lock.is_some() {
+            for name in ["live", "crashed"] {
+                files.set_aside_unreadable(name).map_err(failed)?;
+            }
+            files.keep_crashed().map_err(failed)?;
+        }
+        Ok(files)
+    }
+
+    /// A view of a folder without its lock.
+    #[cfg(test)]
+    pub(super) fn without_lock(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf(), lock: None, notices: Vec::new() }
+    }
+
+    /// Returns true if this run saves its layout in the folder.
+    pub(super) fn is_locked(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Returns the folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns messages about files that were set aside.
+    pub(super) fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Reads the information about `live` or `crashed`; `None` without such a layout.
+    ///
+    /// # Errors
+    /// [`StateFileError`] when this divvy cannot use one of the two files.
+    fn read_info(&self, name: &str) -> Result<Option<LiveLayoutInfo>, StateFileError> {
+        let layout = self.path(&format!("{name}.toml"));
+        let info = state_file::read(&self.path(&format!("{name}.json")), LiveLayoutInfo::VERSION)?;
+        if !layout.is_file() {
+            return Ok(None);
+        }
+        check_layout_file(&layout)?;
+        Ok(Some(info.unwrap_or_else(LiveLayoutInfo::unknown)))
+    }
+
+    /// Returns the information about a usable layout.
+    pub(super) fn info(&self, name: &str) -> Option<LiveLayoutInfo> {
+        self.read_info(name).ok().flatten()
+    }
+
+    /// Renames the files of a layout that this divvy cannot use.
+    fn set_aside_unreadable(&mut self, name: &str) -> io::Result<()> {
+        let Err(error) = self.read_info(name) else { return Ok(()) };
+        let mut kept = Vec::new();
+        for extension in ["toml", "json"] {
+            let path = self.path(&format!("{name}.{extension}"));
+            if path.exists() {
+                kept.push(state_file::set_aside(&path)?.display().to_string());
+            }
+        }
+        let notice = format!(
+            "the layout of an earlier run ({}) is not offered: {error}; it was kept as {}",
+            self.path(&format!("{name}.json")).display(),
+            kept.join(" and "),
+        );
+        tracing::warn!("{notice}");
+        self.notices.push(notice);
+        Ok(())
+    }
+
+    fn keep_crashed(&self) -> io::Result<()> {
+        let Some(live) = self.info("live").filter(|info| !info.clean) else { return Ok(()) };
+        // a run without changes does not replace a crashed layout that is still offered
+        if live.changed || self.info("crashed").is_none() {
+            fs::rename(self.path("live.toml"), self.path("crashed.toml"))?;
+            let info = self.path("live.json");
+            if info.exists() {
+                fs::rename(info, self.path("crashed.json"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the message that offers the layout of a crashed run.
+    pub(super) fn offer(&self) -> Option<String> {
+        let info = self.info("crashed")?;
+        Some(format!(
+            "the last run of {} did not end cleanly; `divvy --last` restores its layout",
+            info.origin.title
+        ))
+    }
+
+    /// Returns the message that names `path`, the file of standard error, if it was written after
+    /// the crashed layout.
+    pub(super) fn stderr_notice(&self, path: &Path) -> Option<String> {
+        let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+        let has_text = fs::metadata(path).is_ok_and(|found| found.len() > 0);
+        (has_text && modified(path)? >= modified(&self.path("crashed.toml"))?).then(|| {
+            format!("messages of native libraries before the crash are in {}", path.display())
+        })
+    }
+
+    /// Returns the layout for `--last`: that of a crashed run, else that of the last run.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] when there is none, or it has faults.
+    pub(super) fn last(&self) -> Result<StartupLayout, CommandError> {
+        for name in ["crashed", "live"] {
+            let path = self.path(&format!("{name}.toml"));
+            let info = self.read_info(name).map_err(|error| {
+                CommandError::BadInput(format!("--last: {}: {error}", path.display()))
+            })?;
+            let Some(info) = info else { continue };
+            let document =
+                Layout::read(&path).map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+            let LayoutOrigin { from, title } = info.origin;
+            return Ok(StartupLayout { document, path: from, title });
+        }
+        let mut message =
+            format!("--last: no run has left a layout in {} yet", self.folder.display());
+        for notice in &self.notices {
+            message.push_str("\ndivvy: ");
+            message.push_str(notice);
+        }
+        Err(CommandError::BadInput(message))
+    }
+
+    /// Writes both files.
+    ///
+    /// # Errors
+    /// A message when one cannot be written.
+    pub(super) fn save(
+        &self,
+        document: &Document,
+        layout: &Layout,
+        info: &LiveLayoutInfo,
+    ) -> Result<(), String> {
+        document.save(layout, &self.path("live.toml")).map_err(|error| error.to_string())?;
+        let path = self.path("live.json");
+        state_file::write(&path, info).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Removes the layout of a crashed run.
+    pub(super) fn remove_crashed(&self) {
+        for name in ["crashed.json", "crashed.toml"] {
+            // usually there is none
+            let _ = fs::remove_file(self.path(name));
+        }
+    }
+}
+
+/// Checks that a layout file is TOML of a version that this divvy reads. Other faults, such as a
+/// missing model, can be repaired and don't make it unusable.
+fn check_layout_file(path: &Path) -> Result<(), StateFileError> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        let error = error.to_string();
+        StateFileError::Unreadable(error.lines().next().unwrap_or_default().to_owned())
+    };
+    let text = fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| unreadable(&error.message()))?;
+    let version = table.get("version").and_then(toml::Value::as_integer).unwrap_or_default();
+    let newest = u32::try_from(Layout::VERSION).unwrap_or(u32::MAX);
+    match u64::try_from(version) {
+        Ok(found) if found > u64::from(newest) => Err(StateFileError::Newer { found, newest }),
+        _ => Ok(()),
+    }
+}

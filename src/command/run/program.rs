@@ -1,0 +1,116 @@
+//! Starts the scheduler and the load, shows or reports the run, and stops them in order.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::RunArgs;
+use super::console_session::{ConsoleStart, console_options, open_console};
+use super::own_threads;
+use super::run_records::{Restore, RunRecords};
+use super::signals;
+use super::startup::{DisplayMode, Startup};
+use crate::command::CommandError;
+use crate::command::report::{HeadlessOptions, run_headless};
+use crate::console::ConsoleOptions;
+use crate::load::LoadFollower;
+use crate::machine::this_machine;
+use crate::scheduler::{Control, Options, Scheduler};
+
+/// Time for queued requests to be answered at the end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time between two snapshots of the console.
+const CONSOLE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Runs divvy until the user quits, the time is over, or a signal arrives.
+///
+/// # Errors
+/// [`CommandError::BadInput`] for a layout or a model with faults; nothing is started then.
+pub fn run(args: &RunArgs) -> Result<(), CommandError> {
+    let machine = this_machine(args.cores)?;
+    let mode = DisplayMode::of(args);
+    let mut records = RunRecords::open(args.state.folder()?, mode)?;
+    let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
+    let restore = if args.last { Restore::Last } else { Restore::No };
+    print_notices(&records.notices(restore), args, mode)?;
+    // reports a fault in the config file before any model is loaded
+    let options = match mode {
+        DisplayMode::Console => console_options(args)?,
+        DisplayMode::Headless => ConsoleOptions::default(),
+    };
+    let loader = startup.load()?;
+    tracing::info!(
+        "starts {} on CPUs {}",
+        startup.opened.title,
+        startup.description.limits.allowed
+    );
+    let scheduler_options = Options {
+        interval: match mode {
+            DisplayMode::Headless => args.interval.min(Duration::from_secs(1)),
+            DisplayMode::Console => CONSOLE_INTERVAL,
+        },
+        readonly: args.readonly,
+        journal: records.start_journal(&startup.description, &startup.opened.title),
+        conditions: records.conditions(),
+        gpu: Some(startup.sensor.clone()),
+        ..Options::new(machine.clone(), Arc::new(loader))
+    };
+    let scheduler = Scheduler::start(&startup.layout, scheduler_options).map_err(|refusal| {
+        CommandError::BadInput(format!("{}: {refusal}", startup.opened.title))
+    })?;
+    let scheduler = Arc::new(scheduler);
+    let load = LoadFollower::start(scheduler.loads())
+        .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
+    own_threads::follow(machine, scheduler.snapshots())?;
+    records.start_autosave(&startup.opened, restore, scheduler.clone());
+    let result = match mode {
+        DisplayMode::Headless => report(args, &scheduler, || {
+            load.stop(Duration::ZERO);
+            scheduler.stop(DRAIN_TIMEOUT);
+        }),
+        DisplayMode::Console => {
+            let start = ConsoleStart::new(restore, options, startup, &records);
+            open_console(args, start, &scheduler)
+        }
+    };
+    load.stop(Duration::ZERO);
+    scheduler.stop(DRAIN_TIMEOUT);
+    records.finish(&*scheduler);
+    result
+}
+
+/// Prints the notices about earlier runs, and why no console opens.
+fn print_notices(
+    notices: &[String],
+    args: &RunArgs,
+    mode: DisplayMode,
+) -> Result<(), CommandError> {
+    let mut stderr = std::io::stderr();
+    for notice in notices {
+        writeln!(stderr, "divvy: {notice}")?;
+    }
+    if mode == DisplayMode::Headless && !args.headless {
+        writeln!(stderr, "divvy: not a terminal, so divvy reports as with --headless")?;
+    }
+    Ok(())
+}
+
+/// Reports to standard output until the time is over or a signal arrives.
+fn report(
+    args: &RunArgs,
+    scheduler: &Scheduler,
+    settle: impl FnOnce(),
+) -> Result<(), CommandError> {
+    let options =
+        HeadlessOptions { duration: args.duration, interval: args.interval, json: args.json };
+    let mut stop = signals::watch_stop_signals()?;
+    let stopped = async move {
+        // an error means that no signal can arrive any more: keep reporting
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
+    run_headless(scheduler, options, &mut out, &mut progress, stopped, settle)
+}

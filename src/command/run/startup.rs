@@ -1,0 +1,195 @@
+//! Prepares a run: chooses the layout, fits it to the machine and loads its models.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use super::args::RunArgs;
+use super::last_session::LastSession;
+use super::layout_folders::LayoutFolders;
+use super::preload::{PreloadedModels, preload};
+use super::run_records::RunRecords;
+use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
+use crate::command::CommandError;
+use crate::engine::{Engines, devices};
+use crate::layout::{Document, Layout, Warning};
+use crate::machine::Description;
+use crate::scheduler::EngineLoader;
+use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
+
+/// The loader of a run, which holds the models that were loaded at the start.
+pub(super) type StartupLoader = PreloadedModels<EngineLoader>;
+
+/// The display of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DisplayMode {
+    /// The console in the terminal.
+    Console,
+    /// Reports on standard output.
+    Headless,
+}
+
+impl DisplayMode {
+    /// Returns the mode for these arguments: the console needs a terminal.
+    pub(super) fn of(args: &RunArgs) -> Self {
+        let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+        if args.headless || !is_terminal { Self::Headless } else { Self::Console }
+    }
+}
+
+/// A layout that was chosen, fitted to this machine, but not loaded.
+pub(super) struct Startup<'a> {
+    args: &'a RunArgs,
+    /// The machine.
+    pub description: Description,
+    /// The GPU sensor, already sampling.
+    pub sensor: Arc<GpuSensor>,
+    /// The layout as opened.
+    pub opened: StartupLayout,
+    /// The layout that runs: as opened, or scaled by `--fit`.
+    pub layout: Layout,
+    /// A notice for the user about why this layout was opened.
+    pub notice: Option<String>,
+    /// Whether the layout was opened without being named by the arguments.
+    source: LayoutSource,
+}
+
+/// The reason for opening a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LayoutSource {
+    /// The arguments name it. If it has a fault, the program ends.
+    Arguments,
+    /// The last session used it. If it has a fault, the demo opens instead.
+    LastSession,
+}
+
+impl<'a> Startup<'a> {
+    /// Chooses the layout and fits it to the machine.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] for a layout with faults.
+    pub(super) fn choose(
+        args: &'a RunArgs,
+        mut description: Description,
+        records: &RunRecords,
+        mode: DisplayMode,
+    ) -> Result<Self, CommandError> {
+        let is_named = args.last || args.demo || !args.inputs.is_empty();
+        let (chosen, source) = if args.last {
+            let layout = records.last_layout()?;
+            (ChosenLayout { layout, notice: None }, LayoutSource::Arguments)
+        } else if is_named || mode == DisplayMode::Headless {
+            let layout = startup_layout::from_arguments(&args.inputs)?;
+            (ChosenLayout { layout, notice: None }, LayoutSource::Arguments)
+        } else {
+            let session = records.last_session();
+            (last_session_layout(args, session, &description)?, LayoutSource::LastSession)
+        };
+        let ChosenLayout { layout: opened, notice } = chosen;
+        // CUDA reads its variables once: set them before models are loaded and sensors start
+        devices::prepare(opened.document.layout());
+        let sensor = Arc::new(GpuSensor::start(GpuOptions::default()));
+        if opened.document.layout().models.iter().any(|row| row.gpu.is_some()) {
+            description.gpus = sensor.first(gpu::LIST_PATIENCE).known();
+        }
+        let layout = Layout::default();
+        let mut startup = Self { args, description, sensor, opened, layout, notice, source };
+        match startup.fit() {
+            Err(CommandError::BadInput(reason)) if startup.has_fallback() => {
+                startup.fall_back_to_demo(&reason)?;
+            }
+            other => other?,
+        }
+        Ok(startup)
+    }
+
+    /// Loads the models of the layout.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] for models that cannot be loaded or run.
+    pub(super) fn load(&mut self) -> Result<StartupLoader, CommandError> {
+        let engines = Arc::new(Engines::new(self.args.engine.into(), self.args.ort_dylib.clone()));
+        let load = |layout: &Layout| {
+            preload(layout, EngineLoader::new(engines.clone()), &mut std::io::stderr())
+        };
+        match load(&self.layout) {
+            Err(CommandError::BadInput(reason)) if self.has_fallback() => {
+                self.fall_back_to_demo(&reason)?;
+                load(&self.layout)
+            }
+            other => other,
+        }
+    }
+
+    /// Returns true if the demo replaces the last session's layout, which cannot be used.
+    pub(super) fn fell_back(&self) -> bool {
+        self.notice.is_some() && self.opened.path.is_none()
+    }
+
+    /// Returns true if a fault of the layout opens the demo instead of ending the program.
+    fn has_fallback(&self) -> bool {
+        self.source == LayoutSource::LastSession && self.opened.path.is_some()
+    }
+
+    /// Opens the demo instead; the whole reason goes to standard error.
+    fn fall_back_to_demo(&mut self, reason: &str) -> Result<(), CommandError> {
+        writeln!(std::io::stderr(), "divvy: {reason}")?;
+        self.notice = Some(startup_layout::demo_notice(&self.opened.title, reason));
+        self.opened = startup_layout::demo()?;
+        self.fit()
+    }
+
+    /// Checks the layout against the machine, or scales it with `--fit`; prints warnings.
+    fn fit(&mut self) -> Result<(), CommandError> {
+        let mut stderr = std::io::stderr();
+        let document = &self.opened.document;
+        if self.args.fit {
+            let fitted = document.fit(&self.description);
+            for change in &fitted.changes {
+                writeln!(stderr, "divvy: fitted to this machine: {change}")?;
+            }
+            self.layout = fitted.layout;
+            return Ok(());
+        }
+        let warnings = document
+            .check(&self.description)
+            .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+        // the demo overlaps cores on purpose on a small machine
+        let is_demo = self.opened.path.is_none() && self.opened.title == DEMO;
+        if !warnings.is_empty() && !is_demo {
+            print_warnings(&self.opened, &warnings, &mut stderr)?;
+        }
+        self.layout = document.layout().clone();
+        Ok(())
+    }
+}
+
+/// Opens the layout of the last session, or the demo.
+fn last_session_layout(
+    args: &RunArgs,
+    session: &LastSession,
+    description: &Description,
+) -> Result<ChosenLayout, CommandError> {
+    let last = session.layout.clone().map(|title| {
+        let find = || LayoutFolders::new(args.layout_dir.clone()).ok()?.find(&title);
+        let path = session.place.clone().or_else(find);
+        LastLayout { title, path }
+    });
+    let check_fit = |document: &Document| match document.check(description) {
+        Err(faults) if !args.fit => Err(startup_layout::first_fault(&faults)),
+        _ => Ok(()),
+    };
+    startup_layout::last_or_demo(last, check_fit)
+}
+
+/// Prints warnings, with their lines where the layout is the user's own text.
+fn print_warnings(
+    opened: &StartupLayout,
+    warnings: &[Warning],
+    stderr: &mut std::io::Stderr,
+) -> std::io::Result<()> {
+    if opened.path.is_some() {
+        let text = opened.document.render_warnings(warnings, stderr.is_terminal());
+        return writeln!(stderr, "{text}");
+    }
+    warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))
+}

@@ -1,0 +1,3 @@
+//! Tests of the live layout across runs.
+
+mod autosave;
