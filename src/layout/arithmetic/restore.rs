@@ -107,10 +107,11 @@ impl DesiredState {
         let comes_back = |id: u64| {
             rows_before.iter().any(|(_, row)| row.as_ref().is_some_and(|row| row.id == id))
         };
-        // a row that was only renamed is not removed under its new name
+        let is_here = |id: u64| self.rows.iter().any(|row| row.id == id);
+        // Not a row that was only renamed. A new row whose name was taken from a renamed one goes.
         let removed = |row: &Row| {
             let named = |(name, before): &(String, Option<Row>)| {
-                before.is_none() && *name == row.budget.name
+                *name == row.budget.name && before.as_ref().is_none_or(|before| is_here(before.id))
             };
             !comes_back(row.id) && rows_before.iter().any(named)
         };

@@ -112,6 +112,15 @@ fn two_models_can_swap_names() {
 }
 
 #[test]
+fn undo_removes_a_model_that_took_the_old_name() {
+    let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
+    let edits = vec![rename("a", "x"), Edit::Add { budget: Box::new(count("a", 1)) }];
+    let after = desired.change(&Change { edits }, &machine).unwrap();
+    assert_eq!(held(&after), "x 0-1, b 2, a 3");
+    assert_eq!(held(&after.undo(&desired, &after, &machine).unwrap()), "a 0-1, b 2");
+}
+
+#[test]
 fn rename_needs_a_free_and_valid_name() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     for (to, why) in [
