@@ -1,6 +1,6 @@
-//! Thousands of changes from four threads at once, while requests panic, fail, time out and are given
-//! up, builds fail, and CPUs leave and come back: every request has exactly one answer, no thread is
-//! left behind, memory stays bounded.
+//! Thousands of changes from four threads at once, while requests panic, fail, time out and are
+//! cancelled, builds fail, and CPUs go and come: every request has exactly one answer, no thread is
+//! leaked, memory stays bounded.
 //!
 //! One test alone in its process, because it counts the process's threads and memory.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs, dead_code)]
@@ -26,14 +26,14 @@ const CHANGES: usize = 5000;
 const CORES: usize = 8;
 const MODELS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Requests of one kind of caller, each answered at most once, or the test fails.
+/// Counts the answers, and the requests that were answered twice.
 #[derive(Default)]
-struct Books {
+struct AnswerCheck {
     answers: Arc<Answers>,
     twice: Arc<AtomicUsize>,
 }
 
-impl Books {
+impl AnswerCheck {
     fn submit(&self, client: &Client) {
         let (answers, twice) = (self.answers.clone(), self.twice.clone());
         answers.asked.fetch_add(1, Ordering::SeqCst);
@@ -89,8 +89,8 @@ fn change(random: &mut fastrand::Rng) -> Change {
     Change::from(edit)
 }
 
-/// Scripts that fail and heal again, and CPUs that go and come.
-fn make_trouble(test: &TestScheduler, over: &AtomicBool) {
+/// Makes scripts fail and recover, and CPUs go and come.
+fn inject_faults(test: &TestScheduler, over: &AtomicBool) {
     let mut random = fastrand::Rng::with_seed(99);
     while !over.load(Ordering::SeqCst) {
         let script = test.scripts.of(MODELS[random.usize(..MODELS.len())]);
@@ -109,7 +109,7 @@ fn make_trouble(test: &TestScheduler, over: &AtomicBool) {
     }
 }
 
-fn change_things(scheduler: &Scheduler, seed: u64, taken: &AtomicUsize, refused: &AtomicUsize) {
+fn apply_changes(scheduler: &Scheduler, seed: u64, taken: &AtomicUsize, refused: &AtomicUsize) {
     let mut random = fastrand::Rng::with_seed(seed);
     while taken.load(Ordering::SeqCst) < CHANGES {
         let outcome = match random.u8(0..40) {
@@ -122,46 +122,46 @@ fn change_things(scheduler: &Scheduler, seed: u64, taken: &AtomicUsize, refused:
     }
 }
 
-/// Callers that come in bursts, and some that go away before their answer.
-fn ask(scheduler: &Scheduler, books: &Books, over: &AtomicBool, seed: u64) -> usize {
+/// Sends bursts of requests and cancels some calls. Returns the number of cancelled calls.
+fn call(scheduler: &Scheduler, check: &AnswerCheck, over: &AtomicBool, seed: u64) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut given_up = 0;
+    let mut cancelled = 0;
     while !over.load(Ordering::SeqCst) {
         let Some(client) = scheduler.client(MODELS[random.usize(..MODELS.len())]) else { continue };
         for _ in 0..random.usize(1..12) {
-            books.submit(&client);
+            check.submit(&client);
         }
         let patience = Duration::from_micros(random.u64(1..500));
         let call = async { tokio::time::timeout(patience, client.infer(Arc::default())).await };
-        given_up += usize::from(runtime.block_on(call).is_err());
+        cancelled += usize::from(runtime.block_on(call).is_err());
     }
-    given_up
+    cancelled
 }
 
 #[test]
-fn nothing_is_lost_whatever_happens_at_once() {
+fn chaos_loses_no_request() {
     let threads_before = status("Threads:");
     let models = vec![row("a", "0-2"), row("b", "3-4"), row("c", "5"), row("d", "6-7")];
     let test = TestScheduler::start(CORES, models);
-    // the harder case: a weight that lets a model rise builds its instances anew
+    // The harder case: raising a model's threads rebuilds its instances.
     test.machine.forbid_raising();
     let scheduler = &test.scheduler;
     let (over, taken, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    let books = Books::default();
-    let given_up = AtomicUsize::new(0);
+    let check = AnswerCheck::default();
+    let cancelled = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let changers: Vec<_> = (0..4)
             .map(|seed| {
                 let (taken, refused) = (&taken, &refused);
-                scope.spawn(move || change_things(scheduler, seed, taken, refused))
+                scope.spawn(move || apply_changes(scheduler, seed, taken, refused))
             })
             .collect();
-        scope.spawn(|| make_trouble(&test, &over));
+        scope.spawn(|| inject_faults(&test, &over));
         for seed in 0..2 {
-            let (books, over, given_up) = (&books, &over, &given_up);
+            let (check, over, cancelled) = (&check, &over, &cancelled);
             scope.spawn(move || {
-                given_up.fetch_add(ask(scheduler, books, over, 7 + seed), Ordering::SeqCst);
+                cancelled.fetch_add(call(scheduler, check, over, 7 + seed), Ordering::SeqCst);
             });
         }
         scope.spawn(|| {
@@ -179,7 +179,7 @@ fn nothing_is_lost_whatever_happens_at_once() {
     });
     let (taken, refused) = (taken.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
     assert!(refused > 0, "some changes were refused");
-    assert!(given_up.load(Ordering::SeqCst) > 0, "some callers went away");
+    assert!(cancelled.load(Ordering::SeqCst) > 0, "some calls were cancelled");
     for core in 0..CORES as u16 {
         test.machine.set_online(CoreId(core), true);
     }
@@ -192,16 +192,16 @@ fn nothing_is_lost_whatever_happens_at_once() {
         assert!(view.counts.balanced());
         assert_eq!(view.counts.queued + view.counts.blocked + view.counts.executing, 0);
     }
-    let answers = &books.answers;
+    let answers = &check.answers;
     test.wait("answers", || answers.all());
-    assert_eq!(books.twice.load(Ordering::SeqCst), 0);
+    assert_eq!(check.twice.load(Ordering::SeqCst), 0);
     let kinds = [&answers.completed, &answers.failed, &answers.timed_out];
     assert!(kinds.iter().all(|count| count.load(Ordering::SeqCst) > 0), "{answers:?}");
     drop(test);
-    // Removed models drain on threads of their own; they end too.
+    // The threads that drain removed models end too.
     let started = std::time::Instant::now();
     while status("Threads:") > threads_before {
-        assert!(started.elapsed() < PATIENCE, "{} threads are left", status("Threads:"));
+        assert!(started.elapsed() < PATIENCE, "{} threads remain", status("Threads:"));
         std::thread::sleep(Duration::from_millis(10));
     }
     let peak = status("VmHWM:") / 1024;

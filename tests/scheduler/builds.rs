@@ -1,4 +1,4 @@
-//! Another width of the instances is built beside the old ones.
+//! Builds of instances beside the serving ones.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use divvy::telemetry::{Author, Entry, ModelState, ModelView};
 use super::test_scheduler::*;
 
 #[test]
-fn the_old_width_serves_until_the_new_one_is_warm() {
+fn old_width_serves_until_new_is_warm() {
     let test = TestScheduler::start(4, vec![row("m", "0-3")]);
     let script = test.scripts.of("m");
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
@@ -21,13 +21,13 @@ fn the_old_width_serves_until_the_new_one_is_warm() {
     assert!(applied.plan.rows[0].rebuild);
     let warming = |state: &ModelState| matches!(state, ModelState::Warming { total: 2, .. });
     let first = test.until("m", |view| warming(&view.state));
-    assert_eq!(first.actual.active, 2, "two of the old four may serve");
+    assert_eq!(first.actual.active, 2, "two of the four old instances may serve");
     let from = first.counts.completed;
     let later = test.until("m", |view| {
         test.top_up("m", &answers);
         view.counts.completed > from + 20
     });
-    assert!(warming(&later.state), "it serves while it warms: {:?}", later.counts);
+    assert!(warming(&later.state), "the old width keeps serving: {:?}", later.counts);
     script.build_held.store(0, Ordering::SeqCst);
     let view = test.until("m", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.threads_per_instance, 2);
@@ -42,7 +42,7 @@ fn the_old_width_serves_until_the_new_one_is_warm() {
 }
 
 #[test]
-fn a_newer_width_supersedes_one_that_is_being_built() {
+fn newer_width_supersedes_pending_build() {
     let test = TestScheduler::start(4, vec![row("m", "0-3")]);
     let script = test.scripts.of("m");
     script.build_held.store(Script::ALL, Ordering::SeqCst);
@@ -56,19 +56,19 @@ fn a_newer_width_supersedes_one_that_is_being_built() {
 }
 
 #[test]
-fn a_failed_build_reverts_the_row_and_is_journaled() {
+fn failed_build_rolls_the_row_back() {
     let test = TestScheduler::start(4, vec![row("m", "0-3"), row("other", "0")]);
     let script = test.scripts.of("m");
     script.build_fails.store(true, Ordering::SeqCst);
     let earlier = test.apply(concurrency("other", 2)).id;
     let failing = test.apply(threads("m", 4)).id;
-    let entry = put_back(&test, failing);
+    let entry = own_entry(&test, failing);
     assert_eq!(entry.models, ["m"]);
     assert!(entry.warnings.iter().any(|line| line.contains("the script says so")), "{entry:?}");
     let view = test.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
-    assert_eq!(view.row.budget.threads, Auto::Auto, "the row is as it was");
+    assert_eq!(view.row.budget.threads, Auto::Auto, "the row is restored");
     assert_eq!(view.actual.threads_per_instance, 1);
-    assert_eq!(entry.undoes, Some(failing), "that is the change's undo");
+    assert_eq!(entry.undoes, Some(failing), "the rollback undoes the change");
     let undone = test.scheduler.undo(Author::Api).unwrap();
     assert_eq!(test.scheduler.journal().pop().unwrap().undoes, Some(earlier), "{undone:?}");
     let answers = Arc::new(Answers::default());
@@ -82,12 +82,12 @@ fn a_failed_build_reverts_the_row_and_is_journaled() {
 }
 
 #[test]
-fn a_row_goes_back_to_what_it_last_asked_for_that_served() {
+fn rollback_restores_last_served_settings() {
     let mut fixed = row("m", "0-3");
     fixed.threads = Auto::Exactly(2);
     let test = TestScheduler::start(4, vec![fixed]);
     let script = test.scripts.of("m");
-    // the same width by another word
+    // The same width, now by `auto`.
     test.apply(threads("m", 1));
     test.until("m", |view| view.actual.threads_per_instance == 1 && warm(view));
     let auto = Edit::SetThreads { model: "m".to_owned(), threads: Auto::Auto };
@@ -95,13 +95,13 @@ fn a_row_goes_back_to_what_it_last_asked_for_that_served() {
     test.until("m", |view| view.row.threads == view.actual.threads_per_instance && warm(view));
     script.build_fails.store(true, Ordering::SeqCst);
     let one = test.apply(threads("m", 3)).id;
-    assert_eq!(put_back(&test, one).undoes, Some(one));
+    assert_eq!(own_entry(&test, one).undoes, Some(one));
     assert_eq!(test.scheduler.layout().models[0].threads, Auto::Auto);
-    // what else the same change asked for stays, and is undone with it
-    let weigh = Edit::SetWeight { model: "m".to_owned(), weight: 2 };
-    let both = Change { edits: vec![threads("m", 3), weigh] };
+    // Other edits of the same change stay, and undo reverts them.
+    let weight = Edit::SetWeight { model: "m".to_owned(), weight: 2 };
+    let both = Change { edits: vec![threads("m", 3), weight] };
     let two = test.scheduler.apply(both, Author::Api).unwrap().id;
-    assert_eq!(put_back(&test, two).undoes, None);
+    assert_eq!(own_entry(&test, two).undoes, None);
     let asked = test.scheduler.layout().models.remove(0);
     assert_eq!((asked.threads, asked.weight), (Auto::Auto, 2));
     test.scheduler.undo(Author::Api).unwrap();
@@ -110,19 +110,19 @@ fn a_row_goes_back_to_what_it_last_asked_for_that_served() {
     assert_eq!((asked.threads, asked.weight), (Auto::Auto, 1));
 }
 
-/// What divvy wrote after an entry of the journal.
-fn put_back(test: &TestScheduler, after: u64) -> Entry {
+/// Returns the newest entry after `after`, once divvy itself has written it.
+fn own_entry(test: &TestScheduler, after: u64) -> Entry {
     let newest = || test.scheduler.journal().pop().unwrap();
     test.wait("the journal", || newest().id > after && newest().author == Author::Scheduler);
     newest()
 }
 
 #[test]
-fn an_engine_that_panics_while_it_builds_does_not_warm_for_ever() {
+fn panic_during_build_rolls_back() {
     let test = TestScheduler::start(2, vec![row("m", "0-1")]);
     test.scripts.of("m").build_panics.store(true, Ordering::SeqCst);
     let failing = test.apply(threads("m", 2)).id;
-    let entry = put_back(&test, failing);
+    let entry = own_entry(&test, failing);
     let view = test.until("m", |view| view.row.threads == 1 && view.state == ModelState::Running);
     assert_eq!(view.actual.active, 2);
     assert!(entry.warnings.iter().any(|line| line.contains("panicked")), "{entry:?}");
@@ -140,17 +140,17 @@ fn break_instance(test: &TestScheduler, name: &str) {
 }
 
 #[test]
-fn an_instance_that_is_lost_beside_others_is_tried_once_more_and_the_screen_says_why() {
+fn lost_instance_is_reported() {
     let test = TestScheduler::start(2, vec![row("m", "0-1")]);
     let script = test.scripts.of("m");
     script.build_fails.store(true, Ordering::SeqCst);
     break_instance(&test, "m");
-    let told = |view: &ModelView| {
+    let is_reported = |view: &ModelView| {
         let difference = view.actual.difference.as_ref();
         difference.is_some_and(|text| text.contains("could not be built: the script says so"))
     };
-    let view =
-        test.until("m", |view| told(view) || matches!(view.state, ModelState::Failed { .. }));
+    let view = test
+        .until("m", |view| is_reported(view) || matches!(view.state, ModelState::Failed { .. }));
     assert_eq!((&view.state, view.actual.active), (&ModelState::Running, 1));
     script.heal();
     test.apply(Edit::SetWeight { model: "m".to_owned(), weight: 2 });
@@ -158,14 +158,14 @@ fn an_instance_that_is_lost_beside_others_is_tried_once_more_and_the_screen_says
 }
 
 #[test]
-fn a_build_that_fails_while_the_only_instance_is_mended_leaves_the_model_running() {
+fn failed_build_keeps_repaired_instance() {
     let test = TestScheduler::start(1, vec![row("m", "0")]);
     let script = test.scripts.of("m");
     script.build_held.store(1, Ordering::SeqCst);
     break_instance(&test, "m");
     script.build_fails_at.store(2, Ordering::SeqCst);
     let failing = test.apply(threads("m", 2)).id;
-    put_back(&test, failing);
+    own_entry(&test, failing);
     script.build_held.store(0, Ordering::SeqCst);
     let view = test.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
     assert_eq!((view.row.threads, view.actual.threads_per_instance), (1, 1));
@@ -176,7 +176,7 @@ fn a_build_that_fails_while_the_only_instance_is_mended_leaves_the_model_running
 }
 
 #[test]
-fn a_model_that_loses_its_instance_while_others_are_built_runs_with_those() {
+fn pending_build_replaces_lost_instance() {
     let test = TestScheduler::start(1, vec![row("m", "0")]);
     let script = test.scripts.of("m");
     script.build_held.store(2, Ordering::SeqCst);
@@ -195,7 +195,7 @@ fn a_model_that_loses_its_instance_while_others_are_built_runs_with_those() {
 }
 
 #[test]
-fn a_broken_instance_is_replaced_and_its_request_answered() {
+fn broken_instance_is_replaced() {
     let test = TestScheduler::start(2, vec![row("m", "0-1"), row("calm", "0")]);
     let script = test.scripts.of("m");
     script.panic_every.store(10, Ordering::SeqCst);
@@ -211,7 +211,7 @@ fn a_broken_instance_is_replaced_and_its_request_answered() {
 }
 
 #[test]
-fn a_model_whose_last_instance_is_lost_turns_requests_away_until_its_row_changes() {
+fn model_without_instances_rejects_requests() {
     let test = TestScheduler::start(2, vec![row("m", "0-1")]);
     let script = test.scripts.of("m");
     script.fail_every.store(1, Ordering::SeqCst);

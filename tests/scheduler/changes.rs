@@ -1,4 +1,4 @@
-//! Cores and concurrency move; what cannot be done is refused.
+//! Changes of cores and concurrency, and refusals.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use divvy::telemetry::{Author, ModelState};
 use super::test_scheduler::*;
 
 #[test]
-fn a_transfer_moves_every_thread_of_both_models_and_reads_them_back() {
+fn transfer_moves_every_thread() {
     let mut wide = row("wide", "0-3");
     wide.threads = divvy::layout::Auto::Exactly(2);
     let test = TestScheduler::start(6, vec![wide, row("narrow", "4-5")]);
@@ -35,7 +35,7 @@ fn a_transfer_moves_every_thread_of_both_models_and_reads_them_back() {
 }
 
 #[test]
-fn a_lower_bound_is_in_force_on_return_and_a_higher_one_wakes_parked_instances() {
+fn bound_is_in_force_on_return() {
     let test = TestScheduler::start(4, vec![row("m", "0-3")]);
     let script = test.scripts.of("m");
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
@@ -43,7 +43,7 @@ fn a_lower_bound_is_in_force_on_return_and_a_higher_one_wakes_parked_instances()
     let built = script.built.load(Ordering::SeqCst);
     for round in 0..3 {
         test.apply(concurrency("m", 1));
-        // Those that ran already end; then there is never more than one.
+        // Running requests end; then there is never more than one.
         let view = test.until("m", |view| view.row.concurrency == 1 && view.counts.executing <= 1);
         script.take_most_running();
         let from = view.counts.completed;
@@ -59,13 +59,13 @@ fn a_lower_bound_is_in_force_on_return_and_a_higher_one_wakes_parked_instances()
             script.take_most_running() == 4
         });
     }
-    assert_eq!(script.built.load(Ordering::SeqCst), built, "parked instances came back");
+    assert_eq!(script.built.load(Ordering::SeqCst), built, "parked instances are used again");
     test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered());
 }
 
 #[test]
-fn a_paused_model_holds_its_queue() {
+fn paused_model_keeps_its_queue() {
     let test = TestScheduler::start(2, vec![row("m", "0-1")]);
     let pause = |paused| Edit::Pause { model: "m".to_owned(), paused };
     test.apply(pause(true));
@@ -80,7 +80,7 @@ fn a_paused_model_holds_its_queue() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
+fn impossible_changes_are_refused() {
     let mut kept = row("kept", "3");
     kept.reserve = true;
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2"), kept]);
@@ -118,7 +118,7 @@ fn what_cannot_be_done_is_refused_with_the_reason_and_nothing_changes() {
 }
 
 #[test]
-fn a_readonly_scheduler_refuses_everything() {
+fn readonly_scheduler_refuses_changes() {
     let names = ["a".to_owned(), "b".to_owned()];
     let test =
         TestScheduler::start_with(4, vec![row("a", "0-1"), row("b", "2")], &names, |options| {
@@ -131,7 +131,7 @@ fn a_readonly_scheduler_refuses_everything() {
 }
 
 #[test]
-fn requests_are_given_up_by_dropping_them() {
+fn dropped_call_cancels_its_request() {
     let test = TestScheduler::start(1, vec![row("m", "0")]);
     test.apply(Edit::Pause { model: "m".to_owned(), paused: true });
     let client = test.scheduler.client("m").unwrap();

@@ -1,5 +1,4 @@
-//! A model moves onto a GPU and back as its threads change: beside what serves, which stays where the
-//! new instances cannot be had.
+//! Moves of a model to a GPU and back.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,29 +10,29 @@ use divvy::telemetry::{Author, Entry, GpuCard, GpuView, MigDevice, ModelState};
 
 use super::test_scheduler::*;
 
-const PART: &str = "MIG-3f2a0b1c-0123-4567-89ab-cdef01234567";
+const MIG_UUID: &str = "MIG-3f2a0b1c-0123-4567-89ab-cdef01234567";
 
-struct Cards(Arc<GpuView>);
+struct FakeGpus(Arc<GpuView>);
 
-impl GpuSource for Cards {
+impl GpuSource for FakeGpus {
     fn latest(&self) -> Arc<GpuView> {
         self.0.clone()
     }
 }
 
-/// Two cards, or one that is cut into MIG devices.
-fn cards(is_mig_enabled: bool) -> Cards {
+/// Two GPUs, or one with a MIG device.
+fn gpus(is_mig_enabled: bool) -> FakeGpus {
     let card = |index| GpuCard { index, name: "L4".to_owned(), ..GpuCard::default() };
-    let part = MigDevice { uuid: PART.to_owned(), ..MigDevice::default() };
+    let part = MigDevice { uuid: MIG_UUID.to_owned(), ..MigDevice::default() };
     let cut = GpuCard { mig_enabled: Some(true), mig: vec![part], ..card(0) };
     let cards = if is_mig_enabled { vec![cut] } else { vec![card(0), card(1)] };
-    Cards(Arc::new(GpuView { cards, ..GpuView::default() }))
+    FakeGpus(Arc::new(GpuView { cards, ..GpuView::default() }))
 }
 
 fn start(models: Vec<Budget>, is_mig_enabled: bool) -> TestScheduler {
     let names: Vec<String> = models.iter().map(|model| model.name.clone()).collect();
     let test = TestScheduler::start_with(4, models, &names, |options| {
-        options.gpu = Some(Arc::new(cards(is_mig_enabled)));
+        options.gpu = Some(Arc::new(gpus(is_mig_enabled)));
     });
     test.until("m", |view| view.state == ModelState::Running && warm(view));
     test
@@ -43,8 +42,8 @@ fn onto(gpu: Option<GpuId>) -> Edit {
     Edit::SetGpu { model: "m".to_owned(), gpu, gpu_memory: None }
 }
 
-/// The newest entry that the scheduler wrote by itself.
-fn put_back(test: &TestScheduler, after: u64) -> Entry {
+/// Returns the newest entry after `after` that divvy itself has written.
+fn own_entry(test: &TestScheduler, after: u64) -> Entry {
     let newest = || {
         let entries = test.scheduler.journal();
         entries.into_iter().rfind(|entry| entry.author == Author::Scheduler && entry.id > after)
@@ -54,7 +53,7 @@ fn put_back(test: &TestScheduler, after: u64) -> Entry {
 }
 
 #[test]
-fn a_model_moves_to_a_gpu_in_the_background_and_stays_where_it_was_when_that_fails() {
+fn failed_gpu_build_keeps_old_instances() {
     let test = start(vec![row("m", "0-1")], false);
     let script = test.scripts.of("m");
     script.build_ns.store(200_000_000, Ordering::SeqCst);
@@ -66,39 +65,41 @@ fn a_model_moves_to_a_gpu_in_the_background_and_stays_where_it_was_when_that_fai
 
     script.build_fails.store(true, Ordering::SeqCst);
     let applied = test.apply(onto(Some(GpuId::Index(0))));
-    let entry = put_back(&test, applied.id);
+    let entry = own_entry(&test, applied.id);
     assert_eq!(entry.summary, "m onto GPU 1");
-    let told = entry.warnings.iter().any(|line| line.starts_with("instances on CUDA device 0"));
-    assert!(told, "{:?}", entry.warnings);
+    let is_reported =
+        entry.warnings.iter().any(|line| line.starts_with("instances on CUDA device 0"));
+    assert!(is_reported, "{:?}", entry.warnings);
     let view = test.until("m", |view| view.row.budget.gpu == Some(GpuId::Index(1)));
-    assert_eq!(view.actual.active, 2, "what served serves on");
+    assert_eq!(view.actual.active, 2, "the old instances keep serving");
 
     let applied = test.apply(onto(None));
-    assert_eq!(put_back(&test, applied.id).summary, "m onto GPU 1");
+    assert_eq!(own_entry(&test, applied.id).summary, "m onto GPU 1");
     script.build_fails.store(false, Ordering::SeqCst);
     test.apply(onto(None));
     test.until("m", |view| view.row.budget.gpu.is_none() && view.state == ModelState::Running);
 }
 
 #[test]
-fn a_card_that_is_not_there_is_refused_with_those_that_are() {
+fn unknown_gpu_error_lists_known_gpus() {
     let test = start(vec![row("m", "0-1")], false);
     let reason = test.refused(onto(Some(GpuId::Index(9))));
     assert!(reason.starts_with("m: there is no GPU 9: this machine has 0 (L4"), "{reason}");
 }
 
 #[test]
-fn a_mig_device_that_this_process_was_not_started_with_leaves_the_model_where_it_is() {
+fn invisible_mig_device_rolls_back() {
     let test = start(vec![row("m", "0-1")], true);
-    let applied = test.apply(onto(Some(PART.parse().unwrap())));
-    let entry = put_back(&test, applied.id);
-    let told = entry.warnings.iter().any(|line| line.contains("start divvy with CUDA_VISIBLE"));
-    assert!(told, "{:?}", entry.warnings);
+    let applied = test.apply(onto(Some(MIG_UUID.parse().unwrap())));
+    let entry = own_entry(&test, applied.id);
+    let is_reported =
+        entry.warnings.iter().any(|line| line.contains("start divvy with CUDA_VISIBLE"));
+    assert!(is_reported, "{:?}", entry.warnings);
     test.until("m", |view| view.row.budget.gpu.is_none() && view.actual.active == 2);
 }
 
 #[test]
-fn a_row_whose_gpu_cannot_be_used_fails_alone() {
+fn row_with_unusable_gpu_fails_alone() {
     let lost = Budget { gpu: Some(GpuId::Index(9)), ..row("lost", "0") };
     let test = start(vec![row("m", "0-1"), lost], false);
     let view = test.until("lost", |view| matches!(view.state, ModelState::Failed { .. }));
@@ -107,7 +108,7 @@ fn a_row_whose_gpu_cannot_be_used_fails_alone() {
     let answers = Arc::new(Answers::default());
     test.submit("m", 100, &answers);
     test.wait("answers", || answers.all());
-    assert_eq!(answers.completed.load(Ordering::SeqCst), 100, "nothing else stops");
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 100, "other models keep serving");
     test.apply(Edit::SetGpu { model: "lost".to_owned(), gpu: None, gpu_memory: None });
     test.until("lost", |view| view.state == ModelState::Running);
 }

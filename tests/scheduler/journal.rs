@@ -1,4 +1,4 @@
-//! Whoever follows the journal gets every entry, again when it has changed, and the end.
+//! The stream of journal entries, and alerts.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
@@ -10,7 +10,7 @@ use divvy::telemetry::{Author, Entry, VerdictStatus};
 use super::test_scheduler::*;
 
 #[test]
-fn a_follower_of_the_journal_misses_nothing_and_sees_the_end() {
+fn journal_receiver_gets_every_entry() {
     let (sender, followed) = channel();
     let test = TestScheduler::start_with(3, vec![row("a", "0-2")], &["a".to_owned()], |options| {
         options.journal = Some(sender);
@@ -29,33 +29,33 @@ fn a_follower_of_the_journal_misses_nothing_and_sees_the_end() {
     test.wait("the verdicts", || !test.scheduler.journal().iter().any(open));
     let kept = test.scheduler.journal();
     drop(test);
-    // ends, since the sender has gone with the scheduler
-    let mut told = 0;
+    // The stream ends, since the scheduler has dropped its sender.
+    let mut received = 0;
     let mut newest: BTreeMap<u64, Entry> = BTreeMap::new();
     for entry in followed {
-        told += 1;
+        received += 1;
         newest.insert(entry.id, entry);
     }
     assert_eq!(kept.len(), 201);
-    // once when it was made, once with its verdict, and once more for the one that was undone
-    assert_eq!(told, 2 * 201 + 1);
+    // Once when it is made, once with its verdict, and once more for the undone one.
+    assert_eq!(received, 2 * 201 + 1);
     assert!(newest[&200].undone);
     assert_eq!(newest.into_values().collect::<Vec<_>>(), kept);
 }
 
 #[test]
-fn troubles_of_the_program_are_told_among_the_alerts() {
+fn conditions_are_alerts() {
     let conditions = divvy::telemetry::Conditions::default();
     let test = TestScheduler::start_with(1, vec![row("a", "0")], &["a".to_owned()], |options| {
         options.conditions = conditions.clone();
     });
-    let told = || {
+    let is_alerted = || {
         let snapshot = test.scheduler.snapshots().borrow().clone();
         snapshot.alerts.iter().any(|alert| alert.text == "the disk is full")
     };
-    assert!(!told());
+    assert!(!is_alerted());
     conditions.raise("journal", "the disk is full".to_owned());
-    test.wait("the alert", told);
+    test.wait("the alert", is_alerted);
     conditions.clear("journal");
-    test.wait("its end", || !told());
+    test.wait("no alert", || !is_alerted());
 }

@@ -1,4 +1,4 @@
-//! Whole layouts under load, and models that do not load.
+//! Loading whole layouts, and models that do not load.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use divvy::telemetry::ModelState;
 use super::test_scheduler::*;
 
 #[test]
-fn a_layout_is_loaded_under_load_as_one_transaction() {
+fn layout_loads_as_one_transaction() {
     let test = TestScheduler::start(6, vec![row("kept", "0-1"), row("gone", "2-3")]);
     for name in ["kept", "gone"] {
         test.scripts.of(name).sleep_ns.store(1_000_000, Ordering::SeqCst);
@@ -30,10 +30,14 @@ fn a_layout_is_loaded_under_load_as_one_transaction() {
     assert_eq!(view.actual.cores, set("0,4-5"));
     test.until("new", |view| view.state == ModelState::Running && view.actual.active == 2);
     test.wait("answers", || kept.all() && gone.all());
-    assert_eq!(kept.completed.load(Ordering::SeqCst), 1000, "what stays loses nothing");
-    assert_eq!(gone.completed.load(Ordering::SeqCst), 400, "what goes answers what it had");
-    assert_eq!(test.scripts.loads.load(Ordering::SeqCst), loads + 1, "only the new one is loaded");
-    // An old door stays valid and says no.
+    assert_eq!(kept.completed.load(Ordering::SeqCst), 1000, "the kept model loses no request");
+    assert_eq!(gone.completed.load(Ordering::SeqCst), 400, "the removed model answers its queue");
+    assert_eq!(
+        test.scripts.loads.load(Ordering::SeqCst),
+        loads + 1,
+        "only the new model is loaded"
+    );
+    // The removed model rejects further requests.
     let answers = Arc::new(Answers::default());
     let noting = answers.clone();
     answers.asked.fetch_add(1, Ordering::SeqCst);
@@ -46,7 +50,7 @@ fn a_layout_is_loaded_under_load_as_one_transaction() {
 }
 
 #[test]
-fn a_model_that_goes_leaves_the_cores_that_others_reserve_before_they_come() {
+fn removed_model_leaves_reserved_cores() {
     let test = TestScheduler::start(4, vec![row("gone", "0-2"), row("new", "3")]);
     let script = test.scripts.of("gone");
     script.run_held.store(true, Ordering::SeqCst);
@@ -66,7 +70,7 @@ fn a_model_that_goes_leaves_the_cores_that_others_reserve_before_they_come() {
     let log = test.machine.log();
     let placed = |thread| log.iter().rposition(|call| call.thread == thread).unwrap();
     assert!(placed(leaving[0]) < placed(coming[0]), "donors first");
-    // a later change finds it still there
+    // A later change moves it again.
     let reserve = |model: &str, cores: &str| divvy::layout::Change {
         edits: vec![Edit::SetCores {
             model: model.to_owned(),
@@ -82,7 +86,7 @@ fn a_model_that_goes_leaves_the_cores_that_others_reserve_before_they_come() {
 }
 
 #[test]
-fn a_model_that_does_not_load_says_why_while_others_run() {
+fn failed_load_reports_its_reason() {
     let rows = vec![row("good", "0"), row("bad", "1")];
     let test = TestScheduler::start_with(2, rows, &["good".to_owned()], |_| {});
     let bad = test.until("bad", |view| matches!(view.state, ModelState::Failed { .. }));
@@ -98,7 +102,7 @@ fn a_model_that_does_not_load_says_why_while_others_run() {
 }
 
 #[test]
-fn stopping_answers_what_waits_and_counts_it() {
+fn stop_answers_waiting_requests() {
     let test = TestScheduler::start(2, vec![row("m", "0-1"), row("paused", "1")]);
     test.apply(Edit::Pause { model: "paused".to_owned(), paused: true });
     test.scripts.of("m").sleep_ns.store(1_000_000, Ordering::SeqCst);

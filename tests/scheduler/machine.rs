@@ -1,4 +1,4 @@
-//! The machine shrinks and grows under a running layout.
+//! Changes of the machine, moved threads, and panics of the observer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use divvy::telemetry::{Author, Conditions, GpuView};
 use super::test_scheduler::*;
 
 #[test]
-fn the_layout_follows_a_machine_that_shrinks_and_grows() {
+fn layout_follows_the_machine() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2-3")]);
     let answers = Arc::new(Answers::default());
     test.scripts.of("a").sleep_ns.store(1_000_000, Ordering::SeqCst);
@@ -38,7 +38,7 @@ fn the_layout_follows_a_machine_that_shrinks_and_grows() {
 }
 
 #[test]
-fn a_mask_that_the_kernel_refuses_is_shown_and_tried_again() {
+fn refused_mask_is_tried_again() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2-3")]);
     let refused = AffinityError::Refused { thread: ThreadId(1), reason: "scripted".to_owned() };
     test.machine.refuse_next(refused);
@@ -53,27 +53,27 @@ fn a_mask_that_the_kernel_refuses_is_shown_and_tried_again() {
 }
 
 #[test]
-fn a_thread_that_others_move_is_told_and_put_back() {
+fn thread_moved_from_outside_is_restored() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2-3")]);
     let thread = test.until("a", |view| view.actual.threads.len() == 2).actual.threads[0].id;
     let entries = test.scheduler.journal().len();
-    let told = format!("thread {thread} was moved from outside: it is allowed on 3, not on 0-1");
+    let message = format!("thread {thread} was moved from outside: it is allowed on 3, not on 0-1");
     test.until("a", |view| {
-        // again and again: it is told until the next look only
+        // Repeated, since it is reported only until the next check.
         test.machine.set_affinity(thread, &set("3")).unwrap();
-        view.actual.difference.as_ref() == Some(&told)
+        view.actual.difference.as_ref() == Some(&message)
     });
-    // the last time may have been after the owner put it back: the next look finds that, too
-    test.wait("put back", || test.machine.masks()[&thread] == set("0-1"));
+    // The last move may have come after the owner restored it; the next check finds it.
+    test.wait("restored", || test.machine.masks()[&thread] == set("0-1"));
     test.until("a", |view| view.actual.difference.is_none() && view.actual.cores == set("0-1"));
-    assert_eq!(test.scheduler.journal().len(), entries, "nothing that was asked for has changed");
+    assert_eq!(test.scheduler.journal().len(), entries, "the desired state has not changed");
 }
 
-/// A source of GPU figures that panics when it is told to.
+/// A source of GPU metrics that can panic.
 #[derive(Default)]
-struct Faulty(AtomicBool);
+struct FaultyGpus(AtomicBool);
 
-impl GpuSource for Faulty {
+impl GpuSource for FaultyGpus {
     fn latest(&self) -> Arc<GpuView> {
         if self.0.load(Ordering::SeqCst) {
             std::panic::resume_unwind(Box::new("a planted fault"));
@@ -83,42 +83,42 @@ impl GpuSource for Faulty {
 }
 
 #[test]
-fn a_fault_while_figures_are_collected_is_told_and_the_next_ones_come() {
-    let (faulty, conditions) = (Arc::new(Faulty::default()), Conditions::default());
+fn observer_survives_a_panic() {
+    let (faulty, conditions) = (Arc::new(FaultyGpus::default()), Conditions::default());
     let test = TestScheduler::start_with(2, vec![row("a", "0-1")], &["a".to_owned()], |options| {
         options.gpu = Some(faulty.clone());
         options.conditions = conditions.clone();
     });
     test.until("a", |view| view.actual.active == 2);
     faulty.0.store(true, Ordering::SeqCst);
-    // the last figures stand, and say that they do
+    // The last snapshot stays, with an alert.
     test.wait("the alert", || {
         let shown = test.snapshot();
-        let told = "the display is not updating: a bug in divvy (a planted fault)";
-        shown.models.len() == 1 && shown.alerts.iter().any(|alert| alert.text.contains(told))
+        let message = "the display is not updating: a bug in divvy (a planted fault)";
+        shown.models.len() == 1 && shown.alerts.iter().any(|alert| alert.text.contains(message))
     });
-    // what is decided meanwhile is taken in, and seen when the fault has gone
+    // A change meanwhile is shown after the recovery.
     test.apply(concurrency("a", 1));
     faulty.0.store(false, Ordering::SeqCst);
     test.until("a", |view| view.row.concurrency == 1 && view.actual.active == 1);
-    test.wait("no trouble any more", || conditions.alerts().is_empty());
-    test.wait("no alert any more", || {
+    test.wait("no condition", || conditions.alerts().is_empty());
+    test.wait("no alert", || {
         test.snapshot().alerts.iter().all(|alert| !alert.text.contains("a planted fault"))
     });
     assert_eq!(test.scheduler.stop(PATIENCE).unwrap().models.len(), 1);
 }
 
 #[test]
-fn stopping_ends_while_each_look_is_a_fault() {
-    let faulty = Arc::new(Faulty::default());
+fn stop_ends_despite_observer_panics() {
+    let faulty = Arc::new(FaultyGpus::default());
     let test = TestScheduler::start_with(2, vec![row("a", "0-1")], &["a".to_owned()], |options| {
         options.gpu = Some(faulty.clone());
     });
     test.until("a", |view| view.actual.active == 2);
     faulty.0.store(true, Ordering::SeqCst);
     test.wait("the fault", || !test.snapshot().alerts.is_empty());
-    let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || drop(tell.send(test.scheduler.stop(PATIENCE))));
-    let last = told.recv_timeout(2 * PATIENCE).expect("it stops");
-    assert_eq!(last, None, "there is no last snapshot");
+    let (sender, stopped) = std::sync::mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(test.scheduler.stop(PATIENCE))));
+    let last = stopped.recv_timeout(2 * PATIENCE).expect("it stops");
+    assert_eq!(last, None, "there is no final snapshot");
 }

@@ -9,7 +9,7 @@ mod journal;
 mod layouts;
 mod machine;
 mod property;
-mod steps;
 mod test_scheduler;
+mod undo;
 mod verdicts;
 mod weights;

@@ -1,5 +1,5 @@
-//! Any sequence of changes, requests, failures and machine faults, against a reference: the pure
-//! arithmetic says what the state is, the callers say how many answers there are.
+//! Any sequence of changes, requests and failures, checked against a reference: the pure arithmetic
+//! gives the state, the callers count the answers.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ use super::test_scheduler::*;
 
 const CORES: usize = 6;
 
-/// What happens next.
+/// One step of a sequence.
 #[derive(Clone, Debug)]
 enum Event {
     Change(Change),
@@ -64,13 +64,13 @@ fn budgets() -> impl Strategy<Value = divvy::layout::Budget> {
     })
 }
 
-fn parties() -> impl Strategy<Value = CoreOwner> {
+fn core_owners() -> impl Strategy<Value = CoreOwner> {
     prop_oneof![1 => Just(CoreOwner::Free), 3 => names().prop_map(CoreOwner::Model)]
 }
 
 fn edits() -> impl Strategy<Value = Edit> {
     prop_oneof![
-        5 => ((1usize..3), parties(), parties(), prop::bool::weighted(0.2)).prop_map(
+        5 => ((1usize..3), core_owners(), core_owners(), prop::bool::weighted(0.2)).prop_map(
             |(count, from, to, share)| {
                 Edit::TransferCores { cores: CoreSelection::Count(count), from, to, share }
             }
@@ -117,8 +117,8 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Reserved cores are in one row only, and every row keeps to the machine.
-fn sound(desired: &DesiredState, machine: &Description) {
+/// Checks that a reserved core is in one row only, and that each row has allowed cores.
+fn assert_sound(desired: &DesiredState, machine: &Description) {
     for row in &desired.rows {
         assert!(row.cores.is_subset(&machine.limits.allowed));
         for other in desired.rows.iter().filter(|other| other.budget.name != row.budget.name) {
@@ -127,14 +127,14 @@ fn sound(desired: &DesiredState, machine: &Description) {
     }
 }
 
-/// What the pure arithmetic makes of the journal, entry by entry.
+/// The state that the pure arithmetic derives from the journal.
 struct Reference {
     state: DesiredState,
     seen: u64,
 }
 
 impl Reference {
-    /// Takes in the entries that are new: the caller's own, and builds that divvy took back.
+    /// Applies the new entries: the caller's own, and rollbacks of failed builds.
     fn follow(&mut self, test: &TestScheduler, machine: &Description, own: Option<&Applied>) {
         let seen = self.seen;
         for entry in test.scheduler.journal().iter().filter(|entry| entry.id > seen) {
@@ -162,7 +162,7 @@ fn run(events: Vec<Event>) {
     let scripted: Vec<String> = (0..4).map(name).collect();
     let first = layout(models.clone());
     let test = TestScheduler::start_with(CORES, models, &scripted, |options| {
-        // The machine holds still here, so that only changes move the reference.
+        // The machine does not change here.
         options.machine_check = Duration::from_mins(1);
     });
     let machine = test.machine.describe();
@@ -220,12 +220,12 @@ fn run(events: Vec<Event>) {
             }
             Event::Stop => break,
         }
-        sound(&reference.state, &machine);
+        assert_sound(&reference.state, &machine);
         for view in &test.snapshot().models {
             assert!(view.counts.balanced(), "{:?}", view.counts);
         }
     }
-    // What failures cost is over once nothing fails any more; a change makes a pool look again.
+    // Once nothing fails any more, a change to each row repairs it.
     let reference = std::cell::RefCell::new(reference);
     test.recover(|applied| reference.borrow_mut().follow(&test, &machine, Some(&applied)));
     let mut reference = reference.into_inner();
@@ -251,7 +251,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_ends_where_the_arithmetic_says_and_answers_everything(
+    fn any_sequence_matches_the_arithmetic(
         events in prop::collection::vec(events(), 1..60)
     ) {
         run(events);

@@ -1,4 +1,4 @@
-//! A scheduler over scripted models and a simulated machine, and callers that count their answers.
+//! A scheduler over scripted models and a simulated machine, with callers that count their answers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ pub(crate) struct Scripts {
 }
 
 impl Scripts {
-    /// The script of a model; made where there is none.
+    /// Returns the script of a model; makes one if there is none.
     pub(crate) fn of(&self, name: &str) -> Arc<Script> {
         self.scripts.lock().unwrap().entry(name.to_owned()).or_default().clone()
     }
@@ -122,7 +122,7 @@ impl TestScheduler {
         self.scheduler.apply(Change::from(edit), Author::Api).unwrap()
     }
 
-    /// The reason of a refusal; nothing may have changed.
+    /// Applies a change that must be refused without effect. Returns the reason.
     pub(crate) fn refused(&self, edit: Edit) -> String {
         let (layout, journal) = (self.scheduler.layout(), self.scheduler.journal().len());
         let masks = self.machine.masks();
@@ -140,7 +140,7 @@ impl TestScheduler {
         self.scheduler.snapshots().borrow().clone()
     }
 
-    /// Waits for a snapshot, taken from now on, in which a model is as asked.
+    /// Waits for a new snapshot in which `done` holds for a model.
     pub(crate) fn until(&self, model: &str, done: impl Fn(&ModelView) -> bool) -> ModelView {
         let (start, seen) = (Instant::now(), self.snapshot().sequence);
         loop {
@@ -161,7 +161,7 @@ impl TestScheduler {
         }
     }
 
-    /// Waits until something holds.
+    /// Waits until `done` holds.
     #[allow(clippy::unused_self)]
     pub(crate) fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let start = Instant::now();
@@ -171,8 +171,8 @@ impl TestScheduler {
         }
     }
 
-    /// Heals all scripts, touches each row, and waits until each model runs as its row asks for and
-    /// has answered a request: nothing that went wrong may stay so.
+    /// Ends all scripted failures, touches each row, and waits until each model runs as its row asks
+    /// and has answered a request.
     pub(crate) fn recover(&self, touched: impl Fn(Applied)) {
         for script in self.scripts.scripts.lock().unwrap().values() {
             script.heal();
@@ -180,7 +180,7 @@ impl TestScheduler {
         let names: Vec<String> =
             self.scheduler.layout().models.into_iter().map(|model| model.name).collect();
         for model in &names {
-            // What was begun before ends first; it may fail still.
+            // Pending builds end first; they may still fail.
             self.until(model, |view| {
                 let seats = self.scheduler.client(model).unwrap().seats();
                 warm(view) && seats.mending == 0
@@ -206,14 +206,14 @@ impl TestScheduler {
         }
     }
 
-    /// Sees to it that there is enough to do.
+    /// Submits more requests if few are left.
     pub(crate) fn top_up(&self, model: &str, answers: &Arc<Answers>) {
         if answers.asked.load(Ordering::SeqCst) < answers.answered() + 500 {
             self.submit(model, 500, answers);
         }
     }
 
-    /// Submits requests whose outcomes are counted by kind.
+    /// Submits requests and counts their outcomes.
     pub(crate) fn submit(&self, model: &str, count: usize, answers: &Arc<Answers>) {
         let door = self.scheduler.client(model).unwrap().door();
         for _ in 0..count {
@@ -228,7 +228,7 @@ impl TestScheduler {
     }
 }
 
-/// Whether no build is on its way.
+/// Returns true if no build is pending.
 pub(crate) fn warm(view: &ModelView) -> bool {
     !matches!(view.state, ModelState::Warming { .. } | ModelState::Loading)
 }

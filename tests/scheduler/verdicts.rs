@@ -32,11 +32,11 @@ fn status(test: &TestScheduler, id: u64, model: &str) -> VerdictStatus {
 }
 
 #[test]
-fn a_verdict_is_done_when_its_window_is_full_or_says_that_it_has_too_little() {
+fn verdict_is_done_when_its_window_is_full() {
     let test = start(Duration::from_millis(1500));
     let answers = Arc::new(Answers::default());
     test.scripts.of("busy").sleep_ns.store(2_000_000, Ordering::SeqCst);
-    // the window before is full, whatever the machine does meanwhile
+    // Fill the window before, also on a busy machine.
     let begun = std::time::Instant::now();
     test.wait("the window before", || {
         test.top_up("busy", &answers);
@@ -57,7 +57,7 @@ fn a_verdict_is_done_when_its_window_is_full_or_says_that_it_has_too_little() {
 }
 
 #[test]
-fn a_change_soon_after_supersedes_a_verdict() {
+fn later_change_supersedes_a_verdict() {
     let test = start(Duration::from_mins(10));
     let first = test.apply(concurrency("busy", 1)).id;
     assert_eq!(status(&test, first, "busy"), VerdictStatus::Open);
@@ -67,7 +67,7 @@ fn a_change_soon_after_supersedes_a_verdict() {
 }
 
 #[test]
-fn a_run_that_ends_leaves_no_verdict_open() {
+fn stop_closes_open_verdicts() {
     let (sender, followed) = std::sync::mpsc::channel();
     let test =
         TestScheduler::start_with(2, vec![row("a", "0"), row("b", "1")], &both(), |options| {

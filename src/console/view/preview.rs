@@ -28,11 +28,12 @@ pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line
     let differences = plan_diff(&before, plan);
     for row in &plan.rows {
         let gone = plan.after.row(&row.model).is_none();
-        let (mark, what, style) = match (gone, row.renamed_from.is_none() && before.model(&row.model).is_none()) {
-            (true, _) => ("-", vec![removed(row)], theme.bad),
-            (false, true) => ("+", vec![arrives(row)], theme.good),
-            (false, false) => (" ", changed(row, &differences, state.glyphs.arrow), theme.text),
-        };
+        let (mark, what, style) =
+            match (gone, row.renamed_from.is_none() && before.model(&row.model).is_none()) {
+                (true, _) => ("-", vec![removed(row)], theme.bad),
+                (false, true) => ("+", vec![arrives(row)], theme.good),
+                (false, false) => (" ", changed(row, &differences, state.glyphs.arrow), theme.text),
+            };
         let name = format::fit(&row.model, width / 2, state.glyphs.ellipsis);
         let mut pieces: Vec<Piece> =
             vec![(format!("{mark} "), style), (format!("{name}: "), theme.title)];

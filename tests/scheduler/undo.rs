@@ -11,7 +11,7 @@ fn rows(test: &TestScheduler) -> Layout {
 }
 
 #[test]
-fn undo_and_redo_go_to_any_depth_and_back() {
+fn undo_reaches_any_depth() {
     let test = TestScheduler::start(6, vec![row("a", "0-3"), row("b", "4-5")]);
     let mut states = vec![rows(&test)];
     let edits = [
@@ -49,7 +49,7 @@ fn undo_and_redo_go_to_any_depth_and_back() {
 }
 
 #[test]
-fn undo_brings_a_removed_model_back_where_it_was() {
+fn undo_restores_a_removed_model() {
     let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
     let before = rows(&test);
     test.apply(Edit::Remove { model: "a".to_owned() });
@@ -63,7 +63,7 @@ fn undo_brings_a_removed_model_back_where_it_was() {
 }
 
 #[test]
-fn undo_of_a_layout_switch_has_its_order_and_its_description_back() {
+fn undo_restores_row_order() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2"), row("c", "3")]);
     let before = rows(&test);
     let mut next = layout(vec![row("c", "3"), row("a", "0-2")]);
@@ -76,7 +76,7 @@ fn undo_of_a_layout_switch_has_its_order_and_its_description_back() {
 }
 
 #[test]
-fn undo_and_redo_go_over_what_the_machine_did() {
+fn undo_skips_machine_changes() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2-3")]);
     let mut states = vec![rows(&test)];
     for edit in [concurrency("b", 1), concurrency("a", 1), threads("a", 2)] {
@@ -86,7 +86,7 @@ fn undo_and_redo_go_over_what_the_machine_did() {
     test.scheduler.undo(Author::Console).unwrap();
     test.machine.set_cpuset(set("0,2-3"));
     test.until("a", |view| view.row.cores == set("0"));
-    // what the machine does is nobody's change: what was undone can still be redone
+    // A change of the machine does not clear what can be redone.
     test.scheduler.redo(Author::Console).unwrap();
     assert_eq!(rows(&test), states[3]);
     for state in states.iter().rev().skip(1) {
