@@ -1,4 +1,6 @@
-//! A program of your own that runs several models and changes their budgets while they serve: `cargo run --example embed`, or with the path of a layout.
+//! A program that embeds divvy: runs several models and changes their budgets while they serve.
+//!
+//! `cargo run --example embed [LAYOUT]`
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,7 +16,7 @@ use divvy::scheduler::{EngineLoader, Options};
 use divvy::telemetry::{Author, ModelState};
 use divvy::{Change, Control, Layout, Scheduler};
 
-/// Measures memory by model; without it the figures of the Rust side are missing.
+/// Measures memory per model; without it, the memory of the Rust side is unknown.
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
@@ -25,18 +27,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => demo()?,
     };
     let layout = document.layout();
-    // ONNX Runtime where it is found, else rten
+    // ONNX Runtime if it is found, else rten.
     let engines = Arc::new(Engines::new(EngineChoice::Auto, None));
     let options = Options::new(this_machine(None)?, Arc::new(EngineLoader::new(engines)));
     let scheduler = Scheduler::start(layout, options)?;
 
-    // models load in the background; requests would wait for them, but their signatures are needed
+    // Models load in the background. Requests would wait for that, but this needs the signatures.
     let mut snapshots = scheduler.snapshots();
-    let is_decided = |state: &ModelState| {
+    let has_loaded = |state: &ModelState| {
         matches!(state, ModelState::Running | ModelState::Paused | ModelState::Failed { .. })
     };
     snapshots
-        .wait_for(|now| !now.models.is_empty() && now.models.iter().all(|it| is_decided(&it.state)))
+        .wait_for(|now| !now.models.is_empty() && now.models.iter().all(|it| has_loaded(&it.state)))
         .await?;
 
     for model in &layout.models {
@@ -53,22 +55,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 outcome.queue,
                 outcome.compute
             ),
-            // it fails alone; made-up inputs do not suit each model
+            // Synthesized inputs do not fit every model; the other models are not affected.
             Err(error) => println!("{}: {error}", model.name),
         }
     }
 
-    // the first model may run one more request at once, while it serves
+    // Let the first model run one more request at once.
     let now = snapshots.borrow().clone();
     if let (Some(first), Some(now)) = (layout.models.first(), now.models.first()) {
         let change = Change::from(Edit::SetConcurrency {
             model: first.name.clone(),
             concurrency: Auto::Exactly(now.row.concurrency + 1),
         });
-        println!("would do: {}", scheduler.plan(&change)?.summary);
+        println!("plan: {}", scheduler.plan(&change)?.summary);
         let applied = scheduler.apply(change, Author::Api)?;
         println!("in force after {} us", applied.force_us);
-        println!("taken back after {} us", scheduler.undo(Author::Api)?.force_us);
+        println!("undone after {} us", scheduler.undo(Author::Api)?.force_us);
     }
     scheduler.stop(Duration::from_secs(2));
     Ok(())

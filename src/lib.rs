@@ -2,14 +2,13 @@
 //! one process, live.
 //!
 //! Three streams, each one way: requests go from a load generator or a library call through a
-//! [`pool`] into an [`engine`]; changes go from a [`layout::Change`] through the [`scheduler`] to the
+//! [`pool`] to an [`engine`]; changes go from a [`layout::Change`] through the [`scheduler`] to the
 //! pools; measurements come back as a [`telemetry::Snapshot`].
 //!
-//! # In a program of your own
+//! # Embedding
 //!
-//! A [`Scheduler`] over a [`Layout`] runs the models; [`Scheduler::client`] is the door of one, and
-//! [`Control`] is how budgets are changed and figures come back. `examples/embed.rs` is a whole
-//! program.
+//! A [`Scheduler`] runs the models of a [`Layout`]. [`Scheduler::client`] sends requests to one of
+//! them; [`Control`] changes budgets and returns snapshots. `examples/embed.rs` is a whole program.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,11 +26,11 @@
 //! let scheduler =
 //!     Scheduler::start(demo()?.layout(), Options::new(machine, Arc::new(EngineLoader::new(engines))))?;
 //!
-//! // `.infer(inputs).await` asks it, from any task
+//! // `detector.infer(inputs).await` runs a request, from any task
 //! let detector = scheduler.client("detector").ok_or("no such model")?;
 //! # drop(detector);
 //!
-//! // a change is a transaction: told beforehand, in force when `apply` returns, or refused whole
+//! // A change is a transaction: `plan` shows it, `apply` puts it in force or refuses it whole.
 //! let model = "detector".to_owned();
 //! let change = Change::from(Edit::SetConcurrency { model, concurrency: Auto::Exactly(2) });
 //! println!("{}", scheduler.plan(&change)?.summary);
@@ -42,12 +41,12 @@
 //! # }
 //! ```
 //!
-//! Memory by model is measured in programs whose global allocator is
+//! Memory per model is measured only in programs whose global allocator is
 //! [`machine::allocation::CountingAllocator`]. A program that puts models on GPUs should set
 //! `CUDA_DEVICE_ORDER=PCI_BUS_ID` before it starts, so that CUDA counts the cards as layouts do.
 //!
-//! The command line and the console are here for the executable and its tests, without a promise that
-//! they stay as they are.
+//! The modules of the command line and the console serve the executable and its tests; they may change
+//! in any version.
 
 #[doc(hidden)]
 pub mod cli;
