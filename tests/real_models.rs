@@ -70,7 +70,7 @@ fn compare(engine: &dyn Engine, folder: &Path, name: &str) {
 #[test]
 fn our_answers_are_those_of_pythons_onnxruntime() {
     let Some(folder) = models() else { return };
-    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Rten)];
+    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Rten::default())];
     // the library that came with Python's package, unless another one is named
     let beside = folder.join(".python/onnxruntime/capi");
     let is_named = std::env::var_os("ORT_DYLIB_PATH").is_some();

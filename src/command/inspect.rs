@@ -55,7 +55,7 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
     let file =
         ModelFile::read(&source).map_err(|error| CommandError::BadInput(error.to_string()))?;
     let engines = Engines::new(EngineChoice::Auto, args.ort_dylib.clone());
-    let mut attempts = vec![attempt(&Rten, &source)];
+    let mut attempts = vec![attempt(&Rten::default(), &source)];
     attempts.push(match engines.onnxruntime() {
         Ok(engine) => attempt(&engine, &source),
         Err(error) => Attempt {

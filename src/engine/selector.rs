@@ -16,18 +16,20 @@ pub struct Loaded {
     pub model: Arc<dyn Model>,
 }
 
-/// The engines of a process. ONNX Runtime is looked for when it is first wanted.
+/// The engines of a process, with the loaded models that rows share. Searches for ONNX Runtime when it
+/// is first needed.
 pub struct Engines {
     choice: EngineChoice,
     ort_dylib: Option<PathBuf>,
     onnxruntime: OnceLock<Result<OnnxRuntime, EngineError>>,
+    rten: Rten,
 }
 
 impl Engines {
     /// The engines, with the command line's `--engine` for rows that leave it open, and its
     /// `--ort-dylib`.
     pub fn new(choice: EngineChoice, ort_dylib: Option<PathBuf>) -> Self {
-        Self { choice, ort_dylib, onnxruntime: OnceLock::new() }
+        Self { choice, ort_dylib, onnxruntime: OnceLock::new(), rten: Rten::default() }
     }
 
     /// ONNX Runtime, or why it is not there. The search runs once.
@@ -53,12 +55,12 @@ impl Engines {
     pub fn engine_for(&self, choice: EngineChoice) -> Result<Arc<dyn Engine>, EngineError> {
         let choice = if choice == EngineChoice::Auto { self.choice } else { choice };
         match choice {
-            EngineChoice::Rten => Ok(Arc::new(Rten)),
+            EngineChoice::Rten => Ok(Arc::new(self.rten.clone())),
             EngineChoice::OnnxRuntime => Ok(Arc::new(self.onnxruntime()?)),
             EngineChoice::Auto => match self.onnxruntime() {
                 Ok(engine) => Ok(Arc::new(engine)),
                 Err(error) if self.is_named() => Err(error),
-                Err(_) => Ok(Arc::new(Rten)),
+                Err(_) => Ok(Arc::new(self.rten.clone())),
             },
         }
     }

@@ -118,6 +118,7 @@ impl Model for SyntheticModel {
             untouched: 0,
             weights_source: MemorySource::Measured,
             arena_source: MemorySource::Measured,
+            shared: None,
         }
     }
 

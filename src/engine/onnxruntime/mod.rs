@@ -11,13 +11,15 @@ mod session;
 mod value;
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::onnx::ModelFile;
+use super::shared::{LoadedFiles, ModelLease, SharedModels};
 use super::{
     ElementType, Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance,
-    InstanceSetup, MemorySource, Model, NamedTensor, Signature,
+    InstanceSetup, MemorySource, Model, NamedTensor, SharedMemory, Signature,
 };
 use crate::layout::ModelSource;
 use crate::machine::ThreadId;
@@ -43,6 +45,7 @@ pub fn start_bytes() -> u64 {
 #[derive(Clone)]
 pub struct OnnxRuntime {
     library: Arc<Library>,
+    models: Arc<SharedModels<Arc<OrtSession>>>,
 }
 
 impl OnnxRuntime {
@@ -52,7 +55,7 @@ impl OnnxRuntime {
     /// # Errors
     /// [`EngineError::Unavailable`] with the reason and what to do.
     pub fn find(explicit: Option<&Path>) -> Result<Self, EngineError> {
-        library::find(explicit).map(|library| Self { library })
+        library::find(explicit).map(|library| Self { library, models: Arc::default() })
     }
 
     /// The library's file.
@@ -104,31 +107,61 @@ impl Engine for OnnxRuntime {
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
         let account = Account::open();
         let _entered = account.enter();
-        let file = Arc::new(ModelFile::read(source)?);
-        let narrow = OrtSession::build(&self.library, source, &file, NARROW)?;
-        let sessions =
-            Mutex::new(Sessions { live: vec![Arc::downgrade(&narrow)], narrow: Some(narrow) });
+        let narrow = Arc::new(join_narrow(&self.library, &self.models, source)?);
+        let file = Arc::clone(&narrow.file);
+        let sessions = Sessions {
+            narrow: Arc::downgrade(&narrow),
+            kept_narrow: Some(narrow),
+            wide: Vec::new(),
+        };
         Ok(Arc::new(OrtModel {
             library: Arc::clone(&self.library),
+            models: Arc::clone(&self.models),
             source: source.clone(),
             file,
-            sessions,
+            sessions: Mutex::new(sessions),
             building: Mutex::new(()),
             account,
         }))
     }
 }
 
+/// One row's use of the session for one CPU thread, which rows of the same file share.
+type NarrowLease = ModelLease<Arc<OrtSession>>;
+
+/// Returns a lease of the session for one CPU thread; builds it if no row has it.
+fn join_narrow(
+    library: &Arc<Library>,
+    models: &SharedModels<Arc<OrtSession>>,
+    source: &ModelSource,
+) -> Result<NarrowLease, EngineError> {
+    models.get_or_load(source, || {
+        let file = Arc::new(ModelFile::read(source)?);
+        let value = OrtSession::build(library, source, &file, NARROW)?;
+        let files = match source {
+            ModelSource::Embedded(_) => Vec::new(),
+            ModelSource::File(path) => {
+                let folder = path.parent().unwrap_or_else(|| Path::new("."));
+                file.external_files.iter().map(|name| folder.join(name)).collect()
+            }
+        };
+        Ok(LoadedFiles { value, files })
+    })
+}
+
 /// The sessions of a model.
 struct Sessions {
-    /// The shared one; given up while only wider instances exist.
-    narrow: Option<Arc<OrtSession>>,
-    /// Every one that may still be alive.
-    live: Vec<Weak<OrtSession>>,
+    /// The shared session while this model or one of its instances uses it.
+    narrow: Weak<NarrowLease>,
+    /// Keeps the shared session for the next instance; `None` while only wider instances exist.
+    kept_narrow: Option<Arc<NarrowLease>>,
+    /// Sessions of wider instances, and of those on a GPU, that may still be alive.
+    wide: Vec<Weak<OrtSession>>,
 }
 
 struct OrtModel {
     library: Arc<Library>,
+    models: Arc<SharedModels<Arc<OrtSession>>>,
     source: ModelSource,
     file: Arc<ModelFile>,
     sessions: Mutex<Sessions>,
@@ -138,10 +171,14 @@ struct OrtModel {
 }
 
 impl OrtModel {
-    fn live(&self) -> Vec<Arc<OrtSession>> {
+    fn live_narrow(&self) -> Option<Arc<NarrowLease>> {
+        self.sessions().narrow.upgrade()
+    }
+
+    fn live_wide(&self) -> Vec<Arc<OrtSession>> {
         let mut sessions = self.sessions();
-        sessions.live.retain(|session| session.strong_count() > 0);
-        sessions.live.iter().filter_map(Weak::upgrade).collect()
+        sessions.wide.retain(|session| session.strong_count() > 0);
+        sessions.wide.iter().filter_map(Weak::upgrade).collect()
     }
 
     fn build(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
@@ -153,28 +190,29 @@ impl OrtModel {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn narrow(&self) -> Result<Arc<OrtSession>, EngineError> {
+    fn narrow(&self) -> Result<Arc<NarrowLease>, EngineError> {
         // two builds at once would make two copies of the weights; whoever asks for figures meanwhile
         // does not wait for one
         let _one = self.building.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = &self.sessions().narrow {
-            return Ok(Arc::clone(session));
-        }
-        let session = self.build(NARROW)?;
+        let live = self.live_narrow();
+        let narrow = match live {
+            Some(narrow) => narrow,
+            None => Arc::new(join_narrow(&self.library, &self.models, &self.source)?),
+        };
         let mut sessions = self.sessions();
-        sessions.live.push(Arc::downgrade(&session));
-        sessions.narrow = Some(Arc::clone(&session));
-        Ok(session)
+        sessions.narrow = Arc::downgrade(&narrow);
+        sessions.kept_narrow = Some(Arc::clone(&narrow));
+        Ok(narrow)
     }
 
     fn wide(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
         let session = self.build(setup)?;
         let mut sessions = self.sessions();
-        sessions.live.push(Arc::downgrade(&session));
-        // nobody uses the shared session now: its copy of the weights can go
-        if sessions.narrow.as_ref().is_some_and(|narrow| Arc::strong_count(narrow) == 1) {
-            sessions.narrow = None;
-        }
+        sessions.wide.push(Arc::downgrade(&session));
+        // This model leaves the shared session when its last instance for one thread has ended.
+        let narrow = sessions.kept_narrow.take();
+        drop(sessions);
+        drop(narrow);
         Ok(session)
     }
 }
@@ -185,17 +223,20 @@ impl Model for OrtModel {
     }
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
-        let session = match setup.device {
+        let (session, lease) = match setup.device {
             Some(_) => {
                 cuda::require(&self.library.path)
                     .map_err(|reason| EngineError::Unavailable { reason })?;
                 // on a GPU one session may not run two requests at once
-                self.wide(setup)?
+                (self.wide(setup)?, None)
             }
-            None if setup.threads > 1 => self.wide(setup)?,
-            None => self.narrow()?,
+            None if setup.threads > 1 => (self.wide(setup)?, None),
+            None => {
+                let lease = self.narrow()?;
+                (Arc::clone(&**lease), Some(lease))
+            }
         };
-        Ok(Box::new(OrtInstance { session, account: Arc::clone(&self.account) }))
+        Ok(Box::new(OrtInstance { session, lease, account: Arc::clone(&self.account) }))
     }
 
     fn index_bounds(&self) -> BTreeMap<String, u64> {
@@ -203,43 +244,45 @@ impl Model for OrtModel {
     }
 
     fn memory(&self) -> EngineMemory {
-        let live = self.live();
+        let narrow = self.live_narrow();
         let (on_gpu, on_cpu): (Vec<_>, Vec<_>) =
-            live.into_iter().partition(|session| session.device.is_some());
+            self.live_wide().into_iter().partition(|session| session.device.is_some());
         let gpu: Option<u64> = on_gpu.iter().map(|session| session.on_gpu()).sum();
-        let copies = on_cpu.len() as u32;
-        let in_arenas: Option<u64> = on_cpu.iter().map(|session| session.weights()).sum();
-        // The library keeps weights in its arena only where a kernel rearranges them.
-        let in_file = self.file.weight_bytes * u64::from(copies);
-        let is_measured = in_arenas.is_some_and(|bytes| bytes >= in_file);
-        let arenas: Option<(u64, u64)> = on_cpu
-            .iter()
-            .chain(&on_gpu)
-            .map(|session| session.arena())
-            .try_fold((0, 0), |sum, arena| {
-                arena.map(|(taken, untouched)| (sum.0 + taken, sum.1 + untouched))
-            });
-        let untouched = arenas.map_or(0, |(_, untouched)| untouched);
+        let own: SessionMemory =
+            on_cpu.iter().chain(&on_gpu).map(|session| SessionMemory::of(session)).sum();
+        let common = narrow.as_ref().map(|lease| SessionMemory::of(lease)).unwrap_or_default();
+        let shared = narrow.as_ref().map(|lease| SharedMemory {
+            id: lease.id(),
+            users: lease.users(),
+            weights: common.weights,
+            graph: common.graph,
+            arena: common.arena.unwrap_or(0),
+        });
+        let part = shared.map(|shared| shared.part(shared.users)).unwrap_or_default();
+        let untouched = part_of(common.untouched, shared.as_ref());
         // requests and results on our side of the library
         let ours = self.account.held().unwrap_or(0);
         EngineMemory {
-            weights: in_arenas.unwrap_or(0).max(in_file),
-            copies,
-            graph: on_cpu.iter().chain(&on_gpu).map(|session| session.graph()).sum(),
-            arena: arenas.map(|(taken, _)| taken - untouched + ours),
-            untouched,
+            weights: own.weights + part.weights,
+            copies: (on_cpu.len() + usize::from(narrow.is_some())) as u32,
+            graph: own.graph + part.graph,
+            arena: own.arena.zip(common.arena).map(|(own, _)| own + part.arena + ours),
+            untouched: own.untouched + untouched,
             gpu: gpu.filter(|_| !on_gpu.is_empty()),
-            weights_source: if is_measured {
-                MemorySource::Measured
-            } else {
+            weights_source: if own.is_estimated || common.is_estimated {
                 MemorySource::Estimated
+            } else {
+                MemorySource::Measured
             },
             arena_source: MemorySource::Measured,
+            shared,
         }
     }
 
     fn shrink(&self, trial: &[NamedTensor]) -> Result<(), EngineError> {
-        for session in self.live() {
+        let narrow = self.live_narrow();
+        let narrow = narrow.iter().map(|lease| Arc::clone(&***lease));
+        for session in self.live_wide().into_iter().chain(narrow) {
             session.ask_to_shrink();
             run::run(&session, trial)?;
         }
@@ -247,9 +290,63 @@ impl Model for OrtModel {
     }
 }
 
+/// The memory of sessions, in bytes.
+struct SessionMemory {
+    weights: u64,
+    /// True if the weights of some session are taken from the file's size.
+    is_estimated: bool,
+    graph: u64,
+    /// `None` if the library does not report it.
+    arena: Option<u64>,
+    untouched: u64,
+}
+
+impl Default for SessionMemory {
+    fn default() -> Self {
+        Self { weights: 0, is_estimated: false, graph: 0, arena: Some(0), untouched: 0 }
+    }
+}
+
+impl SessionMemory {
+    fn of(session: &OrtSession) -> Self {
+        let in_arena = session.weights();
+        // The library keeps weights in its arena only if a kernel rearranges them. On a GPU they are
+        // not in the machine's memory.
+        let in_file = if session.device.is_some() { 0 } else { session.file.weight_bytes };
+        let in_arena = in_arena.filter(|_| session.device.is_none());
+        let arena = session.arena();
+        Self {
+            weights: in_arena.unwrap_or(0).max(in_file),
+            is_estimated: session.device.is_none() && in_arena.is_none_or(|bytes| bytes < in_file),
+            graph: session.graph(),
+            arena: arena.map(|(taken, untouched)| taken - untouched),
+            untouched: arena.map_or(0, |(_, untouched)| untouched),
+        }
+    }
+}
+
+impl Sum for SessionMemory {
+    fn sum<I: Iterator<Item = Self>>(sessions: I) -> Self {
+        sessions.fold(Self::default(), |sum, session| Self {
+            weights: sum.weights + session.weights,
+            is_estimated: sum.is_estimated || session.is_estimated,
+            graph: sum.graph + session.graph,
+            arena: sum.arena.zip(session.arena).map(|(a, b)| a + b),
+            untouched: sum.untouched + session.untouched,
+        })
+    }
+}
+
+/// Returns the part of one user.
+fn part_of(bytes: u64, shared: Option<&SharedMemory>) -> u64 {
+    bytes.div_ceil(u64::from(shared.map_or(1, |shared| shared.users.max(1))))
+}
+
 /// A handle on a session.
 struct OrtInstance {
     session: Arc<OrtSession>,
+    /// Counts this model among the users of a shared session.
+    lease: Option<Arc<NarrowLease>>,
     account: Arc<Account>,
 }
 
@@ -264,7 +361,7 @@ impl Instance for OrtInstance {
 
     fn another(&self) -> Option<Box<dyn Instance>> {
         let (session, account) = (Arc::clone(&self.session), Arc::clone(&self.account));
-        Some(Box::new(Self { session, account }))
+        Some(Box::new(Self { session, lease: self.lease.clone(), account }))
     }
 
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {

@@ -68,7 +68,7 @@ fn both_engines_agree_on_the_shipped_models() {
         let run = |engine: &dyn Engine| {
             engine.load(&embedded(name)).unwrap().instance(setup).unwrap().run(&inputs).unwrap()
         };
-        let difference = largest_difference(&run(&engine), &run(&Rten));
+        let difference = largest_difference(&run(&engine), &run(&Rten::default()));
         assert!(difference < 1e-4, "{name}: {difference}");
     }
 }
@@ -208,7 +208,7 @@ fn rten_refuses_a_type_that_it_lacks_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text.onnx");
     std::fs::write(&path, echo(&[("words", 8)])).unwrap();
-    let Err(error) = Rten.load(&ModelSource::File(path)) else { panic!("loaded") };
+    let Err(error) = Rten::default().load(&ModelSource::File(path)) else { panic!("loaded") };
     let text = error.to_string();
     assert!(text.contains("`words`") && text.contains("string"), "{text}");
     assert!(text.contains("divvy runtime install"), "{text}");
@@ -223,7 +223,7 @@ fn an_operator_that_nobody_has_is_named_by_both_engines() {
     let path = folder.path().join("odd.onnx");
     std::fs::write(&path, model.encode_to_vec()).unwrap();
     let source = ModelSource::File(path);
-    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Rten)];
+    let mut engines: Vec<Box<dyn Engine>> = vec![Box::new(Rten::default())];
     engines.extend(engine().map(|engine| Box::new(engine) as Box<dyn Engine>));
     for engine in engines {
         let Err(error) = engine.load(&source) else { panic!("loaded") };

@@ -4,22 +4,28 @@ use std::sync::Arc;
 
 use rten::{RunOptions, ThreadPool};
 
-use super::{Loaded, NAME, convert};
+use super::{LoadedGraph, NAME, convert};
+use crate::engine::shared::ModelLease;
 use crate::engine::{EngineError, Instance, NamedTensor, inputs};
+use crate::machine::allocation::Account;
 use crate::machine::{ThreadId, current_thread};
 
 /// Runs requests of one model on its own threads.
 pub(super) struct RtenInstance {
-    loaded: Arc<Loaded>,
+    graph: Arc<ModelLease<LoadedGraph>>,
     pool: Arc<ThreadPool>,
     threads: Vec<ThreadId>,
 }
 
 impl RtenInstance {
     /// Builds the pool and learns its threads' ids. Their affinity is the caller's.
-    pub(super) fn build(loaded: Arc<Loaded>, threads: usize) -> Result<Self, EngineError> {
+    pub(super) fn build(
+        graph: Arc<ModelLease<LoadedGraph>>,
+        account: Arc<Account>,
+        threads: usize,
+    ) -> Result<Self, EngineError> {
         let width = threads.max(1);
-        let entered = loaded.account.enter();
+        let entered = account.enter();
         let pool = Arc::new(ThreadPool::with_num_threads(width));
         drop(entered);
         let mut ids = pool.run(|| rayon::broadcast(|_| current_thread()));
@@ -34,8 +40,8 @@ impl RtenInstance {
                 reason: format!("the system gave fewer threads than the {width} asked for"),
             });
         }
-        pool.run(|| rayon::broadcast(|_| loaded.account.charge_current_thread()));
-        Ok(Self { loaded, pool, threads: ids })
+        pool.run(|| rayon::broadcast(|_| account.charge_current_thread()));
+        Ok(Self { graph, pool, threads: ids })
     }
 }
 
@@ -45,20 +51,19 @@ impl Instance for RtenInstance {
     }
 
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
-        let loaded = &*self.loaded;
-        let arranged = inputs::arrange(&loaded.signature, inputs)?;
+        let graph = &**self.graph;
+        let arranged = inputs::arrange(&graph.signature, inputs)?;
         let mut values = Vec::with_capacity(arranged.len());
-        for ((spec, id), tensor) in loaded.signature.inputs.iter().zip(&loaded.inputs).zip(arranged)
-        {
+        for ((spec, id), tensor) in graph.signature.inputs.iter().zip(&graph.inputs).zip(arranged) {
             values.push((*id, convert::input(&spec.name, tensor)?));
         }
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
         let fault = |reason: String| EngineError::Run { engine: NAME, reason };
-        let outputs = loaded
+        let outputs = graph
             .model
-            .run(values, &loaded.outputs, Some(options))
+            .run(values, &graph.outputs, Some(options))
             .map_err(|error| fault(error.to_string()))?;
-        loaded
+        graph
             .signature
             .outputs
             .iter()

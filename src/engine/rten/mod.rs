@@ -7,15 +7,16 @@ mod instance;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rten::{LoadErrorKind, ModelOptions, NodeId};
 
 use crate::engine::onnx::{self, ModelFile};
+use crate::engine::shared::{LoadedFiles, ModelLease, SharedModels};
 use crate::engine::{
     Engine, EngineCapabilities, EngineError, EngineKind, EngineMemory, Instance, InstanceSetup,
-    MemorySource, Model, Signature,
+    MemorySource, Model, SharedMemory, Signature,
 };
 use crate::layout::ModelSource;
 use crate::machine::allocation::Account;
@@ -32,9 +33,11 @@ const VERSION: &str = "0.27";
 const ADVICE: &str =
     "ONNX Runtime can: `divvy runtime install` gets it, then use `--engine onnxruntime`";
 
-/// The embedded engine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rten;
+/// The embedded engine. Its clones share loaded models.
+#[derive(Clone, Debug, Default)]
+pub struct Rten {
+    models: Arc<SharedModels<LoadedGraph>>,
+}
 
 impl Engine for Rten {
     fn kind(&self) -> EngineKind {
@@ -57,12 +60,33 @@ impl Engine for Rten {
     }
 
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
+        let graph = self.models.get_or_load(source, || LoadedGraph::load(source))?;
+        Ok(Arc::new(RtenModel { graph: Arc::new(graph), account: Account::open() }))
+    }
+}
+
+/// A loaded model, used by the instances of all rows that share it.
+#[derive(Debug)]
+struct LoadedGraph {
+    model: rten::Model,
+    signature: Signature,
+    inputs: Vec<NodeId>,
+    outputs: Vec<NodeId>,
+    weight_bytes: u64,
+    index_bounds: BTreeMap<String, u64>,
+    /// Allocations while it was loaded: weights and graph.
+    account: Arc<Account>,
+}
+
+impl LoadedGraph {
+    fn load(source: &ModelSource) -> Result<LoadedFiles<Self>, EngineError> {
         let account = Account::open();
-        let entered = account.enter();
+        let _guard = account.enter();
         let file = ModelFile::read(source)?;
         check_types(&file)?;
         check_weight_files(&file)?;
         let model = load(source, &file)?;
+        let files = external_files(source, &file);
         let ids = |specs: &[crate::engine::TensorSpec]| -> Result<Vec<NodeId>, EngineError> {
             specs
                 .iter()
@@ -77,7 +101,7 @@ impl Engine for Rten {
         };
         let inputs = ids(&file.signature.inputs)?;
         let outputs = ids(&file.signature.outputs)?;
-        let mut loaded = Loaded {
+        let value = Self {
             model,
             signature: file.signature,
             inputs,
@@ -85,12 +109,15 @@ impl Engine for Rten {
             weight_bytes: file.weight_bytes,
             index_bounds: file.index_bounds,
             account: Arc::clone(&account),
-            at_start: None,
         };
-        drop(entered);
-        loaded.at_start = account.held();
-        Ok(Arc::new(RtenModel(Arc::new(loaded))))
+        Ok(LoadedFiles { value, files })
     }
+}
+
+fn external_files(source: &ModelSource, file: &ModelFile) -> Vec<PathBuf> {
+    let ModelSource::File(path) = source else { return Vec::new() };
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    file.external_files.iter().map(|name| folder.join(name)).collect()
 }
 
 fn check_types(file: &ModelFile) -> Result<(), EngineError> {
@@ -173,21 +200,12 @@ fn has_onnx_name(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
 }
 
-/// A loaded model, shared by its instances.
-struct Loaded {
-    model: rten::Model,
-    signature: Signature,
-    inputs: Vec<NodeId>,
-    outputs: Vec<NodeId>,
-    weight_bytes: u64,
-    index_bounds: BTreeMap<String, u64>,
-    /// What the model, its instances and their requests take.
+/// One row's use of a loaded model.
+struct RtenModel {
+    graph: Arc<ModelLease<LoadedGraph>>,
+    /// Allocations of the row's instances and their requests.
     account: Arc<Account>,
-    /// What was taken when it was loaded: weights and graph; `None` where nothing is counted.
-    at_start: Option<u64>,
 }
-
-struct RtenModel(Arc<Loaded>);
 
 /// What a row with a GPU is told.
 pub(crate) fn on_the_cpu_only() -> EngineError {
@@ -200,40 +218,48 @@ pub(crate) fn on_the_cpu_only() -> EngineError {
 
 impl Model for RtenModel {
     fn signature(&self) -> &Signature {
-        &self.0.signature
+        &self.graph.signature
     }
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         if setup.device.is_some() {
             return Err(on_the_cpu_only());
         }
-        Ok(Box::new(RtenInstance::build(Arc::clone(&self.0), setup.threads)?))
+        Ok(Box::new(RtenInstance::build(
+            Arc::clone(&self.graph),
+            Arc::clone(&self.account),
+            setup.threads,
+        )?))
     }
 
     fn index_bounds(&self) -> BTreeMap<String, u64> {
-        self.0.index_bounds.clone()
+        self.graph.index_bounds.clone()
     }
 
     fn memory(&self) -> EngineMemory {
-        let counted = self.0.account.held().zip(self.0.at_start);
-        let Some((held, at_start)) = counted else {
-            let weights = self.0.weight_bytes;
-            return EngineMemory { weights, copies: 1, ..EngineMemory::default() };
+        let counted = self.graph.account.held();
+        let source =
+            if counted.is_some() { MemorySource::Measured } else { MemorySource::Estimated };
+        let shared = SharedMemory {
+            id: self.graph.id(),
+            users: self.graph.users(),
+            weights: counted.unwrap_or(self.graph.weight_bytes),
+            ..SharedMemory::default()
         };
         EngineMemory {
-            gpu: None,
-            weights: at_start,
+            weights: shared.part(shared.users).weights,
             copies: 1,
-            graph: 0,
-            arena: Some(held.saturating_sub(at_start)),
-            untouched: 0,
-            weights_source: MemorySource::Measured,
-            arena_source: MemorySource::Measured,
+            arena: self.account.held(),
+            weights_source: source,
+            arena_source: source,
+            shared: Some(shared),
+            ..EngineMemory::default()
         }
     }
 
     fn take_peak(&self) -> Option<u64> {
-        self.0.account.take_peak()
+        let peak = self.account.take_peak()?;
+        Some(peak.saturating_add(self.memory().weights))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::onnx::proto::{ModelProto, StringStringEntryProto, TensorProto
 use crate::engine::{NamedTensor, Tensor, TensorData};
 
 fn load(name: &str) -> Arc<dyn Model> {
-    Rten.load(&ModelSource::Embedded(name.to_owned())).unwrap()
+    Rten::default().load(&ModelSource::Embedded(name.to_owned())).unwrap()
 }
 
 fn narrow(threads: usize) -> InstanceSetup {
@@ -121,7 +121,7 @@ fn weights_in_another_file_are_found_whatever_the_model_is_called() {
         let file = ModelFile::read(&source).unwrap();
         assert_eq!(file.external_bytes, file.weight_bytes);
         assert_eq!(file.external_files.iter().collect::<Vec<_>>(), ["weights.data"]);
-        let model = Rten.load(&source).unwrap();
+        let model = Rten::default().load(&source).unwrap();
         assert_eq!(model.instance(narrow(1)).unwrap().run(&features()).unwrap(), expected);
     }
 }
@@ -132,7 +132,7 @@ fn a_lost_or_short_weight_file_is_named() {
     let source =
         ModelSource::File(with_weights_beside(folder.path(), "model.onnx", "weights.data"));
     let weights = folder.path().join("weights.data");
-    let reason = || match Rten.load(&source) {
+    let reason = || match Rten::default().load(&source) {
         Ok(_) => panic!("loaded"),
         Err(error) => error.to_string(),
     };
@@ -163,7 +163,7 @@ fn weights_outside_of_the_models_folder_are_refused() {
 fn a_weight_file_that_rten_does_not_take_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let source = ModelSource::File(with_weights_beside(folder.path(), "m.onnx", "weights.bin"));
-    let Err(error) = Rten.load(&source) else { panic!("loaded") };
+    let Err(error) = Rten::default().load(&source) else { panic!("loaded") };
     assert!(matches!(error, EngineError::Unsupported { .. }), "{error}");
     assert!(error.to_string().contains("`weights.bin`"), "{error}");
 }
@@ -174,5 +174,5 @@ fn a_gpu_is_refused_with_the_engine_that_knows_one() {
     let setup = InstanceSetup { device, ..narrow(1) };
     let Err(error) = load("ranker.onnx").instance(setup) else { panic!("it was built") };
     assert!(error.to_string().contains("divvy runtime install --gpu"), "{error}");
-    assert!(!Rten.capabilities().gpu);
+    assert!(!Rten::default().capabilities().gpu);
 }
