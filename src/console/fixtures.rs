@@ -11,8 +11,8 @@ use crate::layout::{
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
     Actual, Author, Comparison, CoreView, Counts, Distribution, Entry, GpuCard, GpuView, Histogram,
-    MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView, Snapshot, ThreadView,
-    Verdict, VerdictStatus, Window,
+    Latencies, MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView, Snapshot,
+    ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -145,6 +145,7 @@ fn view(index: usize, row: &Row) -> ModelView {
         run: window(median, per_s, 751),
         histogram: histogram(median, (per_s * 60.0) as u64, 0.7),
         histogram_second: histogram(median, per_s as u64, 0.7),
+        latencies: Latencies::default(),
         cpu: 0.85 * row.cores.len() as f64,
         wait: Some(0.04),
         memory: EngineMemory {

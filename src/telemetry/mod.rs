@@ -6,6 +6,7 @@ mod conditions;
 pub mod gpu;
 mod journal;
 pub mod journal_file;
+mod latencies;
 mod log_lines;
 mod memory;
 mod recorder;
@@ -17,11 +18,12 @@ pub mod words;
 pub use alerts::alerts;
 pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{MemoryPart, MemoryRow, MemoryTable};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
-    Actual, Alert, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram, MigDevice,
-    ModelState, ModelView, Snapshot, ThreadView, Window,
+    Actual, Alert, CoreView, Counts, GpuCard, GpuView, Histogram, MigDevice, ModelState, ModelView,
+    Snapshot, ThreadView, Window,
 };

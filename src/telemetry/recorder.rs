@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram as Hdr;
 
 use super::buckets::Buckets;
-use super::snapshot::{Distribution, Histogram, Window};
+use super::latencies::{Latencies, distribution};
+use super::snapshot::{Histogram, Window};
 use crate::layout::Slo;
 
 /// Requests that are kept one by one.
@@ -77,6 +78,7 @@ pub struct Windows {
     pub run: Window,
     pub histogram: Histogram,
     pub histogram_second: Histogram,
+    pub latencies: Latencies,
 }
 
 /// An empty histogram that grows as needed.
@@ -141,21 +143,6 @@ impl Trio {
             compute: distribution(&self.compute),
             total: distribution(&self.total),
         }
-    }
-}
-
-fn distribution(hdr: &Hdr<u32>) -> Distribution {
-    if hdr.is_empty() {
-        return Distribution::default();
-    }
-    Distribution {
-        count: hdr.len(),
-        mean_us: hdr.mean(),
-        p50_us: hdr.value_at_quantile(0.5),
-        p90_us: hdr.value_at_quantile(0.9),
-        p99_us: hdr.value_at_quantile(0.99),
-        p999_us: hdr.value_at_quantile(0.999),
-        max_us: hdr.max(),
     }
 }
 
@@ -257,6 +244,7 @@ impl Recorder {
     pub fn windows(&self, now: Instant, slo: Option<&Slo>) -> Windows {
         let mut inner = self.lock();
         let inner = &mut *inner;
+        let run = with(&inner.run, &inner.current);
         let minute_span =
             inner.blocks.front().map_or(inner.block_started, |_| inner.minute_started());
         Windows {
@@ -266,10 +254,10 @@ impl Recorder {
                 .window(inner.second_started.saturating_duration_since(minute_span), slo),
             since_change: with(&inner.change, &inner.current)
                 .window(now.saturating_duration_since(inner.change_started), slo),
-            run: with(&inner.run, &inner.current)
-                .window(now.saturating_duration_since(inner.started), slo),
+            run: run.window(now.saturating_duration_since(inner.started), slo),
             histogram: inner.minute.buckets.histogram(),
             histogram_second: inner.second.buckets.histogram(),
+            latencies: Latencies::new(run.total),
         }
     }
 

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::journal::Entry;
+use super::latencies::{Distribution, Latencies};
 use super::memory::MemoryTable;
 use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Ledger, Row};
@@ -143,25 +144,6 @@ impl Counts {
     }
 }
 
-/// Latencies of a window, from HDR histograms of two significant digits (within 1 %).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Distribution {
-    /// Samples.
-    pub count: u64,
-    /// Mean.
-    pub mean_us: f64,
-    /// Median.
-    pub p50_us: u64,
-    /// 90th percentile.
-    pub p90_us: u64,
-    /// 99th percentile.
-    pub p99_us: u64,
-    /// 99.9th percentile.
-    pub p999_us: u64,
-    /// The slowest.
-    pub max_us: u64,
-}
-
 /// What a model did over a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
@@ -264,6 +246,9 @@ pub struct ModelView {
     pub histogram: Histogram,
     /// Histogram of the last second, for the heat map.
     pub histogram_second: Histogram,
+    /// Latencies of the whole run, for the difference between two snapshots; not serialized.
+    #[serde(skip)]
+    pub latencies: Latencies,
     /// CPU time over the interval, in cores.
     pub cpu: f64,
     /// Run-queue wait over the interval as a share of (CPU + wait); `None` where hidden.

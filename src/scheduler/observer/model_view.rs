@@ -41,6 +41,7 @@ impl ModelInputs<'_> {
             run: windows.run,
             histogram: windows.histogram,
             histogram_second: windows.histogram_second,
+            latencies: windows.latencies,
             cpu,
             wait,
             memory: slot.pool.model().map(|model| model.memory()).unwrap_or_default(),

@@ -9,8 +9,8 @@ use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Budget, CoreRequest, DesiredState, Layout, ModelSource, Row, Slo};
 use crate::machine::{Description, MemoryUse, ThreadId};
 use crate::telemetry::{
-    Actual, CoreView, Counts, Distribution, Histogram, ModelState, ModelView, Snapshot, ThreadView,
-    Window,
+    Actual, CoreView, Counts, Distribution, Histogram, Latencies, ModelState, ModelView, Snapshot,
+    ThreadView, Window,
 };
 
 /// Cores around one cache, and caches around one node.
@@ -174,6 +174,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
         run: window(median, 600),
         histogram: histogram(median, 60.0),
         histogram_second: histogram(median, 1.0),
+        latencies: Latencies::default(),
         cpu: share * row.cores.len() as f64,
         wait: Some(share * 0.1),
         memory: EngineMemory {

@@ -17,8 +17,8 @@ use crate::layout::{
 use crate::machine::{CpuSet, MemoryUse};
 use crate::scheduler::Control;
 use crate::telemetry::{
-    Actual, Alert, Applied, Author, Counts, Distribution, Entry, Histogram, ModelState, ModelView,
-    Snapshot, Window,
+    Actual, Alert, Applied, Author, Counts, Distribution, Entry, Histogram, Latencies, ModelState,
+    ModelView, Snapshot, Window,
 };
 
 fn distribution(count: u64, p50_us: u64) -> Distribution {
@@ -69,6 +69,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
         run: window(30_000_000, 12_300, p50_us),
         histogram: Histogram::default(),
         histogram_second: Histogram::default(),
+        latencies: Latencies::default(),
         cpu: 1.87,
         wait: Some(0.034),
         memory: EngineMemory {
