@@ -97,7 +97,7 @@ pub struct PoolMemory {
 
 /// One model's pool. Dropping it closes the gate and turns waiting requests away.
 pub struct Pool {
-    name: String,
+    name: Mutex<String>,
     inner: Arc<Inner>,
     builds: Mutex<Builds>,
     next_instance: AtomicUsize,
@@ -134,12 +134,17 @@ impl Pool {
         let gate = Gate::new(queue.limit, queue.timeout, queue.overflow == Overflow::Block);
         let threads = Threads::new(machine.clone(), mask);
         Self {
-            name: name.to_owned(),
+            name: Mutex::new(name.to_owned()),
             inner: Arc::new(Inner::new(gate, threads, machine, listener)),
             builds: Mutex::new(Builds::default()),
             next_instance: AtomicUsize::new(0),
             next_generation: AtomicU64::new(1),
         }
+    }
+
+    /// Renames the model. Only threads that start from now on get the new name.
+    pub fn rename(&self, name: &str) {
+        name.clone_into(&mut self.name.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn builds(&self) -> MutexGuard<'_, Builds> {
@@ -339,8 +344,9 @@ impl Pool {
     ) -> std::io::Result<std::thread::JoinHandle<()>> {
         let instance = self.next_instance.fetch_add(1, Ordering::Relaxed);
         let (inner, build) = (self.inner.clone(), build.clone());
+        let name = self.name.lock().unwrap_or_else(PoisonError::into_inner).clone();
         std::thread::Builder::new()
-            .name(thread_name(&self.name, instance))
+            .name(thread_name(&name, instance))
             .spawn(move || worker::work(&inner, &build, instance, building_on))
     }
 

@@ -148,16 +148,6 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|error| Refusal::whole(format!("cannot start a thread: {error}")))
 }
 
-/// Refuses renames, which the pools cannot follow yet.
-///
-/// # Errors
-/// A refusal that names the model.
-fn require_no_rename(change: &Change) -> Result<(), Refusal> {
-    change.renames().next().map_or(Ok(()), |(model, _)| {
-        Err(Refusal::row(model, "a running model cannot be renamed: remove it and add it again"))
-    })
-}
-
 impl Control for Scheduler {
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
@@ -165,7 +155,6 @@ impl Control for Scheduler {
 
     fn plan(&self, change: &Change) -> Result<Plan, Refusal> {
         self.require_writable()?;
-        require_no_rename(change)?;
         let state = self.shared.read();
         let mut plan = state.desired.plan(change, &state.machine)?;
         state.add_build_times(&mut plan);
@@ -174,7 +163,6 @@ impl Control for Scheduler {
 
     fn apply(&self, change: Change, author: Author) -> Result<Applied, Refusal> {
         let asked = Instant::now();
-        require_no_rename(&change)?;
         self.request(|reply| OwnerMessage::Apply { change, author, asked, reply })
     }
 

@@ -139,6 +139,13 @@ impl Slot {
     }
 }
 
+/// A model's old and new name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rename {
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
 /// The slots of all models, by name.
 #[derive(Clone, Default)]
 pub(super) struct Slots(BTreeMap<String, Slot>);
@@ -158,6 +165,18 @@ impl Slots {
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Slot> {
         self.0.remove(name)
+    }
+
+    /// Renames models: from the first name of each pair to the second. Names may be exchanged.
+    pub(super) fn rename(&mut self, renames: &[Rename]) {
+        let taken: Vec<_> = renames
+            .iter()
+            .filter_map(|rename| Some((rename.to.clone(), self.0.remove(&rename.from)?)))
+            .collect();
+        for (name, slot) in taken {
+            slot.pool.rename(&name);
+            self.0.insert(name, slot);
+        }
     }
 
     /// Returns the present name of the model with this key, if its slot still exists.

@@ -9,6 +9,7 @@ mod journal;
 mod layouts;
 mod machine;
 mod property;
+mod renames;
 mod test_scheduler;
 mod undo;
 mod verdicts;

@@ -81,7 +81,7 @@ impl Assembler {
         now: Instant,
     ) -> Option<ModelView> {
         let slot = state.slots.get(&row.budget.name)?;
-        let offered_rate = self.meters.offered_rate(&row.budget.name, slot, now);
+        let offered_rate = self.meters.offered_rate(slot, now);
         let (machine, usage) = (&*machine.machine, &self.cpu.usage);
         Some(ModelInputs { row, slot, machine, usage, offered_rate }.view(now))
     }

@@ -6,15 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::scheduler::slot::{Slot, Slots};
 
-/// The meters of all models, by name.
+/// The meters of all models, by the generation of their slots.
 #[derive(Default)]
-pub(super) struct Meters(BTreeMap<String, ModelMeters>);
+pub(super) struct Meters(BTreeMap<u64, ModelMeters>);
 
 /// The counters of one model at the last sample.
 #[derive(Default)]
 struct ModelMeters {
-    /// The number of the slot that was sampled.
-    generation: u64,
     lost: u64,
     offered: RateMeter,
 }
@@ -22,9 +20,9 @@ struct ModelMeters {
 impl Meters {
     /// Samples the request counters of all models and passes them to their recorders.
     pub(super) fn sample(&mut self, slots: &Slots, now: Instant) {
-        self.0.retain(|name, _| slots.get(name).is_some());
-        for (name, slot) in slots.iter() {
-            let meters = self.of(name, slot);
+        self.0.retain(|generation, _| slots.values().any(|slot| slot.generation == *generation));
+        for slot in slots.values() {
+            let meters = self.0.entry(slot.generation).or_default();
             let counts = slot.pool.counts();
             let lost = counts.rejected + counts.timed_out + counts.failed;
             slot.pool.recorder().tick(now, lost.saturating_sub(meters.lost));
@@ -33,17 +31,9 @@ impl Meters {
     }
 
     /// Returns the rate of offered arrivals over about the last second, per second.
-    pub(super) fn offered_rate(&mut self, name: &str, slot: &Slot, now: Instant) -> f64 {
+    pub(super) fn offered_rate(&mut self, slot: &Slot, now: Instant) -> f64 {
         let offered = slot.offered.load(Ordering::Relaxed);
-        self.of(name, slot).offered.update(offered, now)
-    }
-
-    fn of(&mut self, name: &str, slot: &Slot) -> &mut ModelMeters {
-        let meters = self.0.entry(name.to_owned()).or_default();
-        if meters.generation != slot.generation {
-            *meters = ModelMeters { generation: slot.generation, ..ModelMeters::default() };
-        }
-        meters
+        self.0.entry(slot.generation).or_default().offered.update(offered, now)
     }
 }
 

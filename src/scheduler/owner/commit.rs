@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::history::UndoRedoStep;
 use super::own_change::{OwnChange, OwnChangeReason};
+use super::reconcile::{has_changed, renames};
 use super::thread::Owner;
-use crate::layout::{Change, Edit, Plan, Refusal};
+use crate::layout::{Change, DesiredState, Edit, Plan, Refusal};
 use crate::scheduler::clock::unix_ms;
 use crate::scheduler::messages::UndoRedo;
-use crate::telemetry::{Applied, Author, Entry};
+use crate::telemetry::{Applied, Author, Entry, Verdict};
 
 /// A change that is about to be committed.
 struct Commit {
@@ -63,6 +64,29 @@ impl Owner {
         self.commit(Commit { plan, change, author: Author::Scheduler, asked, step });
     }
 
+    /// Closes the verdicts that a change cuts short and returns its own, for the models that it
+    /// changes in more than their name.
+    fn verdicts_of_change(
+        &mut self,
+        entry: u64,
+        before: &DesiredState,
+        models: &[String],
+    ) -> Vec<Verdict> {
+        let (now, after) = (Instant::now(), self.models.desired.clone());
+        let is_touched = |name: &&String| {
+            let new = after.row(name);
+            new.is_none_or(|new| {
+                let old = before.counterpart(new, &after);
+                has_changed(old, new) || old.is_some_and(|old| before.nice(old) != after.nice(new))
+            })
+        };
+        let touched: Vec<String> = models.iter().filter(is_touched).cloned().collect();
+        self.verdicts.rename(&renames(before, &after));
+        let closed = self.verdicts.close_cut_short(&touched, &self.models.slots, now);
+        closed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+        self.verdicts.open(entry, &touched, &self.models, now)
+    }
+
     fn commit(&mut self, commit: Commit) -> Applied {
         let Commit { mut plan, change, author, asked, step } = commit;
         let after = Arc::new(plan.after.clone());
@@ -74,9 +98,7 @@ impl Owner {
         self.publisher.publish_state(&self.models);
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
-        let completed = self.verdicts.close_cut_short(&models, &self.models.slots, Instant::now());
-        completed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
-        let verdicts = self.verdicts.open(id, &models, &self.models, Instant::now());
+        let verdicts = self.verdicts_of_change(id, &before, &models);
         let entry = Entry {
             id,
             at_unix_ms: unix_ms(),

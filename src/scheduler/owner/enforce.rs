@@ -42,7 +42,7 @@ pub(super) fn setup(row: &Row, all: &DesiredState, gpus: &Gpus) -> Result<Instan
     Ok(InstanceSetup { threads: row.threads, spinning, device })
 }
 
-/// Enforces `after` on the pools. Rows of the same name in `before` and `after` are the same model.
+/// Enforces `after` on the pools.
 /// Returns the differences that the kernel shows, for each model whose threads were placed or got a
 /// nice value; an empty list means that all is as asked.
 pub(super) fn enforce(
@@ -55,7 +55,7 @@ pub(super) fn enforce(
     let rows = || {
         after.rows.iter().filter_map(|row| {
             let slot = slots.get(&row.budget.name)?;
-            Some((row, before.row(&row.budget.name), slot))
+            Some((row, before.counterpart(row, after), slot))
         })
     };
     for (row, old, slot) in rows() {

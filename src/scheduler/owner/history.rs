@@ -107,16 +107,20 @@ impl History {
     /// Records a change that divvy made itself, after a failed build or a change of the machine.
     /// Undo and redo skip it: its rows count as unchanged.
     pub(super) fn record_own_change(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
-        for name in &entry.models {
-            if let (Some(old), Some(new)) = (before.row(name), plan.after.row(name)) {
-                self.renumber(name, old.generation, new.generation);
+        for new in entry.models.iter().filter_map(|name| plan.after.row(name)) {
+            if let Some(old) = before.counterpart(new, &plan.after) {
+                self.renumber(old, new.generation);
             }
         }
         self.push(entry, before, plan);
     }
 
     fn push(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
-        let mut sides = [before, &plan.after].map(|state| state.side(&entry.models));
+        let old_names = plan.rows.iter().filter_map(|row| row.renamed_from.as_ref());
+        let mut names: Vec<&String> = entry.models.iter().chain(old_names).collect();
+        names.sort();
+        names.dedup();
+        let mut sides = [before, &plan.after].map(|state| state.side(names.iter().copied()));
         // Outlines seldom change: all steps with an equal one share it.
         let mut last = self.steps.last().map(|step| step.after.outline.clone());
         for side in &mut sides {
@@ -213,18 +217,19 @@ impl History {
         }
         for (name, old) in &step.to.rows {
             if let (Some(old), Some(new)) = (old, plan.after.row(name)) {
-                self.renumber(name, old.generation, new.generation);
+                self.renumber(old, new.generation);
             }
         }
         self.push(entry, before, plan);
     }
 
     /// Gives a recorded row its new generation, in all steps.
-    fn renumber(&mut self, name: &str, from: u64, to: u64) {
+    fn renumber(&mut self, old: &Row, generation: u64) {
+        let (id, old_generation) = (old.id, old.generation);
         let sides = self.steps.iter_mut().flat_map(|step| [&mut step.before, &mut step.after]);
-        for (_, row) in sides.flat_map(|side| &mut side.rows).filter(|(other, _)| other == name) {
-            if let Some(row) = row.as_mut().filter(|row| row.generation == from) {
-                row.generation = to;
+        for row in sides.flat_map(|side| &mut side.rows).filter_map(|(_, row)| row.as_mut()) {
+            if row.id == id && row.generation == old_generation {
+                row.generation = generation;
             }
         }
     }

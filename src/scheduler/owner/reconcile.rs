@@ -6,6 +6,7 @@ use super::enforce;
 use super::models::LiveModels;
 use crate::layout::{DesiredState, Row};
 use crate::scheduler::messages::{ModelKey, OwnerMessage};
+use crate::scheduler::slot::Rename;
 
 /// The outcome of enforcing a desired state.
 pub(super) struct Reconciled {
@@ -16,15 +17,16 @@ pub(super) struct Reconciled {
 }
 
 impl LiveModels {
-    /// Enforces `after`: removes and adds slots, then enforces the rows of all that stay.
+    /// Enforces `after`: removes, renames and adds slots, then enforces the rows of all models.
     pub(super) fn reconcile(&mut self, before: &DesiredState, after: &DesiredState) -> Reconciled {
         self.remove_slots(before, after);
+        self.slots.rename(&renames(before, after));
         self.add_slots(after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         let mut found = enforce::enforce(before, after, &self.slots, &self.description);
         let in_force = Instant::now();
         for row in &after.rows {
-            let is_changed = before.row(&row.budget.name) != Some(row);
+            let is_changed = has_changed(before.counterpart(row, after), row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
                 if is_changed {
                     slot.retry();
@@ -56,7 +58,8 @@ impl LiveModels {
     fn remove_slots(&mut self, before: &DesiredState, after: &DesiredState) {
         for old in &before.rows {
             let name = &old.budget.name;
-            let is_removed = after.row(name).is_none_or(|new| self.must_reload(old, new));
+            let new = after.counterpart(old, before);
+            let is_removed = new.is_none_or(|new| self.must_reload(old, new));
             if is_removed && let Some(slot) = self.slots.remove(name) {
                 self.draining.drain(slot.pool);
             }
@@ -97,4 +100,22 @@ impl LiveModels {
             let _ = self.owner.send(OwnerMessage::GpuUnusable { key, reason });
         }
     }
+}
+
+/// Returns the models with another name in `after`.
+pub(super) fn renames(before: &DesiredState, after: &DesiredState) -> Vec<Rename> {
+    let rename = |new: &Row| {
+        let (from, to) = (&before.counterpart(new, after)?.budget.name, &new.budget.name);
+        (from != to).then(|| Rename { from: from.clone(), to: to.clone() })
+    };
+    after.rows.iter().filter_map(rename).collect()
+}
+
+/// Returns true if a row differs in more than its name.
+pub(super) fn has_changed(old: Option<&Row>, new: &Row) -> bool {
+    old.is_none_or(|old| {
+        let mut renamed = Row { generation: new.generation, ..old.clone() };
+        renamed.budget.name.clone_from(&new.budget.name);
+        renamed != *new
+    })
 }

@@ -11,7 +11,7 @@ use crate::layout::Slo;
 use crate::pool::Pool;
 use crate::scheduler::messages::{EntryVerdict, OwnerMessage};
 use crate::scheduler::options::VerdictWindows;
-use crate::scheduler::slot::Slots;
+use crate::scheduler::slot::{Rename, Slots};
 use crate::telemetry::verdict::{self, Side};
 use crate::telemetry::{Verdict, VerdictStatus};
 
@@ -29,6 +29,9 @@ pub(super) struct Verdicts {
 /// A verdict whose window after the change is not full yet.
 struct OpenVerdict {
     entry: u64,
+    /// The model's name in the entry.
+    name_in_entry: String,
+    /// The model's present name.
     model: String,
     before: Option<Side>,
     slo: Option<Slo>,
@@ -41,6 +44,20 @@ struct OpenVerdict {
 impl Verdicts {
     pub(super) fn new(windows: VerdictWindows, owner: Sender<OwnerMessage>) -> Self {
         Self { windows, owner, open: Vec::new(), touched: BTreeMap::new(), working: Vec::new() }
+    }
+
+    /// Keeps the open verdicts of renamed models open under their new names.
+    pub(super) fn rename(&mut self, renames: &[Rename]) {
+        for open in &mut self.open {
+            if let Some(rename) = renames.iter().find(|rename| rename.from == open.model) {
+                open.model.clone_from(&rename.to);
+            }
+        }
+        let taken: Vec<_> = renames
+            .iter()
+            .filter_map(|rename| Some((rename.to.clone(), self.touched.remove(&rename.from)?)))
+            .collect();
+        self.touched.extend(taken);
     }
 
     /// Closes the open verdicts of models that a change touches: those with a long enough window are
@@ -83,6 +100,7 @@ impl Verdicts {
             });
             let open = OpenVerdict {
                 entry,
+                name_in_entry: name.clone(),
                 model: name.clone(),
                 before,
                 slo: row.budget.slo,
@@ -168,7 +186,7 @@ impl OpenVerdict {
     /// The verdict without comparisons.
     fn verdict(&self, status: VerdictStatus) -> Verdict {
         Verdict {
-            model: self.model.clone(),
+            model: self.name_in_entry.clone(),
             status,
             samples_before: self.before.as_ref().map_or(0, |side| side.samples.len() as u64),
             samples_after: 0,
