@@ -9,6 +9,7 @@ pub mod journal_file;
 mod latencies;
 mod log_lines;
 mod memory;
+mod name_list;
 mod recorder;
 mod sensor;
 mod snapshot;
@@ -21,6 +22,7 @@ pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictSt
 pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{MemoryPart, MemoryRow, MemoryTable};
+pub use name_list::{name_list, separated_list};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{

@@ -1,75 +1,108 @@
-//! What divvy says without a terminal: a line a model each interval or NDJSON, progress while
-//! models load, and a table at the end. Everything comes from the [`Snapshot`] alone.
+//! The loop of a run without a terminal: progress, one report per interval, and the summary.
 
 use std::future::Future;
 use std::io::{self, Write};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::interval::{header_line, interval_line};
 use super::progress::Progress;
+use super::span::{ReportSchedule, ReportSpan};
 use super::summary::summary;
 use crate::command::CommandError;
 use crate::scheduler::Control;
-use crate::telemetry::{ModelState, Snapshot};
+use crate::telemetry::{ModelState, ModelView, Snapshot, separated_list};
 
-/// Intervals between two headers.
-const HEADER_EVERY: u64 = 20;
+/// Reports between two headers.
+const REPORTS_PER_HEADER: u64 = 20;
 
-/// How a run without a terminal reports.
+/// The longest time between two snapshots.
+const LONGEST_SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Options of a run without a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadlessOptions {
-    /// How long to run once all models are loaded; `None`: until stopped.
+    /// Time to run once all models are loaded; `None`: until stopped.
     pub duration: Option<Duration>,
     /// Time between two reports, above zero.
     pub interval: Duration,
-    /// Whether to print each snapshot as a line of JSON instead of text.
-    pub json: bool,
+    /// Form of the reports.
+    pub format: ReportFormat,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// One line per model.
+    Text,
+    /// One snapshot per line of JSON, with the span that it closes as `report`.
+    Json,
 }
 
 impl Default for HeadlessOptions {
     fn default() -> Self {
-        Self { duration: None, interval: Duration::from_secs(1), json: false }
+        Self { duration: None, interval: Duration::from_secs(1), format: ReportFormat::Text }
     }
 }
 
-/// Reports until the time is over, `stop` is done, the scheduler ends, or nobody reads any more.
-/// A closed `out` ends the run quietly. Time counts from the moment when no model is loading any
-/// more.
+impl HeadlessOptions {
+    /// Returns the time between snapshots: at most a second, and a whole number of them per report.
+    pub fn snapshot_interval(&self) -> Duration {
+        let seconds = self.interval.as_secs_f64() / LONGEST_SNAPSHOT_INTERVAL.as_secs_f64();
+        self.interval.div_f64(seconds.ceil().max(1.0))
+    }
+}
+
+/// The writers of a run without a terminal.
+pub struct ReportOutput<'a> {
+    /// Receives the reports.
+    pub out: &'a mut dyn Write,
+    /// Receives progress and, with JSON, the summary.
+    pub progress: &'a mut dyn Write,
+}
+
+/// The end of a run without a terminal.
+pub struct RunEnd<S, F> {
+    /// Completes when the run is to stop.
+    pub stop: S,
+    /// Called once at the end, before the summary: stops the load and drains the queues, so that the
+    /// summary accounts for every request.
+    pub settle: F,
+}
+
+/// Reports until the time is over, the run is stopped, the scheduler ends, or `out` is closed, which
+/// is no error. The time counts from the moment when all models are loaded.
 ///
-/// `settle` is called once at the end, before the closing table: it stops the load and lets what
-/// waits be answered, so that the table accounts for every request.
-///
-/// `out` gets the report, `progress` the words beside it (and, with JSON, the closing table).
 /// # Errors
 /// [`CommandError::Failed`] when `out` cannot be written, or when models are in the failed state at
-/// the end; the summary has been printed then.
+/// the end; the summary is printed before.
 pub fn run_headless(
     control: &dyn Control,
     options: HeadlessOptions,
-    out: &mut dyn Write,
-    progress: &mut dyn Write,
-    stop: impl Future<Output = ()>,
-    settle: impl FnOnce(),
+    output: ReportOutput<'_>,
+    end: RunEnd<impl Future<Output = ()>, impl FnOnce()>,
 ) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(report(control, options, out, progress, stop, settle))
+    runtime.block_on(report(control, options, output, end))
 }
 
-/// The loop of [`run_headless`], on whatever runtime and clock it is polled.
+/// The body of [`run_headless`], for any runtime and clock.
 pub(super) async fn report(
     control: &dyn Control,
     options: HeadlessOptions,
-    out: &mut dyn Write,
-    progress: &mut dyn Write,
-    stop: impl Future<Output = ()>,
-    settle: impl FnOnce(),
+    output: ReportOutput<'_>,
+    end: RunEnd<impl Future<Output = ()>, impl FnOnce()>,
 ) -> Result<(), CommandError> {
-    match follow(control, options, out, progress, stop, settle).await {
+    match follow(control, options, output, end).await {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-        other => other?,
+        Err(error) => {
+            return Err(CommandError::Failed(format!("cannot write the report: {error}")));
+        }
+        Ok(()) => {}
     }
     let last = control.snapshots().borrow().clone();
     let failed: Vec<String> = last.models.iter().filter_map(failure).collect();
@@ -77,116 +110,162 @@ pub(super) async fn report(
         return Ok(());
     }
     let (count, all) = (failed.len(), last.models.len());
-    Err(CommandError::Failed(format!("{count} of {all} models failed: {}", failed.join("; "))))
+    let models = if all == 1 { "model" } else { "models" };
+    let failed = separated_list(&failed, "; ");
+    Err(CommandError::Failed(format!("{count} of {all} {models} failed: {failed}")))
 }
 
 async fn follow(
     control: &dyn Control,
     options: HeadlessOptions,
-    out: &mut dyn Write,
-    progress: &mut dyn Write,
-    stop: impl Future<Output = ()>,
-    settle: impl FnOnce(),
+    output: ReportOutput<'_>,
+    end: RunEnd<impl Future<Output = ()>, impl FnOnce()>,
 ) -> io::Result<()> {
+    let ReportOutput { out, progress } = output;
     let mut snapshots = control.snapshots();
-    let mut stop = pin!(stop);
-    let mut words = Progress::default();
-    let interval = options.interval.max(Duration::from_millis(1));
-    let mut lines = 0;
-    // from when all models are there: the next report and the end
-    let mut times: Option<(Instant, Option<Instant>)> = None;
+    let mut stop = pin!(end.stop);
+    let mut messages = Progress::default();
+    let mut writer = ReportWriter::new(options.format, out);
+    // set once all models are loaded
+    let mut schedule: Option<ReportSchedule> = None;
+    let mut end_time: Option<Instant> = None;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        for line in words.lines(&snapshot) {
-            // the words beside the report are worth no failure
+        for line in messages.lines(&snapshot) {
+            // progress that cannot be written does not end the run
             let _ = writeln!(progress, "{line}");
         }
-        if times.is_none() && loaded(&snapshot) {
-            if !snapshot.models.is_empty() && snapshot.models.iter().all(|m| failure(m).is_some()) {
-                break;
+        match &mut schedule {
+            Some(schedule) => {
+                if schedule.is_due(snapshot.uptime_us) {
+                    writer.write(&snapshot)?;
+                }
             }
-            let now = Instant::now();
-            times = Some((now + interval, options.duration.map(|duration| now + duration)));
+            None if is_loaded(&snapshot) => {
+                if !snapshot.models.is_empty()
+                    && snapshot.models.iter().all(|model| failure(model).is_some())
+                {
+                    break;
+                }
+                let HeadlessOptions { duration, interval, .. } = options;
+                schedule = Some(ReportSchedule::new(snapshot.uptime_us, interval, duration));
+                end_time = duration.map(|duration| Instant::now() + duration);
+            }
+            None => {}
         }
         tokio::select! {
             biased;
             () = &mut stop => break,
-            () = until(times.map(|(next, _)| next)) => {
-                print(&snapshot, options, lines, out)?;
-                lines += 1;
-                if let Some((next, _)) = &mut times {
-                    // a reader that stalled for intervals gets the newest, not all of them
-                    *next = (*next + interval).max(Instant::now());
-                }
-            }
-            () = until(times.and_then(|(_, end)| end)) => break,
+            () = wait_until(end_time) => break,
             changed = snapshots.changed() => if changed.is_err() { break },
         }
     }
-    let last = snapshots.borrow().clone();
-    if options.json {
-        write_json(&last, out)?;
-    }
+    let busy = snapshots.borrow().clone();
     let waiting: u64 =
-        last.models.iter().map(|model| model.counts.queued + model.counts.blocked).sum();
+        busy.models.iter().map(|model| model.counts.queued + model.counts.blocked).sum();
     if waiting > 0 {
-        let _ = writeln!(
-            progress,
-            "answering what waits ({waiting} requests), for some seconds at most"
-        );
+        let requests = if waiting == 1 { "request" } else { "requests" };
+        let _ = writeln!(progress, "draining {waiting} queued {requests}");
     }
-    settle();
-    // The instances are gone then, so what they use now is what they used last.
-    let (busy, mut last) = (last, Snapshot::clone(&snapshots.borrow()));
-    for (model, busy) in last.models.iter_mut().zip(&busy.models) {
-        (model.cpu, model.wait) = (busy.cpu, busy.wait);
+    (end.settle)();
+    let last = Arc::new(closing_snapshot(&snapshots.borrow(), &busy));
+    if schedule.is_some() {
+        writer.write_rest(&last)?;
     }
-    if options.json {
-        let _ = write!(progress, "{}", summary(&last));
-        return Ok(());
+    match options.format {
+        ReportFormat::Json => {
+            let _ = write!(progress, "{}", summary(&last));
+            Ok(())
+        }
+        ReportFormat::Text => writer.write_text(&summary(&last)),
     }
-    write!(out, "{}", summary(&last))?;
-    out.flush()
 }
 
-/// Sleeps until then; for ever without a time.
-async fn until(time: Option<Instant>) {
+/// Returns the last snapshot of a run. Its instances are gone by then, so the state of the threads
+/// and the memory are those of `busy`, the last snapshot before the end.
+fn closing_snapshot(last: &Snapshot, busy: &Snapshot) -> Snapshot {
+    let mut last = last.clone();
+    for (model, busy) in last.models.iter_mut().zip(&busy.models) {
+        (model.cpu, model.wait) = (busy.cpu, busy.wait);
+        model.actual = busy.actual.clone();
+        model.memory = busy.memory;
+        model.state = busy.state.clone();
+    }
+    last
+}
+
+/// Sleeps until a time; forever without one.
+async fn wait_until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
 
-fn print(
-    snapshot: &Snapshot,
-    options: HeadlessOptions,
-    lines: u64,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    if options.json {
-        return write_json(snapshot, out);
-    }
-    if lines.is_multiple_of(HEADER_EVERY) {
-        write!(out, "{}", header_line(snapshot))?;
-    }
-    write!(out, "{}", interval_line(snapshot))?;
-    out.flush()
-}
-
-fn write_json(snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, snapshot)?;
-    writeln!(out)?;
-    out.flush()
-}
-
-/// Whether a scheduler has published and no model is on its way any more.
-fn loaded(snapshot: &Snapshot) -> bool {
+/// Returns true if the scheduler has published and no model is loading any more.
+fn is_loaded(snapshot: &Snapshot) -> bool {
     snapshot.version != 0 && snapshot.models.iter().all(|model| model.state != ModelState::Loading)
 }
 
-fn failure(model: &crate::telemetry::ModelView) -> Option<String> {
+fn failure(model: &ModelView) -> Option<String> {
     match &model.state {
         ModelState::Failed { reason } => Some(format!("{}: {reason}", model.row.budget.name)),
         _ => None,
+    }
+}
+
+/// Writes reports, each from the snapshot before to the current one.
+struct ReportWriter<'a> {
+    format: ReportFormat,
+    out: &'a mut dyn Write,
+    before: Option<Arc<Snapshot>>,
+    reports: u64,
+}
+
+/// A line of a JSON report.
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    #[serde(flatten)]
+    snapshot: &'a Snapshot,
+    report: ReportSpan,
+}
+
+impl<'a> ReportWriter<'a> {
+    fn new(format: ReportFormat, out: &'a mut dyn Write) -> Self {
+        Self { format, out, before: None, reports: 0 }
+    }
+
+    /// Writes the report of the time since the last one.
+    fn write(&mut self, snapshot: &Arc<Snapshot>) -> io::Result<()> {
+        let span = ReportSpan::between(self.before.as_deref(), snapshot);
+        match self.format {
+            ReportFormat::Json => {
+                let line = JsonReport { snapshot: snapshot.as_ref(), report: span };
+                serde_json::to_writer(&mut *self.out, &line)?;
+                writeln!(self.out)?;
+            }
+            ReportFormat::Text => {
+                if self.reports.is_multiple_of(REPORTS_PER_HEADER) {
+                    write!(self.out, "{}", header_line(snapshot, &span))?;
+                }
+                write!(self.out, "{}", interval_line(snapshot, &span))?;
+            }
+        }
+        self.out.flush()?;
+        self.reports += 1;
+        self.before = Some(snapshot.clone());
+        Ok(())
+    }
+
+    /// Writes the report of the time between the last one and the end of the run.
+    fn write_rest(&mut self, last: &Arc<Snapshot>) -> io::Result<()> {
+        let is_reported =
+            self.before.as_ref().is_some_and(|before| before.uptime_us == last.uptime_us);
+        if is_reported { Ok(()) } else { self.write(last) }
+    }
+
+    fn write_text(&mut self, text: &str) -> io::Result<()> {
+        write!(self.out, "{text}")?;
+        self.out.flush()
     }
 }

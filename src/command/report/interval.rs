@@ -1,16 +1,19 @@
-//! The lines of one interval: a model a line.
+//! The lines of one report: one line per model.
 
-use super::figures::{cores, instances, load, memory, percent, percentile, rate, state};
+use super::figures::{cores, count, instances, load, memory, percent, percentile, rate, state};
+use super::span::{ModelSpan, ReportSpan};
 use super::table::{Column, line, number, titles, widths, words};
 use crate::telemetry::{ModelView, Snapshot};
 
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 16] = [
     number("time", 6),
     words("model", 8),
     words("state", 8),
     words("cores", 5),
     words("inst x thr", 10),
     number("queue", 7),
+    number("done", 6),
+    number("lost", 5),
     number("req/s", 7),
     number("p50 ms", 7),
     number("p99 ms", 7),
@@ -21,32 +24,35 @@ const COLUMNS: [Column; 14] = [
     words("load", 4),
 ];
 
-/// What stands above the first interval, and again now and then: which time the figures cover, and
-/// the columns' titles. Latency and throughput are those of the last second before the line; CPU is
-/// in cores, wait the share of (CPU + wait) that threads were runnable but waiting for a CPU.
-pub fn header_line(snapshot: &Snapshot) -> String {
+/// Returns the header: the spans of the figures, and the titles of the columns.
+///
+/// Requests and latency are those of the report's span. CPU is in cores; wait is the share of
+/// (CPU + wait) in which threads were runnable but waiting for a CPU.
+pub fn header_line(snapshot: &Snapshot, span: &ReportSpan) -> String {
     let interval = snapshot.interval_us as f64 / 1e6;
     let simulated = if snapshot.simulated { "; SIMULATED machine" } else { "" };
     format!(
-        "# req/s, p50, p99: last second; cpu (cores), wait: last {interval:.1} s{simulated}\n{}",
-        titles(&COLUMNS, &widths(&COLUMNS, &rows(snapshot)))
+        "# done, lost, req/s, p50, p99: since the last report; cpu (cores), wait: last \
+         {interval:.1} s{simulated}\n{}",
+        titles(&COLUMNS, &widths(&COLUMNS, &rows(snapshot, span)))
     )
 }
 
-/// The models' figures now, a line each.
-pub fn interval_line(snapshot: &Snapshot) -> String {
-    let rows = rows(snapshot);
+/// Returns the figures of a span, one line per model.
+pub fn interval_line(snapshot: &Snapshot, span: &ReportSpan) -> String {
+    let rows = rows(snapshot, span);
     let widths = widths(&COLUMNS, &rows);
     rows.iter().map(|row| line(&COLUMNS, &widths, row)).collect()
 }
 
-fn rows(snapshot: &Snapshot) -> Vec<Vec<String>> {
-    let time = format!("{:.1}s", snapshot.uptime_us as f64 / 1e6);
-    snapshot.models.iter().map(|model| row(&time, model)).collect()
+fn rows(snapshot: &Snapshot, span: &ReportSpan) -> Vec<Vec<String>> {
+    let time = format!("{:.1}s", span.to_us as f64 / 1e6);
+    let models = snapshot.models.iter().zip(&span.models);
+    models.map(|(model, span)| row(&time, model, span)).collect()
 }
 
-fn row(time: &str, model: &ModelView) -> Vec<String> {
-    let total = &model.second.total;
+fn row(time: &str, model: &ModelView, span: &ModelSpan) -> Vec<String> {
+    let latency = &span.latency;
     vec![
         time.to_owned(),
         model.row.budget.name.clone(),
@@ -54,9 +60,11 @@ fn row(time: &str, model: &ModelView) -> Vec<String> {
         cores(model),
         instances(model),
         format!("{}/{}", model.counts.queued, model.row.budget.queue.limit),
-        rate(model.second.completed_per_s),
-        percentile(total, total.p50_us),
-        percentile(total, total.p99_us),
+        count(span.completed),
+        count(span.lost),
+        rate(span.completed_per_s),
+        percentile(latency, latency.p50_us),
+        percentile(latency, latency.p99_us),
         format!("{:.2}", model.cpu),
         percent(model.wait),
         memory(&model.memory),

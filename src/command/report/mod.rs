@@ -6,12 +6,14 @@ mod gpus;
 mod headless;
 mod interval;
 mod progress;
+mod span;
 mod summary;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use headless::{HeadlessOptions, run_headless};
+pub use headless::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 pub use interval::{header_line, interval_line};
 pub use progress::Progress;
+pub use span::{ModelSpan, ReportSpan};
 pub use summary::summary;

@@ -1,32 +1,33 @@
-//! The words beside a report: what is being loaded, what failed, what the operator should know.
+//! Progress messages of a run without a terminal: loading, failures, alerts.
 
 use std::collections::BTreeSet;
 
-use crate::telemetry::{ModelState, Snapshot};
+use crate::telemetry::{ModelState, Snapshot, name_list};
 
-/// Remembers what it has said, so that each thing is said once.
+/// Turns snapshots into messages, each of which appears once.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// The last message about loading.
     loading: String,
-    ready: bool,
+    is_ready: bool,
     failed: BTreeSet<String>,
     alerts: BTreeSet<String>,
 }
 
 impl Progress {
-    /// What is new in this snapshot, a sentence a line.
+    /// Returns the messages that are new in this snapshot.
     pub fn lines(&mut self, snapshot: &Snapshot) -> Vec<String> {
         if snapshot.version == 0 {
             return Vec::new();
         }
+        let mut lines = self.failures(snapshot);
+        lines.extend(self.loading(snapshot));
+        lines.extend(self.alerts(snapshot));
+        lines
+    }
+
+    fn failures(&mut self, snapshot: &Snapshot) -> Vec<String> {
         let mut lines = Vec::new();
-        let total = snapshot.models.len();
-        let loading: Vec<&str> = snapshot
-            .models
-            .iter()
-            .filter(|model| model.state == ModelState::Loading)
-            .map(|model| model.row.budget.name.as_str())
-            .collect();
         for model in &snapshot.models {
             let name = &model.row.budget.name;
             match &model.state {
@@ -40,25 +41,41 @@ impl Progress {
                 }
             }
         }
+        lines
+    }
+
+    fn loading(&mut self, snapshot: &Snapshot) -> Option<String> {
+        let total = snapshot.models.len();
+        let loading: Vec<&str> = snapshot
+            .models
+            .iter()
+            .filter(|model| model.state == ModelState::Loading)
+            .map(|model| model.row.budget.name.as_str())
+            .collect();
         if loading.is_empty() {
-            if !self.ready {
-                self.ready = true;
-                let ready = total - self.failed.len();
-                let seconds = snapshot.uptime_us as f64 / 1e6;
-                lines.push(format!("{ready} of {total} models ready after {seconds:.1} s"));
+            if self.is_ready {
+                return None;
             }
-        } else {
-            let done = total - loading.len();
-            let line = format!("loading {} … {done}/{total}", loading.join(", "));
-            if line != self.loading {
-                self.ready = false;
-                lines.push(line.clone());
-                self.loading = line;
-            }
+            self.is_ready = true;
+            let ready = total - self.failed.len();
+            let seconds = snapshot.uptime_us as f64 / 1e6;
+            return Some(format!("{ready} of {total} models ready after {seconds:.1} s"));
         }
+        let done = total - loading.len();
+        let line = format!("loading {} ({done} of {total} ready)", name_list(&loading));
+        if line == self.loading {
+            return None;
+        }
+        self.is_ready = false;
+        self.loading.clone_from(&line);
+        Some(line)
+    }
+
+    fn alerts(&mut self, snapshot: &Snapshot) -> Vec<String> {
+        let mut lines = Vec::new();
         let mut alerts = BTreeSet::new();
         for alert in &snapshot.alerts {
-            // the figures in a standing alert move with each snapshot: they don't make it new
+            // figures change with each snapshot: they don't make an alert new
             let mut key = format!("{:?} {}", alert.model, alert.text);
             key.retain(|letter| !letter.is_ascii_digit());
             if !self.alerts.contains(&key) && !alerts.contains(&key) {

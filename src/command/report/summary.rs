@@ -1,11 +1,11 @@
-//! The table that ends a run.
+//! The table at the end of a run.
 
 use std::fmt::Write;
 
 use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
 use super::gpus;
 use super::table::{Column, line, number, titles, widths, words};
-use crate::telemetry::{Counts, ModelState, ModelView, Snapshot};
+use crate::telemetry::{Counts, ModelState, ModelView, Snapshot, name_list};
 
 const COLUMNS: [Column; 14] = [
     words("model", 8),
@@ -24,8 +24,8 @@ const COLUMNS: [Column; 14] = [
     words("load", 4),
 ];
 
-/// What the whole run came to. Latency and throughput cover the run from its start; CPU is that of
-/// the last interval, in cores.
+/// Returns the summary of a whole run. Latency and throughput cover the run from its start; CPU is
+/// that of the last sample, in cores.
 pub fn summary(snapshot: &Snapshot) -> String {
     let rows: Vec<Vec<String>> = snapshot.models.iter().map(row).collect();
     let widths = widths(&COLUMNS, &rows);
@@ -58,7 +58,7 @@ pub fn summary(snapshot: &Snapshot) -> String {
         .collect();
     if !synthetic.is_empty() {
         // writing to a string cannot fail
-        let _ = writeln!(text, "synthetic load in the figures of: {}", synthetic.join(", "));
+        let _ = writeln!(text, "synthetic load: {}", of_all(&synthetic, snapshot));
     }
     for model in &snapshot.models {
         if let ModelState::Failed { reason } = &model.state {
@@ -89,7 +89,15 @@ fn row(model: &ModelView) -> Vec<String> {
     ]
 }
 
-/// Where all requests are; says so where a model's counts do not add up.
+/// Returns the names, or "all N models" if they are all of a long list.
+fn of_all(names: &[&str], snapshot: &Snapshot) -> String {
+    if names.len() > 5 && names.len() == snapshot.models.len() {
+        return format!("all {} models", names.len());
+    }
+    name_list(names)
+}
+
+/// Returns the number of requests in each state; reports models whose counts do not add up.
 fn account(snapshot: &Snapshot) -> String {
     let sum = |part: fn(&Counts) -> u64| -> u64 {
         snapshot.models.iter().map(|model| part(&model.counts)).sum()
@@ -119,7 +127,7 @@ fn account(snapshot: &Snapshot) -> String {
     let verdict = if unbalanced.is_empty() {
         "none lost".to_owned()
     } else {
-        format!("COUNTS DO NOT ADD UP for {}: please report this", unbalanced.join(", "))
+        format!("COUNTS DO NOT ADD UP for {}: please report this", name_list(&unbalanced))
     };
     format!("{} requests submitted: {}; {verdict}\n", count(submitted), words.join(", "))
 }

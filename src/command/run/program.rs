@@ -11,7 +11,7 @@ use super::run_records::{Restore, RunRecords};
 use super::signals;
 use super::startup::{DisplayMode, Startup};
 use crate::command::CommandError;
-use crate::command::report::{HeadlessOptions, run_headless};
+use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 use crate::console::ConsoleOptions;
 use crate::load::LoadFollower;
 use crate::machine::this_machine;
@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     );
     let scheduler_options = Options {
         interval: match mode {
-            DisplayMode::Headless => args.interval.min(Duration::from_secs(1)),
+            DisplayMode::Headless => headless_options(args).snapshot_interval(),
             DisplayMode::Console => CONSOLE_INTERVAL,
         },
         readonly: args.readonly,
@@ -96,21 +96,26 @@ fn print_notices(
     Ok(())
 }
 
+/// Returns the options of a run without a terminal.
+fn headless_options(args: &RunArgs) -> HeadlessOptions {
+    let format = if args.json { ReportFormat::Json } else { ReportFormat::Text };
+    HeadlessOptions { duration: args.duration, interval: args.interval, format }
+}
+
 /// Reports to standard output until the time is over or a signal arrives.
 fn report(
     args: &RunArgs,
     scheduler: &Scheduler,
     settle: impl FnOnce(),
 ) -> Result<(), CommandError> {
-    let options =
-        HeadlessOptions { duration: args.duration, interval: args.interval, json: args.json };
-    let mut stop = signals::watch_stop_signals()?;
-    let stopped = async move {
+    let mut signals = signals::watch_stop_signals()?;
+    let stop = async move {
         // an error means that no signal can arrive any more: keep reporting
-        if stop.wait_for(|stop| *stop).await.is_err() {
+        if signals.wait_for(|stop| *stop).await.is_err() {
             std::future::pending::<()>().await;
         }
     };
     let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
-    run_headless(scheduler, options, &mut out, &mut progress, stopped, settle)
+    let output = ReportOutput { out: &mut out, progress: &mut progress };
+    run_headless(scheduler, headless_options(args), output, RunEnd { stop, settle })
 }

@@ -129,20 +129,20 @@ fn loading(name: &str) -> ModelView {
 }
 
 #[test]
-fn an_interval_is_a_line_a_model_under_aligned_titles() {
-    let snapshot = two();
-    insta::assert_snapshot!(header_line(&snapshot) + &interval_line(&snapshot));
+fn report_has_a_line_per_model() {
+    let (snapshot, span) = (two(), ReportSpan::between(None, &two()));
+    insta::assert_snapshot!(header_line(&snapshot, &span) + &interval_line(&snapshot, &span));
 }
 
 #[test]
-fn a_run_ends_with_a_table_and_an_account_of_all_requests() {
+fn summary_accounts_for_all_requests() {
     let mut snapshot = two();
     snapshot.models.push(failed("speech"));
     insta::assert_snapshot!(summary(&snapshot));
 }
 
 #[test]
-fn counts_that_do_not_add_up_are_not_hidden() {
+fn summary_reports_unbalanced_counts() {
     let mut snapshot = two();
     snapshot.models[0].counts.submitted += 1;
     assert!(summary(&snapshot).contains("COUNTS DO NOT ADD UP for detector:"));
@@ -150,31 +150,32 @@ fn counts_that_do_not_add_up_are_not_hidden() {
 }
 
 #[test]
-fn an_empty_layout_has_a_summary_too() {
+fn empty_layout_has_a_summary() {
     assert!(summary(&snapshot(Vec::new())).ends_with("no models\n"));
-    assert_eq!(interval_line(&snapshot(Vec::new())), "");
+    let empty = snapshot(Vec::new());
+    assert_eq!(interval_line(&empty, &ReportSpan::between(None, &empty)), "");
 }
 
 #[test]
-fn progress_says_each_thing_once() {
-    let mut words = Progress::default();
-    assert!(words.lines(&Snapshot::default()).is_empty(), "nothing is published yet");
+fn progress_prints_each_message_once() {
+    let mut progress = Progress::default();
+    assert!(progress.lines(&Snapshot::default()).is_empty(), "nothing is published yet");
     let first = snapshot(vec![loading("detector"), loading("ocr")]);
-    assert_eq!(words.lines(&first), ["loading detector, ocr … 0/2"]);
-    assert!(words.lines(&first).is_empty());
+    assert_eq!(progress.lines(&first), ["loading detector, ocr (0 of 2 ready)"]);
+    assert!(progress.lines(&first).is_empty());
     let second = snapshot(vec![model("detector", "0", 1), loading("ocr")]);
-    assert_eq!(words.lines(&second), ["loading ocr … 1/2"]);
+    assert_eq!(progress.lines(&second), ["loading ocr (1 of 2 ready)"]);
     let mut third = snapshot(vec![model("detector", "0", 1), failed("ocr")]);
     let expected =
         ["ocr failed: rten lacks the operator NonZero", "1 of 2 models ready after 30.4 s"];
-    assert_eq!(words.lines(&third), expected);
+    assert_eq!(progress.lines(&third), expected);
     let text = "queue is full: 64 of 64".to_owned();
     third.alerts.push(Alert { model: Some("detector".to_owned()), text });
-    assert_eq!(words.lines(&third), ["detector: queue is full: 64 of 64"]);
+    assert_eq!(progress.lines(&third), ["detector: queue is full: 64 of 64"]);
     third.alerts[0].text = "queue is full: 63 of 64".to_owned();
-    assert!(words.lines(&third).is_empty(), "the same alert with another figure");
+    assert!(progress.lines(&third).is_empty(), "the same alert with another figure");
     third.alerts[0].text = "detector misses its target".to_owned();
-    assert_eq!(words.lines(&third), ["detector misses its target"]);
+    assert_eq!(progress.lines(&third), ["detector misses its target"]);
 }
 
 /// A scheduler of which only the snapshots are asked.
@@ -218,73 +219,155 @@ impl Control for Published {
     }
 }
 
-fn options(seconds: u64, json: bool) -> HeadlessOptions {
-    HeadlessOptions { duration: Some(Duration::from_secs(seconds)), json, ..Default::default() }
+fn options(seconds: u64, format: ReportFormat) -> HeadlessOptions {
+    HeadlessOptions { duration: Some(Duration::from_secs(seconds)), format, ..Default::default() }
 }
 
-/// Runs the loop to its end and gives what it wrote: the report and the words beside it.
+/// A finished report loop and its output.
+struct Reported {
+    result: Result<(), CommandError>,
+    out: String,
+    progress: String,
+}
+
+/// Runs the loop to its end.
 async fn reported(
     control: &Published,
     options: HeadlessOptions,
     stop: impl Future<Output = ()>,
-) -> (Result<(), CommandError>, String, String) {
+) -> Reported {
     let (mut out, mut progress) = (Vec::new(), Vec::new());
-    let result = report(control, options, &mut out, &mut progress, stop, || {}).await;
-    (result, String::from_utf8(out).unwrap(), String::from_utf8(progress).unwrap())
+    let output = ReportOutput { out: &mut out, progress: &mut progress };
+    let result = report(control, options, output, RunEnd { stop, settle: || {} }).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Reported { result, out: text(out), progress: text(progress) }
+}
+
+/// One model with 10 requests completed per millisecond of uptime.
+fn at(uptime_ms: u64) -> Snapshot {
+    let mut model = model("ocr", "0", 5);
+    model.counts =
+        Counts { submitted: uptime_ms * 10, completed: uptime_ms * 10, ..Counts::default() };
+    Snapshot { uptime_us: uptime_ms * 1000, ..snapshot(vec![model]) }
+}
+
+/// Publishes snapshots of these uptimes, in milliseconds, each at its time.
+async fn publish(control: &Published, uptimes_ms: &[u64]) {
+    let start = tokio::time::Instant::now();
+    for uptime in uptimes_ms {
+        tokio::time::sleep_until(start + Duration::from_millis(*uptime)).await;
+        control.publish(at(*uptime));
+    }
+}
+
+/// Runs the loop for some seconds while snapshots of these uptimes are published.
+async fn run_with(uptimes_ms: &[u64], options: HeadlessOptions) -> Reported {
+    let control = Published::new(at(0));
+    let run = reported(&control, options, pending());
+    tokio::join!(run, publish(&control, uptimes_ms)).0
+}
+
+/// The column of the text report's lines.
+fn column(out: &str, index: usize) -> Vec<String> {
+    out.lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| !line.starts_with('#') && !line.trim_start().starts_with("time"))
+        .map(|line| line.split_whitespace().nth(index).unwrap().replace(',', ""))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_reports_each_interval_and_once_at_its_end() {
-    let control = Published::new(two());
-    let (result, out, progress) = reported(&control, options(25, false), pending()).await;
+async fn each_second_is_reported_once() {
+    let late = [1_010, 2_020, 3_400, 4_050, 5_040, 6_000];
+    let Reported { result, out, .. } = run_with(&late, options(6, ReportFormat::Text)).await;
     result.unwrap();
-    assert_eq!(out.lines().filter(|line| line.contains(" detector ")).count(), 25);
-    assert_eq!(out.lines().filter(|line| line.starts_with("# ")).count(), 2, "a header each 20");
-    assert_eq!(out.lines().filter(|line| line.starts_with("whole run")).count(), 1);
-    let waits = "answering what waits (8 requests), for some seconds at most";
-    assert_eq!(progress, format!("2 of 2 models ready after 30.4 s\n{waits}\n"));
+    assert_eq!(column(&out, 0), ["1.0s", "2.0s", "3.4s", "4.0s", "5.0s", "6.0s"], "{out}");
+    let done: Vec<u64> = column(&out, 6).iter().map(|done| done.parse().unwrap()).collect();
+    assert_eq!(done, [10_100, 10_100, 13_800, 6_500, 9_900, 9_600], "{out}");
+    assert!(out.contains("60,000 requests submitted: 60,000 completed"), "{out}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn json_is_a_snapshot_a_line_and_nothing_else() {
-    let control = Published::new(two());
-    let (result, out, progress) = reported(&control, options(3, true), pending()).await;
+async fn json_spans_adjoin() {
+    let late = [1_010, 1_500, 2_020, 3_400, 4_050, 5_000];
+    let Reported { result, out, progress } = run_with(&late, options(5, ReportFormat::Json)).await;
     result.unwrap();
+    let reports: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(reports.len(), 5, "{out}");
+    let mut end = 0;
+    let mut completed = 0;
+    for report in &reports {
+        assert_eq!(report["report"]["from_us"], end);
+        end = report["report"]["to_us"].as_u64().unwrap();
+        assert_eq!(report["uptime_us"], end);
+        completed += report["report"]["models"][0]["completed"].as_u64().unwrap();
+        assert_eq!(report["models"][0]["counts"]["completed"], completed);
+    }
+    assert_eq!((end, completed), (5_000_000, 50_000));
     let snapshots: Vec<Snapshot> =
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(snapshots, vec![two(); 4]);
+    assert_eq!(snapshots[0].uptime_us, 1_010_000, "a report is a recording of snapshots");
     assert!(progress.contains("whole run"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_counts_from_when_all_models_are_loaded() {
+async fn header_repeats_every_20_reports() {
+    let seconds: Vec<u64> = (1..=25).map(|second| second * 1000).collect();
+    let Reported { result, out, .. } = run_with(&seconds, options(25, ReportFormat::Text)).await;
+    result.unwrap();
+    assert_eq!(out.lines().filter(|line| line.starts_with("# ")).count(), 2);
+    assert_eq!(column(&out, 0).len() - 1, 25 - 1, "{out}");
+}
+
+#[test]
+fn snapshots_divide_the_interval() {
+    let interval =
+        |interval| HeadlessOptions { interval, ..Default::default() }.snapshot_interval();
+    assert_eq!(interval(Duration::from_millis(100)), Duration::from_millis(100));
+    assert_eq!(interval(Duration::from_secs(5)), Duration::from_secs(1));
+    assert_eq!(interval(Duration::from_millis(2500)), Duration::from_secs_f64(2.5 / 3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_counts_from_when_models_are_loaded() {
     let control = Published::new(Snapshot::default());
     let publish = async {
         tokio::time::sleep(Duration::from_secs(100)).await;
         control.publish(snapshot(vec![loading("ocr")]));
         tokio::time::sleep(Duration::from_secs(100)).await;
-        control.publish(snapshot(vec![model("ocr", "0", 5)]));
+        control.publish(at(200_000));
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        control.publish(at(201_500));
     };
-    let run = reported(&control, options(4, false), pending());
-    let ((result, out, progress), ()) = tokio::join!(run, publish);
+    let run = reported(&control, options(2, ReportFormat::Text), pending());
+    let (Reported { result, out, progress }, ()) = tokio::join!(run, publish);
     result.unwrap();
-    assert_eq!(out.lines().filter(|line| line.contains(" ocr ")).count(), 4);
-    let waits = "answering what waits (4 requests), for some seconds at most";
-    assert_eq!(progress, format!("loading ocr … 0/1\n1 of 1 models ready after 30.4 s\n{waits}\n"));
+    assert_eq!(column(&out, 0), ["201.5s"], "{out}");
+    assert_eq!(progress, "loading ocr (0 of 1 ready)\n1 of 1 models ready after 200.0 s\n");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_with_the_summary_even_while_loading() {
+async fn drain_names_the_queued_requests() {
+    let control = Published::new(two());
+    let run = reported(&control, options(1, ReportFormat::Text), pending()).await;
+    assert!(run.progress.ends_with("draining 8 queued requests\n"), "{}", run.progress);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_while_loading_prints_the_summary() {
     let control = Published::new(snapshot(vec![loading("ocr")]));
-    let (result, out, _) = reported(&control, HeadlessOptions::default(), ready(())).await;
+    let Reported { result, out, .. } =
+        reported(&control, HeadlessOptions::default(), ready(())).await;
     result.unwrap();
     assert!(out.starts_with("\nwhole run"), "{out}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_whose_models_all_failed_ends_at_once_and_says_why() {
+async fn run_of_failed_models_ends_at_once() {
     let control = Published::new(snapshot(vec![failed("a"), failed("b")]));
-    let (result, out, progress) = reported(&control, HeadlessOptions::default(), pending()).await;
+    let Reported { result, out, progress } =
+        reported(&control, HeadlessOptions::default(), pending()).await;
     let error = result.unwrap_err();
     assert_eq!(error.exit_code(), 1);
     assert!(error.to_string().starts_with("2 of 2 models failed: a: rten lacks"), "{error}");
@@ -293,23 +376,27 @@ async fn a_run_whose_models_all_failed_ends_at_once_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scheduler_that_ended_ends_the_report() {
+async fn ended_scheduler_ends_the_report() {
     let mut control = Published::new(two());
     control.sender = None;
-    let (result, out, _) = reported(&control, HeadlessOptions::default(), pending()).await;
+    let Reported { result, out, .. } =
+        reported(&control, HeadlessOptions::default(), pending()).await;
     result.unwrap();
-    assert!(out.starts_with("\nwhole run"), "{out}");
+    assert!(out.contains("\nwhole run"), "{out}");
 }
 
-/// A reader that goes away after some lines, or a disk that is full.
-struct Ends(usize, io::ErrorKind);
+/// A writer that fails after some writes.
+struct FailingWriter {
+    writes_left: usize,
+    error: io::ErrorKind,
+}
 
-impl Write for Ends {
+impl Write for FailingWriter {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        if self.0 == 0 {
-            return Err(self.1.into());
+        if self.writes_left == 0 {
+            return Err(self.error.into());
         }
-        self.0 -= 1;
+        self.writes_left -= 1;
         Ok(buffer.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -318,15 +405,19 @@ impl Write for Ends {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_goes_away_ends_the_run_quietly_and_a_full_disk_does_not() {
-    for (kind, quiet) in [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)] {
-        for json in [false, true] {
-            let control = Published::new(two());
-            let options = HeadlessOptions { json, ..HeadlessOptions::default() };
-            let mut out = Ends(3, kind);
-            let result =
-                report(&control, options, &mut out, &mut Vec::new(), pending(), || {}).await;
-            assert_eq!(result.is_ok(), quiet, "{kind} json {json}");
+async fn only_a_closed_pipe_ends_quietly() {
+    for (error, is_quiet) in
+        [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)]
+    {
+        for format in [ReportFormat::Text, ReportFormat::Json] {
+            let control = Published::new(at(0));
+            let options = HeadlessOptions { format, ..HeadlessOptions::default() };
+            let mut out = FailingWriter { writes_left: 3, error };
+            let output = ReportOutput { out: &mut out, progress: &mut Vec::new() };
+            let end = RunEnd { stop: pending(), settle: || {} };
+            let run = report(&control, options, output, end);
+            let (result, ()) = tokio::join!(run, publish(&control, &[1000, 2000, 3000]));
+            assert_eq!(result.is_ok(), is_quiet, "{error} {format:?}");
         }
     }
 }
