@@ -29,6 +29,8 @@ struct Inner {
     members: Vec<Member>,
     /// Threads that the kernel has shown on the mask since it was set.
     placed: Vec<ThreadId>,
+    /// Threads that the kernel has shown at the nice value since it was set.
+    weighed: Vec<ThreadId>,
 }
 
 impl Threads {
@@ -56,17 +58,21 @@ impl Threads {
             // everybody who changes something would wait with it.
             let (mask, nice) = wanted;
             let mut differences = Vec::new();
-            let mut placed = Vec::new();
+            let (mut placed, mut weighed) = (Vec::new(), Vec::new());
             for member in &added {
                 match place(&*self.machine, member.id, &mask) {
                     Some(difference) => differences.push(difference),
                     None => placed.push(member.id),
                 }
-                differences.extend(self.stand(member.id, nice).err());
+                match self.stand(member.id, nice) {
+                    Err(difference) => differences.push(difference),
+                    Ok(()) => weighed.push(member.id),
+                }
             }
             let mut inner = self.lock();
             if (inner.mask, inner.nice) == wanted {
                 inner.placed.extend(placed);
+                inner.weighed.extend(weighed);
                 return differences;
             }
             wanted = (inner.mask, inner.nice);
@@ -76,9 +82,11 @@ impl Threads {
     /// Forgets an instance's threads; they have ended or are about to.
     pub(super) fn leave(&self, instance: usize) {
         let mut inner = self.lock();
-        let Inner { members, placed, .. } = &mut *inner;
+        let Inner { members, placed, weighed, .. } = &mut *inner;
         members.retain(|member| member.instance != instance);
-        placed.retain(|id| members.iter().any(|member| member.id == *id));
+        for ids in [placed, weighed] {
+            ids.retain(|id| members.iter().any(|member| member.id == *id));
+        }
     }
 
     /// Allows all threads on `mask` and reads each one back. Returns a sentence for each thread
@@ -102,9 +110,35 @@ impl Threads {
         differences
     }
 
-    /// A sentence for each thread that was on the mask and is not any more, without our doing: moved
-    /// from outside, or cut off by a cpuset.
+    /// Returns a message for each thread whose mask or nice value was changed from outside.
     pub(super) fn strays(&self) -> Vec<String> {
+        let mut strays = self.moved_threads();
+        strays.extend(self.reniced_threads());
+        strays
+    }
+
+    /// Returns a message for each thread whose nice value was changed from outside.
+    fn reniced_threads(&self) -> Vec<String> {
+        let (nice, weighed) = {
+            let inner = self.lock();
+            (inner.nice, inner.weighed.clone())
+        };
+        let reniced = |id: &ThreadId| {
+            let actual = self.machine.nice(*id).ok().filter(|actual| *actual != nice)?;
+            // Not if this program is changing it at this moment.
+            let inner = self.lock();
+            (inner.nice == nice && inner.weighed.contains(id)).then(|| {
+                format!(
+                    "thread {id} was given another nice value from outside: it has {actual}, not \
+                     {nice}"
+                )
+            })
+        };
+        weighed.iter().filter_map(reniced).collect()
+    }
+
+    /// Returns a message for each thread that was moved off the mask from outside, or by a cpuset.
+    fn moved_threads(&self) -> Vec<String> {
         let (mask, placed) = {
             let inner = self.lock();
             (inner.mask, inner.placed.clone())
@@ -136,9 +170,22 @@ impl Threads {
     /// A sentence for each thread that the kernel shows at another one: without privilege a thread
     /// may sink but not rise, and only a new thread can stand higher.
     pub(super) fn weigh(&self, nice: i32) -> Result<(), Vec<String>> {
-        let stands = |member: &Member| self.stand(member.id, nice).err();
-        let members = self.set(|inner| inner.nice = nice);
-        let refused: Vec<String> = members.iter().filter_map(stands).collect();
+        let members = self.set(|inner| {
+            inner.nice = nice;
+            inner.weighed.clear();
+        });
+        let (mut refused, mut weighed) = (Vec::new(), Vec::with_capacity(members.len()));
+        for member in &members {
+            match self.stand(member.id, nice) {
+                Err(difference) => refused.push(difference),
+                Ok(()) => weighed.push(member.id),
+            }
+        }
+        let mut inner = self.lock();
+        if inner.nice == nice {
+            inner.weighed.extend(weighed);
+        }
+        drop(inner);
         if refused.is_empty() { Ok(()) } else { Err(refused) }
     }
 

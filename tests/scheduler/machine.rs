@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use divvy::machine::{AffinityError, CoreId, Machine, ThreadId};
 use divvy::scheduler::Control;
 use divvy::telemetry::gpu::GpuSource;
-use divvy::telemetry::{Author, Conditions, GpuView};
+use divvy::telemetry::{Author, Conditions, GpuView, ModelState, ModelView};
 
 use super::test_scheduler::*;
 
@@ -121,4 +121,29 @@ fn stop_ends_despite_observer_panics() {
     std::thread::spawn(move || drop(sender.send(test.scheduler.stop(PATIENCE))));
     let last = stopped.recv_timeout(2 * PATIENCE).expect("it stops");
     assert_eq!(last, None, "there is no final snapshot");
+}
+
+#[test]
+fn nice_value_set_from_outside_is_restored() {
+    let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
+    let thread = test.until("a", |view| view.actual.threads.len() == 1).actual.threads[0].id;
+    let message =
+        format!("thread {thread} was given another nice value from outside: it has 7, not 0");
+    test.until("a", |view| {
+        // Repeated, since it is reported only until the next check.
+        test.machine.set_nice(thread, 7).unwrap();
+        view.actual.difference.as_ref() == Some(&message)
+    });
+    let has_nice = |nice| {
+        move |view: &ModelView| view.actual.threads.iter().all(|thread| thread.nice == Some(nice))
+    };
+    test.until("a", |view| has_nice(0)(view) && view.actual.difference.is_none());
+
+    test.machine.forbid_raising();
+    test.machine.set_nice(thread, 7).unwrap();
+    let view = test.until("a", |view| {
+        view.actual.difference.as_ref().is_some_and(|text| text.contains("CAP_SYS_NICE"))
+    });
+    assert!(has_nice(7)(&view), "it may not be raised, so it stays reported");
+    assert_eq!(view.state, ModelState::Running);
 }

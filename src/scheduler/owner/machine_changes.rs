@@ -1,5 +1,5 @@
-//! Changes of the machine during a run: cores that come or go, and threads that were moved from
-//! outside.
+//! Changes of the machine during a run: cores that come or go, and threads whose mask or nice value
+//! was changed from outside.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub(super) fn follow(models: &mut LiveModels, found: Description) -> Option<OwnC
     Some(OwnChange { reason: OwnChangeReason::MachineChanged, plan, change })
 }
 
-/// Places threads again that the kernel showed elsewhere. Threads that were moved from outside are
-/// reported first and restored at the next check.
+/// Sets the masks and nice values of threads again that differ in the kernel. What was changed from
+/// outside is reported first and restored at the next check.
 fn restore_threads(models: &mut LiveModels) {
     for row in &models.desired.rows {
         let Some(slot) = models.slots.get_mut(&row.budget.name) else { continue };
@@ -38,13 +38,15 @@ fn restore_threads(models: &mut LiveModels) {
             let found = enforce::place(row, &models.desired, slot, &models.description);
             if found.is_empty() {
                 slot.difference = None;
+            } else if slot.renewals == 0 {
+                slot.difference = Some(found.join("; "));
             }
             continue;
         }
         let strays = slot.pool.strays();
         if !strays.is_empty() {
             let strays = strays.join("; ");
-            tracing::warn!("{}: {strays}; restoring it", row.budget.name);
+            tracing::warn!("{}: {strays}; it will be restored", row.budget.name);
             slot.difference = Some(strays);
         }
     }
