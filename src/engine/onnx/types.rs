@@ -97,14 +97,56 @@ fn dims(shape: &TensorShapeProto) -> Vec<Dim> {
         .dim
         .iter()
         .map(|dim| match &dim.value {
-            // exporters write -1 or 0 for "any size", and "?" for a name that means nothing
-            Some(DimensionValue::Size(size)) if *size > 0 => {
+            // Exporters write a negative size for "any size"; 0 is the size of an empty tensor.
+            Some(DimensionValue::Size(size)) => {
                 usize::try_from(*size).map_or(Dim::Unknown, Dim::Fixed)
             }
+            // "?" is a name that exporters write for a dimension without one.
             Some(DimensionValue::Name(name)) if !name.is_empty() && name != "?" => {
                 Dim::Named(name.clone())
             }
             _ => Dim::Unknown,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::onnx::proto::Dimension;
+
+    fn read(value: Option<DimensionValue>) -> Dim {
+        let shape = TensorShapeProto { dim: vec![Dimension { value }] };
+        dims(&shape).remove(0)
+    }
+
+    #[test]
+    fn dimension_of_size_zero_is_fixed() {
+        assert_eq!(read(Some(DimensionValue::Size(0))), Dim::Fixed(0));
+        assert_eq!(read(Some(DimensionValue::Size(7))), Dim::Fixed(7));
+    }
+
+    #[test]
+    fn absent_or_negative_dimension_is_open() {
+        assert_eq!(read(None), Dim::Unknown);
+        assert_eq!(read(Some(DimensionValue::Size(-1))), Dim::Unknown);
+        assert_eq!(read(Some(DimensionValue::Size(i64::MIN))), Dim::Unknown);
+    }
+
+    #[test]
+    fn name_of_a_dimension_is_kept_unless_it_is_meaningless() {
+        let named = |name: &str| read(Some(DimensionValue::Name(name.to_owned())));
+        assert_eq!(named("batch"), Dim::Named("batch".to_owned()));
+        assert_eq!(named("?"), Dim::Unknown);
+        assert_eq!(named(""), Dim::Unknown);
+    }
+
+    #[test]
+    fn size_zero_survives_encoding() {
+        use prost::Message;
+        let shape =
+            TensorShapeProto { dim: vec![Dimension { value: Some(DimensionValue::Size(0)) }] };
+        let decoded = TensorShapeProto::decode(shape.encode_to_vec().as_slice()).unwrap();
+        assert_eq!(dims(&decoded), [Dim::Fixed(0)]);
+    }
 }

@@ -153,6 +153,9 @@ impl<'a> Value<'a> {
     }
 
     fn copy_texts(&self, count: usize) -> Result<Vec<String>, String> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         let api = ort::api();
         let mut length = 0usize;
         // SAFETY: the value is a tensor of texts; the call gives the length of all together.
