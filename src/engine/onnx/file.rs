@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use prost::Message;
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::bounds::index_bounds;
 use super::external::Weights;
 use super::proto::{GraphProto, ModelProto, NodeProto};
-use super::types::{self, Value};
+use super::signature::{Boundary, ReadSignature};
 use crate::engine::{EngineError, Signature, embedded};
 use crate::layout::ModelSource;
 
@@ -69,16 +71,27 @@ pub fn model_bytes(source: &ModelSource) -> Result<Cow<'static, [u8]>, EngineErr
             read(format!("there is no embedded model of that name, only {}", embedded::names()))
         }),
         ModelSource::File(path) => {
-            let about = std::fs::metadata(path).map_err(|error| read(system_words(&error)))?;
-            if about.is_dir() {
-                return Err(read("it is a folder; name the .onnx file in it".to_owned()));
-            }
-            if let Some(kind) = crate::machine::special_file_kind(path) {
-                return Err(read(format!("it is {kind}, not a regular file")));
-            }
-            std::fs::read(path).map(Cow::Owned).map_err(|error| read(system_words(&error)))
+            let (mut file, size) = open_model(path)?;
+            let mut bytes = Vec::with_capacity(size as usize);
+            file.read_to_end(&mut bytes).map_err(|error| read(system_words(&error)))?;
+            Ok(Cow::Owned(bytes))
         }
     }
+}
+
+/// Opens a model's file. Returns it with its size in bytes. Never waits: a pipe or a device is
+/// refused without opening it.
+pub(super) fn open_model(path: &Path) -> Result<(File, u64), EngineError> {
+    let read = |reason: String| EngineError::Read { path: path.display().to_string(), reason };
+    let about = std::fs::metadata(path).map_err(|error| read(system_words(&error)))?;
+    if about.is_dir() {
+        return Err(read("it is a folder; name the .onnx file in it".to_owned()));
+    }
+    if !about.is_file() {
+        return Err(read("it is not a regular file".to_owned()));
+    }
+    let file = File::open(path).map_err(|error| read(system_words(&error)))?;
+    Ok((file, about.len()))
 }
 
 fn system_words(error: &std::io::Error) -> String {
@@ -132,7 +145,7 @@ impl ModelFile {
         let external_bytes = weights
             .check_files(folder)
             .map_err(|reason| EngineError::Read { path: title.clone(), reason })?;
-        let (signature, skipped_outputs) = signature(graph, &title)?;
+        let ReadSignature { signature, skipped_outputs } = Boundary::of(graph).signature(&title)?;
         Ok(Self {
             signature,
             skipped_outputs,
@@ -153,13 +166,19 @@ impl ModelFile {
     }
 }
 
-fn decode(bytes: &Bytes) -> Result<ModelProto, String> {
+/// Checks the first bytes of a file for what users take for a model by mistake.
+pub(super) fn check_beginning(bytes: &[u8]) -> Result<(), String> {
     if bytes.is_empty() {
         return Err("the file is empty".to_owned());
     }
     if bytes.starts_with(b"version https://git-lfs") {
         return Err("it is a Git LFS pointer; fetch the file itself (git lfs pull)".to_owned());
     }
+    Ok(())
+}
+
+fn decode(bytes: &Bytes) -> Result<ModelProto, String> {
+    check_beginning(bytes)?;
     ModelProto::decode(bytes.clone())
         .map_err(|error| format!("it is another kind of file, damaged, or cut short ({error})"))
 }
@@ -208,42 +227,6 @@ impl Survey {
         }
         Ok(())
     }
-}
-
-fn signature(
-    graph: &GraphProto,
-    title: &str,
-) -> Result<(Signature, BTreeMap<String, String>), EngineError> {
-    let unsupported = |reason: String| EngineError::Unsupported {
-        engine: "divvy",
-        path: title.to_owned(),
-        reason,
-    };
-    let defaults: BTreeSet<&str> =
-        graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
-    let mut signature = Signature::default();
-    for info in graph.input.iter().filter(|info| !defaults.contains(info.name.as_str())) {
-        match types::value(info) {
-            Value::Tensor(spec) => signature.inputs.push(spec),
-            Value::Other(reason) => {
-                return Err(unsupported(format!("input `{}`: {reason}", info.name)));
-            }
-        }
-    }
-    let mut skipped = BTreeMap::new();
-    for info in &graph.output {
-        match types::value(info) {
-            Value::Tensor(spec) => signature.outputs.push(spec),
-            Value::Other(reason) => {
-                skipped.insert(info.name.clone(), reason);
-            }
-        }
-    }
-    if signature.outputs.is_empty() {
-        let (name, reason) = skipped.into_iter().next().unwrap_or_default();
-        return Err(unsupported(format!("output `{name}`: {reason}")));
-    }
-    Ok((signature, skipped))
 }
 
 #[cfg(test)]

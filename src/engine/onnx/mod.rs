@@ -5,6 +5,9 @@ mod bounds;
 mod external;
 mod file;
 pub(crate) mod proto;
+mod scan;
+mod signature;
 pub(crate) mod types;
 
 pub use file::{ModelFile, model_bytes};
+pub use signature::read_signature;
