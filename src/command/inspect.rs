@@ -7,7 +7,6 @@ use clap::Args;
 use serde::Serialize;
 
 use super::CommandError;
-use crate::engine::inputs::describe_dims;
 use crate::engine::onnx::ModelFile;
 use crate::engine::rten::Rten;
 use crate::engine::{Engine, Engines, TensorSpec};
@@ -26,11 +25,13 @@ pub struct InspectArgs {
     pub ort_dylib: Option<PathBuf>,
 }
 
-/// What `--json` prints.
+/// The object that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
     file: &'a ModelFile,
+    /// The names that `dims` may set.
+    open_dims: Vec<String>,
     engines: Vec<Attempt>,
 }
 
@@ -67,7 +68,8 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
     });
     let is_loaded = attempts.iter().any(|attempt| attempt.loads);
     if args.json {
-        let report = Report { file: &file, engines: attempts };
+        let report =
+            Report { file: &file, open_dims: file.signature.open_dim_names(), engines: attempts };
         let text = serde_json::to_string_pretty(&report)
             .map_err(|error| CommandError::Failed(error.to_string()))?;
         println!("{text}");
@@ -124,11 +126,19 @@ fn text(file: &ModelFile, attempts: &[Attempt]) -> String {
         size(file.weight_bytes),
         file.parameters
     ));
-    for (title, specs) in [("inputs", &file.signature.inputs), ("outputs", &file.signature.outputs)]
-    {
-        lines.push(format!("  {title}"));
-        lines.extend(specs.iter().map(|spec| tensor_line(file, spec)));
+    lines.push("  inputs".to_owned());
+    lines.extend(file.signature.inputs.iter().map(|spec| input_line(file, spec)));
+    let open = file.signature.open_dim_names();
+    if !open.is_empty() {
+        lines.push(format!("  open dims      {} (sizes are set by `dims`)", open.join(", ")));
     }
+    lines.push("  outputs".to_owned());
+    lines.extend(
+        file.signature
+            .outputs
+            .iter()
+            .map(|spec| format!("    {}  {} {}", spec.name, spec.element, spec.output_dims())),
+    );
     for (name, reason) in &file.skipped_outputs {
         lines.push(format!("    {name}  left out: {reason}"));
     }
@@ -146,12 +156,12 @@ fn size(bytes: u64) -> String {
     Bytes(bytes).rounded()
 }
 
-fn tensor_line(file: &ModelFile, spec: &TensorSpec) -> String {
+fn input_line(file: &ModelFile, spec: &TensorSpec) -> String {
     let bound = match file.index_bounds.get(&spec.name) {
         Some(bound) => format!("  indices below {bound}"),
         None => String::new(),
     };
-    format!("    {}  {} {}{bound}", spec.name, spec.element, describe_dims(spec.dims.as_deref()))
+    format!("    {}  {} {}{bound}", spec.name, spec.element, spec.input_dims())
 }
 
 fn attempt_line(attempt: &Attempt) -> String {

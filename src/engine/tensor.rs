@@ -38,6 +38,11 @@ impl ElementType {
         })
     }
 
+    /// Returns true if it is a floating-point type.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
+    }
+
     /// The name that ONNX and `NumPy` users know ("float32", "int64").
     pub fn name(self) -> &'static str {
         match self {
@@ -189,36 +194,4 @@ pub struct NamedTensor {
     pub name: String,
     /// Its value.
     pub tensor: Tensor,
-}
-
-/// One dimension of an input or output.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dim {
-    /// Always this size.
-    Fixed(usize),
-    /// Set by the request, under this name.
-    Named(String),
-    /// Set by the request, without a name.
-    Unknown,
-}
-
-/// The type of one input or output.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TensorSpec {
-    /// Its name.
-    pub name: String,
-    /// Its element type.
-    pub element: ElementType,
-    /// Its dimensions; empty for a scalar, `None` where the model leaves even their number open.
-    pub dims: Option<Vec<Dim>>,
-}
-
-/// The inputs that a model wants and the outputs that it gives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature {
-    /// Inputs, in the model's order.
-    pub inputs: Vec<TensorSpec>,
-    /// Outputs, in the model's order.
-    pub outputs: Vec<TensorSpec>,
 }

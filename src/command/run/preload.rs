@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandError;
-use crate::engine::{Dim, EngineError, InstanceSetup, NamedTensor};
+use crate::engine::{EngineError, InstanceSetup, NamedTensor};
 use crate::layout::{Budget, Layout};
 use crate::pool::panic_message;
 use crate::scheduler::{LoadedModel, Loader};
@@ -138,16 +138,7 @@ fn try_out(loader: &impl Loader, budget: &Budget) -> Result<LoadedModel, String>
 /// The shapes of a trial request that failed, and how to give others; empty where the model leaves
 /// no dimension open.
 fn what_was_tried(loaded: &LoadedModel, inputs: &[NamedTensor]) -> String {
-    let mut open = Vec::new();
-    for spec in &loaded.model.signature().inputs {
-        for (place, dim) in spec.dims.iter().flatten().enumerate() {
-            match dim {
-                Dim::Fixed(_) => {}
-                Dim::Named(name) => open.push(name.clone()),
-                Dim::Unknown => open.push(format!("{}.{place}", spec.name)),
-            }
-        }
-    }
+    let open = loaded.model.signature().open_dim_names();
     let Some(first) = open.first() else { return String::new() };
     let shapes: Vec<String> =
         inputs.iter().map(|input| format!("{} {:?}", input.name, input.tensor.shape())).collect();

@@ -74,26 +74,7 @@ fn names(signature: &Signature) -> String {
 }
 
 fn describe(spec: &TensorSpec) -> String {
-    format!("{} {}", spec.element, describe_dims(spec.dims.as_deref()))
-}
-
-/// Dimensions in words: "[batch, 3, ?]", "scalar", "any shape".
-pub fn describe_dims(dims: Option<&[Dim]>) -> String {
-    match dims {
-        None => "any shape".to_owned(),
-        Some([]) => "scalar".to_owned(),
-        Some(dims) => {
-            let sizes: Vec<String> = dims
-                .iter()
-                .map(|dim| match dim {
-                    Dim::Fixed(size) => size.to_string(),
-                    Dim::Named(name) => name.clone(),
-                    Dim::Unknown => "?".to_owned(),
-                })
-                .collect();
-            format!("[{}]", sizes.join(", "))
-        }
-    }
+    format!("{} {}", spec.element, spec.input_dims())
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Sizes {
         signature: &Signature,
         dims: &BTreeMap<String, usize>,
     ) -> Result<Self, EngineError> {
-        let known: Vec<String> = open_names(signature);
+        let known = signature.open_dim_names();
         for (name, size) in dims {
             let fault = |reason: String| EngineError::Dimension { name: name.clone(), reason };
             if !known.contains(name) {
@@ -41,8 +41,8 @@ impl Sizes {
 
     /// Notes the sizes of a given tensor, so that other inputs agree with it.
     pub(super) fn pin(&mut self, spec: &TensorSpec, shape: &[usize]) -> Result<(), EngineError> {
-        for (place, (dim, size)) in spec.dims.iter().flatten().zip(shape).enumerate() {
-            let Some(name) = open_name(spec, place, dim) else { continue };
+        for (axis, size) in shape.iter().enumerate() {
+            let Some(name) = spec.open_dim_name(axis) else { continue };
             match self.sizes.get(&name) {
                 Some(known) if known != size => {
                     return Err(EngineError::Input {
@@ -68,35 +68,12 @@ impl Sizes {
         dims.iter()
             .zip(guesses)
             .enumerate()
-            .map(|(place, (dim, guess))| match (dim, open_name(spec, place, dim)) {
+            .map(|(place, (dim, guess))| match (dim, spec.open_dim_name(place)) {
                 (Dim::Fixed(size), _) => *size,
                 (_, Some(name)) => *self.sizes.entry(name).or_insert(guess),
                 (_, None) => guess,
             })
             .collect()
-    }
-}
-
-/// The names of all open dimensions, once each, in the model's order.
-fn open_names(signature: &Signature) -> Vec<String> {
-    let mut names = Vec::new();
-    for spec in &signature.inputs {
-        for (place, dim) in spec.dims.iter().flatten().enumerate() {
-            if let Some(name) = open_name(spec, place, dim)
-                && !names.contains(&name)
-            {
-                names.push(name);
-            }
-        }
-    }
-    names
-}
-
-fn open_name(spec: &TensorSpec, place: usize, dim: &Dim) -> Option<String> {
-    match dim {
-        Dim::Fixed(_) => None,
-        Dim::Named(name) => Some(name.clone()),
-        Dim::Unknown => Some(format!("{}.{place}", spec.name)),
     }
 }
 

@@ -4,5 +4,5 @@ mod check;
 mod dims;
 mod synthesize;
 
-pub use check::{arrange, check_inputs, describe_dims};
+pub use check::{arrange, check_inputs};
 pub use synthesize::synthesize;

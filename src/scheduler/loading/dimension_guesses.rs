@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Dim, ElementType, Signature, TensorSpec};
+use crate::engine::{OpenDim, Signature, TensorSpec};
 
 /// Height and width of the input of models that recognise a line of text.
 const TEXT_LINE: (usize, usize) = (48, 320);
@@ -17,11 +17,11 @@ pub(super) fn guesses(
     signature: &Signature,
     given: &BTreeMap<String, usize>,
 ) -> Vec<BTreeMap<String, usize>> {
-    let open: Vec<OpenDimension> = signature.inputs.iter().flat_map(open_dimensions).collect();
+    let open: Vec<OpenDim> = signature.inputs.iter().flat_map(TensorSpec::open_dims).collect();
     if open.iter().all(|open| given.contains_key(&open.name)) {
         return vec![given.clone()];
     }
-    let with = |size: &dyn Fn(&OpenDimension) -> Option<usize>| {
+    let with = |size: &dyn Fn(&OpenDim) -> Option<usize>| {
         let mut dims: BTreeMap<String, usize> =
             open.iter().filter_map(|open| Some((open.name.clone(), size(open)?))).collect();
         dims.extend(given.iter().map(|(name, size)| (name.clone(), *size)));
@@ -36,7 +36,7 @@ pub(super) fn guesses(
         }),
         with(&|open| (open.rank > 2).then_some(1)),
         with(&|open| match (open.rank, open.axis) {
-            (2, 1) if open.is_float => Some(AUDIO_WINDOW),
+            (2, 1) if open.element.is_float() => Some(AUDIO_WINDOW),
             _ => Some(1),
         }),
         with(&|_| Some(1)),
@@ -49,32 +49,10 @@ pub(super) fn guesses(
     guesses
 }
 
-struct OpenDimension {
-    name: String,
-    rank: usize,
-    axis: usize,
-    is_float: bool,
-}
-
-fn open_dimensions(spec: &TensorSpec) -> impl Iterator<Item = OpenDimension> + '_ {
-    let dims = spec.dims.as_deref().unwrap_or_default();
-    dims.iter().enumerate().filter_map(move |(axis, dim)| {
-        let name = match dim {
-            Dim::Fixed(_) => return None,
-            Dim::Named(name) => name.clone(),
-            Dim::Unknown => format!("{}.{axis}", spec.name),
-        };
-        let is_float = matches!(
-            spec.element,
-            ElementType::F16 | ElementType::BF16 | ElementType::F32 | ElementType::F64
-        );
-        Some(OpenDimension { name, rank: dims.len(), axis, is_float })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Dim, ElementType};
 
     fn spec(name: &str, dims: Vec<Dim>) -> TensorSpec {
         TensorSpec { name: name.to_owned(), element: ElementType::F32, dims: Some(dims) }

@@ -1,0 +1,88 @@
+//! The errors of engines, of model files and of input data.
+
+use thiserror::Error;
+
+/// What can go wrong in an engine. Each says what to do where something can be done.
+#[derive(Clone, Debug, Error)]
+pub enum EngineError {
+    /// The engine itself is not there.
+    #[error("{reason}")]
+    Unavailable {
+        /// Why, and how to get it.
+        reason: String,
+    },
+    /// The model's file could not be read.
+    #[error("cannot read the model {path}: {reason}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// The file is no ONNX model, or a damaged one.
+    #[error("{path} is not an ONNX model: {reason}")]
+    NotOnnx {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model needs something that this engine lacks.
+    #[error("{engine} cannot run {path}: {reason}")]
+    Unsupported {
+        /// The engine's name.
+        engine: &'static str,
+        /// The file.
+        path: String,
+        /// The operator or the type, by name, and what would help.
+        reason: String,
+    },
+    /// The engine refused the model for another reason.
+    #[error("{engine} cannot load {path}: {reason}")]
+    Load {
+        /// The engine's name.
+        engine: &'static str,
+        /// The file.
+        path: String,
+        /// The engine's words.
+        reason: String,
+    },
+    /// A request's tensors do not fit the model's signature.
+    #[error("input `{input}`: {reason}")]
+    Input {
+        /// The input's name.
+        input: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The layout sets a dimension that the model does not leave open, or sets it to nothing.
+    #[error("`dims`, dimension `{name}`: {reason}")]
+    Dimension {
+        /// The dimension's name.
+        name: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A file with input data cannot be used.
+    #[error("cannot use the data in {path}: {reason}")]
+    Data {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It would take more memory than the model's budget allows, or has done so.
+    #[error("memory budget: {reason}")]
+    Memory {
+        /// What needs how much, the budget, and what helps.
+        reason: String,
+    },
+    /// A request failed inside the engine.
+    #[error("the request failed in {engine}: {reason}")]
+    Run {
+        /// The engine's name.
+        engine: &'static str,
+        /// The engine's words.
+        reason: String,
+    },
+}

@@ -1,0 +1,150 @@
+//! The traits that the pool runs models through, and the settings that they take.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::EngineError;
+use super::memory::EngineMemory;
+use super::signature::Signature;
+use super::tensor::{ElementType, NamedTensor};
+use crate::layout::ModelSource;
+use crate::machine::ThreadId;
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// ONNX Runtime, loaded from a shared library.
+    OnnxRuntime,
+    /// rten, part of the executable.
+    Rten,
+    /// A stand-in of the tests and of the benches of the pool.
+    Synthetic,
+}
+
+/// What an engine can do, so that the screen and the errors can say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineCapabilities {
+    /// Whether instances of one thread share one copy of the weights.
+    pub shared_weights: bool,
+    /// Whether instances of several threads share them too.
+    pub shared_weights_wide: bool,
+    /// Whether the number of threads changes without building a session.
+    pub live_threads: bool,
+    /// Whether a request can be stopped in its middle.
+    pub cancel: bool,
+    /// Whether instances can run on a GPU.
+    pub gpu: bool,
+    /// Element types that inputs and outputs may have.
+    pub elements: Vec<ElementType>,
+}
+
+/// An engine: makes models from files.
+pub trait Engine: Send + Sync {
+    /// Which one it is.
+    fn kind(&self) -> EngineKind;
+
+    /// Its name and version, as the screen shows it ("ONNX Runtime 1.31.1").
+    fn title(&self) -> String;
+
+    /// What it can do.
+    fn capabilities(&self) -> EngineCapabilities;
+
+    /// Loads a model. Call it from a thread that may run on every core: the engine's own threads
+    /// inherit the caller's affinity.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the file cannot be read, is not ONNX, or needs what the engine lacks.
+    fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError>;
+}
+
+/// A GPU, by the engine's own number of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Device {
+    /// CUDA's number in this process (see [`devices::ordinal`]).
+    pub ordinal: u32,
+    /// What one instance may hold there, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// How an instance is to be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InstanceSetup {
+    /// Threads that work on one request, the calling one included; 1 or more.
+    pub threads: usize,
+    /// Whether they spin while they wait for work.
+    pub spinning: bool,
+    /// The GPU that it runs on; `None`: the CPU.
+    pub device: Option<Device>,
+}
+
+impl InstanceSetup {
+    /// On the CPU, not spinning.
+    pub const fn cpu(threads: usize) -> Self {
+        Self { threads, spinning: false, device: None }
+    }
+}
+
+/// A loaded model. Its weights are held once for all instances where the engine can do that.
+pub trait Model: Send + Sync {
+    /// What it takes and gives.
+    fn signature(&self) -> &Signature;
+
+    /// Builds an instance. Takes from microseconds to the time of a whole session, so call it from
+    /// a thread that nobody waits for, and one that may run on every core.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot build one of this width.
+    fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError>;
+
+    /// Memory held now.
+    fn memory(&self) -> EngineMemory;
+
+    /// The most memory that was held at once since the last call, in bytes; `None` where only what
+    /// is held now is known.
+    fn take_peak(&self) -> Option<u64> {
+        None
+    }
+
+    /// Gives back what is held beyond the weights and not in use. `trial` is a request that may be
+    /// run for it, on the calling thread.
+    ///
+    /// # Errors
+    /// [`EngineError`] when that request fails.
+    fn shrink(&self, _trial: &[NamedTensor]) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// For inputs that look up rows of a constant table, the table's length: synthetic indices
+    /// must stay below it. Empty where nothing is known.
+    fn index_bounds(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+}
+
+/// One executing copy of a model: runs one request at a time.
+pub trait Instance: Send {
+    /// The engine's own threads that work for this instance, beside the one that calls `run`.
+    fn threads(&self) -> Vec<ThreadId>;
+
+    /// Runs one request to its end.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] when the tensors do not fit the signature, [`EngineError::Run`] when
+    /// the engine failed. The instance can be used again after the former; after the latter it
+    /// should be replaced.
+    fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError>;
+
+    /// A further handle on the same session, whose requests run beside this one's on the same threads:
+    /// what a program gets that calls one session from several places. `None` where the engine has
+    /// no such thing.
+    fn another(&self) -> Option<Box<dyn Instance>> {
+        None
+    }
+
+    /// Calls `body` once on the thread from which `run` costs least: the calling thread, or a
+    /// thread of the engine's own pool (then the calling thread sleeps meanwhile).
+    fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send));
+}

@@ -1,0 +1,109 @@
+//! The memory that an engine reports for a model.
+
+use serde::{Deserialize, Serialize};
+
+/// How a figure of memory came about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemorySource {
+    /// Worked out from what is known of the model's file.
+    #[default]
+    Estimated,
+    /// Counted where the memory is taken: by the library's allocator or by ours.
+    Measured,
+}
+
+/// Memory that an engine knows of, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineMemory {
+    /// Weights, all copies together, as the engine holds them: rearranged for its kernels, and with
+    /// what else belongs to the loaded model.
+    pub weights: u64,
+    /// Copies of the weights that are held.
+    pub copies: u32,
+    /// Taken beside the weights when instances were built, for graphs and kernels, by how the heap grew:
+    /// an estimate. 0 where the other figures hold it.
+    #[serde(default)]
+    pub graph: u64,
+    /// Held for activations and results beyond the weights; `None` where the engine cannot tell.
+    pub arena: Option<u64>,
+    /// Taken from the system beyond that and never written to: not resident, and in no sum.
+    #[serde(default)]
+    pub untouched: u64,
+    /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and in
+    /// no sum. `None` where no instance runs on one, or the library cannot tell.
+    #[serde(default)]
+    pub gpu: Option<u64>,
+    /// How `weights` came about.
+    #[serde(default)]
+    pub weights_source: MemorySource,
+    /// How `arena` came about.
+    #[serde(default)]
+    pub arena_source: MemorySource,
+    /// The loaded model that this one may share with others. The figures above contain this model's
+    /// part of it. `None` if the engine cannot share what this model holds.
+    #[serde(default)]
+    pub shared: Option<SharedMemory>,
+}
+
+/// Memory of a loaded model that several models use together, in bytes. Each is charged an equal part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedMemory {
+    /// The number of the loaded model, unique in this process.
+    pub id: u64,
+    /// Models that use it, 1 or more.
+    pub users: u32,
+    /// Its weights.
+    pub weights: u64,
+    /// Its graph and kernels.
+    pub graph: u64,
+    /// Its arena.
+    pub arena: u64,
+}
+
+impl SharedMemory {
+    /// Returns the sum of its parts.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.graph).saturating_add(self.arena)
+    }
+
+    /// Returns the part of each user, rounded up, if there were this many.
+    #[must_use]
+    pub fn part(&self, users: u32) -> Self {
+        let part = |bytes: u64| bytes.div_ceil(u64::from(users.max(1)));
+        Self {
+            weights: part(self.weights),
+            graph: part(self.graph),
+            arena: part(self.arena),
+            ..*self
+        }
+    }
+}
+
+impl EngineMemory {
+    /// Returns the total if at least this many models used the shared model.
+    pub fn total_shared_by(&self, users: u32) -> u64 {
+        let Some(shared) = self.shared else { return self.total() };
+        let now = shared.part(shared.users).total();
+        let then = shared.part(users.max(shared.users)).total();
+        self.total().saturating_sub(now).saturating_add(then)
+    }
+
+    /// Returns the figures without this model's part of a shared model.
+    #[must_use]
+    pub fn without_shared(&self) -> Self {
+        let Some(shared) = self.shared else { return *self };
+        let part = shared.part(shared.users);
+        Self {
+            weights: self.weights.saturating_sub(part.weights),
+            graph: self.graph.saturating_sub(part.graph),
+            arena: self.arena.map(|arena| arena.saturating_sub(part.arena)),
+            ..*self
+        }
+    }
+
+    /// Weights, graphs and arenas together.
+    pub fn total(&self) -> u64 {
+        self.weights.saturating_add(self.graph).saturating_add(self.arena.unwrap_or(0))
+    }
+}
