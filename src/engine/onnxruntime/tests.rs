@@ -280,3 +280,36 @@ fn a_gpu_that_cannot_be_had_is_an_error_that_says_what_is_missing_and_the_cpu_se
     assert_eq!(model.memory().gpu, None);
     assert!(on_cpu.run(&request("ranker.onnx")).is_ok());
 }
+
+#[test]
+fn one_thread_rows_share_one_session() {
+    let Some(engine) = engine() else { return };
+    let source = embedded("ranker.onnx");
+    let models: Vec<_> = (0..100).map(|_| engine.load(&source).unwrap()).collect();
+    let all: Vec<_> = models.iter().map(|model| model.memory().shared.unwrap()).collect();
+    assert!(all.iter().all(|shared| (shared.id, shared.users) == (all[0].id, 100)));
+    let charges: u64 = models.iter().map(|model| model.memory().weights).sum();
+    assert!((all[0].weights..all[0].weights + 100).contains(&charges), "{charges}");
+    let inputs = request("ranker.onnx");
+    let run = |model: &Arc<dyn Model>| model.instance(NARROW).unwrap().run(&inputs).unwrap();
+    assert_eq!(run(&models[0]), run(&models[99]));
+}
+
+#[test]
+fn wider_row_leaves_the_shared_session() {
+    let Some(engine) = engine() else { return };
+    let source = embedded("ranker.onnx");
+    let (first, second) = (engine.load(&source).unwrap(), engine.load(&source).unwrap());
+    let users = |model: &Arc<dyn Model>| model.memory().shared.map(|shared| shared.users);
+    let narrow = second.instance(NARROW).unwrap();
+    let wide = second.instance(InstanceSetup::cpu(2)).unwrap();
+    assert_eq!(users(&second), Some(2), "its instance for one thread still runs");
+    drop(narrow);
+    assert_eq!((users(&first), users(&second)), (Some(1), None));
+    assert_eq!(second.memory().copies, 1);
+    drop(wide);
+    let _narrow = second.instance(NARROW).unwrap();
+    assert_eq!((users(&first), users(&second)), (Some(2), Some(2)));
+    drop(first);
+    assert_eq!(users(&second), Some(1));
+}

@@ -176,3 +176,21 @@ fn a_gpu_is_refused_with_the_engine_that_knows_one() {
     assert!(error.to_string().contains("divvy runtime install --gpu"), "{error}");
     assert!(!Rten::default().capabilities().gpu);
 }
+
+#[test]
+fn rows_of_any_width_share_one_model() {
+    let engine = Rten::default();
+    let source = ModelSource::Embedded("embedder.onnx".to_owned());
+    let models: Vec<_> = (0..100).map(|_| engine.load(&source).unwrap()).collect();
+    let mut wide = models[1].instance(narrow(3)).unwrap();
+    let all: Vec<_> = models.iter().map(|model| model.memory().shared.unwrap()).collect();
+    assert!(all.iter().all(|shared| (shared.id, shared.users) == (all[0].id, 100)));
+    let request = tokens(&[1, 4], vec![1, 2, 3, 4]);
+    let expected = wide.run(&request).unwrap();
+    drop((wide, models));
+    let again = engine.load(&source).unwrap();
+    assert_eq!(again.memory().shared.map(|shared| shared.users), Some(1));
+    assert_ne!(again.memory().shared.map(|shared| shared.id), Some(all[0].id), "it was freed");
+    let answer = again.instance(narrow(1)).unwrap().run(&request).unwrap();
+    assert_eq!(answer[0].tensor.shape(), expected[0].tensor.shape());
+}
