@@ -370,7 +370,7 @@ fn snapshots_contain_gpu_values() {
 struct NoModels;
 
 impl Loader for NoModels {
-    fn load(&self, _: &Budget) -> Result<LoadedModel, EngineError> {
+    fn load(&self, _: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
         panic!("the layout is empty")
     }
 }

@@ -176,6 +176,7 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
         prepared_bytes: MIB,
         limit_bytes: (index == 1).then_some(100 * MIB),
         over: (index == 1).then(|| "its arena keeps 40M for the largest request so far".to_owned()),
+        ..MemoryRow::default()
     };
     let models: Vec<MemoryRow> = desired.rows.iter().enumerate().map(row).collect();
     let sum: u64 = models.iter().map(MemoryRow::total).sum();

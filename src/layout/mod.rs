@@ -14,6 +14,7 @@ mod gpus;
 mod model_name;
 pub mod placement;
 mod plan;
+mod sharing;
 #[cfg(test)]
 mod simulated;
 mod units;
@@ -30,4 +31,8 @@ pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warni
 pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use gpus::{GpuPlace, find_gpu};
 pub use plan::{Plan, RowPlan};
+pub use sharing::{
+    ChargePlan, LoadedModelUse, RowMemory, SharingPlan, SharingRule, file_name, possible_sharers,
+    sharers,
+};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::desired::{DesiredState, Ledger};
+use super::sharing::SharingPlan;
 use crate::machine::CpuSet;
 
 /// One row before and after.
@@ -47,4 +48,7 @@ pub struct Plan {
     /// What the operator should know before: oversubscription, idle cores, a model left paused, a
     /// reserved sibling. Empty when there is nothing.
     pub warnings: Vec<String>,
+    /// Loaded models whose rows change, with the new charges. Filled in where loaded models are known.
+    #[serde(default)]
+    pub sharing: Vec<SharingPlan>,
 }

@@ -7,7 +7,7 @@
 //! they run. Where several ran at once and took the model above it together, those with the largest
 //! inputs fail, and nothing is learned of their size: the concurrency may be to blame.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
@@ -31,6 +31,8 @@ pub(super) struct MemoryLimit {
     requests: Arc<AtomicU64>,
     /// The smallest request, by the bytes of its inputs, that passed the limit by itself.
     too_large: AtomicU64,
+    /// Rows that will share the loaded model, 1 or more.
+    sharers: AtomicU32,
     /// What the engine held after it was last asked to give back what it can.
     shrunk_to: AtomicU64,
     /// Requests that run now under a limit.
@@ -92,6 +94,7 @@ impl MemoryLimit {
             prepared: AtomicU64::new(0),
             requests: Arc::default(),
             too_large: AtomicU64::new(NONE),
+            sharers: AtomicU32::new(1),
             shrunk_to: AtomicU64::new(NONE),
             runs: Mutex::default(),
         }
@@ -119,6 +122,11 @@ impl MemoryLimit {
     pub(super) fn limit(&self) -> Option<u64> {
         let limit = self.limit.load(Ordering::Acquire);
         (limit != NONE).then_some(limit)
+    }
+
+    /// Sets the number of rows that will share the loaded model.
+    pub(super) fn set_sharers(&self, rows: u32) {
+        self.sharers.store(rows, Ordering::Relaxed);
     }
 
     /// Sets what the prepared requests of the built-in load take.
@@ -245,8 +253,13 @@ impl MemoryLimit {
     /// [`EngineError::Memory`] when it does not.
     pub(super) fn fits(&self, model: &dyn Model) -> Result<(), EngineError> {
         let memory = self.look(model);
+        // Rows that are still loading will take their parts.
+        let total = memory.total_shared_by(self.sharers.load(Ordering::Relaxed));
+        let saved = memory.total().saturating_sub(total);
         match self.limit() {
-            Some(limit) if self.used().saturating_sub(self.requests()) > limit => {
+            Some(limit)
+                if self.used().saturating_sub(self.requests()).saturating_sub(saved) > limit =>
+            {
                 let reason =
                     format!("{}: raise `memory`, or use fewer threads", self.words(&memory, limit));
                 Err(EngineError::Memory { reason })

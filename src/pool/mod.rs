@@ -233,6 +233,12 @@ impl Pool {
         self.inner.memory.set_limit(limit);
     }
 
+    /// Sets the number of rows, this one included, that will share the loaded model. A fresh model is
+    /// compared with the budget as if all of them had loaded it.
+    pub fn set_sharers(&self, rows: usize) {
+        self.inner.memory.set_sharers(u32::try_from(rows).unwrap_or(u32::MAX));
+    }
+
     /// Sets what the prepared requests of the built-in load take, in bytes: they count too.
     pub fn set_prepared(&self, bytes: u64) {
         self.inner.memory.set_prepared(bytes);

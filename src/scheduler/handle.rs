@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::control::Control;
+use super::loaded_models::add_sharing;
 use super::messages::{ApplyReply, OwnerMessage, UndoRedo};
 use super::observer::{ObservedMachine, Observer, ObserverConfig};
 use super::options::Options;
@@ -79,6 +80,7 @@ impl Scheduler {
             started,
             loads: load_sender,
             shared: shared.clone(),
+            snapshots: snapshots.clone(),
         });
         // The observer stops after the owner, so its handle is not kept.
         spawn("divvy-watch", move || observer.run())?;
@@ -157,6 +159,8 @@ impl Control for Scheduler {
         self.require_writable()?;
         let state = self.shared.read();
         let mut plan = state.desired.plan(change, &state.machine)?;
+        let snapshot = self.snapshots.borrow().clone();
+        add_sharing(&mut plan, &state.desired, &snapshot.memory_table)?;
         state.add_build_times(&mut plan);
         Ok(plan)
     }

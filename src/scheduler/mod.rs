@@ -8,6 +8,7 @@
 mod clock;
 mod control;
 mod handle;
+mod loaded_models;
 mod loading;
 mod messages;
 mod observer;

@@ -36,6 +36,37 @@ pub struct MemoryRow {
     pub limit_bytes: Option<u64>,
     /// What holds memory above the budget, in a sentence; `None` while it is kept.
     pub over: Option<String>,
+    /// The row's part of a loaded model that it shares; contained in the sizes above. 0 if no other row
+    /// uses that model.
+    pub shared_bytes: u64,
+    /// The reason why the row has its own copy of a model that other rows use too.
+    pub not_shared: Option<String>,
+}
+
+/// A loaded model that rows can share. All sizes in bytes; its rows are charged equal parts of them,
+/// so they are not added to any sum.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoadedModelRow {
+    /// The model's file, without its folder.
+    pub file: String,
+    /// Weights.
+    pub weights_bytes: u64,
+    /// Graph and kernels; estimated.
+    pub graph_bytes: u64,
+    /// The arena, if the rows share it.
+    pub arena_bytes: u64,
+    /// True if rows with any number of threads can share it, false if only those with one thread.
+    pub any_threads: bool,
+    /// The rows that use it, in layout order.
+    pub models: Vec<String>,
+}
+
+impl LoadedModelRow {
+    /// Returns the sum of its parts.
+    pub fn total(&self) -> u64 {
+        self.weights_bytes.saturating_add(self.graph_bytes).saturating_add(self.arena_bytes)
+    }
 }
 
 impl MemoryRow {
@@ -73,6 +104,8 @@ pub struct MemoryTable {
     pub kept_bytes: u64,
     /// The models, in layout order.
     pub models: Vec<MemoryRow>,
+    /// Loaded models that rows share, or could share; their sizes are contained in those of `models`.
+    pub loaded: Vec<LoadedModelRow>,
     /// All of the above but `process_bytes`.
     pub sum_bytes: u64,
     /// What no part explains: stacks, page tables of libraries, blocks too small to be counted, what

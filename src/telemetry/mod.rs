@@ -21,7 +21,7 @@ pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
 pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
-pub use memory::{MemoryPart, MemoryRow, MemoryTable};
+pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use name_list::{name_list, separated_list};
 pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};

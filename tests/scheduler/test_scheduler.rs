@@ -34,7 +34,7 @@ impl Scripts {
 }
 
 impl Loader for Scripts {
-    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
+    fn load(&self, budget: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let script = self.scripts.lock().unwrap().get(&budget.name).cloned();
         let Some(script) = script else {

@@ -22,7 +22,7 @@ const BURNS: [(&str, Duration); 3] = [
 struct Burners;
 
 impl Loader for Burners {
-    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
+    fn load(&self, budget: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
         let known = BURNS.iter().find(|(name, _)| *name == budget.name);
         let burn = known.map_or(Duration::from_millis(1), |(_, burn)| *burn);
         let script = Script::default();
@@ -85,7 +85,7 @@ pub(super) fn subjects(args: &BenchArgs) -> Result<Vec<Subject>, CommandError> {
     let loader = loader(args);
     let load = |budget: Budget| {
         let loaded = loader
-            .load(&budget)
+            .load(&budget, 1)
             .map_err(|error| CommandError::BadInput(format!("{}: {error}", budget.name)))?;
         Ok(Subject { name: budget.name, loaded })
     };

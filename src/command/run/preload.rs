@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::CommandError;
 use crate::engine::{EngineError, InstanceSetup, NamedTensor};
-use crate::layout::{Budget, Layout};
+use crate::layout::{Budget, Layout, possible_sharers};
 use crate::pool::panic_message;
 use crate::scheduler::{LoadedModel, Loader};
 
@@ -22,11 +22,11 @@ pub(super) struct PreloadedModels<L> {
 }
 
 impl<L: Loader> Loader for PreloadedModels<L> {
-    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
+    fn load(&self, budget: &Budget, sharers: usize) -> Result<LoadedModel, EngineError> {
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
         match ready {
             Some((for_budget, loaded)) if same_model(&for_budget, budget) => Ok(loaded),
-            _ => self.loader.load(budget),
+            _ => self.loader.load(budget, sharers),
         }
     }
 }
@@ -56,7 +56,7 @@ pub(super) fn preload<L: Loader>(
             let (sender, loader) = (sender.clone(), &loader);
             scope.spawn(move || {
                 let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    try_out(loader, budget)
+                    try_out(loader, budget, layout)
                 }));
                 let result = tried.unwrap_or_else(|panic| {
                     Err(format!("the engine panicked: {}", panic_message(&*panic)))
@@ -123,8 +123,9 @@ fn in_words(models: &[Budget], faults: &[(&str, String)]) -> String {
 }
 
 /// A model that loads but cannot run its own inputs is as bad as one that does not load.
-fn try_out(loader: &impl Loader, budget: &Budget) -> Result<LoadedModel, String> {
-    let loaded = loader.load(budget).map_err(|error| error.to_string())?;
+fn try_out(loader: &impl Loader, budget: &Budget, layout: &Layout) -> Result<LoadedModel, String> {
+    let sharers = possible_sharers(&layout.models, budget);
+    let loaded = loader.load(budget, sharers).map_err(|error| error.to_string())?;
     let setup = InstanceSetup::cpu(1);
     let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
     if let Some(inputs) = loaded.requests.inputs.first() {

@@ -36,7 +36,7 @@ impl DesiredState {
         let rows = pairs.iter().filter_map(|(was, is)| self.row_plan(*was, *is, &after)).collect();
         let summary = self.summary(&pairs, &after);
         let warnings = warnings::of(self, &after, &pairs, machine);
-        Plan { ledger: after.ledger(machine), rows, summary, warnings, after }
+        Plan { ledger: after.ledger(machine), rows, summary, warnings, after, sharing: Vec::new() }
     }
 
     fn row_plan(&self, was: Option<&Row>, is: Option<&Row>, after: &Self) -> Option<RowPlan> {

@@ -27,25 +27,26 @@ impl EngineLoader {
 }
 
 impl Loader for EngineLoader {
-    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError> {
+    fn load(&self, budget: &Budget, sharers: usize) -> Result<LoadedModel, EngineError> {
         baseline();
         let engine = self.engines.engine_for(budget.engine)?;
         if budget.gpu.is_some() && engine.kind() == EngineKind::Rten {
             // Checked before the GPU is looked up in CUDA, whose error would mislead here.
             return Err(rten::on_the_cpu_only());
         }
-        require_memory(budget)?;
+        require_memory(budget, sharers)?;
         let model = engine.load(&budget.source)?;
         let requests = requests(budget, &*model)?;
         Ok(LoadedModel { model, engine: engine.kind(), title: engine.title(), requests })
     }
 }
 
-/// Returns an error if the weights in the file alone exceed the model's memory budget.
-fn require_memory(budget: &Budget) -> Result<(), EngineError> {
+/// Returns an error if the weights in the file alone, or the row's part of them, exceed its memory
+/// budget.
+fn require_memory(budget: &Budget, sharers: usize) -> Result<(), EngineError> {
     let Some(limit) = budget.memory else { return Ok(()) };
     let file = ModelFile::read(&budget.source)?;
-    if file.weight_bytes <= limit.0 {
+    if file.weight_bytes.div_ceil(sharers.max(1) as u64) <= limit.0 {
         return Ok(());
     }
     let reason = format!(

@@ -37,9 +37,10 @@ impl PreparedRequests {
 /// Loads the models of rows.
 pub trait Loader: Send + Sync {
     /// Loads a row's model and prepares its requests. Called on a background thread that may run on
-    /// every core.
+    /// every core. `sharers` is the number of rows, this one included, that may share the loaded
+    /// model.
     ///
     /// # Errors
     /// [`EngineError`] if the model or its inputs cannot be loaded.
-    fn load(&self, budget: &Budget) -> Result<LoadedModel, EngineError>;
+    fn load(&self, budget: &Budget, sharers: usize) -> Result<LoadedModel, EngineError>;
 }

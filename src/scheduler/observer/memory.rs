@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::sharing::{MeasuredRow, charge_loaded_models};
 use crate::engine::onnxruntime;
-use crate::layout::Row;
 use crate::machine::allocation;
 use crate::machine::resident::{ResidentSet, baseline, free_heap, resident};
 use crate::pool::PoolMemory;
 use crate::scheduler::messages::SchedulerState;
-use crate::scheduler::slot::Slot;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
 /// Time between samples of the heap; one takes some milliseconds and delays allocations.
@@ -21,7 +20,7 @@ const HEAP_INTERVAL_MOVING: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy)]
 struct HeapSample {
     at: Instant,
-    /// ResidentSet set of the process.
+    /// Resident set of the process.
     process: u64,
     in_use: u64,
     /// Freed, but kept resident by the allocator.
@@ -39,14 +38,16 @@ impl HeapSampler {
         let now = resident().unwrap_or_default();
         let ResidentSet { total, files } = baseline.resident;
         let (mut accounted, mut untouched) = (0, 0);
-        let mut models = Vec::new();
+        let mut measured = Vec::new();
         for row in &state.desired.rows {
             let Some(slot) = state.slots.get(&row.budget.name) else { continue };
             let memory = slot.pool.memory();
             accounted += memory.engine.total() + memory.engine.untouched;
             untouched += memory.engine.untouched;
-            models.push(memory_row(row, slot, memory));
+            measured.push(MeasuredRow { row, slot, memory });
         }
+        let mut models: Vec<MemoryRow> = measured.iter().map(memory_row).collect();
+        let loaded = charge_loaded_models(&measured, &mut models);
         let own = allocation::own_bytes().unwrap_or(0).saturating_sub(baseline.own);
         // The allocator counts prepared requests as divvy's own; here they are the models'.
         let prepared: u64 = models.iter().map(|model| model.prepared_bytes).sum();
@@ -64,6 +65,7 @@ impl HeapSampler {
             kept_bytes: kept,
             stray_bytes: heap.map_or(0, |heap| heap.in_use.saturating_sub(explained)),
             models,
+            loaded,
             ..MemoryTable::default()
         }
         .summed()
@@ -84,7 +86,8 @@ impl HeapSampler {
     }
 }
 
-fn memory_row(row: &Row, slot: &Slot, memory: PoolMemory) -> MemoryRow {
+fn memory_row(measured: &MeasuredRow<'_>) -> MemoryRow {
+    let MeasuredRow { row, slot, memory } = measured;
     let PoolMemory { engine, requests, limit, over } = memory;
     let seats = slot.pool.seats();
     MemoryRow {
@@ -96,9 +99,10 @@ fn memory_row(row: &Row, slot: &Slot, memory: PoolMemory) -> MemoryRow {
         instances: seats.serving + seats.others,
         arena_bytes: engine.arena,
         arena_source: engine.arena_source,
-        requests_bytes: requests,
+        requests_bytes: *requests,
         prepared_bytes: slot.requests.bytes(),
-        limit_bytes: limit,
-        over,
+        limit_bytes: *limit,
+        over: over.clone(),
+        ..MemoryRow::default()
     }
 }

@@ -10,6 +10,7 @@ mod memory;
 mod meters;
 mod model_view;
 mod sampler;
+mod sharing;
 mod thread;
 
 pub(super) use machine::ObservedMachine;

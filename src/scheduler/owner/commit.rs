@@ -9,6 +9,7 @@ use super::reconcile::{has_changed, renames};
 use super::thread::Owner;
 use crate::layout::{Change, DesiredState, Edit, Plan, Refusal};
 use crate::scheduler::clock::unix_ms;
+use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::messages::UndoRedo;
 use crate::telemetry::{Applied, Author, Entry, Verdict};
 
@@ -31,7 +32,8 @@ impl Owner {
         author: Author,
         asked: Instant,
     ) -> Result<Applied, Refusal> {
-        let plan = self.models.desired.plan(&change, &self.models.description)?;
+        let mut plan = self.models.desired.plan(&change, &self.models.description)?;
+        self.add_sharing(&mut plan)?;
         Ok(self.commit(Commit { plan, change, author, asked, step: None }))
     }
 
@@ -45,10 +47,20 @@ impl Owner {
         let desired = self.models.desired.clone();
         let step = self.history.next_step(direction, &desired)?;
         let after = desired.cross(&step.from, &step.to, &self.models.description)?;
-        let plan = desired.plan_to(after, &self.models.description);
+        let mut plan = desired.plan_to(after, &self.models.description);
+        self.add_sharing(&mut plan)?;
         let layout = Box::new(plan.after.layout());
         let change = Change::from(Edit::Load { layout });
         Ok(self.commit(Commit { plan, change, author, asked, step: Some(step) }))
+    }
+
+    /// Adds the effects of a change on loaded models that rows share.
+    ///
+    /// # Errors
+    /// A refusal if a row's part of one would grow beyond the row's memory budget.
+    fn add_sharing(&self, plan: &mut Plan) -> Result<(), Refusal> {
+        let snapshot = self.snapshots.borrow().clone();
+        add_sharing(plan, &self.models.desired, &snapshot.memory_table)
     }
 
     /// Commits a change that divvy makes itself.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 
 use crate::engine::EngineError;
-use crate::layout::{Budget, Row};
+use crate::layout::{Budget, DesiredState, Row, possible_sharers};
 use crate::machine::{CpuSet, Machine, current_thread};
 use crate::pool::{Pool, panic_message};
 use crate::scheduler::loading::{LoadedModel, Loader, PreparedRequests};
@@ -33,7 +33,13 @@ impl ModelLoads {
 
     /// Makes the slot of a row, its threads to run on `mask`, and starts loading its model on a
     /// thread that may run on all `allowed` cores.
-    pub(super) fn start(&mut self, row: &Row, mask: CpuSet, allowed: CpuSet) -> Slot {
+    pub(super) fn start(
+        &mut self,
+        row: &Row,
+        all: &DesiredState,
+        mask: CpuSet,
+        allowed: CpuSet,
+    ) -> Slot {
         self.generation += 1;
         let budget = &row.budget;
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
@@ -51,7 +57,9 @@ impl ModelLoads {
             renewals: 0,
             difference: None,
         };
-        if let Err(error) = self.load_in_background(key, budget.clone(), allowed) {
+        let sharers = possible_sharers(all.rows.iter().map(|row| &row.budget), budget);
+        let request = LoadRequest { key, budget: budget.clone(), sharers };
+        if let Err(error) = self.load_in_background(request, allowed) {
             slot.fail(format!("cannot start a thread: {error}"));
         }
         slot
@@ -68,27 +76,31 @@ impl ModelLoads {
         pool
     }
 
-    fn load_in_background(
-        &self,
-        key: ModelKey,
-        budget: Budget,
-        allowed: CpuSet,
-    ) -> std::io::Result<()> {
+    fn load_in_background(&self, request: LoadRequest, allowed: CpuSet) -> std::io::Result<()> {
         let (machine, loader) = (self.machine.clone(), self.loader.clone());
         let owner = self.owner.clone();
         let body = move || {
             // The thread inherits a mask without the reserved cores. If it cannot be widened, the
             // model only loads more slowly.
             let _ = machine.set_affinity(current_thread(), &allowed);
-            let result = load(&*loader, &budget);
-            let _ = owner.send(OwnerMessage::Loaded { key, result });
+            let result = load(&*loader, &request);
+            let _ = owner.send(OwnerMessage::Loaded { key: request.key, result });
         };
         std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(body).map(drop)
     }
 }
 
-fn load(loader: &dyn Loader, budget: &Budget) -> Result<LoadedModel, EngineError> {
-    catch_unwind(AssertUnwindSafe(|| loader.load(budget))).unwrap_or_else(|panic| {
+/// A model to be loaded.
+struct LoadRequest {
+    key: ModelKey,
+    budget: Budget,
+    /// Rows that may share the loaded model, this one included.
+    sharers: usize,
+}
+
+fn load(loader: &dyn Loader, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
+    let load = || loader.load(&request.budget, request.sharers);
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
         let reason = format!("the engine panicked: {}", panic_message(&*panic));
         Err(EngineError::Unavailable { reason })
     })

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::enforce;
 use super::models::LiveModels;
-use crate::layout::{DesiredState, Row};
+use crate::engine::EngineKind;
+use crate::layout::{DesiredState, Row, SharingRule, sharers};
 use crate::scheduler::messages::{ModelKey, OwnerMessage};
 use crate::scheduler::slot::Rename;
 
@@ -25,6 +26,7 @@ impl LiveModels {
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         let mut found = enforce::enforce(before, after, &self.slots, &self.description);
         let in_force = Instant::now();
+        self.set_sharers(after);
         for row in &after.rows {
             let is_changed = has_changed(before.counterpart(row, after), row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
@@ -52,6 +54,21 @@ impl LiveModels {
             .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")))
             .collect();
         Reconciled { in_force, differences }
+    }
+
+    /// Sets the number of rows that will share the loaded model of each row.
+    fn set_sharers(&self, after: &DesiredState) {
+        for row in &after.rows {
+            let Some(slot) = self.slots.get(&row.budget.name) else { continue };
+            // Rows with a budget only: others have nothing to compare with.
+            if row.budget.memory.is_some() {
+                let rule = match slot.engine {
+                    Some(EngineKind::OnnxRuntime) => SharingRule::OneThread,
+                    _ => SharingRule::AnyThreads,
+                };
+                slot.pool.set_sharers(sharers(after, row, rule));
+            }
+        }
     }
 
     /// Removes the slots of models that are not in `after`, or that have to be loaded again for it.
@@ -83,7 +100,7 @@ impl LiveModels {
             let name = &row.budget.name;
             if self.slots.get(name).is_none() {
                 let mask = enforce::mask(row, after, &self.description);
-                let slot = self.loads.start(row, mask, self.description.limits.allowed);
+                let slot = self.loads.start(row, after, mask, self.description.limits.allowed);
                 self.slots.insert(name.clone(), slot);
             }
         }

@@ -31,6 +31,8 @@ pub(in crate::scheduler) struct Owner {
     pub(super) verdicts: Verdicts,
     pub(super) publisher: Publisher,
     pub(super) started: Instant,
+    /// The published snapshots, for the memory that rows hold.
+    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Time between checks for verdicts that are due.
     interval: Duration,
 }
@@ -50,6 +52,7 @@ pub(in crate::scheduler) struct OwnerConfig {
     pub(in crate::scheduler) started: Instant,
     pub(in crate::scheduler) loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     pub(in crate::scheduler) shared: SharedState,
+    pub(in crate::scheduler) snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl Owner {
@@ -67,6 +70,7 @@ impl Owner {
             history: History::new(config.journal),
             publisher: Publisher::new(config.shared, config.observer, config.loads),
             started: config.started,
+            snapshots: config.snapshots,
             interval: config.interval,
         }
     }
