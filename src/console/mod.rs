@@ -11,6 +11,7 @@ mod events;
 mod format;
 mod glyphs;
 mod options;
+pub mod panic_log;
 mod picture;
 pub mod state;
 mod stray;

@@ -21,6 +21,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
+use super::panic_log;
 use super::stray::Diverted;
 #[cfg(unix)]
 use crate::machine::crash;
@@ -192,9 +193,8 @@ fn restore_on_panic() {
         let current = thread::current();
         let theirs = owner().is_some_and(|owner| owner != current.id());
         if theirs {
-            // a request that panics on a worker is caught and counted there: its message must not
-            // be written over the screen
-            tracing::error!(thread = current.name().unwrap_or("unnamed"), "{info}");
+            // A panic on a worker is caught there: its message must not overwrite the screen.
+            panic_log::log(info);
         } else {
             restore();
             previous(info);

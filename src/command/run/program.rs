@@ -13,6 +13,7 @@ use super::startup::{DisplayMode, Startup};
 use crate::command::CommandError;
 use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 use crate::console::ConsoleOptions;
+use crate::console::panic_log::limit_repeated_panics;
 use crate::load::LoadFollower;
 use crate::machine::this_machine;
 use crate::scheduler::{Control, Options, Scheduler};
@@ -28,6 +29,7 @@ const CONSOLE_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`CommandError::BadInput`] for a layout or a model with faults; nothing is started then.
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
+    limit_repeated_panics();
     let machine = this_machine(args.cores)?;
     let mode = DisplayMode::of(args);
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
