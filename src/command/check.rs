@@ -1,4 +1,4 @@
-//! `divvy check`: validates layout files against their format and against this machine.
+//! `divvy check`: validates layout files against their format, their models and this machine.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -7,109 +7,99 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::CommandError;
+use super::stdout::{print_json, print_text};
 use crate::layout::{Document, Fault, Faults, Layout, Warning, schema};
 use crate::machine::{CpuSet, Description, this_machine};
 use crate::telemetry::gpu;
 
+/// The argument that stands for standard input.
+const STDIN: &str = "-";
+
 /// Arguments of `divvy check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Layout files; all of them are checked.
+    /// Layout files to check, or - for standard input.
     #[arg(value_name = "LAYOUT", required_unless_present = "schema")]
     pub layouts: Vec<PathBuf>,
-    /// One JSON object a file, with every fault's place.
+    /// Print one JSON object per file, with the place of every fault.
     #[arg(long)]
     pub json: bool,
-    /// Prints the JSON Schema of layout files instead.
+    /// Print the JSON Schema of layout files instead.
     #[arg(long, exclusive = true)]
     pub schema: bool,
-    /// Scales lists and counts that this machine lacks, and says what it changed.
+    /// Scale down core lists and counts that exceed this machine, and report the changes.
     #[arg(long)]
     pub fit: bool,
-    /// Checks as if the process were allowed on these CPUs alone.
+    /// Check as if the process could use only these CPUs, for example 0-7.
     #[arg(long, value_name = "LIST")]
     pub cores: Option<CpuSet>,
 }
 
-/// What was found out about one file.
+/// The JSON of one checked file.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+struct CheckReport {
     file: String,
     ok: bool,
-    /// Models of the layout; 0 where it could not be read.
+    /// Number of models in the layout; 0 if it cannot be read.
     models: usize,
     faults: Vec<Fault>,
     warnings: Vec<Warning>,
-    /// What `--fit` changed.
+    /// Changes by `--fit`.
     fitted: Vec<String>,
 }
 
-/// Checks all files and prints what it found.
+/// Checks all files and prints the results.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] when any file has a fault.
+/// [`CommandError::BadInput`] when a file has a fault.
 pub fn run(args: &CheckArgs) -> Result<(), CommandError> {
-    let mut out = io::stdout().lock();
     if args.schema {
-        let text = serde_json::to_string_pretty(&schema()).map_err(io::Error::other)?;
-        writeln!(out, "{text}")?;
-        return Ok(());
+        return print_json(&schema());
     }
-    let mut machine = description(args.cores)?;
-    // the driver is asked only where a layout names a GPU
-    let names_gpu = |path: &PathBuf| {
-        Layout::read(path)
-            .is_ok_and(|document| document.layout().models.iter().any(|row| row.gpu.is_some()))
-    };
-    if args.layouts.iter().any(names_gpu) {
+    let mut machine = this_machine(args.cores)?.describe();
+    let layouts: Vec<(String, Result<Document, Faults>)> =
+        args.layouts.iter().map(|path| (title(path), read(path))).collect();
+    // the driver is asked only if a layout names a GPU
+    let names_gpu =
+        |document: &Document| document.layout().models.iter().any(|row| row.gpu.is_some());
+    if layouts.iter().any(|(_, read)| read.as_ref().is_ok_and(names_gpu)) {
         machine.gpus = gpu::list().known();
     }
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut errors = io::stderr().lock();
-    let mut faulty = 0;
-    for file in &args.layouts {
-        let checked = check(file, &machine, args.fit);
-        faulty += usize::from(checked.is_err());
+    let all = layouts.len();
+    let mut invalid = 0;
+    for (file, read) in layouts {
+        let checked = read.and_then(|document| check(document, &machine, args.fit));
+        invalid += usize::from(checked.is_err());
         if args.json {
-            let report = match checked {
-                Ok(sound) => sound.report(file),
-                Err(faults) => Report {
-                    file: file.display().to_string(),
-                    faults: faults.faults().to_vec(),
-                    ..Report::default()
-                },
-            };
-            let line = serde_json::to_string(&report).map_err(io::Error::other)?;
-            writeln!(out, "{line}")?;
-            continue;
-        }
-        match checked {
-            Ok(sound) => {
-                if !sound.warnings.is_empty() {
-                    let text = sound.document.render_warnings(&sound.warnings, color);
-                    writeln!(errors, "{text}\n")?;
-                }
-                write!(out, "{}", sound.summary(file, &machine))?;
-            }
-            Err(faults) => writeln!(errors, "{}\n", faults.render(color))?,
+            print_report(&file, checked)?;
+        } else {
+            print_result(&file, checked, &machine)?;
         }
     }
-    match (faulty, args.layouts.len()) {
+    match (invalid, all) {
         (0, _) => Ok(()),
-        (_, 1) => Err(CommandError::BadInput("this layout has faults".to_owned())),
-        (_, all) => Err(CommandError::BadInput(format!("{faulty} of {all} layouts have faults"))),
+        (_, 1) => Err(CommandError::BadInput("this layout is invalid".to_owned())),
+        _ => Err(CommandError::BadInput(format!("{invalid} of {all} layouts are invalid"))),
     }
 }
 
-/// A layout without a fault.
-struct Sound {
+fn title(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn read(path: &Path) -> Result<Document, Faults> {
+    if path == Path::new(STDIN) { Layout::read_stdin() } else { Layout::read(path) }
+}
+
+/// A valid layout.
+struct ValidLayout {
     document: Document,
     warnings: Vec<Warning>,
+    /// Changes by `--fit`.
     fitted: Vec<String>,
 }
 
-fn check(file: &Path, machine: &Description, fit: bool) -> Result<Sound, Faults> {
-    let mut document = Layout::read(file)?;
+fn check(mut document: Document, machine: &Description, fit: bool) -> Result<ValidLayout, Faults> {
     let mut changes = Vec::new();
     if fit {
         let fitted = document.fit(machine);
@@ -119,31 +109,60 @@ fn check(file: &Path, machine: &Description, fit: bool) -> Result<Sound, Faults>
         }
     }
     let warnings = document.check(machine)?;
-    Ok(Sound { document, warnings, fitted: changes })
+    Ok(ValidLayout { document, warnings, fitted: changes })
 }
 
-impl Sound {
-    fn report(self, file: &Path) -> Report {
-        Report {
-            file: file.display().to_string(),
+/// Prints one line of JSON.
+fn print_report(file: &str, checked: Result<ValidLayout, Faults>) -> Result<(), CommandError> {
+    let file = file.to_owned();
+    let report = match checked {
+        Ok(valid) => CheckReport {
+            file,
             ok: true,
-            models: self.document.layout().models.len(),
-            faults: Vec::new(),
-            warnings: self.warnings,
-            fitted: self.fitted,
+            models: valid.document.layout().models.len(),
+            warnings: valid.warnings,
+            fitted: valid.fitted,
+            ..CheckReport::default()
+        },
+        Err(faults) => {
+            CheckReport { file, faults: faults.faults().to_vec(), ..CheckReport::default() }
         }
-    }
+    };
+    let line = serde_json::to_string(&report).map_err(io::Error::other)?;
+    print_text(format!("{line}\n"))
+}
 
-    /// "x.toml: OK, 3 models on 8 cores, 1 warning", and what was fitted.
-    fn summary(&self, file: &Path, machine: &Description) -> String {
+/// Prints faults and warnings to standard error, and a summary of a valid layout to standard output.
+fn print_result(
+    file: &str,
+    checked: Result<ValidLayout, Faults>,
+    machine: &Description,
+) -> Result<(), CommandError> {
+    let mut stderr = io::stderr().lock();
+    let color = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    match checked {
+        Ok(valid) => {
+            if !valid.warnings.is_empty() {
+                let text = valid.document.render_warnings(&valid.warnings, color);
+                writeln!(stderr, "{text}\n")?;
+            }
+            print_text(valid.summary(file, machine))
+        }
+        Err(faults) => Ok(writeln!(stderr, "{}\n", faults.render(color))?),
+    }
+}
+
+impl ValidLayout {
+    /// Returns a line such as "x.toml: OK, 3 models on 8 cores, 1 warning", and the changes by
+    /// `--fit`.
+    fn summary(&self, file: &str, machine: &Description) -> String {
         let models = self.document.layout().models.len();
         let plural = |count: usize, noun: &str| match count {
             1 => format!("1 {noun}"),
             _ => format!("{count} {noun}s"),
         };
         let mut text = format!(
-            "{}: OK, {} on {}",
-            file.display(),
+            "{file}: OK, {} on {}",
             plural(models, "model"),
             plural(machine.limits.allowed.len(), "core")
         );
@@ -156,9 +175,4 @@ impl Sound {
         }
         text
     }
-}
-
-/// The machine to check against.
-fn description(cores: Option<CpuSet>) -> Result<Description, CommandError> {
-    Ok(this_machine(cores)?.describe())
 }

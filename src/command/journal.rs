@@ -1,4 +1,4 @@
-//! `divvy journal`: what was changed, when, by whom, and what it did to the latencies.
+//! `divvy journal`: lists past changes with time, author and verdict.
 
 use std::io::{self, Write};
 
@@ -7,37 +7,38 @@ use jiff::tz::TimeZone;
 
 use super::CommandError;
 use super::state_folder::StateDir;
+use super::stdout::print_text;
 use crate::telemetry::journal_file::{Journal, Record, Run, RunJournal, read};
 use crate::telemetry::{Entry, words};
 
 /// Arguments of `divvy journal`.
 #[derive(Debug, Default, clap::Args)]
 pub struct JournalArgs {
-    /// Print the records as they are on disk, a line of JSON each.
+    /// Print the records as they are on disk, one JSON object per line.
     #[arg(long)]
     pub json: bool,
-    /// Only the newest N changes.
+    /// Print only the newest N changes.
     #[arg(long, value_name = "N")]
     pub last: Option<usize>,
-    /// Only changes that touched this model.
+    /// Print only changes that affected this model.
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Only this run: its id or the beginning of it, or `last` for the newest.
+    /// Print only one run: its id, the beginning of its id, or `last` for the newest.
     #[arg(long, value_name = "ID", conflicts_with = "runs")]
     pub run: Option<String>,
     /// List the runs instead of their changes.
     #[arg(long)]
     pub runs: bool,
-    /// Where the journal is.
+    /// The folder of the journal.
     #[command(flatten)]
     pub state: StateDir,
 }
 
-/// Prints it.
+/// Prints the journal.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] for a run that is not there; [`CommandError::Failed`] when the journal
-/// cannot be read.
+/// [`CommandError::BadInput`] for an unknown run; [`CommandError::Failed`] when the journal cannot be
+/// read.
 pub fn run(args: &JournalArgs) -> Result<(), CommandError> {
     let folder = args.state.folder()?;
     let journal = read(&folder)?;
@@ -46,21 +47,16 @@ pub fn run(args: &JournalArgs) -> Result<(), CommandError> {
         writeln!(stderr, "divvy: {warning}")?;
     }
     if journal.runs.is_empty() {
-        writeln!(stderr, "divvy: no run has left a journal in {} yet", folder.display())?;
+        writeln!(stderr, "divvy: there is no journal in {} yet", folder.display())?;
     }
-    let text = print(&journal, args, &TimeZone::system())?;
-    match io::stdout().write_all(text.as_bytes()) {
-        // whoever reads has seen enough
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    print_text(format(&journal, args, &TimeZone::system())?)
 }
 
-/// What the arguments ask for, as text.
+/// Returns the selected runs and changes as text.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] for a run that is not there.
-fn print(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<String, CommandError> {
+/// [`CommandError::BadInput`] for an unknown run.
+fn format(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<String, CommandError> {
     let mut runs = select(journal, args)?;
     if let Some(last) = args.last {
         keep_newest(&mut runs, last);
@@ -85,7 +81,7 @@ fn print(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<Strin
                 let entry = Box::new((*entry).clone());
                 json(&Record::Entry { run: run.id.clone(), entry })?
             } else {
-                told(entry, zone)
+                change_text(entry, zone)
             };
         }
     }
@@ -96,30 +92,33 @@ type Selected<'a> = Vec<(&'a Run, Vec<&'a Entry>)>;
 
 fn select<'a>(journal: &'a Journal, args: &JournalArgs) -> Result<Selected<'a>, CommandError> {
     let newest = journal.runs.last().map(|run| run.run.id.as_str());
-    let wanted = |run: &&RunJournal| match args.run.as_deref() {
+    let is_selected = |run: &&RunJournal| match args.run.as_deref() {
         None => true,
         Some("last") => Some(run.run.id.as_str()) == newest,
         Some(id) => run.run.id.starts_with(id),
     };
-    let runs: Vec<&RunJournal> = journal.runs.iter().filter(wanted).collect();
+    let runs: Vec<&RunJournal> = journal.runs.iter().filter(is_selected).collect();
     if let Some(id) = args.run.as_deref().filter(|_| runs.is_empty()) {
         return Err(CommandError::BadInput(format!(
-            "--run {id}: no run begins with that; `divvy journal --runs` lists those that are there"
+            "--run {id}: no run has an id that begins so; `divvy journal --runs` lists all runs"
         )));
     }
-    let touched = |entry: &&Entry| {
+    let affects_model = |entry: &&Entry| {
         args.model.as_ref().is_none_or(|model| entry.models.iter().any(|name| name == model))
     };
-    Ok(runs.iter().map(|run| (&run.run, run.entries.iter().filter(touched).collect())).collect())
+    Ok(runs
+        .iter()
+        .map(|run| (&run.run, run.entries.iter().filter(affects_model).collect()))
+        .collect())
 }
 
-/// Leaves the newest `last` entries of all runs together.
+/// Keeps the newest `last` entries of all runs together.
 fn keep_newest(runs: &mut Selected<'_>, last: usize) {
-    let mut left = last;
+    let mut remaining = last;
     for (_, entries) in runs.iter_mut().rev() {
-        let from = entries.len().saturating_sub(left);
+        let from = entries.len().saturating_sub(remaining);
         entries.drain(..from);
-        left -= entries.len();
+        remaining -= entries.len();
     }
 }
 
@@ -130,7 +129,7 @@ fn json(record: &Record) -> Result<String, CommandError> {
 fn clock(unix_ms: u64, zone: &TimeZone, form: &str) -> String {
     let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(ms).map_or_else(
-        |_| "(no time)".to_owned(),
+        |_| "(invalid time)".to_owned(),
         |moment| moment.to_zoned_datetime(zone.clone()).strftime(form).to_string(),
     )
 }
@@ -138,7 +137,7 @@ fn clock(unix_ms: u64, zone: &TimeZone, form: &str) -> String {
 fn title(run: &Run, zone: &TimeZone) -> String {
     let mut parts = vec![clock(run.started_unix_ms, zone, "%Y-%m-%d %H:%M:%S")];
     if run.version.is_empty() {
-        parts.push("its first lines are gone".to_owned());
+        parts.push("its first lines were deleted with an older journal file".to_owned());
     } else {
         parts.push(format!("layout {}", run.layout));
         parts.push(run.machine.clone());
@@ -158,8 +157,8 @@ fn line(text: &mut String, indent: &str, sentence: &str) {
     text.extend([indent, sentence, "\n"]);
 }
 
-/// An entry with its warnings and verdicts.
-fn told(entry: &Entry, zone: &TimeZone) -> String {
+/// Returns a change with its warnings and verdicts.
+fn change_text(entry: &Entry, zone: &TimeZone) -> String {
     let time = clock(entry.at_unix_ms, zone, "%H:%M:%S");
     let mut text = format!("  {time} {}\n", words::headline(entry));
     for warning in &entry.warnings {
@@ -230,13 +229,13 @@ mod tests {
         Journal { runs, warnings: Vec::new() }
     }
 
-    fn printed(args: &JournalArgs) -> String {
-        print(&journal(), args, &TimeZone::UTC).unwrap()
+    fn formatted(args: &JournalArgs) -> String {
+        format(&journal(), args, &TimeZone::UTC).unwrap()
     }
 
     #[test]
-    fn changes_are_told_with_time_author_force_and_verdict() {
-        let text = printed(&JournalArgs { last: Some(1), ..JournalArgs::default() });
+    fn change_shows_author_time_verdict() {
+        let text = formatted(&JournalArgs { last: Some(1), ..JournalArgs::default() });
         assert_eq!(
             text,
             "run two: 2023-11-14 22:13:20, layout demo, 4 cores, divvy 0.1.0\n  \
@@ -246,8 +245,8 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_a_model_and_a_run_can_be_picked() {
-        let count = |args: JournalArgs| printed(&args).matches("in force").count();
+    fn selects_by_count_model_run() {
+        let count = |args: JournalArgs| formatted(&args).matches("in force").count();
         assert_eq!(count(JournalArgs::default()), 3);
         assert_eq!(count(JournalArgs { last: Some(2), ..JournalArgs::default() }), 2);
         let model = Some("detector".to_owned());
@@ -256,18 +255,18 @@ mod tests {
         assert_eq!(count(JournalArgs { model, run, ..JournalArgs::default() }), 1);
         let last = Some("last".to_owned());
         assert_eq!(count(JournalArgs { run: last, ..JournalArgs::default() }), 0);
-        let gone = JournalArgs { run: Some("gone".to_owned()), ..JournalArgs::default() };
-        let error = print(&journal(), &gone, &TimeZone::UTC).unwrap_err();
+        let unknown = JournalArgs { run: Some("gone".to_owned()), ..JournalArgs::default() };
+        let error = format(&journal(), &unknown, &TimeZone::UTC).unwrap_err();
         assert!(error.to_string().contains("--runs"), "{error}");
         assert_eq!(error.exit_code(), 2);
     }
 
     #[test]
-    fn runs_are_listed_and_json_is_what_is_on_disk() {
-        let runs = printed(&JournalArgs { runs: true, ..JournalArgs::default() });
+    fn json_prints_records_as_on_disk() {
+        let runs = formatted(&JournalArgs { runs: true, ..JournalArgs::default() });
         assert_eq!(runs.lines().count(), 6);
         assert!(runs.contains("1 change\n") && runs.contains("0 changes\n"), "{runs}");
-        let text = printed(&JournalArgs { json: true, ..JournalArgs::default() });
+        let text = formatted(&JournalArgs { json: true, ..JournalArgs::default() });
         let records: Vec<Record> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let first = Record::Entry { run: "one".to_owned(), entry: Box::new(entry(1, "ocr")) };

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 /// The arguments of `divvy bench`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
-    /// Which one.
+    /// The benchmark.
     #[arg(value_enum)]
     pub name: BenchName,
-    /// Models to run instead of the three of the demo (apply, divide, memory, overhead); memory
-    /// takes a layout too.
+    /// Models to run instead of the demo's three (apply, divide, memory, overhead); memory also accepts
+    /// a layout.
     #[arg(value_name = "MODEL.onnx")]
     pub models: Vec<PathBuf>,
     /// Print JSON instead of a table.
     #[arg(long)]
     pub json: bool,
-    /// How long to measure, in seconds, all windows together.
+    /// Seconds to measure, all windows together.
     #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = seconds)]
     pub seconds: f64,
-    /// Seeds changes, arrivals and streams.
+    /// Seed of changes, arrivals and streams.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// The engine.
@@ -27,48 +27,48 @@ pub struct BenchArgs {
     /// The ONNX Runtime library to use.
     #[arg(long, value_name = "PATH")]
     pub ort_dylib: Option<PathBuf>,
-    /// Changes a second (apply).
+    /// Changes per second (apply).
     #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = rate)]
     pub changes: f64,
-    /// Print memory and threads to standard error every so many seconds (apply).
+    /// Print memory and threads to standard error every N seconds (apply).
     #[arg(long, value_name = "N")]
     pub watch: Option<u64>,
-    /// One case of the memory bench, in JSON: what it starts its own processes with.
+    /// One case of the memory benchmark in JSON, for its child processes.
     #[arg(long, hide = true)]
     pub case: Option<String>,
 }
 
-/// The benches.
+/// The benchmarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum BenchName {
-    /// Random changes under full load: time until in force, silence, nothing lost.
+    /// Random changes under full load: time until in force, longest gap, lost requests.
     Apply,
-    /// The pool around a no-op model, beside tokio's `spawn_blocking` and rayon.
+    /// Cost of a request in the pool, compared with tokio's `spawn_blocking` and rayon.
     Dispatch,
-    /// Default sessions, bounded sharing and divided cores, by latency and throughput.
+    /// Latency and throughput of default sessions, bounded sharing and divided cores.
     Divide,
-    /// A frame of the console on a small and on a huge machine, and the plan of a change.
+    /// Time to draw a frame of the console and to plan a change, on a small and a large machine.
     Frame,
-    /// Memory by model and part, beside the resident set; four instances beside one.
+    /// Memory per model and part, compared with the resident set; one and four instances.
     Memory,
-    /// The pool beside a bare loop over the engine.
+    /// Throughput of the pool, compared with a bare loop over the engine.
     Overhead,
-    /// From starting the program to the first completed request of the demo.
+    /// Time from the start of the program to the demo's first completed request.
     Start,
-    /// False claims and missed slow-downs of verdicts.
+    /// Rates of false and of missed verdicts.
     Verdict,
 }
 
-/// The engines that a bench can run on.
+/// The engines of `divvy bench --engine`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum BenchEngine {
-    /// ONNX Runtime where it is found, else rten.
+    /// ONNX Runtime if it is found, else rten.
     Auto,
     /// ONNX Runtime.
     Onnxruntime,
     /// The embedded engine.
     Rten,
-    /// ONNX Runtime, then the embedded engine, a report each.
+    /// ONNX Runtime, then the embedded engine, one report each.
     Both,
     /// No engine: requests that only burn CPU time.
     Synthetic,

@@ -88,11 +88,15 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
     let threads = description.limits.allowed.len();
-    let setup = InstanceSetup::cpu(1);
-    let cores = description.limits.allowed;
-    let plan = (setup, threads, cores);
-    let pool =
-        pools::serving("noop", &machine, Arc::new(NoopModel::default()), Arc::default(), plan)?;
+    let setup = pools::PoolSetup {
+        name: "noop".to_owned(),
+        model: Arc::new(NoopModel::default()),
+        warm_up: Arc::default(),
+        instance: InstanceSetup::cpu(1),
+        instances: threads,
+        cores: description.limits.allowed,
+    };
+    let pool = pools::serving_pool(&machine, setup)?;
     let client = pool.client();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(threads)

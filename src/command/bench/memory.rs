@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::pools::PATIENCE;
+use super::pools::TIMEOUT;
 use super::report::{Setting, Table, print, ratio};
 use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
@@ -273,7 +273,7 @@ fn measure(args: &BenchArgs, budgets: &[Budget], case: &Case) -> Result<Measured
     while looks.len() < LOOKS {
         looks.push(until(&scheduler, |_| true)?);
     }
-    load.stop(PATIENCE);
+    load.stop(TIMEOUT);
     let share = |snapshot: &Snapshot| snapshot.memory_table.unattributed_share();
     looks.sort_by(|a, b| share(a).total_cmp(&share(b)));
     let busy = looks.swap_remove(LOOKS / 2);
@@ -296,7 +296,7 @@ fn until(
 ) -> Result<std::sync::Arc<Snapshot>, CommandError> {
     let snapshots = scheduler.snapshots();
     let seen = snapshots.borrow().sequence;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         let snapshot = snapshots.borrow().clone();
         let failed = snapshot.models.iter().find_map(|model| match &model.state {

@@ -20,11 +20,11 @@ pub use args::{BenchArgs, BenchEngine, BenchName};
 
 use super::CommandError;
 
-/// Runs one.
+/// Runs a benchmark.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] when what
-/// is measured does not work at all, for one when a request was lost.
+/// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] when the
+/// measurement fails or a request is lost.
 pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     if args.engine == BenchEngine::Both {
         return [BenchEngine::Onnxruntime, BenchEngine::Rten]

@@ -1,4 +1,4 @@
-//! The models that a bench runs: those of the command line, or the demo's, by whichever engine.
+//! The models of a benchmark: those of the command line, or the demo's.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,17 +11,17 @@ use crate::engine::{EngineError, EngineKind, Engines};
 use crate::layout::{Budget, EngineChoice, ModelSource};
 use crate::scheduler::{EngineLoader, LoadedModel, Loader, PreparedRequests};
 
-/// CPU time of a request of the synthetic engine's models, in the order of the demo's.
+/// CPU time per request of the synthetic engine's models, in the demo's order.
 const BURNS: [(&str, Duration); 3] = [
     ("detector", Duration::from_millis(2)),
     ("embedder", Duration::from_millis(1)),
     ("ranker", Duration::from_micros(200)),
 ];
 
-/// Models that burn CPU time.
-struct Burners;
+/// A loader of models that only use CPU time.
+struct SyntheticLoader;
 
-impl Loader for Burners {
+impl Loader for SyntheticLoader {
     fn load(&self, budget: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
         let known = BURNS.iter().find(|(name, _)| *name == budget.name);
         let burn = known.map_or(Duration::from_millis(1), |(_, burn)| *burn);
@@ -36,11 +36,11 @@ impl Loader for Burners {
     }
 }
 
-/// The loader of the engine that was asked for.
+/// Returns the loader of the chosen engine.
 pub(super) fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
     let choice = match args.engine {
-        BenchEngine::Synthetic => return Arc::new(Burners),
-        // `both` has become one of them before it gets here
+        BenchEngine::Synthetic => return Arc::new(SyntheticLoader),
+        // `both` runs the benchmark once per engine
         BenchEngine::Auto | BenchEngine::Both => EngineChoice::Auto,
         BenchEngine::Onnxruntime => EngineChoice::OnnxRuntime,
         BenchEngine::Rten => EngineChoice::Rten,
@@ -48,7 +48,7 @@ pub(super) fn loader(args: &BenchArgs) -> Arc<dyn Loader> {
     Arc::new(EngineLoader::new(Arc::new(Engines::new(choice, args.ort_dylib.clone()))))
 }
 
-/// A row for each model.
+/// Returns one row per model.
 pub(super) fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
     if args.models.is_empty() {
         let row = |(name, _): &(&str, Duration)| {
@@ -69,25 +69,25 @@ pub(super) fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
     Ok(budgets)
 }
 
-/// A loaded model under its name.
-pub(super) struct Subject {
+/// A loaded model and its name.
+pub(super) struct BenchModel {
     /// Its name.
     pub name: String,
     /// The model and its requests.
     pub loaded: LoadedModel,
 }
 
-/// Loads all models of the bench.
+/// Loads all models of the benchmark.
 ///
 /// # Errors
 /// [`CommandError::BadInput`] when one cannot be loaded.
-pub(super) fn subjects(args: &BenchArgs) -> Result<Vec<Subject>, CommandError> {
+pub(super) fn load_models(args: &BenchArgs) -> Result<Vec<BenchModel>, CommandError> {
     let loader = loader(args);
     let load = |budget: Budget| {
         let loaded = loader
             .load(&budget, 1)
             .map_err(|error| CommandError::BadInput(format!("{}: {error}", budget.name)))?;
-        Ok(Subject { name: budget.name, loaded })
+        Ok(BenchModel { name: budget.name, loaded })
     };
     budgets(args)?.into_iter().map(load).collect()
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::models::{Subject, subjects};
-use super::pools::{Callers, serving};
+use super::models::{BenchModel, load_models};
+use super::pools::{Callers, PoolSetup, serving_pool};
 use super::report::{Setting, Table, median, print, ratio};
 use super::{BenchArgs, pools};
 use crate::command::CommandError;
@@ -69,16 +69,22 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
     let instances = description.limits.allowed.len();
-    let subjects = subjects(args)?;
+    let subjects = load_models(args)?;
     let windows = f64::from(ROUNDS) * 2.0 * subjects.len() as f64;
     let window = Duration::from_secs_f64(args.seconds / windows);
     let engine = subjects.first().map_or_else(String::new, |first| first.loaded.title.clone());
     let mut models = Vec::new();
     for subject in &subjects {
         let warm_up = subject.loaded.requests.inputs.first().cloned().unwrap_or_default();
-        let plan = (SETUP, instances, description.limits.allowed);
-        let model = subject.loaded.model.clone();
-        let pool = serving(&subject.name, &machine, model, warm_up, plan)?;
+        let setup = PoolSetup {
+            name: subject.name.clone(),
+            model: subject.loaded.model.clone(),
+            warm_up,
+            instance: SETUP,
+            instances,
+            cores: description.limits.allowed,
+        };
+        let pool = serving_pool(&machine, setup)?;
         let (mut bare, mut pooled) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             for turn in 0..2 {
@@ -89,7 +95,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
                 }
             }
         }
-        pool.drain(pools::PATIENCE);
+        pool.drain(pools::TIMEOUT);
         let ratios: Vec<f64> =
             pooled.iter().zip(&bare).map(|(pool, bare)| ratio(*pool, *bare)).collect();
         models.push(ModelReport {
@@ -105,7 +111,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 
 /// Requests a second of a pool, with a request waiting beside each one that runs.
 fn pool_rate(
-    subject: &Subject,
+    subject: &BenchModel,
     pool: &Pool,
     instances: usize,
     window: Duration,
@@ -113,9 +119,9 @@ fn pool_rate(
     let inputs = subject.loaded.requests.inputs.clone();
     let callers = Callers::start(pool.door(), inputs, instances * 2);
     std::thread::sleep(window / 10);
-    let (from, start) = (callers.done(), Instant::now());
+    let (from, start) = (callers.completed(), Instant::now());
     std::thread::sleep(window);
-    let rate = (callers.done() - from) as f64 / start.elapsed().as_secs_f64();
+    let rate = (callers.completed() - from) as f64 / start.elapsed().as_secs_f64();
     if !callers.stop() {
         return Err(CommandError::Failed(format!("{}: a request has no answer", subject.name)));
     }
@@ -123,7 +129,11 @@ fn pool_rate(
 }
 
 /// Requests a second of as many threads that do nothing but run.
-fn bare_rate(subject: &Subject, instances: usize, window: Duration) -> Result<f64, CommandError> {
+fn bare_rate(
+    subject: &BenchModel,
+    instances: usize,
+    window: Duration,
+) -> Result<f64, CommandError> {
     let model = &subject.loaded.model;
     let built: Result<Vec<_>, _> = (0..instances).map(|_| model.instance(SETUP)).collect();
     let mut built = built.map_err(|error| CommandError::Failed(error.to_string()))?;

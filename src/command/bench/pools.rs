@@ -1,4 +1,4 @@
-//! Pools without a scheduler, and callers that ask again as soon as they are answered.
+//! Pools without a scheduler, and closed-loop callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -10,80 +10,94 @@ use crate::layout::QueuePolicy;
 use crate::machine::{CpuSet, Machine};
 use crate::pool::{Door, Pool, PoolEvent, Request};
 
-/// How long instances may take to be built, and requests to be answered.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// Time for instances to be built, and for requests to be answered.
+pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A request's tensors.
+/// The input tensors of a request.
 pub(super) type Inputs = Arc<Vec<NamedTensor>>;
 
-/// A pool that serves: instances built and warm, allowed on `cores`.
+/// The model and the instances of a pool.
+pub(super) struct PoolSetup {
+    /// Name of the pool.
+    pub name: String,
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// The inputs of the first request of each instance.
+    pub warm_up: Inputs,
+    /// Threads and device of an instance.
+    pub instance: InstanceSetup,
+    /// Number of instances.
+    pub instances: usize,
+    /// CPUs of the instances.
+    pub cores: CpuSet,
+}
+
+/// Returns a pool whose instances are built and warm.
 ///
 /// # Errors
 /// [`CommandError::Failed`] when its instances cannot be built.
-pub(super) fn serving(
-    name: &str,
+pub(super) fn serving_pool(
     machine: &Arc<dyn Machine>,
-    model: Arc<dyn Model>,
-    warm_up: Inputs,
-    (setup, instances, cores): (InstanceSetup, usize, CpuSet),
+    setup: PoolSetup,
 ) -> Result<Pool, CommandError> {
+    let PoolSetup { name, model, warm_up, instance, instances, cores } = setup;
     let (sender, events) = std::sync::mpsc::channel();
     let listener = Box::new(move |event| {
-        // Nobody listens any more once the pool serves.
+        // the receiver is gone once the pool serves
         let _ = sender.send(event);
     });
     let queue = QueuePolicy { limit: QueuePolicy::MAX_LIMIT, ..QueuePolicy::default() };
-    let pool = Pool::new(name, machine.clone(), queue, cores, listener);
+    let pool = Pool::new(&name, machine.clone(), queue, cores, listener);
     pool.install(model, warm_up);
     let all = machine.describe().limits.allowed;
-    pool.ensure(instances, setup, all);
+    pool.ensure(instances, instance, all);
     pool.set_bound(instances);
     let failed = |reason: &str| Err(CommandError::Failed(format!("{name}: {reason}")));
-    match events.recv_timeout(PATIENCE) {
+    match events.recv_timeout(TIMEOUT) {
         Ok(PoolEvent::Built(_)) => Ok(pool),
         Ok(PoolEvent::Elsewhere { reasons }) => failed(&reasons.join("; ")),
         Ok(PoolEvent::BuildFailed { reason, .. } | PoolEvent::InstanceLost { reason, .. }) => {
             failed(&reason)
         }
-        Err(_) => failed("its instances are not ready"),
+        Err(_) => failed("its instances are not ready after a minute"),
     }
 }
 
-/// Callers that ask again from within their answer, so that they need no thread of their own.
+/// Closed-loop callers that send their next request from the reply, so that they need no threads.
 pub(super) struct Callers {
     door: Arc<dyn Door>,
     inputs: Vec<Inputs>,
     stop: AtomicBool,
-    done: AtomicU64,
-    live: AtomicUsize,
+    completed: AtomicU64,
+    active: AtomicUsize,
 }
 
 impl Callers {
-    /// Starts `count` of them.
+    /// Starts `count` callers.
     pub(super) fn start(door: Arc<dyn Door>, inputs: Vec<Inputs>, count: usize) -> Arc<Self> {
         let callers = Arc::new(Self {
             door,
             inputs,
             stop: AtomicBool::new(false),
-            done: AtomicU64::new(0),
-            live: AtomicUsize::new(count),
+            completed: AtomicU64::new(0),
+            active: AtomicUsize::new(count),
         });
         for caller in 0..count {
-            ask(&callers, caller);
+            send(&callers, caller);
         }
         callers
     }
 
-    /// Requests answered with tensors so far.
-    pub(super) fn done(&self) -> u64 {
-        self.done.load(Ordering::Acquire)
+    /// Returns the number of requests completed so far.
+    pub(super) fn completed(&self) -> u64 {
+        self.completed.load(Ordering::Acquire)
     }
 
-    /// Lets them leave; returns whether all have.
+    /// Stops the callers; returns true if all have stopped in time.
     pub(super) fn stop(&self) -> bool {
         self.stop.store(true, Ordering::Release);
-        let until = Instant::now() + PATIENCE;
-        while self.live.load(Ordering::Acquire) > 0 {
+        let until = Instant::now() + TIMEOUT;
+        while self.active.load(Ordering::Acquire) > 0 {
             if Instant::now() >= until {
                 return false;
             }
@@ -93,19 +107,19 @@ impl Callers {
     }
 }
 
-fn ask(callers: &Arc<Callers>, request: usize) {
-    let asking = callers.clone();
+fn send(callers: &Arc<Callers>, request: usize) {
+    let sender = callers.clone();
     let variants = callers.inputs.len().max(1);
     let inputs = callers.inputs.get(request % variants).cloned().unwrap_or_default();
     let reply = Box::new(move |outcome: crate::pool::Outcome| {
-        // A caller that is turned away leaves: asking again at once would not end.
+        // a rejected caller stops: sending again at once would never end
         if outcome.result.is_ok() {
-            asking.done.fetch_add(1, Ordering::AcqRel);
-            if !asking.stop.load(Ordering::Acquire) {
-                return ask(&asking, request + 1);
+            sender.completed.fetch_add(1, Ordering::AcqRel);
+            if !sender.stop.load(Ordering::Acquire) {
+                return send(&sender, request + 1);
             }
         }
-        asking.live.fetch_sub(1, Ordering::AcqRel);
+        sender.active.fetch_sub(1, Ordering::AcqRel);
     });
     callers.door.submit(Request { inputs, arrival: Instant::now(), reply });
 }

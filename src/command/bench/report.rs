@@ -1,20 +1,20 @@
-//! What the benches share in printing: medians, quantiles, and one report as a table or as JSON.
+//! Reports of the benchmarks: the setting, quantiles, and a table or JSON.
 
 use std::fmt::{self, Display};
-use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
 use super::BenchArgs;
 use crate::command::CommandError;
+use crate::command::stdout::{print_json, print_text};
 use crate::machine::Description;
 
-/// What was measured, where.
+/// The setting of a measurement.
 #[derive(Debug, Serialize)]
 pub(super) struct Setting {
-    /// Version of this format; raised when a field changes its meaning or goes away.
+    /// Version of this format; raised when a field changes its meaning or is removed.
     pub version: u32,
-    /// The bench.
+    /// The benchmark.
     pub bench: &'static str,
     /// The engine's name and version.
     pub engine: String,
@@ -22,14 +22,14 @@ pub(super) struct Setting {
     pub cores: usize,
     /// The container's CPU quota, in CPUs.
     pub quota: Option<f64>,
-    /// Seconds that were asked for.
+    /// Seconds of `--seconds`.
     pub seconds: f64,
-    /// The seed.
+    /// The seed of `--seed`.
     pub seed: u64,
 }
 
 impl Setting {
-    /// The setting of a bench.
+    /// The setting of a benchmark.
     pub(super) fn new(
         bench: &'static str,
         args: &BenchArgs,
@@ -47,7 +47,7 @@ impl Setting {
         }
     }
 
-    /// The table's first line.
+    /// Returns the first line of the table.
     pub(super) fn title(&self) -> String {
         format!(
             "{}: {}, {} CPUs, {} s, seed {}",
@@ -56,7 +56,7 @@ impl Setting {
     }
 }
 
-/// The nearest-rank quantile; 0 without values.
+/// Returns the nearest-rank quantile; 0 without values.
 pub(super) fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -64,24 +64,24 @@ pub(super) fn quantile(values: &[f64], q: f64) -> f64 {
     sorted.get(rank - 1).copied().unwrap_or(0.0)
 }
 
-/// The median; 0 without values.
+/// Returns the median; 0 without values.
 pub(super) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// `a / b`; 0 where there is nothing to divide by.
+/// Returns `a / b`; 0 if `b` is not above 0.
 pub(super) fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
-/// Cells in columns as wide as they must be: the first to the left, the others to the right.
+/// Aligned columns: the first to the left, the others to the right.
 #[derive(Default)]
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with its head.
+    /// A table with these titles.
     pub(super) fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|cell| (*cell).to_owned()).collect()] }
     }
@@ -116,18 +116,7 @@ impl Display for Table {
 /// # Errors
 /// When standard output cannot be written.
 pub(super) fn print<T: Serialize + Display>(json: bool, report: &T) -> Result<(), CommandError> {
-    let text = if json {
-        let json = serde_json::to_string_pretty(report)
-            .map_err(|error| CommandError::Failed(error.to_string()))?;
-        format!("{json}\n")
-    } else {
-        report.to_string()
-    };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // The reader of a pipe, `head` for one, has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
-    }
+    if json { print_json(report) } else { print_text(report.to_string()) }
 }
 
 #[cfg(test)]
@@ -136,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_values_that_were_measured() {
+    fn quantiles_are_measured_values() {
         let values = [5.0, 1.0, 4.0, 2.0, 3.0];
         assert_eq!(median(&values), 3.0);
         assert_eq!(quantile(&values, 0.99), 5.0);
@@ -146,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up() {
+    fn columns_are_aligned() {
         let mut table = Table::new(&["kind", "p99"]);
         table.row(vec!["cores".to_owned(), "1234".to_owned()]);
         assert_eq!(table.to_string(), "kind    p99\ncores  1234\n");

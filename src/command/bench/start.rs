@@ -1,5 +1,5 @@
-//! How long a user waits: from starting the program on the demo to the first request that a model
-//! has completed, over several starts of the real executable.
+//! Time from the start of the program to the demo's first completed request, over several starts of
+//! the real executable.
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
@@ -14,13 +14,13 @@ use crate::command::CommandError;
 use crate::machine::this_machine;
 use crate::telemetry::Snapshot;
 
-/// Starts; the first one, which may find cold file caches, is among them.
+/// Number of starts, including the first one, for which file caches may be cold.
 const STARTS: usize = 7;
 
-/// Time between two snapshots of the started program: how finely the moment is known.
+/// Time between two snapshots of the started program: the resolution of the measurement.
 const INTERVAL: &str = "50ms";
 
-/// The median that a start is to stay under, in milliseconds.
+/// Target of the median, in milliseconds.
 const TARGET_MS: f64 = 300.0;
 
 /// The report.
@@ -29,7 +29,7 @@ struct StartReport {
     #[serde(flatten)]
     setting: Setting,
     starts: usize,
-    /// Until any model has completed a request, milliseconds, known to 50 ms.
+    /// Milliseconds until any model has completed a request, with a resolution of 50 ms.
     first_ms: Vec<f64>,
     median_ms: f64,
     worst_ms: f64,
@@ -38,7 +38,7 @@ struct StartReport {
 
 impl fmt::Display for StartReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}, {} starts, known to {INTERVAL}", self.setting.title(), self.starts)?;
+        writeln!(f, "{}, {} starts, resolution {INTERVAL}", self.setting.title(), self.starts)?;
         let mut table = Table::new(&["", "median ms", "worst ms", "target"]);
         table.row(vec![
             "first completed request".to_owned(),
@@ -50,7 +50,7 @@ impl fmt::Display for StartReport {
     }
 }
 
-/// Runs it.
+/// Measures several starts.
 ///
 /// # Errors
 /// [`CommandError::Failed`] when the program cannot be started or completes nothing.
@@ -59,7 +59,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let state = tempfile::tempdir()?;
     let mut first_ms = Vec::new();
     for _ in 0..STARTS {
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--headless", "--json", "--for", "20s", "--interval", INTERVAL, "--state-dir"])
             .arg(state.path())
@@ -71,9 +71,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         let took = lines.map_while(Result::ok).find_map(|line| {
             let snapshot: Snapshot = serde_json::from_str(&line).ok()?;
             let any = snapshot.models.iter().any(|model| model.counts.completed > 0);
-            any.then(|| begun.elapsed())
+            any.then(|| start.elapsed())
         });
-        // It may have ended by itself when it failed.
+        // it may have ended by itself after a failure
         let _ = child.kill();
         child.wait()?;
         let Some(took) = took else {

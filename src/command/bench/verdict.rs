@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::pools::PATIENCE;
+use super::pools::TIMEOUT;
 use super::report::{Setting, Table, print, ratio};
 use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
@@ -165,7 +165,7 @@ fn on_this_machine(args: &BenchArgs) -> Result<Machine, CommandError> {
         // Longer than the window, so that it is full when the next change comes.
         std::thread::sleep(length + windows.settle + Duration::from_millis(600));
     }
-    load.stop(PATIENCE);
+    load.stop(TIMEOUT);
     let journal = scheduler.journal();
     let done = journal
         .iter()

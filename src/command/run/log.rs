@@ -1,5 +1,6 @@
-//! Where divvy's own log goes: to a file in the state folder while the console has the screen, else
-//! to standard error. `DIVVY_LOG` sets the level, as in `DIVVY_LOG=debug` or `DIVVY_LOG=divvy=trace`.
+//! divvy's log: a file in the state folder while the console uses the terminal, else standard error.
+//!
+//! `DIVVY_LOG` sets the level, as in `DIVVY_LOG=debug` or `DIVVY_LOG=divvy=trace`.
 
 use std::fmt::{Debug, Write as _};
 use std::fs::{self, File, OpenOptions};
@@ -20,41 +21,42 @@ use crate::telemetry::{LogLevel, LogLines};
 /// The variable that sets the level.
 const VARIABLE: &str = "DIVVY_LOG";
 
-/// Bytes at which the log is moved to `divvy.log.1` and begun anew; one older file is kept.
-const BOUND: u64 = 4 << 20;
+/// Bytes at which the log is renamed to `divvy.log.1`; one older file is kept.
+const MAX_BYTES: u64 = 4 << 20;
 
-/// Starts the log: in `divvy.log` of this folder, or, without one, on standard error. With a folder,
-/// its newest lines are kept in `lines` too, for the console. Does nothing where the program that
-/// embeds divvy has a log of its own.
+/// Starts the log: in `divvy.log` of this folder, or on standard error without one. With a folder, the
+/// newest lines are also kept in `lines` for the console. Does nothing if the process has a log
+/// already.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] for a `DIVVY_LOG` that is no filter; [`CommandError::Failed`] when the
-/// file cannot be opened: the lines are kept all the same.
+/// [`CommandError::BadInput`] for an invalid `DIVVY_LOG`; [`CommandError::Failed`] when the file
+/// cannot be opened: `lines` are kept nevertheless.
 pub(super) fn start(folder: Option<&Path>, lines: &LogLines) -> Result<(), CommandError> {
     let filter = filter(if folder.is_some() { "info" } else { "warn" })?;
     let Some(folder) = folder else {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-        // An error says that there is a log already.
+        // an error means that the process has a log already
         let _ = log.try_init();
         return Ok(());
     };
-    let file = LogFile::open(folder.join("divvy.log"), BOUND);
+    let file = LogFile::open(folder.join("divvy.log"), MAX_BYTES);
     let (file, error) = match file {
         Ok(file) => (Some(fmt::layer().with_writer(Mutex::new(file))), None),
-        Err(error) => (None, Some(format!("no log in {}: {error}", folder.display()))),
+        Err(error) => (None, Some(format!("no log is written in {}: {error}", folder.display()))),
     };
-    let all = tracing_subscriber::registry().with(filter).with(file).with(Keeper(lines.clone()));
+    let all =
+        tracing_subscriber::registry().with(filter).with(file).with(LogLinesLayer(lines.clone()));
     let _ = all.try_init();
     error.map_or(Ok(()), |reason| Err(CommandError::Failed(reason)))
 }
 
 /// Keeps the newest lines for the console.
-struct Keeper(LogLines);
+struct LogLinesLayer(LogLines);
 
-impl<S: Subscriber> Layer<S> for Keeper {
+impl<S: Subscriber> Layer<S> for LogLinesLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut told = Told::default();
-        event.record(&mut told);
+        let mut text = EventText::default();
+        event.record(&mut text);
         let meta = event.metadata();
         let level = match *meta.level() {
             Level::ERROR => LogLevel::Error,
@@ -65,20 +67,20 @@ impl<S: Subscriber> Layer<S> for Keeper {
         };
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let at_unix_ms = since.map_or(0, |since| since.as_millis() as u64);
-        self.0.push(at_unix_ms, level, meta.target(), &format!("{}{}", told.message, told.fields));
+        self.0.push(at_unix_ms, level, meta.target(), &format!("{}{}", text.message, text.fields));
     }
 }
 
-/// An event in words: its message, then its fields.
+/// The text of an event: its message and its fields.
 #[derive(Default)]
-struct Told {
+struct EventText {
     message: String,
     fields: String,
 }
 
-impl Visit for Told {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // writing into a string does not fail
+        // writing to a string cannot fail
         let _ = match field.name() {
             "message" => write!(self.message, "{value:?}"),
             name => write!(self.fields, " {name}={value:?}"),
@@ -86,10 +88,10 @@ impl Visit for Told {
     }
 }
 
-fn filter(usual: &str) -> Result<EnvFilter, CommandError> {
-    let wanted = std::env::var_os(VARIABLE).unwrap_or_default();
-    let wanted = if wanted.is_empty() { usual.into() } else { wanted };
-    let text = wanted.to_string_lossy();
+fn filter(default: &str) -> Result<EnvFilter, CommandError> {
+    let value = std::env::var_os(VARIABLE).unwrap_or_default();
+    let value = if value.is_empty() { default.into() } else { value };
+    let text = value.to_string_lossy();
     EnvFilter::try_new(&text).map_err(|error| {
         CommandError::BadInput(format!(
             "{VARIABLE}={text}: {error}; use a level (error, warn, info, debug, trace) or a list \
@@ -98,26 +100,26 @@ fn filter(usual: &str) -> Result<EnvFilter, CommandError> {
     })
 }
 
-/// A log that begins anew when it has reached its bound.
+/// A log file that is rotated when it reaches its size limit.
 struct LogFile {
     path: PathBuf,
     file: File,
     written: u64,
-    bound: u64,
+    max_bytes: u64,
 }
 
 impl LogFile {
-    fn open(path: PathBuf, bound: u64) -> io::Result<Self> {
+    fn open(path: PathBuf, max_bytes: u64) -> io::Result<Self> {
         let file = append_to(&path)?;
         let written = file.metadata()?.len();
-        let mut log = Self { path, file, written, bound };
-        if written >= bound {
-            log.begin_anew()?;
+        let mut log = Self { path, file, written, max_bytes };
+        if written >= max_bytes {
+            log.rotate()?;
         }
         Ok(log)
     }
 
-    fn begin_anew(&mut self) -> io::Result<()> {
+    fn rotate(&mut self) -> io::Result<()> {
         fs::rename(&self.path, self.path.with_extension("log.1"))?;
         self.file = append_to(&self.path)?;
         self.written = 0;
@@ -131,8 +133,8 @@ fn append_to(path: &Path) -> io::Result<File> {
 
 impl Write for LogFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.written >= self.bound {
-            self.begin_anew()?;
+        if self.written >= self.max_bytes {
+            self.rotate()?;
         }
         let count = self.file.write(bytes)?;
         self.written += count as u64;
@@ -149,29 +151,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_kept_with_their_level_place_and_fields() {
+    fn log_lines_keep_level_target_fields() {
         let lines = LogLines::default();
-        let all = tracing_subscriber::registry().with(Keeper(lines.clone()));
+        let all = tracing_subscriber::registry().with(LogLinesLayer(lines.clone()));
         tracing::subscriber::with_default(all, || {
-            tracing::warn!(thread = "ocr/0", "it {}", "stumbled");
+            tracing::warn!(thread = "ocr/0", "it {}", "failed");
             tracing::debug!(target: "divvy::stderr", "plain");
         });
-        let kept = lines.after(0);
-        let told: Vec<(LogLevel, &str, &str)> =
-            kept.iter().map(|line| (line.level, line.from.as_str(), line.text.as_str())).collect();
+        let lines = lines.after(0);
+        let texts: Vec<(LogLevel, &str, &str)> =
+            lines.iter().map(|line| (line.level, line.from.as_str(), line.text.as_str())).collect();
         let own = module_path!();
         assert_eq!(
-            told,
+            texts,
             [
-                (LogLevel::Warn, own, "it stumbled thread=\"ocr/0\""),
+                (LogLevel::Warn, own, "it failed thread=\"ocr/0\""),
                 (LogLevel::Debug, "divvy::stderr", "plain"),
             ]
         );
-        assert!(kept.iter().all(|line| line.at_unix_ms > 1_500_000_000_000));
+        assert!(lines.iter().all(|line| line.at_unix_ms > 1_500_000_000_000));
     }
 
     #[test]
-    fn a_log_begins_anew_past_its_bound_and_keeps_one_older_file() {
+    fn full_log_is_rotated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("divvy.log");
         let mut log = LogFile::open(path.clone(), 8).unwrap();

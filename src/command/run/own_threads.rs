@@ -1,5 +1,5 @@
-//! Keeps divvy's own threads (console, load, journal, signals, scheduler) off the cores that a model
-//! has reserved, as long as another core is there; follows every change of the reserved set.
+//! Keeps divvy's own threads (console, load, journal, signals, scheduler) off reserved cores, as long
+//! as other cores remain.
 
 use std::collections::HashSet;
 use std::io;
@@ -10,16 +10,17 @@ use tokio::sync::watch;
 use crate::machine::{AffinityError, CpuSet, Machine, ThreadId, process_threads};
 use crate::telemetry::Snapshot;
 
-/// Looks after a change: the second finds threads that were being made during the first.
-const LOOKS: u32 = 2;
+/// Passes after a change of the reserved cores: the second one finds threads that were being started
+/// during the first.
+const PASSES: u32 = 2;
 
-/// Reads models: a model's own, placed like it, so not one of divvy's.
-const READS_MODELS: &str = "divvy-load-file";
+/// The thread that reads model files; it runs on the model's cores.
+const FILE_LOADER: &str = "divvy-load-file";
 
-/// Starts the thread that follows; it ends with the snapshots.
+/// Starts the thread that follows the reserved cores; it ends with the snapshots.
 ///
 /// # Errors
-/// When the system gives no further thread.
+/// When the system cannot start a thread.
 pub(super) fn follow(
     machine: Arc<dyn Machine>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -27,63 +28,65 @@ pub(super) fn follow(
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     std::thread::Builder::new().name("divvy-place".to_owned()).spawn(move || {
         snapshots.mark_changed();
-        let mut placed = (CpuSet::EMPTY, 0);
+        let mut target = CpuSet::EMPTY;
+        let mut passes = 0;
         while runtime.block_on(snapshots.changed()).is_ok() {
             let snapshot = snapshots.borrow_and_update().clone();
-            let rest = rest(&snapshot);
-            if rest.is_empty() {
+            let shared = shared_cores(&snapshot);
+            if shared.is_empty() {
                 continue;
             }
-            if placed.0 != rest {
-                placed = (rest, LOOKS);
+            if target != shared {
+                (target, passes) = (shared, PASSES);
             }
-            if placed.1 > 0 {
-                placed.1 -= 1;
-                place(&*machine, &process_threads(), &of_models(&snapshot), &rest);
+            if passes > 0 {
+                passes -= 1;
+                let models = model_threads(&snapshot);
+                move_own_threads(&*machine, &process_threads(), &models, &target);
             }
         }
     })?;
     Ok(())
 }
 
-/// The cores that nobody has reserved; all that are allowed where that leaves none.
-fn rest(snapshot: &Snapshot) -> CpuSet {
+/// Returns the cores that no model has reserved; all allowed cores if every one is reserved.
+fn shared_cores(snapshot: &Snapshot) -> CpuSet {
     let ledger = &snapshot.ledger;
-    let rest = ledger.allowed.difference(&ledger.reserved);
-    if rest.is_empty() { ledger.allowed } else { rest }
+    let shared = ledger.allowed.difference(&ledger.reserved);
+    if shared.is_empty() { ledger.allowed } else { shared }
 }
 
-fn of_models(snapshot: &Snapshot) -> HashSet<ThreadId> {
+fn model_threads(snapshot: &Snapshot) -> HashSet<ThreadId> {
     let threads = snapshot.models.iter().flat_map(|model| &model.actual.threads);
     threads.map(|thread| thread.id).collect()
 }
 
-/// Allows divvy's own threads among these on `rest`.
-fn place(
+/// Sets the affinity of divvy's own threads among `threads`.
+fn move_own_threads(
     machine: &dyn Machine,
     threads: &[(ThreadId, String)],
-    of_models: &HashSet<ThreadId>,
-    rest: &CpuSet,
+    models: &HashSet<ThreadId>,
+    cores: &CpuSet,
 ) {
     for (thread, name) in threads {
-        if of_models.contains(thread) || !is_own(*thread, name) {
+        if models.contains(thread) || !is_own(*thread, name) {
             continue;
         }
-        match machine.set_affinity(*thread, rest) {
-            // it ended between two looks
+        match machine.set_affinity(*thread, cores) {
+            // it has ended since it was listed
             Ok(()) | Err(AffinityError::NoSuchThread(_)) => {}
-            Err(error) => tracing::warn!("{name} stays where it is: {error}"),
+            Err(error) => tracing::warn!("cannot move thread {name} off reserved cores: {error}"),
         }
     }
 }
 
-/// Whether a thread is divvy's own: the main one, or by its name. An instance's thread is called
-/// "model/0", and what an engine starts has that name or one of its own, so neither can pass.
+/// Returns true for divvy's own threads: the main thread, and those that are named so. The thread of
+/// an instance is named "model/0"; threads that an engine starts inherit that name or have others.
 fn is_own(thread: ThreadId, name: &str) -> bool {
     let main = i32::try_from(std::process::id()).is_ok_and(|id| ThreadId(id) == thread);
     let named = (name.starts_with("divvy-") || name.starts_with("console-"))
         && !name.contains('/')
-        && name != READS_MODELS;
+        && name != FILE_LOADER;
     main || named
 }
 
@@ -92,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_threads_are_told_from_a_models_by_name() {
+    fn own_threads_are_known_by_name() {
         let some = ThreadId(1_000_000_000);
         for name in ["divvy-sched", "divvy-journal", "divvy-load", "console-keys"] {
             assert!(is_own(some, name), "{name}");
@@ -104,19 +107,19 @@ mod tests {
     }
 
     #[test]
-    fn reserved_cores_are_left_where_another_is_there() {
+    fn own_threads_avoid_reserved_cores() {
         let set = |list: &str| -> CpuSet { list.parse().unwrap() };
         let mut snapshot = Snapshot::default();
         snapshot.ledger.allowed = set("0-3");
         snapshot.ledger.reserved = set("1-2");
-        assert_eq!(rest(&snapshot), set("0,3"));
+        assert_eq!(shared_cores(&snapshot), set("0,3"));
         snapshot.ledger.reserved = set("0-3");
-        assert_eq!(rest(&snapshot), set("0-3"));
+        assert_eq!(shared_cores(&snapshot), set("0-3"));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn on_this_machine_own_threads_move_and_a_models_do_not() {
+    fn only_own_threads_are_moved() {
         use std::sync::Barrier;
 
         use crate::machine::{current_thread, this_machine};
@@ -157,8 +160,8 @@ mod tests {
         }
         let before = machine.affinity(started["ort-helper"]).unwrap();
         assert!(before.len() > 1);
-        let of_models = HashSet::from([started["divvy-test-mod"]]);
-        place(&*machine, &listed, &of_models, &rest);
+        let models = HashSet::from([started["divvy-test-mod"]]);
+        move_own_threads(&*machine, &listed, &models, &rest);
         assert_eq!(machine.affinity(started["divvy-test-own"]).unwrap(), rest);
         for name in ["divvy-model/0", "divvy-test-mod", "ort-helper"] {
             assert_eq!(machine.affinity(started[name]).unwrap(), before, "{name}");

@@ -1,5 +1,5 @@
-//! Loads all models before anything starts, so that a bad one is an error with exit code 2 and not
-//! a half-running program. What is loaded is handed to the scheduler.
+//! Loads all models before the scheduler starts, so that a bad model ends the program with exit code
+//! 2 instead of leaving it half running.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -11,11 +11,12 @@ use crate::engine::{EngineError, InstanceSetup, NamedTensor};
 use crate::layout::{Budget, Layout, possible_sharers};
 use crate::pool::panic_message;
 use crate::scheduler::{LoadedModel, Loader};
+use crate::telemetry::name_list;
 
-/// When a load takes longer than this, its progress is told.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// Loading time before progress is printed.
+const PROGRESS_DELAY: Duration = Duration::from_millis(400);
 
-/// A loader that gives out what was loaded before, once, and loads everything else anew.
+/// A loader that hands out each preloaded model once, and loads all others.
 pub(super) struct PreloadedModels<L> {
     loader: L,
     ready: Mutex<HashMap<String, (Budget, LoadedModel)>>,
@@ -36,11 +37,11 @@ fn same_model(a: &Budget, b: &Budget) -> bool {
         == (&b.source, b.engine, &b.dims, &b.inputs, &b.load)
 }
 
-/// Loads all models of a layout side by side and tries one request on each, with a line of progress
-/// where it takes a while.
+/// Loads all models of a layout in parallel and runs one request on each; prints progress if that
+/// takes long.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] with the faults of all models that cannot be loaded or run.
+/// [`CommandError::BadInput`] with the faults of all models that fail to load or run.
 pub(super) fn preload<L: Loader>(
     layout: &Layout,
     loader: L,
@@ -49,19 +50,19 @@ pub(super) fn preload<L: Loader>(
     let mut ready = HashMap::new();
     let mut faults = Vec::new();
     let begun = Instant::now();
-    let mut told = false;
+    let mut printed = false;
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
         for budget in &layout.models {
             let (sender, loader) = (sender.clone(), &loader);
             scope.spawn(move || {
                 let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    try_out(loader, budget, layout)
+                    load_and_run(loader, budget, layout)
                 }));
                 let result = tried.unwrap_or_else(|panic| {
                     Err(format!("the engine panicked: {}", panic_message(&*panic)))
                 });
-                // The receiver outlives this scope.
+                // the receiver outlives this scope
                 let _ = sender.send((budget, result));
             });
         }
@@ -69,7 +70,7 @@ pub(super) fn preload<L: Loader>(
         let mut waiting: Vec<&str> =
             layout.models.iter().map(|budget| budget.name.as_str()).collect();
         while !waiting.is_empty() {
-            let patience = PATIENCE.saturating_sub(begun.elapsed());
+            let patience = PROGRESS_DELAY.saturating_sub(begun.elapsed());
             match results.recv_timeout(patience.max(Duration::from_millis(250))) {
                 Ok((budget, result)) => {
                     waiting.retain(|name| *name != budget.name);
@@ -81,13 +82,13 @@ pub(super) fn preload<L: Loader>(
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    told = true;
+                    printed = true;
                     let done = layout.models.len() - waiting.len();
-                    // Progress is a courtesy: a closed stderr must not stop the load.
+                    // a closed stderr must not stop the load
                     let _ = writeln!(
                         progress,
-                        "loading {} ... {done} of {} models ready after {:.0} s",
-                        waiting.join(", "),
+                        "loading {} ({done} of {} models ready after {:.0} s)",
+                        name_list(&waiting),
                         layout.models.len(),
                         begun.elapsed().as_secs_f64(),
                     );
@@ -96,17 +97,17 @@ pub(super) fn preload<L: Loader>(
             }
         }
     });
-    if told && faults.is_empty() {
+    if printed && faults.is_empty() {
         let _ = writeln!(progress, "all {} models loaded", layout.models.len());
     }
     if faults.is_empty() {
         return Ok(PreloadedModels { loader, ready: Mutex::new(ready) });
     }
-    Err(CommandError::BadInput(in_words(&layout.models, &faults)))
+    Err(CommandError::BadInput(describe(&layout.models, &faults)))
 }
 
-/// A line for each reason, with the models that it keeps from loading; in layout order.
-fn in_words(models: &[Budget], faults: &[(&str, String)]) -> String {
+/// Returns one line per reason with the models that it affects, in layout order.
+fn describe(models: &[Budget], faults: &[(&str, String)]) -> String {
     let mut lines: Vec<(Vec<&str>, &str)> = Vec::new();
     for budget in models {
         let Some((name, reason)) = faults.iter().find(|(name, _)| *name == budget.name) else {
@@ -118,36 +119,41 @@ fn in_words(models: &[Budget], faults: &[(&str, String)]) -> String {
         }
     }
     let lines: Vec<String> =
-        lines.iter().map(|(names, reason)| format!("{}: {reason}", names.join(", "))).collect();
+        lines.iter().map(|(names, reason)| format!("{}: {reason}", name_list(names))).collect();
     lines.join("\ndivvy: ")
 }
 
-/// A model that loads but cannot run its own inputs is as bad as one that does not load.
-fn try_out(loader: &impl Loader, budget: &Budget, layout: &Layout) -> Result<LoadedModel, String> {
+/// Loads a model and runs its first request: a model that cannot run its own inputs is as bad as one
+/// that does not load.
+fn load_and_run(
+    loader: &impl Loader,
+    budget: &Budget,
+    layout: &Layout,
+) -> Result<LoadedModel, String> {
     let sharers = possible_sharers(&layout.models, budget);
     let loaded = loader.load(budget, sharers).map_err(|error| error.to_string())?;
     let setup = InstanceSetup::cpu(1);
     let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
     if let Some(inputs) = loaded.requests.inputs.first() {
         instance.run(inputs).map_err(|error| {
-            format!("its trial request failed: {error}{}", what_was_tried(&loaded, inputs))
+            format!("its trial request failed: {error}{}", tried_shapes(&loaded, inputs))
         })?;
     }
     Ok(loaded)
 }
 
-/// The shapes of a trial request that failed, and how to give others; empty where the model leaves
-/// no dimension open.
-fn what_was_tried(loaded: &LoadedModel, inputs: &[NamedTensor]) -> String {
+/// Returns the shapes of a failed trial request, and how to set others; an empty text if the model
+/// has no open dimension.
+fn tried_shapes(loaded: &LoadedModel, inputs: &[NamedTensor]) -> String {
     let open = loaded.model.signature().open_dim_names();
     let Some(first) = open.first() else { return String::new() };
     let shapes: Vec<String> =
         inputs.iter().map(|input| format!("{} {:?}", input.name, input.tensor.shape())).collect();
     format!(
-        "\n  tried with {}; if the model wants other sizes, give them in a layout, for example \
-         dims = {{ \"{first}\" = 1 }} (open here: {}), or give arrays with inputs.NAME = {{ npy = \
+        "\n  tried with {}; if the model needs other sizes, set them in a layout, for example dims = {{ \
+         \"{first}\" = 1 }} (open dimensions: {}), or set arrays with inputs.NAME = {{ npy = \
          \"file.npy\" }}",
         shapes.join(", "),
-        open.join(", "),
+        name_list(&open),
     )
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::BenchArgs;
 use super::models;
-use super::pools::PATIENCE;
+use super::pools::TIMEOUT;
 use super::report::{Setting, Table, median, print, quantile, ratio};
 use crate::command::CommandError;
 use crate::layout::{Auto, Budget, CoreRequest, Layout, LoadSpec, QueuePolicy};
@@ -146,7 +146,7 @@ fn layout(args: &BenchArgs, machine: &Description) -> Result<Layout, CommandErro
 
 /// Waits until every model runs.
 fn until_running(scheduler: &Scheduler) -> Result<String, CommandError> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         let snapshot = scheduler.snapshots().borrow().clone();
         for model in &snapshot.models {
@@ -224,9 +224,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         }
     }
 
-    let unanswered = load.stop(PATIENCE);
+    let unanswered = load.stop(TIMEOUT);
     let last = scheduler
-        .stop(PATIENCE)
+        .stop(TIMEOUT)
         .ok_or_else(|| CommandError::Failed("the scheduler has stopped".to_owned()))?;
     let total =
         |count: fn(&Counts) -> u64| last.models.iter().map(|m| count(&m.counts)).sum::<u64>();

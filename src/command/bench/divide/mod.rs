@@ -10,18 +10,18 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::BenchArgs;
-use super::models::subjects;
+use super::models::load_models;
 use super::report::{Setting, Table, median, print, ratio};
 use crate::command::CommandError;
 use crate::layout::LoadSpec;
 use crate::machine::this_machine;
-use rows::{Arrangement, Cast, arrangements};
-use window::{Figures, Offer, allows_inside, light, measure, offers};
+use rows::{Arrangement, ModelSet, arrangements};
+use window::{ModelLoad, ModelMetrics, can_share_session, light, measure, offers};
 
 /// Windows of each row.
 const ROUNDS: usize = 5;
 
-/// Throughput that counts as not lower than the default's: what arrivals in a window vary by.
+/// Share of the default's throughput that counts as equal: arrivals in a window vary by that much.
 const NOT_LOWER: f64 = 0.98;
 
 /// The report.
@@ -36,7 +36,7 @@ struct DivideReport {
     /// The divided row with the best worst p99 among those where no model's throughput is lower
     /// than the default's; `None` where there is none.
     best: Option<String>,
-    /// How many times better its worst p99 is than the default row's.
+    /// The default row's worst p99 as a multiple of its own.
     best_ratio: f64,
     target: f64,
 }
@@ -102,28 +102,28 @@ impl fmt::Display for DivideReport {
                 "best of divvy's layouts: {best}, worst p99 {:.2} times better (target {})",
                 self.best_ratio, self.target
             ),
-            None => writeln!(f, "no layout keeps every model's throughput"),
+            None => writeln!(f, "no layout keeps the throughput of every model"),
         }
     }
 }
 
-/// Runs it.
+/// Compares the arrangements.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] for one
-/// that cannot be run.
+/// [`CommandError::BadInput`] for a model that cannot be loaded, [`CommandError::Failed`] when one
+/// cannot be run.
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let machine = this_machine(None)?;
     let description = machine.describe();
-    let subjects = subjects(args)?;
+    let subjects = load_models(args)?;
     let engine = subjects.first().map_or_else(String::new, |first| first.loaded.title.clone());
     let offers = offers(&subjects, args.seed)?;
     let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
-    let inside = subjects.iter().all(allows_inside);
-    let cast = Cast { names: &names, inside, light: light(&offers) };
+    let allows_one_session = subjects.iter().all(can_share_session);
+    let cast = ModelSet { names: &names, allows_one_session, light: light(&offers) };
     let rows = arrangements(&cast, &description.limits.allowed);
     let window = Duration::from_secs_f64(args.seconds / (ROUNDS * rows.len().max(1)) as f64);
-    let mut measured: Vec<Vec<Vec<Figures>>> = rows.iter().map(|_| Vec::new()).collect();
+    let mut measured: Vec<Vec<Vec<ModelMetrics>>> = rows.iter().map(|_| Vec::new()).collect();
     for round in 0..ROUNDS {
         let mut turns: Vec<usize> = (0..rows.len()).collect();
         turns.rotate_left(round % rows.len().max(1));
@@ -139,15 +139,17 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         .map(|(row, windows)| RowReport::of(row, &names, windows))
         .collect();
     compare(&mut reports);
-    let kept = |row: &&RowReport| row.divided && row.throughput_ratio >= NOT_LOWER;
-    let best = reports.iter().filter(kept).max_by(|a, b| a.p99_ratio.total_cmp(&b.p99_ratio));
-    let told =
-        |(name, offer): (&String, &Offer)| format!("{name} {}", LoadSpec::description(&offer.spec));
+    let keeps_throughput = |row: &&RowReport| row.divided && row.throughput_ratio >= NOT_LOWER;
+    let best =
+        reports.iter().filter(keeps_throughput).max_by(|a, b| a.p99_ratio.total_cmp(&b.p99_ratio));
+    let load = |(name, offer): (&String, &ModelLoad)| {
+        format!("{name} {}", LoadSpec::description(&offer.spec))
+    };
     let report = DivideReport {
         setting: Setting::new("divide", args, &description, engine),
         rounds: ROUNDS,
         window_ms: window.as_millis() as u64,
-        loads: names.iter().zip(&offers).map(told).collect(),
+        loads: names.iter().zip(&offers).map(load).collect(),
         best: best.map(|row| row.name.clone()),
         best_ratio: best.map_or(0.0, |row| row.p99_ratio),
         rows: reports,
@@ -157,12 +159,12 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 }
 
 impl RowReport {
-    fn of(row: &Arrangement, names: &[String], windows: &[Vec<Figures>]) -> Self {
+    fn of(row: &Arrangement, names: &[String], windows: &[Vec<ModelMetrics>]) -> Self {
         let models: Vec<ModelReport> = names
             .iter()
             .enumerate()
             .map(|(at, name)| {
-                let all = |figure: fn(&Figures) -> f64| -> f64 {
+                let all = |figure: fn(&ModelMetrics) -> f64| -> f64 {
                     let values: Vec<f64> =
                         windows.iter().filter_map(|models| models.get(at)).map(figure).collect();
                     median(&values)
@@ -178,7 +180,7 @@ impl RowReport {
         Self {
             name: row.name.clone(),
             divided: row.divided,
-            configuration: row.places.iter().map(rows::Place::words).collect(),
+            configuration: row.placements.iter().map(rows::ModelPlacement::description).collect(),
             worst_p99_ms: models.iter().map(|model| model.p99_ms).fold(0.0, f64::max),
             models,
             p99_ratio: 1.0,

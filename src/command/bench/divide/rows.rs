@@ -1,29 +1,29 @@
-//! The arrangements that are compared.
+//! The arrangements to compare.
 
 use crate::engine::InstanceSetup;
 use crate::machine::{CoreId, CpuSet};
 
-/// How one model runs.
+/// Instances, threads and CPUs of one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct ModelPlacement {
     pub setup: InstanceSetup,
     pub instances: usize,
     pub cores: CpuSet,
-    /// Whether all instances are calls into one session.
-    pub inside: bool,
-    /// How its threads stand beside others.
+    /// Whether all instances are concurrent calls of one session.
+    pub one_session: bool,
+    /// The nice value of its threads.
     pub nice: i32,
 }
 
-impl Place {
-    /// "2 x 1 thread on 0-1".
-    pub(super) fn words(&self) -> String {
+impl ModelPlacement {
+    /// Returns a text such as "2 x 1 thread on 0-1".
+    pub(super) fn description(&self) -> String {
         let InstanceSetup { threads, spinning, device: _ } = self.setup;
         let spins = if spinning { ", spinning" } else { "" };
         let unit = if threads == 1 { "thread" } else { "threads" };
         let low = if self.nice > 0 { format!(", nice {}", self.nice) } else { String::new() };
         let count = self.instances;
-        if self.inside {
+        if self.one_session {
             return format!(
                 "{count} calls at once in 1 x {threads} {unit}{spins} on {}",
                 self.cores
@@ -34,98 +34,103 @@ impl Place {
 
     fn single(instances: usize, cores: CpuSet) -> Self {
         let setup = InstanceSetup::cpu(1);
-        Self { setup, instances, cores, inside: false, nice: 0 }
+        Self { setup, instances, cores, one_session: false, nice: 0 }
     }
 }
 
-/// One row: a place for each model.
+/// One row of the comparison: a placement per model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arrangement {
     pub name: String,
+    /// Whether it divides the cores.
     pub divided: bool,
-    pub places: Vec<Place>,
+    pub placements: Vec<ModelPlacement>,
 }
 
-/// The nice value of models that stand behind another, as the largest weight gives it.
-const LOWEST: i32 = 19;
+/// The nice value of models behind another one, that of the largest weight.
+const NICE_BEHIND: i32 = 19;
 
 /// Callers of a closed loop.
 pub(super) const CLIENTS: usize = 4;
 
-/// What is known of the models.
-pub(super) struct Cast<'a> {
+/// The models of the comparison.
+pub(super) struct ModelSet<'a> {
     pub names: &'a [String],
-    /// Whether one session can be called from several places at once.
-    pub inside: bool,
+    /// Whether one session can run several requests at once.
+    pub allows_one_session: bool,
     /// The lightest model, which is under an open loop.
     pub light: Option<usize>,
 }
 
-/// All of them, the default first: a session a model with all cores, its callers in it all at once;
-/// where the engine has no such thing, queueing for it, which serves them better.
-pub(super) fn arrangements(cast: &Cast<'_>, all: &CpuSet) -> Vec<Arrangement> {
-    let names = cast.names;
+/// Returns all arrangements, the default first: one session per model on all cores, called by all
+/// callers at once, or, if the engine cannot do that, by one caller after the other.
+pub(super) fn arrangements(set: &ModelSet<'_>, all: &CpuSet) -> Vec<Arrangement> {
+    let names = set.names;
     let cores: Vec<CoreId> = all.iter().collect();
     let count = cores.len();
-    let same = |name: &str, divided: bool, place: Place| Arrangement {
+    let same = |name: &str, divided: bool, placement: ModelPlacement| Arrangement {
         name: name.to_owned(),
         divided,
-        places: names.iter().map(|_| place).collect(),
+        placements: names.iter().map(|_| placement).collect(),
     };
     let setup = InstanceSetup { spinning: true, ..InstanceSetup::cpu(count) };
-    let wide = Place { setup, instances: 1, cores: *all, inside: false, nice: 0 };
-    let inside = Place { instances: CLIENTS, inside: true, ..wide };
+    let wide = ModelPlacement { setup, instances: 1, cores: *all, one_session: false, nice: 0 };
+    let shared = ModelPlacement { instances: CLIENTS, one_session: true, ..wide };
     let mut rows = Vec::new();
-    if cast.inside {
-        rows.push(same("default: a session a model", false, inside));
+    if set.allows_one_session {
+        rows.push(same("default: one session per model", false, shared));
     }
     rows.extend([
-        same("default, callers in a queue", false, wide),
-        same("a session a caller", false, Place { instances: CLIENTS, ..wide }),
-        same("bounded to 1, unpinned", true, Place::single(1, *all)),
+        same("default, callers queue", false, wide),
+        same("one session per caller", false, ModelPlacement { instances: CLIENTS, ..wide }),
+        same("bounded to 1, unpinned", true, ModelPlacement::single(1, *all)),
     ]);
     if count < 2 {
         return rows;
     }
-    rows.push(same(&format!("bounded to {count}, unpinned"), true, Place::single(count, *all)));
+    rows.push(same(
+        &format!("bounded to {count}, unpinned"),
+        true,
+        ModelPlacement::single(count, *all),
+    ));
     if names.len() < 2 {
         return rows;
     }
-    if let Some(light) = cast.light {
-        let place = |at: usize| {
-            let nice = if at == light { 0 } else { LOWEST };
-            Place { nice, ..Place::single(count, *all) }
+    if let Some(light) = set.light {
+        let placement = |at: usize| {
+            let nice = if at == light { 0 } else { NICE_BEHIND };
+            ModelPlacement { nice, ..ModelPlacement::single(count, *all) }
         };
         rows.push(Arrangement {
             name: format!("the same, {} ahead", names.get(light).map_or("", String::as_str)),
             divided: true,
-            places: (0..names.len()).map(place).collect(),
+            placements: (0..names.len()).map(placement).collect(),
         });
     }
-    // One model alone on its part of the cores, the others together on the rest.
+    // one model alone on its part of the cores, the others together on the rest
     let part = (count / names.len()).max(1);
     let own: CpuSet = cores.iter().rev().take(part).copied().collect();
     let rest = all.difference(&own);
     for (alone, name) in names.iter().enumerate() {
-        let place = |at: usize| {
+        let placement = |at: usize| {
             let cores = if at == alone { own } else { rest };
-            Place::single(cores.len(), cores)
+            ModelPlacement::single(cores.len(), cores)
         };
         rows.push(Arrangement {
             name: format!("{name} alone"),
             divided: true,
-            places: (0..names.len()).map(place).collect(),
+            placements: (0..names.len()).map(placement).collect(),
         });
     }
     if count >= names.len() && names.len() > 2 {
-        let places = cores.chunks(part).take(names.len()).map(|cores| {
+        let placements = cores.chunks(part).take(names.len()).map(|cores| {
             let cores: CpuSet = cores.iter().copied().collect();
-            Place::single(cores.len(), cores)
+            ModelPlacement::single(cores.len(), cores)
         });
         rows.push(Arrangement {
             name: "each alone".to_owned(),
             divided: true,
-            places: places.collect(),
+            placements: placements.collect(),
         });
     }
     rows
@@ -136,34 +141,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_places_every_model_on_cores_that_are_there() {
+    fn every_model_gets_allowed_cores() {
         let names: Vec<String> = ["a", "b", "c"].map(str::to_owned).into();
         for (count, inside) in
             [(1, false), (2, false), (3, true), (4, false), (7, true), (64, true)]
         {
             let all = CpuSet::first(count);
-            let rows = arrangements(&Cast { names: &names, inside, light: Some(2) }, &all);
+            let rows = arrangements(
+                &ModelSet { names: &names, allows_one_session: inside, light: Some(2) },
+                &all,
+            );
             assert_eq!(rows.len(), [3, 8, 9][count.min(3) - 1] + usize::from(inside));
             assert!(rows[0].name.starts_with("default") && !rows[0].divided);
-            assert_eq!(rows[0].places[0].inside, inside);
+            assert_eq!(rows[0].placements[0].one_session, inside);
             for row in rows {
-                assert_eq!(row.places.len(), 3, "{}", row.name);
-                for place in row.places {
-                    assert!(!place.cores.is_empty() && place.cores.is_subset(&all));
-                    assert!(place.instances >= 1 && place.setup.threads <= count);
+                assert_eq!(row.placements.len(), 3, "{}", row.name);
+                for placement in row.placements {
+                    assert!(!placement.cores.is_empty() && placement.cores.is_subset(&all));
+                    assert!(placement.instances >= 1 && placement.setup.threads <= count);
                 }
             }
         }
     }
 
     #[test]
-    fn a_place_says_its_whole_configuration() {
-        let place = Place::single(2, CpuSet::first(2));
-        assert_eq!(place.words(), "2 x 1 thread on 0-1");
-        assert_eq!(Place { nice: 19, ..place }.words(), "2 x 1 thread on 0-1, nice 19");
+    fn description_names_threads_cores_nice() {
+        let placement = ModelPlacement::single(2, CpuSet::first(2));
+        assert_eq!(placement.description(), "2 x 1 thread on 0-1");
+        assert_eq!(
+            ModelPlacement { nice: 19, ..placement }.description(),
+            "2 x 1 thread on 0-1, nice 19"
+        );
         let setup = InstanceSetup { spinning: true, ..InstanceSetup::cpu(2) };
-        assert_eq!(Place { setup, ..place }.words(), "2 x 2 threads, spinning on 0-1");
-        let inside = Place { setup, instances: 4, inside: true, ..place };
-        assert_eq!(inside.words(), "4 calls at once in 1 x 2 threads, spinning on 0-1");
+        assert_eq!(
+            ModelPlacement { setup, ..placement }.description(),
+            "2 x 2 threads, spinning on 0-1"
+        );
+        let shared = ModelPlacement { setup, instances: 4, one_session: true, ..placement };
+        assert_eq!(shared.description(), "4 calls at once in 1 x 2 threads, spinning on 0-1");
     }
 }

@@ -1,69 +1,70 @@
-//! One window of one arrangement: pools as arranged, the load of all models, and what it did.
+//! Measures one window of one arrangement under the load of all models.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::rows::{Arrangement, CLIENTS};
 use crate::command::CommandError;
-use crate::command::bench::models::Subject;
-use crate::command::bench::pools::{PATIENCE, serving};
+use crate::command::bench::models::BenchModel;
+use crate::command::bench::pools::{PoolSetup, TIMEOUT, serving_pool};
 use crate::command::bench::report::quantile;
 use crate::engine::{EngineError, EngineMemory, Instance, InstanceSetup, Model, Signature};
 use crate::layout::LoadSpec;
 use crate::load::{LoadDriver, LoadJob, LoadRequests};
 use crate::machine::Machine;
 
-/// Share of one core that the open loop's model is offered.
+/// Load of the open loop's model, as a share of one core.
 const OPEN_SHARE: f64 = 0.15;
 
 /// The load of one model.
-pub(super) struct Offer {
+pub(super) struct ModelLoad {
     pub spec: LoadSpec,
     requests: Arc<LoadRequests>,
     seed: u64,
 }
 
-/// A window's figures of one model.
-pub(super) struct Figures {
+/// The metrics of one model in one window.
+pub(super) struct ModelMetrics {
     pub per_s: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
 }
 
-/// The loads: the lightest model gets an open loop at a low rate, the others closed loops of four.
-pub(super) fn offers(subjects: &[Subject], seed: u64) -> Result<Vec<Offer>, CommandError> {
+/// Returns the loads: an open loop at a low rate for the lightest model, closed loops of four callers
+/// for the others.
+pub(super) fn offers(subjects: &[BenchModel], seed: u64) -> Result<Vec<ModelLoad>, CommandError> {
     let costs = subjects.iter().map(cost).collect::<Result<Vec<f64>, _>>()?;
     let lightest = costs.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut open = subjects.len() > 1;
+    let mut needs_open_loop = subjects.len() > 1;
     let mut offers = Vec::new();
     for (subject, cost) in subjects.iter().zip(costs) {
-        let is_open = open && cost <= lightest;
+        let is_open = needs_open_loop && cost <= lightest;
         let spec = if is_open {
-            open = false;
+            needs_open_loop = false;
             LoadSpec::Poisson { rate: (OPEN_SHARE / cost).clamp(1.0, 200.0).round() }
         } else {
             LoadSpec::Closed { clients: CLIENTS, think: Duration::ZERO }
         };
         let requests = LoadRequests::of_order(&subject.loaded.requests)
             .map_err(|error| CommandError::Failed(error.to_string()))?;
-        offers.push(Offer { spec, requests: Arc::new(requests), seed });
+        offers.push(ModelLoad { spec, requests: Arc::new(requests), seed });
     }
     Ok(offers)
 }
 
-/// The lightest model's place in the list, where there is one under an open loop.
-pub(super) fn light(offers: &[Offer]) -> Option<usize> {
+/// Returns the index of the model under an open loop.
+pub(super) fn light(offers: &[ModelLoad]) -> Option<usize> {
     offers.iter().position(|offer| matches!(offer.spec, LoadSpec::Poisson { .. }))
 }
 
-/// Whether the engine of a model lets one session be called from several places at once.
-pub(super) fn allows_inside(subject: &Subject) -> bool {
+/// Returns true if one session of this model can run several requests at once.
+pub(super) fn can_share_session(subject: &BenchModel) -> bool {
     let instance = subject.loaded.model.instance(InstanceSetup::cpu(1));
     instance.is_ok_and(|instance| instance.another().is_some())
 }
 
-/// A model whose instances are all the same session, as a program has it that makes one session and
-/// calls it from several threads.
+/// A model whose instances are all the same session, as in a program that calls one session from
+/// several threads.
 struct OneSession {
     model: Arc<dyn Model>,
     first: Mutex<Option<Box<dyn Instance>>>,
@@ -89,8 +90,8 @@ impl Model for OneSession {
     }
 }
 
-/// Seconds of a request on one thread: the least of a few.
-fn cost(subject: &Subject) -> Result<f64, CommandError> {
+/// Returns the seconds of a request on one thread: the least of five.
+fn cost(subject: &BenchModel) -> Result<f64, CommandError> {
     let failed = |error| CommandError::Failed(format!("{}: {error}", subject.name));
     let setup = InstanceSetup::cpu(1);
     let mut instance = subject.loaded.model.instance(setup).map_err(failed)?;
@@ -104,24 +105,31 @@ fn cost(subject: &Subject) -> Result<f64, CommandError> {
     Ok(best.max(1e-6))
 }
 
-/// Runs one window. The first fifth warms up and does not count.
+/// Measures one window; its first fifth warms up and does not count.
 pub(super) fn measure(
     machine: &Arc<dyn Machine>,
-    subjects: &[Subject],
-    offers: &[Offer],
+    subjects: &[BenchModel],
+    offers: &[ModelLoad],
     row: &Arrangement,
     window: Duration,
-) -> Result<Vec<Figures>, CommandError> {
+) -> Result<Vec<ModelMetrics>, CommandError> {
     let mut pools = Vec::new();
-    for (subject, place) in subjects.iter().zip(&row.places) {
+    for (subject, placement) in subjects.iter().zip(&row.placements) {
         let warm_up = subject.loaded.requests.inputs.first().cloned().unwrap_or_default();
-        let plan = (place.setup, place.instances, place.cores);
         let mut model = subject.loaded.model.clone();
-        if place.inside {
+        if placement.one_session {
             model = Arc::new(OneSession { model, first: Mutex::new(None) });
         }
-        let pool = serving(&subject.name, machine, model, warm_up, plan)?;
-        pool.weigh(place.nice).map_err(|found| CommandError::Failed(found.join("; ")))?;
+        let setup = PoolSetup {
+            name: subject.name.clone(),
+            model,
+            warm_up,
+            instance: placement.setup,
+            instances: placement.instances,
+            cores: placement.cores,
+        };
+        let pool = serving_pool(machine, setup)?;
+        pool.weigh(placement.nice).map_err(|found| CommandError::Failed(found.join("; ")))?;
         pools.push(pool);
     }
     let driver = LoadDriver::start()?;
@@ -147,22 +155,25 @@ pub(super) fn measure(
             let totals: Vec<f64> =
                 samples.iter().map(|sample| f64::from(sample.total_us) / 1e3).collect();
             let begin = samples.first().map_or(from, |sample| sample.at).max(from);
-            // All samples of the window are kept unless there are very many.
+            // of very many requests, only the newest are kept
             let span =
                 if samples.len() < crate::telemetry::KEPT_SAMPLES { to - from } else { to - begin };
-            Figures {
+            ModelMetrics {
                 per_s: totals.len() as f64 / span.as_secs_f64().max(1e-9),
                 p50_ms: quantile(&totals, 0.5),
                 p99_ms: quantile(&totals, 0.99),
             }
         })
         .collect();
-    let lost = driver.stop(PATIENCE);
+    let lost = driver.stop(TIMEOUT);
     for pool in &pools {
-        pool.drain(PATIENCE);
+        pool.drain(TIMEOUT);
     }
     if lost > 0 {
-        return Err(CommandError::Failed(format!("{}: {lost} requests have no answer", row.name)));
+        return Err(CommandError::Failed(format!(
+            "{}: {lost} requests were not answered",
+            row.name
+        )));
     }
     Ok(figures)
 }
