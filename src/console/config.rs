@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use super::glyphs::GlyphSet;
+use super::input::{Key, Keymap};
 use super::options::ConsoleOptions;
-use super::state::{Command, Key, Keymap, Mode};
+use super::state::{Command, Mode};
 use super::theme::ThemeName;
 
 /// What a config file says; what it leaves out keeps its default.

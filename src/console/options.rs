@@ -7,7 +7,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::glyphs::GlyphSet;
-use super::state::{Keymap, Mode, Screen};
+use super::input::Keymap;
+use super::state::{Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
 use crate::telemetry::LogLines;

@@ -22,7 +22,7 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::panic_log;
-use super::stray::Diverted;
+use super::stderr_redirect::Diverted;
 #[cfg(unix)]
 use crate::machine::crash;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use super::events::Event;
+use super::input::events::Event;
+use super::input::parse_input;
 use super::options::Profiles;
 use super::state::{Action, Deed, Effect};
-use super::typed;
 use crate::layout::{Change, Edit, Layout, Refusal};
 use crate::machine::request_short_slice;
 use crate::scheduler::Control;
@@ -98,7 +98,7 @@ pub(super) fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
             Action::Surveyed { ticket, refusals: refused.collect() }
         }
         Effect::Read { ticket, typed, before } => {
-            Action::Read { ticket, result: Box::new(typed::read(control, typed, before)) }
+            Action::Read { ticket, result: Box::new(parse_input::read(control, typed, before)) }
         }
         Effect::Apply { deed, change } => {
             Action::Applied { deed, result: Box::new(control.apply(change, author)) }

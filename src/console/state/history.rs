@@ -125,7 +125,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::fixtures;
+    use crate::console::tests::fixtures;
 
     #[test]
     fn a_second_is_kept_once_and_the_old_ones_go() {

@@ -9,23 +9,22 @@ mod editor;
 pub mod gpus;
 mod history;
 mod hits;
-mod keymap;
 mod layouts;
 mod log;
+mod navigation;
 mod origin;
-pub mod pointer;
 mod row_editor;
 mod selection;
 mod sorting;
 mod steps;
 mod update;
-mod walk;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::glyphs::Glyphs;
+use super::input::Keymap;
 use super::options::ConsoleOptions;
 use super::theme::Theme;
 use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row};
@@ -39,7 +38,6 @@ pub use dialog::{Confirmed, Dialog, matching};
 pub use editor::Editor;
 pub use history::{BINS, CardMoment, History, Moment};
 pub use hits::{Extent, Hits, Scrolled, Target};
-pub use keymap::{Key, Keymap};
 pub use layouts::LayoutList;
 pub use log::LogView;
 pub use row_editor::{Prompt, RowEditor};

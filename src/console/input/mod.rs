@@ -1,0 +1,9 @@
+//! Input of the console: events of the terminal, keys, the pointer, and typed text.
+
+pub(crate) mod events;
+mod keymap;
+pub(crate) mod parse_input;
+pub(crate) mod pointer;
+
+pub(crate) use keymap::Key;
+pub use keymap::Keymap;

@@ -1,0 +1,53 @@
+//! What typed text means: a value of a row's key, or the path of a model. Done by the worker, since
+//! files are looked for.
+
+use std::path::PathBuf;
+
+use crate::console::state::{Meant, Typed};
+use crate::layout::{Budget, Change, Edit};
+use crate::scheduler::Control;
+
+/// Reads it and asks what it would do after `before`; `None` where it changes nothing.
+///
+/// # Errors
+/// A sentence that says what is wrong with it, or why the change would be refused.
+pub(crate) fn read(
+    control: &dyn Control,
+    typed: Typed,
+    before: Change,
+) -> Result<Option<Meant>, String> {
+    let edits = match typed {
+        Typed::Key { row, key, text } => row.edits_to(&row.with_key(&key, &text)?),
+        Typed::Model { text, taken } => {
+            let budget = Box::new(model(&text, &taken)?);
+            vec![Edit::Add { budget }]
+        }
+    };
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    let all = Change { edits: before.edits.into_iter().chain(edits.iter().cloned()).collect() };
+    let plan = control.plan(&all).map_err(|refusal| refusal.to_string())?;
+    Ok(Some(Meant { change: Change { edits }, plan }))
+}
+
+/// A row for the model at a path.
+fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("type the path of an ONNX file".to_owned());
+    }
+    let home = text.strip_prefix("~/").zip(std::env::home_dir());
+    let path = home.map_or_else(|| PathBuf::from(text), |(rest, home)| home.join(rest));
+    let path = std::path::absolute(path).map_err(|error| format!("{text}: {error}"))?;
+    if path.is_dir() {
+        return Err(format!("{} is a folder: name an ONNX file in it", path.display()));
+    }
+    if !path.is_file() {
+        return Err(format!("there is no file {}", path.display()));
+    }
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+        return Err("this is a layout: the list of layouts loads those in its folders".to_owned());
+    }
+    Ok(Budget::for_file(path, |name| taken.iter().any(|other| other == name)))
+}

@@ -1,0 +1,399 @@
+//! Frames of the console, with their styles, at the sizes and in the states that matter.
+//!
+//! After a change that is meant: `INSTA_UPDATE=always cargo test console::frames`, and look at the
+//! difference. `cargo test console::frames::look -- --ignored --nocapture` prints them to look at.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::fixtures;
+use super::testing::Desk;
+use crate::console::GlyphSet;
+use crate::console::glyphs::Glyphs;
+use crate::console::picture::dump;
+use crate::console::state::{Action, Target};
+use crate::console::theme::{Theme, ThemeName};
+use crate::layout::CoreOwner;
+use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
+
+/// The board over a snapshot, with a minute of history behind it.
+fn board(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
+    let mut desk = Desk::new(width, height);
+    for second in (0..60).rev() {
+        let mut past = snapshot.clone();
+        past.uptime_us -= second * 1_000_000;
+        desk.state.history.observe(&past);
+    }
+    // what is shown was loaded, not changed
+    let rows = snapshot.models.iter().map(|view| view.row.budget.clone());
+    desk.state.saved = Some(rows.collect());
+    desk.act(Action::Snapshot(Arc::new(snapshot.clone())));
+    desk
+}
+
+fn styled(desk: &Desk) -> String {
+    dump::styled(&desk.frame)
+}
+
+#[test]
+fn the_board_at_every_size() {
+    for (width, height) in [(200, 60), (120, 36), (80, 24), (40, 12), (39, 12), (1, 1)] {
+        let desk = board(&fixtures::board(), width, height);
+        insta::assert_snapshot!(format!("board_{width}x{height}"), styled(&desk));
+    }
+}
+
+#[test]
+fn the_states_of_the_board() {
+    for (name, snapshot) in [
+        ("empty", fixtures::empty()),
+        ("loading", fixtures::loading()),
+        ("failed", fixtures::failed()),
+        ("oversubscribed", fixtures::oversubscribed()),
+        ("huge", fixtures::huge()),
+        ("names", fixtures::names()),
+        ("gpus", fixtures::gpus()),
+        ("cards", fixtures::cards()),
+    ] {
+        insta::assert_snapshot!(format!("board_{name}"), styled(&board(&snapshot, 120, 36)));
+    }
+}
+
+#[test]
+fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
+    let text = board(&fixtures::gpus(), 160, 40).text();
+    let line = |word: &str| text.lines().find(|line| line.contains(word)).unwrap_or("").to_owned();
+    assert!(line("   GPU CPU ").contains("2 found"), "{text}");
+    assert!(line("2.3 s to answer").contains("figures may be old"), "{text}");
+    let whole = line("H100");
+    for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "slowed by: power limit"] {
+        assert!(whole.contains(word), "{word} in {whole}");
+    }
+    assert!(line("MIG").contains("0 1g.10gb"), "{text}");
+    assert!(line("NVIDIA L4").contains("fell off the bus"), "{text}");
+}
+
+#[test]
+fn nothing_is_cut_within_a_word_at_common_sizes() {
+    let mut snapshot = fixtures::oversubscribed();
+    for (view, bound_ms) in snapshot.models.iter_mut().zip([1_500.5, 200.0]) {
+        let bound = std::time::Duration::from_secs_f64(bound_ms / 1e3);
+        view.row.budget.slo = Some(crate::layout::Slo { percentile: 99.9, bound });
+        view.minute.slo_us = Some(30_000);
+    }
+    for (width, height) in [(80, 24), (120, 36), (200, 60)] {
+        let text = board(&snapshot, width, height).text();
+        let head = text.lines().next().unwrap();
+        assert!(head.contains("oversubscribed") && head.contains("quota 2.5 CPUs"), "{head}");
+        assert!(!head.contains('…'), "{head}");
+        assert!(text.contains("85%"), "{text}");
+        for (name, bound, slack) in [("detector", "1500.5", "98%"), ("ocr", "200", "85%")] {
+            let mut rows = text.lines().filter(|line| line.contains('■') && line.contains(name));
+            let row = rows.find(|line| line.contains(bound)).unwrap_or_else(|| panic!("{text}"));
+            assert!(row.contains(slack), "{row}");
+        }
+    }
+}
+
+#[test]
+fn the_verdict_of_the_newest_change_is_read_whole_at_common_sizes() {
+    let mut snapshot = fixtures::board();
+    snapshot.changes = vec![fixtures::entry(1, VerdictStatus::Done, 690)];
+    for (width, height) in [(80, 24), (120, 36), (200, 60)] {
+        let text = board(&snapshot, width, height).text();
+        for clause in ["detector p99 21.0 → 14.2 ms (-32%)", "ocr p99 180.0 → 240.0 ms (+33%)"]
+        {
+            assert!(text.contains(clause), "{clause} at {width}x{height}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_machine_screen_shows_what_is_known_of_a_card() {
+    let mut desk = board(&fixtures::gpus(), 100, 40);
+    desk.keys("m");
+    let text = desk.text();
+    for words in [
+        "GPU 0 NVIDIA H100 80GB HBM3",
+        "power   412 of 700 W",
+        "MIG 0 NVIDIA H100 80GB HBM3 MIG 1g.10gb: ",
+        "processors at 1980 MHz, memory at 2619 MHz",
+        "1 process computes on it",
+        "slowed by: power limit",
+        "GPU 1 NVIDIA L4",
+        "fell off the bus",
+    ] {
+        assert!(text.contains(words), "{words} in:\n{text}");
+    }
+}
+
+#[test]
+fn an_alert_leaves_room_for_how_to_drag_until_something_was_changed() {
+    let mut snapshot = fixtures::oversubscribed();
+    for changed in [false, true] {
+        snapshot.changes.clear();
+        if changed {
+            snapshot.changes.push(fixtures::entry(1, VerdictStatus::Open, 690));
+        }
+        for width in [80, 120] {
+            let text = board(&snapshot, width, 24).text();
+            let hint = text.lines().rev().nth(1).unwrap();
+            assert!(hint.contains("ocr waits for a CPU"), "{hint}");
+            assert_eq!(hint.contains("Drag a ■ onto another row."), !changed, "{hint}");
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_the_kernel_hides_is_a_dash() {
+    let mut snapshot = fixtures::board();
+    for view in &mut snapshot.cores {
+        view.wait = None;
+    }
+    for width in [120, 140, 200] {
+        let text = board(&snapshot, width, 36).text();
+        assert!(text.contains("wait   -") && !text.contains("hid"), "{text}");
+    }
+}
+
+#[test]
+fn nothing_follows_the_pointer_where_little_is_to_move() {
+    for reduced in [false, true] {
+        let mut desk = board(&fixtures::board(), 120, 36);
+        desk.state.reduced_motion = reduced;
+        let at = desk.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
+        desk.down(at);
+        desk.drag((at.0, at.1 - 1));
+        let text = desk.text();
+        assert_eq!(text.contains("1 core → detector"), !reduced, "{text}");
+        assert!(text.contains("detector 4 -> 5 cores"), "the consequence is told: {text}");
+    }
+}
+
+#[test]
+fn a_drag_on_its_way() {
+    let mut desk = board(&fixtures::board(), 120, 36);
+    let at = desk.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
+    desk.down(at);
+    desk.drag((at.0, at.1 - 1));
+    insta::assert_snapshot!("drag", styled(&desk));
+}
+
+#[test]
+fn what_is_staged() {
+    let mut desk = board(&fixtures::board(), 120, 36);
+    desk.keys("t+jl+");
+    insta::assert_snapshot!("staged", styled(&desk));
+}
+
+#[test]
+fn the_other_screens_and_dialogs() {
+    for (name, keys) in [
+        ("help", "?"),
+        ("palette", ":sa"),
+        ("filter", "/det"),
+        ("detail", "d"),
+        ("machine", "m"),
+        ("memory", "w"),
+        ("layouts", "s+o"),
+        ("journal", "J"),
+        ("save_as", "S"),
+        ("quit", "+q"),
+        ("expanded_latency", "z"),
+    ] {
+        let mut desk = board(&fixtures::board(), 100, 30);
+        if name == "expanded_latency" {
+            desk.key(KeyCode::Tab);
+            desk.key(KeyCode::Tab);
+        }
+        desk.keys(keys);
+        insta::assert_snapshot!(name, dump::text(&desk.frame));
+    }
+}
+
+/// The sizes that matter: a wide one, a common one, the classic one, the smallest, and none.
+const SIZES: [(u16, u16); 5] = [(200, 60), (120, 36), (80, 24), (40, 12), (1, 1)];
+
+#[test]
+fn every_screen_at_every_size() {
+    for (name, keys) in
+        [("detail", "d"), ("machine", "m"), ("memory", "w"), ("layouts", "s+o"), ("journal", "J")]
+    {
+        let frames = SIZES.map(|(width, height)| {
+            let mut desk = board(&fixtures::board(), width, height);
+            desk.keys(keys);
+            desk.text()
+        });
+        insta::assert_snapshot!(format!("sizes_{name}"), frames.join("\n"));
+    }
+}
+
+#[test]
+fn every_state_at_every_size() {
+    type Hand = fn(&mut Desk);
+    let drag: Hand = |desk| {
+        let (from, to) = (Target::RowCore(CoreOwner::Model("ocr".into())), "detector".into());
+        if let (Some(from), Some(to)) =
+            (desk.hits.find(&from), desk.hits.find(&Target::Row(CoreOwner::Model(to))))
+        {
+            desk.down((from.x, from.y));
+            desk.drag((to.x, to.y));
+        }
+    };
+    let states: [(&str, Snapshot, Hand); 7] = [
+        ("empty", fixtures::empty(), |_| {}),
+        ("loading", fixtures::loading(), |_| {}),
+        ("failed", fixtures::failed(), |_| {}),
+        ("oversubscribed", fixtures::oversubscribed(), |_| {}),
+        ("drag", fixtures::board(), drag),
+        ("staged", fixtures::board(), |desk| desk.keys("t+jl+")),
+        ("huge", fixtures::huge(), |_| {}),
+    ];
+    for (name, snapshot, hand) in states {
+        let frames = SIZES.map(|(width, height)| {
+            let mut desk = board(&snapshot, width, height);
+            hand(&mut desk);
+            desk.text()
+        });
+        insta::assert_snapshot!(format!("sizes_{name}"), frames.join("\n"));
+    }
+}
+
+#[test]
+fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
+    let mut frames = Vec::new();
+    for (width, height) in [(100, 20), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        let told = [
+            (LogLevel::Info, "divvy::scheduler::owner", "detector: loaded in 21 ms"),
+            (
+                LogLevel::Warn,
+                "divvy::stderr",
+                "2026-02-01 [W:onnxruntime:, allocator.cc:30] the arena was extended to a size that takes more than a line of this screen to tell",
+            ),
+            (LogLevel::Error, "divvy::scheduler::owner", "ocr: an instance was lost: it panicked"),
+            (LogLevel::Debug, "divvy", "日本語 is as wide as it is"),
+        ];
+        for round in 0..6u64 {
+            for (level, from, text) in told {
+                desk.log.push(1_769_949_067_000 + round * 1000, level, from, text);
+            }
+        }
+        desk.keys("L");
+        frames.push(dump::styled(&desk.frame));
+        desk.keys("kkk");
+        desk.log.push(1_769_949_090_000, LogLevel::Info, "divvy", "one more");
+        desk.refresh();
+        assert!(!desk.text().contains("one more"), "{}", desk.text());
+        frames.push(desk.text());
+        desk.key(KeyCode::End);
+        assert!(desk.text().contains("one more"), "{}", desk.text());
+    }
+    insta::assert_snapshot!("log", frames.join("\n"));
+}
+
+#[test]
+fn the_keys_of_a_row_as_they_are_shown_and_changed() {
+    let mut frames = Vec::new();
+    for (width, height) in [(120, 36), (80, 24), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        desk.keys("e");
+        frames.push(desk.text());
+        desk.key(KeyCode::Enter);
+        desk.control_key('u');
+        desk.keys("9");
+        frames.push(desk.text());
+        desk.key(KeyCode::Backspace);
+        desk.keys("2");
+        frames.push(desk.text());
+    }
+    insta::assert_snapshot!("row_keys", frames.join("\n"));
+}
+
+#[test]
+fn every_theme_and_glyph_set() {
+    for name in ThemeName::ALL {
+        let mut desk = board(&fixtures::board(), 80, 24);
+        desk.state.theme = Theme::new(name);
+        desk.log.push(1_769_949_067_000, LogLevel::Warn, "divvy", "something is odd");
+        // the board, then each further screen
+        let frames: Vec<String> = ["b", "d", "m", "w", "o", "J", "L"]
+            .into_iter()
+            .map(|key| {
+                desk.keys(key);
+                styled(&desk)
+            })
+            .collect();
+        insta::assert_snapshot!(format!("theme_{name}"), frames.join("\n"));
+    }
+    for set in [GlyphSet::Braille, GlyphSet::Ascii] {
+        let mut desk = board(&fixtures::board(), 120, 30);
+        desk.state.glyphs = Glyphs::new(set);
+        desk.draw();
+        insta::assert_snapshot!(format!("glyphs_{set}"), desk.text());
+    }
+}
+
+#[test]
+fn the_ascii_board_is_ascii() {
+    let mut desk = board(&fixtures::board(), 120, 36);
+    desk.state.glyphs = Glyphs::new(GlyphSet::Ascii);
+    desk.draw();
+    assert!(desk.text().is_ascii(), "{}", desk.text());
+}
+
+#[test]
+fn the_same_state_draws_the_same_frame() {
+    let mut desk = board(&fixtures::huge(), 200, 60);
+    let first = desk.frame.clone();
+    desk.draw();
+    assert_eq!(first, desk.frame);
+    assert_eq!(crate::console::svg(&first), crate::console::svg(&desk.frame));
+}
+
+#[test]
+fn every_size_and_state_is_drawn_without_a_fault() {
+    let snapshots = [fixtures::board(), fixtures::huge(), fixtures::names(), fixtures::empty()];
+    for snapshot in &snapshots {
+        let mut desk = board(snapshot, 120, 36);
+        for width in [1, 2, 39, 40, 41, 59, 80, 99, 100, 131, 200, 300] {
+            for height in [1, 2, 11, 12, 13, 17, 18, 22, 26, 30, 37, 60, 100] {
+                desk.frame = Buffer::empty(Rect::new(0, 0, width, height));
+                desk.draw();
+                for keys in ["", "?", "m", "w", "d", "o", "J", "b"] {
+                    desk.keys(keys);
+                    for (place, target) in desk.hits.iter() {
+                        let area = desk.frame.area;
+                        assert_eq!(area.intersection(*place), *place, "{target:?} in {area}");
+                    }
+                    if keys == "?" {
+                        desk.key(KeyCode::Esc);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_visible_core_can_be_met_by_the_pointer() {
+    let desk = board(&fixtures::huge(), 200, 60);
+    for view in &desk.state.snapshot.cores {
+        let place = desk.place(&Target::Core(view.core.id));
+        assert_eq!(desk.hits.at(place.0, place.1), Some(&Target::Core(view.core.id)));
+    }
+}
+
+#[test]
+#[ignore = "prints frames to look at"]
+fn look() {
+    for (width, height) in [(200, 60), (120, 36), (80, 24), (40, 12)] {
+        println!("{}", board(&fixtures::board(), width, height).text());
+    }
+    for snapshot in [fixtures::huge(), fixtures::names(), fixtures::failed()] {
+        println!("{}", board(&snapshot, 120, 36).text());
+    }
+}

@@ -1,0 +1,14 @@
+//! Tests of the whole console: gestures and keys in, changes and frames out.
+
+mod editing;
+pub(crate) mod fixtures;
+mod frames;
+mod gestures;
+mod gpu_gestures;
+mod input_stress;
+mod order;
+mod pseudo_terminal;
+mod ranges;
+mod saving;
+mod scrolling;
+mod testing;

@@ -1,0 +1,322 @@
+//! A scheduler without pools for the tests: it holds a desired state, applies changes to it, and
+//! remembers what it was asked.
+
+use std::sync::{Arc, Mutex};
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tokio::sync::watch;
+
+use super::fixtures;
+use crate::console::input::pointer;
+use crate::console::state::{Action, ConsoleState, Effect, Hits, Target, update};
+use crate::console::worker::{self, Reach};
+use crate::console::{ConsoleOptions, Profile, Profiles, view};
+use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
+use crate::machine::Description;
+use crate::scheduler::Control;
+use crate::telemetry::{Applied, Author, Entry, LogLines, Snapshot};
+
+struct Inner {
+    desired: DesiredState,
+    /// The states before each change, with its number.
+    before: Vec<(u64, DesiredState)>,
+    undone: Vec<(u64, DesiredState)>,
+    entries: u64,
+    changes: Vec<Change>,
+}
+
+pub(super) struct FakeControl {
+    machine: Description,
+    inner: Mutex<Inner>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    /// Whether asking for the layout panics.
+    pub panics: bool,
+}
+
+impl FakeControl {
+    pub(super) fn new(layout: &Layout, machine: Description) -> Self {
+        let desired = DesiredState::resolve(layout, &machine).unwrap();
+        let first = Arc::new(fixtures::snapshot(&desired, &machine));
+        let (before, undone, changes) = Default::default();
+        let inner = Inner { desired, before, undone, entries: 0, changes };
+        Self {
+            machine,
+            inner: Mutex::new(inner),
+            snapshots: watch::channel(first).0,
+            panics: false,
+        }
+    }
+
+    /// The changes that were applied.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        self.inner.lock().unwrap().changes.clone()
+    }
+
+    pub(super) fn desired(&self) -> DesiredState {
+        self.inner.lock().unwrap().desired.clone()
+    }
+
+    fn go(&self, inner: &mut Inner, plan: Plan, of: Option<u64>) -> Applied {
+        inner.desired = plan.after.clone();
+        let snapshot = fixtures::snapshot(&inner.desired, &self.machine);
+        self.snapshots.send_replace(Arc::new(snapshot));
+        inner.entries += 1;
+        Applied { id: inner.entries, of, plan, force_us: 41, differences: Vec::new() }
+    }
+}
+
+impl Control for FakeControl {
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
+    fn plan(&self, change: &Change) -> Result<Plan, Refusal> {
+        self.inner.lock().unwrap().desired.plan(change, &self.machine)
+    }
+
+    fn apply(&self, change: Change, _: Author) -> Result<Applied, Refusal> {
+        let mut inner = self.inner.lock().unwrap();
+        let plan = inner.desired.plan(&change, &self.machine)?;
+        let before = (inner.entries + 1, inner.desired.clone());
+        inner.before.push(before);
+        inner.undone.clear();
+        inner.changes.push(change);
+        Ok(self.go(&mut inner, plan, None))
+    }
+
+    fn undo(&self, _: Author) -> Result<Applied, Refusal> {
+        let mut inner = self.inner.lock().unwrap();
+        let (of, before) = inner.before.pop().ok_or_else(|| Refusal::whole("nothing to undo"))?;
+        let now = inner.desired.clone();
+        let back = now.undo(&before, &now, &self.machine)?;
+        let plan = now.plan_to(back, &self.machine);
+        inner.undone.push((of, now));
+        Ok(self.go(&mut inner, plan, Some(of)))
+    }
+
+    fn redo(&self, _: Author) -> Result<Applied, Refusal> {
+        let mut inner = self.inner.lock().unwrap();
+        let (of, after) = inner.undone.pop().ok_or_else(|| Refusal::whole("nothing to redo"))?;
+        let now = inner.desired.clone();
+        let again = now.undo(&after, &now, &self.machine)?;
+        let plan = now.plan_to(again, &self.machine);
+        inner.before.push((of, now));
+        Ok(self.go(&mut inner, plan, Some(of)))
+    }
+
+    fn journal(&self) -> Vec<Entry> {
+        Vec::new()
+    }
+
+    fn layout(&self) -> Layout {
+        assert!(!self.panics, "a planted panic");
+        self.desired().layout()
+    }
+}
+
+/// Saved layouts in memory.
+#[derive(Default)]
+pub(super) struct FakeProfiles {
+    saved: Mutex<Vec<(String, Layout)>>,
+    told: Mutex<Vec<Option<String>>>,
+}
+
+impl FakeProfiles {
+    /// The layouts that were said to be in force, in turn.
+    pub(super) fn told(&self) -> Vec<Option<String>> {
+        self.told.lock().unwrap().clone()
+    }
+
+    fn at(saved: &[(String, Layout)], name: &str) -> Result<usize, String> {
+        let place = saved.iter().position(|(other, _)| other == name);
+        place.ok_or_else(|| format!("no layout is named {name}"))
+    }
+}
+
+impl Profiles for FakeProfiles {
+    fn list(&self) -> Result<Vec<Profile>, String> {
+        let saved = self.saved.lock().unwrap();
+        Ok(saved
+            .iter()
+            .map(|(name, layout)| Profile {
+                name: name.clone(),
+                place: format!("/layouts/{name}.toml"),
+                description: layout.description.clone(),
+                read_only: name == "demo",
+            })
+            .collect())
+    }
+
+    fn load(&self, name: &str) -> Result<Layout, String> {
+        let saved = self.saved.lock().unwrap();
+        Self::at(&saved, name).map(|at| saved[at].1.clone())
+    }
+
+    fn save(&self, name: &str, layout: &Layout) -> Result<String, String> {
+        let mut saved = self.saved.lock().unwrap();
+        saved.retain(|(other, _)| other != name);
+        saved.push((name.to_owned(), layout.clone()));
+        Ok(format!("/layouts/{name}.toml"))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), String> {
+        let mut saved = self.saved.lock().unwrap();
+        let at = Self::at(&saved, from)?;
+        to.clone_into(&mut saved[at].0);
+        Ok(())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), String> {
+        let mut saved = self.saved.lock().unwrap();
+        let at = Self::at(&saved, name)?;
+        saved.remove(at);
+        Ok(())
+    }
+
+    fn in_force(&self, name: Option<&str>) {
+        self.told.lock().unwrap().push(name.map(str::to_owned));
+    }
+}
+
+/// A console without a terminal: events in, frames out, effects carried out at once.
+pub(super) struct Desk {
+    pub control: Arc<FakeControl>,
+    pub profiles: Arc<FakeProfiles>,
+    pub log: LogLines,
+    pub state: ConsoleState,
+    pub hits: Hits,
+    pub frame: Buffer,
+    /// Effects that the loop itself would have seen to.
+    pub left: Vec<Effect>,
+}
+
+impl Desk {
+    pub(super) fn new(width: u16, height: u16) -> Self {
+        Self::with(&fixtures::layout(), fixtures::machine(8, 4), width, height)
+    }
+
+    pub(super) fn with(layout: &Layout, machine: Description, width: u16, height: u16) -> Self {
+        let control = Arc::new(FakeControl::new(layout, machine));
+        let options = ConsoleOptions {
+            profile: Some("balanced".into()),
+            zone: jiff::tz::TimeZone::UTC,
+            ..ConsoleOptions::default()
+        };
+        let mut desk = Self {
+            state: ConsoleState::new(&options),
+            control,
+            profiles: Arc::default(),
+            log: LogLines::default(),
+            hits: Hits::default(),
+            frame: Buffer::empty(Rect::new(0, 0, width, height)),
+            left: Vec::new(),
+        };
+        let layout = desk.control.layout();
+        desk.act(Action::Baseline(layout));
+        desk.refresh();
+        desk
+    }
+
+    /// Shows a snapshot that the fake control did not make.
+    pub(super) fn show(&mut self, snapshot: Snapshot) {
+        self.act(Action::Snapshot(Arc::new(snapshot)));
+    }
+
+    /// Takes in the newest snapshot.
+    pub(super) fn refresh(&mut self) {
+        let snapshot = self.control.snapshots().borrow().clone();
+        self.act(Action::Snapshot(snapshot));
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        let mut actions = vec![action];
+        while let Some(action) = actions.pop() {
+            for effect in update(&mut self.state, action) {
+                match worker::perform(&self.reach(), effect.clone()) {
+                    Some(answer) => actions.insert(0, answer),
+                    None if matches!(effect, Effect::InForce(_)) => {}
+                    None => self.left.push(effect),
+                }
+            }
+        }
+        self.draw();
+    }
+
+    /// Carries one effect out, for tests in which the answer takes its time.
+    pub(super) fn perform(&self, effect: &Effect) -> Action {
+        worker::perform(&self.reach(), effect.clone()).unwrap()
+    }
+
+    fn reach(&self) -> Reach {
+        Reach {
+            control: self.control.clone(),
+            profiles: Some(self.profiles.clone()),
+            log: self.log.clone(),
+        }
+    }
+
+    pub(super) fn draw(&mut self) {
+        self.frame.reset();
+        self.hits = view::draw(&self.state, &mut self.frame);
+        self.state.extent = self.hits.extent;
+    }
+
+    pub(super) fn key(&mut self, code: KeyCode) {
+        self.act(Action::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+
+    pub(super) fn control_key(&mut self, letter: char) {
+        self.act(Action::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL)));
+    }
+
+    pub(super) fn keys(&mut self, letters: &str) {
+        for letter in letters.chars() {
+            self.key(KeyCode::Char(letter));
+        }
+    }
+
+    pub(super) fn mouse(&mut self, kind: MouseEventKind, at: (u16, u16)) {
+        self.mouse_with(kind, at, KeyModifiers::NONE);
+    }
+
+    pub(super) fn mouse_with(
+        &mut self,
+        kind: MouseEventKind,
+        at: (u16, u16),
+        modifiers: KeyModifiers,
+    ) {
+        let event = MouseEvent { kind, column: at.0, row: at.1, modifiers };
+        if let Some(action) = pointer::interpret(event, &self.hits, &self.state) {
+            self.act(action);
+        }
+    }
+
+    pub(super) fn down(&mut self, at: (u16, u16)) {
+        self.mouse(MouseEventKind::Down(MouseButton::Left), at);
+    }
+
+    pub(super) fn drag(&mut self, at: (u16, u16)) {
+        self.mouse(MouseEventKind::Drag(MouseButton::Left), at);
+    }
+
+    pub(super) fn up(&mut self, at: (u16, u16)) {
+        self.mouse(MouseEventKind::Up(MouseButton::Left), at);
+    }
+
+    /// The place of a target on the screen.
+    pub(super) fn place(&self, target: &Target) -> (u16, u16) {
+        let rect = self.hits.find(target).unwrap_or_else(|| panic!("{target:?} is not drawn"));
+        (rect.x, rect.y)
+    }
+
+    /// The frame's characters.
+    pub(super) fn text(&self) -> String {
+        crate::console::picture::dump::text(&self.frame)
+    }
+
+    pub(super) fn message(&self) -> &str {
+        self.state.message.as_ref().map_or("", |message| &message.text)
+    }
+}
