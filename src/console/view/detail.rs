@@ -41,7 +41,7 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<Line> {
         ));
     }
     lines.push(Line::new());
-    lines.push(heading("DesiredState and actual"));
+    lines.push(heading("Desired and actual"));
     lines.extend(budget(state, view).into_iter().map(|(what, text)| pair(what, text)));
     if let Some(difference) = &view.actual.difference {
         lines.push(vec![(format!("differs: {difference}"), theme.warn)]);
