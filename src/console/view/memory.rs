@@ -1,6 +1,8 @@
 //! Where the process's memory is: its own parts, each model's, and what no part explains, against the
 //! resident set that the kernel counts. Figures that were not measured say so.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Line};
@@ -11,6 +13,9 @@ use crate::telemetry::{MemoryRow, MemoryTable};
 
 /// Columns of a name.
 const NAME: usize = 20;
+
+/// Names in a list before it says how many more there are.
+const NAMED: usize = 3;
 
 /// Columns of a figure.
 const FIGURE: usize = 8;
@@ -70,7 +75,50 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
     for model in &table.models {
         lines.extend(told(state, model));
     }
+    lines.extend(shared(state, table));
     lines
+}
+
+/// The loaded models that several rows share, and the reasons of rows that have their own copy.
+fn shared(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
+    let theme = &state.theme;
+    let mut lines = Vec::new();
+    for loaded in table.loaded.iter().filter(|loaded| loaded.models.len() > 1) {
+        if lines.is_empty() {
+            let title = "Shared, in equal parts among the rows above";
+            lines.extend([Line::new(), vec![(title.to_owned(), theme.title)]]);
+        }
+        let name = format::fit(&loaded.file, NAME - 1, state.glyphs.ellipsis);
+        let pad = NAME.saturating_sub(unicode_width::UnicodeWidthStr::width(name.as_ref()));
+        let sizes = [loaded.weights_bytes, loaded.graph_bytes, loaded.arena_bytes]
+            .map(|bytes| format!("{:>FIGURE$}", mebibytes(bytes.cast_signed())))
+            .concat();
+        let total = mebibytes(loaded.total().cast_signed());
+        lines.push(vec![
+            (format!("{name}{:pad$}", ""), theme.text),
+            (format!("{sizes}{:>FIGURE$}{total:>FIGURE$}", ""), theme.text),
+            (format!("{:>FIGURE$}  by {}", "", first_names(&loaded.models)), theme.dim),
+        ]);
+    }
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for model in &table.models {
+        if let Some(reason) = &model.not_shared {
+            reasons.entry(reason).or_default().push(model.model.clone());
+        }
+    }
+    for (reason, models) in reasons {
+        lines.push(vec![(format!("not shared: {}: {reason}", first_names(&models)), theme.dim)]);
+    }
+    lines
+}
+
+/// "a, b, c and 4 more".
+fn first_names(names: &[String]) -> String {
+    let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// A model's line, and one that says what holds it above its budget.
