@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use divvy::engine::{Engines, inputs};
+use divvy::engine::Engines;
+use divvy::engine::inputs::{self, InputRules};
 use divvy::layout::{Auto, Edit, EngineChoice, demo};
 use divvy::machine::allocation::CountingAllocator;
 use divvy::machine::this_machine;
@@ -44,9 +45,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for model in &layout.models {
         let client = scheduler.client(&model.name).ok_or("the scheduler has stopped")?;
         let signature = client.door().signature();
-        let inputs =
-            inputs::synthesize(&signature, &BTreeMap::new(), &model.dims, &model.inputs, 1)?;
-        let outcome = client.infer(Arc::new(inputs)).await;
+        let rules = InputRules {
+            signature: &signature,
+            bounds: &BTreeMap::new(),
+            dims: &model.dims,
+            inputs: &model.inputs,
+        };
+        let request = inputs::synthesize(&rules, 1)?;
+        let outcome = client.infer(Arc::new(request.tensors)).await;
         match outcome.result {
             Ok(outputs) => println!(
                 "{}: {} outputs after {:?} in the queue and {:?} of work",

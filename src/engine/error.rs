@@ -1,6 +1,39 @@
 //! The errors of engines, of model files and of input data.
 
+use std::fmt;
+
 use thiserror::Error;
+
+/// The reason why an engine refused a model or a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineReason {
+    sentence: String,
+    raw: Option<String>,
+}
+
+impl EngineReason {
+    /// Creates a reason that explains an engine's own message.
+    pub fn explained(sentence: impl Into<String>, raw: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), raw: Some(raw.into()) }
+    }
+
+    /// Returns the engine's own message, if the reason explains one.
+    pub fn raw(&self) -> Option<&str> {
+        self.raw.as_deref()
+    }
+}
+
+impl From<String> for EngineReason {
+    fn from(sentence: String) -> Self {
+        Self { sentence, raw: None }
+    }
+}
+
+impl fmt::Display for EngineReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
 
 /// What can go wrong in an engine. Each says what to do where something can be done.
 #[derive(Clone, Debug, Error)]
@@ -35,7 +68,7 @@ pub enum EngineError {
         /// The file.
         path: String,
         /// The operator or the type, by name, and what would help.
-        reason: String,
+        reason: EngineReason,
     },
     /// The engine refused the model for another reason.
     #[error("{engine} cannot load {path}: {reason}")]
@@ -45,7 +78,7 @@ pub enum EngineError {
         /// The file.
         path: String,
         /// The engine's words.
-        reason: String,
+        reason: EngineReason,
     },
     /// A request's tensors do not fit the model's signature.
     #[error("input `{input}`: {reason}")]
@@ -83,6 +116,18 @@ pub enum EngineError {
         /// The engine's name.
         engine: &'static str,
         /// The engine's words.
-        reason: String,
+        reason: EngineReason,
     },
+}
+
+impl EngineError {
+    /// Returns the engine's own message, if this error explains one.
+    pub fn raw(&self) -> Option<&str> {
+        match self {
+            Self::Unsupported { reason, .. }
+            | Self::Load { reason, .. }
+            | Self::Run { reason, .. } => reason.raw(),
+            _ => None,
+        }
+    }
 }

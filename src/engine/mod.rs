@@ -17,7 +17,7 @@ pub mod synth;
 pub mod synthetic;
 mod tensor;
 
-pub use error::EngineError;
+pub use error::{EngineError, EngineReason};
 pub use interface::{
     Device, Engine, EngineCapabilities, EngineKind, Instance, InstanceSetup, Model,
 };

@@ -235,7 +235,7 @@ impl Instance for SyntheticInstance {
         }
         if due(script.fail_every.load(Ordering::Relaxed)) {
             let reason = "the script says so".to_owned();
-            return Err(EngineError::Run { engine: "synthetic", reason });
+            return Err(EngineError::Run { engine: "synthetic", reason: reason.into() });
         }
         Ok(Vec::new())
     }

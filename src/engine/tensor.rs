@@ -27,6 +27,24 @@ pub enum ElementType {
 }
 
 impl ElementType {
+    /// All types.
+    pub const ALL: [Self; 14] = [
+        Self::Bool,
+        Self::I8,
+        Self::I16,
+        Self::I32,
+        Self::I64,
+        Self::U8,
+        Self::U16,
+        Self::U32,
+        Self::U64,
+        Self::F16,
+        Self::BF16,
+        Self::F32,
+        Self::F64,
+        Self::String,
+    ];
+
     /// Bytes of one element; `None` for strings.
     pub fn size(self) -> Option<usize> {
         Some(match self {

@@ -44,7 +44,10 @@ impl Loader for Scripts {
             model: Arc::new(SyntheticModel::new(script)),
             engine: EngineKind::Synthetic,
             title: "scripted".to_owned(),
-            requests: PreparedRequests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
+            requests: PreparedRequests {
+                inputs: vec![Arc::default()],
+                ..PreparedRequests::default()
+            },
         })
     }
 }

@@ -31,7 +31,10 @@ impl Loader for SyntheticLoader {
             model: Arc::new(SyntheticModel::new(Arc::new(script))),
             engine: EngineKind::Synthetic,
             title: "synthetic".to_owned(),
-            requests: PreparedRequests { inputs: vec![Arc::default()], recorded_us: Vec::new() },
+            requests: PreparedRequests {
+                inputs: vec![Arc::default()],
+                ..PreparedRequests::default()
+            },
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Sizes for the dimensions that a model leaves open: as the layout says, else a sensible guess.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{Dim, ElementType, EngineError, Signature, TensorSpec};
 
@@ -15,6 +15,7 @@ const CHANNELS: usize = 3;
 /// place, "input.0".
 pub(super) struct Sizes {
     sizes: BTreeMap<String, usize>,
+    guessed: BTreeSet<String>,
 }
 
 impl Sizes {
@@ -36,7 +37,7 @@ impl Sizes {
                 return Err(fault("it is set to 0 and must be 1 or more".into()));
             }
         }
-        Ok(Self { sizes: dims.clone() })
+        Ok(Self { sizes: dims.clone(), guessed: BTreeSet::new() })
     }
 
     /// Notes the sizes of a given tensor, so that other inputs agree with it.
@@ -70,10 +71,21 @@ impl Sizes {
             .enumerate()
             .map(|(place, (dim, guess))| match (dim, spec.open_dim_name(place)) {
                 (Dim::Fixed(size), _) => *size,
-                (_, Some(name)) => *self.sizes.entry(name).or_insert(guess),
+                (_, Some(name)) => {
+                    if !self.sizes.contains_key(&name) {
+                        self.guessed.insert(name.clone());
+                    }
+                    *self.sizes.entry(name).or_insert(guess)
+                }
                 (_, None) => guess,
             })
             .collect()
+    }
+
+    /// Returns the dimensions whose size was guessed.
+    pub(super) fn guessed(&self) -> BTreeMap<String, usize> {
+        let sizes = self.sizes.iter().filter(|(name, _)| self.guessed.contains(*name));
+        sizes.map(|(name, size)| (name.clone(), *size)).collect()
     }
 }
 

@@ -5,4 +5,4 @@ mod dims;
 mod synthesize;
 
 pub use check::{arrange, check_inputs};
-pub use synthesize::synthesize;
+pub use synthesize::{InputRules, SynthesizedRequest, synthesize};

@@ -15,21 +15,38 @@ use crate::layout::InputSpec;
 /// Texts for string inputs.
 const TEXTS: [&str; 4] = ["core", "queue", "a text of some length", "42"];
 
-/// Makes one request. `bounds` are the lengths of the tables that integer inputs look up
-/// ([`crate::engine::Model::index_bounds`]); `dims` and `specs` are the layout's `dims` and
-/// `inputs`. Without a spec, floats are within `[0, 1)`, integers below their bound, or 0 and 1
-/// where none is known. The same seed gives the same request.
+/// The rules for the synthesized inputs of a model.
+#[derive(Clone, Copy, Debug)]
+pub struct InputRules<'a> {
+    /// The inputs.
+    pub signature: &'a Signature,
+    /// The lengths of the tables that integer inputs look up
+    /// ([`crate::engine::Model::index_bounds`]).
+    pub bounds: &'a BTreeMap<String, u64>,
+    /// Sizes of open dimensions: the layout's `dims`.
+    pub dims: &'a BTreeMap<String, usize>,
+    /// Values by input: the layout's `inputs`. Without an entry, floats are within `[0, 1)`, and
+    /// integers below their bound, or 0 and 1 if none is known.
+    pub inputs: &'a BTreeMap<String, InputSpec>,
+}
+
+/// A synthesized request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SynthesizedRequest {
+    /// The inputs, in the model's order.
+    pub tensors: Vec<NamedTensor>,
+    /// Open dimensions whose size neither `dims` nor an array sets, each with the guess.
+    pub guessed_dims: BTreeMap<String, usize>,
+}
+
+/// Makes one request. The same seed makes the same request.
 ///
 /// # Errors
-/// [`EngineError::Input`] when `dims` or `specs` name what the model does not have, or a spec does
-/// not fit the input; [`EngineError::Data`] when an array cannot be read.
-pub fn synthesize(
-    signature: &Signature,
-    bounds: &BTreeMap<String, u64>,
-    dims: &BTreeMap<String, usize>,
-    specs: &BTreeMap<String, InputSpec>,
-    seed: u64,
-) -> Result<Vec<NamedTensor>, EngineError> {
+/// [`EngineError::Input`] and [`EngineError::Dimension`] if the rules name inputs or dimensions that
+/// the model does not have, or a value does not fit its input; [`EngineError::Data`] if an array
+/// cannot be read.
+pub fn synthesize(rules: &InputRules<'_>, seed: u64) -> Result<SynthesizedRequest, EngineError> {
+    let InputRules { signature, bounds, dims, inputs: specs } = *rules;
     let mut sizes = Sizes::new(signature, dims)?;
     for name in specs.keys() {
         if !signature.inputs.iter().any(|spec| spec.name == *name) {
@@ -40,7 +57,7 @@ pub fn synthesize(
             });
         }
     }
-    // arrays first: their shapes decide open dimensions that other inputs share
+    // Arrays come first: their shapes set open dimensions that other inputs share.
     let mut given: BTreeMap<&str, Tensor> = BTreeMap::new();
     for spec in &signature.inputs {
         if let Some(InputSpec::Npy(path)) = specs.get(&spec.name) {
@@ -62,7 +79,7 @@ pub fn synthesize(
         inputs.push(NamedTensor { name: spec.name.clone(), tensor });
     }
     check_inputs(signature, &inputs).map_err(|error| name_file(error, specs))?;
-    Ok(inputs)
+    Ok(SynthesizedRequest { tensors: inputs, guessed_dims: sizes.guessed() })
 }
 
 /// An array that does not fit is told with its file.
@@ -236,7 +253,42 @@ mod tests {
     ) -> Result<Vec<NamedTensor>, EngineError> {
         let bounds = bounds.iter().map(|(name, bound)| ((*name).to_owned(), *bound)).collect();
         let specs = specs.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect();
-        synthesize(&signature(element), &bounds, &BTreeMap::new(), &specs, seed)
+        let rules = InputRules {
+            signature: &signature(element),
+            bounds: &bounds,
+            dims: &BTreeMap::new(),
+            inputs: &specs,
+        };
+        synthesize(&rules, seed).map(|request| request.tensors)
+    }
+
+    #[test]
+    fn guessed_dims_leave_out_given_sizes() {
+        let rules = InputRules {
+            signature: &signature(ElementType::I64),
+            bounds: &BTreeMap::new(),
+            dims: &BTreeMap::from([("batch".to_owned(), 3)]),
+            inputs: &BTreeMap::new(),
+        };
+        let request = synthesize(&rules, 1).unwrap();
+        assert_eq!(request.tensors[0].tensor.shape(), [3, 128]);
+        assert_eq!(request.guessed_dims, BTreeMap::from([("seq".to_owned(), 128)]));
+    }
+
+    #[test]
+    fn empty_tensors_are_synthesized_for_every_type() {
+        for element in ElementType::ALL {
+            let dims = Some(vec![Dim::Fixed(0), Dim::Named("n".to_owned())]);
+            let spec = TensorSpec { name: "x".to_owned(), element, dims };
+            let rules = InputRules {
+                signature: &Signature { inputs: vec![spec], outputs: Vec::new() },
+                bounds: &BTreeMap::new(),
+                dims: &BTreeMap::new(),
+                inputs: &BTreeMap::new(),
+            };
+            let request = synthesize(&rules, 1).unwrap();
+            assert_eq!(request.tensors[0].tensor.shape(), [0, 128]);
+        }
     }
 
     fn longs(tensor: &NamedTensor) -> Vec<i64> {
@@ -262,22 +314,7 @@ mod tests {
 
     #[test]
     fn specs_are_followed_for_every_type() {
-        for element in [
-            ElementType::Bool,
-            ElementType::I8,
-            ElementType::I16,
-            ElementType::I32,
-            ElementType::I64,
-            ElementType::U8,
-            ElementType::U16,
-            ElementType::U32,
-            ElementType::U64,
-            ElementType::F16,
-            ElementType::BF16,
-            ElementType::F32,
-            ElementType::F64,
-            ElementType::String,
-        ] {
+        for element in ElementType::ALL {
             let zeros = make(element, &[], &[("ids", InputSpec::Zeros)], 1).unwrap();
             assert_eq!(zeros[0].tensor.element(), element);
             if element == ElementType::I64 {

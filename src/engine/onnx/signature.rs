@@ -133,7 +133,7 @@ impl Boundary {
         let unsupported = |reason: String| EngineError::Unsupported {
             engine: "divvy",
             path: title.to_owned(),
-            reason,
+            reason: reason.into(),
         };
         let mut signature = Signature::default();
         for info in self.inputs.iter().filter(|info| !self.constants.contains(&info.name)) {

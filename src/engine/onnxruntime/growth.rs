@@ -1,99 +1,97 @@
-//! What a session takes of the heap beside its weights: the library keeps no account of graphs and
-//! kernels, so it is estimated from how the heap grows while the session is built.
+//! An estimate of the heap that a session's graph and kernels take. The library does not count them,
+//! so the growth of the heap during the build is measured.
 //!
-//! Builds overlap when a layout is loaded. Between two begins or ends the growth is shared evenly among
-//! those that are under way; when the last of them has ended, the shares are scaled to what is then
-//! really left, since a build frees much of what it took at first, and told. What our own allocator has counted
-//! and what the arenas of other sessions hold is taken out; what else they take or free meanwhile is
-//! not, hence an estimate.
+//! Builds overlap while a layout loads. The growth between two starts or ends is divided evenly among
+//! the builds that are running. A build frees much of its memory at its end, so when the last one has
+//! ended, the shares are scaled to the growth that remains. Memory that our own allocator counts, and
+//! the arenas of other sessions, are subtracted. Other allocations during a build are not, so the
+//! result is an estimate.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::memory;
-use super::session::OrtSession;
+use super::memory::RawSession;
 use crate::machine::allocation;
 
 static METER: Mutex<Meter> = Mutex::new(Meter { builds: Builds::new(), sessions: Vec::new() });
 
 struct Meter {
-    builds: Builds<Weak<OrtSession>>,
-    /// Every session that may still be alive.
-    sessions: Vec<Weak<OrtSession>>,
+    builds: Builds<Weak<RawSession>>,
+    /// All sessions that may still be alive.
+    sessions: Vec<Weak<RawSession>>,
 }
 
-/// Builds since the last moment at which none was under way.
+/// Builds since the last moment at which none was running.
 struct Builds<S> {
-    next: u64,
-    /// The heap at the last begin or end, in bytes.
+    next_id: u64,
+    /// Size of the heap at the last start or end, in bytes.
     last: i64,
-    /// By how much the heap has grown since that moment.
+    /// Growth of the heap since the first of these builds started, in bytes.
     growth: i64,
-    open: Vec<Open>,
-    ended: Vec<Ended<S>>,
+    running: Vec<RunningBuild>,
+    finished: Vec<FinishedBuild<S>>,
 }
 
-struct Open {
+struct RunningBuild {
     id: u64,
-    /// Its share of the growth so far, in bytes; below 0 where the heap has shrunk.
+    /// Its share of the growth so far, in bytes; negative if the heap has shrunk.
     share: i64,
 }
 
-struct Ended<S> {
+struct FinishedBuild<S> {
     session: S,
     weights: i64,
-    /// Its share beside the weights.
+    /// Its share of the growth without the weights, in bytes.
     graph: i64,
 }
 
-/// A build that is under way. Dropping it forgets it.
-pub(super) struct Growth {
+/// A running build. Dropping it marks the build as failed.
+pub(super) struct BuildGrowth {
     id: u64,
 }
 
-impl Growth {
-    /// Begins.
-    pub(super) fn begin() -> Self {
-        let mut met = Vec::new();
+impl BuildGrowth {
+    /// Starts the measurement.
+    pub(super) fn start() -> Self {
+        let mut sampled = Vec::new();
         let mut meter = meter();
-        let now = meter.foreign(&mut met);
-        Self { id: meter.builds.begin(now) }
+        let now = meter.foreign_heap(&mut sampled);
+        Self { id: meter.builds.start(now) }
     }
 
-    /// Ends. Once no other build is under way, the session and those that were built beside it are
-    /// told what the heap has grown for them beyond their weights; until then they count nothing, as
-    /// where the system keeps no such statistics. What the session's arena takes from now on is
-    /// known to be its own.
-    pub(super) fn end(self, session: &Arc<OrtSession>, weights: u64) {
-        let mut met = Vec::new();
+    /// Ends the measurement of a build that made `session` with so many bytes of weights. When no
+    /// other build is running, sets the graph estimate of this session and of those built beside it.
+    /// Until then it stays 0, also on systems that do not report the size of the heap.
+    pub(super) fn finish(self, session: &Arc<RawSession>, weights: u64) {
+        let mut sampled = Vec::new();
         let mut meter = meter();
-        let now = meter.foreign(&mut met);
+        let now = meter.foreign_heap(&mut sampled);
         let (session, weights) = (Arc::downgrade(session), weights.cast_signed());
-        let told = meter.builds.end(self.id, now, Some((session.clone(), weights)));
+        let estimates = meter.builds.finish(self.id, now, Some((session.clone(), weights)));
+        // From now on, the session's arena is subtracted too.
         meter.sessions.push(session);
-        meter.builds.last = meter.foreign(&mut met);
-        tell(told);
+        meter.builds.last = meter.foreign_heap(&mut sampled);
+        set_graphs(estimates);
     }
 }
 
-impl Drop for Growth {
-    /// The build failed, where it has not ended.
+impl Drop for BuildGrowth {
     fn drop(&mut self) {
-        let mut met = Vec::new();
+        let mut sampled = Vec::new();
         let mut meter = meter();
-        if meter.builds.is_open(self.id) {
-            let now = meter.foreign(&mut met);
-            tell(meter.builds.end(self.id, now, None));
+        if meter.builds.is_running(self.id) {
+            let now = meter.foreign_heap(&mut sampled);
+            set_graphs(meter.builds.finish(self.id, now, None));
         }
     }
 }
 
 fn meter() -> MutexGuard<'static, Meter> {
-    // nothing panics while it is held
+    // Nothing panics while the lock is held.
     METER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn tell(graphs: Vec<(Weak<OrtSession>, u64)>) {
-    for (session, graph) in graphs {
+fn set_graphs(estimates: Vec<(Weak<RawSession>, u64)>) {
+    for (session, graph) in estimates {
         if let Some(session) = session.upgrade() {
             session.set_graph(graph);
         }
@@ -101,16 +99,16 @@ fn tell(graphs: Vec<(Weak<OrtSession>, u64)>) {
 }
 
 impl Meter {
-    /// The heap in use that neither our own allocator nor an arena explains. `met` gets the sessions
-    /// that were asked, to be dropped when the meter is free again: one of them may end with that,
-    /// which takes its time.
-    fn foreign(&mut self, met: &mut Vec<Arc<OrtSession>>) -> i64 {
+    /// Returns the bytes of the heap in use that neither our own allocator nor an arena counts.
+    /// Adds the sessions that it has read to `sampled`, which the caller drops after it has released
+    /// the lock: the drop may end a session, which is slow.
+    fn foreign_heap(&mut self, sampled: &mut Vec<Arc<RawSession>>) -> i64 {
         self.sessions.retain(|session| session.strong_count() > 0);
-        let begin = met.len();
-        met.extend(self.sessions.iter().filter_map(Weak::upgrade));
-        let live = met.iter().skip(begin);
-        let arenas = live.filter_map(|session| memory::arena(session));
-        let arenas: u64 = arenas.map(|arena| arena.taken).sum();
+        let first = sampled.len();
+        sampled.extend(self.sessions.iter().filter_map(Weak::upgrade));
+        let live = sampled.iter().skip(first);
+        let arenas: u64 =
+            live.filter_map(|session| session.cpu_arena()).map(|arena| arena.allocated).sum();
         let in_use = allocation::heap().map_or(0, |heap| heap.in_use());
         in_use.cast_signed() - (allocation::counted_bytes() + arenas).cast_signed()
     }
@@ -118,53 +116,54 @@ impl Meter {
 
 impl<S: Clone> Builds<S> {
     const fn new() -> Self {
-        Self { next: 0, last: 0, growth: 0, open: Vec::new(), ended: Vec::new() }
+        Self { next_id: 0, last: 0, growth: 0, running: Vec::new(), finished: Vec::new() }
     }
 
-    /// Begins a build with the heap at `now`.
-    fn begin(&mut self, now: i64) -> u64 {
-        self.settle(now);
-        if self.open.is_empty() {
+    /// Starts a build while the heap has `now` bytes. Returns its id.
+    fn start(&mut self, now: i64) -> u64 {
+        self.divide_growth(now);
+        if self.running.is_empty() {
             self.growth = 0;
-            self.ended.clear();
+            self.finished.clear();
         }
-        self.next += 1;
-        self.open.push(Open { id: self.next, share: 0 });
-        self.next
+        self.next_id += 1;
+        self.running.push(RunningBuild { id: self.next_id, share: 0 });
+        self.next_id
     }
 
-    fn is_open(&self, id: u64) -> bool {
-        self.open.iter().any(|build| build.id == id)
+    fn is_running(&self, id: u64) -> bool {
+        self.running.iter().any(|build| build.id == id)
     }
 
-    /// Ends a build with the heap at `now`, with its session and the bytes of its weights, or with
-    /// none where it failed. When it was the last one that was under way, gives whose graph is
-    /// estimated to hold how much; before that a share holds what a build frees at its end.
-    fn end(&mut self, id: u64, now: i64, built: Option<(S, i64)>) -> Vec<(S, u64)> {
-        self.settle(now);
-        let share = self.open.iter().find(|build| build.id == id).map_or(0, |build| build.share);
-        self.open.retain(|build| build.id != id);
+    /// Ends a build while the heap has `now` bytes. `built` is its session and the bytes of its
+    /// weights, `None` if it failed. If it was the last running build, returns the graph estimates of
+    /// all that have finished, else nothing.
+    fn finish(&mut self, id: u64, now: i64, built: Option<(S, i64)>) -> Vec<(S, u64)> {
+        self.divide_growth(now);
+        let share = self.running.iter().find(|build| build.id == id).map_or(0, |build| build.share);
+        self.running.retain(|build| build.id != id);
         if let Some((session, weights)) = built {
-            self.ended.push(Ended { session, weights, graph: (share - weights).max(0) });
+            self.finished.push(FinishedBuild { session, weights, graph: (share - weights).max(0) });
         }
-        if !self.open.is_empty() {
+        if !self.running.is_empty() {
             return Vec::new();
         }
-        let sum: i64 = self.ended.iter().map(|ended| ended.graph).sum();
-        let weights: i64 = self.ended.iter().map(|ended| ended.weights).sum();
-        let left = (self.growth - weights).max(0);
-        let scale = if sum > 0 { left as f64 / sum as f64 } else { 0.0 };
-        let told = |ended: Ended<S>| (ended.session, (ended.graph as f64 * scale) as u64);
-        self.ended.drain(..).map(told).collect()
+        let sum: i64 = self.finished.iter().map(|build| build.graph).sum();
+        let weights: i64 = self.finished.iter().map(|build| build.weights).sum();
+        let remaining = (self.growth - weights).max(0);
+        let scale = if sum > 0 { remaining as f64 / sum as f64 } else { 0.0 };
+        let estimate =
+            |build: FinishedBuild<S>| (build.session, (build.graph as f64 * scale) as u64);
+        self.finished.drain(..).map(estimate).collect()
     }
 
-    /// Shares what the heap has grown since the last call.
-    fn settle(&mut self, now: i64) {
+    /// Divides the growth since the last call among the running builds.
+    fn divide_growth(&mut self, now: i64) {
         let growth = now - self.last;
         self.last = now;
         self.growth += growth;
-        let count = self.open.len() as i64;
-        self.open.iter_mut().for_each(|build| build.share += growth / count);
+        let count = self.running.len() as i64;
+        self.running.iter_mut().for_each(|build| build.share += growth / count);
     }
 }
 
@@ -173,36 +172,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_alone_is_told_what_the_heap_grew_beyond_its_weights() {
+    fn single_build_gets_growth_without_weights() {
         let mut builds = Builds::new();
-        let first = builds.begin(1000);
-        assert_eq!(builds.end(first, 1100, Some(("first", 60))), [("first", 40)]);
-        // between two builds the heap may do what it likes
-        let second = builds.begin(9000);
-        assert_eq!(builds.end(second, 9100, Some(("second", 0))), [("second", 100)]);
-        let third = builds.begin(9000);
-        assert_eq!(builds.end(third, 8000, Some(("third", 10))), [("third", 0)], "never below");
+        let first = builds.start(1000);
+        assert_eq!(builds.finish(first, 1100, Some(("first", 60))), [("first", 40)]);
+        // Changes of the heap between two builds do not count.
+        let second = builds.start(9000);
+        assert_eq!(builds.finish(second, 9100, Some(("second", 0))), [("second", 100)]);
+        let third = builds.start(9000);
+        assert_eq!(builds.finish(third, 8000, Some(("third", 10))), [("third", 0)], "never below");
     }
 
     #[test]
-    fn builds_that_overlap_are_told_what_is_left_when_all_have_ended() {
+    fn overlapping_builds_share_remaining_growth() {
         let mut builds = Builds::new();
-        let first = builds.begin(0);
-        let second = builds.begin(400);
-        // both have taken much for now: nothing is told that a budget could be held against
-        assert_eq!(builds.end(second, 1000, Some(("second", 100))), []);
-        // and the first has freed most of it at its end: 150 of graphs are left, beside weights
-        let told = builds.end(first, 300, Some(("first", 50)));
-        assert_eq!(told, [("second", 150), ("first", 0)]);
+        let first = builds.start(0);
+        let second = builds.start(400);
+        // Both use much memory for now, so nothing is reported that a budget could be compared with.
+        assert_eq!(builds.finish(second, 1000, Some(("second", 100))), []);
+        // The first frees most of it at its end: 150 bytes of graphs remain beside the weights.
+        let estimates = builds.finish(first, 300, Some(("first", 50)));
+        assert_eq!(estimates, [("second", 150), ("first", 0)]);
     }
 
     #[test]
-    fn a_build_that_fails_beside_another_leaves_it_what_is_really_left() {
+    fn failed_build_leaves_growth_to_the_other() {
         let mut builds = Builds::new();
-        let first = builds.begin(0);
-        let second = builds.begin(0);
-        assert_eq!(builds.end(first, 400, Some(("first", 50))), []);
-        assert_eq!(builds.end(second, 120, None), [("first", 70)]);
-        assert!(!builds.is_open(second));
+        let first = builds.start(0);
+        let second = builds.start(0);
+        assert_eq!(builds.finish(first, 400, Some(("first", 50))), []);
+        assert_eq!(builds.finish(second, 120, None), [("first", 70)]);
+        assert!(!builds.is_running(second));
     }
 }

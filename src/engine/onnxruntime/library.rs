@@ -14,6 +14,9 @@ use super::locate::{self, Place};
 use crate::engine::EngineError;
 use crate::machine::resident::{baseline, resident};
 
+/// The engine's name in messages.
+pub(super) const NAME: &str = "ONNX Runtime";
+
 /// The oldest 1.x that has all calls that divvy makes (the feature `api-24` of the crate `ort`).
 pub const OLDEST_MINOR: u32 = 24;
 

@@ -1,5 +1,5 @@
-//! One request through the library. Many threads may do this on one session at once: the C API
-//! documents `Run` as safe for that, and on the CPU it is.
+//! Runs one request through the library. On the CPU, many threads may do this on one session at once:
+//! the C API documents `Run` as safe for that.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char};
@@ -8,7 +8,8 @@ use std::ptr;
 use ort::AsPointer;
 use ort::session::RunOptions;
 
-use super::NAME;
+use super::explain;
+use super::library::NAME;
 use super::session::OrtSession;
 use super::value::{Value, check};
 use crate::engine::{Device, EngineError, NamedTensor, inputs};
@@ -18,7 +19,7 @@ pub(super) fn run(
     session: &OrtSession,
     given: &[NamedTensor],
 ) -> Result<Vec<NamedTensor>, EngineError> {
-    let fault = |reason: String| EngineError::Run { engine: NAME, reason };
+    let fault = |reason: String| EngineError::Run { engine: NAME, reason: explain::run(&reason) };
     let signature = &session.file.signature;
     let arranged = inputs::arrange(signature, given)?;
     let mut lent = Vec::with_capacity(arranged.len());
@@ -32,15 +33,18 @@ pub(super) fn run(
     let output_names: Vec<*const c_char> = session.outputs.iter().map(pointer).collect();
     let values: Vec<_> = lent.iter().map(Value::pointer).collect();
     let mut results = vec![ptr::null_mut(); output_names.len()];
-    let options =
-        if session.shrinks() { Some(shrinking(session.device).map_err(fault)?) } else { None };
-    let _turn = session.turn();
+    let options = if session.take_shrink_request() {
+        Some(shrink_options(session.raw.device()).map_err(fault)?)
+    } else {
+        None
+    };
+    let _turn = session.wait_for_gpu_turn();
     // SAFETY: names and values are as many as their lengths say and live until the call returns;
     // `results` has a null for each output, which the library replaces by a value that is ours. The
     // session and the options live as long as the borrow. Null options mean the defaults.
     let status = unsafe {
         (ort::api().Run)(
-            session.pointer().cast_mut(),
+            session.raw.pointer().cast_mut(),
             options.as_ref().map_or(ptr::null(), AsPointer::ptr),
             input_names.as_ptr(),
             values.as_ptr(),
@@ -50,7 +54,7 @@ pub(super) fn run(
             results.as_mut_ptr(),
         )
     };
-    // owned before anything can fail, so that none is leaked
+    // Owned before anything can fail, so that none is leaked.
     // SAFETY: each is null or a value that the call above made for us.
     let results: Vec<Option<Value<'_>>> =
         results.into_iter().map(|result| unsafe { Value::from_raw(result) }).collect();
@@ -67,9 +71,9 @@ pub(super) fn run(
         .collect()
 }
 
-/// Options of a run that gives the unused parts of the arenas back when it ends: the CPU's, and that
-/// of the session's GPU.
-fn shrinking(device: Option<Device>) -> Result<RunOptions, String> {
+/// Returns the options of a run that frees the unused parts of the arenas when it ends: of the CPU's,
+/// and of that on the session's GPU.
+fn shrink_options(device: Option<Device>) -> Result<RunOptions, String> {
     let arenas =
         device.map_or_else(|| "cpu:0".to_owned(), |device| format!("cpu:0;gpu:{}", device.ordinal));
     let mut options = RunOptions::new().map_err(|error| error.to_string())?;

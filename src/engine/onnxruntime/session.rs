@@ -1,44 +1,37 @@
-//! Sessions: one that all instances of a single thread share, and one for each wider instance,
-//! whose helper threads are known by id from the moment they exist.
+//! Sessions: one for all instances with a single thread, and one for each wider instance. The ids of
+//! a session's helper threads are known from the moment they exist.
 
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use ort::AsPointer;
 use ort::environment::ThreadManager;
-use ort::session::{Session, SharedSessionInner};
+use ort::session::Session;
 
-use super::growth::Growth;
-use super::library::Library;
-use super::memory::{self, Arena};
-use super::{NAME, cuda};
+use super::growth::BuildGrowth;
+use super::library::{Library, NAME};
+use super::memory::RawSession;
+use super::{cuda, explain};
 use crate::engine::onnx::{self, ModelFile};
-use crate::engine::{Device, EngineError, InstanceSetup};
+use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::ModelSource;
 use crate::machine::{ThreadId, current_thread};
 
-/// A session, with what a run needs of it.
+/// A session and what a request needs to run on it.
 pub(super) struct OrtSession {
-    inner: Arc<SharedSessionInner>,
-    /// Keeps the library's parts that every session uses.
+    pub(super) raw: Arc<RawSession>,
+    /// Keeps the parts of the library that every session uses.
     pub(super) library: Arc<Library>,
     pub(super) file: Arc<ModelFile>,
     pub(super) inputs: Vec<CString>,
     pub(super) outputs: Vec<CString>,
     helpers: Arc<Mutex<Vec<ThreadId>>>,
-    /// The GPU that it runs on.
-    pub(super) device: Option<Device>,
-    /// Held while a request runs on a GPU: there the library promises less for several at once, and
-    /// one that shrinks the arena may come beside the instance's own.
-    turn: Mutex<()>,
-    /// What the arena held before the first request: weights.
-    at_start: Option<Arena>,
-    /// What it took of the heap beside its weights: graph, kernels.
-    graph: AtomicU64,
-    /// Whether the next request is to give the arena's unused parts back when it ends.
+    /// Held while a request runs on a GPU: there the library does not promise that several can run
+    /// at once, and a request that shrinks the arena may meet the instance's own.
+    gpu_turn: Mutex<()>,
+    /// True if the next request frees the unused parts of the arena when it ends.
     shrink_next: AtomicBool,
 }
 
@@ -51,95 +44,52 @@ impl OrtSession {
         setup: InstanceSetup,
     ) -> Result<Arc<Self>, EngineError> {
         let helpers = Arc::new(Mutex::new(Vec::new()));
-        let growth = Growth::begin();
-        let session =
-            commit(library, source, setup, &helpers).map_err(|error| match setup.device {
-                Some(device) => load_error(file, &cuda::meaning(error.message(), device)),
-                None => load_error(file, error.message()),
-            })?;
+        let growth = BuildGrowth::start();
+        let session = commit(library, source, setup, &helpers)
+            .map_err(|error| explain::load(library, file, setup.device, error.message()))?;
         let names = |specs: &[crate::engine::TensorSpec]| -> Result<Vec<CString>, EngineError> {
-            specs
-                .iter()
-                .map(|spec| CString::new(spec.name.as_str()))
-                .collect::<Result<_, _>>()
-                .map_err(|_| load_error(file, "a name holds a zero byte"))
+            let names = specs.iter().map(|spec| CString::new(spec.name.as_str()));
+            names.collect::<Result<_, _>>().map_err(|_| EngineError::Load {
+                engine: NAME,
+                path: file.title.clone(),
+                reason: "the name of an input or output contains a zero byte".to_owned().into(),
+            })
         };
-        let mut built = Self {
-            inner: session.inner(),
+        let raw = Arc::new(RawSession::new(session.inner(), setup.device));
+        let in_arena = raw.weights().unwrap_or(0);
+        // On a GPU the weights are not in main memory.
+        let in_file = if setup.device.is_some() { 0 } else { file.weight_bytes };
+        let built = Self {
             library: Arc::clone(library),
             inputs: names(&file.signature.inputs)?,
             outputs: names(&file.signature.outputs)?,
             file: Arc::clone(file),
             helpers,
-            device: setup.device,
-            turn: Mutex::new(()),
-            at_start: None,
-            graph: AtomicU64::new(0),
+            gpu_turn: Mutex::new(()),
             shrink_next: AtomicBool::new(false),
+            raw,
         };
-        built.at_start = memory::arena(&built);
-        let weights = match setup.device {
-            // they lie on the GPU
-            Some(_) => built.weights().unwrap_or(0),
-            None => built.weights().unwrap_or(0).max(file.weight_bytes),
-        };
-        let built = Arc::new(built);
-        growth.end(&built, weights);
-        Ok(built)
+        growth.finish(&built.raw, in_arena.max(in_file));
+        Ok(Arc::new(built))
     }
 
-    /// Bytes of the weights as the arena holds them; `None` where the library cannot tell. Weights
-    /// that no kernel wanted rearranged may lie elsewhere.
-    pub(super) fn weights(&self) -> Option<u64> {
-        self.at_start.map(|arena| arena.taken)
+    /// Waits until no other request runs, if the session runs one at a time.
+    pub(super) fn wait_for_gpu_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.raw.device()?;
+        Some(self.gpu_turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Bytes that it took of the heap beside its weights; an estimate.
-    pub(super) fn graph(&self) -> u64 {
-        self.graph.load(Ordering::Relaxed)
-    }
-
-    /// Sets that.
-    pub(super) fn set_graph(&self, bytes: u64) {
-        self.graph.store(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes that the arena holds beyond what it held before the first request, and of those, bytes
-    /// that no request has used.
-    pub(super) fn arena(&self) -> Option<(u64, u64)> {
-        let (now, at_start) = (memory::arena(self)?, self.at_start?);
-        let taken = now.taken.saturating_sub(at_start.taken);
-        Some((taken, now.taken.saturating_sub(now.most_used).min(taken)))
-    }
-
-    /// Bytes that the session's arena on its GPU holds; `None` on the CPU, and where the library
-    /// cannot tell.
-    pub(super) fn on_gpu(&self) -> Option<u64> {
-        memory::gpu_arena(self, self.device?).map(|arena| arena.taken)
-    }
-
-    /// Waits for the session's turn where it runs one request at a time.
-    pub(super) fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        self.device?;
-        Some(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Lets the next request give the arena's unused parts back when it ends.
-    pub(super) fn ask_to_shrink(&self) {
+    /// Makes the next request free the unused parts of the arena when it ends.
+    pub(super) fn request_shrink(&self) {
         self.shrink_next.store(true, Ordering::Release);
     }
 
-    /// Whether this request is the one.
-    pub(super) fn shrinks(&self) -> bool {
+    /// Returns true, once, if a shrink was requested.
+    pub(super) fn take_shrink_request(&self) -> bool {
         self.shrink_next.load(Ordering::Acquire) && self.shrink_next.swap(false, Ordering::AcqRel)
     }
 
-    /// The session's pointer. Valid as long as this value.
-    pub(super) fn pointer(&self) -> *const ort::sys::OrtSession {
-        self.inner.ptr()
-    }
-
-    /// Threads that the session made.
+    /// Returns the threads that the session created.
     pub(super) fn helpers(&self) -> Vec<ThreadId> {
         self.helpers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -152,10 +102,10 @@ fn commit(
     helpers: &Arc<Mutex<Vec<ThreadId>>>,
 ) -> ort::Result<Session> {
     let mut builder = Session::builder(&library.environment)?
-        // the graph itself runs on the caller; without this the default adds threads
+        // The graph itself runs on the calling thread; the default would add threads.
         .with_inter_threads(1)?
         .with_parallel_execution(false)?
-        // always set: a session left at its default pins its threads to cores by itself
+        // Always set: by default, a session pins its threads to cores by itself.
         .with_intra_threads(setup.threads.max(1))?
         .with_intra_op_spinning(setup.spinning)?
         .with_inter_op_spinning(false)?;
@@ -163,7 +113,7 @@ fn commit(
         builder = builder.with_execution_providers([cuda::provider_for(device)])?;
     }
     if setup.threads > 1 {
-        builder = builder.with_thread_manager(Crew { helpers: Arc::clone(helpers) })?;
+        builder = builder.with_thread_manager(HelperThreads { helpers: Arc::clone(helpers) })?;
     }
     match source {
         ModelSource::File(path) => builder.commit_from_file(path),
@@ -175,23 +125,12 @@ fn commit(
     }
 }
 
-fn load_error(file: &ModelFile, message: &str) -> EngineError {
-    let path = file.title.clone();
-    let reason = message.to_owned();
-    // the library has no code of its own for this case, only these words
-    let unknown = ["is not a registered function/op", "No Op registered", "Could not find an impl"];
-    if unknown.iter().any(|words| message.contains(words)) {
-        return EngineError::Unsupported { engine: NAME, path, reason };
-    }
-    EngineError::Load { engine: NAME, path, reason }
-}
-
-/// Makes a session's threads, and notes each one's id before it does any work.
-struct Crew {
+/// Creates a session's threads, and records the id of each before it starts to work.
+struct HelperThreads {
     helpers: Arc<Mutex<Vec<ThreadId>>>,
 }
 
-impl ThreadManager for Crew {
+impl ThreadManager for HelperThreads {
     type Thread = JoinHandle<()>;
 
     fn create(&self, work: impl FnOnce() + Send + 'static) -> ort::Result<JoinHandle<()>> {
@@ -199,16 +138,16 @@ impl ThreadManager for Crew {
         let handle = thread::Builder::new()
             .name("ort-helper".to_owned())
             .spawn(move || {
-                let told = sender.send(current_thread());
+                let is_sent = sender.send(current_thread()).is_ok();
                 drop(sender);
-                if told.is_ok() {
+                if is_sent {
                     work();
                 }
             })
-            .map_err(|error| ort::Error::new(format!("no thread could be made: {error}")))?;
+            .map_err(|error| ort::Error::new(format!("cannot create a thread: {error}")))?;
         let id = receiver
             .recv()
-            .map_err(|_| ort::Error::new("a helper thread ended before it began"))?;
+            .map_err(|_| ort::Error::new("a helper thread ended before it started to work"))?;
         self.helpers.lock().unwrap_or_else(PoisonError::into_inner).push(id);
         Ok(handle)
     }

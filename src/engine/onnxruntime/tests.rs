@@ -1,15 +1,20 @@
 //! What ONNX Runtime promises, where a library is found (`ORT_DYLIB_PATH` or the usual places).
 
+use std::path::Path;
+use std::sync::Arc;
+
 use half::{bf16, f16};
 use prost::Message;
 
+use super::lease::NARROW;
 use super::*;
 use crate::engine::onnx::proto::{
     Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType,
     TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::engine::rten::Rten;
-use crate::engine::{Tensor, TensorData};
+use crate::engine::{Engine, EngineError, InstanceSetup, Model, NamedTensor, Tensor, TensorData};
+use crate::layout::ModelSource;
 
 /// The engine, or `None` with a word on why the test is skipped.
 fn engine() -> Option<OnnxRuntime> {

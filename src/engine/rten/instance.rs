@@ -37,7 +37,7 @@ impl RtenInstance {
             return Err(EngineError::Load {
                 engine: NAME,
                 path: "instance".to_owned(),
-                reason: format!("the system gave fewer threads than the {width} asked for"),
+                reason: format!("the system gave fewer threads than the {width} asked for").into(),
             });
         }
         pool.run(|| rayon::broadcast(|_| account.charge_current_thread()));
@@ -58,7 +58,7 @@ impl Instance for RtenInstance {
             values.push((*id, convert::input(&spec.name, tensor)?));
         }
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
-        let fault = |reason: String| EngineError::Run { engine: NAME, reason };
+        let fault = |reason: String| EngineError::Run { engine: NAME, reason: reason.into() };
         let outputs = graph
             .model
             .run(values, &graph.outputs, Some(options))

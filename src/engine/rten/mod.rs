@@ -94,7 +94,7 @@ impl LoadedGraph {
                     model.find_node(&spec.name).ok_or_else(|| EngineError::Load {
                         engine: NAME,
                         path: file.title.clone(),
-                        reason: format!("it does not find `{}` in the graph", spec.name),
+                        reason: format!("it does not find `{}` in the graph", spec.name).into(),
                     })
                 })
                 .collect()
@@ -127,7 +127,8 @@ fn check_types(file: &ModelFile) -> Result<(), EngineError> {
             return Err(EngineError::Unsupported {
                 engine: NAME,
                 path: file.title.clone(),
-                reason: format!("`{}` has elements of type {}. {ADVICE}", spec.name, spec.element),
+                reason: format!("`{}` has elements of type {}. {ADVICE}", spec.name, spec.element)
+                    .into(),
             });
         }
     }
@@ -149,7 +150,8 @@ fn check_weight_files(file: &ModelFile) -> Result<(), EngineError> {
             reason: format!(
                 "its weights are in `{name}`, and rten takes them only from files beside the model \
                  that end in .data or .onnx_data. {ADVICE}"
-            ),
+            )
+            .into(),
         }),
     }
 }
@@ -181,7 +183,7 @@ fn load(source: &ModelSource, file: &ModelFile) -> Result<rten::Model, EngineErr
     let loaded = catch_unwind(AssertUnwindSafe(read)).map_err(|_| EngineError::Load {
         engine: NAME,
         path: file.title.clone(),
-        reason: format!("its loader failed on this graph. {ADVICE}"),
+        reason: format!("its loader failed on this graph. {ADVICE}").into(),
     })??;
     loaded.map_err(|error| {
         let path = file.title.clone();
@@ -189,9 +191,13 @@ fn load(source: &ModelSource, file: &ModelFile) -> Result<rten::Model, EngineErr
             LoadErrorKind::OperatorInvalid => EngineError::Unsupported {
                 engine: NAME,
                 path,
-                reason: format!("{error}. {ADVICE}"),
+                reason: format!("{error}. {ADVICE}").into(),
             },
-            _ => EngineError::Load { engine: NAME, path, reason: format!("{error}. {ADVICE}") },
+            _ => EngineError::Load {
+                engine: NAME,
+                path,
+                reason: format!("{error}. {ADVICE}").into(),
+            },
         }
     })
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::dimension_guesses::guesses;
 use super::loader::{LoadedModel, Loader, PreparedRequests};
+use crate::engine::inputs::{self, InputRules};
 use crate::engine::onnx::ModelFile;
-use crate::engine::{EngineError, EngineKind, Engines, InstanceSetup, Model, inputs, npy, rten};
+use crate::engine::{EngineError, EngineKind, Engines, InstanceSetup, Model, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec};
 use crate::machine::resident::baseline;
 
@@ -65,11 +66,12 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<PreparedRequests, Engi
         let inputs = recording.requests.into_iter().map(Arc::new).collect();
         let arrivals = recording.arrivals.unwrap_or_default();
         let recorded_us = arrivals.iter().map(|time| time.as_micros() as u64).collect();
-        return Ok(PreparedRequests { inputs, recorded_us });
+        return Ok(PreparedRequests { inputs, recorded_us, ..PreparedRequests::default() });
     }
     let bounds = model.index_bounds();
     let make = |dims: &BTreeMap<String, usize>, seed| {
-        inputs::synthesize(signature, &bounds, dims, &budget.inputs, seed).map(Arc::new)
+        let rules = InputRules { signature, bounds: &bounds, dims, inputs: &budget.inputs };
+        inputs::synthesize(&rules, seed)
     };
     let mut dims = budget.dims.clone();
     let guesses = guesses(signature, &budget.dims);
@@ -77,13 +79,21 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<PreparedRequests, Engi
         let setup = InstanceSetup::cpu(1);
         let mut instance = model.instance(setup)?;
         let runs = |guess: &&BTreeMap<String, usize>| {
-            make(guess, 0).and_then(|inputs| instance.run(&inputs)).is_ok()
+            make(guess, 0).and_then(|request| instance.run(&request.tensors)).is_ok()
         };
         // If none runs, the first guess is used, and its trial request reports the error.
         if let Some(guess) = guesses.iter().find(runs) {
             dims.clone_from(guess);
         }
     }
-    let made = (0..VARIANTS).map(|seed| make(&dims, seed)).collect::<Result<_, _>>()?;
-    Ok(PreparedRequests { inputs: made, recorded_us: Vec::new() })
+    let mut guessed_dims = dims.clone();
+    let mut prepared = PreparedRequests::default();
+    for seed in 0..VARIANTS {
+        let request = make(&dims, seed)?;
+        guessed_dims.extend(request.guessed_dims);
+        prepared.inputs.push(Arc::new(request.tensors));
+    }
+    guessed_dims.retain(|name, _| !budget.dims.contains_key(name));
+    prepared.guessed_dims = guessed_dims;
+    Ok(prepared)
 }

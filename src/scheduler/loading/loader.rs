@@ -1,5 +1,6 @@
 //! The interface that turns a row into a loaded model. Tests script it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::{EngineError, EngineKind, Model, NamedTensor};
@@ -25,6 +26,9 @@ pub struct PreparedRequests {
     pub inputs: Vec<Arc<Vec<NamedTensor>>>,
     /// Time of each request since the first one, in microseconds; empty if unknown.
     pub recorded_us: Vec<u64>,
+    /// Open dimensions whose size was guessed, because neither the layout's `dims` nor a recording or
+    /// an array sets it, each with the guess. Figures measured with guessed sizes may mislead.
+    pub guessed_dims: BTreeMap<String, usize>,
 }
 
 impl PreparedRequests {

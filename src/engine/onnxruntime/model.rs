@@ -1,0 +1,191 @@
+//! A loaded model: the sessions of its instances, and the memory of all of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::instance::OrtInstance;
+use super::lease::{NarrowLease, join_narrow};
+use super::library::Library;
+use super::session::OrtSession;
+use super::session_memory::SessionMemory;
+use super::{cuda, run};
+use crate::engine::onnx::ModelFile;
+use crate::engine::shared::SharedModels;
+use crate::engine::{
+    EngineError, EngineMemory, Instance, InstanceSetup, MemorySource, Model, NamedTensor,
+    SharedMemory, Signature,
+};
+use crate::layout::ModelSource;
+use crate::machine::allocation::Account;
+
+/// The sessions of a model.
+struct Sessions {
+    /// The shared session while this model or one of its instances uses it.
+    narrow: Weak<NarrowLease>,
+    /// Keeps the shared session for the next instance; `None` while only wider instances exist.
+    kept_narrow: Option<Arc<NarrowLease>>,
+    /// Sessions of wider instances, and of those on a GPU, that may still be alive.
+    wide: Vec<Weak<OrtSession>>,
+}
+
+/// A row's loaded model.
+pub(super) struct OrtModel {
+    library: Arc<Library>,
+    models: Arc<SharedModels<Arc<OrtSession>>>,
+    source: ModelSource,
+    file: Arc<ModelFile>,
+    sessions: Mutex<Sessions>,
+    /// Held while the shared session is built.
+    building: Mutex<()>,
+    account: Arc<Account>,
+}
+
+impl OrtModel {
+    /// Loads a model, or joins the rows that have loaded it.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the file cannot be read, is no ONNX model, or the library refuses it.
+    pub(super) fn load(
+        library: &Arc<Library>,
+        models: &Arc<SharedModels<Arc<OrtSession>>>,
+        source: &ModelSource,
+    ) -> Result<Self, EngineError> {
+        let account = Account::open();
+        let _guard = account.enter();
+        let narrow = Arc::new(join_narrow(library, models, source)?);
+        let file = Arc::clone(&narrow.file);
+        let sessions = Sessions {
+            narrow: Arc::downgrade(&narrow),
+            kept_narrow: Some(narrow),
+            wide: Vec::new(),
+        };
+        Ok(Self {
+            library: Arc::clone(library),
+            models: Arc::clone(models),
+            source: source.clone(),
+            file,
+            sessions: Mutex::new(sessions),
+            building: Mutex::new(()),
+            account: Arc::clone(&account),
+        })
+    }
+
+    fn live_narrow(&self) -> Option<Arc<NarrowLease>> {
+        self.sessions().narrow.upgrade()
+    }
+
+    fn live_wide(&self) -> Vec<Arc<OrtSession>> {
+        let mut sessions = self.sessions();
+        sessions.wide.retain(|session| session.strong_count() > 0);
+        sessions.wide.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn build(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
+        OrtSession::build(&self.library, &self.source, &self.file, setup)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        // Nothing panics while the lock is held.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn narrow(&self) -> Result<Arc<NarrowLease>, EngineError> {
+        // Two builds at once would make two copies of the weights. A lock of its own, so that
+        // `memory` does not wait for a build.
+        let _guard = self.building.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = self.live_narrow();
+        let narrow = match live {
+            Some(narrow) => narrow,
+            None => Arc::new(join_narrow(&self.library, &self.models, &self.source)?),
+        };
+        let mut sessions = self.sessions();
+        sessions.narrow = Arc::downgrade(&narrow);
+        sessions.kept_narrow = Some(Arc::clone(&narrow));
+        Ok(narrow)
+    }
+
+    fn wide(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
+        let session = self.build(setup)?;
+        let mut sessions = self.sessions();
+        sessions.wide.push(Arc::downgrade(&session));
+        // This model leaves the shared session when its last instance for one thread has ended.
+        let narrow = sessions.kept_narrow.take();
+        drop(sessions);
+        drop(narrow);
+        Ok(session)
+    }
+}
+
+impl Model for OrtModel {
+    fn signature(&self) -> &Signature {
+        &self.file.signature
+    }
+
+    fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        let (session, lease) = match setup.device {
+            Some(_) => {
+                cuda::require(&self.library.path)
+                    .map_err(|reason| EngineError::Unavailable { reason })?;
+                // On a GPU one session must not run two requests at once.
+                (self.wide(setup)?, None)
+            }
+            None if setup.threads > 1 => (self.wide(setup)?, None),
+            None => {
+                let lease = self.narrow()?;
+                (Arc::clone(&**lease), Some(lease))
+            }
+        };
+        Ok(Box::new(OrtInstance { session, lease, account: Arc::clone(&self.account) }))
+    }
+
+    fn index_bounds(&self) -> BTreeMap<String, u64> {
+        self.file.index_bounds.clone()
+    }
+
+    fn memory(&self) -> EngineMemory {
+        let narrow = self.live_narrow();
+        let (on_gpu, on_cpu): (Vec<_>, Vec<_>) =
+            self.live_wide().into_iter().partition(|session| session.raw.device().is_some());
+        let gpu: Option<u64> = on_gpu.iter().map(|session| session.raw.gpu_bytes()).sum();
+        let own: SessionMemory =
+            on_cpu.iter().chain(&on_gpu).map(|session| SessionMemory::of(session)).sum();
+        let common = narrow.as_ref().map(|lease| SessionMemory::of(lease)).unwrap_or_default();
+        let shared = narrow.as_ref().map(|lease| SharedMemory {
+            id: lease.id(),
+            users: lease.users(),
+            weights: common.weights,
+            graph: common.graph,
+            arena: common.arena.unwrap_or(0),
+        });
+        let part = shared.map(|shared| shared.part(shared.users)).unwrap_or_default();
+        let users = shared.map_or(1, |shared| u64::from(shared.users.max(1)));
+        let untouched = common.untouched.div_ceil(users);
+        // Requests and results outside the library.
+        let ours = self.account.held().unwrap_or(0);
+        EngineMemory {
+            weights: own.weights + part.weights,
+            copies: (on_cpu.len() + usize::from(narrow.is_some())) as u32,
+            graph: own.graph + part.graph,
+            arena: own.arena.zip(common.arena).map(|(own, _)| own + part.arena + ours),
+            untouched: own.untouched + untouched,
+            gpu: gpu.filter(|_| !on_gpu.is_empty()),
+            weights_source: if own.is_estimated || common.is_estimated {
+                MemorySource::Estimated
+            } else {
+                MemorySource::Measured
+            },
+            arena_source: MemorySource::Measured,
+            shared,
+        }
+    }
+
+    fn shrink(&self, trial: &[NamedTensor]) -> Result<(), EngineError> {
+        let narrow = self.live_narrow();
+        let narrow = narrow.iter().map(|lease| Arc::clone(&***lease));
+        for session in self.live_wide().into_iter().chain(narrow) {
+            session.request_shrink();
+            run::run(&session, trial)?;
+        }
+        Ok(())
+    }
+}
