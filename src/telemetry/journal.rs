@@ -1,5 +1,6 @@
 //! The record of applied changes: who, what, how fast, and what it did to the latencies.
 
+use super::change_stages::ChangeStages;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::layout::{Change, Plan};
@@ -34,6 +35,9 @@ pub struct Applied {
     pub force_us: u64,
     /// Threads whose mask the kernel does not show as desired, in sentences. Empty: all in force.
     pub differences: Vec<String>,
+    /// The stages of `force_us`.
+    #[serde(default)]
+    pub stages: ChangeStages,
 }
 
 /// One applied change.

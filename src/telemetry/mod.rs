@@ -2,6 +2,7 @@
 
 mod alerts;
 mod buckets;
+mod change_stages;
 mod conditions;
 pub mod gpu;
 mod journal;
@@ -17,6 +18,7 @@ pub mod verdict;
 pub mod words;
 
 pub use alerts::alerts;
+pub use change_stages::ChangeStages;
 pub use conditions::Conditions;
 pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
 pub use latencies::{Distribution, Latencies};

@@ -16,7 +16,7 @@ use crate::console::{ConsoleOptions, Profile, Profiles, view};
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, Entry, LogLines, Snapshot};
+use crate::telemetry::{Applied, Author, ChangeStages, Entry, LogLines, Snapshot};
 
 struct Inner {
     desired: DesiredState,
@@ -63,7 +63,14 @@ impl FakeControl {
         let snapshot = fixtures::snapshot(&inner.desired, &self.machine);
         self.snapshots.send_replace(Arc::new(snapshot));
         inner.entries += 1;
-        Applied { id: inner.entries, of, plan, force_us: 41, differences: Vec::new() }
+        Applied {
+            id: inner.entries,
+            of,
+            plan,
+            force_us: 41,
+            differences: Vec::new(),
+            stages: ChangeStages::default(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::history::UndoRedoStep;
 use super::own_change::{OwnChange, OwnChangeReason};
 use super::reconcile::{has_changed, renames};
+use super::stage_timer::StageTimer;
 use super::thread::Owner;
 use crate::layout::{Change, DesiredState, Edit, Plan, Refusal};
 use crate::scheduler::clock::unix_ms;
@@ -20,6 +21,7 @@ struct Commit {
     author: Author,
     /// When it was asked for.
     asked: Instant,
+    timer: StageTimer,
     /// The undo or redo that this change is.
     step: Option<UndoRedoStep>,
 }
@@ -32,9 +34,11 @@ impl Owner {
         author: Author,
         asked: Instant,
     ) -> Result<Applied, Refusal> {
+        let mut timer = StageTimer::new(asked);
+        timer.end(|stages| &mut stages.wait_us);
         let mut plan = self.models.desired.plan(&change, &self.models.description)?;
         self.add_sharing(&mut plan)?;
-        Ok(self.commit(Commit { plan, change, author, asked, step: None }))
+        Ok(self.commit(Commit { plan, change, author, asked, timer, step: None }))
     }
 
     /// Undoes or redoes a change.
@@ -44,6 +48,8 @@ impl Owner {
         author: Author,
         asked: Instant,
     ) -> Result<Applied, Refusal> {
+        let mut timer = StageTimer::new(asked);
+        timer.end(|stages| &mut stages.wait_us);
         let desired = self.models.desired.clone();
         let step = self.history.next_step(direction, &desired)?;
         let after = desired.cross(&step.from, &step.to, &self.models.description)?;
@@ -51,7 +57,7 @@ impl Owner {
         self.add_sharing(&mut plan)?;
         let layout = Box::new(plan.after.layout());
         let change = Change::from(Edit::Load { layout });
-        Ok(self.commit(Commit { plan, change, author, asked, step: Some(step) }))
+        Ok(self.commit(Commit { plan, change, author, asked, timer, step: Some(step) }))
     }
 
     /// Adds the effects of a change on loaded models that rows share.
@@ -59,6 +65,10 @@ impl Owner {
     /// # Errors
     /// A refusal if a row's part of one would grow beyond the row's memory budget.
     fn add_sharing(&self, plan: &mut Plan) -> Result<(), Refusal> {
+        // Borrowed only if needed: most changes alter no sharing.
+        if !plan.may_alter_sharing(&self.models.desired) {
+            return Ok(());
+        }
         let snapshot = self.snapshots.borrow().clone();
         add_sharing(plan, &self.models.desired, &snapshot.memory_table)
     }
@@ -73,7 +83,8 @@ impl Owner {
             OwnChangeReason::MachineChanged => None,
         };
         let asked = Instant::now();
-        self.commit(Commit { plan, change, author: Author::Scheduler, asked, step });
+        let timer = StageTimer::new(asked);
+        self.commit(Commit { plan, change, author: Author::Scheduler, asked, timer, step });
     }
 
     /// Closes the verdicts that a change cuts short and returns its own, for the models that it
@@ -100,11 +111,12 @@ impl Owner {
     }
 
     fn commit(&mut self, commit: Commit) -> Applied {
-        let Commit { mut plan, change, author, asked, step } = commit;
+        let Commit { mut plan, change, author, asked, mut timer, step } = commit;
         let after = Arc::new(plan.after.clone());
         let before = std::mem::replace(&mut self.models.desired, after.clone());
         self.models.add_build_times(&mut plan);
-        let reconciled = self.models.reconcile(&before, &after);
+        timer.end(|stages| &mut stages.plan_us);
+        let reconciled = self.models.reconcile(&before, &after, &mut timer);
         let force_us = reconciled.in_force.saturating_duration_since(asked).as_micros() as u64;
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
@@ -134,6 +146,7 @@ impl Owner {
             None => self.history.record_change(entry, &before, &plan),
             Some(step) => self.history.record_undo_redo(&step, entry, &before, &plan),
         }
-        Applied { id, of, plan, force_us, differences: reconciled.differences }
+        let (stages, differences) = (timer.stages(), reconciled.differences);
+        Applied { id, of, plan, force_us, differences, stages }
     }
 }

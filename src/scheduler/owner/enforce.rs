@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::models::LiveModels;
+use super::stage_timer::StageTimer;
 use crate::engine::{Device, InstanceSetup, devices};
 use crate::layout::{DesiredState, Row};
 use crate::machine::{CpuSet, Description, Gpus};
@@ -48,9 +50,10 @@ pub(super) fn setup(row: &Row, all: &DesiredState, gpus: &Gpus) -> Result<Instan
 pub(super) fn enforce(
     before: &DesiredState,
     after: &DesiredState,
-    slots: &Slots,
-    machine: &Description,
+    models: &LiveModels,
+    timer: &mut StageTimer,
 ) -> BTreeMap<String, Vec<String>> {
+    let (slots, machine) = (&models.slots, &models.description);
     let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let rows = || {
         after.rows.iter().filter_map(|row| {
@@ -63,6 +66,7 @@ pub(super) fn enforce(
             slot.pool.set_bound(row.concurrency);
         }
     }
+    timer.end(|stages| &mut stages.bounds_us);
     // Donors first, so that a core is free as early as possible for its receiver.
     let mut moved: Vec<_> = rows()
         .map(|(row, old, slot)| (row, old, slot, mask(row, after, machine)))
@@ -74,6 +78,7 @@ pub(super) fn enforce(
     for (row, _, slot, mask) in moved {
         differences.insert(row.budget.name.clone(), slot.pool.pin(mask));
     }
+    timer.end(|stages| &mut stages.masks_us);
     for (row, _, slot) in rows() {
         let nice = after.nice(row);
         if slot.pool.nice() != nice {
@@ -81,6 +86,7 @@ pub(super) fn enforce(
             differences.entry(row.budget.name.clone()).or_default().extend(found);
         }
     }
+    timer.end(|stages| &mut stages.nice_us);
     for (row, old, slot) in rows() {
         if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
             slot.pool.set_queue(row.budget.queue);
@@ -91,6 +97,7 @@ pub(super) fn enforce(
         }
         slot.pool.set_bound(row.concurrency);
     }
+    timer.end(|stages| &mut stages.limits_us);
     differences
 }
 

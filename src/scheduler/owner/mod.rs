@@ -13,6 +13,7 @@ mod pool_events;
 mod publish;
 mod reconcile;
 mod rollback;
+mod stage_timer;
 mod thread;
 mod verdicts;
 

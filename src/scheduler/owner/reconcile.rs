@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::enforce;
 use super::models::LiveModels;
+use super::stage_timer::StageTimer;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
 use crate::scheduler::messages::{ModelKey, OwnerMessage};
@@ -19,13 +20,19 @@ pub(super) struct Reconciled {
 
 impl LiveModels {
     /// Enforces `after`: removes, renames and adds slots, then enforces the rows of all models.
-    pub(super) fn reconcile(&mut self, before: &DesiredState, after: &DesiredState) -> Reconciled {
+    pub(super) fn reconcile(
+        &mut self,
+        before: &DesiredState,
+        after: &DesiredState,
+        timer: &mut StageTimer,
+    ) -> Reconciled {
         self.remove_slots(before, after);
         self.slots.rename(&renames(before, after));
         self.add_slots(after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
-        let mut found = enforce::enforce(before, after, &self.slots, &self.description);
-        let in_force = Instant::now();
+        timer.end(|stages| &mut stages.models_us);
+        let mut found = enforce::enforce(before, after, self, timer);
+        let in_force = timer.last();
         self.set_sharers(after);
         for row in &after.rows {
             let is_changed = has_changed(before.counterpart(row, after), row);

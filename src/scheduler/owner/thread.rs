@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::history::History;
 use super::models::LiveModels;
 use super::publish::Publisher;
+use super::stage_timer::StageTimer;
 use super::verdicts::Verdicts;
 use super::{machine_changes, pool_events};
 use crate::layout::DesiredState;
@@ -81,7 +82,8 @@ impl Owner {
         let is_realtime = request_realtime();
         tracing::debug!(is_realtime, "the scheduler's thread runs");
         let first = self.models.desired.clone();
-        self.models.reconcile(&DesiredState::default(), &first);
+        let mut timer = StageTimer::new(Instant::now());
+        self.models.reconcile(&DesiredState::default(), &first, &mut timer);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         self.publisher.send_state(&self.models, self.history.last_entries());

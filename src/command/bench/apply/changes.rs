@@ -1,4 +1,4 @@
-//! Seeded random changes that keep every model alive: each keeps a core and an instance.
+//! Seeded random changes. Each model keeps a core and an instance.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use crate::layout::{Auto, Change, CoreOwner, CoreRequest, CoreSelection, Edit, L
 use crate::machine::{CoreId, CpuSet, Description};
 use crate::pool::Client;
 
-/// Kinds of changes, by what they cost.
+/// Kinds of changes, by their cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    /// Cores move, or a row gets others.
+pub(super) enum ChangeKind {
+    /// Cores move, or a row gets other ones.
     Cores,
-    /// The bound changes, and the instances are there.
+    /// The bound changes; all instances exist.
     Parked,
-    /// The bound grows beyond the instances that are there.
+    /// The bound grows beyond the existing instances.
     Building,
-    /// Another width.
+    /// The threads per instance change.
     Threads,
 }
 
-impl Kind {
-    /// As the report names it.
-    pub(super) fn words(self) -> &'static str {
+impl ChangeKind {
+    /// Returns the name in the report.
+    pub(super) fn title(self) -> &'static str {
         match self {
             Self::Cores => "cores",
             Self::Parked => "concurrency, parked instances",
@@ -34,29 +34,29 @@ impl Kind {
     }
 }
 
-/// The source of them.
-pub(super) struct Random {
+/// A source of random changes.
+pub(super) struct RandomChanges {
     rng: Rng,
     names: Vec<String>,
     cores: Vec<CoreId>,
 }
 
-/// Changes of this layout, by this seed.
-pub(super) fn random(seed: u64, layout: &Layout, machine: &Description) -> Random {
-    Random {
-        rng: Rng::with_seed(seed),
-        names: layout.models.iter().map(|budget| budget.name.clone()).collect(),
-        cores: machine.limits.allowed.iter().collect(),
+impl RandomChanges {
+    /// The changes of a layout for a seed.
+    pub(super) fn new(seed: u64, layout: &Layout, machine: &Description) -> Self {
+        Self {
+            rng: Rng::with_seed(seed),
+            names: layout.models.iter().map(|budget| budget.name.clone()).collect(),
+            cores: machine.limits.allowed.iter().collect(),
+        }
     }
-}
 
-impl Random {
     fn name(&mut self) -> String {
         let at = self.rng.usize(..self.names.len().max(1));
         self.names.get(at).cloned().unwrap_or_default()
     }
 
-    /// One to all of the cores.
+    /// Returns one to all of the cores.
     fn set(&mut self) -> CpuSet {
         let mut cores = self.cores.clone();
         self.rng.shuffle(&mut cores);
@@ -64,37 +64,37 @@ impl Random {
         cores.into_iter().take(count).collect()
     }
 
-    /// The next change, and what it costs as things are now.
-    pub(super) fn next(&mut self, clients: &BTreeMap<String, Client>) -> (Kind, Change) {
+    /// Returns the next change and its kind in the present state.
+    pub(super) fn next(&mut self, clients: &BTreeMap<String, Client>) -> (ChangeKind, Change) {
         let model = self.name();
         let (kind, edit) = match self.rng.u32(0..1000) {
             0..400 => {
                 let cores = CoreRequest::List(self.set());
-                (Kind::Cores, Edit::SetCores { model, cores })
+                (ChangeKind::Cores, Edit::SetCores { model, cores })
             }
             400..500 => {
                 let from = CoreOwner::Model(self.name());
                 let (cores, to) = (CoreSelection::Count(1), CoreOwner::Model(model));
-                (Kind::Cores, Edit::TransferCores { cores, from, to, share: true })
+                (ChangeKind::Cores, Edit::TransferCores { cores, from, to, share: true })
             }
             500..990 => {
                 let most = (self.cores.len() * 2).clamp(2, 64);
-                // Now and then beyond what was ever there, so that instances must be built.
+                // Sometimes more than ever before, so that instances must be built.
                 let most = if self.rng.u8(0..20) == 0 { most + 8 } else { most };
                 let count = self.rng.usize(1..=most);
                 let there = clients.get(&model).map_or(0, |client| client.seats().serving);
-                let kind = if count <= there { Kind::Parked } else { Kind::Building };
+                let kind = if count <= there { ChangeKind::Parked } else { ChangeKind::Building };
                 (kind, Edit::SetConcurrency { model, concurrency: Auto::Exactly(count) })
             }
             _ => {
                 let threads = Auto::Exactly(self.rng.usize(1..=2));
-                (Kind::Threads, Edit::SetThreads { model, threads })
+                (ChangeKind::Threads, Edit::SetThreads { model, threads })
             }
         };
         (kind, Change::from(edit))
     }
 
-    /// A pause with exponential length, so that changes come `rate` times a second or nearly.
+    /// Returns a pause of exponential length, for about `rate` changes per second.
     pub(super) fn pause(&mut self, rate: f64) -> Duration {
         Duration::from_secs_f64((-(1.0 - self.rng.f64()).ln() / rate).min(1.0))
     }
