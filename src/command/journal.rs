@@ -18,7 +18,7 @@ pub struct JournalArgs {
     #[arg(long)]
     pub json: bool,
     /// Print only the newest N changes.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_number)]
     pub last: Option<usize>,
     /// Print only changes that affected this model.
     #[arg(long, value_name = "NAME")]
@@ -32,6 +32,11 @@ pub struct JournalArgs {
     /// The folder of the journal.
     #[command(flatten)]
     pub state: StateDir,
+}
+
+/// Parses a number of changes.
+fn whole_number(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "must be a whole number, 0 or more".to_owned())
 }
 
 /// Prints the journal.

@@ -20,10 +20,17 @@ impl StateDir {
     /// `~/.local/state`; the user's data folder on systems without one). It need not exist.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] when no folder is named and the user has no home folder, or when
-    /// the folder contains a pipe, a device or a socket, which could block divvy.
+    /// [`CommandError::BadInput`] when no folder is named and the user has no home folder, when the
+    /// path is not a folder, or when it contains a pipe, a device or a socket, which could block divvy.
     pub fn folder(&self) -> Result<PathBuf, CommandError> {
         let folder = self.path()?;
+        if folder.exists() && !folder.is_dir() {
+            return Err(CommandError::BadInput(format!(
+                "{}: this is not a folder, so divvy cannot keep its state there; name another folder \
+                 with --state-dir",
+                folder.display()
+            )));
+        }
         check_entries(&folder)?;
         Ok(folder)
     }

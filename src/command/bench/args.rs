@@ -19,7 +19,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = seconds)]
     pub seconds: f64,
     /// Seed of changes, arrivals and streams.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seed)]
     pub seed: u64,
     /// The engine.
     #[arg(long, value_enum, default_value_t = BenchEngine::Auto)]
@@ -31,7 +31,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = rate)]
     pub changes: f64,
     /// Print memory and threads to standard error every N seconds (apply).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole_seconds)]
     pub watch: Option<u64>,
     /// One case of the memory benchmark in JSON, for its child processes.
     #[arg(long, hide = true)]
@@ -83,6 +83,17 @@ fn number(text: &str, low: f64, high: f64) -> Result<f64, String> {
 
 fn seconds(text: &str) -> Result<f64, String> {
     number(text, 0.5, 86_400.0)
+}
+
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds > 0 => Ok(seconds),
+        _ => Err("must be a whole number of seconds, 1 or more".to_owned()),
+    }
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "must be a whole number, 0 or more".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

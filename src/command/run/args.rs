@@ -1,8 +1,10 @@
 //! Arguments of `divvy` without a subcommand.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::command::CommandError;
 use crate::command::state_folder::StateDir;
 use crate::console::{GlyphSet, ThemeName};
 use crate::layout::{EngineChoice, parse_duration};
@@ -67,6 +69,50 @@ pub struct RunArgs {
     /// The folder of the journal, the live layout and the log.
     #[command(flatten)]
     pub state: StateDir,
+}
+
+/// The display of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DisplayMode {
+    /// The console in the terminal.
+    Console,
+    /// Reports on standard output.
+    Headless,
+}
+
+impl DisplayMode {
+    /// Returns the mode for these arguments: the console needs a terminal.
+    pub(super) fn of(args: &RunArgs) -> Self {
+        let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+        if args.headless || !is_terminal { Self::Headless } else { Self::Console }
+    }
+}
+
+impl RunArgs {
+    /// Checks options that only some modes use.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] for report options without a report, and for a `--layout-dir` that
+    /// is not a folder.
+    pub(super) fn check(&self, mode: DisplayMode) -> Result<(), CommandError> {
+        if mode == DisplayMode::Console {
+            let given = [("--for", self.duration.is_some()), ("--json", self.json)];
+            if let Some((option, _)) = given.iter().find(|(_, is_given)| *is_given) {
+                return Err(CommandError::BadInput(format!(
+                    "{option} works only with --headless; add --headless, or leave {option} out"
+                )));
+            }
+        }
+        match &self.layout_dir {
+            Some(folder) if folder.exists() && !folder.is_dir() => {
+                Err(CommandError::BadInput(format!(
+                    "--layout-dir {}: this is not a folder; name the folder of saved layouts",
+                    folder.display()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The engines of `--engine`.

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::RunArgs;
+use super::args::{DisplayMode, RunArgs};
 use super::console_session::{ConsoleStart, console_options, open_console};
 use super::own_threads;
 use super::run_records::{Restore, RunRecords};
 use super::signals;
-use super::startup::{DisplayMode, Startup};
+use super::startup::Startup;
 use crate::command::CommandError;
 use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 use crate::console::ConsoleOptions;
@@ -32,14 +32,15 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     limit_repeated_panics();
     let machine = this_machine(args.cores)?;
     let mode = DisplayMode::of(args);
+    args.check(mode)?;
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
     let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
     let restore = if args.last { Restore::Last } else { Restore::No };
     print_notices(&records.notices(restore), args, mode)?;
     // reports a fault in the config file before any model is loaded
     let options = match mode {
-        DisplayMode::Console => console_options(args)?,
-        DisplayMode::Headless => ConsoleOptions::default(),
+        DisplayMode::Headless if args.config.is_none() => ConsoleOptions::default(),
+        DisplayMode::Console | DisplayMode::Headless => console_options(args)?,
     };
     let loader = startup.load()?;
     tracing::info!(

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::args::DisplayMode;
 use super::autosave::{Autosave, AutosaveStart, SAVE_DELAY};
 use super::last_session::LastSession;
 use super::live_layout::{LayoutOrigin, LiveLayoutFiles};
 use super::log;
-use super::startup::DisplayMode;
+
 use super::startup_layout::StartupLayout;
 use crate::command::{CommandError, state_folder};
 use crate::machine::Description;

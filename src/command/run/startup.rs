@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use super::args::RunArgs;
+use super::args::{DisplayMode, RunArgs};
 use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
 use super::preload::{PreloadedModels, preload};
@@ -18,23 +18,6 @@ use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
 
 /// The loader of a run, which holds the models that were loaded at the start.
 pub(super) type StartupLoader = PreloadedModels<EngineLoader>;
-
-/// The display of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DisplayMode {
-    /// The console in the terminal.
-    Console,
-    /// Reports on standard output.
-    Headless,
-}
-
-impl DisplayMode {
-    /// Returns the mode for these arguments: the console needs a terminal.
-    pub(super) fn of(args: &RunArgs) -> Self {
-        let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-        if args.headless || !is_terminal { Self::Headless } else { Self::Console }
-    }
-}
 
 /// A layout that was chosen, fitted to this machine, but not loaded.
 pub(super) struct Startup<'a> {

@@ -169,8 +169,8 @@ fn layout_of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
         }
         if let Some(kind) = crate::machine::special_file_kind(&absolute) {
             return Err(CommandError::BadInput(format!(
-                "{}: this is {kind}, not a model; pass an .onnx file, or a layout as - on standard \
-                 input",
+                "{}: this is {kind}, not a file; pass a layout (*.toml) or models (*.onnx), or - to \
+                 read a layout from standard input",
                 path.display()
             )));
         }
