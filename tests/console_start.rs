@@ -20,20 +20,20 @@ fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
     session.left().assert_restored();
     let mut session = open(&home, &[]);
     until_board(&mut session, 1);
-    session.until_text("This is quiet, in use last");
+    session.until_text("Opened quiet, the last layout");
     session.send("q");
     session.left().assert_restored();
     std::fs::remove_file(home.path("quiet.toml")).unwrap();
     let mut session = open(&home, &["--engine", "rten"]);
     until_board(&mut session, 3);
-    session.until_text("quiet was in use last, and its file is gone. This is the demo.");
+    session.until_text("Opened the demo: the last layout, quiet, no longer exists");
     session.send("q");
     session.left().assert_restored();
     // it only stood in: once the file is back, so is the layout
     quiet(&home);
     let mut session = open(&home, &["--demo", "--engine", "rten"]);
     until_board(&mut session, 3);
-    session.until_text("Last time it was quiet");
+    session.until_text("The last session used quiet");
     session.send("q");
     session.left().assert_restored();
     // and a demo that was asked for is what was in use last
@@ -69,7 +69,7 @@ fn a_last_layout_whose_model_does_not_load_is_told_and_the_demo_opens() {
     std::fs::write(&model, "no model any more").unwrap();
     let mut session = open(&home, &["--engine", "rten"]);
     until_board(&mut session, 3);
-    session.until_text("This is the demo: quiet was in use last, and cannot be loaded: ranker");
+    session.until_text("Opened the demo: the last layout, quiet, cannot be loaded: ranker");
     session.send("q");
     session.left().assert_restored();
     // it only stood in
@@ -98,7 +98,7 @@ fn after_a_crash_the_kept_layout_is_offered_and_why_the_demo_opened_is_told_too(
     let mut session = open(&home, &["--engine", "rten"]);
     until_board(&mut session, 3);
     session.until_text("The last run of quiet did not end cleanly");
-    session.until_text("quiet was in use last, and its");
+    session.until_text("Opened the demo: the last layout");
     session.send("q");
     session.left().assert_restored();
 }

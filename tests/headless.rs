@@ -1,5 +1,5 @@
-//! The real binary without a terminal: it runs the demo and models from the command line, reports
-//! what adds up, keeps threads where the kernel shows them, and ends as it should.
+//! The real binary with `--headless`: the demo and models from the command line, the reports, the
+//! threads' CPU masks, and the exit.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use binary::{DIVVY, Ended, Home, mask, model, signal, threads};
+use binary::{DIVVY, Home, RunOutput, mask, model, signal, threads};
 use divvy::machine::CpuSet;
 use divvy::telemetry::{ModelState, Snapshot};
 use rustix::process::Signal;
@@ -21,7 +21,7 @@ fn snapshots(text: &str) -> Vec<Snapshot> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Completed requests of each model, read from the closing table.
+/// Returns the completed requests per model from the summary.
 fn completed(summary: &str) -> Vec<(String, u64)> {
     let table = summary.split("whole run:").nth(1).unwrap_or_else(|| panic!("no table: {summary}"));
     let mut lines = table.lines().skip(1);
@@ -36,62 +36,62 @@ fn completed(summary: &str) -> Vec<(String, u64)> {
         .collect()
 }
 
-/// Runs for a short time, and for longer where a busy machine leaves too little of it.
-fn for_long_enough<T>(mut run: impl FnMut(&str) -> Result<T, Ended>) -> T {
+/// Runs for a short time, and for longer if a busy machine needs it.
+fn with_enough_time<T>(mut run: impl FnMut(&str) -> Result<T, RunOutput>) -> T {
     let mut last = None;
     for time in ["1s", "5s", "25s"] {
         match run(time) {
-            Ok(seen) => return seen,
-            Err(ended) => last = Some(ended),
+            Ok(value) => return value,
+            Err(run) => last = Some(run),
         }
     }
-    panic!("no model may be left without an answer: {last:?}");
+    panic!("a model completed no request: {last:?}");
 }
 
-/// Runs a command until each of the demo's models has completed requests; how it ended.
-fn demo_answers(home: &Home, command: impl Fn() -> Command) -> Ended {
-    for_long_enough(|time| {
+/// Runs a command until each of the demo's models has completed requests.
+fn demo_answers(home: &Home, command: impl Fn() -> Command) -> RunOutput {
+    with_enough_time(|time| {
         let mut command = command();
         command.args(["--for", time]);
-        let ended = home.run(command);
-        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-        let completed = completed(&ended.out);
+        let run = home.run(command);
+        assert_eq!(run.status.code(), Some(0), "{run:?}");
+        let completed = completed(&run.out);
         let found: Vec<&str> = completed.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(found, DEMO, "{}", ended.out);
-        if completed.iter().all(|(_, count)| *count > 0) { Ok(ended) } else { Err(ended) }
+        assert_eq!(found, DEMO, "{}", run.out);
+        if completed.iter().all(|(_, count)| *count > 0) { Ok(run) } else { Err(run) }
     })
 }
 
-/// Runs the binary with `--json` until each model has completed requests; the snapshots.
-fn json_of_answers(home: &Home, arguments: &[&str]) -> (Vec<Snapshot>, Ended) {
-    for_long_enough(|time| {
+/// Runs the binary with `--json` until each model has completed requests.
+fn json_of_answers(home: &Home, arguments: &[&str]) -> (Vec<Snapshot>, RunOutput) {
+    with_enough_time(|time| {
         let mut divvy = home.divvy();
         divvy.args(arguments).args(["--headless", "--json", "--for", time]);
-        let ended = home.run(divvy);
-        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-        let snapshots = snapshots(&ended.out);
+        let run = home.run(divvy);
+        assert_eq!(run.status.code(), Some(0), "{run:?}");
+        let snapshots = snapshots(&run.out);
         let last = snapshots.last().unwrap();
         let all = last.models.iter().all(|model| model.counts.completed > 0);
-        if all { Ok((snapshots, ended)) } else { Err(ended) }
+        if all { Ok((snapshots, run)) } else { Err(run) }
     })
 }
 
 #[test]
-fn the_demo_answers_requests_of_three_models() {
+fn demo_serves_three_models() {
     let home = Home::new();
-    let ended = demo_answers(&home, || {
+    let run = demo_answers(&home, || {
         let mut divvy = home.divvy();
         divvy.arg("--headless");
         divvy
     });
-    assert!(ended.out.contains("none lost"), "{}", ended.out);
+    assert!(run.out.contains("none lost"), "{}", run.out);
 }
 
 #[test]
-fn each_json_line_is_a_snapshot_whose_counts_add_up() {
+fn json_snapshots_have_balanced_counts() {
     let home = Home::new();
-    let (snapshots, ended) = json_of_answers(&home, &["--interval", "100ms"]);
-    assert!(snapshots.len() > 1, "{}", ended.out);
+    let (snapshots, run) = json_of_answers(&home, &["--interval", "100ms"]);
+    assert!(snapshots.len() > 1, "{}", run.out);
     for snapshot in &snapshots {
         assert_eq!(snapshot.version, snapshots[0].version);
         assert!(!snapshot.simulated);
@@ -111,22 +111,22 @@ fn each_json_line_is_a_snapshot_whose_counts_add_up() {
     let names: Vec<&str> = last.models.iter().map(|model| model.row.budget.name.as_str()).collect();
     assert_eq!(names, DEMO);
     for model in &last.models {
-        // counted and timed by the instance's thread one after the other
+        // a request is counted and timed one after the other
         let apart = model.run.total.count.abs_diff(model.counts.completed);
         assert!(apart <= model.actual.threads.len() as u64, "{apart}: {model:?}");
     }
-    assert_eq!(completed(&ended.err).len(), 3, "the table goes beside the JSON: {}", ended.err);
+    assert_eq!(completed(&run.err).len(), 3, "the summary goes to standard error: {}", run.err);
 }
 
 #[test]
-fn without_a_terminal_it_reports_and_says_so() {
+fn reports_without_a_terminal() {
     let home = Home::new();
-    let ended = demo_answers(&home, || home.divvy());
-    assert!(ended.err.contains("no terminal"), "{}", ended.err);
+    let run = demo_answers(&home, || home.divvy());
+    assert!(run.err.contains("not a terminal"), "{}", run.err);
 }
 
 #[test]
-fn the_kernel_allows_each_thread_of_a_model_on_its_cores_and_no_others() {
+fn kernel_confines_model_threads_to_cores() {
     let home = Home::new();
     let mut divvy = home.divvy();
     divvy.args(["--headless", "--json", "--interval", "100ms"]).stdout(Stdio::piped());
@@ -152,22 +152,100 @@ fn the_kernel_allows_each_thread_of_a_model_on_its_cores_and_no_others() {
         for thread in &workers {
             assert_eq!(mask(child.id(), *thread), Some(model.row.cores), "{own}: {thread}");
         }
-        // none that carries the model's name is left out of the account
+        // every thread with the model's name is in the snapshot
         let named = names.iter().filter(|(_, name)| name.starts_with(&format!("{own}/")));
         let named: Vec<u32> = named.map(|(thread, _)| *thread).collect();
         assert!(!named.is_empty(), "{names:?}");
         assert!(named.iter().all(|thread| workers.contains(thread)), "{own}: {names:?}");
     }
     signal(child.id(), Signal::INT);
-    // an unread pipe must not hold it up
+    // a full pipe must not block the exit
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     let last: Snapshot = serde_json::from_str(rest.last().unwrap()).unwrap();
     assert!(last.models.iter().all(|model| model.counts.balanced()));
-    assert_eq!(binary::ended(&mut child).code(), Some(0));
+    assert_eq!(binary::wait_for_exit(&mut child).code(), Some(0));
+}
+
+/// A line of the text report: the end of its span, the model, and its completed requests.
+fn report_lines(out: &str) -> Vec<(String, String, u64)> {
+    let report = out.split("\nwhole run").next().unwrap();
+    report
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim_start().starts_with("time"))
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let done = words[6].replace(',', "").parse().unwrap();
+            (words[0].to_owned(), words[1].to_owned(), done)
+        })
+        .collect()
 }
 
 #[test]
-fn a_signal_ends_it_with_the_table() {
+fn text_reports_add_up_to_the_summary() {
+    let home = Home::new();
+    let mut divvy = home.divvy();
+    divvy.args(["--headless", "--engine", "rten", "--interval", "500ms", "--for", "3s"]);
+    let run = home.run(divvy);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let lines = report_lines(&run.out);
+    for (name, completed) in completed(&run.out) {
+        let own = lines.iter().filter(|(_, model, _)| *model == name);
+        let times: Vec<&String> = own.clone().map(|(time, _, _)| time).collect();
+        let distinct: std::collections::BTreeSet<&String> = times.iter().copied().collect();
+        assert_eq!(distinct.len(), times.len(), "no span twice: {}", run.out);
+        assert_eq!(own.map(|(_, _, done)| done).sum::<u64>(), completed, "{name}: {}", run.out);
+    }
+}
+
+#[test]
+fn json_reports_adjoin_and_add_up() {
+    let home = Home::new();
+    let mut divvy = home.divvy();
+    let arguments = ["--headless", "--engine", "rten", "--json", "--interval", "300ms"];
+    divvy.args(arguments).args(["--for", "2s"]);
+    let run = home.run(divvy);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let reports: Vec<serde_json::Value> =
+        run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(reports.len() > 2, "{}", run.out);
+    let mut end = 0;
+    for report in &reports {
+        assert_eq!(report["report"]["from_us"], end);
+        end = report["report"]["to_us"].as_u64().unwrap();
+        assert_eq!(report["uptime_us"], end);
+    }
+    for (at, model) in reports.last().unwrap()["models"].as_array().unwrap().iter().enumerate() {
+        let in_span = |report: &serde_json::Value| {
+            report["report"]["models"][at]["completed"].as_u64().unwrap()
+        };
+        assert_eq!(model["counts"]["completed"], reports.iter().map(in_span).sum::<u64>());
+    }
+}
+
+#[test]
+fn summary_shortens_a_long_list_of_models() {
+    let home = Home::new();
+    let rows: String = (0..40)
+        .map(|number| {
+            format!(
+                "[[model]]\nname = \"m{number}\"\npath = \"embedded:ranker.onnx\"\ncores = 1\n\
+                 load = {{ kind = \"poisson\", rate = 1 }}\n"
+            )
+        })
+        .collect();
+    home.write("many.toml", format!("version = 1\n{rows}"));
+    let mut divvy = home.divvy();
+    divvy.args(["many.toml", "--headless", "--engine", "rten", "--for", "200ms"]);
+    let run = home.run(divvy);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    assert!(run.out.contains("synthetic load: all 40 models"), "{}", run.out);
+    for line in run.err.lines() {
+        assert!(!line.contains("m7, m8, m9, m10"), "{line}");
+    }
+}
+
+#[test]
+fn signal_ends_run_with_summary() {
     for stop in [Signal::INT, Signal::TERM, Signal::HUP] {
         let home = Home::new();
         let mut divvy = home.divvy();
@@ -177,14 +255,14 @@ fn a_signal_ends_it_with_the_table() {
             || fs::read_to_string(home.path("out")).ok().filter(|text| text.contains("ranker"));
         binary::until("a line of the report", line);
         signal(child.id(), stop);
-        let ended = home.end(child);
-        assert_eq!(ended.status.code(), Some(0), "{stop:?}: {ended:?}");
-        assert_eq!(completed(&ended.out).len(), 3, "{stop:?}: {}", ended.out);
+        let run = home.end(child);
+        assert_eq!(run.status.code(), Some(0), "{stop:?}: {run:?}");
+        assert_eq!(completed(&run.out).len(), 3, "{stop:?}: {}", run.out);
     }
 }
 
 #[test]
-fn a_reader_that_leaves_ends_it_quietly() {
+fn closed_pipe_ends_run_quietly() {
     for json in [&[][..], &["--json"][..]] {
         let home = Home::new();
         let mut divvy = home.divvy();
@@ -192,22 +270,22 @@ fn a_reader_that_leaves_ends_it_quietly() {
         let mut child = divvy.spawn().unwrap();
         let first = BufReader::new(child.stdout.take().unwrap()).lines().next();
         assert!(!first.unwrap().unwrap().is_empty());
-        let ended = home.end(child);
-        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        let run = home.end(child);
+        assert_eq!(run.status.code(), Some(0), "{run:?}");
         for word in ["panic", "roken pipe", "os error"] {
-            assert!(!ended.err.contains(word), "{}", ended.err);
+            assert!(!run.err.contains(word), "{}", run.err);
         }
     }
 }
 
 #[test]
-fn models_from_the_command_line_share_the_machine_evenly() {
+fn named_models_share_cores_evenly() {
     let home = Home::new();
     let paths = [model("detector"), model("ranker")];
     let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
-    let (snapshots, ended) = json_of_answers(&home, &paths);
+    let (snapshots, run) = json_of_answers(&home, &paths);
     let [detector, ranker] = &snapshots.last().unwrap().models[..] else {
-        panic!("not two models: {}", ended.out)
+        panic!("not two models: {}", run.out)
     };
     for model in [detector, ranker] {
         assert!(model.load.is_some());
@@ -220,7 +298,7 @@ fn models_from_the_command_line_share_the_machine_evenly() {
 }
 
 #[test]
-fn the_binary_alone_runs_the_demo_from_anywhere() {
+fn binary_runs_without_other_files() {
     let home = Home::new();
     let copy = home.path("moved");
     fs::copy(DIVVY, &copy).unwrap();
@@ -232,14 +310,14 @@ fn the_binary_alone_runs_the_demo_from_anywhere() {
 }
 
 #[test]
-fn only_the_cpus_that_were_named_are_used() {
+fn cores_option_limits_cpus() {
     let home = Home::new();
     let last = CpuSet::single(binary::allowed().iter().last().unwrap());
     let mut divvy = home.divvy();
     divvy.args(["--headless", "--for", "1s", "--json", "--cores", &last.to_string()]);
-    let ended = home.run(divvy);
-    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    for model in &snapshots(&ended.out).last().unwrap().models {
+    let run = home.run(divvy);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    for model in &snapshots(&run.out).last().unwrap().models {
         assert_eq!(model.row.cores, last);
         assert!(model.actual.threads.iter().all(|thread| thread.allowed == last), "{model:?}");
     }

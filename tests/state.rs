@@ -1,10 +1,10 @@
-//! What a run leaves in the state folder: a journal, the live layout, and after a crash the offer to
-//! go on with it.
+//! The state folder of the real binary: the journal, the live layout, the offer after a crash, and
+//! files of other versions.
 #![cfg(unix)]
 // clippy allows these in test functions, not in what test functions call
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
-fn a_run_leaves_its_header_and_its_layout_and_ends_cleanly() {
+fn clean_run_leaves_journal_without_offer() {
     let state = tempfile::tempdir().unwrap();
     let first = headless(state.path(), &[]);
     assert!(first.status.success(), "{}", stderr(&first));
@@ -44,7 +44,7 @@ fn a_run_leaves_its_header_and_its_layout_and_ends_cleanly() {
 }
 
 #[test]
-fn after_a_crash_the_next_start_offers_the_layout_and_last_takes_it() {
+fn last_restores_the_layout_after_a_crash() {
     let state = tempfile::tempdir().unwrap();
     let mut running = divvy(state.path())
         .args(["--headless", "--engine", "rten"])
@@ -52,39 +52,113 @@ fn after_a_crash_the_next_start_offers_the_layout_and_last_takes_it() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mark = state.path().join("divvy/live.json");
+    let info = state.path().join("divvy/live.json");
     let end = Instant::now() + Duration::from_mins(1);
-    while !mark.exists() {
-        assert!(Instant::now() < end, "no layout was kept");
+    while !info.exists() {
+        assert!(Instant::now() < end, "no layout was saved");
         std::thread::sleep(Duration::from_millis(10));
     }
     running.kill().unwrap();
     running.wait().unwrap();
     let next = headless(state.path(), &[]);
-    assert!(stderr(&next).contains("`divvy --last` loads it"), "{}", stderr(&next));
-    let taken = headless(state.path(), &["--last"]);
-    assert!(taken.status.success(), "{}", stderr(&taken));
-    assert!(!stderr(&taken).contains("did not end cleanly"), "{}", stderr(&taken));
+    assert!(stderr(&next).contains("`divvy --last` restores its layout"), "{}", stderr(&next));
+    let restored = headless(state.path(), &["--last"]);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+    assert!(!stderr(&restored).contains("did not end cleanly"), "{}", stderr(&restored));
     let after = headless(state.path(), &[]);
     assert!(!stderr(&after).contains("did not end cleanly"), "{}", stderr(&after));
 }
 
 #[test]
-fn a_state_folder_that_cannot_be_made_is_told_and_ends_nothing() {
+fn run_continues_without_state_folder() {
     let state = tempfile::tempdir().unwrap();
     let blocked = state.path().join("file");
     std::fs::write(&blocked, "in the way").unwrap();
     let run = headless(state.path(), &["--state-dir", blocked.join("in").to_str().unwrap()]);
     assert!(run.status.success(), "{}", stderr(&run));
-    assert!(stderr(&run).contains("--state-dir names another"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("name another one with --state-dir"), "{}", stderr(&run));
 }
 
 #[test]
-fn a_log_level_that_is_none_is_bad_input() {
+fn invalid_log_level_is_bad_input() {
     let state = tempfile::tempdir().unwrap();
     let mut command = divvy(state.path());
     let run = command.args(["--headless", "--for", "1ms"]).env("DIVVY_LOG", "divvy=loud").output();
     let run = run.unwrap();
     assert_eq!(run.status.code(), Some(2));
     assert!(stderr(&run).contains("DIVVY_LOG=divvy=loud"), "{}", stderr(&run));
+}
+
+/// Copies the files that divvy 0.1.0 left after a crash into a state folder.
+fn files_of_0_1_0(state: &Path) -> PathBuf {
+    let folder = state.join("divvy");
+    std::fs::create_dir_all(&folder).unwrap();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state_files/0.1.0");
+    for sample in std::fs::read_dir(samples).unwrap() {
+        let sample = sample.unwrap();
+        std::fs::copy(sample.path(), folder.join(sample.file_name())).unwrap();
+    }
+    folder
+}
+
+fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn state_of_0_1_0_is_read() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = files_of_0_1_0(state.path());
+    let next = headless(state.path(), &[]);
+    assert!(next.status.success(), "{}", stderr(&next));
+    assert!(stderr(&next).contains("the last run of night did not end cleanly"));
+    let restored = headless(state.path(), &["--last"]);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+    let live = json(&folder.join("live.json"));
+    assert_eq!(live["version"], 1);
+    assert_eq!(live["from"], "/home/op/layouts/night.toml");
+    assert!(std::fs::read_to_string(folder.join("live.toml")).unwrap().contains("after hours"));
+    assert!(!folder.join("crashed.json").exists());
+}
+
+#[test]
+fn newer_live_layout_is_set_aside() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = files_of_0_1_0(state.path());
+    let newer = [
+        ("live.json", r#"{"version": 2, "layouts": ["night"]}"#),
+        ("crashed.toml", "version = 2\nmodels = []\n"),
+    ];
+    for (name, text) in newer {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let live = std::fs::read_to_string(folder.join("live.toml")).unwrap();
+    let next = headless(state.path(), &[]);
+    assert!(next.status.success(), "{}", stderr(&next));
+    for (name, text) in newer {
+        let aside = folder.join(format!("{name}.aside"));
+        assert!(stderr(&next).contains(aside.to_str().unwrap()), "{}", stderr(&next));
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), text);
+    }
+    assert!(stderr(&next).contains("format version 2"), "{}", stderr(&next));
+    assert_eq!(std::fs::read_to_string(folder.join("live.toml.aside")).unwrap(), live);
+    assert!(folder.join("crashed.json.aside").exists());
+    assert!(!stderr(&next).contains("did not end cleanly"), "{}", stderr(&next));
+    // the message appears once
+    let after = headless(state.path(), &[]);
+    assert!(!stderr(&after).contains("aside"), "{}", stderr(&after));
+}
+
+#[test]
+fn damaged_live_layout_is_set_aside() {
+    for (name, text) in [("live.json", "{\"title\""), ("live.toml", "version = = 1")] {
+        let state = tempfile::tempdir().unwrap();
+        let folder = files_of_0_1_0(state.path());
+        std::fs::write(folder.join(name), text).unwrap();
+        let last = headless(state.path(), &[]);
+        assert!(last.status.success(), "{}", stderr(&last));
+        let aside = folder.join(format!("{name}.aside"));
+        assert!(stderr(&last).contains(aside.to_str().unwrap()), "{}", stderr(&last));
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), text);
+    }
 }

@@ -1,4 +1,4 @@
-//! The real binary in a home of its own: what the user has installed or configured changes nothing.
+//! Runs the real binary in a temporary home, so that the user's files and settings have no effect.
 // each test crate uses a part of this
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -15,10 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 /// The binary under test.
 pub(crate) const DIVVY: &str = env!("CARGO_BIN_EXE_divvy");
 
-/// No step of a healthy run takes this long, on a busy machine either.
+/// Longer than any step of a healthy run takes, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A folder that stands for the user's home, gone with the value.
+/// A temporary home folder, removed on drop.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
 }
@@ -29,19 +29,19 @@ impl Home {
         Self { folder }
     }
 
-    /// A path in it.
+    /// Returns a path in the home.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file into it.
+    /// Writes a file into the home.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
         path
     }
 
-    /// What the environment says about it.
+    /// Returns the environment variables that name the home.
     pub(crate) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let mut variables = vec![("HOME", self.folder.path().as_os_str().to_owned())];
         for (name, folder) in [
@@ -55,12 +55,13 @@ impl Home {
         variables
     }
 
-    /// The binary, run in this home.
+    /// Returns a command that runs the binary in this home.
     pub(crate) fn divvy(&self) -> Command {
         self.command(DIVVY)
     }
 
-    /// A program, run in this home. Its output goes to the files `out` and `err`.
+    /// Returns a command that runs a program in this home. Its output goes to the files `out` and
+    /// `err`.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).envs(self.variables());
@@ -73,42 +74,42 @@ impl Home {
         command
     }
 
-    /// Runs a command to its end.
-    pub(crate) fn run(&self, mut command: Command) -> Ended {
+    /// Runs a command and waits for its exit.
+    pub(crate) fn run(&self, mut command: Command) -> RunOutput {
         let child = command.spawn().unwrap();
         self.end(child)
     }
 
-    /// Waits for the end of a child that [`Home::command`] made.
-    pub(crate) fn end(&self, mut child: std::process::Child) -> Ended {
-        let status = ended(&mut child);
+    /// Waits for the exit of a child of [`Home::command`].
+    pub(crate) fn end(&self, mut child: std::process::Child) -> RunOutput {
+        let status = wait_for_exit(&mut child);
         let text = |name: &str| String::from_utf8_lossy(&fs::read(self.path(name)).unwrap()).into();
-        Ended { status, out: text("out"), err: text("err") }
+        RunOutput { status, out: text("out"), err: text("err") }
     }
 }
 
-/// Variables that would change what is tested.
+/// Variables that would affect the tests.
 pub(crate) const FOREIGN: [&str; 6] =
     ["ORT_DYLIB_PATH", "NO_COLOR", "DIVVY_NVML", "RUST_LOG", "TMUX", "TMUX_PANE"];
 
-/// How a run ended and what it said.
+/// The exit status and the output of a run.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct RunOutput {
     pub status: ExitStatus,
     pub out: String,
     pub err: String,
 }
 
-/// Waits for a child; one that does not end is killed and fails the test.
-pub(crate) fn ended(child: &mut std::process::Child) -> ExitStatus {
-    let begun = Instant::now();
+/// Waits for the exit of a child; kills it and fails the test if that takes too long.
+pub(crate) fn wait_for_exit(child: &mut std::process::Child) -> ExitStatus {
+    let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if begun.elapsed() > PATIENCE {
+        if start.elapsed() > PATIENCE {
             let _ = child.kill();
-            panic!("it does not end");
+            panic!("the process does not exit");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -119,31 +120,31 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).unwrap();
 }
 
-/// Looks again and again until there is something to see.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
+/// Polls until there is a value; fails the test if that takes too long.
+pub(crate) fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
     loop {
-        if let Some(seen) = look() {
-            return seen;
+        if let Some(value) = poll() {
+            return value;
         }
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// One of the demo's models.
+/// Returns the file of one of the demo's models.
 pub(crate) fn model(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("assets/models/{name}.onnx"))
 }
 
-/// The CPUs on which the kernel allows a thread; `None` when it has ended.
+/// Returns the CPUs on which the kernel allows a thread; `None` if the thread has ended.
 pub(crate) fn mask(pid: u32, thread: u32) -> Option<CpuSet> {
     let status = fs::read_to_string(format!("/proc/{pid}/task/{thread}/status")).ok()?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     Some(list.trim().parse().unwrap())
 }
 
-/// The threads of a process by id, with their names.
+/// Returns the names of a process's threads by id.
 pub(crate) fn threads(pid: u32) -> BTreeMap<u32, String> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return BTreeMap::new() };
     tasks
@@ -155,7 +156,7 @@ pub(crate) fn threads(pid: u32) -> BTreeMap<u32, String> {
         .collect()
 }
 
-/// The masks of the threads of a model that run requests, by thread.
+/// Returns the CPU masks of a model's worker threads by id.
 pub(crate) fn workers(pid: u32, model: &str) -> BTreeMap<u32, CpuSet> {
     let own = format!("{model}/");
     threads(pid)
@@ -165,7 +166,7 @@ pub(crate) fn workers(pid: u32, model: &str) -> BTreeMap<u32, CpuSet> {
         .collect()
 }
 
-/// The CPUs that this process, and so each one it starts, may use.
+/// Returns the CPUs that this process and its children may use.
 pub(crate) fn allowed() -> CpuSet {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();

@@ -53,24 +53,20 @@ pub(super) fn last_or_demo(
     };
     let read = path
         .filter(|path| path.exists())
-        .ok_or_else(|| format!("the layout of the last session, {title}, no longer exists"))
+        .ok_or_else(|| format!("the last layout, {title}, no longer exists"))
         .and_then(|path| {
             let document = Layout::read(&path).map_err(|faults| {
                 let fault = first_fault(&faults);
-                format!("the layout of the last session, {title}, is invalid: {fault}")
+                format!("the last layout, {title}, is invalid: {fault}")
             })?;
             check_fit(&document).map_err(|reason| {
-                format!(
-                    "the layout of the last session, {title}, does not fit this machine: {reason}"
-                )
+                format!("the last layout, {title}, does not fit this machine: {reason}")
             })?;
             Ok((document, path))
         });
     match read {
         Ok((document, path)) => {
-            let notice = format!(
-                "Opened {title}, the layout of the last session. `divvy --demo` opens the demo."
-            );
+            let notice = format!("Opened {title}, the last layout. `divvy --demo` opens the demo.");
             let layout = StartupLayout { document, path: Some(path), title };
             Ok(ChosenLayout { layout, notice: Some(notice) })
         }
@@ -85,7 +81,7 @@ pub(super) fn last_or_demo(
 /// Only the first line of `reason` is shown.
 pub(super) fn demo_notice(title: &str, reason: &str) -> String {
     let first = reason.lines().next().unwrap_or_default();
-    format!("Opened the demo: the layout of the last session, {title}, cannot be loaded: {first}")
+    format!("Opened the demo: the last layout, {title}, cannot be loaded: {first}")
 }
 
 /// Returns the first fault of a layout in one line.
