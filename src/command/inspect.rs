@@ -1,16 +1,18 @@
 //! `divvy inspect`: what a model takes, gives and needs, and which engines load it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::CommandError;
 use crate::engine::onnx::ModelFile;
-use crate::engine::rten::Rten;
-use crate::engine::{Engine, Engines, TensorSpec};
-use crate::layout::{Bytes, EngineChoice, ModelSource};
+use crate::engine::{EngineError, Engines, InstanceSetup, TensorSpec};
+use crate::layout::{Budget, Bytes, EngineChoice, ModelSource};
+use crate::scheduler::{EngineLoader, Loader};
 
 /// Arguments of `divvy inspect`.
 #[derive(Debug, Args)]
@@ -20,6 +22,12 @@ pub struct InspectArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Run one request with synthesized inputs on each engine.
+    #[arg(long)]
+    pub run: bool,
+    /// Print the engines' own messages too.
+    #[arg(short, long)]
+    pub verbose: bool,
     /// The library of ONNX Runtime to try.
     #[arg(long, value_name = "PATH")]
     pub ort_dylib: Option<PathBuf>,
@@ -35,15 +43,23 @@ struct Report<'a> {
     engines: Vec<Attempt>,
 }
 
-/// Whether an engine loads the model.
+/// The result of loading the model on an engine, and of one request.
 #[derive(Debug, Serialize)]
 struct Attempt {
     engine: String,
     loads: bool,
-    /// How long loading took.
+    /// Duration of loading, in microseconds.
     load_us: Option<u64>,
-    /// Why it does not load.
+    /// True if the request succeeded; `None` if none was run.
+    runs: Option<bool>,
+    /// Duration of the request, in microseconds.
+    run_us: Option<u64>,
+    /// Open dimensions whose size was guessed for the request.
+    guessed_dims: BTreeMap<String, usize>,
+    /// Why the model does not load or the request failed.
     reason: Option<String>,
+    /// The engine's own message.
+    engine_message: Option<String>,
 }
 
 /// Reads the model, tries the engines, and prints.
@@ -55,17 +71,10 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
     let source = source(args);
     let file =
         ModelFile::read(&source).map_err(|error| CommandError::BadInput(error.to_string()))?;
-    let engines = Engines::new(EngineChoice::Auto, args.ort_dylib.clone());
-    let mut attempts = vec![attempt(&Rten::default(), &source)];
-    attempts.push(match engines.onnxruntime() {
-        Ok(engine) => attempt(&engine, &source),
-        Err(error) => Attempt {
-            engine: "ONNX Runtime".to_owned(),
-            loads: false,
-            load_us: None,
-            reason: Some(error.to_string()),
-        },
-    });
+    let engines = Arc::new(Engines::new(EngineChoice::Auto, args.ort_dylib.clone()));
+    let attempts: Vec<Attempt> = [EngineChoice::Rten, EngineChoice::OnnxRuntime]
+        .map(|choice| attempt(&engines, choice, &source, args.run))
+        .into();
     let is_loaded = attempts.iter().any(|attempt| attempt.loads);
     if args.json {
         let report =
@@ -74,7 +83,7 @@ pub fn run(args: &InspectArgs) -> Result<(), CommandError> {
             .map_err(|error| CommandError::Failed(error.to_string()))?;
         println!("{text}");
     } else {
-        print!("{}", text(&file, &attempts));
+        print!("{}", text(&file, &attempts, args.verbose));
     }
     if is_loaded {
         return Ok(());
@@ -92,19 +101,65 @@ fn source(args: &InspectArgs) -> ModelSource {
     }
 }
 
-fn attempt(engine: &dyn Engine, source: &ModelSource) -> Attempt {
-    let start = Instant::now();
-    let loaded = engine.load(source);
-    let time = start.elapsed();
-    Attempt {
-        engine: engine.title(),
-        loads: loaded.is_ok(),
-        load_us: loaded.is_ok().then(|| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
-        reason: loaded.err().map(|error| error.to_string()),
+fn attempt(
+    engines: &Arc<Engines>,
+    choice: EngineChoice,
+    source: &ModelSource,
+    is_run: bool,
+) -> Attempt {
+    let mut attempt = Attempt {
+        engine: "ONNX Runtime".to_owned(),
+        loads: false,
+        load_us: None,
+        runs: None,
+        run_us: None,
+        guessed_dims: BTreeMap::new(),
+        reason: None,
+        engine_message: None,
+    };
+    if let Err(error) = attempt.load(engines, choice, source, is_run) {
+        attempt.reason = Some(error.to_string());
+        attempt.engine_message = error.raw().map(str::to_owned);
+    }
+    attempt
+}
+
+impl Attempt {
+    fn load(
+        &mut self,
+        engines: &Arc<Engines>,
+        choice: EngineChoice,
+        source: &ModelSource,
+        is_run: bool,
+    ) -> Result<(), EngineError> {
+        let engine = engines.engine_for(choice)?;
+        self.engine = engine.title();
+        let start = Instant::now();
+        let model = engine.load(source)?;
+        self.loads = true;
+        self.load_us = Some(micros(start));
+        if is_run {
+            self.runs = Some(false);
+            let mut budget = Budget::new("model", source.clone());
+            budget.engine = choice;
+            let requests = EngineLoader::new(Arc::clone(engines)).load(&budget, 1)?.requests;
+            self.guessed_dims = requests.guessed_dims;
+            let inputs = requests.inputs.first().cloned().unwrap_or_default();
+            let mut instance = model.instance(InstanceSetup::cpu(1))?;
+            let start = Instant::now();
+            instance.run(&inputs)?;
+            self.run_us = Some(micros(start));
+            self.runs = Some(true);
+        }
+        Ok(())
     }
 }
 
-fn text(file: &ModelFile, attempts: &[Attempt]) -> String {
+fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn text(file: &ModelFile, attempts: &[Attempt], is_verbose: bool) -> String {
     let mut lines = vec![file.title.clone()];
     let opsets: Vec<String> =
         file.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();
@@ -148,6 +203,9 @@ fn text(file: &ModelFile, attempts: &[Attempt]) -> String {
     lines.extend(operators.iter().map(|(name, count)| format!("    {count:>6}  {name}")));
     lines.push("  engines".to_owned());
     lines.extend(attempts.iter().map(attempt_line));
+    if is_verbose {
+        lines.extend(attempts.iter().filter_map(message_lines));
+    }
     lines.join("\n") + "\n"
 }
 
@@ -165,11 +223,18 @@ fn input_line(file: &ModelFile, spec: &TensorSpec) -> String {
 }
 
 fn attempt_line(attempt: &Attempt) -> String {
-    match (&attempt.reason, attempt.load_us) {
-        (Some(reason), _) => format!("    {}  no: {reason}", attempt.engine),
-        (None, time) => {
-            let time = Duration::from_micros(time.unwrap_or_default());
-            format!("    {}  loads it, in {:.1} ms", attempt.engine, time.as_secs_f64() * 1e3)
-        }
+    let ms = |us: Option<u64>| format!("{:.1} ms", us.unwrap_or_default() as f64 / 1e3);
+    let engine = &attempt.engine;
+    let loads = || format!("    {engine}  loads it, in {}", ms(attempt.load_us));
+    match (&attempt.reason, attempt.runs) {
+        (Some(reason), Some(_)) => format!("{}; the request failed: {reason}", loads()),
+        (Some(reason), None) => format!("    {engine}  no: {reason}"),
+        (None, Some(_)) => format!("{}, and runs a request in {}", loads(), ms(attempt.run_us)),
+        (None, None) => loads(),
     }
+}
+
+fn message_lines(attempt: &Attempt) -> Option<String> {
+    let message = attempt.engine_message.as_ref()?;
+    Some(format!("  {}'s own message\n    {}", attempt.engine, message.replace('\n', "\n    ")))
 }

@@ -7,7 +7,9 @@ mod file;
 pub(crate) mod proto;
 mod scan;
 mod signature;
+mod source;
 pub(crate) mod types;
 
-pub use file::{ModelFile, model_bytes};
+pub use file::ModelFile;
 pub use signature::read_signature;
+pub use source::model_bytes;

@@ -6,9 +6,9 @@ use std::io::{Cursor, Read, Seek};
 
 use prost::Message;
 
-use super::file::{check_beginning, model_bytes, open_model, title};
 use super::proto::{GraphProto, ValueInfoProto};
 use super::scan::{Field, Scanner, Wire};
+use super::source::{check_beginning, model_bytes, open_model, title};
 use super::types::{self, Value};
 use crate::engine::{EngineError, Signature};
 use crate::layout::ModelSource;
