@@ -1,0 +1,13 @@
+//! The home screen: cores, models, latency, changes and resources at a glance.
+
+mod changes;
+mod cores;
+mod gpus;
+mod heights;
+mod latency;
+mod models;
+mod over_time;
+mod panes;
+mod resources;
+
+pub(super) use panes::draw;

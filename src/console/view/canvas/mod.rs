@@ -1,0 +1,11 @@
+//! The drawing surface: clipped text, pane frames, wrapped lines and the click targets of a frame.
+
+mod pane_frame;
+mod pen;
+mod surface;
+mod text;
+
+pub(super) use pane_frame::{Border, PaneFrame};
+pub(super) use pen::{Pen, row};
+pub(super) use surface::Canvas;
+pub(super) use text::{StyledLine, StyledText, flow, wrap};
