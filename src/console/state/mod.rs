@@ -342,7 +342,7 @@ impl ConsoleState {
     }
 
     /// [`Self::row`] of a model that is at hand: no name is looked up while nothing is under way.
-    fn row_of<'a>(&'a self, view: &'a ModelView) -> &'a Row {
+    pub(crate) fn row_of<'a>(&'a self, view: &'a ModelView) -> &'a Row {
         let name = &view.row.budget.name;
         if let Some(row) = self.staged_plan.as_ref().and_then(|plan| plan.after.row(name)) {
             return row;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Pen, wrap};
 use super::{board, dialog, footer, header, screens};
-use crate::console::state::{ConsoleState, Hits};
+use crate::console::state::{ConsoleState, Hits, Screen};
 
 /// Columns and rows of the smallest terminal that the console fits on.
 pub const MIN_SIZE: (u16, u16) = (40, 12);
@@ -22,7 +22,7 @@ pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> Hits {
     let body = Rect { y: area.y + 1, height: area.height - 3, ..area };
     header::draw(&mut canvas, Rect { height: 1, ..area });
     match state.screen {
-        crate::console::state::Screen::Board => board::draw(&mut canvas, body),
+        Screen::Board => board::draw(&mut canvas, body),
         screen => screens::draw(&mut canvas, body, screen),
     }
     footer::draw_hint(&mut canvas, Rect { y: body.bottom(), height: 1, ..area });

@@ -1,13 +1,12 @@
-//! The first line: which layout, the account of cores, the engine, live or staged, how long.
+//! The first line: the layout's name, the cores, the engine, live or staged, and the uptime.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::canvas::{Canvas, row};
+use super::canvas::{Canvas, StyledLine, StyledText, row};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Mode};
 
-/// Draws the line. What matters least is left out first where the line is short.
+/// Draws the line. On a narrow terminal the least important parts are left out.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let Some(mut pen) = row(area, 0) else {
         return;
@@ -26,11 +25,12 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     pen.end = pen.end.saturating_sub(1);
     canvas.put_end(&mut pen, &mode, mode_style);
     let room = pen.room() as usize;
-    let fits =
-        |parts: &[Part]| parts.iter().map(|(text, _)| format::width(text)).sum::<usize>() < room;
+    let fits = |parts: &[StyledText]| {
+        parts.iter().map(|(text, _)| format::width(text)).sum::<usize>() < room
+    };
     let clock = format!("   {}", format::clock(state.snapshot.uptime_us));
     let forms = forms(state);
-    // whole parts are left out, the time first, until the rest fits
+    // leave out whole parts, the uptime first, until the rest fits
     let timed = forms
         .first()
         .is_some_and(|first| fits(&[first.as_slice(), &[(clock.clone(), theme.dim)]].concat()));
@@ -68,11 +68,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     }
 }
 
-/// A piece of the line that is drawn whole.
-type Part = (String, Style);
-
-/// The account of cores from its longest form to its shortest.
-fn forms(state: &ConsoleState) -> Vec<Vec<Part>> {
+/// Returns the numbers of cores, from the longest form to the shortest.
+fn forms(state: &ConsoleState) -> Vec<StyledLine> {
     let theme = &state.theme;
     let ledger = state.ledger();
     let count = ledger.allowed.len();
@@ -92,8 +89,8 @@ fn forms(state: &ConsoleState) -> Vec<Vec<Part>> {
         (!over.is_empty()).then(|| (format!("  {} oversubscribed", over.len()), theme.warn));
     let brief = (!over.is_empty()).then(|| ("  over!".to_owned(), theme.warn));
     let short = vec![(format!("{free} of {count} free"), free_style)];
-    let form = |head: &[Part], rest: [&Option<Part>; 3]| {
-        head.iter().chain(rest.into_iter().flatten()).cloned().collect::<Vec<Part>>()
+    let form = |head: &[StyledText], rest: [&Option<StyledText>; 3]| {
+        head.iter().chain(rest.into_iter().flatten()).cloned().collect::<StyledLine>()
     };
     vec![
         form(&long, [&shared, &listed, &quota]),

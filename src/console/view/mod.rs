@@ -1,5 +1,6 @@
 //! From the state to a frame. Drawing changes nothing; it returns the map of what can be clicked.
 
+mod answer_keys;
 mod board;
 mod canvas;
 mod change_text;
@@ -10,5 +11,6 @@ mod header;
 mod plan_text;
 mod screens;
 mod tags;
+mod text_field;
 
 pub use frame::{MIN_SIZE, draw};

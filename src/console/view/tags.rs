@@ -1,4 +1,4 @@
-//! Short names: three columns for a core's owner, one letter for the strip of many cores.
+//! Short names of models: three columns for a core's owner, or one letter on machines with many cores.
 
 use crate::console::format;
 use crate::telemetry::Snapshot;
@@ -6,8 +6,8 @@ use crate::telemetry::Snapshot;
 /// Columns of a tag.
 pub(super) const WIDTH: usize = 3;
 
-/// The tag of each model, in layout order: the start of its name, told apart by a number where
-/// two would be alike. Each is exactly [`WIDTH`] columns wide.
+/// Returns the tag of each model, in layout order: the start of its name, with a number if two tags
+/// would be equal. Each is exactly [`WIDTH`] columns wide.
 pub(super) fn tags(snapshot: &Snapshot) -> Vec<String> {
     let mut tags: Vec<String> = Vec::with_capacity(snapshot.models.len());
     for model in &snapshot.models {
@@ -26,7 +26,7 @@ pub(super) fn tags(snapshot: &Snapshot) -> Vec<String> {
     tags
 }
 
-/// The letter of a model in the strip: a to z, A to Z, then `*`.
+/// Returns the letter of a model: a to z, A to Z, then `*`.
 pub(super) fn letter(index: usize) -> char {
     (b'a'..=b'z').chain(b'A'..=b'Z').nth(index).map_or('*', char::from)
 }

@@ -1,20 +1,20 @@
-//! A card's line: use, memory, power and temperature with its last minute, and what the models on it
-//! hold. The driver tells memory by process only, so a model's is what its engine counts.
+//! A GPU's lines: use, memory, power and temperature, its MIG devices, and the memory of its models.
+//! The driver reports memory per process only, so a model's memory is its engine's own count.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, Pen};
 use crate::console::format;
 use crate::console::state::gpus::{self, Place};
 use crate::console::state::{ConsoleState, Target, Token};
+use crate::console::view::canvas::{Canvas, Pen};
 use crate::layout::GpuId;
 use crate::telemetry::{GpuCard, ModelView};
 
-/// Columns of a card's last minute.
+/// Columns of the graph of the last minute.
 const TREND: usize = 20;
 
-/// How a place is drawn: lit while a model is carried over it.
+/// Returns the style of a place, highlighted while a model is dragged over it.
 pub(super) fn style(state: &ConsoleState, place: &Place) -> Style {
     match state.carry.as_ref().map(|carry| &carry.token) {
         Some(Token::Placed { onto: Some(onto), .. }) if onto == place => state.theme.ghost,
@@ -31,12 +31,12 @@ fn on<'s>(state: &'s ConsoleState, card: &GpuCard) -> impl Iterator<Item = &'s M
     })
 }
 
-/// Rows that a card takes: its own, one for its parts, one for the models on it.
+/// Returns the rows of a GPU: its own, one for its MIG devices, one for its models.
 pub(super) fn height(state: &ConsoleState, card: &GpuCard) -> u16 {
     1 + u16::from(has_parts(card)) + u16::from(has_models(state, card))
 }
 
-/// Draws a card into as many of its rows as there are.
+/// Draws a GPU into as many of its rows as there are.
 pub(super) fn draw(canvas: &mut Canvas, rows: Vec<Pen>, of: &GpuCard) {
     let mut rows = rows.into_iter();
     if let Some(pen) = rows.next() {
@@ -58,12 +58,12 @@ fn has_parts(card: &GpuCard) -> bool {
     card.fault.is_none() && !card.mig.is_empty()
 }
 
-/// Whether a model runs, or is to run, on a card.
+/// Returns true if a model runs, or is to run, on a GPU.
 fn has_models(state: &ConsoleState, card: &GpuCard) -> bool {
     on(state, card).next().is_some()
 }
 
-/// The line of the models on a card.
+/// Draws the line of the models on a GPU.
 fn models(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     let state = canvas.state;
     let theme = &state.theme;
@@ -73,7 +73,7 @@ fn models(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
         let held = view
             .memory
             .gpu
-            .map_or_else(|| "held: not told".to_owned(), |bytes| format::bytes(bytes) + " counted");
+            .map_or_else(|| "memory unknown".to_owned(), |bytes| format::bytes(bytes) + " used");
         let limit =
             budget.gpu_memory.map_or_else(|| "no limit".to_owned(), |to| format!("of {to}"));
         let gap = if nth == 0 { "" } else { ";  " };
@@ -82,12 +82,12 @@ fn models(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
         canvas.put_fit(&mut pen, &format!("{held}, {limit}"), theme.dim);
     }
     if let Some(own) = card.own_memory_bytes {
-        let text = format!(";  this process {} by the driver", format::bytes(own));
+        let text = format!(";  divvy {} by the driver", format::bytes(own));
         canvas.put_fit(&mut pen, &text, theme.dim);
     }
 }
 
-/// Draws a card's line.
+/// Draws the GPU's own line.
 fn card(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     let state = canvas.state;
     let theme = &state.theme;
@@ -98,7 +98,7 @@ fn card(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
         canvas.hit(cell, Target::Gpu(own));
     }
     canvas.put(&mut pen, &format!("  {}", card.index), named);
-    // the words for it may have no room; the machine screen has them
+    // the reason may have no room here; the machine screen shows it
     let mark = if slowed(card).is_empty() { " " } else { "!" };
     canvas.put(&mut pen, mark, theme.warn);
     canvas.put_left(&mut pen, &card.name, 24, named);
@@ -121,16 +121,16 @@ fn card(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     }
     let slowed = slowed(card);
     if !slowed.is_empty() {
-        canvas.put_fit(&mut pen, &format!("  slowed by: {}", slowed.join(", ")), theme.warn);
+        canvas.put_fit(&mut pen, &format!("  throttled: {}", slowed.join(", ")), theme.warn);
     }
 }
 
-/// What holds a card's clocks down.
+/// Returns the reasons for which the driver throttles a GPU.
 fn slowed(card: &GpuCard) -> Vec<&str> {
     card.throttle.iter().flatten().map(String::as_str).collect()
 }
 
-/// The parts that a card is divided into: as many as fit whole, then how many more there are.
+/// Draws a GPU's MIG devices: as many as fit whole, then the number of the others.
 fn parts(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     let state = canvas.state;
     let theme = &state.theme;
@@ -139,7 +139,7 @@ fn parts(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
     for (index, part) in card.mig.iter().enumerate() {
         let used = part.memory_used_bytes.map_or_else(unknown, format::bytes);
         let total = part.memory_total_bytes.map_or_else(unknown, format::bytes);
-        // the card's own name stands before the profile
+        // a MIG device's name is the GPU's name and the profile
         let profile = part.name.rsplit(' ').next().unwrap_or_default();
         let place: Place = part.uuid.parse().ok();
         let (text, named) = match &part.fault {
@@ -149,17 +149,17 @@ fn parts(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
             }
             None => (format!("  {} {profile} {used}/{total}", part.index), theme.dim),
         };
-        let left = card.mig.len() - index - 1;
-        let more = format!("  +{} more", left + 1);
-        let kept = if left > 0 { more.len() } else { 0 };
-        if format::width(&text) + kept > pen.room() as usize && index > 0 {
+        let rest = card.mig.len() - index - 1;
+        let more = format!("  +{} more", rest + 1);
+        let reserved = if rest > 0 { more.len() } else { 0 };
+        if format::width(&text) + reserved > pen.room() as usize && index > 0 {
             return canvas.put_fit(&mut pen, &more, theme.dim);
         }
-        let begun = pen.x;
+        let start = pen.x;
         canvas.put_fit(&mut pen, &text, named);
         if part.fault.is_none() && place.is_some() {
-            let width = pen.x.saturating_sub(begun);
-            canvas.hit(Rect { x: begun, y: pen.y, width, height: 1 }, Target::Gpu(place));
+            let width = pen.x.saturating_sub(start);
+            canvas.hit(Rect { x: start, y: pen.y, width, height: 1 }, Target::Gpu(place));
         }
     }
 }

@@ -1,37 +1,37 @@
-//! The heat map of the selected model: a column a second, a row a range of latencies, and a mark
-//! above each second in which a change came into force.
+//! The heat map of the selected model: one column per second, one row per range of latencies, and a
+//! mark above each second in which a change came into force.
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, Pen, row};
 use crate::console::format;
 use crate::console::state::{BINS, Moment, Pane};
+use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 
-/// Columns of the scale at the left.
+/// Columns of the scale on the left.
 const SCALE: u16 = 7;
 
-/// The lower bound of a bin in microseconds: four bins to an octave.
+/// Returns the lower bound of a bin in microseconds: four bins per octave.
 fn bound(bin: usize) -> u64 {
     (bin as f64 / 4.0).exp2().round() as u64
 }
 
 /// Draws the pane.
-pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {
-        let inside = canvas.frame(area, boxed, Some(Pane::OverTime), "Over time", "");
-        return canvas.note(inside, "Select a model to see its latencies over time.", theme.dim);
+        let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, "Over time"));
+        return canvas.note(inside, "Select a model to see its latency over time.", theme.dim);
     };
     let name = &view.row.budget.name;
-    let room = (area.width as usize).saturating_sub(24);
-    let title = format!("{}: over time", format::fit(name, room, state.glyphs.ellipsis));
-    let note = format!("ms, a column a second, {} change", state.glyphs.change);
-    let inside = canvas.frame(area, boxed, Some(Pane::OverTime), &title, &note);
+    let room = (area.width as usize).saturating_sub(32);
+    let title = format!("{}: latency over time", format::fit(name, room, state.glyphs.ellipsis));
+    let note = format!("ms, one column per second, {} change", state.glyphs.change);
+    let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
     let width = inside.width.saturating_sub(SCALE) as usize;
     let moments: Vec<&Moment> = state.history.of(name).collect();
     let Some(now) = moments.last().map(|moment| moment.second) else {
-        return canvas.note(inside, "The first second is being measured.", theme.dim);
+        return canvas.note(inside, "Measuring the first second.", theme.dim);
     };
     let shown: Vec<&Moment> =
         moments.into_iter().filter(|moment| moment.second + (width as u64) > now).collect();
@@ -39,13 +39,13 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     let (Some(low), Some(high)) =
         ((0..BINS).find(|bin| used(*bin)), (0..BINS).rev().find(|bin| used(*bin)))
     else {
-        return canvas.note(inside, "No request was completed in the time shown.", theme.dim);
+        return canvas.note(inside, "No request completed in the time shown.", theme.dim);
     };
     let rows = inside.height.saturating_sub(2).max(1) as usize;
-    // as many bins a row as it takes, so that the slowest request is always on the map
+    // as many bins per row as needed, so that the slowest request is always on the map
     let per_row = (high + 1 - low).div_ceil(rows);
     let bands = (high + 1 - low).div_ceil(per_row);
-    // a few bins get several rows each
+    // if there are few bins, each gets several rows
     let tall = (rows / bands).max(1);
     let rows = bands * tall;
     let map =
@@ -71,13 +71,13 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
             let Some(column) = (width as u64 - 1).checked_sub(now - moment.second) else {
                 continue;
             };
-            // the root lets rare slow requests be seen beside many fast ones
+            // the square root keeps rare slow requests visible beside many fast ones
             let share = (f64::from(count) / f64::from(most)).min(1.0).sqrt();
             let mut at = Pen { x: map.x + column as u16, ..pen };
             canvas.put(&mut at, state.glyphs.shade(share), theme.heat(share));
         }
     }
-    changes(canvas, Rect { y: inside.y, height: 1, ..map }, now, name);
+    draw_changes(canvas, Rect { y: inside.y, height: 1, ..map }, now, name);
     let Some(mut pen) = row(Rect { y: map.bottom(), height: 1, ..map }, 0) else {
         return;
     };
@@ -89,8 +89,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, boxed: bool) {
     }
 }
 
-/// A mark above the second of each change: bright where it touched this model.
-fn changes(canvas: &mut Canvas, area: Rect, now: u64, model: &str) {
+/// Draws a mark above the second of each change, bright if the change touched this model.
+fn draw_changes(canvas: &mut Canvas, area: Rect, now: u64, model: &str) {
     let state = canvas.state;
     let theme = &state.theme;
     for entry in &state.snapshot.changes {

@@ -1,20 +1,19 @@
-//! The line of memory, and the GPUs, with a line for their driver where that is slow.
+//! The line of memory, the GPUs, and a line if their driver is slow.
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, row};
 use super::gpus;
 use crate::console::format;
-use crate::console::state::ConsoleState;
-use crate::console::state::Target;
+use crate::console::state::{ConsoleState, Target};
+use crate::console::view::canvas::{Canvas, row};
 
-/// More cards than this are counted, not listed.
-const CARDS: usize = 4;
+/// GPUs that are listed; further ones are counted.
+const LISTED: usize = 4;
 
-/// Rows that are wanted.
+/// Returns the rows that it needs.
 pub(super) fn height(state: &ConsoleState) -> u16 {
     let gpu = &state.snapshot.gpu;
-    let cards: u16 = gpu.cards.iter().take(CARDS).map(|card| gpus::height(state, card)).sum();
+    let cards: u16 = gpu.cards.iter().take(LISTED).map(|card| gpus::height(state, card)).sum();
     1 + cards + u16::from(gpu.slow.is_some())
 }
 
@@ -27,7 +26,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let (theme, snapshot) = (&state.theme, &state.snapshot);
     let memory = &snapshot.memory;
     canvas.put(&mut pen, " Memory ", theme.title);
-    // each figure as wide whatever it is, so that the line stays still
+    // fixed widths, so that the line does not move
     let bytes = |size| format::right(&format::bytes(size), 5);
     let process = format!("divvy {}", bytes(memory.process));
     canvas.put(&mut pen, &process, theme.text);
@@ -49,16 +48,16 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     }
     let first = 1 + usize::from(gpu.slow.is_some());
     if gpu.cards.is_empty() {
-        let note = gpu.note.as_deref().unwrap_or("not read yet");
+        let note = gpu.note.as_deref().unwrap_or("no reading yet");
         canvas.put_fit(&mut pen, note, theme.dim);
         return;
     }
-    // the place to drag a model to that is to leave its card
+    // a model dragged here leaves its GPU
     let place = Rect { x: pen.x, y: pen.y, width: 3, height: 1 };
     canvas.hit(place, Target::Gpu(None));
     canvas.put(&mut pen, "CPU", gpus::style(state, &None));
     canvas.put(&mut pen, "  ", theme.dim);
-    let more = gpu.cards.len().saturating_sub(CARDS);
+    let more = gpu.cards.len().saturating_sub(LISTED);
     let note = match (more, &gpu.note) {
         (0, Some(note)) => note.clone(),
         (0, None) => format!("{} found", gpu.cards.len()),
@@ -66,7 +65,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     };
     canvas.put_fit(&mut pen, &note, theme.dim);
     let mut line = first;
-    for card in gpu.cards.iter().take(CARDS) {
+    for card in gpu.cards.iter().take(LISTED) {
         let height = gpus::height(state, card);
         let lines = (0..height as usize).map_while(|nth| row(area, line + nth));
         gpus::draw(canvas, lines.collect(), card);

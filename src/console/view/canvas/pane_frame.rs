@@ -68,12 +68,7 @@ impl<'t> PaneFrame<'t> {
     }
 
     /// The frame of one of the board's panes. A click on its title expands the pane.
-    pub(crate) fn of_pane(
-        pane: Pane,
-        area: Rect,
-        border: Border,
-        title: &'t str,
-    ) -> Self {
+    pub(crate) fn of_pane(pane: Pane, area: Rect, border: Border, title: &'t str) -> Self {
         Self { area, border, pane: Some(pane), title, note: "" }
     }
 

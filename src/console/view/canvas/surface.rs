@@ -58,12 +58,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes the lines from `first` on, as many as fit.
-    pub(crate) fn put_from(
-        &mut self,
-        area: Rect,
-        lines: &[StyledLine],
-        first: usize,
-    ) {
+    pub(crate) fn put_from(&mut self, area: Rect, lines: &[StyledLine], first: usize) {
         for (index, line) in lines.iter().skip(first).enumerate() {
             let Some(mut pen) = row(area, index) else {
                 break;
@@ -109,24 +104,12 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes text at the right of a field of `size` columns.
-    pub(crate) fn put_right(
-        &mut self,
-        pen: &mut Pen,
-        text: &str,
-        size: usize,
-        style: Style,
-    ) {
+    pub(crate) fn put_right(&mut self, pen: &mut Pen, text: &str, size: usize, style: Style) {
         self.put(pen, &format::right(text, size), style);
     }
 
     /// Writes text at the left of a field of `size` columns.
-    pub(crate) fn put_left(
-        &mut self,
-        pen: &mut Pen,
-        text: &str,
-        size: usize,
-        style: Style,
-    ) {
+    pub(crate) fn put_left(&mut self, pen: &mut Pen, text: &str, size: usize, style: Style) {
         let text = format::left(text, size, self.state.glyphs.ellipsis);
         self.put(pen, &text, style);
     }

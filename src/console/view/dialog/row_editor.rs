@@ -1,32 +1,38 @@
-//! The dialogs that take a new value: the keys of a row, and the path of a model to add.
+//! The row editor, which shows and sets the keys of a row, and the dialog that adds a model.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{Canvas, Pen, row, wrap};
-use super::dialogs::{open, text_field};
+use super::dialog_box::DialogBox;
 use crate::console::format;
 use crate::console::state::{ConsoleState, Mode, Prompt, RowEditor, Target, Tone};
+use crate::console::view::canvas::{Canvas, Pen, row, wrap};
+use crate::console::view::plan_text::describe_plan;
+use crate::console::view::text_field::draw_text_field;
 use crate::layout::RowKey;
 
-/// Lines below the list: a gap, the field, and what it means.
+/// Rows below the list: a gap, the text field, and its explanation.
 const FOOT: u16 = 5;
 
-/// Draws the keys of a row, the chosen one with its help or with the field for its new value.
+/// Draws the keys of a row, and below them the selected key's help or the field for its new value.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
     let state = canvas.state;
     let theme = &state.theme;
     let keys = state.row_keys(&editor.model);
     let staged = if state.mode == Mode::Staged { ", staged" } else { "" };
-    let title = format!("{}: as a layout file writes it{staged}", editor.model);
+    let title = format!("{}: keys of its row{staged}", editor.model);
     let note = if editor.prompt.is_some() {
-        "enter sets it, esc leaves it"
+        "enter sets the value, esc cancels"
     } else {
         "enter edits, esc closes"
     };
-    let inside = open(canvas, area, 100, keys.len() as u16 + FOOT + 2, &title, note);
+    let height = keys.len() as u16 + FOOT + 2;
+    let inside = DialogBox { width: 100, height, title: &title, note }.draw(canvas, area);
     if keys.is_empty() {
-        let text = format!("{} is gone, or holds what no layout file can hold.", editor.model);
+        let text = format!(
+            "{} was removed, or it has a value that a layout file cannot hold.",
+            editor.model
+        );
         return canvas.note(inside, &text, theme.dim);
     }
     let visible = inside.height.saturating_sub(FOOT).max(1) as usize;
@@ -39,7 +45,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
         let chosen = index == editor.at;
         canvas.put(&mut pen, if chosen { state.glyphs.pointer } else { " " }, theme.accent);
         pen.x = line.x + 2;
-        value(canvas, pen, key);
+        draw_value(canvas, pen, key);
         if chosen {
             canvas.tint(line, theme.field);
         }
@@ -56,20 +62,20 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
         return;
     };
     if let Some(prompt) = &editor.prompt {
-        let help = format!("{} Empty: the default.", key.help());
+        let help = format!("{} Leave it empty for the default.", key.help());
         field(canvas, foot, &format!("{} = ", key.name), prompt, &help);
     } else {
-        let (text, style) = last_word(state).unwrap_or_else(|| (key.help(), theme.dim));
-        sentence(canvas, foot, &text, style);
+        let (text, style) = last_message(state).unwrap_or_else(|| (key.help(), theme.dim));
+        draw_message(canvas, foot, &text, style);
     }
 }
 
-fn value(canvas: &mut Canvas, mut pen: Pen, key: &RowKey) {
+fn draw_value(canvas: &mut Canvas, mut pen: Pen, key: &RowKey) {
     let theme = &canvas.state.theme;
     canvas.put_left(&mut pen, key.name, 13, theme.title);
     let style = if key.default { theme.dim } else { theme.text };
     let text = key.value.as_deref().unwrap_or("-");
-    // what it is comes before that it is the default
+    // the mark goes first where the value leaves no room for both
     if key.default {
         let mark = "   default";
         let room = pen.room() as usize;
@@ -80,40 +86,43 @@ fn value(canvas: &mut Canvas, mut pen: Pen, key: &RowKey) {
     canvas.put_fit(&mut pen, text, style);
 }
 
-/// Draws the field for the path of a model.
+/// Draws the text field for the path of a model to add.
 pub(super) fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &Prompt) {
-    let note = "enter adds it, esc leaves";
-    let inside = open(canvas, area, 100, FOOT + 1, "Add a model", note);
-    let help = "The path of an ONNX file, from the current folder on. It gets one core and one \
-                gentle caller; its row can be edited then.";
+    let note = "enter adds the model, esc cancels";
+    let inside =
+        DialogBox { width: 100, height: FOOT + 1, title: "Add a model", note }.draw(canvas, area);
+    let help = "The path of an ONNX file, relative to the current folder. The model starts with one \
+                core and a light synthetic load; edit its row to change them.";
     field(canvas, inside, "path: ", prompt, help);
 }
 
-/// A text field and, below it, what its text would do, what is wrong with it, or what to type.
+/// Draws a text field and, below it, the plan of its text, the reason why it is refused, or help.
 fn field(canvas: &mut Canvas, area: Rect, label: &str, prompt: &Prompt, help: &str) {
     let theme = &canvas.state.theme;
     if let Some(mut pen) = row(area, 0) {
         canvas.put(&mut pen, label, theme.accent);
-        text_field(canvas, pen, &prompt.editor);
+        draw_text_field(canvas, pen, &prompt.editor);
     }
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if let Some(excess) = prompt.editor.excess() {
-        return sentence(canvas, below, &excess, theme.bad);
+        return draw_message(canvas, below, &excess, theme.bad);
     }
     match &prompt.answer {
-        None => sentence(canvas, below, help, theme.dim),
-        Some(Err(reason)) => sentence(canvas, below, reason, theme.bad),
-        Some(Ok(None)) => sentence(canvas, below, "as it is: nothing would change", theme.dim),
+        None => draw_message(canvas, below, help, theme.dim),
+        Some(Err(reason)) => draw_message(canvas, below, reason, theme.bad),
+        Some(Ok(None)) => {
+            draw_message(canvas, below, "no change: the value is the same", theme.dim)
+        }
         Some(Ok(Some(meant))) => {
             let style = if meant.plan.warnings.is_empty() { theme.good } else { theme.warn };
-            let text = super::footer::in_words(&meant.plan);
-            sentence(canvas, below, &text, style);
+            let text = describe_plan(&meant.plan);
+            draw_message(canvas, below, &text, style);
         }
     }
 }
 
-/// What came of the last value.
-fn last_word(state: &ConsoleState) -> Option<(String, Style)> {
+/// Returns the last message in the colour of its tone.
+fn last_message(state: &ConsoleState) -> Option<(String, Style)> {
     let message = state.message.as_ref()?;
     let style = match message.tone {
         Tone::Info => state.theme.text,
@@ -123,8 +132,8 @@ fn last_word(state: &ConsoleState) -> Option<(String, Style)> {
     Some((message.text.clone(), style))
 }
 
-/// A sentence over as many lines as there are; what does not fit is cut with a sign.
-fn sentence(canvas: &mut Canvas, area: Rect, text: &str, style: Style) {
+/// Writes a message on as many rows as there are, with an ellipsis if it does not fit.
+fn draw_message(canvas: &mut Canvas, area: Rect, text: &str, style: Style) {
     let lines = wrap(text, area.width as usize);
     let height = area.height as usize;
     for (index, line) in lines.iter().take(height).enumerate() {

@@ -1,4 +1,4 @@
-//! A card on the machine screen: each reading with its last minute, then what else the driver tells.
+//! A GPU on the machine screen: each reading with its last minute, then the driver's other details.
 
 use crate::console::format;
 use crate::console::state::{CardMoment, ConsoleState};
@@ -8,13 +8,13 @@ use crate::telemetry::gpu::details;
 /// Columns of a reading.
 const READING: usize = 20;
 
-/// Columns of a last minute.
+/// Columns of the graph of the last minute.
 const TREND: usize = 30;
 
-/// A reading's name, its value now, and how its share of what is possible is remembered.
+/// A reading's name, its value now, and its share of the maximum at an earlier moment.
 type Reading = (&'static str, String, fn(&CardMoment) -> f64);
 
-/// The lines under a card's heading.
+/// Returns the lines below a GPU's heading.
 pub(super) fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
     if let Some(fault) = &card.fault {
         return vec![format!("  {fault}")];
@@ -36,9 +36,9 @@ pub(super) fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
             format!("{} of {} W", whole(card.power_w), whole(card.power_limit_w)),
             |moment| moment.power,
         ),
-        ("heat", format!("{} °C", whole(card.temperature_c.map(f64::from))), |moment| moment.heat),
+        ("temp", format!("{} °C", whole(card.temperature_c.map(f64::from))), |moment| moment.heat),
     ];
-    let told = |(name, now, reading): Reading| {
+    let line = |(name, now, reading): Reading| {
         let trend = state.glyphs.trend(&state.history.card(card.index, reading), TREND);
         format!("  {name:<8}{now:<READING$}{trend}")
     };
@@ -49,5 +49,5 @@ pub(super) fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
         format!("  MIG {} {}: {words}", part.index, part.name)
     });
     let more = details(card).into_iter().map(|line| format!("  {line}"));
-    readings.into_iter().map(told).chain(parts).chain(more).collect()
+    readings.into_iter().map(line).chain(parts).chain(more).collect()
 }

@@ -1,16 +1,15 @@
-//! What applying a saved layout would change, row by row and key by key, warnings first.
+//! The changes that applying a saved layout would make: warnings first, then each row with its keys.
 
-use super::canvas::Line;
-use super::changes::{Piece, flow};
 use crate::console::format;
 use crate::console::state::ConsoleState;
+use crate::console::view::canvas::{StyledLine, StyledText, flow};
 use crate::layout::{Budget, DiffLine, Layout, Plan, RowPlan, plan_diff};
 use crate::machine::CpuSet;
 
-/// The lines, at most `width` columns wide.
-pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line> {
+/// Returns the lines, at most `width` columns wide.
+pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<StyledLine> {
     let theme = &state.theme;
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines: Vec<StyledLine> = Vec::new();
     for warning in &plan.warnings {
         lines.extend(flow(
             [("! ".to_owned(), theme.warn), (warning.clone(), theme.warn)],
@@ -19,7 +18,7 @@ pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line
         ));
     }
     if !lines.is_empty() {
-        lines.push(Line::new());
+        lines.push(StyledLine::new());
     }
     let models = state.snapshot.models.iter().map(|view| &view.row.budget);
     let models: Vec<Budget> =
@@ -27,39 +26,41 @@ pub(super) fn lines(state: &ConsoleState, plan: &Plan, width: usize) -> Vec<Line
     let before = Layout { description: plan.after.description.clone(), models };
     let differences = plan_diff(&before, plan);
     for row in &plan.rows {
-        let gone = plan.after.row(&row.model).is_none();
+        let is_removed = plan.after.row(&row.model).is_none();
         let (mark, what, style) =
-            match (gone, row.renamed_from.is_none() && before.model(&row.model).is_none()) {
-                (true, _) => ("-", vec![removed(row)], theme.bad),
-                (false, true) => ("+", vec![arrives(row)], theme.good),
-                (false, false) => (" ", changed(row, &differences, state.glyphs.arrow), theme.text),
+            match (is_removed, row.renamed_from.is_none() && before.model(&row.model).is_none()) {
+                (true, _) => ("-", vec![describe_removed(row)], theme.bad),
+                (false, true) => ("+", vec![describe_added(row)], theme.good),
+                (false, false) => {
+                    (" ", describe_changes(row, &differences, state.glyphs.arrow), theme.text)
+                }
             };
         let name = format::fit(&row.model, width / 2, state.glyphs.ellipsis);
-        let mut pieces: Vec<Piece> =
+        let mut parts: Vec<StyledText> =
             vec![(format!("{mark} "), style), (format!("{name}: "), theme.title)];
         let count = what.len();
-        pieces.extend(
+        parts.extend(
             what.into_iter()
                 .enumerate()
                 .map(|(at, text)| (if at + 1 < count { format!("{text}, ") } else { text }, style)),
         );
-        lines.extend(flow(pieces, width, 4));
+        lines.extend(flow(parts, width, 4));
     }
     for difference in &differences {
         if let DiffLine::Changed { model: None, field, before, after } = difference {
             let text = format!("{before} {} {after}", state.glyphs.arrow);
-            let pieces = [(format!("  {field}: "), theme.title), (text, theme.text)];
-            lines.extend(flow(pieces, width, 4));
+            let parts = [(format!("  {field}: "), theme.title), (text, theme.text)];
+            lines.extend(flow(parts, width, 4));
         }
     }
     lines
 }
 
-fn removed(row: &RowPlan) -> String {
-    format!("removed, cores {} given back", list(&row.cores_before))
+fn describe_removed(row: &RowPlan) -> String {
+    format!("removed, cores {} become free", list(&row.cores_before))
 }
 
-fn arrives(row: &RowPlan) -> String {
+fn describe_added(row: &RowPlan) -> String {
     let s = |count: usize| if count == 1 { "" } else { "s" };
     let (instances, threads) = (row.concurrency_after, row.threads_after);
     format!(
@@ -74,8 +75,8 @@ fn list(set: &CpuSet) -> String {
     if set.is_empty() { "none".to_owned() } else { set.to_string() }
 }
 
-/// What is placed otherwise, then each other key that differs.
-fn changed(row: &RowPlan, differences: &[DiffLine], arrow: &str) -> Vec<String> {
+/// Returns what is placed elsewhere, then each other key that differs.
+fn describe_changes(row: &RowPlan, differences: &[DiffLine], arrow: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut placed = Vec::new();
     let mut pair = |key: &'static str, word: &str, before: String, after: String| {
@@ -94,9 +95,9 @@ fn changed(row: &RowPlan, differences: &[DiffLine], arrow: &str) -> Vec<String> 
             && *model == row.model
             && !placed.contains(&field.as_str())
         {
-            // the same cores by another request
+            // the same placement by another request
             let asked = if ["cores", "concurrency", "threads"].contains(&field.as_str()) {
-                " asked for"
+                " requested"
             } else {
                 ""
             };
@@ -106,13 +107,11 @@ fn changed(row: &RowPlan, differences: &[DiffLine], arrow: &str) -> Vec<String> 
     if row.rebuild {
         let time = row
             .last_build_us
-            .map_or(String::new(), |us| format!(" (the last took {})", format::latency(us)));
-        parts.push(format!("builds instances in the background{time}"));
+            .map_or(String::new(), |us| format!(" (the last build took {})", format::latency(us)));
+        parts.push(format!("builds new instances in the background{time}"));
     }
     if parts.is_empty() {
-        parts.push(
-            "stands elsewhere in the kernel's order, by the weights of its neighbours".into(),
-        );
+        parts.push("new nice values, from the weights of the models that share its cores".into());
     }
     parts
 }

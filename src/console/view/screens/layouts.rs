@@ -1,29 +1,30 @@
-//! The saved layouts: a list, and what applying the selected one would change.
+//! The saved layouts: a list, and the changes that applying the selected one would make.
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, row};
-use crate::console::state::{Scrolled, Target};
+use super::layout_preview;
+use crate::console::state::{Command, Scrolled, Target};
+use crate::console::view::canvas::{Canvas, PaneFrame, row};
 
 /// Draws the screen.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let list_width = if area.width >= 90 { area.width * 2 / 5 } else { area.width / 2 };
     let left = Rect { width: list_width, ..area };
     let right = Rect { x: left.right(), width: area.width - list_width, ..area };
-    list(canvas, left);
-    preview(canvas, right);
+    draw_list(canvas, left);
+    draw_preview(canvas, right);
 }
 
-fn list(canvas: &mut Canvas, area: Rect) {
+fn draw_list(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
-    let inside = canvas.frame(area, true, None, "Layouts", "");
+    let inside = canvas.frame(PaneFrame::boxed(area, "Layouts"));
     match &state.layouts.profiles {
-        None => return canvas.note(inside, "Reading the saved layouts.", theme.dim),
+        None => return canvas.note(inside, "Reading the saved layouts ...", theme.dim),
         Some(Err(reason)) => return canvas.note(inside, reason, theme.bad),
         Some(Ok(profiles)) if profiles.is_empty() => {
-            let key = state.keymap.shown(crate::console::state::Command::SaveAs);
-            let text = format!("No layout is saved yet. {key} saves the live one.");
+            let key = state.keymap.shown(Command::SaveAs);
+            let text = format!("No saved layouts yet. {key} saves the live layout.");
             return canvas.note(inside, &text, theme.dim);
         }
         Some(Ok(_)) => {}
@@ -41,9 +42,9 @@ fn list(canvas: &mut Canvas, area: Rect) {
         pen.x += 1;
         let current = state.profile.as_ref() == Some(&profile.name);
         let mark = match (current, current && state.modified()) {
-            (true, true) => "   in force, modified",
-            (true, false) => "   in force",
-            _ if state.layouts.last.as_ref() == Some(&profile.name) => "   last time",
+            (true, true) => "   live, modified",
+            (true, false) => "   live",
+            _ if state.layouts.last.as_ref() == Some(&profile.name) => "   used last",
             _ if profile.read_only => "   comes with divvy",
             _ => "",
         };
@@ -56,29 +57,25 @@ fn list(canvas: &mut Canvas, area: Rect) {
             canvas.put_fit(&mut pen, text, theme.dim);
         }
         if chosen {
-            for y in place.y..place.bottom().min(inside.bottom()) {
-                for x in place.x..place.right() {
-                    canvas.tint_under(x, y, theme.selected);
-                }
-            }
+            canvas.tint_plain(place.intersection(inside), theme.selected);
         }
         canvas.hit(place.intersection(inside), Target::Item(index));
     }
 }
 
-fn preview(canvas: &mut Canvas, area: Rect) {
+fn draw_preview(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
-    let inside = canvas.frame(area, true, None, "Applying it would change", "");
+    let inside = canvas.frame(PaneFrame::boxed(area, "Changes if applied"));
     match &state.layouts.preview {
         None => canvas.note(inside, "Select a layout.", theme.dim),
         Some(Err(reason)) => canvas.note(inside, reason, theme.bad),
         Some(Ok(Some(plan))) => {
-            let lines = super::preview::lines(state, plan, inside.width as usize);
+            let lines = layout_preview::lines(state, plan, inside.width as usize);
             canvas.put_lines(Scrolled::Preview, inside, &lines, state.layouts.scroll);
         }
         Some(Ok(None)) => {
-            canvas.note(inside, "Nothing: it is in force as it was saved.", theme.dim);
+            canvas.note(inside, "No changes: the live layout is the same.", theme.dim);
         }
     }
 }

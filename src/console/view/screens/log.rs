@@ -1,11 +1,11 @@
-//! The newest lines of divvy's own log. Follows the end, or stands where it was scrolled to.
+//! The newest lines of divvy's own log. The screen follows the newest line until it is scrolled.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::canvas::{self, Canvas, row, wrap};
 use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Scrolled, Target};
+use crate::console::view::canvas::{Border, Canvas, PaneFrame, row, wrap};
 use crate::telemetry::{LogLevel, LogLine};
 
 /// Columns of time and level.
@@ -16,35 +16,35 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let lines = state.log.lines();
-    let inside = canvas::inside(area, true);
+    let inside = Border::Box.inside(area);
     let height = inside.height as usize;
     let width = (inside.width as usize).saturating_sub(HEAD);
-    // so many lines from the first one on leave nothing of the screen empty
+    // the number of lines, from the oldest on, that fill the screen
     let mut rows = 0;
     let fill = lines.iter().take_while(|line| {
         let full = rows >= height;
-        rows += if full { 0 } else { told(line, width).len() };
+        rows += if full { 0 } else { wrapped(line, width).len() };
         !full
     });
     let least = fill.count();
     let at = state.log.end().max(least);
     let below = lines.len() - at;
     let note = if below > 0 {
-        format!("{below} newer below, {} follows", state.keymap.shown(Command::Last))
+        format!("{below} newer below, {} follows the newest", state.keymap.shown(Command::Last))
     } else {
-        "follows the newest line".to_owned()
+        "following the newest line".to_owned()
     };
-    canvas.frame(area, true, None, "Log", &note);
-    canvas.fills_log(least);
+    canvas.frame(PaneFrame::boxed(area, "Log").note(&note));
+    canvas.set_log_fill(least);
     canvas.hit(inside, Target::Lines(Scrolled::Screen));
     if lines.is_empty() {
-        let text = "Nothing was logged yet. DIVVY_LOG=debug at the start logs more.";
+        let text = "No log lines yet. Start divvy with DIVVY_LOG=debug to log more.";
         return canvas.note(inside, text, theme.dim);
     }
-    // from the last line upwards until the screen is full
+    // from the last line up, until the screen is full
     let mut shown: Vec<(Option<&LogLine>, String)> = Vec::new();
     for line in lines.iter().take(at).rev() {
-        let parts = told(line, width);
+        let parts = wrapped(line, width);
         for (index, text) in parts.into_iter().enumerate().rev() {
             shown.push(((index == 0).then_some(line), text));
         }
@@ -67,11 +67,11 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     }
 }
 
-/// A line over as many rows as it needs, with the part of the program that says it.
-fn told(line: &LogLine, width: usize) -> Vec<String> {
+/// Returns a line on as many rows as it needs, with the module that logged it.
+fn wrapped(line: &LogLine, width: usize) -> Vec<String> {
     let from = line.from.strip_prefix("divvy::").unwrap_or(&line.from);
     let parts = wrap(&format!("{from}: {}", line.text), width);
-    // a word longer than the screen is cut where the screen ends
+    // a word longer than the row is cut
     if parts.is_empty() { vec![String::new()] } else { parts }
 }
 

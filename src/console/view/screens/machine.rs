@@ -1,17 +1,18 @@
-//! The map of the machine: sockets, nodes, caches, physical cores with their SMT siblings, owners;
+//! The map of the machine: sockets, nodes, caches, physical cores with their SMT siblings and owners,
 //! and the GPUs.
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, row};
-use super::{gpu_detail, tags};
+use super::gpu_readings;
 use crate::console::format;
 use crate::console::state::{ConsoleState, Scrolled, Target};
+use crate::console::view::canvas::{Canvas, PaneFrame, Pen, row};
+use crate::console::view::tags;
 use crate::machine::{CoreId, CoreKind};
 use crate::telemetry::CoreView;
 
-/// A line of the map: a heading, or physical cores side by side.
-enum Line {
+/// A line of the map. Cores are grouped by physical core.
+enum MapLine {
     Heading(String),
     Text(String),
     Cores(Vec<Vec<CoreId>>),
@@ -24,28 +25,28 @@ const CELL: usize = 13;
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
-    let note = "a cell a logical CPU: owner and use now; SMT siblings joined by =";
-    let inside = canvas.frame(area, true, None, "Machine", note);
+    let note = "one cell per logical CPU: owner and use now; SMT siblings joined by =";
+    let inside = canvas.frame(PaneFrame::boxed(area, "Machine").note(note));
     if state.snapshot.cores.is_empty() {
-        return canvas.note(inside, "No core was read yet.", theme.dim);
+        return canvas.note(inside, "Waiting for the first snapshot.", theme.dim);
     }
     let lines = lines(state, inside.width as usize);
-    let first = canvas.scrolls(Scrolled::Screen, inside, lines.len(), state.scroll);
-    canvas.more_below(inside, lines.len() - first);
+    let first = canvas.scroll_to(Scrolled::Screen, inside, lines.len(), state.scroll);
+    canvas.note_more_below(inside, lines.len() - first);
     let tags = tags::tags(&state.snapshot);
     for (index, line) in lines.iter().skip(first).enumerate() {
         let Some(mut pen) = row(inside, index) else {
             break;
         };
         match line {
-            Line::Heading(text) => canvas.put_fit(&mut pen, text, theme.title),
-            Line::Text(text) => canvas.put_fit(&mut pen, text, theme.text),
-            Line::Cores(groups) => {
+            MapLine::Heading(text) => canvas.put_fit(&mut pen, text, theme.title),
+            MapLine::Text(text) => canvas.put_fit(&mut pen, text, theme.text),
+            MapLine::Cores(groups) => {
                 for siblings in groups {
                     for (nth, id) in siblings.iter().enumerate() {
                         let place = Rect { x: pen.x, y: pen.y, width: CELL as u16 - 1, height: 1 };
                         canvas.hit(place.intersection(inside), Target::Core(*id));
-                        cell(canvas, &mut pen.clone(), *id, &tags);
+                        draw_cell(canvas, &mut pen.clone(), *id, &tags);
                         pen.x += CELL as u16 - 1;
                         let join = if nth + 1 < siblings.len() { "=" } else { " " };
                         canvas.put(&mut pen, join, theme.dim);
@@ -56,7 +57,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     }
 }
 
-fn cell(canvas: &mut Canvas, pen: &mut super::canvas::Pen, id: CoreId, tags: &[String]) {
+fn draw_cell(canvas: &mut Canvas, pen: &mut Pen, id: CoreId, tags: &[String]) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.snapshot.cores.iter().find(|view| view.core.id == id) else {
@@ -67,7 +68,7 @@ fn cell(canvas: &mut Canvas, pen: &mut super::canvas::Pen, id: CoreId, tags: &[S
     let (text, style) = match owners.as_slice() {
         _ if !view.core.online => ("off".to_owned(), theme.dim),
         _ if !view.allowed => ("n/a".to_owned(), theme.dim),
-        [] => ("fre".to_owned(), theme.good),
+        [] => ("-".to_owned(), theme.good),
         [one] => (tags.get(*one).cloned().unwrap_or_default(), theme.model(*one)),
         [first, ..] => {
             let tag = tags.get(*first).cloned().unwrap_or_default();
@@ -88,14 +89,14 @@ fn kind(view: &CoreView) -> &'static str {
     }
 }
 
-fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
+fn lines(state: &ConsoleState, width: usize) -> Vec<MapLine> {
     let mut views: Vec<&CoreView> = state.snapshot.cores.iter().collect();
     let place = |view: &CoreView| {
         let core = &view.core;
         (core.package, core.node, core.l3, core.kind)
     };
     views.sort_by_key(|view| (place(view), view.core.physical, view.core.id));
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines: Vec<MapLine> = Vec::new();
     let per_line = (width / CELL).max(1);
     let mut groups = views.chunk_by(|a, b| place(a) == place(b));
     for group in &mut groups {
@@ -108,7 +109,7 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
         let physical = group.chunk_by(|a, b| a.core.physical == b.core.physical);
         let physical: Vec<Vec<CoreId>> =
             physical.map(|siblings| siblings.iter().map(|view| view.core.id).collect()).collect();
-        lines.push(Line::Heading(format!(
+        lines.push(MapLine::Heading(format!(
             "socket {}, node {}, {cache}{}: {} logical CPUs on {} cores",
             core.package,
             core.node,
@@ -118,19 +119,19 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
         )));
         let threads = physical.iter().map(Vec::len).max().unwrap_or(1);
         for chunk in physical.chunks((per_line / threads).max(1)) {
-            lines.push(Line::Cores(chunk.to_vec()));
+            lines.push(MapLine::Cores(chunk.to_vec()));
         }
-        lines.push(Line::Heading(String::new()));
+        lines.push(MapLine::Heading(String::new()));
     }
     for card in &state.snapshot.gpu.cards {
         let names = [&card.name, &card.uuid].map(|name| format!(" {name}"));
         let names = names.concat();
-        lines.push(Line::Heading(format!("GPU {}{}", card.index, names.trim_end())));
-        lines.extend(gpu_detail::lines(state, card).into_iter().map(Line::Text));
-        lines.push(Line::Heading(String::new()));
+        lines.push(MapLine::Heading(format!("GPU {}{}", card.index, names.trim_end())));
+        lines.extend(gpu_readings::lines(state, card).into_iter().map(MapLine::Text));
+        lines.push(MapLine::Heading(String::new()));
     }
     let ledger = state.ledger();
-    lines.push(Line::Heading("Account".to_owned()));
+    lines.push(MapLine::Heading("Cores".to_owned()));
     for (what, set) in [
         ("allowed", &ledger.allowed),
         ("allotted", &ledger.allotted),
@@ -140,7 +141,7 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<Line> {
         ("oversubscribed", &ledger.oversubscribed),
     ] {
         let list = if set.is_empty() { "none".to_owned() } else { set.to_string() };
-        lines.push(Line::Heading(format!("  {what:<15}{:>4}   {list}", set.len())));
+        lines.push(MapLine::Heading(format!("  {what:<15}{:>4}   {list}", set.len())));
     }
     lines
 }

@@ -1,13 +1,13 @@
-//! Where the process's memory is: its own parts, each model's, and what no part explains, against the
-//! resident set that the kernel counts. Figures that were not measured say so.
+//! The process's memory: divvy's own parts, each model's, and the unattributed rest of the resident
+//! set that the kernel counts. Estimates are marked.
 
 use std::collections::BTreeMap;
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, Line};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Scrolled};
+use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
 use crate::engine::MemorySource;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
@@ -23,8 +23,8 @@ const FIGURE: usize = 8;
 /// Draws the screen.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
-    let note = "now, in MiB   ~ estimated, the rest measured";
-    let inside = canvas.frame(area, true, None, "Memory", note);
+    let note = "MiB now   ~ estimated, all others measured";
+    let inside = canvas.frame(PaneFrame::boxed(area, "Memory").note(note));
     canvas.put_lines(
         Scrolled::Screen,
         inside,
@@ -33,9 +33,9 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     );
 }
 
-fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
+fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<StyledLine> {
     let theme = &state.theme;
-    let line = |name: &str, figure: String, note: &str| -> Line {
+    let line = |name: &str, figure: String, note: &str| -> StyledLine {
         let name = format::fit(name, NAME - 1, state.glyphs.ellipsis);
         vec![
             (format!("{name:<NAME$}"), theme.text),
@@ -52,7 +52,7 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
         .ledger
         .memory_limit
         .map_or_else(String::new, |limit| format!(", {} allowed", format::bytes(limit)));
-    let mut lines: Vec<Line> = table
+    let mut lines: Vec<StyledLine> = table
         .parts()
         .iter()
         .map(|part| line(part.name, marked(part.bytes, part.source), part.note))
@@ -62,18 +62,18 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
     lines.extend([
         part("models", own(models), "the table below"),
         part("unattributed", table.unattributed_bytes, &rest),
-        part("resident set", own(table.process_bytes), &format!("by the kernel{limit}")),
-        Line::new(),
+        part("resident set", own(table.process_bytes), &format!("counted by the kernel{limit}")),
+        StyledLine::new(),
     ]);
     let head = ["weights", "graph", "arenas", "reqs", "total", "budget"]
         .map(|title| format!("{title:>FIGURE$}"))
         .concat();
     lines.push(vec![(format!("{:<NAME$}{head}  copies", "Model"), theme.title)]);
     if table.models.is_empty() {
-        lines.push(vec![("no model is loaded".to_owned(), theme.dim)]);
+        lines.push(vec![("no model is loaded yet".to_owned(), theme.dim)]);
     }
     for model in &table.models {
-        lines.extend(told(state, model));
+        lines.extend(model_lines(state, model));
     }
     lines.extend(shared(state, table));
     lines
@@ -121,8 +121,8 @@ fn first_names(names: &[String]) -> String {
     }
 }
 
-/// A model's line, and one that says what holds it above its budget.
-fn told(state: &ConsoleState, model: &MemoryRow) -> Vec<Line> {
+/// Returns a model's line, and the reason if it is above its budget.
+fn model_lines(state: &ConsoleState, model: &MemoryRow) -> Vec<StyledLine> {
     let theme = &state.theme;
     let figure = |bytes: Option<u64>, source: MemorySource| {
         let text =
@@ -157,13 +157,13 @@ fn told(state: &ConsoleState, model: &MemoryRow) -> Vec<Line> {
     lines
 }
 
-/// As [`mebibytes`], with a mark where it is an estimate.
+/// Returns a size in MiB, with a mark if it is an estimate.
 fn marked(bytes: i64, source: MemorySource) -> String {
     let mark = if source == MemorySource::Estimated && bytes != 0 { "~" } else { "" };
     format!("{mark}{}", mebibytes(bytes))
 }
 
-/// "12.3", without its unit.
+/// Returns a size in MiB, without the unit: "12.3".
 fn mebibytes(bytes: i64) -> String {
     format!("{:.1}", bytes as f64 / f64::from(1 << 20))
 }

@@ -1,24 +1,24 @@
-//! Which columns the table has at a width: what matters least goes first, and what is left over
-//! goes to names and cells.
+//! Which columns the table has at a width: the least important are left out first, and spare room
+//! goes to names and core cells.
 
 use crate::console::state::{Column, SortKey};
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
-    /// The short name that the cores pane shows.
+    /// The short name, as in the cores pane.
     Tag,
     /// The name.
     Name,
-    /// A cell a core.
+    /// One cell per core.
     Cells,
     /// The number of cores.
     Cores,
     /// Instances by threads.
     Split,
-    /// A pip an instance, full while it runs a request.
+    /// One pip per instance, filled while it runs a request.
     Pips,
-    /// Waiting requests of the queue's limit.
+    /// Waiting requests and the queue's limit.
     Queue,
     /// Completed requests per second.
     Rate,
@@ -26,20 +26,19 @@ pub(super) enum Field {
     P50,
     /// 99th percentile.
     P99,
-    /// The target and the distance to it.
+    /// The target and its slack.
     Slo,
-    /// The GPU, or the CPU; only where there is a card.
+    /// The GPU, or the CPU; only on a machine with a GPU.
     Gpu,
     /// CPU time in cores.
     Cpu,
-    /// Memory of the engine.
+    /// Memory that the engine holds.
     Memory,
-    /// p99 of the last seconds as a curve.
+    /// p99 of the last seconds as a small graph.
     Trend,
 }
 
-/// Columns from left to right with their least width and the order in which they are kept
-/// (1 first).
+/// Columns from left to right: least width, and rank (1 is left out last).
 const ALL: [(Field, usize, u8); 15] = [
     (Field::Tag, 3, 7),
     (Field::Name, 8, 1),
@@ -59,7 +58,7 @@ const ALL: [(Field, usize, u8); 15] = [
 ];
 
 impl Field {
-    /// The heading.
+    /// Returns the heading.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Tag => "",
@@ -80,7 +79,7 @@ impl Field {
         }
     }
 
-    /// Whether it is a figure, which stands at the right.
+    /// Returns true if it is a number, which is right-aligned.
     pub(super) fn numeric(self) -> bool {
         matches!(
             self,
@@ -94,7 +93,7 @@ impl Field {
         )
     }
 
-    /// The order that a click on the title gives.
+    /// Returns the order that a click on the title selects.
     pub(super) fn sort(self) -> Option<SortKey> {
         match self {
             Self::Name => Some(SortKey::Name),
@@ -110,7 +109,7 @@ impl Field {
         }
     }
 
-    /// The column that steps change, where this is one.
+    /// Returns the column of the row that `+` and `-` change, if it is one.
     pub(super) fn column(self) -> Option<Column> {
         match self {
             Self::Cells | Self::Cores => Some(Column::Cores),
@@ -124,26 +123,27 @@ impl Field {
     }
 }
 
-/// The columns that fit into `width`, with their widths; `gpus`: whether there is a card. Two columns before them are the marker's.
-pub(super) fn columns(width: usize, gpus: bool) -> Vec<(Field, usize)> {
+/// Returns the columns that fit into `width`, with their widths. The first two columns of the width
+/// belong to the row's marker. `left_out` is a column that this machine does not need.
+pub(super) fn columns(width: usize, left_out: Option<Field>) -> Vec<(Field, usize)> {
     let mut room = width.saturating_sub(2);
     let mut order: Vec<_> =
-        ALL.into_iter().filter(|(field, ..)| gpus || *field != Field::Gpu).collect();
+        ALL.into_iter().filter(|(field, ..)| Some(*field) != left_out).collect();
     order.sort_by_key(|(.., rank)| *rank);
-    let mut kept = Vec::new();
+    let mut shown = Vec::new();
     for (field, size, _) in order {
         if room < size + 1 {
             break;
         }
         room -= size + 1;
-        kept.push(field);
+        shown.push(field);
     }
     let mut columns: Vec<(Field, usize)> = ALL
         .iter()
-        .filter(|(field, ..)| kept.contains(field))
+        .filter(|(field, ..)| shown.contains(field))
         .map(|(field, size, _)| (*field, *size))
         .collect();
-    // what is left: half to names, a third to cells, the rest to pips, each up to its most
+    // spare room: half to names, a half of the rest to cells, then pips, each up to its maximum
     for (wanted, most, share) in
         [(Field::Name, 14, 2), (Field::Cells, 16, 2), (Field::Pips, 8, 1), (Field::Name, 40, 1)]
     {
@@ -161,18 +161,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_columns_never_pass_the_width() {
+    fn columns_fit_into_the_width() {
         for width in 20..400 {
-            let used: usize = columns(width, true).iter().map(|(_, size)| size + 1).sum();
+            let used: usize = columns(width, None).iter().map(|(_, size)| size + 1).sum();
             assert!(used + 2 <= width, "{width}: {used}");
         }
     }
 
     #[test]
-    fn name_cores_and_latency_stay_longest() {
-        let fields: Vec<Field> = columns(38, false).into_iter().map(|(field, _)| field).collect();
+    fn name_cores_latency_stay_longest() {
+        let fields: Vec<Field> =
+            columns(38, Some(Field::Gpu)).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, [Field::Name, Field::Cells, Field::Cores, Field::P99]);
-        assert_eq!(columns(220, true).len(), ALL.len());
-        assert_eq!(columns(220, false).len(), ALL.len() - 1);
+        assert_eq!(columns(220, None).len(), ALL.len());
+        assert_eq!(columns(220, Some(Field::Gpu)).len(), ALL.len() - 1);
     }
 }

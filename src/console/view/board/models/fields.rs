@@ -1,46 +1,47 @@
 //! One field of a row.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::columns::Field;
+use super::row::{TableModel, TableRow};
 use crate::console::format;
 use crate::console::state::Target;
 use crate::console::view::canvas::{Canvas, Pen};
 use crate::layout::{CoreOwner, GpuId, Row};
 use crate::telemetry::{ModelState, ModelView};
 
-/// Draws a field of a model's row, or of the row of free cores.
+/// Draws a field, `size` columns wide.
 pub(super) fn draw(
     canvas: &mut Canvas,
     pen: &mut Pen,
-    field: Field,
-    size: usize,
-    party: &CoreOwner,
-    tags: &[String],
+    of: &TableRow<'_>,
+    (field, size): (Field, usize),
 ) {
     let state = canvas.state;
-    let CoreOwner::Model(name) = party else {
-        return free(canvas, pen, field, size);
-    };
-    let (Some(index), Some(view), Some(row)) =
-        (state.index(name), state.snapshot.model(name), state.row(name))
-    else {
+    if *of.owner == CoreOwner::Free {
+        return draw_free(canvas, pen, field, size);
+    }
+    let Some(TableModel { index, view, row, tag }) = of.model else {
         return;
     };
+    let name = &view.row.budget.name;
     let theme = &state.theme;
     let own = theme.model(index);
     let minute = &view.minute;
     let quiet = minute.total.count == 0;
-    let staged = state.staged_plan.is_some() && state.live(name).is_some_and(|live| live != row);
+    let staged = field == Field::Name
+        && state.staged_plan.is_some()
+        && state.live(name).is_some_and(|live| live != row);
     match field {
-        Field::Tag => canvas.put_left(pen, tags.get(index).map_or("", String::as_str), size, own),
+        Field::Tag => canvas.put_left(pen, tag, size, own),
         Field::Name => {
             let mark = if staged { "*" } else { "" };
             canvas.put_left(pen, &format!("{name}{mark}"), size, theme.text);
         }
         Field::Cells => {
             let cells = row.cores.len();
-            cells_of(canvas, *pen, cells, own, &Target::RowCore(party.clone()));
+            draw_cells(canvas, *pen, cells, own, &Target::RowCore(of.owner.clone()));
             if cells == 0 {
                 canvas.put_fit(pen, "none", theme.warn);
             }
@@ -54,8 +55,8 @@ pub(super) fn draw(
             };
             canvas.put_right(pen, &text, size, style);
         }
-        Field::Split => split(canvas, pen, size, view, row),
-        Field::Pips => pips(canvas, *pen, name, view, row, own),
+        Field::Split => draw_split(canvas, pen, size, (view, row)),
+        Field::Pips => draw_pips(canvas, *pen, (view, row), own),
         Field::Queue => {
             let limit = row.budget.queue.limit as u64;
             let waiting = view.counts.queued + view.counts.blocked;
@@ -77,8 +78,8 @@ pub(super) fn draw(
         Field::P50 | Field::P99 if quiet => canvas.put_right(pen, "-", size, theme.dim),
         Field::P50 => canvas.put_right(pen, &format::millis(minute.total.p50_us), size, theme.text),
         Field::P99 => canvas.put_right(pen, &format::millis(minute.total.p99_us), size, theme.text),
-        Field::Slo => slo(canvas, pen, size, view, row),
-        Field::Gpu => gpu(canvas, pen, size, name, row),
+        Field::Slo => draw_slo(canvas, pen, size, (view, row)),
+        Field::Gpu => draw_gpu(canvas, pen, size, row),
         Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
         Field::Memory => {
             let held = view.memory.total();
@@ -94,8 +95,8 @@ pub(super) fn draw(
     }
 }
 
-/// The row of cores that nobody has.
-fn free(canvas: &mut Canvas, pen: &mut Pen, field: Field, size: usize) {
+/// Draws a field of the row of free cores.
+fn draw_free(canvas: &mut Canvas, pen: &mut Pen, field: Field, size: usize) {
     let state = canvas.state;
     let theme = &state.theme;
     let count = state.ledger().free.len();
@@ -103,21 +104,15 @@ fn free(canvas: &mut Canvas, pen: &mut Pen, field: Field, size: usize) {
         Field::Name => canvas.put_left(pen, "free", size, theme.good),
         Field::Cells if count == 0 => canvas.put_left(pen, "none", size, theme.dim),
         Field::Cells => {
-            cells_of(canvas, *pen, count, theme.good, &Target::RowCore(CoreOwner::Free));
+            draw_cells(canvas, *pen, count, theme.good, &Target::RowCore(CoreOwner::Free));
         }
         Field::Cores => canvas.put_right(pen, &count.to_string(), size, theme.text),
         _ => {}
     }
 }
 
-/// One cell a core, two columns each where they fit, with a sign where some are left out.
-fn cells_of(
-    canvas: &mut Canvas,
-    pen: Pen,
-    count: usize,
-    style: ratatui::style::Style,
-    what: &Target,
-) {
+/// Draws one cell per core, two columns each if they fit, with an ellipsis if some are left out.
+fn draw_cells(canvas: &mut Canvas, pen: Pen, count: usize, style: Style, target: &Target) {
     let state = canvas.state;
     let room = pen.room() as usize;
     let step = if count * 2 <= room + 1 { 2 } else { 1 };
@@ -133,10 +128,11 @@ fn cells_of(
         canvas.put(&mut at, state.glyphs.ellipsis, style);
     }
     let width = at.x.min(pen.end).saturating_sub(pen.x);
-    canvas.hit(Rect { x: pen.x, y: pen.y, width, height: 1 }, what.clone());
+    canvas.hit(Rect { x: pen.x, y: pen.y, width, height: 1 }, target.clone());
 }
 
-fn split(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row: &Row) {
+/// Draws instances and threads: "2x4"; while instances start, how many of them are ready.
+fn draw_split(canvas: &mut Canvas, pen: &mut Pen, size: usize, (view, row): (&ModelView, &Row)) {
     let state = canvas.state;
     let theme = &state.theme;
     if let ModelState::Warming { ready, total } = view.state {
@@ -146,10 +142,10 @@ fn split(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row:
     canvas.put_left(pen, &text, size, theme.text);
 }
 
-/// Where it runs: the card's index, the beginning of a MIG device's identifier, or "CPU".
-fn gpu(canvas: &mut Canvas, pen: &mut Pen, size: usize, name: &str, row: &Row) {
+/// Draws the GPU's index, the start of a MIG device's identifier, or "CPU".
+fn draw_gpu(canvas: &mut Canvas, pen: &mut Pen, size: usize, row: &Row) {
     let theme = &canvas.state.theme;
-    let (text, style) = match canvas.state.place_of(name) {
+    let (text, style) = match canvas.state.place_of(&row.budget.name) {
         None => ("CPU".to_owned(), theme.dim),
         Some(GpuId::Index(index)) => (format!("{index}"), theme.text),
         Some(GpuId::Card(uuid) | GpuId::Mig(uuid)) => {
@@ -160,15 +156,8 @@ fn gpu(canvas: &mut Canvas, pen: &mut Pen, size: usize, name: &str, row: &Row) {
     canvas.put_left(pen, &text, size, style);
 }
 
-/// A pip an instance: full while it runs a request.
-fn pips(
-    canvas: &mut Canvas,
-    pen: Pen,
-    name: &str,
-    view: &ModelView,
-    row: &Row,
-    style: ratatui::style::Style,
-) {
+/// Draws one pip per instance, filled while it runs a request.
+fn draw_pips(canvas: &mut Canvas, pen: Pen, (view, row): (&ModelView, &Row), style: Style) {
     let state = canvas.state;
     let room = pen.room() as usize;
     let count = row.concurrency;
@@ -182,11 +171,14 @@ fn pips(
         canvas.put(&mut at, &state.glyphs.idle.repeat(count - working), style);
     }
     let width = at.x.saturating_sub(pen.x);
-    canvas.hit(Rect { x: pen.x, y: pen.y, width, height: 1 }, Target::Instance(name.to_owned()));
+    canvas.hit(
+        Rect { x: pen.x, y: pen.y, width, height: 1 },
+        Target::Instance(view.row.budget.name.clone()),
+    );
 }
 
-/// The target's bound and the slack to it: "20 ok 29%" or "200 MISS".
-fn slo(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row: &Row) {
+/// Draws the target's bound and its slack: "20 ok 29%" or "200 MISS".
+fn draw_slo(canvas: &mut Canvas, pen: &mut Pen, size: usize, (view, row): (&ModelView, &Row)) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(slo) = row.budget.slo else {
@@ -197,12 +189,12 @@ fn slo(canvas: &mut Canvas, pen: &mut Pen, size: usize, view: &ModelView, row: &
     let mut text = bound;
     if (slo.percentile - 99.0).abs() > f64::EPSILON {
         let whole = format!("p{} {text}", slo.percentile);
-        // without room for both, the bound says more; the model's own screen has the rest
+        // without room for both, show the bound; the detail screen shows both
         if whole.len() + " 100%".len() <= size {
             text = whole;
         }
     }
-    // by the longest that can follow, so that it does not jump with the figure
+    // as wide as the longest slack allows, so that the text does not move with the figure
     let room = size.saturating_sub(format::width(&text) + 1);
     let word = if room >= "ok 100%".len() { "ok " } else { "" };
     let bound_size = text.len().max(4).min(size.saturating_sub(word.len() + "100%".len() + 1));

@@ -1,0 +1,151 @@
+//! One row of the table of models.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::columns::Field;
+use super::fields;
+use crate::console::format;
+use crate::console::state::{ConsoleState, Pane, Target};
+use crate::console::view::canvas::{Canvas, Pen};
+use crate::layout::{CoreOwner, Row};
+use crate::telemetry::{ModelState, ModelView};
+
+/// A row of the table with what its fields are drawn from, looked up once.
+pub(super) struct TableRow<'a> {
+    /// The model, or the free cores.
+    pub(super) owner: &'a CoreOwner,
+    /// The model; `None` for the free cores.
+    pub(super) model: Option<TableModel<'a>>,
+}
+
+/// The model of a row.
+#[derive(Clone, Copy)]
+pub(super) struct TableModel<'a> {
+    /// Its index in the layout.
+    pub(super) index: usize,
+    /// Its state in the snapshot.
+    pub(super) view: &'a ModelView,
+    /// Its row with the staged changes.
+    pub(super) row: &'a Row,
+    /// Its short name.
+    pub(super) tag: &'a str,
+}
+
+impl<'a> TableRow<'a> {
+    /// Looks up the model of a row.
+    pub(super) fn new(state: &'a ConsoleState, owner: &'a CoreOwner, tags: &'a [String]) -> Self {
+        let model = match owner {
+            CoreOwner::Free => None,
+            CoreOwner::Model(name) => state.index(name).and_then(|index| {
+                let view = state.snapshot.models.get(index)?;
+                let tag = tags.get(index).map_or("", String::as_str);
+                Some(TableModel { index, view, row: state.row_of(view), tag })
+            }),
+        };
+        Self { owner, model }
+    }
+}
+
+/// Draws a row.
+pub(super) fn draw_row(
+    canvas: &mut Canvas,
+    pen: Pen,
+    of: &TableRow<'_>,
+    columns: &[(Field, usize)],
+) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let owner = of.owner;
+    let line = Rect { x: pen.x, y: pen.y, width: pen.end - pen.x, height: 1 };
+    canvas.hit(line, Target::Row(owner.clone()));
+    let selected = *owner == state.selected;
+    let mut pen = pen;
+    let (mark, style) = marker(state, owner, selected);
+    canvas.put(&mut pen, mark, style);
+    pen.x = line.x + 2;
+    for (field, size) in columns {
+        let mut cell = Pen { x: pen.x, y: pen.y, end: (pen.x + *size as u16).min(pen.end) };
+        let place = Rect { x: cell.x, y: cell.y, width: cell.room(), height: 1 };
+        if let (Some(column), CoreOwner::Model(name)) = (field.column(), owner) {
+            canvas.hit(place, Target::Field(name.clone(), column));
+        }
+        fields::draw(canvas, &mut cell, of, (*field, *size));
+        if selected
+            && state.carry.is_none()
+            && state.focus == Pane::Models
+            && field.column() == Some(state.column)
+            && *owner != CoreOwner::Free
+        {
+            canvas.tint(place, theme.field);
+        }
+        pen.x += *size as u16 + 1;
+    }
+    tint_row(canvas, line, owner, selected);
+    draw_state(canvas, line, of, columns);
+}
+
+/// Returns the sign before a row: selected, donor or possible receiver.
+fn marker(state: &ConsoleState, owner: &CoreOwner, selected: bool) -> (&'static str, Style) {
+    let theme = &state.theme;
+    match &state.carry {
+        Some(carry) if carry.refusal(owner).is_some() => (" ", theme.blocked),
+        Some(carry) if carry.to.as_ref() == Some(owner) => (state.glyphs.pointer, theme.receiver),
+        Some(carry) if carry.token.is_of(owner) => ("-", theme.warn),
+        Some(_) => (state.glyphs.target, theme.lit),
+        None if selected => (state.glyphs.pointer, theme.accent),
+        None => (" ", theme.text),
+    }
+}
+
+fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner, selected: bool) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    match &state.carry {
+        Some(carry) if carry.to.as_ref() == Some(owner) => {
+            let refused =
+                matches!(carry.consequence, Some(Err(_))) || carry.refusal(owner).is_some();
+            canvas.tint(line, if refused { theme.blocked } else { theme.receiver });
+        }
+        Some(carry) if carry.refusal(owner).is_some() => canvas.tint(line, theme.blocked),
+        None if selected => {
+            // the selected field keeps its own background
+            canvas.tint_plain(line, theme.selected);
+        }
+        _ => {}
+    }
+}
+
+/// Writes over a row's metrics why the model serves nothing, or why it cannot receive the drag.
+fn draw_state(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Field, usize)]) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let start: usize = 2 + columns
+        .iter()
+        .take_while(|(field, _)| *field != Field::Rate)
+        .map(|(_, size)| size + 1)
+        .sum::<usize>();
+    let mut pen = Pen { x: line.x + start as u16, y: line.y, end: line.right() };
+    if let Some(reason) = state.carry.as_ref().and_then(|carry| carry.refusal(of.owner)) {
+        let text =
+            format::left(&format!("no: {reason}"), pen.room() as usize, state.glyphs.ellipsis);
+        return canvas.put(&mut pen, &text, theme.blocked);
+    }
+    let Some(TableModel { view, .. }) = of.model else {
+        return;
+    };
+    let (text, style) = match &view.state {
+        ModelState::Loading => ("loading".to_owned(), theme.dim),
+        ModelState::Failed { reason } => (format!("failed: {reason}"), theme.bad),
+        ModelState::Draining => {
+            ("draining: removed when its requests have ended".to_owned(), theme.dim)
+        }
+        ModelState::Paused if view.row.budget.paused => {
+            ("paused: requests wait in its queue".to_owned(), theme.warn)
+        }
+        ModelState::Paused => ("paused: it has no core".to_owned(), theme.warn),
+        ModelState::Running | ModelState::Warming { .. } => return,
+    };
+    let text = format::left(&text, pen.room() as usize, state.glyphs.ellipsis);
+    canvas.put(&mut pen, &text, style);
+}

@@ -1,0 +1,56 @@
+//! Changes and verdicts as styled text, for the changes pane and the journal.
+
+use super::canvas::StyledText;
+use crate::console::format;
+use crate::console::state::ConsoleState;
+use crate::telemetry::words::{self, Meaning};
+use crate::telemetry::{Author, Comparison, Entry, Verdict};
+
+/// Whether a change is shown with the time that it took to come into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ForceTime {
+    /// With the time.
+    Shown,
+    /// Without the time.
+    Hidden,
+}
+
+/// Returns a change as styled text: its time, its author if it was not the console, and its summary.
+pub(super) fn summary(state: &ConsoleState, entry: &Entry, time: ForceTime) -> Vec<StyledText> {
+    let theme = &state.theme;
+    let at = format::time_of_day(entry.at_unix_ms, &state.zone);
+    let mut parts = vec![(format!("{at} "), theme.dim)];
+    if entry.author != Author::Console {
+        parts.push((format!("{}: ", words::author(entry.author)), theme.dim));
+    }
+    if entry.undoes.is_some() {
+        parts.push(("undo: ".to_owned(), theme.dim));
+    }
+    let style = if entry.undone { theme.dim } else { theme.text };
+    parts.push((entry.summary.clone(), style));
+    if time == ForceTime::Shown {
+        parts.push((format!(", in force in {} us", entry.force_us), theme.dim));
+    }
+    if entry.undone {
+        parts.push((" (undone)".to_owned(), theme.dim));
+    }
+    parts
+}
+
+/// Returns one metric before and after a change: "p99 21.0 -> 14.2 ms (-32%)".
+pub(super) fn comparison(state: &ConsoleState, comparison: &Comparison) -> String {
+    let figures = words::figures(comparison, state.glyphs.arrow);
+    format!("{figures} ({:+.0}%)", comparison.change * 100.0)
+}
+
+/// Returns a verdict as one clause, coloured by whether the change was for the better.
+pub(super) fn verdict(state: &ConsoleState, verdict: &Verdict) -> StyledText {
+    let theme = &state.theme;
+    let (text, meaning) = words::clause(verdict, state.glyphs.arrow);
+    let style = match meaning {
+        Meaning::Unclear => theme.dim,
+        Meaning::Better => theme.good,
+        Meaning::Worse => theme.bad,
+    };
+    (text, style)
+}

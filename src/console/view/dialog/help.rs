@@ -1,0 +1,56 @@
+//! The help page: gestures and keys.
+
+use ratatui::layout::Rect;
+
+use super::dialog_box::DialogBox;
+use crate::console::state::{Command, ConsoleState};
+use crate::console::view::canvas::{Canvas, row, wrap};
+
+/// The gestures of mouse and keyboard.
+const GESTURES: [(&str, &str); 9] = [
+    ("drag a core", "from a row or the Cores pane onto another row, or onto free"),
+    ("drag an instance", "from the \"busy\" column of one row onto another row"),
+    ("click, click", "same as a drag: click a core, then the row to receive it"),
+    ("wheel", "over a field: one step; while dragging: one more or one fewer"),
+    ("ctrl or alt", "held at the drop: share the core instead of moving it"),
+    ("shift-arrows", "in the Cores pane: select a range of cores; shift-click does the same"),
+    ("ctrl-click", "add a core to the selection or remove it; a drag moves all selected"),
+    ("digits", "select a row by its number; 0 selects the row of free cores"),
+    ("pane title", "click it to expand the pane to the whole screen; again to go back"),
+];
+
+/// Returns the lines of the help page: gestures, then each command with its keys.
+fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
+    let gestures = GESTURES.iter().map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
+    let keys = Command::ALL.iter().map(|command| {
+        let keys: Vec<String> = state.keymap.keys(*command).map(|key| key.to_string()).collect();
+        (keys.join(" "), command.to_string())
+    });
+    let gap = std::iter::once((String::new(), String::new()));
+    gestures.chain(gap).chain(keys).collect()
+}
+
+/// Draws the help page from line `scroll` on.
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, scroll: usize) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let size = if area.width < 60 { 11 } else { 18 };
+    let room = (area.width.min(100) as usize).saturating_sub(size + 6);
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for (key, text) in help_lines(state) {
+        let parts = wrap(&text, room);
+        let first = parts.first().cloned().unwrap_or_default();
+        lines.push((key, first));
+        lines.extend(parts.into_iter().skip(1).map(|part| (String::new(), part)));
+    }
+    let wanted = lines.len() as u16 + 2;
+    let note = "arrows scroll, any other key closes";
+    let inside = DialogBox { width: 100, height: wanted, title: "Help", note }.draw(canvas, area);
+    let most = lines.len().saturating_sub(inside.height as usize);
+    for (index, (key, text)) in lines.iter().skip(scroll.min(most)).enumerate() {
+        if let Some(mut pen) = row(inside, index) {
+            canvas.put_left(&mut pen, key, size, theme.accent);
+            canvas.put_fit(&mut pen, text, theme.text);
+        }
+    }
+}

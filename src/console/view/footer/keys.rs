@@ -1,0 +1,158 @@
+//! The last line: the keys that work now, as many as fit.
+
+use ratatui::layout::Rect;
+
+use crate::console::format;
+use crate::console::state::{Command, ConsoleState, Dialog, RowEditor, Screen, Target};
+use crate::console::view::answer_keys::key_code;
+use crate::console::view::canvas::{Canvas, Pen, row};
+
+/// Returns the keys of a dialog, which no key binding changes, and what each does.
+fn dialog_keys(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
+    match dialog {
+        Dialog::Help { .. } => &[("up down", "scroll"), ("esc", "close")],
+        Dialog::Palette { .. } => &[("enter", "run"), ("esc", "cancel")],
+        Dialog::Filter { .. } => &[("enter", "keep"), ("esc", "show all")],
+        Dialog::SaveAs { .. } => &[("enter", "save"), ("esc", "cancel")],
+        Dialog::Rename { .. } => &[("enter", "rename"), ("esc", "cancel")],
+        Dialog::Add(_) => &[("enter", "add"), ("esc", "cancel")],
+        Dialog::Row(RowEditor { prompt: Some(_), .. }) => {
+            &[("enter", "set"), ("esc", "cancel"), ("ctrl-u", "clear")]
+        }
+        Dialog::Row(_) => &[("enter", "edit"), ("up down", "choose"), ("esc", "close")],
+        Dialog::Confirm { .. } => &[("y", "yes"), ("n", "no")],
+        // they depend on whether changes are staged: see `ConsoleState::ways_out`
+        Dialog::Quit => &[],
+    }
+}
+
+/// Draws the keys.
+pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
+    let Some(mut pen) = row(area, 0) else {
+        return;
+    };
+    pen.x += 1;
+    match &canvas.state.dialog {
+        Some(dialog) => draw_dialog_keys(canvas, pen, dialog),
+        None => draw_command_keys(canvas, pen),
+    }
+}
+
+fn draw_dialog_keys(canvas: &mut Canvas, mut pen: Pen, dialog: &Dialog) {
+    let state = canvas.state;
+    let leaving = state.ways_out().map(|(key, _, label)| (key, label));
+    let keys = if matches!(dialog, Dialog::Quit) { &leaving } else { dialog_keys(dialog) };
+    for (key, label) in keys {
+        let place = draw_key(canvas, &mut pen, key, label);
+        if let Some(code) = key_code(key) {
+            canvas.hit(place, Target::Press(code));
+        }
+    }
+}
+
+/// Draws a key with its label and returns their place.
+fn draw_key(canvas: &mut Canvas, pen: &mut Pen, key: &str, label: &str) -> Rect {
+    let start = pen.x;
+    let theme = &canvas.state.theme;
+    canvas.put(pen, key, theme.accent);
+    canvas.put(pen, &format!(" {label}"), theme.dim);
+    let place = Rect { x: start, y: pen.y, width: pen.x - start, height: 1 };
+    pen.x += 2;
+    place
+}
+
+/// Columns that are kept free for the key that quits.
+const QUIT_COLUMNS: usize = 8;
+
+fn draw_command_keys(canvas: &mut Canvas, mut pen: Pen) {
+    let state = canvas.state;
+    for command in commands(state).iter().chain(&[Command::Quit]) {
+        if *command == Command::PageDown && state.extent.preview == 0 {
+            continue;
+        }
+        let label = label(state, *command);
+        let key = state.keymap.shown(*command);
+        let size = format::width(&key) + format::width(label) + 3;
+        let last = *command == Command::Quit;
+        let kept = if last { 0 } else { QUIT_COLUMNS };
+        if size + kept > pen.room() as usize + usize::from(last) * 2 {
+            continue;
+        }
+        let place = draw_key(canvas, &mut pen, &key, label);
+        canvas.hit(place, Target::Command(*command));
+    }
+}
+
+/// Returns the label of a command's key, which depends on what the command does now.
+fn label(state: &ConsoleState, command: Command) -> &'static str {
+    match (command, state.carry.is_some(), state.screen) {
+        (Command::Cancel, true, _) => "cancel",
+        (Command::Accept, true, _) => "drop",
+        (Command::Cancel, _, Screen::Board) => "discard",
+        (Command::Up, true, _) => "previous",
+        (Command::Down, true, _) => "next",
+        (Command::Down | Command::PageDown, ..) => "scroll",
+        (Command::Accept, _, Screen::Layouts) => "apply",
+        (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
+        _ => command.label(),
+    }
+}
+
+/// Returns the commands that the line shows, the most useful first.
+fn commands(state: &ConsoleState) -> &'static [Command] {
+    match (state.carry.is_some(), state.screen) {
+        (true, _) => &[
+            Command::Accept,
+            Command::Cancel,
+            Command::Up,
+            Command::Down,
+            Command::Share,
+            Command::More,
+            Command::Less,
+        ],
+        (false, Screen::Board) if !state.staged.is_empty() => &[
+            Command::Accept,
+            Command::Cancel,
+            Command::Undo,
+            Command::Lift,
+            Command::More,
+            Command::Less,
+            Command::Edit,
+            Command::Staged,
+            Command::Help,
+        ],
+        (false, Screen::Board) => &[
+            Command::Help,
+            Command::Lift,
+            Command::More,
+            Command::Less,
+            Command::Undo,
+            Command::Staged,
+            Command::Save,
+            Command::Edit,
+            Command::Layouts,
+            Command::Accept,
+            Command::Pause,
+            Command::Filter,
+            Command::Palette,
+            Command::Expand,
+            Command::Machine,
+            Command::Memory,
+            Command::Journal,
+            Command::Log,
+        ],
+        (false, Screen::Layouts) => &[
+            Command::Cancel,
+            Command::Accept,
+            Command::PageDown,
+            Command::SaveAs,
+            Command::Rename,
+            Command::Delete,
+            Command::Help,
+        ],
+        (false, Screen::Detail) => {
+            &[Command::Cancel, Command::Down, Command::Undo, Command::Edit, Command::Help]
+        }
+        (false, _) => &[Command::Cancel, Command::Down, Command::Undo, Command::Help],
+    }
+}

@@ -1,0 +1,11 @@
+//! The name of a row for the footer.
+
+use crate::layout::CoreOwner;
+
+/// Returns the name of a row: a model's name, or "free".
+pub(super) fn owner_name(party: &CoreOwner) -> &str {
+    match party {
+        CoreOwner::Free => "free",
+        CoreOwner::Model(name) => name,
+    }
+}
