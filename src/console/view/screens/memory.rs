@@ -14,7 +14,7 @@ use crate::telemetry::{MemoryRow, MemoryTable};
 /// Columns of a name.
 const NAME: usize = 20;
 
-/// Names in a list before it says how many more there are.
+/// Names that a list shows; further ones are counted.
 const NAMED: usize = 3;
 
 /// Columns of a figure.
@@ -75,18 +75,18 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<StyledLine> {
     for model in &table.models {
         lines.extend(model_lines(state, model));
     }
-    lines.extend(shared(state, table));
+    lines.extend(shared_lines(state, table));
     lines
 }
 
-/// The loaded models that several rows share, and the reasons of rows that have their own copy.
-fn shared(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
+/// Returns the loaded models that several rows share, and why other rows have their own copy.
+fn shared_lines(state: &ConsoleState, table: &MemoryTable) -> Vec<StyledLine> {
     let theme = &state.theme;
     let mut lines = Vec::new();
     for loaded in table.loaded.iter().filter(|loaded| loaded.models.len() > 1) {
         if lines.is_empty() {
             let title = "Shared, in equal parts among the rows above";
-            lines.extend([Line::new(), vec![(title.to_owned(), theme.title)]]);
+            lines.extend([StyledLine::new(), vec![(title.to_owned(), theme.title)]]);
         }
         let name = format::fit(&loaded.file, NAME - 1, state.glyphs.ellipsis);
         let pad = NAME.saturating_sub(unicode_width::UnicodeWidthStr::width(name.as_ref()));
@@ -112,7 +112,7 @@ fn shared(state: &ConsoleState, table: &MemoryTable) -> Vec<Line> {
     lines
 }
 
-/// "a, b, c and 4 more".
+/// Returns the first names and the number of the others: "a, b, c and 4 more".
 fn first_names(names: &[String]) -> String {
     let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
     match names.len().saturating_sub(NAMED) {
