@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use divvy::layout::{Document, Faults, Layout, schema};
+use divvy::layout::{Document, Faults, Layout, ReportStyle, schema};
 use divvy::machine::Description;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ fn layouts(folder: &str) -> BTreeMap<String, PathBuf> {
 fn checked(path: &Path) -> Result<(Document, String), Faults> {
     let document = Layout::read(path)?;
     let warnings = document.check(&Description::uniform(4))?;
-    let text = document.render_warnings(&warnings, false);
+    let text = document.render_warnings(&warnings, ReportStyle::Plain);
     Ok((document, text))
 }
 

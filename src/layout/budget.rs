@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::gpu::GpuId;
+use super::gpu_id::GpuId;
 use super::units::{Bytes, print_duration};
 use crate::machine::CpuSet;
 

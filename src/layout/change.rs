@@ -1,30 +1,30 @@
-//! What an operator can ask to be different: a transaction of edits over the live layout. Pure data.
+//! Changes: edits of the live layout that are applied as one transaction. Pure data.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::budget::{Auto, Budget, CoreRequest, Layout, LoadSpec, Objective, QueuePolicy, Slo};
-use super::gpu::GpuId;
+use super::gpu_id::GpuId;
 use super::units::Bytes;
 use crate::machine::CpuSet;
 
-/// One end of a transfer.
+/// The donor or the receiver of a transfer of cores.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoreOwner {
-    /// The cores that no model has.
+    /// Nobody: the free cores.
     Free,
     /// A model, by name.
     Model(String),
 }
 
-/// Which cores a transfer moves.
+/// The cores that a transfer moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoreSelection {
-    /// This many; which ones is decided by placement.
+    /// This many; placement chooses them.
     Count(usize),
-    /// Exactly these. They turn a counted row into a list.
+    /// Exactly these. The rows' core requests become lists.
     These(CpuSet),
 }
 
@@ -32,21 +32,21 @@ pub enum CoreSelection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "snake_case")]
 pub enum Edit {
-    /// Moves cores. They leave the donor only: other models that share them keep them. With
-    /// `share`, the donor keeps them too.
+    /// Moves cores. Only the donor loses them: other models that share them keep them. With `share`,
+    /// the donor keeps them too.
     TransferCores {
-        /// Which.
+        /// The cores.
         cores: CoreSelection,
         /// The donor.
         from: CoreOwner,
         /// The receiver.
         to: CoreOwner,
-        /// Whether the donor keeps them too.
+        /// True if the donor keeps them too.
         share: bool,
     },
-    /// Moves instances: `from` loses `count`, `to` gains them. Both numbers become explicit.
+    /// Moves instances from one model to another. The concurrency of both becomes a number.
     TransferConcurrency {
-        /// How many.
+        /// The number of instances.
         count: usize,
         /// The donor, by name.
         from: String,
@@ -60,11 +60,11 @@ pub enum Edit {
         /// The request.
         cores: CoreRequest,
     },
-    /// Sets whether the row's cores are its own alone.
+    /// Reserves the row's cores, or stops reserving them.
     SetReserve {
         /// The model.
         model: String,
-        /// Whether they are.
+        /// True if no other model may have them.
         reserve: bool,
     },
     /// Sets the number of active instances.
@@ -74,7 +74,7 @@ pub enum Edit {
         /// The number, or auto.
         concurrency: Auto,
     },
-    /// Sets the intra-op threads of an instance.
+    /// Sets the intra-op threads per instance.
     SetThreads {
         /// The model.
         model: String,
@@ -85,17 +85,17 @@ pub enum Edit {
     SetSpinning {
         /// The model.
         model: String,
-        /// The setting, or `None` for divvy's own rule.
+        /// The setting; `None` for "auto".
         spinning: Option<bool>,
     },
-    /// Sets what its threads get of a shared core.
+    /// Sets the share that its threads get of a shared core.
     SetWeight {
         /// The model.
         model: String,
         /// The weight, 1 to [`Budget::MAX_WEIGHT`].
         weight: u32,
     },
-    /// Sets what an automatic split is for.
+    /// Sets the goal of an automatic split into instances and threads.
     SetObjective {
         /// The model.
         model: String,
@@ -123,13 +123,13 @@ pub enum Edit {
         /// The budget.
         memory: Option<Bytes>,
     },
-    /// Moves the model onto a GPU, with a limit on what it may hold there, or back to the CPU.
+    /// Moves the model to a GPU, with a limit on its memory there, or to the CPU.
     SetGpu {
         /// The model.
         model: String,
-        /// The GPU; `None`: the CPU.
+        /// The GPU; `None` for the CPU.
         gpu: Option<GpuId>,
-        /// The limit; only with a GPU.
+        /// The memory limit; only with a GPU.
         gpu_memory: Option<Bytes>,
     },
     /// Sets or removes the built-in load.
@@ -139,26 +139,26 @@ pub enum Edit {
         /// The load.
         load: Option<LoadSpec>,
     },
-    /// Pauses a model (its queue holds) or resumes it.
+    /// Pauses a model, whose queue then keeps its requests, or resumes it.
     Pause {
         /// The model.
         model: String,
-        /// Whether it is paused.
+        /// True to pause it.
         paused: bool,
     },
-    /// Replaces a row as a whole; the name says which. A model whose file, engine, sizes or inputs
-    /// differ is loaded anew.
+    /// Replaces the row of the same name. The model is reloaded if its file, engine, dims or inputs
+    /// differ.
     SetRow {
         /// The row.
         budget: Box<Budget>,
-        /// The row that it was made of: where the model's is another one by then, the edit is
-        /// refused, so that it takes nothing back. `None`: whatever the row is.
+        /// The row that was edited. If the model's row differs from it by now, the edit is refused, so
+        /// that it reverts no other change. `None` to skip this check.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base: Option<Box<Budget>>,
     },
-    /// Gives a model another name. The model keeps running, with its cores, its queue and its place.
+    /// Renames a model. It keeps running, with its cores, its queue and its position.
     Rename {
-        /// The model, by its present name.
+        /// The present name.
         model: String,
         /// The new name; no other model may have it.
         to: String,
@@ -168,12 +168,12 @@ pub enum Edit {
         /// The row.
         budget: Box<Budget>,
     },
-    /// Removes a model; its requests are drained first.
+    /// Removes a model after its requests have been drained.
     Remove {
         /// The model.
         model: String,
     },
-    /// Replaces the whole layout. Models of the same name and file go on; others are added or
+    /// Replaces the layout. Models of the same name and file keep running; others are added or
     /// removed.
     Load {
         /// The new layout.
@@ -181,7 +181,7 @@ pub enum Edit {
     },
 }
 
-/// Edits that are applied whole or refused whole, in order.
+/// Edits that are applied in order, all of them or none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The edits; an empty change is refused.
@@ -189,7 +189,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The renames in order, each as the old name and the new one.
+    /// Returns the renames in order, each as the old and the new name.
     pub fn renames(&self) -> impl Iterator<Item = (&str, &str)> {
         self.edits.iter().filter_map(|edit| match edit {
             Edit::Rename { model, to } => Some((model.as_str(), to.as_str())),
@@ -204,35 +204,35 @@ impl From<Edit> for Change {
     }
 }
 
-/// Why a change was refused. Nothing was changed.
+/// The reason why a change was refused. A refused change has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("{}{reason}", self.prefix())]
 pub struct Refusal {
-    /// The row that caused it, where one did.
+    /// The model whose row caused the refusal, if one did.
     pub model: Option<String>,
-    /// What is wrong and what would be right, in a sentence.
+    /// The message: what is wrong, and what to do.
     pub reason: String,
 }
 
 impl Refusal {
-    const NOTHING: &str = "nothing would change: it is so already";
+    const NOTHING: &str = "nothing would change: the layout is already like that";
 
-    /// A refusal of a change that leaves everything as it is.
+    /// Returns a refusal of a change that changes nothing.
     pub fn nothing() -> Self {
         Self::whole(Self::NOTHING)
     }
 
-    /// Whether the change was refused only because all is so already.
+    /// Returns true if the change was refused only because it changes nothing.
     pub fn is_nothing(&self) -> bool {
         self.model.is_none() && self.reason == Self::NOTHING
     }
 
-    /// A refusal caused by one row.
+    /// Returns a refusal caused by one row.
     pub fn row(model: &str, reason: impl Into<String>) -> Self {
         Self { model: Some(model.to_owned()), reason: reason.into() }
     }
 
-    /// A refusal of the change as a whole.
+    /// Returns a refusal of the change as a whole.
     pub fn whole(reason: impl Into<String>) -> Self {
         Self { model: None, reason: reason.into() }
     }

@@ -1,4 +1,4 @@
-//! The desired state: the layout met with a machine, each row with its cores, threads and instances.
+//! The desired state: a layout placed on a machine, each row with its cores, threads and instances.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,35 +9,35 @@ use crate::machine::CpuSet;
 /// One row of the desired state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// What was asked for.
+    /// The budget that the layout asks for.
     pub budget: Budget,
-    /// The CPUs on which every thread of the model may run. Empty: the model is paused.
+    /// The CPUs that every thread of the model may run on. If empty, the model is paused.
     pub cores: CpuSet,
     /// Intra-op threads of one instance, 1 or more.
     pub threads: usize,
-    /// Active instances; 0 only when the model is paused or has no cores.
+    /// Active instances; 0 only if the model is paused or has no cores.
     pub concurrency: usize,
     /// Rises by one whenever a change touched this row.
     pub generation: u64,
-    /// The model's identity, unique among all models of a run: it stays the same when the model is
-    /// renamed, and is never given to another model. 0 in states recorded before there were any.
+    /// The identity of the model within a run. It stays the same when the model is renamed, and no
+    /// other model ever gets it. 0 in states from before identities existed.
     #[serde(default)]
     pub id: u64,
 }
 
-/// All rows, in the layout's order.
+/// The desired state of all models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DesiredState {
-    /// The layout's free text.
+    /// The description of the layout.
     pub description: String,
-    /// The rows.
+    /// The rows, in the order of the layout.
     pub rows: Vec<Row>,
-    /// The identity that the next model gets.
+    /// The identity of the next model that is added.
     #[serde(default)]
     pub(super) next_id: u64,
 }
 
-/// Allotted, free and oversubscribed: the machine's account, always on screen.
+/// The machine's account: which cores and how much memory the models have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// CPUs that this process may use.
@@ -50,24 +50,24 @@ pub struct Ledger {
     pub shared: CpuSet,
     /// CPUs that one model has reserved.
     pub reserved: CpuSet,
-    /// CPUs on which more threads may be runnable at once than there are CPUs, however the kernel
-    /// places them within their models' sets; all allotted CPUs where they are more than the quota.
+    /// CPUs that are oversubscribed: more threads may be runnable at once than there are CPUs, however
+    /// the kernel places them within their models' CPU sets. All allotted CPUs if they exceed the quota.
     pub oversubscribed: CpuSet,
-    /// CPU time per wall time that the container allows, in CPUs.
+    /// CPUs that the container may use at a time, on average.
     pub quota: Option<f64>,
-    /// Threads of all active instances together.
+    /// The number of threads of all active instances.
     pub threads: usize,
-    /// Memory that this process may use, in bytes: the machine's, or the container's limit where
-    /// that is lower; `None` where neither is known.
+    /// Memory that this process may use, in bytes: the machine's memory or, if lower, the limit of the
+    /// container; `None` if neither is known.
     #[serde(default)]
     pub memory_limit: Option<u64>,
-    /// Memory budgets of all models that have one, in bytes.
+    /// The sum of all memory budgets, in bytes.
     #[serde(default)]
     pub memory_budgeted: u64,
 }
 
 impl Row {
-    /// What each instance may hold on its GPU: the limit, divided among those that may run at once.
+    /// Returns the GPU memory limit of each instance: the model's limit divided by its concurrency.
     pub fn gpu_memory_each(&self) -> Option<Bytes> {
         let limit = self.budget.gpu_memory?;
         Some(Bytes((limit.0 / self.concurrency.max(1) as u64).max(1)))
@@ -75,20 +75,20 @@ impl Row {
 }
 
 impl DesiredState {
-    /// The row of a model.
+    /// Returns the row of a model.
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.budget.name == name)
     }
 
-    /// The row of the same model here, whatever its name: `row` is a row of `state`. Without a
-    /// common identity, a row of the same name, unless it is another model of `state`.
+    /// Returns the row of the same model in this state, whatever its name; `row` is a row of `state`.
+    /// Models are matched by identity, then by name if no row of `state` has that identity.
     pub fn counterpart(&self, row: &Row, state: &Self) -> Option<&Row> {
         let same = self.rows.iter().find(|other| other.id == row.id && row.id != 0);
         let has = |id: u64| id != 0 && state.rows.iter().any(|other| other.id == id);
         same.or_else(|| self.row(&row.budget.name).filter(|other| !has(other.id)))
     }
 
-    /// The layout as it would be saved.
+    /// Returns the layout, as it would be saved.
     pub fn layout(&self) -> Layout {
         Layout {
             description: self.description.clone(),

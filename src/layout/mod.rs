@@ -1,5 +1,6 @@
-//! What the operator wants: budgets, profiles, and the arithmetic of changes. Pure: nothing here
-//! starts a thread, and only `file` touches the disk.
+//! Layouts: the budgets of all models, changes to them, and layout files.
+//!
+//! Nothing here starts a thread, and only `file` accesses the disk.
 
 mod arithmetic;
 mod budget;
@@ -8,10 +9,11 @@ mod desired;
 mod diff;
 mod edits;
 mod file;
-mod fresh;
-mod gpu;
-mod gpus;
+mod from_file;
+mod gpu_check;
+mod gpu_id;
 mod model_name;
+mod phrases;
 pub mod placement;
 mod plan;
 mod sharing;
@@ -27,9 +29,11 @@ pub use budget::{
 pub use change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
 pub use desired::{DesiredState, Ledger, Row};
 pub use diff::{DiffLine, diff, plan_diff};
+pub use edits::edits_between;
 pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};
-pub use gpu::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
-pub use gpus::{GpuPlace, find_gpu};
+pub use from_file::budget_from_file;
+pub use gpu_check::{GpuPlace, find_gpu};
+pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use plan::{Plan, RowPlan};
 pub use sharing::{
     ChargePlan, LoadedModelUse, RowMemory, SharingPlan, SharingRule, file_name, possible_sharers,

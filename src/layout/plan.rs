@@ -1,4 +1,4 @@
-//! What a change would do, told before it is applied. Pure data; `DesiredState::plan` computes it.
+//! The consequences of a change, known before it is applied. `DesiredState::plan` computes them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,12 +6,12 @@ use super::desired::{DesiredState, Ledger};
 use super::sharing::SharingPlan;
 use crate::machine::CpuSet;
 
-/// One row before and after.
+/// A row before and after a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowPlan {
     /// The model, by its name after the change.
     pub model: String,
-    /// Its name before, where the change renames it.
+    /// Its name before the change, if the change renames it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<String>,
     /// Its CPUs before; empty for a model that is added.
@@ -22,31 +22,30 @@ pub struct RowPlan {
     pub concurrency_before: usize,
     /// Active instances after.
     pub concurrency_after: usize,
-    /// Threads of an instance before.
+    /// Threads per instance before.
     pub threads_before: usize,
-    /// Threads of an instance after.
+    /// Threads per instance after.
     pub threads_after: usize,
-    /// Whether instances must be built again in the background.
+    /// True if instances must be rebuilt in the background.
     pub rebuild: bool,
-    /// How long the last such build of this model took, in microseconds, where there was one.
+    /// The duration of the last such build of this model, in microseconds, if there was one.
     pub last_build_us: Option<u64>,
-    /// Cores of the row that no thread of its instances can use at once.
+    /// Cores of the row that stay idle when all its instances run.
     pub idle_cores: usize,
 }
 
 /// The consequences of a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The state that would be desired.
+    /// The state after the change.
     pub after: DesiredState,
-    /// The account of the machine then.
+    /// The ledger after the change.
     pub ledger: Ledger,
     /// The rows that change, in layout order.
     pub rows: Vec<RowPlan>,
-    /// One line that says what happens ("detector 4 -> 5 cores, ocr 2 -> 1").
+    /// The change in one line: "detector 4 -> 5 cores, ocr 2 -> 1".
     pub summary: String,
-    /// What the operator should know before: oversubscription, idle cores, a model left paused, a
-    /// reserved sibling. Empty when there is nothing.
+    /// Warnings, for example about oversubscription, idle cores or a model without cores.
     pub warnings: Vec<String>,
     /// Loaded models whose rows change, with the new charges. Filled in where loaded models are known.
     #[serde(default)]

@@ -17,7 +17,7 @@ pub(crate) fn read(
     before: Change,
 ) -> Result<Option<Meant>, String> {
     let edits = match typed {
-        Typed::Key { row, key, text } => row.edits_to(&row.with_key(&key, &text)?),
+        Typed::Key { row, key, text } => edits_between(&row, &row.with_key(&key, &text)?),
         Typed::Model { text, taken } => {
             let budget = Box::new(model(&text, &taken)?);
             vec![Edit::Add { budget }]
@@ -49,5 +49,5 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         return Err("this is a layout: the list of layouts loads those in its folders".to_owned());
     }
-    Ok(Budget::for_file(path, |name| taken.iter().any(|other| other == name)))
+    Ok(crate::layout::budget_from_file(path, |name| taken.iter().any(|other| other == name)))
 }

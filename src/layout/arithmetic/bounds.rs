@@ -1,15 +1,15 @@
-//! The range of each value, so that no state holds one that cannot be meant.
+//! The valid range of each value of a row. No state holds a value outside it.
 
 use std::time::Duration;
 
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
 use super::super::change::Refusal;
-use super::super::gpus;
+use super::super::gpu_check;
 use super::super::model_name::{NAME_RULE, name_error};
 use super::super::units::{Bytes, print_duration};
 
-/// The most threads of an instance and the most instances of a model.
-pub(super) const MOST: usize = 1024;
+/// The most threads per instance, and the most instances per model.
+const MOST: usize = 1024;
 const DAY: Duration = Duration::from_hours(24);
 
 fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<(), Refusal> {
@@ -19,7 +19,7 @@ fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<
 /// Checks a whole row.
 ///
 /// # Errors
-/// A refusal that names the field and its range.
+/// A refusal that names the value and its range.
 pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
     let name = row.name.as_str();
     self::name(name, name)?;
@@ -36,7 +36,7 @@ pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
         if let InputSpec::Range(low, high) = spec {
             require(name, low.is_finite() && high.is_finite() && low < high, || {
                 format!(
-                    "the range of input `{input}` is {low} to {high}; the lower end comes first"
+                    "the range of input `{input}` is {low} to {high}: write the lower end first"
                 )
             })?;
         }
@@ -56,7 +56,7 @@ pub(super) fn name(model: &str, name: &str) -> Result<(), Refusal> {
 pub(super) fn cores(model: &str, request: &CoreRequest) -> Result<(), Refusal> {
     match request {
         CoreRequest::Share(percent) => require(model, *percent > 0.0 && *percent <= 100.0, || {
-            format!("a share of {percent}% is not above 0% and up to 100%")
+            format!("a share of {percent}% is out of range: use above 0% up to 100%")
         }),
         CoreRequest::List(_) | CoreRequest::Count(_) => Ok(()),
     }
@@ -67,7 +67,7 @@ pub(super) fn cores(model: &str, request: &CoreRequest) -> Result<(), Refusal> {
 pub(super) fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusal> {
     match value {
         Auto::Exactly(value) => require(model, (1..=MOST).contains(&value), || {
-            format!("{field} = {value} is out of range: 1 to {MOST}, or \"auto\"")
+            format!("{field} = {value} is out of range: use 1 to {MOST}, or \"auto\"")
         }),
         Auto::Auto => Ok(()),
     }
@@ -77,13 +77,13 @@ pub(super) fn number(model: &str, field: &str, value: Auto) -> Result<(), Refusa
 /// A refusal of a weight out of range.
 pub(super) fn weight(model: &str, weight: u32) -> Result<(), Refusal> {
     require(model, (1..=Budget::MAX_WEIGHT).contains(&weight), || {
-        format!("a weight of {weight} is out of range: 1 to {}", Budget::MAX_WEIGHT)
+        format!("a weight of {weight} is out of range: use 1 to {}", Budget::MAX_WEIGHT)
     })
 }
 
 fn time(model: &str, field: &str, time: Duration) -> Result<(), Refusal> {
     require(model, (Duration::from_micros(1)..=DAY).contains(&time), || {
-        format!("{field} = {} is out of range: 1us to 24h", print_duration(time))
+        format!("{field} = {} is out of range: use 1us to 24h", print_duration(time))
     })
 }
 
@@ -91,7 +91,11 @@ fn time(model: &str, field: &str, time: Duration) -> Result<(), Refusal> {
 /// A refusal of a limit or a timeout out of range.
 pub(super) fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
     require(model, (1..=QueuePolicy::MAX_LIMIT).contains(&queue.limit), || {
-        format!("a queue limit of {} is out of range: 1 to {}", queue.limit, QueuePolicy::MAX_LIMIT)
+        format!(
+            "a queue limit of {} is out of range: use 1 to {}",
+            queue.limit,
+            QueuePolicy::MAX_LIMIT
+        )
     })?;
     queue.timeout.map_or(Ok(()), |timeout| time(model, "queue timeout", timeout))
 }
@@ -101,40 +105,45 @@ pub(super) fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
 pub(super) fn slo(model: &str, slo: Option<Slo>) -> Result<(), Refusal> {
     let Some(slo) = slo else { return Ok(()) };
     require(model, slo.percentile > 0.0 && slo.percentile < 100.0, || {
-        format!("a latency target at percentile {} is not above 0 and below 100", slo.percentile)
+        format!(
+            "a latency target at percentile {} is out of range: use above 0 and below 100",
+            slo.percentile
+        )
     })?;
     time(model, "latency target", slo.bound)
 }
 
 /// # Errors
-/// A refusal of a budget of nothing.
+/// A refusal of a memory budget of 0.
 pub(super) fn memory(model: &str, memory: Option<Bytes>) -> Result<(), Refusal> {
     require(model, memory.is_none_or(|bytes| bytes.0 > 0), || {
-        "a memory budget is 1 B or more; without one there is no limit".to_owned()
+        "a memory budget of 0 is out of range: use 1 B or more, or none for no limit".to_owned()
     })
 }
 
 /// # Errors
-/// A refusal of a limit without a GPU, or of a GPU for an engine that knows none.
+/// A refusal of a GPU memory limit without a GPU, or of a GPU with an engine that runs on the CPU only.
 pub(super) fn gpu(row: &Budget) -> Result<(), Refusal> {
-    gpus::agrees(row).map_err(|fault| Refusal::row(&row.name, fault.reason))
+    gpu_check::check_keys(row).map_err(|fault| Refusal::row(&row.name, fault.reason))
 }
 
 /// # Errors
-/// A refusal of a rate, a number of callers or a pause out of range.
+/// A refusal of a rate, a number of clients or a think time out of range.
 pub(super) fn load(model: &str, load: Option<&LoadSpec>) -> Result<(), Refusal> {
     let rate = |rate: f64| {
         require(model, rate > 0.0 && rate <= 1e6, || {
-            format!("a load of {rate} requests/s is not above 0 and up to 1,000,000")
+            format!("a load of {rate} requests/s is out of range: use above 0 up to 1,000,000")
         })
     };
     match load {
         None | Some(LoadSpec::Replay { rate: None, .. }) => Ok(()),
         Some(LoadSpec::Closed { clients, think }) => {
             require(model, (1..=10_000).contains(clients), || {
-                format!("a load of {clients} callers is out of range: 1 to 10,000")
+                format!("a load of {clients} clients is out of range: use 1 to 10,000")
             })?;
-            require(model, *think <= DAY, || "a caller's pause is at most 24h".to_owned())
+            require(model, *think <= DAY, || {
+                "the think time of a client is out of range: use up to 24h".to_owned()
+            })
         }
         Some(
             LoadSpec::Poisson { rate: value }

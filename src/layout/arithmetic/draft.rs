@@ -1,43 +1,29 @@
-//! A desired state in the making, on a machine: what all edits ask and do.
+//! A draft of a desired state, with the queries and changes that all edits share.
 
 use super::super::budget::CoreRequest;
 use super::super::change::Refusal;
 use super::super::desired::{DesiredState, Row};
 use super::super::placement;
-use super::{split, words};
+use super::instances::derive_instances;
+use super::ledger::usable;
+use super::phrases;
 use crate::machine::{CpuSet, Description, Topology};
 
-/// CPUs that are online and that this process may use.
-pub(super) fn usable(machine: &Description) -> CpuSet {
-    if machine.topology.cores.is_empty() {
-        return machine.limits.allowed;
-    }
-    machine.limits.allowed.intersection(&machine.topology.online())
-}
-
-/// Number of cores that a request means where `usable` can be had.
-pub(super) fn wanted(request: &CoreRequest, usable: usize) -> usize {
-    match request {
-        CoreRequest::List(list) => list.len(),
-        CoreRequest::Count(count) => *count,
-        CoreRequest::Share(percent) => {
-            ((usable as f64 * percent / 100.0).round() as usize).clamp(1, usable.max(1))
-        }
-    }
-}
-
-/// CPUs that a row may lay claim to: those it has, and those of its list that are away now.
-pub(super) fn claim(row: &Row) -> CpuSet {
+/// Returns the CPUs that a row claims: those it has, and those of its list that are absent now.
+fn claimed(row: &Row) -> CpuSet {
     match &row.budget.cores {
         CoreRequest::List(list) => row.cores.union(list),
         CoreRequest::Count(_) | CoreRequest::Share(_) => row.cores,
     }
 }
 
-/// The state, the machine, and what can be asked of both.
+/// A state in the making and the machine that it is for.
 pub(super) struct Draft<'a> {
+    /// The state.
     pub desired: DesiredState,
+    /// The machine.
     pub machine: &'a Description,
+    /// The CPUs that models may have.
     pub usable: CpuSet,
 }
 
@@ -46,89 +32,95 @@ impl<'a> Draft<'a> {
         Self { desired, machine, usable: usable(machine) }
     }
 
+    /// Returns the machine's topology.
     pub(super) fn topology(&self) -> &'a Topology {
         &self.machine.topology
     }
 
+    /// Returns the row of a model.
+    ///
     /// # Errors
-    /// A refusal that names the models there are.
+    /// A refusal that names the models that exist.
     pub(super) fn row(&self, name: &str) -> Result<&Row, Refusal> {
         self.desired.row(name).ok_or_else(|| self.unknown(name))
     }
 
+    /// Returns the row of a model.
+    ///
     /// # Errors
     /// As [`Draft::row`].
     pub(super) fn row_mut(&mut self, name: &str) -> Result<&mut Row, Refusal> {
-        let Some(at) = self.desired.rows.iter().position(|row| row.budget.name == name) else {
-            return Err(self.unknown(name));
-        };
-        self.desired.rows.get_mut(at).ok_or_else(|| Refusal::row(name, "there is no such model"))
+        let at = self.desired.rows.iter().position(|row| row.budget.name == name);
+        let unknown = self.unknown(name);
+        at.and_then(|at| self.desired.rows.get_mut(at)).ok_or(unknown)
     }
 
     fn unknown(&self, name: &str) -> Refusal {
         let names: Vec<&str> =
             self.desired.rows.iter().map(|row| row.budget.name.as_str()).collect();
-        let there = match names.len() {
-            0 => "there is none".to_owned(),
-            count => format!("there {} {}", words::are(count), words::listed(&names)),
+        let known = match names.as_slice() {
+            [] => "the layout has no model".to_owned(),
+            [only] => format!("the only model is {only}"),
+            _ => format!("the models are {}", phrases::listed(&names)),
         };
-        Refusal::row(name, format!("there is no such model; {there}"))
+        Refusal::row(name, format!("there is no such model; {known}"))
     }
 
-    /// CPUs of all rows but the named ones.
-    pub(super) fn others(&self, but: &[&str]) -> CpuSet {
+    /// Returns the CPUs of all rows except the named ones.
+    pub(super) fn others(&self, except: &[&str]) -> CpuSet {
         self.desired
             .rows
             .iter()
-            .filter(|row| !but.contains(&row.budget.name.as_str()))
+            .filter(|row| !except.contains(&row.budget.name.as_str()))
             .fold(CpuSet::EMPTY, |all, row| all.union(&row.cores))
     }
 
-    /// Usable CPUs that no row has.
+    /// Returns the usable CPUs that no row has.
     pub(super) fn free(&self) -> CpuSet {
         self.usable.difference(&self.others(&[]))
     }
 
-    /// Names of the rows that have one of these CPUs, but for the named ones.
-    pub(super) fn owners(&self, cores: &CpuSet, but: &[&str]) -> Vec<&str> {
+    /// Returns the names of the rows that have one of these CPUs, except the named ones.
+    pub(super) fn owners(&self, cores: &CpuSet, except: &[&str]) -> Vec<&str> {
         self.desired
             .rows
             .iter()
             .filter(|row| !row.cores.is_disjoint(cores))
             .map(|row| row.budget.name.as_str())
-            .filter(|name| !but.contains(name))
+            .filter(|name| !except.contains(name))
             .collect()
     }
 
-    /// Refuses CPUs that this process cannot use, and says which it can.
+    /// Refuses CPUs that this process cannot use.
     ///
     /// # Errors
-    /// A refusal that names the CPUs and whether they are missing, offline or not allowed.
+    /// A refusal that says whether they are missing, offline or not allowed, and names those that
+    /// are usable.
     pub(super) fn require_usable(&self, model: &str, cores: &CpuSet) -> Result<(), Refusal> {
-        let lacking = cores.difference(&self.usable);
-        if lacking.is_empty() {
+        let unusable = cores.difference(&self.usable);
+        if unusable.is_empty() {
             return Ok(());
         }
         let missing: CpuSet =
-            lacking.iter().filter(|id| self.topology().core(*id).is_none()).collect();
-        let offline = lacking.difference(&missing).difference(&self.topology().online());
+            unusable.iter().filter(|id| self.topology().core(*id).is_none()).collect();
+        let offline = unusable.difference(&missing).difference(&self.topology().online());
         let (which, why) = if !missing.is_empty() {
             (missing, "not on this machine")
         } else if !offline.is_empty() {
             (offline, "offline")
         } else {
-            (lacking, "not allowed to this process")
+            (unusable, "not allowed for this process")
         };
         let reason = format!(
-            "{} {} {why}; it can have {}",
-            words::cores(&which),
-            words::are(which.len()),
-            words::cores(&self.usable),
+            "{} {} {why}; use {}",
+            phrases::cores(&which),
+            phrases::are(which.len()),
+            phrases::cores(&self.usable),
         );
         Err(Refusal::row(model, reason))
     }
 
-    /// Usable CPUs that a row may share: not its own, and nobody's reserve.
+    /// Returns the usable CPUs that a row may share: neither its own nor reserved ones.
     fn shareable(&self, name: &str, own: &CpuSet) -> CpuSet {
         let reserved = self
             .desired
@@ -139,7 +131,7 @@ impl<'a> Draft<'a> {
         self.usable.difference(&reserved).difference(own)
     }
 
-    /// Gives a row cores until it has `count`: free ones close to its own.
+    /// Adds free cores, close to the row's own, until it has `count`.
     pub(super) fn fill_free(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
         let free = self.free();
         let topology = self.topology();
@@ -149,7 +141,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Gives a row cores until it has `count`, shared ones too: those with the fewest owners first.
+    /// Adds cores, those with the fewest owners first, until the row has `count`.
     pub(super) fn fill_shared(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
         loop {
             let own = self.row(name)?.cores;
@@ -166,7 +158,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes cores from a row until it has `count`: those that it shares first.
+    /// Removes cores, shared ones first, until the row has `count`.
     pub(super) fn shrink(&mut self, name: &str, count: usize) -> Result<(), Refusal> {
         let others = self.others(&[name]);
         let topology = self.topology();
@@ -180,59 +172,62 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Derives threads and instances of all rows.
-    pub(super) fn settle(&mut self) {
-        self.desired.rows.iter_mut().for_each(split::settle);
+    /// Sets the threads and instances of all rows from their budgets and cores.
+    pub(super) fn derive_instances(&mut self) {
+        self.desired.rows.iter_mut().for_each(derive_instances);
     }
 
     /// Refuses a state in which a reserved core is in two rows.
     ///
     /// # Errors
-    /// A refusal of the row that caused it, seen from the state `before`.
+    /// A refusal that names the row that differs from the state `before`.
     pub(super) fn require_reserves(&self, before: &DesiredState) -> Result<(), Refusal> {
-        for keeper in self.desired.rows.iter().filter(|row| row.budget.reserve) {
-            let keeper_name = keeper.budget.name.as_str();
+        for holder in self.desired.rows.iter().filter(|row| row.budget.reserve) {
+            let holder_name = holder.budget.name.as_str();
             let sharers: Vec<&Row> = self
                 .desired
                 .rows
                 .iter()
-                .filter(|row| row.budget.name != keeper_name)
-                .filter(|row| !claim(row).is_disjoint(&claim(keeper)))
+                .filter(|row| row.budget.name != holder_name)
+                .filter(|row| !claimed(row).is_disjoint(&claimed(holder)))
                 .collect();
             let Some(first) = sharers.first() else { continue };
-            let was = before.counterpart(keeper, &self.desired);
-            let newly = was.is_some_and(|row| !row.budget.reserve);
-            let innocent = before
-                .counterpart(first, &self.desired)
-                .is_some_and(|row| row.cores == first.cores);
-            if newly || innocent {
-                let all = sharers.iter().fold(CpuSet::EMPTY, |all, row| all.union(&claim(row)));
-                let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();
-                let both = all.intersection(&claim(keeper));
-                return Err(Refusal::row(
-                    keeper_name,
-                    format!(
-                        "cannot reserve {}: {} {} {} too; move {} away or leave reserve off",
-                        words::cores(&both),
-                        words::listed(&names),
-                        words::have(names.len()),
-                        if both.len() == 1 { "it" } else { "them" },
-                        words::listed(&names),
-                    ),
-                ));
-            }
-            let both = claim(first).intersection(&claim(keeper));
-            return Err(Refusal::row(
-                &first.budget.name,
-                format!(
-                    "{} {} reserved by {keeper_name}: take {} from {keeper_name}, or lift its \
-                     reserve first",
-                    words::cores(&both),
-                    words::are(both.len()),
-                    if both.len() == 1 { "it" } else { "them" },
-                ),
-            ));
+            let old_holder = before.counterpart(holder, &self.desired);
+            let old_sharer = before.counterpart(first, &self.desired);
+            let reserves_now = old_holder.is_some_and(|row| !row.budget.reserve);
+            let sharer_is_unchanged = old_sharer.is_some_and(|row| row.cores == first.cores);
+            return Err(if reserves_now || sharer_is_unchanged {
+                cannot_reserve(holder, &sharers)
+            } else {
+                is_reserved(first, holder)
+            });
         }
         Ok(())
     }
+}
+
+fn cannot_reserve(holder: &Row, sharers: &[&Row]) -> Refusal {
+    let all = sharers.iter().fold(CpuSet::EMPTY, |all, row| all.union(&claimed(row)));
+    let shared = all.intersection(&claimed(holder));
+    let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();
+    let owners = phrases::listed(&names);
+    let reason = format!(
+        "cannot reserve {}: {owners} {} {} too; move {owners} away, or leave reserve off",
+        phrases::cores(&shared),
+        phrases::have(names.len()),
+        phrases::them(shared.len()),
+    );
+    Refusal::row(&holder.budget.name, reason)
+}
+
+fn is_reserved(row: &Row, holder: &Row) -> Refusal {
+    let shared = claimed(row).intersection(&claimed(holder));
+    let holder = holder.budget.name.as_str();
+    let reason = format!(
+        "{} {} reserved by {holder}: move {} from {holder}, or turn its reserve off first",
+        phrases::cores(&shared),
+        phrases::are(shared.len()),
+        phrases::them(shared.len()),
+    );
+    Refusal::row(&row.budget.name, reason)
 }

@@ -1,33 +1,33 @@
-//! The arithmetic of layouts: a layout meets a machine, changes are computed whole or refused
-//! whole, and their consequences told. Pure: the same state, change and machine give the same.
+//! The arithmetic of layouts: places a layout on a machine, computes changes and describes their
+//! consequences.
 //!
-//! - [`DesiredState::resolve`](super::DesiredState::resolve): a layout on a machine
-//! - [`DesiredState::change`](super::DesiredState::change): the state after a change
-//! - [`DesiredState::plan`](super::DesiredState::plan): what a change does, in numbers and words
-//! - [`DesiredState::restore`](super::DesiredState::restore): the way back
-//! - [`DesiredState::refit`](super::DesiredState::refit): the machine changed under us
-//! - [`DesiredState::ledger`](super::DesiredState::ledger): who has what
+//! Everything here is pure: the same state, change and machine always give the same result. A
+//! change is applied as a whole or refused as a whole. `operations.rs` lists all operations.
 //!
-//! Two invariants hold in every state that comes out: a core that a row has reserved is in no other
-//! row, and a row's threads and instances follow from its budget and its cores alone (a row without
-//! cores keeps the width it had).
+//! Two invariants hold in every resulting state: a core that a row reserves is in no other row, and
+//! a row's threads and instances follow from its budget and its cores alone. A row without cores
+//! keeps its number of threads.
 
 mod bounds;
 mod draft;
 mod edit;
+mod identity;
+mod instances;
 mod ledger;
+mod nice;
+mod operations;
 mod plan;
+mod pressure;
 mod refit;
 mod resolve;
 mod restore;
-mod split;
+mod summary;
 mod transfer;
 mod warnings;
-mod weight;
-mod words;
 
+use super::phrases;
+pub(super) use ledger::requested_cores;
 pub use restore::{ChangeSide, LayoutOutline};
-pub(super) use words::memory_above;
 
 #[cfg(test)]
 mod tests;

@@ -1,60 +1,58 @@
-//! The machine changed under us: CPUs went offline or came back, the cpuset shrank or grew.
+//! Adapts the state to a machine that has changed: CPUs went offline or came back, or the cpuset
+//! changed.
 //!
-//! A list loses what is away and has it back when it returns. A count or a share takes free cores
-//! for what it lost, shares where there is none (as when a layout is placed), and moves back to
-//! cores of its own when there are. A share follows the number of cores that are there.
+//! A list loses CPUs that are absent and gets them back when they return. A count or a share gets
+//! free cores for those it lost, shares cores if none is free, and moves back to cores of its own
+//! when there are some. A share follows the number of cores of the machine.
 
 use super::super::budget::CoreRequest;
 use super::super::desired::{DesiredState, Row};
 use super::super::placement;
-use super::draft::{Draft, wanted};
-use super::{resolve, words};
+use super::draft::Draft;
+use super::ledger::requested_cores;
+use super::{identity, phrases, resolve};
 use crate::machine::{CpuSet, Description};
 
-impl DesiredState {
-    /// The state on the machine as it is now, and a sentence for each row whose cores differ.
-    /// Generations of those rows rise by one. On the machine it was made for, nothing differs,
-    /// unless cores became free that a count or a share lacks.
-    pub fn refit(&self, machine: &Description) -> (Self, Vec<String>) {
-        let mut draft = Draft::new(self.clone(), machine);
-        let usable = draft.usable;
-        for row in &mut draft.desired.rows {
-            row.cores = row.cores.intersection(&usable);
-        }
-        return_lists(&mut draft);
-        // all that is given back, before anybody takes
-        for row in &self.rows {
-            if matches!(row.budget.cores, CoreRequest::Share(_)) {
-                let target = wanted(&row.budget.cores, usable.len());
-                let _ = draft.shrink(&row.budget.name, target);
-            }
-        }
-        // one core each first, so that a reserve does not take the last one from who has none
-        let (reserving, rest): (Vec<&Row>, Vec<&Row>) =
-            self.rows.iter().partition(|row| row.budget.reserve);
-        for most in [1, usize::MAX] {
-            for row in reserving.iter().chain(&rest) {
-                refill(&mut draft, row, most);
-            }
-        }
-        for row in self.rows.iter().rev() {
-            spread(&mut draft, row);
-        }
-        draft.settle();
-        let after = draft.desired.touched_since(self);
-        let sentences = self
-            .rows
-            .iter()
-            .zip(&after.rows)
-            .filter(|(was, is)| was.cores != is.cores)
-            .map(|(was, is)| sentence(was, is, &usable))
-            .collect();
-        (after, sentences)
+/// Returns the state on the machine as it is now, and one message per row whose cores differ.
+pub(super) fn refit(state: &DesiredState, machine: &Description) -> (DesiredState, Vec<String>) {
+    let mut draft = Draft::new(state.clone(), machine);
+    let usable = draft.usable;
+    for row in &mut draft.desired.rows {
+        row.cores = row.cores.intersection(&usable);
     }
+    return_lists(&mut draft);
+    // rows release cores before any row takes one
+    for row in &state.rows {
+        if matches!(row.budget.cores, CoreRequest::Share(_)) {
+            let target = requested_cores(&row.budget.cores, usable.len());
+            let _ = draft.shrink(&row.budget.name, target);
+        }
+    }
+    // one core each first, so that a reserve does not take the last core from a row without any
+    let (reserving, rest): (Vec<&Row>, Vec<&Row>) =
+        state.rows.iter().partition(|row| row.budget.reserve);
+    for most in [1, usize::MAX] {
+        for row in reserving.iter().chain(&rest) {
+            refill(&mut draft, row, most);
+        }
+    }
+    for row in state.rows.iter().rev() {
+        move_to_free_cores(&mut draft, row);
+    }
+    draft.derive_instances();
+    let after = identity::inherit(draft.desired, state);
+    let messages = state
+        .rows
+        .iter()
+        .zip(&after.rows)
+        .filter(|(before, after)| before.cores != after.cores)
+        .map(|(before, after)| message(before, after, &usable))
+        .collect();
+    (after, messages)
 }
 
-/// Gives lists what is there of them again, reserved rows first, but nobody another's reserve.
-fn return_lists(draft: &mut Draft) {
+/// Gives lists their usable CPUs back, reserved rows first, except CPUs that another row reserves.
+fn return_lists(draft: &mut Draft<'_>) {
     let usable = draft.usable;
     for reserve in [true, false] {
         let lists: Vec<(String, CpuSet)> = draft
@@ -81,17 +79,17 @@ fn return_lists(draft: &mut Draft) {
     }
 }
 
-/// Fills a count or a share up to what it asks for, and up to `most`.
-fn refill(draft: &mut Draft, row: &Row, most: usize) {
+/// Fills a count or a share up to the cores that it asks for, and up to `most`.
+fn refill(draft: &mut Draft<'_>, row: &Row, most: usize) {
     if !matches!(row.budget.cores, CoreRequest::List(_)) {
-        let target = wanted(&row.budget.cores, draft.usable.len()).min(most);
-        // where no core is left for it, it stays without: the sentence says so
+        let target = requested_cores(&row.budget.cores, draft.usable.len()).min(most);
+        // a row that gets no core stays without; its message says so
         let _ = resolve::place(draft, &row.budget, target);
     }
 }
 
-/// Moves a counted row from cores that it shares to free ones.
-fn spread(draft: &mut Draft, row: &Row) {
+/// Moves a count or a share from cores that it shares to free ones.
+fn move_to_free_cores(draft: &mut Draft<'_>, row: &Row) {
     if matches!(row.budget.cores, CoreRequest::List(_)) {
         return;
     }
@@ -101,31 +99,26 @@ fn spread(draft: &mut Draft, row: &Row) {
     if let Ok(row) = draft.row_mut(name) {
         let shared = row.cores.intersection(&others);
         let moves = shared.len().min(free.len());
-        let leaving = placement::release(topology, &shared, moves);
-        row.cores = row.cores.difference(&leaving);
+        let released = placement::release(topology, &shared, moves);
+        row.cores = row.cores.difference(&released);
         row.cores = row.cores.union(&placement::pick(topology, &free, &row.cores, moves));
     }
 }
 
-fn sentence(was: &Row, is: &Row, usable: &CpuSet) -> String {
-    let name = &is.budget.name;
-    let away = was.cores.difference(usable);
-    let left = was.cores.difference(&is.cores).difference(&away);
-    let gained = is.cores.difference(&was.cores);
+fn message(before: &Row, after: &Row, usable: &CpuSet) -> String {
+    let lost = before.cores.difference(usable);
+    let released = before.cores.difference(&after.cores).difference(&lost);
+    let gained = after.cores.difference(&before.cores);
     let mut parts = Vec::new();
-    if !away.is_empty() {
-        parts.push(format!("lost {}", words::cores(&away)));
+    for (verb, cores) in [("lost", lost), ("released", released), ("got", gained)] {
+        if !cores.is_empty() {
+            parts.push(format!("{verb} {}", phrases::cores(&cores)));
+        }
     }
-    if !left.is_empty() {
-        parts.push(format!("left {}", words::cores(&left)));
-    }
-    if !gained.is_empty() {
-        parts.push(format!("got {}", words::cores(&gained)));
-    }
-    let end = if is.cores.is_empty() {
-        "and has none: it is paused".to_owned()
+    let end = if after.cores.is_empty() {
+        "and has none left: it is paused".to_owned()
     } else {
-        format!("and runs on {}", is.cores)
+        format!("and runs on {}", after.cores)
     };
-    format!("{name} {} {end}", parts.join(", "))
+    format!("{} {} {end}", after.budget.name, parts.join(", "))
 }

@@ -1,186 +1,181 @@
-//! What an operator should know before a change: only what the change brings, not what was so.
+//! Warnings about a change. A condition that existed before the change is not warned about again.
 
 use super::super::budget::CoreRequest;
 use super::super::desired::{DesiredState, Row};
-use super::super::gpus;
-use super::draft::{usable, wanted};
-use super::words;
+use super::super::gpu_check;
+use super::ledger::{memory_budgeted, requested_cores, usable};
+use super::nice::shares_cores;
+use super::phrases;
+use super::plan::{RowChange, StateChange};
+use super::pressure::pressure;
 use crate::machine::{CpuSet, Description};
 
-/// The warnings of the step from `before` to `after`; `pairs` are the rows that change.
-pub(super) fn of(
-    before: &DesiredState,
-    after: &DesiredState,
-    pairs: &[(Option<&Row>, Option<&Row>)],
+/// Returns the warnings about a change.
+pub(super) fn warnings(
+    states: StateChange<'_>,
+    changes: &[RowChange<'_>],
     machine: &Description,
 ) -> Vec<String> {
-    let mut warnings = Vec::new();
-    crowding(before, after, &mut warnings);
-    quota(before, after, machine, &mut warnings);
-    memory(before, after, machine, &mut warnings);
-    gpu_memory(before, after, machine, &mut warnings);
-    for (was, is) in pairs {
-        if let Some(is) = is {
-            row(*was, is, after, machine, &mut warnings);
+    let mut found = Warnings { states, machine, messages: Vec::new() };
+    found.oversubscription();
+    found.quota();
+    found.memory();
+    found.gpu_memory();
+    for change in changes {
+        found.row(*change);
+    }
+    found.messages
+}
+
+struct Warnings<'a> {
+    states: StateChange<'a>,
+    machine: &'a Description,
+    messages: Vec<String>,
+}
+
+impl Warnings<'_> {
+    fn oversubscription(&mut self) {
+        let after = self.states.after;
+        let (old, new) = (pressure(self.states.before), pressure(after));
+        if new.excess <= old.excess && new.cores.is_subset(&old.cores) {
+            return;
+        }
+        let crowd: Vec<&Row> = after
+            .rows
+            .iter()
+            .filter(|row| row.concurrency > 0 && !row.cores.is_empty())
+            .filter(|row| row.cores.is_subset(&new.cores))
+            .collect();
+        let names: Vec<&str> = crowd.iter().map(|row| row.budget.name.as_str()).collect();
+        let threads: usize = crowd.iter().map(|row| row.threads * row.concurrency).sum();
+        self.messages.push(format!(
+            "oversubscribed: {} of {} on {} ({})",
+            phrases::counted(threads, "thread"),
+            phrases::listed(&names),
+            phrases::counted(new.cores.len(), "core"),
+            new.cores,
+        ));
+    }
+
+    fn quota(&mut self) {
+        let allotted = |state: &DesiredState| {
+            state.rows.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores)).len()
+        };
+        let (old, new) = (allotted(self.states.before), allotted(self.states.after));
+        let Some(quota) = self.machine.limits.quota else { return };
+        if new as f64 > quota && new > old {
+            self.messages.push(format!(
+                "{} {} allotted, but the container may use only {quota} CPUs at a time",
+                phrases::counted(new, "core"),
+                phrases::are(new),
+            ));
         }
     }
-    warnings
-}
 
-fn crowding(before: &DesiredState, after: &DesiredState, warnings: &mut Vec<String>) {
-    let (was, is) = (before.pressure(), after.pressure());
-    if is.excess <= was.excess && is.cores.is_subset(&was.cores) {
-        return;
-    }
-    let crowd: Vec<&Row> = after
-        .rows
-        .iter()
-        .filter(|row| row.concurrency > 0 && !row.cores.is_empty())
-        .filter(|row| row.cores.is_subset(&is.cores))
-        .collect();
-    let names: Vec<&str> = crowd.iter().map(|row| row.budget.name.as_str()).collect();
-    let threads: usize = crowd.iter().map(|row| row.threads * row.concurrency).sum();
-    warnings.push(format!(
-        "oversubscribed: {} of {} on {} ({})",
-        words::counted(threads, "thread"),
-        words::listed(&names),
-        words::counted(is.cores.len(), "core"),
-        is.cores,
-    ));
-}
-
-fn quota(
-    before: &DesiredState,
-    after: &DesiredState,
-    machine: &Description,
-    warnings: &mut Vec<String>,
-) {
-    let allotted = |desired: &DesiredState| {
-        desired.rows.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores)).len()
-    };
-    let (was, is) = (allotted(before), allotted(after));
-    if let Some(quota) = machine.limits.quota.filter(|quota| is as f64 > *quota && is > was) {
-        warnings.push(format!(
-            "{} {} allotted, and the container may use {quota} CPUs at once",
-            words::counted(is, "core"),
-            words::are(is),
-        ));
-    }
-}
-
-fn memory(
-    before: &DesiredState,
-    after: &DesiredState,
-    machine: &Description,
-    warnings: &mut Vec<String>,
-) {
-    let (was, is) = (before.memory_budgeted(), after.memory_budgeted());
-    if let Some(limit) = machine.limits.usable_memory().filter(|limit| is > *limit && is > was) {
-        warnings.push(words::memory_above(is, limit, &machine.limits));
-    }
-}
-
-/// Limits on a GPU that add up to more than it has, where they did not before or add up to more now.
-fn gpu_memory(
-    before: &DesiredState,
-    after: &DesiredState,
-    machine: &Description,
-    warnings: &mut Vec<String>,
-) {
-    let above = |desired: &DesiredState| {
-        gpus::above(desired.rows.iter().map(|row| &row.budget), &machine.gpus)
-    };
-    let was = above(before);
-    for (place, is) in above(after) {
-        if was.get(&place).is_none_or(|was| was.sum < is.sum) {
-            warnings.push(is.words);
+    fn memory(&mut self) {
+        let limits = &self.machine.limits;
+        let old = memory_budgeted(self.states.before);
+        let new = memory_budgeted(self.states.after);
+        if let Some(limit) = limits.usable_memory().filter(|limit| new > *limit && new > old) {
+            self.messages.push(phrases::memory_above(new, limit, limits));
         }
     }
-}
 
-fn row(
-    was: Option<&Row>,
-    is: &Row,
-    after: &DesiredState,
-    machine: &Description,
-    warnings: &mut Vec<String>,
-) {
-    let name = is.budget.name.as_str();
-    if let Some(old) = was.map(|was| &was.budget.name).filter(|old| *old != name) {
-        warnings.push(format!("programs that send requests to {old} must send them to {name}"));
+    /// Warns about limits on a GPU whose sum exceeds its memory.
+    fn gpu_memory(&mut self) {
+        let exceeded = |state: &DesiredState| {
+            let budgets = state.rows.iter().map(|row| &row.budget);
+            gpu_check::exceeded_limits(budgets, &self.machine.gpus)
+        };
+        let old = exceeded(self.states.before);
+        for (gpu, new) in exceeded(self.states.after) {
+            if old.get(&gpu).is_none_or(|old| old.sum < new.sum) {
+                self.messages.push(new.message);
+            }
+        }
     }
-    let had = was.map_or(CpuSet::EMPTY, |row| row.cores);
-    if is.cores.is_empty() && !(had.is_empty() && was.is_some()) {
-        warnings
-            .push(format!("{name} has no cores: it is paused, its queue holds until it is full"));
-    }
-    let weighed = is.budget.weight != was.map_or(1, |row| row.budget.weight);
-    if weighed && !is.cores.is_empty() && !after.shares(is) {
-        warnings.push(format!("{name} shares no core: its weight has no effect yet"));
-    }
-    let idle = is.idle_cores();
-    if idle > was.map_or(0, Row::idle_cores) && is.concurrency > 0 {
-        warnings.push(format!(
-            "{name} leaves {idle} of {} idle: {} x {}",
-            words::counted(is.cores.len(), "core"),
-            words::counted(is.concurrency, "instance"),
-            words::counted(is.threads, "thread"),
-        ));
-    }
-    if matches!(is.budget.cores, CoreRequest::Count(_) | CoreRequest::Share(_)) {
-        asked(was, is, after, machine, warnings);
-    }
-    if is.budget.reserve && (is.cores != had || was.is_some_and(|row| !row.budget.reserve)) {
-        halves(is, machine, warnings);
-    }
-}
 
-/// A number that was not met, and sharing that nobody asked for by name.
-fn asked(
-    was: Option<&Row>,
-    is: &Row,
-    after: &DesiredState,
-    machine: &Description,
-    warnings: &mut Vec<String>,
-) {
-    let name = is.budget.name.as_str();
-    let target = wanted(&is.budget.cores, usable(machine).len());
-    let short =
-        |row: &Row| row.cores.len() < target && matches!(row.budget.cores, CoreRequest::Count(_));
-    if short(is) && was != Some(is) {
-        let has = is.cores.len();
-        warnings.push(format!("{name} asks for {} and gets {has}", words::counted(target, "core")));
+    fn row(&mut self, change: RowChange<'_>) {
+        let Some(row) = change.after else { return };
+        let before = change.before;
+        let name = row.budget.name.as_str();
+        if let Some(old) = change.renamed_from() {
+            let message = format!("programs that send requests to {old} must send them to {name}");
+            self.messages.push(message);
+        }
+        let old_cores = before.map_or(CpuSet::EMPTY, |row| row.cores);
+        if row.cores.is_empty() && before.is_none_or(|before| !before.cores.is_empty()) {
+            self.messages.push(format!(
+                "{name} has no cores: it is paused, and its queue keeps requests until it is full"
+            ));
+        }
+        let has_new_weight = row.budget.weight != before.map_or(1, |row| row.budget.weight);
+        if has_new_weight && !row.cores.is_empty() && !shares_cores(self.states.after, row) {
+            self.messages.push(format!("{name} shares no core: its weight has no effect yet"));
+        }
+        let idle = row.idle_cores();
+        if idle > before.map_or(0, Row::idle_cores) && row.concurrency > 0 {
+            self.messages.push(format!(
+                "{name} leaves {idle} of {} idle: {} x {}",
+                phrases::counted(row.cores.len(), "core"),
+                phrases::counted(row.concurrency, "instance"),
+                phrases::counted(row.threads, "thread"),
+            ));
+        }
+        if matches!(row.budget.cores, CoreRequest::Count(_) | CoreRequest::Share(_)) {
+            self.core_request(before, row);
+        }
+        let reserves_now = before.is_some_and(|before| !before.budget.reserve);
+        if row.budget.reserve && (row.cores != old_cores || reserves_now) {
+            self.half_cores(row);
+        }
     }
-    let gained = was.map_or(is.cores, |was| is.cores.difference(&was.cores));
-    let sharers: Vec<&Row> = after
-        .rows
-        .iter()
-        .filter(|row| row.budget.name != name && !row.cores.is_disjoint(&gained))
-        .collect();
-    if !sharers.is_empty() {
-        let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();
-        let all = sharers.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
-        warnings.push(format!(
-            "no core was free: {name} shares {} with {}",
-            words::cores(&all.intersection(&gained)),
-            words::listed(&names),
-        ));
-    }
-}
 
-/// A reserved CPU whose SMT sibling somebody else may use is only half a core.
-fn halves(row: &Row, machine: &Description, warnings: &mut Vec<String>) {
-    let siblings = row
-        .cores
-        .iter()
-        .fold(CpuSet::EMPTY, |all, id| all.union(&machine.topology.siblings(id)))
-        .intersection(&usable(machine))
-        .difference(&row.cores);
-    if !siblings.is_empty() {
-        warnings.push(format!(
-            "{} reserves half of a physical core: its other half, {}, can still slow it",
-            row.budget.name,
-            words::cores(&siblings),
-        ));
+    /// Warns about a count that was not met, and about cores that placement made two models share.
+    fn core_request(&mut self, before: Option<&Row>, row: &Row) {
+        let name = row.budget.name.as_str();
+        let target = requested_cores(&row.budget.cores, usable(self.machine).len());
+        let is_count = matches!(row.budget.cores, CoreRequest::Count(_));
+        if is_count && row.cores.len() < target && before != Some(row) {
+            self.messages.push(format!(
+                "{name} asks for {} but gets {}",
+                phrases::counted(target, "core"),
+                row.cores.len(),
+            ));
+        }
+        let gained = before.map_or(row.cores, |before| row.cores.difference(&before.cores));
+        let sharers: Vec<&Row> = self
+            .states
+            .after
+            .rows
+            .iter()
+            .filter(|other| other.budget.name != name && !other.cores.is_disjoint(&gained))
+            .collect();
+        if !sharers.is_empty() {
+            let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();
+            let all = sharers.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
+            self.messages.push(format!(
+                "no core was free: {name} shares {} with {}",
+                phrases::cores(&all.intersection(&gained)),
+                phrases::listed(&names),
+            ));
+        }
+    }
+
+    /// Warns about a reserved CPU whose SMT sibling is not reserved: half a physical core.
+    fn half_cores(&mut self, row: &Row) {
+        let siblings = row
+            .cores
+            .iter()
+            .fold(CpuSet::EMPTY, |all, id| all.union(&self.machine.topology.siblings(id)))
+            .intersection(&usable(self.machine))
+            .difference(&row.cores);
+        if !siblings.is_empty() {
+            self.messages.push(format!(
+                "{} reserves half of a physical core: work on the other half, {}, slows it down",
+                row.budget.name,
+                phrases::cores(&siblings),
+            ));
+        }
     }
 }

@@ -1,19 +1,18 @@
-//! Replaces a file whole or not at all: a temporary file beside it, fsync, rename, fsync of the
-//! folder.
+//! Atomic replacement of a file: a temporary file in its folder, fsync, rename, fsync of the folder.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Replaces what is at `path` (a symlink's target) by these bytes; keeps its permissions.
+/// Replaces the content of a file, or of the target of a symlink, and keeps its permissions.
 ///
 /// # Errors
-/// The system's error; the file is as it was then.
+/// The system's error. The file is unchanged then.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(bytes))
 }
 
-/// As [`replace`], with the writing left to the caller.
+/// As [`replace`], with a function that writes the content.
 fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let target = target(path)?;
     let folder = match target.parent() {
@@ -26,7 +25,7 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) ->
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    // a rename would get past a file that its owner has made read-only
+    // a rename would replace a file that its owner has made read-only
     if old.as_ref().is_some_and(fs::Permissions::readonly) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
@@ -35,7 +34,7 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) ->
     #[cfg(unix)]
     let builder = {
         use std::os::unix::fs::PermissionsExt as _;
-        // narrowed by the umask, as any new file
+        // reduced by the umask, as for any new file
         builder.permissions(fs::Permissions::from_mode(0o666))
     };
     let mut file = builder.tempfile_in(folder)?;
@@ -45,16 +44,16 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) ->
     }
     file.as_file().sync_all()?;
     file.persist(&target).map_err(|error| error.error)?;
-    // some file systems have no fsync of folders; the rename itself has been done
+    // some file systems cannot sync folders; the rename is done anyway
     #[cfg(unix)]
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
 }
 
-/// The file behind a path: follows symlinks, also one whose target does not exist yet.
+/// Follows symlinks to a file, also to one that does not exist yet.
 fn target(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_path_buf();
-    // as many steps as the kernel takes before it says ELOOP
+    // the kernel follows as many before it returns ELOOP
     for _ in 0..40 {
         match fs::read_link(&path) {
             Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
@@ -64,18 +63,18 @@ fn target(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// What to do about an error of the system.
+/// Returns the advice for an error of the system.
 pub(super) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: free some space, or save elsewhere; the old file is intact"
+            "the disk is full: free some space, or save elsewhere; the old file is unchanged"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "this user may not write there: save elsewhere; the old file is intact"
+            "this user may not write there: save elsewhere; the old file is unchanged"
         }
         io::ErrorKind::NotFound => "its folder does not exist: create it first",
-        io::ErrorKind::IsADirectory => "it is a folder: name a file inside it",
-        _ => "the old file is intact",
+        io::ErrorKind::IsADirectory => "this is a folder: choose a file inside it",
+        _ => "the old file is unchanged",
     }
 }
 
@@ -89,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+    fn failed_write_leaves_only_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");
         fs::write(&path, "old").unwrap();
@@ -105,7 +104,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_device_is_told_as_a_full_disk() {
+    fn full_device_is_reported_as_full_disk() {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = (&full).write_all(b"x").unwrap_err();
         assert!(advice(&error).contains("disk is full"), "{error}");
@@ -113,7 +112,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn symlinks_are_followed_and_permissions_kept() {
+    fn follows_symlinks() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("real")).unwrap();
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_missing_folders_are_refused() {
+    fn rejects_folders() {
         let folder = tempfile::tempdir().unwrap();
         let error = replace(folder.path(), b"x").unwrap_err();
         assert!(advice(&error).contains("folder"), "{error}");

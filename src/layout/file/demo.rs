@@ -1,7 +1,8 @@
-//! The demo layout, part of the executable: what divvy opens when it is given nothing.
+//! The demo layout, which is part of the executable.
 
+use super::document::Document;
 use super::faults::Faults;
-use super::{Document, Origin};
+use super::origin::Origin;
 
 /// The text of `layouts/demo.toml`.
 const TEXT: &str = include_str!("../../../layouts/demo.toml");

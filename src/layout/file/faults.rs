@@ -1,5 +1,4 @@
-//! What is wrong with a layout file: each fault with its place, and all of them rendered with the
-//! offending line and a caret under it.
+//! Faults of layout files, and reports that show the line of each fault.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,29 +6,29 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Origin as Place, Renderer, Snippet};
 use serde::Serialize;
 
-/// One thing that is wrong, or worth a warning, in a layout file.
+/// A fault in a layout file, or the subject of a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Line of the offending text, from 1; `None` when the fault is about the file as a whole.
+    /// The line, from 1; `None` for a fault of the file as a whole.
     pub line: Option<usize>,
-    /// Column of the offending text in characters, from 1.
+    /// The column in characters, from 1.
     pub column: Option<usize>,
-    /// The offending text as written, at most its first line.
+    /// The text at fault, at most its first line.
     pub text: String,
-    /// What is wrong, in a sentence without a full stop.
+    /// The message: what is wrong.
     pub message: String,
-    /// What would be right.
+    /// The advice: what to write or do instead.
     pub help: Option<String>,
-    /// Where the text is, in bytes of the file.
+    /// The place of the text, in bytes of the file.
     #[serde(skip)]
     pub(super) span: Option<Range<usize>>,
-    /// Another place that belongs to it, and why.
+    /// A second place that is shown, and its label.
     #[serde(skip)]
     pub(super) also: Option<(Range<usize>, &'static str)>,
 }
 
 impl Fault {
-    /// A fault at a place of the text.
+    /// Returns a fault at a place of the text.
     pub(super) fn at(text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
         let span = within(text, span);
         let before = text.get(..span.start).unwrap_or_default();
@@ -46,7 +45,7 @@ impl Fault {
         }
     }
 
-    /// A fault of the file as a whole.
+    /// Returns a fault of the file as a whole.
     pub(super) fn whole(message: impl Into<String>) -> Self {
         Self {
             line: None,
@@ -59,15 +58,15 @@ impl Fault {
         }
     }
 
-    /// Adds what would be right.
+    /// Adds the advice.
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// Adds a second place.
-    pub(super) fn also(mut self, span: Range<usize>, why: &'static str) -> Self {
-        self.also = Some((span, why));
+    pub(super) fn also(mut self, span: Range<usize>, label: &'static str) -> Self {
+        self.also = Some((span, label));
         self
     }
 }
@@ -85,7 +84,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A span that lies within one line of the text and on the borders of characters; empty only at the
+/// Returns a span within one line of the text and at character boundaries. It is empty only at the
 /// end of a line.
 fn within(text: &str, span: Range<usize>) -> Range<usize> {
     let floor = |at: usize| {
@@ -103,10 +102,25 @@ fn within(text: &str, span: Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// Everything that is wrong with one layout file, in the order of the file. Displayed as a report
-/// with the offending lines.
+/// The style of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportStyle {
+    /// Plain text.
+    Plain,
+    /// Text with ANSI colours.
+    Colored,
+}
+
+impl ReportStyle {
+    /// Returns the style for a terminal, with colours, or for anything else.
+    pub fn for_terminal(is_terminal: bool) -> Self {
+        if is_terminal { Self::Colored } else { Self::Plain }
+    }
+}
+
+/// All faults of a layout file, in the order of the file. Displayed as a report.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", self.render(false))]
+#[error("{}", self.render(ReportStyle::Plain))]
 pub struct Faults {
     file: String,
     text: Option<String>,
@@ -114,63 +128,83 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults of one text; sorted by place.
+    /// Returns the faults of a text, sorted by place.
     pub(super) fn new(file: String, source: Option<&str>, mut faults: Vec<Fault>) -> Self {
         faults.sort_by_key(|fault| fault.span.as_ref().map(|span| span.start));
         Self { file, text: source.map(str::to_owned), list: faults }
     }
 
-    /// A file that could not be read at all.
+    /// Returns the fault of a file that could not be read.
     pub(super) fn unread(file: String, fault: Fault) -> Self {
         Self { file, text: None, list: vec![fault] }
     }
 
-    /// The file, as the user named it.
+    /// Returns the path of the file, as the user wrote it.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The faults, in the order of the file. Never empty.
+    /// Returns the faults in the order of the file; at least one.
     pub fn faults(&self) -> &[Fault] {
         &self.list
     }
 
-    /// The report: each fault with file, line, column, the offending line, a caret and what would
-    /// be right. With `color`, in ANSI colours.
-    pub fn render(&self, color: bool) -> String {
-        render(&Level::ERROR, &self.file, self.text.as_deref(), &self.list, color)
+    /// Returns the report: each fault with file, line, column, the line itself with a caret, and the
+    /// advice.
+    pub fn render(&self, style: ReportStyle) -> String {
+        let source = Source { file: &self.file, text: self.text.as_deref() };
+        render(&Level::ERROR, source, &self.list, style)
     }
 }
 
-/// Renders findings of one level, one after another with an empty line between.
-pub(super) fn render(
-    level: &Level<'static>,
+/// Returns a report of warnings about a text.
+pub(super) fn render_warnings(
     file: &str,
-    source: Option<&str>,
-    findings: &[Fault],
-    color: bool,
+    text: &str,
+    warnings: &[Fault],
+    style: ReportStyle,
 ) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    let reports: Vec<String> = findings
+    render(&Level::WARNING, Source { file, text: Some(text) }, warnings, style)
+}
+
+/// A file, and its text if it could be read.
+#[derive(Clone, Copy)]
+struct Source<'s> {
+    file: &'s str,
+    text: Option<&'s str>,
+}
+
+/// Renders faults one after another, with an empty line between them.
+fn render(
+    level: &Level<'static>,
+    source: Source<'_>,
+    faults: &[Fault],
+    style: ReportStyle,
+) -> String {
+    let renderer = match style {
+        ReportStyle::Colored => Renderer::styled(),
+        ReportStyle::Plain => Renderer::plain(),
+    };
+    let reports: Vec<String> = faults
         .iter()
         .map(|fault| {
             let mut group = level
                 .clone()
                 .primary_title(fault.message.as_str())
                 .elements(std::iter::empty::<annotate_snippets::Element<'_>>());
-            group = match (&fault.span, source) {
-                (Some(span), Some(source)) => {
-                    let mut snippet = Snippet::source(source)
-                        .path(file)
+            group = match (&fault.span, source.text) {
+                (Some(span), Some(text)) => {
+                    let mut snippet = Snippet::source(text)
+                        .path(source.file)
                         .annotation(AnnotationKind::Primary.span(span.clone()));
-                    if let Some((also, why)) = &fault.also {
+                    if let Some((also, label)) = &fault.also {
                         snippet = snippet.annotation(
-                            AnnotationKind::Context.span(within(source, also.clone())).label(*why),
+                            AnnotationKind::Context.span(within(text, also.clone())).label(*label),
                         );
                     }
                     group.element(snippet)
                 }
-                _ => group.element(Place::path(file)),
+                _ => group.element(Place::path(source.file)),
             };
             if let Some(help) = &fault.help {
                 group = group.element(Level::HELP.message(help.as_str()));
@@ -186,14 +220,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_counted_in_characters() {
+    fn columns_count_characters() {
         let text = "a = 1\nπσ = x\n";
         let fault = Fault::at(text, 13..14, "odd");
         assert_eq!((fault.line, fault.column, fault.text.as_str()), (Some(2), Some(6), "x"));
     }
 
     #[test]
-    fn spans_never_leave_their_line_nor_split_a_character() {
+    fn spans_stay_within_a_line() {
         assert_eq!(within("ab\ncd", 1..5), 1..2);
         assert_eq!(within("ab\r\ncd", 2..3), 2..2);
         assert_eq!(within("aé", 2..2), 1..3);
@@ -202,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_shows_line_caret_and_help() {
+    fn report_shows_line_with_caret() {
         let text = "version = 1\ncore = 3\n";
         let fault = Fault::at(text, 12..16, "unknown key `core`").help("did you mean `cores`?");
         let faults = Faults::new("x.toml".into(), Some(text), vec![fault]);
@@ -211,6 +245,6 @@ mod tests {
         {
             assert!(report.contains(part), "{part} in\n{report}");
         }
-        assert!(faults.render(true).contains("\u{1b}["));
+        assert!(faults.render(ReportStyle::Colored).contains("\u{1b}["));
     }
 }

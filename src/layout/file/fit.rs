@@ -1,36 +1,29 @@
-//! Scales a layout that was written for another machine to this one.
+//! Scales a layout for another machine to this one.
 //!
-//! The rule: numbers and shares travel, so a count is only cut to what the machine has. As soon as
-//! one CPU list names a CPU that is not there, the lists are read as places on a machine of
-//! `highest listed CPU + 1` CPUs, and every list moves with the same scale: CPU `c` of `W` becomes
-//! the allowed CPU number `c * N / W` (rounded down) of `N`. What was apart stays apart where
-//! `N >= W`, and what was together stays together always. Explicit threads are cut to the cores of
-//! their row. Last, as long as reserved cores collide or leave nothing to others, reservations are
-//! given up, from the last row upwards.
+//! Counts are reduced to the cores of the machine; shares stay. If a list names a CPU that the
+//! machine does not have, the lists are taken as written for a machine of `W` CPUs, the highest
+//! listed one plus 1, and all are scaled: CPU `c` becomes the allowed CPU number `c * N / W`, rounded
+//! down, of `N`. Lists that share a CPU still do; lists that share none still share none if
+//! `N >= W`. Explicit threads are reduced to the cores of their row. At last, as long as reserved
+//! cores collide or leave none to the other models, reserves are turned off, from the last row
+//! upwards.
 
-use super::Document;
-use super::check::{demand, overcommitted};
+use super::check::excess_reserves;
+use crate::layout::arithmetic::requested_cores;
 use crate::layout::budget::{Auto, Budget, CoreRequest, Layout};
 use crate::machine::{CoreId, CpuSet, Description};
 
-/// A layout that fits a machine, and what was changed for it.
+/// A layout that was fitted to a machine, and the changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
     /// The layout.
     pub layout: Layout,
-    /// Each change in words; empty when the layout fitted as it was.
+    /// One message per change; empty if the layout fits unchanged.
     pub changes: Vec<String>,
 }
 
-impl Document {
-    /// Scales CPU lists, counts, threads and reservations to a machine. A machine without any
-    /// allowed CPU leaves the layout as it is.
-    pub fn fit(&self, machine: &Description) -> Fitted {
-        fit(&self.layout, machine)
-    }
-}
-
-fn fit(layout: &Layout, machine: &Description) -> Fitted {
+/// Scales CPU lists, counts, threads and reserves to a machine.
+pub(super) fn fit(layout: &Layout, machine: &Description) -> Fitted {
     let mut fitted = Fitted { layout: layout.clone(), changes: Vec::new() };
     let allowed: Vec<CoreId> = machine.limits.allowed.iter().collect();
     if allowed.is_empty() {
@@ -40,12 +33,12 @@ fn fit(layout: &Layout, machine: &Description) -> Fitted {
         CoreRequest::List(list) => all.union(list),
         _ => all,
     });
-    let moves = !listed.is_subset(&machine.limits.allowed);
+    let scales = !listed.is_subset(&machine.limits.allowed);
     let width = listed.iter().last().map_or(1, |last| usize::from(last.0) + 1);
     for row in &mut fitted.layout.models {
         let before = row.cores;
         match &mut row.cores {
-            CoreRequest::List(list) if moves => {
+            CoreRequest::List(list) if scales => {
                 *list = list
                     .iter()
                     .filter_map(|core| allowed.get(usize::from(core.0) * allowed.len() / width))
@@ -59,11 +52,11 @@ fn fit(layout: &Layout, machine: &Description) -> Fitted {
             let (from, to) = (text(&before), text(&row.cores));
             fitted.changes.push(format!("{}: cores {from} -> {to}", row.name));
         }
-        let cores = demand(&row.cores, allowed.len());
+        let cores = requested_cores(&row.cores, allowed.len());
         if let Auto::Exactly(threads) = row.threads
             && threads > cores
             && cores > 0
-            && cores < demand(&before, allowed.len().max(width))
+            && cores < requested_cores(&before, allowed.len().max(width))
         {
             row.threads = Auto::Exactly(cores);
             fitted.changes.push(format!("{}: threads {threads} -> {cores}", row.name));
@@ -72,13 +65,13 @@ fn fit(layout: &Layout, machine: &Description) -> Fitted {
     while let Some(index) = collision(&fitted.layout, allowed.len()) {
         if let Some(row) = fitted.layout.models.get_mut(index) {
             row.reserve = false;
-            fitted.changes.push(format!("{}: its cores are no longer reserved", row.name));
+            fitted.changes.push(format!("{}: reserve turned off", row.name));
         }
     }
     fitted
 }
 
-/// The last row whose reservation cannot stand, where there is one.
+/// Returns the index of the last row whose reserve cannot be met.
 fn collision(layout: &Layout, allowed: usize) -> Option<usize> {
     let rows: Vec<&Budget> = layout.models.iter().collect();
     let overlaps = |index: usize, row: &Budget| {
@@ -91,11 +84,11 @@ fn collision(layout: &Layout, allowed: usize) -> Option<usize> {
     };
     let last =
         rows.iter().enumerate().rev().find(|(index, row)| row.reserve && overlaps(*index, row));
-    last.map(|(index, _)| index).or_else(|| Some(overcommitted(&rows, allowed)?.giver))
+    last.map(|(index, _)| index).or_else(|| Some(excess_reserves(&rows, allowed)?.to_turn_off))
 }
 
 /// A request as the layout file writes it.
-pub(super) fn text(cores: &CoreRequest) -> String {
+fn text(cores: &CoreRequest) -> String {
     match cores {
         CoreRequest::List(list) if list.is_empty() => "none".to_owned(),
         CoreRequest::List(list) => format!("\"{list}\""),
@@ -110,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::layout::ModelSource;
+    use crate::layout::file::Document;
 
     fn layout(rows: &[(CoreRequest, bool)]) -> Layout {
         let models = rows
@@ -129,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_left_alone() {
+    fn fitting_layout_is_unchanged() {
         let own = layout(&[(list("0-1"), true), (CoreRequest::Count(2), false)]);
         let fitted = fit(&own, &Description::uniform(4));
         assert_eq!(fitted, Fitted { layout: own, changes: vec![] });
     }
 
     #[test]
-    fn lists_move_with_one_scale_and_counts_are_cut() {
+    fn lists_are_scaled_together() {
         let own = layout(&[
             (list("0-7"), true),
             (list("8-15"), false),
@@ -152,17 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn colliding_reservations_are_given_up_from_the_last() {
+    fn colliding_reserves_are_turned_off() {
         let own = layout(&[(list("0"), true), (list("1"), true), (list("2"), true)]);
         let fitted = fit(&own, &Description::uniform(2));
         let reserve: Vec<bool> = fitted.layout.models.iter().map(|row| row.reserve).collect();
-        // 0 and 1 fall on CPU 0, 2 falls on CPU 1: one of the first two has to share
+        // CPUs 0 and 1 become CPU 0, and 2 becomes 1
         assert_eq!(reserve, [false, false, true]);
     }
 
     proptest! {
         #[test]
-        fn a_fitted_layout_passes_the_check(
+        fn fitted_layout_passes_the_check(
             rows in prop::collection::vec(
                 (prop_oneof![
                     prop::collection::vec(0u16..64, 1..20).prop_map(|ids| {

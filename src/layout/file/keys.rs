@@ -1,5 +1,5 @@
-//! The names of all keys that a layout file may hold: the one list from which the parser admits
-//! keys, suggests the nearest one, and against which the JSON Schema is tested.
+//! All keys of layout files. The parser accepts these and suggests the nearest one for an unknown
+//! key; a test compares them with the JSON Schema.
 
 /// Keys of the file itself.
 pub(super) const ROOT: &[&str] = &["version", "description", "model"];
@@ -27,13 +27,13 @@ pub(super) const MODEL: &[&str] = &[
     "paused",
 ];
 
-/// Keys of a model that a later capability brings. They are refused by name, never ignored.
+/// Keys of a model that later versions may have. They are refused, not ignored.
 pub(super) const LATER: &[&str] = &["priority", "min", "max", "borrow"];
 
 /// Keys of `queue`.
 pub(super) const QUEUE: &[&str] = &["limit", "timeout", "overflow"];
 
-/// Percentiles of `slo` that are suggested; any other `pN` from 0 to 100 is read too.
+/// Suggested percentiles of `slo`; any other `pN` between 0 and 100 is accepted too.
 pub(super) const SLO: &[&str] = &["p50", "p90", "p95", "p99", "p99.9"];
 
 /// Keys of one entry of `inputs`.
@@ -47,7 +47,7 @@ pub(super) const LOADS: &[(&str, &[&str])] = &[
     ("replay", &["kind", "file", "order", "rate", "carry"]),
 ];
 
-/// The known name nearest to a misspelt one, when it is near enough to be meant.
+/// Returns the known name that is nearest to a misspelt one, if it is near enough.
 pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let lower = written.to_lowercase();
     known
@@ -58,8 +58,8 @@ pub(super) fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
         .map(|(_, name)| name)
 }
 
-/// Single-letter edits between two words, a swap of neighbours counted as one (Damerau's optimal
-/// string alignment).
+/// Returns the edit distance of two words. Swapping two neighbouring letters counts as one edit
+/// (Damerau's optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut before: Vec<usize> = Vec::new();
@@ -71,13 +71,13 @@ fn distance(a: &str, b: &str) -> usize {
             let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX);
             let replaced = at(&last, column) + usize::from(letter != *other);
             let mut best = replaced.min(at(&last, column + 1) + 1).min(at(&next, column) + 1);
-            let left = column.checked_sub(1);
-            if let Some(left) = left
+            let before_column = column.checked_sub(1);
+            if let Some(before_column) = before_column
                 && previous == Some(*other)
-                && b.get(left) == Some(&letter)
+                && b.get(before_column) == Some(&letter)
                 && !before.is_empty()
             {
-                best = best.min(at(&before, left) + 1);
+                best = best.min(at(&before, before_column) + 1);
             }
             next.push(best);
         }
@@ -87,14 +87,23 @@ fn distance(a: &str, b: &str) -> usize {
     last.last().copied().unwrap_or(0)
 }
 
-/// Words as a sentence lists them: "a, b or c".
+/// "`a`, `b` or `c`".
 pub(super) fn list(words: &[&str]) -> String {
+    joined(words, "or")
+}
+
+/// "`a`, `b` and `c`".
+pub(super) fn all_of(words: &[&str]) -> String {
+    joined(words, "and")
+}
+
+fn joined(words: &[&str], last_word: &str) -> String {
     match words {
         [] => String::new(),
         [only] => format!("`{only}`"),
         [most @ .., last] => {
             let most: Vec<String> = most.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} or `{last}`", most.join(", "))
+            format!("{} {last_word} `{last}`", most.join(", "))
         }
     }
 }
@@ -104,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn edits_are_counted() {
+    fn distance_counts_edits() {
         for (a, b, edits) in [
             ("cores", "cores", 0),
             ("core", "cores", 1),
@@ -118,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn only_near_names_are_suggested() {
+    fn suggests_only_near_names() {
         assert_eq!(nearest("core", MODEL), Some("cores"));
         assert_eq!(nearest("Thread", MODEL), Some("threads"));
         assert_eq!(nearest("conccurency", MODEL), Some("concurrency"));

@@ -1,4 +1,4 @@
-//! Where a layout's text comes from, and what the paths in it mean.
+//! Origins of layouts, and the meaning of relative paths in them.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -8,27 +8,27 @@ use crate::layout::ModelSource;
 /// The models that are part of the executable, by file name.
 pub(crate) const EMBEDDED_MODELS: &[&str] = &["detector.onnx", "embedder.onnx", "ranker.onnx"];
 
-/// How a layout names an embedded model.
+/// The prefix of a `path` that names an embedded model.
 pub(super) const EMBEDDED_PREFIX: &str = "embedded:";
 
-/// The folder of the models as the embedded layouts write it.
+/// The folder of the models, as embedded layouts write it.
 const ASSETS: &str = "../assets/models/";
 
-/// Where a layout's text comes from.
+/// The origin of a layout's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A file; relative paths start at its folder (a symlink's target's folder).
+    /// A file. Relative paths start at its folder; for a symlink, at the folder of its target.
     File(PathBuf),
-    /// Part of the executable, under this name; `../assets/models/X.onnx` is the embedded model X.
+    /// A layout of this name in the executable. `../assets/models/X.onnx` is the embedded model X.
     Embedded(String),
     /// Standard input; relative paths start at the current folder.
     Stdin,
-    /// Nowhere yet; paths in it are absolute.
+    /// A layout without a file. Its paths are absolute.
     Unsaved,
 }
 
 impl Origin {
-    /// The name that messages show.
+    /// Returns the name for messages.
     pub fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -38,7 +38,7 @@ impl Origin {
         }
     }
 
-    /// The folder at which relative paths start: absolute, without symlinks where it exists.
+    /// Returns the folder at which relative paths start: absolute and, if it exists, without symlinks.
     pub(super) fn folder(&self) -> Option<PathBuf> {
         let path = match self {
             Self::File(path) => path,
@@ -50,7 +50,7 @@ impl Origin {
         Some(fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf()))
     }
 
-    /// What a model's path means.
+    /// Returns the model that a `path` means.
     pub(super) fn model(&self, folder: Option<&Path>, written: &str) -> ModelSource {
         if let Some(name) = written.strip_prefix(EMBEDDED_PREFIX) {
             return ModelSource::Embedded(name.to_owned());
@@ -61,7 +61,7 @@ impl Origin {
         ModelSource::File(resolve(folder, written))
     }
 
-    /// How this origin's text names an embedded model.
+    /// Returns the `path` of an embedded model in a layout of this origin.
     pub(super) fn embedded_text(&self, name: &str) -> String {
         match self {
             Self::File(_) | Self::Stdin | Self::Unsaved => format!("{EMBEDDED_PREFIX}{name}"),
@@ -70,13 +70,13 @@ impl Origin {
     }
 }
 
-/// What a path of the text means. `folder` is [`Origin::folder`].
+/// Returns the absolute path that a path in the text means. `folder` is [`Origin::folder`].
 pub(super) fn resolve(folder: Option<&Path>, written: &str) -> PathBuf {
     normalize(&folder.unwrap_or_else(|| Path::new("/")).join(written))
 }
 
-/// Takes `.` and `..` out of an absolute path the way the kernel does: `..` of a symlink is the
-/// parent of what it points to.
+/// Removes `.` and `..` from an absolute path as the kernel does: the `..` of a symlink is the parent
+/// of its target.
 fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
@@ -94,8 +94,8 @@ fn normalize(path: &Path) -> PathBuf {
     out
 }
 
-/// The path from a folder to a file, both absolute and without `..`, with `/` between the parts;
-/// `None` where there is no such path (another drive) or it is not text.
+/// Returns the path from a folder to a file, separated by `/`; both are absolute and without `..`.
+/// `None` if there is no such path (another drive) or it is not UTF-8.
 pub(super) fn relative(folder: &Path, file: &Path) -> Option<String> {
     let from: Vec<Component<'_>> = folder.components().collect();
     let to: Vec<Component<'_>> = file.components().collect();
@@ -109,7 +109,7 @@ pub(super) fn relative(folder: &Path, file: &Path) -> Option<String> {
         parts.push(part.as_os_str().to_str()?);
     }
     let text = parts.join("/");
-    // a file whose own name looks like the prefix must not be read as an embedded model
+    // a file whose name starts with the prefix must not be taken for an embedded model
     Some(if text.starts_with(EMBEDDED_PREFIX) { format!("./{text}") } else { text })
 }
 
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_between_folders() {
+    fn relative_paths_between_folders() {
         for (from, to, want) in [
             ("/a/b", "/a/b/x.onnx", "x.onnx"),
             ("/a/b", "/a/c/x.onnx", "../c/x.onnx"),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_names_embedded_models() {
+    fn demo_names_embedded_models() {
         let demo = Origin::Embedded("demo".into());
         let want = ModelSource::Embedded("ranker.onnx".into());
         assert_eq!(demo.model(None, "../assets/models/ranker.onnx"), want);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parent_of_a_symlink_is_the_parent_of_its_target() {
+    fn parent_of_symlink_is_parent_of_target() {
         let folder = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(folder.path()).unwrap();
         fs::create_dir_all(root.join("real/inner")).unwrap();

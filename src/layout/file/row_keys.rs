@@ -1,6 +1,6 @@
-//! One row of a layout key by key, as a layout file writes it: what an editor of rows shows, and
-//! what it reads back. By the file's own writer and parser, so that a key is never known to one of
-//! them only.
+//! The keys of a row as text, for the row editor.
+//!
+//! It uses the writer and the parser of layout files, so that a new key can be edited at once.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -11,10 +11,10 @@ use toml_edit::{InlineTable, Value};
 use super::faults::{Fault, Faults};
 use super::keys;
 use super::origin::Origin;
-use super::parse::{self, Files};
-use super::save::SaveError;
+use super::parse::{self, FileCheck};
+use super::save_error::SaveError;
 use super::schema::schema;
-use super::write::{self, PathStyle, Paths};
+use super::write::{self, PathStyle, Paths, WrittenKeys};
 use crate::layout::Budget;
 
 /// A key of a row.
@@ -22,16 +22,16 @@ use crate::layout::Budget;
 pub struct RowKey {
     /// Its name in the file.
     pub name: &'static str,
-    /// Its value as TOML; `None` where it has none and no default either.
+    /// Its value as TOML; `None` if it has neither a value nor a default.
     pub value: Option<String>,
-    /// Whether a file would leave it out, since that is its default.
+    /// True if it has its default value, which a file omits.
     pub default: bool,
 }
 
-/// How the parser begins to tell of what is no TOML.
+/// The start of the parser's messages about syntax.
 const SYNTAX: &str = "not TOML";
 
-/// What can be written for a key, where the sentence about it shows no value.
+/// Examples of values, for keys whose description has none.
 const EXAMPLES: &[(&str, &str)] = &[
     ("engine", "auto, onnxruntime or rten"),
     ("reserve", "true or false"),
@@ -50,32 +50,33 @@ const EXAMPLES: &[(&str, &str)] = &[
 ];
 
 impl RowKey {
-    /// What the key is for and what can be written, in a sentence or two.
+    /// Returns the description of the key, with an example.
     pub fn help(&self) -> String {
-        let what = described(self.name);
+        let description = description(self.name);
         match EXAMPLES.iter().find(|(name, _)| *name == self.name) {
-            Some((_, example)) => format!("{what} Like {example}"),
-            None => what.to_owned(),
+            Some((_, example)) => format!("{description} Example: {example}"),
+            None => description.to_owned(),
         }
     }
 }
 
-/// The sentence of the layout format's own description.
-fn described(key: &str) -> &'static str {
+/// Returns the description of a key from the JSON Schema.
+fn description(key: &str) -> &'static str {
     static ALL: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
     let all = ALL.get_or_init(|| {
         let schema = schema().to_value();
-        let told = keys::MODEL.iter().map(|name| {
+        let descriptions = keys::MODEL.iter().map(|name| {
             let property = schema.pointer(&format!("/$defs/ModelRow/properties/{name}"));
-            (*name, property.and_then(|property| sentence(&schema, property)).unwrap_or_default())
+            let text = property.and_then(|property| schema_description(&schema, property));
+            (*name, text.unwrap_or_default())
         });
-        told.collect()
+        descriptions.collect()
     });
-    all.iter().find(|(name, _)| *name == key).map_or("", |(_, told)| told)
+    all.iter().find(|(name, _)| *name == key).map_or("", |(_, text)| text)
 }
 
-/// The description of a property, else that of the type that it refers to.
-fn sentence(schema: &Json, property: &Json) -> Option<String> {
+/// Returns the description of a property or, if it has none, of its type.
+fn schema_description(schema: &Json, property: &Json) -> Option<String> {
     let own = |value: &Json| value.get("description").and_then(Json::as_str).map(str::to_owned);
     let reference = |value: &Json| {
         let name = value.get("$ref")?.as_str()?.strip_prefix('#')?;
@@ -88,44 +89,46 @@ fn sentence(schema: &Json, property: &Json) -> Option<String> {
         .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// The keys and values of a row, with the paths absolute.
-fn written(budget: &Budget, full: bool) -> Result<InlineTable, SaveError> {
+/// Returns the keys and values of a row with absolute paths.
+fn values(budget: &Budget, written: WrittenKeys) -> Result<InlineTable, SaveError> {
     let origin = Origin::Unsaved;
     let paths = Paths { origin: &origin, folder: None, style: PathStyle::default() };
-    write::row(budget, &paths, full)
+    write::row(budget, &paths, written)
 }
 
 impl Budget {
-    /// All keys of the row in the order of the file, those that have their default value too.
+    /// Returns all keys of the row in the order of the file.
     ///
     /// # Errors
-    /// [`SaveError::NotText`] for a path that TOML cannot hold.
+    /// [`SaveError::NotText`] for a path that is not UTF-8.
     pub fn row_keys(&self) -> Result<Vec<RowKey>, SaveError> {
-        let (all, set) = (written(self, true)?, written(self, false)?);
+        let all = values(self, WrittenKeys::All)?;
+        let non_default = values(self, WrittenKeys::NonDefault)?;
         let text = |value: &Value| value.to_string().trim().to_owned();
         let key = |name: &&'static str| RowKey {
             name,
             value: all.get(name).map(text),
-            default: !set.contains_key(name),
+            default: !non_default.contains_key(name),
         };
         Ok(keys::MODEL.iter().map(key).collect())
     }
 
-    /// The row with another value of one key, read as a layout file is read; relative paths start
-    /// at the current folder. A word may stand without quotes. An empty text takes the key away,
-    /// which gives it its default.
+    /// Returns the row with another value of a key. Relative paths start at the current folder. A
+    /// string needs no quotes. An empty text sets the default value.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with the value, and what would be right.
+    /// A message that says what is wrong with the value, and what to write instead.
     pub fn with_key(&self, key: &str, text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let others = written(self, false).map_err(|error| error.to_string())?;
-        let plain = !text.starts_with(['"', '\'', '[', '{']);
+        let others = values(self, WrittenKeys::NonDefault).map_err(|error| error.to_string())?;
+        let has_no_quotes = !text.starts_with(['"', '\'', '[', '{']);
         let quoted = Value::from(text).to_string();
         // a name may look like a number
-        let text = if key == "name" && plain && !text.is_empty() { &quoted } else { text };
+        let text = if key == "name" && has_no_quotes && !text.is_empty() { &quoted } else { text };
         match read(&others, key, text) {
-            Err(fault) if plain && fault.message.starts_with(SYNTAX) => read(&others, key, &quoted),
+            Err(fault) if has_no_quotes && fault.message.starts_with(SYNTAX) => {
+                read(&others, key, &quoted)
+            }
             other => other,
         }
         .map_err(|fault| match fault.help {
@@ -135,7 +138,7 @@ impl Budget {
     }
 }
 
-/// Reads a row with the text as the value of a key.
+/// Parses a row with the text as the value of a key.
 fn read(others: &InlineTable, key: &str, text: &str) -> Result<Budget, Fault> {
     let mut file = "version = 1\n[[model]]\n".to_owned();
     for (name, value) in others.iter().filter(|(name, _)| *name != key) {
@@ -148,23 +151,26 @@ fn read(others: &InlineTable, key: &str, text: &str) -> Result<Budget, Fault> {
     let line = file.lines().count();
     // relative paths start at the folder of the file
     let origin = Origin::File("row.toml".into());
-    // files that other keys name may be away by now: that is not this key's fault; a key that is
-    // taken away has no line of its own
+    // other keys may name files that no longer exist; only faults in the line of this key count
     if !text.is_empty()
-        && let Err(faults) = parse::parse(&file, &origin, Files::Looked)
-        && let Some(own) = foremost(&faults, |fault| fault.line == Some(line))
+        && let Err(faults) = parse::parse(&file, &origin, FileCheck::Required)
+        && let Some(own) = first_fault(&faults, |fault| fault.line == Some(line))
     {
         return Err(own);
     }
-    let (layout, _) = parse::parse(&file, &origin, Files::Assumed).map_err(|faults| {
-        foremost(&faults, |_| true).unwrap_or_else(|| Fault::whole("this value cannot be read"))
+    let (layout, _) = parse::parse(&file, &origin, FileCheck::Skipped).map_err(|faults| {
+        first_fault(&faults, |_| true).unwrap_or_else(|| Fault::whole("this value cannot be read"))
     })?;
-    layout.models.into_iter().next().ok_or_else(|| Fault::whole("this value ends the row"))
+    layout
+        .models
+        .into_iter()
+        .next()
+        .ok_or_else(|| Fault::whole("this value ends the row; write a single value"))
 }
 
-/// The fault to tell: that a value is no TOML at all goes before what was made of the rest.
-fn foremost(faults: &Faults, which: impl Fn(&Fault) -> bool) -> Option<Fault> {
-    let own = || faults.faults().iter().filter(|fault| which(fault));
+/// Returns the first fault that matches, preferably one of syntax, since it causes the others.
+fn first_fault(faults: &Faults, matches: impl Fn(&Fault) -> bool) -> Option<Fault> {
+    let own = || faults.faults().iter().filter(|fault| matches(fault));
     own().find(|fault| fault.message.starts_with(SYNTAX)).or_else(|| own().next()).cloned()
 }
 
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_a_row_is_listed_and_read_back_as_it_was_written() {
+    fn every_key_reads_back_equal() {
         for budget in [row(), full()] {
             let listed = budget.row_keys().unwrap();
             let names: Vec<&str> = listed.iter().map(|key| key.name).collect();
@@ -216,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_set_and_an_empty_one_is_the_default() {
+    fn empty_text_sets_the_default() {
         let budget = full();
         let load = budget.with_key("load", "{ kind = \"closed\", clients = 4 }").unwrap();
         let closed = LoadSpec::Closed { clients: 4, think: Duration::ZERO };
@@ -224,16 +230,16 @@ mod tests {
         for key in
             budget.row_keys().unwrap().iter().filter(|key| !["name", "path"].contains(&key.name))
         {
-            let gone = budget.with_key(key.name, "  ").unwrap();
-            let gone = gone.row_keys().unwrap();
-            let shown = gone.iter().find(|other| other.name == key.name).unwrap();
+            let cleared = budget.with_key(key.name, "  ").unwrap();
+            let keys = cleared.row_keys().unwrap();
+            let shown = keys.iter().find(|other| other.name == key.name).unwrap();
             assert!(shown.default || key.name == "cores", "{}", key.name);
         }
         assert_eq!(budget.with_key("cores", "").unwrap().cores, CoreRequest::Count(1));
     }
 
     #[test]
-    fn words_need_no_quotes() {
+    fn strings_need_no_quotes() {
         for (key, word, quoted) in [
             ("cores", "0-1", "\"0-1\""),
             ("cores", "25%", "\"25%\""),
@@ -250,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_what_would_be_right() {
+    fn errors_say_what_to_write() {
         for (key, text, words) in [
             ("threads", "0", ["auto", "1,024"]),
             ("memory", "512", ["memory", "MiB"]),
@@ -264,39 +270,39 @@ mod tests {
             ("engine", "tract", ["rten", "onnxruntime"]),
             ("cores", "1\n[[model]]", ["", ""]),
         ] {
-            let told = row().with_key(key, text).unwrap_err();
-            assert!(words.iter().all(|word| told.contains(word)), "{key} = {text}: {told}");
+            let error = row().with_key(key, text).unwrap_err();
+            assert!(words.iter().all(|word| error.contains(word)), "{key} = {text}: {error}");
         }
     }
 
     #[test]
-    fn a_file_that_another_key_names_may_be_away() {
+    fn missing_file_of_another_key_is_ignored() {
         let source = ModelSource::File("/nowhere/at/all.onnx".into());
-        let away = Budget { source, ..full() };
-        assert_eq!(away.with_key("threads", "3").unwrap().threads, Auto::Exactly(3));
-        assert!(away.with_key("path", "\"/nowhere/at/all.onnx\"").is_err());
+        let row = Budget { source, ..full() };
+        assert_eq!(row.with_key("threads", "3").unwrap().threads, Auto::Exactly(3));
+        assert!(row.with_key("path", "\"/nowhere/at/all.onnx\"").is_err());
     }
 
     #[test]
-    fn a_key_is_taken_away_whatever_file_another_one_misses() {
-        // it is written last, where the line of the key that goes would be
+    fn key_is_removed_despite_missing_file() {
+        // the load is in the last line, where the removed key would be
         let replay = LoadSpec::Replay {
             file: "/nowhere/at/all.json".into(),
             order: ReplayOrder::Recorded,
             rate: None,
             carry: std::collections::BTreeMap::default(),
         };
-        let away = Budget { load: Some(replay), paused: false, ..full() };
-        assert_eq!(away.with_key("slo", "").unwrap().slo, None);
-        assert_eq!(away.with_key("load", "").unwrap().load, None);
+        let row = Budget { load: Some(replay), paused: false, ..full() };
+        assert_eq!(row.with_key("slo", "").unwrap().slo, None);
+        assert_eq!(row.with_key("load", "").unwrap().load, None);
     }
 
     #[test]
-    fn every_key_has_a_sentence() {
+    fn every_key_has_a_description() {
         for key in row().row_keys().unwrap() {
             assert!(!key.help().is_empty(), "{}", key.name);
         }
         let help = |name| row().row_keys().unwrap().into_iter().find(|key| key.name == name);
-        assert!(help("engine").unwrap().help().contains("Which engine runs the model"));
+        assert!(help("engine").unwrap().help().contains("The engine that runs the model"));
     }
 }

@@ -1,76 +1,51 @@
-//! Writes a layout into its text: only what changed is rewritten, so that the user's comments,
-//! order and formatting stay.
+//! Saving: only changed values are rewritten, so that comments, order and formatting stay.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
-use super::Document;
 use super::atomic;
-use super::faults::Faults;
+use super::document::Document;
 use super::origin::{EMBEDDED_PREFIX, Origin};
-use super::parse::{self, Files};
-use super::write::{self, PathStyle, Paths};
+use super::parse::{self, FileCheck};
+use super::save_error::SaveError;
+use super::write::{self, PathStyle, Paths, WrittenKeys};
 use crate::layout::budget::{Budget, Layout};
 
-/// Why a layout was not saved. The file is as it was.
-#[derive(Debug, Error)]
-pub enum SaveError {
-    /// The system refused.
-    #[error("cannot save {path}: {reason}; {help}")]
-    Write {
-        /// The file.
-        path: String,
-        /// The system's words.
-        reason: String,
-        /// What to do.
-        help: &'static str,
-    },
-    /// A path that is not text.
-    #[error(
-        "cannot save the path {path}: it is not UTF-8, which a layout file needs; rename the file"
-    )]
-    NotText {
-        /// The path, as far as it can be shown.
-        path: String,
-    },
-    /// The layout holds what no layout file may hold; what was to be written does not read back.
-    #[error("this layout cannot be saved, since it would not be read back:\n{0}")]
-    Invalid(Box<Faults>),
-}
-
-/// What a fresh file begins with.
-const FRESH: &str = "version = 1\n";
+/// The start of a new file.
+const NEW_FILE: &str = "version = 1\n";
 
 impl Document {
-    /// A document for a layout that was never read from a file. Its paths are absolute until it is
-    /// saved.
+    /// Creates a document for a layout without a file. Its paths are absolute until it is saved.
     ///
     /// # Errors
     /// [`SaveError`] when the layout cannot be written as a file.
     pub fn from_layout(layout: Layout) -> Result<Self, SaveError> {
         let origin = Origin::Unsaved;
-        let mut fresh =
-            Self { layout: Layout::default(), text: FRESH.to_owned(), origin, spans: Vec::new() };
+        let mut fresh = Self {
+            layout: Layout::default(),
+            text: NEW_FILE.to_owned(),
+            origin,
+            spans: Vec::new(),
+        };
         fresh.text = fresh.render(&layout, &fresh.origin)?;
-        let spans = parse::parse(&fresh.text, &fresh.origin, Files::Assumed)
+        let spans = parse::parse(&fresh.text, &fresh.origin, FileCheck::Skipped)
             .map_err(|faults| SaveError::Invalid(Box::new(faults)))?
             .1;
         Ok(Self { layout, spans, ..fresh })
     }
 
-    /// Saves a layout over this document's text, atomically: a reader sees the old file or the new
-    /// one, and a failure leaves the old one. Symlinks are followed and permissions kept. Paths
-    /// that were relative are relative to the new place. Returns the document as saved.
+    /// Saves a layout with this document's comments and formatting, atomically: readers see the old
+    /// file or the new one, and a failure keeps the old one. Follows symlinks and keeps permissions.
+    /// Relative paths become relative to the new folder. Returns the document as saved.
     ///
     /// # Errors
-    /// [`SaveError`] with the file, the system's words and what to do.
+    /// [`SaveError`] with the file, the system's message and the advice.
     pub fn save(&self, layout: &Layout, path: &Path) -> Result<Self, SaveError> {
         let origin = Origin::File(path.to_path_buf());
         let text = self.render(layout, &origin)?;
-        let (read_back, spans) = parse::parse(&text, &origin, Files::Assumed)
+        let (read_back, spans) = parse::parse(&text, &origin, FileCheck::Skipped)
             .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
         atomic::replace(path, text.as_bytes()).map_err(|error| SaveError::Write {
             path: path.display().to_string(),
@@ -80,37 +55,37 @@ impl Document {
         Ok(Self { layout: read_back, text, origin, spans })
     }
 
-    /// The document with another layout in it, as it would be after a save to where it is.
+    /// Returns the document with another layout, as it would be saved to the same file.
     ///
     /// # Errors
     /// [`SaveError`] when the layout cannot be written as a file.
     pub fn with_layout(&self, layout: &Layout) -> Result<Self, SaveError> {
         let text = self.render(layout, &self.origin)?;
-        let (layout, spans) = parse::parse(&text, &self.origin, Files::Assumed)
+        let (layout, spans) = parse::parse(&text, &self.origin, FileCheck::Skipped)
             .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
         Ok(Self { layout, text, origin: self.origin.clone(), spans })
     }
 
-    /// The text of a layout as it would be saved to a place.
+    /// Returns the text of a layout, as it would be saved to `to`.
     ///
     /// # Errors
     /// [`SaveError::NotText`] for a path that is not UTF-8.
     pub fn render(&self, layout: &Layout, to: &Origin) -> Result<String, SaveError> {
-        // the text was read once, so it parses; an unparsable one would be started afresh
+        // the text was parsed before, so this does not fail
         let mut document: DocumentMut = self.text.parse().unwrap_or_default();
         if layout.description != self.layout.description {
             set(document.as_table_mut(), "description", layout.description.as_str().into());
         }
         let old_folder = self.origin.folder();
         let new_folder = to.folder();
-        let mut kept = tables(&mut document);
+        let mut old_tables = tables(&mut document);
         let renames = renames(&self.layout, layout);
-        for (name, _) in &mut kept {
+        for (name, _) in &mut old_tables {
             if let Some((_, new)) = renames.iter().find(|(old, _)| old.name == *name) {
                 name.clone_from(&new.name);
             }
         }
-        let order: Vec<&str> = kept.iter().map(|(name, _)| name.as_str()).collect();
+        let order: Vec<&str> = old_tables.iter().map(|(name, _)| name.as_str()).collect();
         let wanted: Vec<&str> = layout.models.iter().map(|row| row.name.as_str()).collect();
         let moved = !wanted
             .iter()
@@ -119,7 +94,7 @@ impl Document {
         let mut rows = ArrayOfTables::new();
         let mut orphans = String::new();
         let mut found: HashMap<String, Table> = HashMap::new();
-        for (name, table) in kept.drain(..) {
+        for (name, table) in old_tables.drain(..) {
             if layout.model(&name).is_some() {
                 found.insert(name, prefixed(table, &std::mem::take(&mut orphans)));
             } else {
@@ -136,13 +111,17 @@ impl Document {
                         _ => path_style(&table),
                     };
                     let paths = |origin, folder| Paths { origin, folder, style };
-                    let before =
-                        write::row(old, &paths(&self.origin, old_folder.as_deref()), true)?;
-                    let after = write::row(budget, &paths(to, new_folder.as_deref()), true)?;
+                    let before = write::row(
+                        old,
+                        &paths(&self.origin, old_folder.as_deref()),
+                        WrittenKeys::All,
+                    )?;
+                    let after =
+                        write::row(budget, &paths(to, new_folder.as_deref()), WrittenKeys::All)?;
                     merge(&mut table, &before, &after);
                     table
                 }
-                _ => fresh(budget, to, new_folder.as_deref())?,
+                _ => new_table(budget, to, new_folder.as_deref())?,
             };
             rows.push(table);
         }
@@ -160,35 +139,35 @@ impl Document {
             document.insert("model", Item::ArrayOfTables(rows));
         }
         let text = document.to_string();
-        // the lines of a Windows editor stay such
+        // a file with Windows line ends keeps them
         let ends = self.text.matches("\r\n").count();
-        let windows = ends > 0 && ends == self.text.matches('\n').count();
-        Ok(if windows { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text })
+        let has_windows_ends = ends > 0 && ends == self.text.matches('\n').count();
+        Ok(if has_windows_ends { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text })
     }
 }
 
-/// Models whose name alone is new, as far as two layouts can tell: rows that only one of them has,
-/// of the same file, those that agree in all else first.
-pub(super) fn renames<'l>(old: &'l Layout, new: &'l Layout) -> Vec<(&'l Budget, &'l Budget)> {
-    let mut gone: Vec<&Budget> =
+/// Finds renamed models, as pairs of the old and the new row: rows that only one of the layouts has,
+/// of the same file. Rows that are equal but for the name are paired first.
+fn renames<'l>(old: &'l Layout, new: &'l Layout) -> Vec<(&'l Budget, &'l Budget)> {
+    let mut removed: Vec<&Budget> =
         old.models.iter().filter(|row| new.model(&row.name).is_none()).collect();
-    let mut come: Vec<&Budget> =
+    let mut added: Vec<&Budget> =
         new.models.iter().filter(|row| old.model(&row.name).is_none()).collect();
     let mut pairs = Vec::new();
     let equal =
         |old: &Budget, new: &Budget| *new == Budget { name: new.name.clone(), ..old.clone() };
     let same_file = |old: &Budget, new: &Budget| old.source == new.source;
     for same in [&equal as &dyn Fn(&Budget, &Budget) -> bool, &same_file] {
-        gone.retain(|old| {
-            let at = come.iter().position(|new| same(old, new));
-            pairs.extend(at.map(|at| (*old, come.remove(at))));
+        removed.retain(|old| {
+            let at = added.iter().position(|new| same(old, new));
+            pairs.extend(at.map(|at| (*old, added.remove(at))));
             at.is_none()
         });
     }
     pairs
 }
 
-/// Takes the models' tables out of a document, with their names.
+/// Removes the models' tables from a document. Returns them with their names.
 fn tables(document: &mut DocumentMut) -> Vec<(String, Table)> {
     let models = document.remove("model").and_then(|item| item.into_array_of_tables().ok());
     let tables = models.into_iter().flatten();
@@ -200,15 +179,16 @@ fn tables(document: &mut DocumentMut) -> Vec<(String, Table)> {
         .collect()
 }
 
-/// The comments above a table that do not touch it: they stay when it is removed.
+/// Returns the comments above a table that an empty line separates from it: they stay when the table
+/// is removed.
 fn detached(table: &Table) -> String {
     let prefix = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
     let cut = prefix.rfind("\n\n").map_or(0, |at| at + 1);
-    let kept = prefix.get(..cut).unwrap_or_default();
-    if kept.contains('#') { kept.to_owned() } else { String::new() }
+    let comments = prefix.get(..cut).unwrap_or_default();
+    if comments.contains('#') { comments.to_owned() } else { String::new() }
 }
 
-/// A table with more comments above it.
+/// Adds comments above a table.
 fn prefixed(mut table: Table, comments: &str) -> Table {
     if !comments.is_empty() {
         let own = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
@@ -218,7 +198,7 @@ fn prefixed(mut table: Table, comments: &str) -> Table {
     table
 }
 
-/// Numbers a table and those below it, so that they are printed in this order.
+/// Numbers a table and its inner tables, so that they are printed in this order.
 fn renumber(table: &mut Table, position: &mut isize) {
     *position += 1;
     table.set_position(Some(*position));
@@ -229,18 +209,18 @@ fn renumber(table: &mut Table, position: &mut isize) {
     }
 }
 
-/// A row that the text does not have yet.
-fn fresh(budget: &Budget, to: &Origin, folder: Option<&Path>) -> Result<Table, SaveError> {
+/// Returns the table of a row that the text does not have yet.
+fn new_table(budget: &Budget, to: &Origin, folder: Option<&Path>) -> Result<Table, SaveError> {
     let paths = Paths { origin: to, folder, style: PathStyle::default() };
     let mut table = Table::new();
     table.decor_mut().set_prefix("\n");
-    for (key, value) in write::row(budget, &paths, false)? {
+    for (key, value) in write::row(budget, &paths, WrittenKeys::NonDefault)? {
         table.insert(&key, Item::Value(value));
     }
     Ok(table)
 }
 
-/// Which paths of a row are written relative now.
+/// Returns which paths of a row are relative in the text.
 fn path_style(table: &Table) -> PathStyle {
     let is_relative = |item: Option<&Item>| {
         let text = item.and_then(Item::as_str)?;
@@ -255,7 +235,7 @@ fn path_style(table: &Table) -> PathStyle {
     PathStyle { model: is_relative(table.get("path")), recording: inside("load", "file"), arrays }
 }
 
-/// Carries the difference of two rows into the user's table, and nothing else.
+/// Applies the difference between two rows to the user's table.
 fn merge(target: &mut dyn TableLike, before: &InlineTable, after: &InlineTable) {
     for (key, _) in before {
         if !after.contains_key(key) {
@@ -275,14 +255,14 @@ fn merge(target: &mut dyn TableLike, before: &InlineTable, after: &InlineTable) 
     }
 }
 
-/// Whether two tables differ in values only, not in what they are: another kind of load or
-/// another percentile is written anew.
+/// Returns true if two tables differ only in values. Another kind of load or another percentile is
+/// written as a new table.
 fn same_kind(old: &InlineTable, new: &InlineTable) -> bool {
     let kind = |table: &InlineTable| table.get("kind").and_then(Value::as_str).map(str::to_owned);
     kind(old) == kind(new) && new.iter().any(|(key, _)| old.contains_key(key))
 }
 
-/// Sets a value and keeps the spaces and the comment around the one that it replaces.
+/// Sets a value and keeps the spaces and the comment around the old one.
 fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
     match table.get_mut(key) {
         Some(Item::Value(old)) => {

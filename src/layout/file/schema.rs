@@ -1,7 +1,7 @@
-//! The layout format as a JSON Schema, for editors that complete and check TOML.
+//! The JSON Schema of layout files, for editors that complete and check TOML.
 //!
-//! The structs mirror what a file may say; nothing reads into them. A test holds their keys against
-//! the list from which the parser works, so that neither can have one that the other lacks.
+//! The structs only describe the format; nothing is parsed into them. A test compares their keys with
+//! those of the parser.
 #![allow(dead_code, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -13,70 +13,71 @@ type Size = String;
 /// A time with its unit.
 type Time = String;
 
-/// The JSON Schema (draft 2020-12) of layout files.
+/// Returns the JSON Schema (draft 2020-12) of layout files.
 pub fn schema() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<LayoutFile>()
 }
 
-/// A divvy layout: which models run, and what each of them may use.
+/// A divvy layout: the models, and the budget of each.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, title = "divvy layout")]
 struct LayoutFile {
     /// The version of the format: 1.
     #[schemars(range(min = 1, max = 1))]
     version: i64,
-    /// Free text.
+    /// A description for people.
     #[schemars(default)]
     description: String,
-    /// The models, one `[[model]]` each.
+    /// The models, one `[[model]]` per model.
     #[schemars(length(min = 1))]
     model: Vec<ModelRow>,
 }
 
-/// One model's budget.
+/// The budget of a model.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct ModelRow {
-    /// Its name, unique in the layout.
+    /// The name of the model, unique in the layout.
     #[schemars(length(min = 1, max = 200))]
     name: String,
-    /// The ONNX file, relative to the layout; or `embedded:NAME` for one that is part of divvy.
+    /// The ONNX file, relative to the folder of the layout; or `embedded:NAME` for a model that is
+    /// part of divvy.
     #[schemars(length(min = 1))]
     path: String,
     engine: Option<Engine>,
     /// A CPU list ("0-3,8"), a number (placed by topology), or a share ("50%"). Default: 1.
     cores: Option<Cores>,
-    /// Whether nobody else may run on these cores. Default: false.
+    /// Reserves the cores: no other model may run on them. Default: false.
     reserve: Option<bool>,
-    /// Intra-op threads of one instance. Default: "auto".
+    /// Intra-op threads per instance. Default: "auto".
     threads: Option<AutoNumber>,
-    /// Active instances. Default: "auto".
+    /// The number of active instances, each of which runs one request at a time. Default: "auto".
     concurrency: Option<AutoNumber>,
     objective: Option<ObjectiveName>,
-    /// Whether threads spin while they wait. Default: "auto".
+    /// Makes threads spin while they wait. Default: "auto".
     spinning: Option<Spinning>,
-    /// What its threads get of a core that they share, relative to other models' threads. Default: 1.
+    /// The share of its threads on cores that they share, relative to other models. Default: 1.
     #[schemars(range(min = 1, max = 64))]
     weight: Option<i64>,
-    /// Memory that the model may hold, like "512MiB".
+    /// The memory budget of the model, like "512MiB". Default: unlimited.
     memory: Option<Size>,
     /// The GPU that runs it: an index, or an identifier ("GPU-...", "MIG-..."). Default: the CPU.
     gpu: Option<Gpu>,
-    /// Memory that it may hold on its GPU, like "4GiB". Only with `gpu`.
+    /// The memory limit on the GPU, like "4GiB". Only with `gpu`. Default: unlimited.
     gpu_memory: Option<Size>,
     queue: Option<Queue>,
-    /// A percentile and its bound, like { p99 = "20ms" }.
+    /// The latency target: a percentile and its bound, like { p99 = "20ms" }.
     slo: Option<Slo>,
     load: Option<Load>,
-    /// Sizes of dynamic dimensions, by name.
+    /// Sizes of open dimensions, by name; `divvy inspect` lists the names.
     dims: Option<BTreeMap<String, Dimension>>,
-    /// How inputs are filled, by name.
+    /// The values of inputs in built-in load, by name.
     inputs: Option<BTreeMap<String, Input>>,
-    /// Whether it starts paused. Default: false.
+    /// Starts the model paused. Default: false.
     paused: Option<bool>,
 }
 
-/// Which engine runs the model. Default: "auto".
+/// The engine that runs the model. Default: "auto".
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum Engine {
@@ -119,8 +120,7 @@ enum Spinning {
     Set(bool),
 }
 
-/// What the split of cores into instances and threads is for, where both are auto. Default:
-/// "throughput".
+/// The goal when divvy splits cores into instances and threads. Default: "throughput".
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum ObjectiveName {
@@ -128,19 +128,19 @@ enum ObjectiveName {
     Throughput,
 }
 
-/// The queue of admitted requests.
+/// The queue of requests that wait for an instance.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Queue {
     /// Requests that may wait. Default: 64.
     #[schemars(range(min = 1, max = 1_000_000))]
     limit: Option<i64>,
-    /// How long a request may wait, like "500ms". Default: for ever.
+    /// The longest wait of a request, like "500ms". Default: unlimited.
     timeout: Option<Time>,
     overflow: Option<OverflowName>,
 }
 
-/// What happens to a request that finds the queue full. Default: "reject".
+/// The treatment of requests when the queue is full. Default: "reject".
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum OverflowName {
@@ -164,7 +164,7 @@ struct Slo {
     p999: Option<Time>,
 }
 
-/// Requests that divvy itself sends.
+/// Built-in load: requests that divvy itself sends.
 #[derive(JsonSchema)]
 #[schemars(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Load {
@@ -172,22 +172,22 @@ enum Load {
     Poisson { rate: Rate },
     /// Arrivals with equal gaps.
     Constant { rate: Rate },
-    /// Callers that each wait for their reply.
+    /// Clients that each wait for a reply before they send the next request.
     Closed {
-        /// Number of callers.
+        /// The number of clients.
         #[schemars(range(min = 1, max = 10_000))]
         clients: i64,
-        /// Pause of a caller between a reply and its next request, like "10ms".
+        /// The pause of a client between a reply and its next request, like "10ms".
         think: Option<Time>,
     },
     /// Recorded requests.
     Replay {
-        /// An `.npz` or `.npy` file, relative to the layout.
+        /// An `.npz` or `.npy` file, relative to the folder of the layout.
         file: String,
         order: Option<Order>,
-        /// Requests per second; absent: as recorded.
+        /// Requests per second. Default: as recorded.
         rate: Option<Rate>,
-        /// Outputs that become inputs of the next request.
+        /// Outputs that become inputs of the next request, by name.
         carry: Option<BTreeMap<String, String>>,
     },
 }
@@ -207,16 +207,16 @@ enum Order {
 #[derive(JsonSchema)]
 struct Dimension(#[schemars(range(min = 1, max = 2_147_483_647))] i64);
 
-/// How one input is filled: one of the three.
+/// The values of an input: one of the three keys.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
 struct Input {
-    /// Seeded values from the first up to, not including, the second.
+    /// Random values from the first number up to the second, which is excluded.
     range: Option<(f64, f64)>,
-    /// All zeros: only true can be written.
+    /// All zeros; the only value is true.
     #[schemars(extend("const" = true))]
     zeros: Option<bool>,
-    /// An `.npy` file, relative to the layout.
+    /// An `.npy` file, relative to the folder of the layout.
     npy: Option<String>,
 }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_and_the_parser_know_the_same_keys() {
+    fn schema_has_the_keys_of_the_parser() {
         let schema = schema().to_value();
         let defs = &schema["$defs"];
         assert_eq!(properties(&schema), sorted(keys::ROOT.iter().copied()));

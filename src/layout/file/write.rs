@@ -1,42 +1,42 @@
-//! A row of a layout as TOML values: what a fresh file says, and what a save compares.
+//! Rows of a layout as TOML values.
 
 use std::path::Path;
 
 use toml_edit::{Array, InlineTable, Value};
 
 use super::origin::{self, Origin};
-use super::save::SaveError;
+use super::save_error::SaveError;
 use crate::layout::budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, LoadSpec, ModelSource, Objective, Overflow,
     QueuePolicy, ReplayOrder,
 };
-use crate::layout::gpu::GpuId;
+use crate::layout::gpu_id::GpuId;
 use crate::layout::units::print_duration;
 
-/// How paths are written.
+/// The form of the paths in a text.
 pub(super) struct Paths<'o> {
-    /// Where the text lives.
+    /// The origin of the text.
     pub(super) origin: &'o Origin,
     /// The folder at which relative paths start.
     pub(super) folder: Option<&'o Path>,
-    /// Which path may be written relative.
+    /// The paths that are relative.
     pub(super) style: PathStyle,
 }
 
-/// Which paths of a row are written relative to the folder.
+/// Which paths of a row are relative to the folder of the layout; `None` for a path that is new.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PathStyle {
-    /// The model's.
+    /// The path of the model.
     pub(super) model: Option<bool>,
-    /// The recording's.
+    /// The path of the recording.
     pub(super) recording: Option<bool>,
-    /// Those of arrays.
+    /// The paths of arrays.
     pub(super) arrays: Option<bool>,
 }
 
 impl Paths<'_> {
-    /// A file's path. `relative`: as it was written before; a path that is new is relative when the
-    /// file is below the folder.
+    /// Returns the path of a file as text. A new path (`relative` is `None`) is relative if the file is
+    /// inside the folder.
     fn text(&self, file: &Path, relative: Option<bool>) -> Result<Value, SaveError> {
         let absolute = || {
             file.to_str()
@@ -56,16 +56,26 @@ impl Paths<'_> {
     }
 }
 
-/// All keys of a row. With `full`, those that have their default value too, so that a change to a
-/// default rewrites the key instead of taking it (and the comment beside it) away.
+/// The keys of a row that are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum WrittenKeys {
+    /// All keys. Then a change to a default value rewrites the key, instead of removing it and the
+    /// comment beside it.
+    All,
+    /// Only those that differ from the default.
+    NonDefault,
+}
+
+/// Returns the keys and values of a row.
 ///
 /// # Errors
-/// [`SaveError::NotText`] for a path that TOML cannot hold.
+/// [`SaveError::NotText`] for a path that is not UTF-8.
 pub(super) fn row(
     budget: &Budget,
     paths: &Paths<'_>,
-    full: bool,
+    written: WrittenKeys,
 ) -> Result<InlineTable, SaveError> {
+    let full = written == WrittenKeys::All;
     let mut row = InlineTable::new();
     row.insert("name", budget.name.as_str().into());
     let path = match &budget.source {
@@ -159,7 +169,7 @@ fn whole(number: usize) -> Value {
 
 fn cores(cores: &CoreRequest) -> Value {
     match cores {
-        // a file has no empty list: a model without cores asks for none
+        // an empty list is not valid in a file
         CoreRequest::List(list) if list.is_empty() => 0.into(),
         CoreRequest::List(list) => list.to_string().into(),
         CoreRequest::Count(count) => whole(*count),

@@ -160,7 +160,7 @@ fn a_row_that_has_moved_on_is_not_replaced_by_what_was_made_of_its_older_state()
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let was = desired.row("a").unwrap().budget.clone();
     let new = Budget { engine: EngineChoice::Rten, ..was.clone() };
-    let change = Change { edits: was.edits_to(&new) };
+    let change = Change { edits: edits_between(&was, &new) };
     assert_eq!(desired.change(&change, &machine).unwrap().row("a").unwrap().budget, new);
     let moved = desired.change(&moves(1, "a", "b"), &machine).unwrap();
     let why = reason(moved.change(&change, &machine));

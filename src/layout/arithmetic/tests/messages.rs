@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::super::budget::{QueuePolicy, Slo};
-use super::super::super::gpu::GpuId;
+use super::super::super::gpu_id::GpuId;
 use super::super::super::units::Bytes;
 use super::*;
 use crate::machine::{Gpu, Gpus};

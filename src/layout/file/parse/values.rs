@@ -1,4 +1,4 @@
-//! Single values: their types, ranges and units, each with a fault that says what would be right.
+//! Single values: their types, ranges and units. Each fault says what to write instead.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::super::{keys, origin};
-use super::{Files, Reader, Value};
+use super::reader::{FileCheck, Reader, TomlValue};
+use crate::layout::file::{keys, origin};
 use crate::layout::units::{Bytes, UnitError, parse_duration};
 use crate::machine::special_file_kind;
 
-/// What a value is, with its article.
-pub(super) fn kind(value: &Value<'_>) -> &'static str {
+/// Returns the type of a value, with its article.
+pub(super) fn kind(value: &TomlValue<'_>) -> &'static str {
     match value.get_ref() {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",
@@ -26,13 +26,13 @@ pub(super) fn kind(value: &Value<'_>) -> &'static str {
     }
 }
 
-/// A whole number as written; `None` when it is none, or past what 128 bits hold.
-fn integer(value: &Value<'_>) -> Option<i128> {
+/// Returns an integer; `None` for another type, or for a number of more than 128 bits.
+fn integer(value: &TomlValue<'_>) -> Option<i128> {
     let integer = value.get_ref().as_integer()?;
     i128::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// A large number with a comma at each thousand.
+/// Formats a number with a comma at each thousand.
 fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
@@ -46,13 +46,13 @@ fn grouped(number: i64) -> String {
 }
 
 impl Reader<'_> {
-    /// Notes that a value is of another type than wanted.
-    fn mistyped(&mut self, value: &Value<'_>, what: &str, help: &str) {
+    /// Adds the fault of a value of a wrong type.
+    fn mistyped(&mut self, value: &TomlValue<'_>, what: &str, help: &str) {
         self.fault(value.span(), format!("{what} is {}", kind(value)), help);
     }
 
-    /// A text.
-    pub(super) fn string(&mut self, value: &Value<'_>, what: &str) -> Option<String> {
+    /// Reads a string.
+    pub(super) fn string(&mut self, value: &TomlValue<'_>, what: &str) -> Option<String> {
         let text = value.get_ref().as_str();
         if text.is_none() {
             self.mistyped(value, what, "write a string, in quotes");
@@ -60,8 +60,8 @@ impl Reader<'_> {
         text.map(str::to_owned)
     }
 
-    /// True or false.
-    pub(super) fn boolean(&mut self, value: &Value<'_>, what: &str) -> Option<bool> {
+    /// Reads a boolean.
+    pub(super) fn boolean(&mut self, value: &TomlValue<'_>, what: &str) -> Option<bool> {
         let truth = value.get_ref().as_bool();
         if truth.is_none() {
             self.mistyped(value, what, "write true or false, without quotes");
@@ -69,10 +69,10 @@ impl Reader<'_> {
         truth
     }
 
-    /// A whole number within a range.
+    /// Reads an integer within a range.
     pub(super) fn whole(
         &mut self,
-        value: &Value<'_>,
+        value: &TomlValue<'_>,
         what: &str,
         range: RangeInclusive<i64>,
         help: &str,
@@ -81,7 +81,11 @@ impl Reader<'_> {
             let hint = match value.get_ref().as_str() {
                 Some(text) if text.parse::<i64>().is_ok() => "write the number without quotes",
                 Some(text) if text.parse::<Bytes>().is_ok() => {
-                    self.fault(value.span(), format!("{what} is a number, not a size"), help);
+                    self.fault(
+                        value.span(),
+                        format!("{what} is a number of requests, not a size in bytes"),
+                        help,
+                    );
                     return None;
                 }
                 _ => help,
@@ -103,10 +107,10 @@ impl Reader<'_> {
         None
     }
 
-    /// A count within a range, 1 or more.
+    /// Reads a count, from 1 to `most`.
     pub(super) fn count(
         &mut self,
-        value: &Value<'_>,
+        value: &TomlValue<'_>,
         what: &str,
         most: i64,
         help: &str,
@@ -114,8 +118,8 @@ impl Reader<'_> {
         self.whole(value, what, 1..=most, help).and_then(|number| usize::try_from(number).ok())
     }
 
-    /// Any finite number.
-    pub(super) fn number(&mut self, value: &Value<'_>, what: &str, help: &str) -> Option<f64> {
+    /// Reads a finite number.
+    pub(super) fn number(&mut self, value: &TomlValue<'_>, what: &str, help: &str) -> Option<f64> {
         let number = match value.get_ref() {
             DeValue::Integer(_) => integer(value).map(|number| number as f64),
             DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
@@ -132,8 +136,8 @@ impl Reader<'_> {
         finite
     }
 
-    /// Requests per second.
-    pub(super) fn rate(&mut self, value: &Value<'_>) -> Option<f64> {
+    /// Reads a rate in requests per second.
+    pub(super) fn rate(&mut self, value: &TomlValue<'_>) -> Option<f64> {
         let help = "write requests per second, above 0 up to 1,000,000, like `rate = 120.0`";
         let rate = self.number(value, "`rate`", help)?;
         if rate > 0.0 && rate <= 1e6 {
@@ -144,19 +148,19 @@ impl Reader<'_> {
         None
     }
 
-    /// A time with its unit.
-    pub(super) fn duration(&mut self, value: &Value<'_>, what: &str) -> Option<Duration> {
+    /// Reads a time with its unit.
+    pub(super) fn duration(&mut self, value: &TomlValue<'_>, what: &str) -> Option<Duration> {
         self.with_unit(value, what, "write a time with its unit, like \"500ms\"", parse_duration)
     }
 
-    /// A size with its unit.
-    pub(super) fn bytes(&mut self, value: &Value<'_>, what: &str) -> Option<Bytes> {
+    /// Reads a size with its unit.
+    pub(super) fn bytes(&mut self, value: &TomlValue<'_>, what: &str) -> Option<Bytes> {
         self.with_unit(value, what, "write a size with its unit, like \"512MiB\"", str::parse)
     }
 
     fn with_unit<T>(
         &mut self,
-        value: &Value<'_>,
+        value: &TomlValue<'_>,
         what: &str,
         help: &str,
         read: impl Fn(&str) -> Result<T, UnitError>,
@@ -176,10 +180,10 @@ impl Reader<'_> {
         None
     }
 
-    /// One of a few words.
+    /// Reads one of a few words.
     pub(super) fn one_of<T: Copy>(
         &mut self,
-        value: &Value<'_>,
+        value: &TomlValue<'_>,
         what: &str,
         words: &[(&str, T)],
     ) -> Option<T> {
@@ -200,10 +204,10 @@ impl Reader<'_> {
         found
     }
 
-    /// A table.
+    /// Reads a table.
     pub(super) fn table<'v, 't>(
         &mut self,
-        value: &'v Value<'t>,
+        value: &'v TomlValue<'t>,
         what: &str,
         help: &str,
     ) -> Option<&'v DeTable<'t>> {
@@ -214,15 +218,25 @@ impl Reader<'_> {
         table
     }
 
-    /// The path of a file that must be there; `what` says which ("the model").
-    pub(super) fn file(&mut self, value: &Value<'_>, what: &str, written: &str) -> Option<PathBuf> {
+    /// Reads the path of a file, and checks that the file is readable; `what` is for example "the
+    /// model".
+    pub(super) fn file(
+        &mut self,
+        value: &TomlValue<'_>,
+        what: &str,
+        written: &str,
+    ) -> Option<PathBuf> {
         if written.is_empty() || written.contains('\0') {
-            let help = "write the path of a file, relative to this layout";
-            self.fault(value.span(), format!("the path of {what} is empty"), help);
+            let help = "write the path of a file, relative to the folder of this layout";
+            self.fault(
+                value.span(),
+                format!("the path of {what} is empty or has a null character"),
+                help,
+            );
             return None;
         }
         let path = origin::resolve(self.folder.as_deref(), written);
-        if self.files == Files::Assumed {
+        if self.file_check == FileCheck::Skipped {
             return Some(path);
         }
         match openable(&path) {
@@ -235,12 +249,18 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a file is there and can be read; else what is wrong with it and what to do.
+/// Checks that a file can be opened.
+///
+/// # Errors
+/// The message and the advice.
 fn openable(path: &Path) -> Result<(), (String, String)> {
     let shown = path.display();
     // opening a pipe would wait for its writer
     if let Some(kind) = special_file_kind(path) {
-        return Err((format!("is {kind}"), format!("name a regular file instead of {shown}")));
+        return Err((
+            format!("is {kind}"),
+            format!("write the path of a regular file instead of {shown}"),
+        ));
     }
     let check = fs::metadata(path).and_then(|meta| {
         if meta.is_dir() {
@@ -251,17 +271,24 @@ fn openable(path: &Path) -> Result<(), (String, String)> {
     check.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => (
             "does not exist".to_owned(),
-            format!("looked for {shown}; relative paths start at the layout's folder"),
+            format!("check the path {shown}; relative paths start at the folder of this layout"),
         ),
         ErrorKind::IsADirectory => {
-            ("is a folder".to_owned(), format!("name a file inside {shown}"))
+            ("is a folder".to_owned(), format!("write the path of a file inside {shown}"))
         }
         ErrorKind::PermissionDenied => (
             "cannot be read: permission denied".to_owned(),
             format!("allow this user to read {shown}"),
         ),
-        _ => (format!("cannot be read: {error}"), format!("look at {shown}")),
+        _ => (format!("cannot be read: {error}"), format!("check {shown}")),
     })
+}
+
+/// Sets a field if its value could be read.
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
 }
 
 #[cfg(test)]
@@ -269,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn groups_thousands() {
         for (number, want) in [(1, "1"), (1024, "1,024"), (1_000_000, "1,000,000")] {
             assert_eq!(grouped(number), want);
         }

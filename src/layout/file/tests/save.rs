@@ -1,4 +1,4 @@
-//! Saving: what is rewritten, what stays, and that a saved layout reads back as it was.
+//! Saving: only changed values are rewritten, and a saved layout reads back equal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::*;
+use crate::layout::file::parse::{self, FileCheck};
+use crate::layout::file::{Document, Origin, SaveError};
 use crate::layout::{
-    Auto, Budget, Bytes, CoreRequest, EngineChoice, GpuId, InputSpec, LoadSpec, ModelSource,
-    Objective, Overflow, QueuePolicy, ReplayOrder, Slo,
+    Auto, Budget, Bytes, CoreRequest, EngineChoice, GpuId, InputSpec, Layout, LoadSpec,
+    ModelSource, Objective, Overflow, QueuePolicy, ReplayOrder, Slo,
 };
 use crate::machine::{CoreId, CpuSet};
 
@@ -62,13 +63,14 @@ fn commented() -> (tempfile::TempDir, Document) {
 fn changed(before: &str, after: &str) -> Vec<String> {
     let old: Vec<&str> = before.lines().collect();
     let new: Vec<&str> = after.lines().collect();
-    let gone = old.iter().filter(|line| !new.contains(line)).map(|line| format!("-{line}"));
-    gone.chain(new.iter().filter(|line| !old.contains(line)).map(|line| format!("+{line}")))
+    let removed = old.iter().filter(|line| !new.contains(line)).map(|line| format!("-{line}"));
+    removed
+        .chain(new.iter().filter(|line| !old.contains(line)).map(|line| format!("+{line}")))
         .collect()
 }
 
 #[test]
-fn an_unchanged_layout_is_saved_byte_for_byte() {
+fn unchanged_layout_is_saved_unchanged() {
     let (_folder, document) = commented();
     let text = document.render(document.layout(), document.origin()).unwrap();
     assert_eq!(text, COMMENTED);
@@ -107,15 +109,16 @@ fn only_changed_values_are_rewritten() {
 }
 
 #[test]
-fn models_are_added_removed_and_reordered() {
+fn saves_added_removed_or_moved_models() {
     let (_folder, document) = commented();
     let mut layout = document.layout().clone();
     let detector = layout.models.remove(0);
     layout.models.push(Budget::new("ranker", ModelSource::Embedded("ranker.onnx".into())));
     let text = document.render(&layout, document.origin()).unwrap();
     assert_eq!(Document::parse(&text, document.origin()).unwrap().layout(), &layout);
-    for kept in ["# the machine in the cellar", "# --- vision ---", "# knows faces", "# the end"] {
-        assert!(text.contains(kept), "{kept} in\n{text}");
+    for comment in ["# the machine in the cellar", "# --- vision ---", "# knows faces", "# the end"]
+    {
+        assert!(text.contains(comment), "{comment} in\n{text}");
     }
     assert!(!text.contains("# finds things"), "{text}");
 
@@ -124,8 +127,8 @@ fn models_are_added_removed_and_reordered() {
     assert_eq!(swapped.models[1], detector);
     let text = document.render(&swapped, document.origin()).unwrap();
     assert_eq!(Document::parse(&text, document.origin()).unwrap().layout(), &swapped);
-    for kept in ["# finds things", "# word numbers", "# short texts"] {
-        assert!(text.contains(kept), "{kept} in\n{text}");
+    for comment in ["# finds things", "# word numbers", "# short texts"] {
+        assert!(text.contains(comment), "{comment} in\n{text}");
     }
 }
 
@@ -148,7 +151,7 @@ fn renamed_model_keeps_its_comments() {
 }
 
 #[test]
-fn relative_paths_follow_the_file_to_another_folder() {
+fn relative_paths_fit_the_new_folder() {
     let (folder, document) = commented();
     fs::create_dir(folder.path().join("deep")).unwrap();
     let saved = document.save(document.layout(), &folder.path().join("deep/l.toml")).unwrap();
@@ -157,7 +160,7 @@ fn relative_paths_follow_the_file_to_another_folder() {
 }
 
 #[test]
-fn a_fresh_file_is_short() {
+fn new_file_omits_defaults() {
     let folder = folder_with_models();
     let root = fs::canonicalize(folder.path()).unwrap();
     let mut layout = Layout { description: "one \"model\"".into(), models: Vec::new() };
@@ -191,7 +194,7 @@ slo = { "p99.9" = "20ms" }
 }
 
 #[test]
-fn a_layout_that_no_file_may_hold_is_not_saved() {
+fn invalid_layout_is_not_saved() {
     let (folder, document) = commented();
     let mut layout = document.layout().clone();
     layout.models[0].concurrency = Auto::Exactly(0);
@@ -202,7 +205,7 @@ fn a_layout_that_no_file_may_hold_is_not_saved() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_without_write_permission_leaves_the_old_file() {
+fn failed_save_keeps_the_old_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let (folder, document) = commented();
     let path = folder.path().join("l.toml");
@@ -220,19 +223,19 @@ fn a_folder_without_write_permission_leaves_the_old_file() {
         attempt.join().unwrap()
     });
     mode(0o755);
-    assert!(error.to_string().contains("save elsewhere; the old file is intact"), "{error}");
+    assert!(error.to_string().contains("save elsewhere; the old file is unchanged"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), COMMENTED);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn unreadable_files_are_told_with_their_place() {
+fn unreadable_files_are_faults_with_lines() {
     use std::os::unix::fs::PermissionsExt as _;
     let (folder, _) = commented();
     let path = folder.path().join("l.toml");
-    let close = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
+    let forbid = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    close(&folder.path().join("m/a.onnx"));
+    forbid(&folder.path().join("m/a.onnx"));
     let read_as_nobody = || {
         std::thread::scope(|scope| {
             let attempt = scope.spawn(|| {
@@ -249,7 +252,7 @@ fn unreadable_files_are_told_with_their_place() {
     assert_eq!(faults.faults().len(), 1, "{faults}");
     assert_eq!(faults.faults()[0].line, Some(10));
     assert_eq!(faults.faults()[0].message, "the model cannot be read: permission denied");
-    close(&path);
+    forbid(&path);
     let faults = read_as_nobody();
     assert_eq!(faults.faults()[0].message, "this layout cannot be read: permission denied");
 }
@@ -324,7 +327,7 @@ prop_compose! {
         inputs in inputs(),
         gpu in gpu(),
     ) -> Budget {
-        // only what may stand together in a file
+        // the engine rten has no GPU
         let (gpu, gpu_memory) = if engine == EngineChoice::Rten { (None, None) } else { gpu };
         let overflow = if block { Overflow::Block } else { Overflow::Reject };
         Budget {
@@ -369,14 +372,14 @@ prop_compose! {
     }
 }
 
-/// What a text reads as, without looking for the files.
+/// Parses a text without checking that its files exist.
 fn reread(text: &str, origin: &Origin) -> Layout {
-    parse::parse(text, origin, Files::Assumed).unwrap_or_else(|faults| panic!("{faults}")).0
+    parse::parse(text, origin, FileCheck::Skipped).unwrap_or_else(|faults| panic!("{faults}")).0
 }
 
 proptest! {
     #[test]
-    fn a_saved_layout_reads_back_as_it_was(layout in layout()) {
+    fn saved_layout_reads_back_equal(layout in layout()) {
         let origin = Origin::File("/r/l/x.toml".into());
         let document = Document::from_layout(layout.clone()).unwrap();
         let text = document.render(&layout, &origin).unwrap();
@@ -384,10 +387,10 @@ proptest! {
     }
 
     #[test]
-    fn a_layout_saved_over_another_reads_back_as_it_was(
+    fn overwritten_layout_reads_back_equal(
         old in layout(), new in layout(), shared in prop::collection::vec(any::<bool>(), 5)
     ) {
-        // some rows are the same model with another budget, so that rows are merged too
+        // some rows get the name of an old one, so that rows are merged too
         let mut new = new;
         for ((row, old), share) in new.models.iter_mut().zip(&old.models).zip(&shared) {
             if *share {
@@ -398,7 +401,7 @@ proptest! {
         new.models.retain(|row| seen.insert(row.name.clone()));
         let origin = Origin::File("/r/l/x.toml".into());
         let text = Document::from_layout(old).unwrap().text;
-        let (layout, spans) = parse::parse(&text, &origin, Files::Assumed).unwrap();
+        let (layout, spans) = parse::parse(&text, &origin, FileCheck::Skipped).unwrap();
         let document = Document { layout, text, origin: origin.clone(), spans };
         let text = document.render(&new, &origin).unwrap();
         prop_assert_eq!(reread(&text, &origin), new);

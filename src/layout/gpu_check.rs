@@ -1,45 +1,44 @@
-//! Which card or MIG device a name means on a machine, and whether a row's wish for it can be met.
+//! GPUs of rows: finds the GPU or MIG device that a name means, and checks a row's GPU keys.
 
 use std::collections::BTreeMap;
 
 use super::budget::{Budget, EngineChoice};
-use super::gpu::GpuId;
+use super::gpu_id::GpuId;
 use super::units::Bytes;
 use crate::machine::{Gpu, GpuPart, Gpus};
 
-/// A card, or a MIG device of it.
+/// A GPU, or a MIG device of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuPlace<'g> {
-    /// The card.
+    /// The GPU.
     pub card: &'g Gpu,
-    /// The MIG device, where the name means one.
+    /// The MIG device, if the name means one.
     pub part: Option<&'g GpuPart>,
 }
 
 impl GpuPlace<'_> {
-    /// Its memory in bytes, where it is known.
+    /// Returns its memory in bytes, if it is known.
     pub fn memory(&self) -> Option<u64> {
         self.part.map_or(self.card.memory, |part| part.memory)
     }
 
-    /// What tells it from all others.
     fn uuid(&self) -> &str {
         self.part.map_or(&self.card.uuid, |part| &part.uuid)
     }
 
-    /// "GPU 0", or "the MIG device MIG-..." for a part.
+    /// Returns "GPU 0", or "MIG device MIG-..." for a part.
     pub fn name(&self) -> String {
         match self.part {
             None => format!("GPU {}", self.card.index),
-            Some(part) => format!("the MIG device {}", part.uuid),
+            Some(part) => format!("MIG device {}", part.uuid),
         }
     }
 }
 
-/// The place that a name means. Ask only where cards are known.
+/// Finds the GPU or MIG device of a name. Call this only if the machine's GPUs are known.
 ///
 /// # Errors
-/// A sentence that says what this machine has instead.
+/// A message that says which GPUs the machine has, or why this one cannot be used.
 pub fn find_gpu<'g>(gpus: &'g Gpus, id: &GpuId) -> Result<GpuPlace<'g>, String> {
     let same = |uuid: &str, text: &str| uuid.eq_ignore_ascii_case(text);
     let found = gpus.cards.iter().find_map(|card| match id {
@@ -57,22 +56,22 @@ pub fn find_gpu<'g>(gpus: &'g Gpus, id: &GpuId) -> Result<GpuPlace<'g>, String> 
     if let Some(fault) = fault {
         return Err(format!("GPU {id} cannot be used: {fault}"));
     }
-    if place.card.is_mig_enabled && place.part.is_none() {
+    if place.card.is_cut && place.part.is_none() {
         let parts: Vec<&str> = place.card.parts.iter().map(|part| part.uuid.as_str()).collect();
-        let there = if parts.is_empty() {
-            "and none was made on it".to_owned()
+        let advice = if parts.is_empty() {
+            "but has no MIG device: create one, or turn MIG off".to_owned()
         } else {
-            format!("name one of them: {}", parts.join(", "))
+            format!("use one of its MIG devices: {}", parts.join(", "))
         };
-        return Err(format!("GPU {id} is cut into MIG devices, {there}"));
+        return Err(format!("GPU {id} is in MIG mode, {advice}"));
     }
     Ok(place)
 }
 
-/// What there is, in a sentence's end.
+/// Describes the GPUs of the machine.
 fn listing(gpus: &Gpus) -> String {
     if gpus.cards.is_empty() {
-        return gpus.note.clone().unwrap_or_else(|| "no card was found".to_owned());
+        return gpus.note.clone().unwrap_or_else(|| "no GPU was found".to_owned());
     }
     let names = gpus.cards.iter().flat_map(|card| {
         let own = format!("{} ({}, {})", card.index, card.name, card.uuid);
@@ -81,42 +80,44 @@ fn listing(gpus: &Gpus) -> String {
     format!("this machine has {}", names.collect::<Vec<_>>().join(", "))
 }
 
-/// What is wrong with a row's GPU, and which of its keys says it.
+/// A fault of a row's GPU keys.
 pub(super) struct GpuFault {
+    /// The key at fault.
     pub(super) key: &'static str,
+    /// The message.
     pub(super) reason: String,
 }
 
-/// Whether a row's keys go together, whatever the machine.
+/// Checks that a row's keys fit each other, on any machine.
 ///
 /// # Errors
-/// The key at fault and a sentence.
-pub(super) fn agrees(budget: &Budget) -> Result<(), GpuFault> {
+/// The key at fault and a message.
+pub(super) fn check_keys(budget: &Budget) -> Result<(), GpuFault> {
     let fault = |key, reason: &str| Err(GpuFault { key, reason: reason.to_owned() });
     match (&budget.gpu, budget.gpu_memory) {
-        (None, Some(_)) => fault("gpu_memory", "a limit on GPU memory needs a GPU: name one too"),
-        (_, Some(Bytes(0))) => fault("gpu_memory", "a limit on GPU memory is 1 B or more"),
+        (None, Some(_)) => fault("gpu_memory", "a GPU memory limit needs a GPU: set `gpu` too"),
+        (_, Some(Bytes(0))) => fault("gpu_memory", "a GPU memory limit must be 1 B or more"),
         (Some(_), _) if budget.engine == EngineChoice::Rten => fault(
             "gpu",
-            "the engine rten runs on the CPU only: choose the engine onnxruntime for a GPU",
+            "the engine rten runs on the CPU only: use the engine onnxruntime for a GPU",
         ),
         _ => Ok(()),
     }
 }
 
-/// Whether a machine can meet a row's wish for a GPU; also where its cards are not known.
+/// Checks a row's GPU keys against a machine. Accepts any GPU if the machine's are not known.
 ///
 /// # Errors
-/// The key at fault and a sentence that says what the machine has.
-pub(super) fn meets(budget: &Budget, gpus: &Gpus) -> Result<(), GpuFault> {
-    agrees(budget)?;
+/// The key at fault, and a message that says what the machine has.
+pub(super) fn check_on_machine(budget: &Budget, gpus: &Gpus) -> Result<(), GpuFault> {
+    check_keys(budget)?;
     let Some(id) = budget.gpu.as_ref().filter(|_| !gpus.cards.is_empty()) else { return Ok(()) };
     let place = find_gpu(gpus, id).map_err(|reason| GpuFault { key: "gpu", reason })?;
     match (budget.gpu_memory, place.memory()) {
         (Some(limit), Some(memory)) if limit.0 > memory => Err(GpuFault {
             key: "gpu_memory",
             reason: format!(
-                "a limit of {limit} is above what {} has, {}",
+                "a limit of {limit} exceeds the memory of {}, {}",
                 place.name(),
                 Bytes(memory).rounded()
             ),
@@ -125,21 +126,21 @@ pub(super) fn meets(budget: &Budget, gpus: &Gpus) -> Result<(), GpuFault> {
     }
 }
 
-/// Limits on one place that add up to more than it has.
-pub(super) struct Above {
-    /// The sum, in bytes.
+/// Memory limits on one GPU whose sum exceeds its memory.
+pub(super) struct ExceededLimit {
+    /// The sum of the limits, in bytes.
     pub(super) sum: u64,
-    /// The last row with such a limit, by its place among the rows.
+    /// The index of the last row with such a limit.
     pub(super) last: usize,
-    /// It all in a sentence.
-    pub(super) words: String,
+    /// The message.
+    pub(super) message: String,
 }
 
-/// The GPU memory limits of rows, added up, where they are more than there is; by identifier.
-pub(super) fn above<'b>(
+/// Returns the GPUs whose memory the rows' limits exceed in sum, by UUID.
+pub(super) fn exceeded_limits<'b>(
     rows: impl Iterator<Item = &'b Budget>,
     gpus: &Gpus,
-) -> BTreeMap<String, Above> {
+) -> BTreeMap<String, ExceededLimit> {
     let mut sums: BTreeMap<String, (u64, usize, GpuPlace<'_>)> = BTreeMap::new();
     for (index, row) in rows.enumerate() {
         let (Some(id), Some(limit)) = (&row.gpu, row.gpu_memory) else { continue };
@@ -148,17 +149,17 @@ pub(super) fn above<'b>(
         entry.0 = entry.0.saturating_add(limit.0);
         entry.1 = index;
     }
-    let told = |(uuid, (sum, last, place)): (String, (u64, usize, GpuPlace<'_>))| {
+    let exceeded = |(uuid, (sum, last, place)): (String, (u64, usize, GpuPlace<'_>))| {
         let memory = place.memory().filter(|memory| sum > *memory)?;
-        let words = format!(
-            "the memory limits on {} add up to {}, and it has {}",
+        let message = format!(
+            "the memory limits on {} add up to {}, but it has {}",
             place.name(),
             Bytes(sum),
             Bytes(memory).rounded()
         );
-        Some((uuid, Above { sum, last, words }))
+        Some((uuid, ExceededLimit { sum, last, message }))
     };
-    sums.into_iter().filter_map(told).collect()
+    sums.into_iter().filter_map(exceeded).collect()
 }
 
 #[cfg(test)]
@@ -200,13 +201,13 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_found_by_index_and_by_identifier() {
+    fn finds_gpus_by_index_or_identifier() {
         assert_eq!(find(&gpus(), "0"), Ok((0, None)));
         assert_eq!(find(&gpus(), PART), Ok((1, Some(PART.to_owned()))));
     }
 
     #[test]
-    fn what_is_not_there_is_answered_with_what_is() {
+    fn missing_gpu_error_lists_present_ones() {
         let error = find(&gpus(), "9").unwrap_err();
         assert!(error.starts_with("there is no GPU 9: this machine has "), "{error}");
         assert!(error.contains(CARD) && error.contains(PART), "{error}");
@@ -215,36 +216,43 @@ mod tests {
     }
 
     #[test]
-    fn a_card_that_fails_or_is_cut_is_not_handed_out() {
+    fn rejects_failed_gpus() {
         assert_eq!(find(&gpus(), "2").unwrap_err(), "GPU 2 cannot be used: fell off the bus");
         let error = find(&gpus(), CARD).unwrap_err();
-        assert!(error.contains("cut into MIG devices") && error.contains(PART), "{error}");
+        assert!(error.contains("in MIG mode") && error.contains(PART), "{error}");
     }
 
     #[test]
-    fn limits_stay_within_the_card_one_by_one_and_are_added_up() {
-        let meets = |row: &Budget| meets(row, &gpus()).map_err(|fault| (fault.key, fault.reason));
-        assert_eq!(meets(&row("0", Some(8))), Ok(()));
-        assert_eq!(meets(&row("0", None)), Ok(()));
+    fn limits_are_checked_singly_then_in_sum() {
+        let check = |row: &Budget| {
+            check_on_machine(row, &gpus()).map_err(|fault| (fault.key, fault.reason))
+        };
+        assert_eq!(check(&row("0", Some(8))), Ok(()));
+        assert_eq!(check(&row("0", None)), Ok(()));
         assert_eq!(
-            meets(&row("0", Some(9))),
-            Err(("gpu_memory", "a limit of 9GiB is above what GPU 0 has, 8.0 GiB".to_owned()))
+            check(&row("0", Some(9))),
+            Err(("gpu_memory", "a limit of 9GiB exceeds the memory of GPU 0, 8.0 GiB".to_owned()))
         );
-        assert!(meets(&row(PART, Some(11))).is_err(), "a part has its own size");
-        assert_eq!(meets(&row("9", None)).unwrap_err().0, "gpu");
+        assert!(check(&row(PART, Some(11))).is_err(), "a part has its own size");
+        assert_eq!(check(&row("9", None)).unwrap_err().0, "gpu");
         let rows = [row("0", Some(5)), row("0", Some(4)), row(PART, Some(10)), row("0", None)];
-        let told: Vec<String> =
-            above(rows.iter(), &gpus()).into_values().map(|above| above.words).collect();
-        assert_eq!(told, ["the memory limits on GPU 0 add up to 9GiB, and it has 8.0 GiB"]);
+        let messages: Vec<String> = exceeded_limits(rows.iter(), &gpus())
+            .into_values()
+            .map(|limit| limit.message)
+            .collect();
+        assert_eq!(messages, ["the memory limits on GPU 0 add up to 9GiB, but it has 8.0 GiB"]);
     }
 
     #[test]
-    fn where_no_card_is_known_only_the_keys_themselves_are_held_together() {
-        let known = Gpus::default();
-        assert!(meets(&row("9", Some(999)), &known).is_ok());
+    fn unknown_gpus_leave_only_key_checks() {
+        let unknown = Gpus::default();
+        assert!(check(&row("9", Some(999)), &unknown).is_ok());
         let rten = Budget { engine: EngineChoice::Rten, ..row("0", None) };
-        assert_eq!(meets(&rten, &known).err().map(|fault| fault.key), Some("gpu"));
+        assert_eq!(check_on_machine(&rten, &unknown).err().map(|fault| fault.key), Some("gpu"));
         let alone = Budget { gpu: None, ..row("0", Some(1)) };
-        assert_eq!(meets(&alone, &known).err().map(|fault| fault.key), Some("gpu_memory"));
+        assert_eq!(
+            check_on_machine(&alone, &unknown).err().map(|fault| fault.key),
+            Some("gpu_memory")
+        );
     }
 }

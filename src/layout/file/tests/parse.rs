@@ -1,8 +1,8 @@
-//! What the parser reads and refuses, on texts; whole files are in `tests/layouts.rs`.
+//! Parsing of texts; `tests/layouts.rs` has whole files.
 
 use std::time::Duration;
 
-use super::*;
+use crate::layout::file::{Document, Faults, Origin, keys};
 use crate::layout::{
     Auto, Bytes, CoreRequest, GpuId, InputSpec, LoadSpec, ModelSource, Overflow, Slo,
 };
@@ -19,7 +19,7 @@ fn messages(faults: &Faults) -> Vec<String> {
 }
 
 #[test]
-fn every_field_reaches_its_place() {
+fn every_key_sets_its_field() {
     let document = row(r#"
 engine = "onnxruntime"
 cores = "0-2,4"
@@ -61,8 +61,8 @@ paused = true
 }
 
 #[test]
-fn the_parser_reads_each_key_that_it_admits() {
-    // a datetime fits no key, so a key that is read complains of it
+fn every_known_key_is_parsed() {
+    // a date is valid for no key, so every key that is parsed has a fault
     for key in keys::MODEL.iter().filter(|key| !["name", "path"].contains(key)) {
         let faults = row(&format!("{key} = 1979-05-27")).unwrap_err();
         assert_eq!(faults.faults().len(), 1, "{key}: {faults}");
@@ -84,7 +84,7 @@ fn the_parser_reads_each_key_that_it_admits() {
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn reports_all_faults() {
     let faults = row("cores = \"3-1\"\nthreads = 0\nconcurrency = 0\nborrow = true\nqeue = 1\nslo = { p99 = \"20 parsecs\" }\nload = { kind = \"poisson\", rate = nan }").unwrap_err();
     assert_eq!(
         messages(&faults),
@@ -104,7 +104,7 @@ fn all_faults_are_told_at_once() {
 }
 
 #[test]
-fn keys_of_later_capabilities_are_refused_by_name() {
+fn rejects_keys_of_later_versions() {
     for key in keys::LATER {
         let faults = row(&format!("{key} = 1")).unwrap_err();
         let want = format!("`{key}` is not available in this version of divvy");
@@ -113,7 +113,7 @@ fn keys_of_later_capabilities_are_refused_by_name() {
 }
 
 #[test]
-fn several_syntax_faults_are_told_together() {
+fn reports_all_syntax_faults() {
     let text = "version = 1\ndescription = \nmodel = 3\nx = = 2\n";
     let faults = Document::parse(text, &Origin::Embedded("test".into())).unwrap_err();
     let lines: Vec<usize> = faults.faults().iter().filter_map(|fault| fault.line).collect();

@@ -1,5 +1,5 @@
-//! How a layout names a GPU: by the driver's index, or by an identifier that stays the same when
-//! cards are added.
+//! Names of GPUs in layouts: the driver's index, or an identifier that stays the same when GPUs are
+//! added.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,37 +7,37 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The highest index that is taken for one. NVIDIA's driver attaches at most 64 cards.
+/// The highest GPU index. NVIDIA's driver attaches at most 64 GPUs.
 pub const HIGHEST_INDEX: u32 = 63;
 
 /// One GPU, or one MIG device of a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum GpuId {
-    /// The driver's index of a card, 0 to [`HIGHEST_INDEX`].
+    /// The driver's index of a GPU, 0 to [`HIGHEST_INDEX`].
     Index(u32),
-    /// A card's identifier, "GPU-" and a UUID in lower case.
+    /// A GPU's identifier, "GPU-" and a UUID in lower case.
     Card(String),
     /// A MIG device's identifier, "MIG-" and a UUID in lower case.
     Mig(String),
 }
 
-/// Why a text names no GPU.
+/// An error in the name of a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GpuIdError {
     /// Neither an index nor an identifier.
     #[error(
-        "`{0}` names no GPU: use its index (0), its identifier (\"GPU-...\") or that of a MIG \
-         device (\"MIG-...\"), as `divvy machine` lists them"
+        "`{0}` is not the name of a GPU: use an index (0), an identifier (\"GPU-...\") or a MIG \
+         device (\"MIG-...\"); `divvy machine` lists them"
     )]
     Syntax(String),
     /// An index below 0 or above [`HIGHEST_INDEX`].
-    #[error("GPU index {0} is out of range: 0 to {HIGHEST_INDEX}")]
+    #[error("GPU index {0} is out of range: use 0 to {HIGHEST_INDEX}")]
     Range(i64),
-    /// The right beginning, but no UUID behind it.
+    /// A valid prefix without a valid UUID.
     #[error(
-        "`{text}` is not a whole identifier: `{prefix}` is followed by hexadecimal digits in \
-         groups of 8, 4, 4, 4 and 12 with hyphens between; `divvy machine` lists them"
+        "`{text}` is not a complete identifier: write `{prefix}` and hexadecimal digits in groups \
+         of 8, 4, 4, 4 and 12, separated by hyphens; `divvy machine` lists them"
     )]
     Identifier {
         /// The text as written.
@@ -48,7 +48,7 @@ pub enum GpuIdError {
 }
 
 impl GpuId {
-    /// From a number, as a layout writes `gpu = 0`.
+    /// Converts a number, as in `gpu = 0`.
     ///
     /// # Errors
     /// [`GpuIdError::Range`] outside 0 to [`HIGHEST_INDEX`].
@@ -59,11 +59,9 @@ impl GpuId {
             .map(Self::Index)
             .ok_or(GpuIdError::Range(index))
     }
-}
 
-impl GpuId {
-    /// As sentences and the screen name it: "GPU 0", or the beginning of an identifier, which tells
-    /// the few cards of a machine apart.
+    /// Returns the short name for messages and the screen: "GPU 0", or the first digits of an
+    /// identifier, which suffice for the few GPUs of a machine.
     pub fn title(&self) -> String {
         match self {
             Self::Index(index) => format!("GPU {index}"),
@@ -75,8 +73,8 @@ impl GpuId {
 impl FromStr for GpuId {
     type Err = GpuIdError;
 
-    /// Reads "0", "GPU-..." or "MIG-...". Digits of identifiers may be in either case, the beginning
-    /// may not: so the driver has it.
+    /// Parses "0", "GPU-..." or "MIG-...". The digits of an identifier may be in upper or lower case;
+    /// the prefix is in upper case, as the driver writes it.
     fn from_str(text: &str) -> Result<Self, GpuIdError> {
         let identifier = |prefix: &'static str, kind: fn(String) -> Self| {
             let digits = text.strip_prefix(prefix)?;
@@ -95,7 +93,7 @@ impl FromStr for GpuId {
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(GpuIdError::Syntax(text.to_owned()));
         }
-        // Digits alone fail only by being too many.
+        // a number fails to parse only if it is too large
         let out_of_range = if text.starts_with('-') { i64::MIN } else { i64::MAX };
         Self::from_index(text.parse().unwrap_or(out_of_range))
     }
@@ -124,7 +122,7 @@ impl fmt::Display for GpuId {
     }
 }
 
-/// Whether this is a UUID in its usual form (RFC 9562, section 4).
+/// Returns true for a UUID in its usual form (RFC 9562, section 4).
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
@@ -140,7 +138,7 @@ mod tests {
     const UUID: &str = "3f2a0b1c-0123-4567-89ab-cdef01234567";
 
     #[test]
-    fn an_index_a_card_and_a_mig_device_can_be_named() {
+    fn parses_index_gpu_or_mig_device() {
         assert_eq!("0".parse(), Ok(GpuId::Index(0)));
         assert_eq!("63".parse(), Ok(GpuId::Index(63)));
         let card = format!("GPU-{UUID}");
@@ -148,11 +146,11 @@ mod tests {
         let part = format!("MIG-{UUID}");
         assert_eq!(part.parse(), Ok(GpuId::Mig(part.clone())));
         let shouted = format!("GPU-{}", UUID.to_uppercase());
-        assert_eq!(shouted.parse(), Ok(GpuId::Card(card)), "the digits' case says nothing");
+        assert_eq!(shouted.parse(), Ok(GpuId::Card(card)), "digits may be in upper case");
     }
 
     #[test]
-    fn what_names_no_gpu_is_told_why() {
+    fn rejects_text_that_names_no_gpu() {
         for text in ["", "-", "cuda", "0x1", "1.5", "+1", "gpu-1", "0 ", "GPU", "all"] {
             let error = text.parse::<GpuId>().unwrap_err();
             assert_eq!(error, GpuIdError::Syntax(text.to_owned()));

@@ -1,0 +1,4 @@
+//! Tests of reading and saving layout files.
+
+mod parse;
+mod save;
