@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::CommandError;
 use super::stdout::{print_json, print_text};
-use crate::layout::{Document, Fault, Faults, Layout, Warning, schema};
+use crate::layout::{Document, Fault, Faults, Layout, ReportStyle, Warning, schema};
 use crate::machine::{CpuSet, Description, this_machine};
 use crate::telemetry::gpu;
 
@@ -139,16 +139,18 @@ fn print_result(
     machine: &Description,
 ) -> Result<(), CommandError> {
     let mut stderr = io::stderr().lock();
-    let color = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let style = ReportStyle::for_terminal(
+        stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    );
     match checked {
         Ok(valid) => {
             if !valid.warnings.is_empty() {
-                let text = valid.document.render_warnings(&valid.warnings, color);
+                let text = valid.document.render_warnings(&valid.warnings, style);
                 writeln!(stderr, "{text}\n")?;
             }
             print_text(valid.summary(file, machine))
         }
-        Err(faults) => Ok(writeln!(stderr, "{}\n", faults.render(color))?),
+        Err(faults) => Ok(writeln!(stderr, "{}\n", faults.render(style))?),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One model's row of a layout: what the operator asks for, before it meets a machine.
+//! Budgets: the rows of a layout, before they are placed on a machine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::gpu_id::GpuId;
 use super::units::{Bytes, print_duration};
 use crate::machine::CpuSet;
 
-/// Where a model's bytes come from.
+/// The source of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelSource {
@@ -20,11 +20,11 @@ pub enum ModelSource {
     Embedded(String),
 }
 
-/// Which engine runs a model.
+/// The engine that runs a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
-    /// ONNX Runtime where it is found, else the embedded engine.
+    /// ONNX Runtime if it is found, else the embedded engine.
     #[default]
     Auto,
     /// ONNX Runtime.
@@ -33,12 +33,12 @@ pub enum EngineChoice {
     Rten,
 }
 
-/// How many or which cores a model asks for.
+/// The cores that a model asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoreRequest {
-    /// Exactly these logical CPUs (`cores = "0-3"`). May be empty only in a live layout, where a
-    /// model without cores is paused.
+    /// Exactly these logical CPUs (`cores = "0-3"`). Empty only in a live layout, for a model without
+    /// cores.
     List(CpuSet),
     /// This many, placed by topology (`cores = 2`); 0 pauses the model.
     Count(usize),
@@ -47,7 +47,7 @@ pub enum CoreRequest {
     Share(f64),
 }
 
-/// A number, or left to divvy.
+/// A number, or "auto".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Auto {
@@ -58,36 +58,36 @@ pub enum Auto {
     Exactly(usize),
 }
 
-/// What the split of a model's cores into instances and threads is for, where both are auto.
+/// The goal when a model's cores are split into instances and threads automatically.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Objective {
     /// One instance with as many threads as cores.
     Latency,
-    /// As many instances as cores with one thread each.
+    /// As many instances as cores, with one thread each.
     #[default]
     Throughput,
 }
 
-/// What happens to a request that finds the queue full.
+/// The treatment of requests when the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overflow {
-    /// It is turned away at once.
+    /// The request is rejected at once.
     #[default]
     Reject,
-    /// Its caller waits for room.
+    /// The caller waits until there is room.
     Block,
 }
 
-/// The queue of admitted requests that wait for an instance.
+/// The queue of requests that wait for an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct QueuePolicy {
     /// Requests that may wait, 1 to 1,000,000.
     pub limit: usize,
-    /// How long a request may wait; `None` for ever.
+    /// The longest wait of a request; `None` for no limit.
     pub timeout: Option<Duration>,
-    /// What happens when it is full.
+    /// The treatment of requests when it is full.
     pub overflow: Overflow,
 }
 
@@ -111,23 +111,23 @@ pub struct Slo {
     pub bound: Duration,
 }
 
-/// Requests that divvy itself sends to a model.
+/// The built-in load: requests that divvy itself sends to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum LoadSpec {
-    /// Callers that each wait for their reply before they ask again.
+    /// Clients that each wait for a reply before they send the next request.
     Closed {
-        /// Number of callers, 1 to 10,000.
+        /// The number of clients, 1 to 10,000.
         clients: usize,
-        /// Pause of a caller between a reply and its next request.
+        /// The pause of a client between a reply and its next request.
         think: Duration,
     },
-    /// Arrivals with exponential gaps, whether or not earlier ones were answered.
+    /// Arrivals with exponential gaps, independent of replies.
     Poisson {
         /// Requests per second, above 0 up to 1,000,000.
         rate: f64,
     },
-    /// Arrivals with equal gaps.
+    /// Arrivals with equal gaps, independent of replies.
     Constant {
         /// Requests per second, above 0 up to 1,000,000.
         rate: f64,
@@ -136,25 +136,25 @@ pub enum LoadSpec {
     Replay {
         /// The file; absolute once a layout has been loaded.
         file: PathBuf,
-        /// Whether the recorded order is kept.
+        /// The order of the requests.
         order: ReplayOrder,
-        /// Requests per second; `None` uses the recorded arrival times where the file has them,
-        /// else one caller in a closed loop.
+        /// Requests per second; `None` for the recorded arrival times or, if the file has none, one
+        /// client in a closed loop.
         rate: Option<f64>,
-        /// Outputs that become inputs of the next request, by name: `carry = { stateN = "state" }`.
+        /// Outputs that become inputs of the next request, from output to input name: `carry = { stateN = "state" }`.
         carry: BTreeMap<String, String>,
     },
 }
 
 impl LoadSpec {
-    /// In a few words, for the screen ("poisson 120/s").
+    /// Returns a short description: "poisson 120/s".
     pub fn description(&self) -> String {
         match self {
             Self::Closed { clients, think } if think.is_zero() => {
-                format!("closed, {}", callers(*clients))
+                format!("closed, {}", counted_clients(*clients))
             }
             Self::Closed { clients, think } => {
-                format!("closed, {}, think {}", callers(*clients), print_duration(*think))
+                format!("closed, {}, think {}", counted_clients(*clients), print_duration(*think))
             }
             Self::Poisson { rate } => format!("poisson {rate}/s"),
             Self::Constant { rate } => format!("constant {rate}/s"),
@@ -164,7 +164,7 @@ impl LoadSpec {
     }
 }
 
-fn callers(clients: usize) -> String {
+fn counted_clients(clients: usize) -> String {
     format!("{clients} client{}", if clients == 1 { "" } else { "s" })
 }
 
@@ -179,70 +179,69 @@ pub enum ReplayOrder {
     Shuffled,
 }
 
-/// How one input of a model is filled by synthetic load.
+/// The values of an input in built-in load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputSpec {
-    /// Seeded values within `[low, high)`; whole numbers for integer tensors.
+    /// Random values within `[low, high)` from a fixed seed; whole numbers for integer tensors.
     Range(f64, f64),
-    /// All zeros (empty strings).
+    /// All zeros; empty strings for string tensors.
     Zeros,
     /// The array of an `.npy` file; absolute once a layout has been loaded.
     Npy(PathBuf),
 }
 
-/// One model's row of a layout.
+/// The budget of a model: its row of a layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
     /// The model's name, unique in the layout, 1 to 200 characters without control characters.
     pub name: String,
-    /// Where the model comes from.
+    /// The source of the model.
     pub source: ModelSource,
-    /// Which engine runs it.
+    /// The engine that runs it.
     pub engine: EngineChoice,
-    /// Which or how many cores.
+    /// The cores that it asks for.
     pub cores: CoreRequest,
-    /// Whether nobody else may run on these cores.
+    /// True if no other model may run on these cores.
     pub reserve: bool,
     /// Intra-op threads of one instance, 1 to 1024.
     pub threads: Auto,
     /// Active instances, 1 to 1024.
     pub concurrency: Auto,
-    /// What the split is for when both of them are auto.
+    /// The goal of an automatic split into instances and threads.
     pub objective: Objective,
-    /// Whether intra-op threads spin while they wait. `None`: never while cores are shared or
-    /// fewer than threads.
+    /// True if intra-op threads spin while they wait; `None` for "auto", which is off.
     pub spinning: Option<bool>,
-    /// What its threads get of a core that they share with other models' threads, relative to those:
-    /// 1 to [`Budget::MAX_WEIGHT`]. Idle time is everybody's.
+    /// The share of its threads on cores that they share, relative to other models' threads: 1 to
+    /// [`Budget::MAX_WEIGHT`]. Idle time is not divided by weight.
     pub weight: u32,
-    /// Memory that the model may hold, weights included.
+    /// The memory budget, which includes weights; `None` for no limit.
     pub memory: Option<Bytes>,
-    /// The GPU that runs it; `None`: the CPU.
+    /// The GPU that runs it; `None` for the CPU.
     #[serde(default)]
     pub gpu: Option<GpuId>,
-    /// Memory that it may hold on its GPU, all instances together. Only with `gpu`.
+    /// The limit on its GPU memory, for all instances in sum. Only with `gpu`.
     #[serde(default)]
     pub gpu_memory: Option<Bytes>,
-    /// Its queue.
+    /// The queue.
     pub queue: QueuePolicy,
-    /// Its latency target.
+    /// The latency target.
     pub slo: Option<Slo>,
     /// The built-in load.
     pub load: Option<LoadSpec>,
-    /// Sizes of dynamic dimensions, by the model's own names of them.
+    /// Sizes of open dimensions, by name.
     pub dims: BTreeMap<String, usize>,
-    /// How inputs are filled, by name.
+    /// The values of inputs in built-in load, by name.
     pub inputs: BTreeMap<String, InputSpec>,
-    /// Whether it is paused: no instance takes work, the queue holds.
+    /// True if it is paused: no instance runs requests, and the queue keeps them.
     pub paused: bool,
 }
 
 impl Budget {
-    /// The largest weight: beyond it the kernel has no lower share for the others.
+    /// The largest weight. The kernel has no smaller share for the other models.
     pub const MAX_WEIGHT: u32 = 64;
 
-    /// A row with the defaults of a layout file: one core, the rest derived.
+    /// Returns a row with the defaults of a layout file.
     pub fn new(name: impl Into<String>, source: ModelSource) -> Self {
         Self {
             name: name.into(),
@@ -267,7 +266,7 @@ impl Budget {
         }
     }
 
-    /// The file of recorded requests that the built-in load replays, where it replays one.
+    /// Returns the recording that the built-in load replays, if it replays one.
     pub fn recording(&self) -> Option<&PathBuf> {
         match &self.load {
             Some(LoadSpec::Replay { file, .. }) => Some(file),
@@ -276,20 +275,20 @@ impl Budget {
     }
 }
 
-/// What the operator wants of all models; saved as a profile.
+/// The budgets of all models; saved as a profile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Layout {
-    /// Free text.
+    /// A description for people.
     pub description: String,
     /// The rows, in the order of the file.
     pub models: Vec<Budget>,
 }
 
 impl Layout {
-    /// The only version of the file format so far.
+    /// The version of the file format.
     pub const VERSION: i64 = 1;
 
-    /// The row of a model.
+    /// Returns the row of a model.
     pub fn model(&self, name: &str) -> Option<&Budget> {
         self.models.iter().find(|budget| budget.name == name)
     }

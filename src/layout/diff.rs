@@ -1,4 +1,4 @@
-//! What differs between two layouts, in words: the preview before one is applied.
+//! Differences between two layouts, for the preview of a change.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -12,7 +12,7 @@ use super::budget::{
 use super::plan::Plan;
 use super::units::print_duration;
 
-/// One difference between two layouts.
+/// A difference between two layouts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DiffLine {
@@ -20,7 +20,7 @@ pub enum DiffLine {
     Added {
         /// The model.
         model: String,
-        /// Its cores, in words.
+        /// Its core request.
         cores: String,
     },
     /// A model that only the old layout has.
@@ -30,13 +30,13 @@ pub enum DiffLine {
     },
     /// A field that differs.
     Changed {
-        /// The model; `None` for what belongs to the layout as a whole.
+        /// The model; `None` for the layout as a whole.
         model: Option<String>,
-        /// The field, in words.
+        /// The name of the field.
         field: String,
-        /// The old value, in words.
+        /// The old value.
         before: String,
-        /// The new value, in words.
+        /// The new value.
         after: String,
     },
 }
@@ -75,7 +75,7 @@ pub fn plan_diff(old: &Layout, plan: &Plan) -> Vec<DiffLine> {
 fn compare(old: &Layout, new: &Layout, renames: &[(&str, &str)]) -> Vec<DiffLine> {
     let new_name = |name: &str| {
         let renamed = renames.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
-        // a name that another model took over stands for that model
+        // the new name of a renamed model means that model
         renamed
             .or_else(|| (!renames.iter().any(|(_, to)| *to == name)).then_some(name))
             .map(str::to_owned)
@@ -90,8 +90,8 @@ fn compare(old: &Layout, new: &Layout, renames: &[(&str, &str)]) -> Vec<DiffLine
                 lines.push(DiffLine::Added { model: row.name.clone(), cores: cores(&row.cores) });
             }
             Some(before) => {
-                let after = facts(row);
-                for ((field, before), (_, after)) in facts(before).into_iter().zip(after) {
+                let after = fields(row);
+                for ((field, before), (_, after)) in fields(before).into_iter().zip(after) {
                     changed(&mut lines, Some(&row.name), field, before, after);
                 }
             }
@@ -122,9 +122,9 @@ fn changed(
     }
 }
 
-/// A row's fields in words. Always the same fields in the same order, so that two rows can be
-/// compared side by side; and no field of a [`Budget`] left out, which the pattern ensures.
-fn facts(budget: &Budget) -> Vec<(&'static str, String)> {
+/// Returns the names and values of a row's fields, always in the same order. The pattern ensures that
+/// no field is missing.
+fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
     let Budget {
         name,
         source,
@@ -206,8 +206,8 @@ fn auto(value: Auto) -> String {
     }
 }
 
-/// A request for cores, in words.
-pub(super) fn cores(cores: &CoreRequest) -> String {
+/// A core request as text.
+fn cores(cores: &CoreRequest) -> String {
     match cores {
         CoreRequest::List(list) if list.is_empty() => "none".to_owned(),
         CoreRequest::List(list) => format!("CPU {list}"),
@@ -265,12 +265,12 @@ fn input(input: &InputSpec) -> String {
     }
 }
 
-fn listed<T>(map: &BTreeMap<String, T>, words: impl Fn(&T) -> String) -> String {
+fn listed<T>(map: &BTreeMap<String, T>, text: impl Fn(&T) -> String) -> String {
     if map.is_empty() {
         return "none".to_owned();
     }
     let entries: Vec<String> =
-        map.iter().map(|(name, value)| format!("{name} = {}", words(value))).collect();
+        map.iter().map(|(name, value)| format!("{name} = {}", text(value))).collect();
     entries.join(", ")
 }
 
@@ -291,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn equal_layouts_do_not_differ() {
+    fn equal_layouts_have_no_difference() {
         assert_eq!(lines(vec![row("a"), row("b")], vec![row("a"), row("b")]), Vec::<String>::new());
     }
 
     #[test]
-    fn each_difference_is_a_line() {
+    fn one_line_per_difference() {
         let mut detector = row("detector");
         detector.cores = CoreRequest::Count(5);
         detector.slo = Some(Slo { percentile: 99.0, bound: Duration::from_millis(20) });
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn another_order_is_a_difference() {
+    fn order_is_a_difference() {
         let old = vec![row("a"), row("b")];
         assert_eq!(lines(old, vec![row("b"), row("a")]), ["order a, b -> b, a"]);
     }

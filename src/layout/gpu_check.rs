@@ -56,7 +56,7 @@ pub fn find_gpu<'g>(gpus: &'g Gpus, id: &GpuId) -> Result<GpuPlace<'g>, String> 
     if let Some(fault) = fault {
         return Err(format!("GPU {id} cannot be used: {fault}"));
     }
-    if place.card.is_cut && place.part.is_none() {
+    if place.card.is_mig_enabled && place.part.is_none() {
         let parts: Vec<&str> = place.card.parts.iter().map(|part| part.uuid.as_str()).collect();
         let advice = if parts.is_empty() {
             "but has no MIG device: create one, or turn MIG off".to_owned()
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn unknown_gpus_leave_only_key_checks() {
         let unknown = Gpus::default();
-        assert!(check(&row("9", Some(999)), &unknown).is_ok());
+        assert!(check_on_machine(&row("9", Some(999)), &unknown).is_ok());
         let rten = Budget { engine: EngineChoice::Rten, ..row("0", None) };
         assert_eq!(check_on_machine(&rten, &unknown).err().map(|fault| fault.key), Some("gpu"));
         let alone = Budget { gpu: None, ..row("0", Some(1)) };

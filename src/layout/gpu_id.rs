@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_has_a_range() {
+    fn index_has_a_range() {
         for (text, number) in [("-1", -1), ("64", 64), ("99999999999999999999", i64::MAX)] {
             assert_eq!(text.parse::<GpuId>(), Err(GpuIdError::Range(number)));
         }
@@ -173,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn printing_and_parsing_are_inverse(index in 0u32..=HIGHEST_INDEX, digits in "[0-9a-f]{32}") {
+        fn formatting_then_parsing_is_identity(index in 0u32..=HIGHEST_INDEX, digits in "[0-9a-f]{32}") {
             let uuid = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &digits[range]).join("-");
             for id in [
                 GpuId::Index(index),

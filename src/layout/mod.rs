@@ -30,7 +30,10 @@ pub use change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
 pub use desired::{DesiredState, Ledger, Row};
 pub use diff::{DiffLine, diff, plan_diff};
 pub use edits::edits_between;
-pub use file::{Document, Fault, Faults, Fitted, Origin, RowKey, SaveError, Warning, demo, schema};
+pub use file::{
+    Document, Fault, Faults, Fitted, ModelInput, ModelNames, ModelSignature, Origin,
+    RecordedArrays, ReportStyle, RowKey, SaveError, Warning, demo, schema,
+};
 pub use from_file::budget_from_file;
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};

@@ -4,18 +4,18 @@ use proptest::prelude::*;
 
 use crate::machine::{Core, CoreId, CoreKind, CpuSet, Description, Limits, Topology};
 
-/// How a simulated machine is built.
+/// The shape of a simulated machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     /// Physical performance (or uniform) cores.
     pub physical: usize,
-    /// Threads of each of them: 1 or 2, numbered as on most servers (sibling = own + physical).
+    /// Threads per core, 1 or 2, numbered as on most servers (sibling = own number + physical).
     pub smt: usize,
-    /// Physical cores that share an L3; `None`: the machine does not tell.
+    /// Physical cores per L3; `None` if the machine does not report it.
     pub l3: Option<usize>,
-    /// L3 groups in a node.
+    /// L3 groups per node.
     pub node: usize,
-    /// Efficiency cores behind them, four to an L2, in an L3 of their own.
+    /// Efficiency cores after them, four per L2, with an L3 of their own.
     pub efficient: usize,
 }
 
@@ -26,7 +26,7 @@ impl Default for Shape {
 }
 
 impl Shape {
-    /// The topology, with all CPUs online.
+    /// Returns the topology, with all CPUs online.
     pub(super) fn topology(self) -> Topology {
         let hybrid = self.efficient > 0;
         let kind = if hybrid { CoreKind::Performance } else { CoreKind::Uniform };
@@ -57,7 +57,7 @@ impl Shape {
         Topology { cores: fast.chain(slow).collect() }
     }
 
-    /// The machine, all of it allowed.
+    /// Returns the machine, with all CPUs allowed.
     pub(super) fn machine(self) -> Description {
         let topology = self.topology();
         let limits =
@@ -74,14 +74,14 @@ pub(super) fn shapes() -> impl Strategy<Value = Shape> {
     )
 }
 
-/// Any part of a set, the empty one included.
+/// Any subset.
 pub(super) fn subset(of: CpuSet) -> impl Strategy<Value = CpuSet> {
     let ids: Vec<CoreId> = of.iter().collect();
     let count = ids.len();
     prop::sample::subsequence(ids, 0..=count).prop_map(|ids| ids.into_iter().collect())
 }
 
-/// Any machine of 1 to 256 CPUs with at least one of them allowed, some perhaps offline.
+/// Any machine of 1 to 256 CPUs, at least one of them online and allowed.
 pub(super) fn machines() -> impl Strategy<Value = Description> {
     (shapes(), any::<prop::sample::Index>(), 0u8..3).prop_flat_map(|(shape, one, cut)| {
         let machine = shape.machine();
@@ -101,7 +101,7 @@ pub(super) fn machines() -> impl Strategy<Value = Description> {
     })
 }
 
-/// The set that a CPU list names.
+/// Parses a CPU list.
 pub(super) fn set(list: &str) -> CpuSet {
     list.parse().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Values with a unit, as a layout file writes them: sizes, times, shares, rates.
+//! Sizes and times with their units, as layout files have them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use thiserror::Error;
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
-/// Why a value with a unit could not be read.
+/// An error in a value with a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnitError {
     /// Not a number followed by a unit.
@@ -22,19 +22,19 @@ pub enum UnitError {
     Syntax {
         /// The text as written.
         text: String,
-        /// What would be right, with an example.
+        /// The expected form, with an example.
         wanted: &'static str,
     },
-    /// The number is right, the unit is not.
+    /// A number with an unknown unit.
     #[error("unknown unit `{unit}`: use {wanted}")]
     Unit {
         /// The unit as written.
         unit: String,
-        /// The units that exist.
+        /// The valid units.
         wanted: &'static str,
     },
-    /// The number is outside what can be meant.
-    #[error("`{text}` is out of range: {range}")]
+    /// A number out of range.
+    #[error("`{text}` is out of range: use {range}")]
     Range {
         /// The text as written.
         text: String,
@@ -54,7 +54,8 @@ fn split(text: &str) -> (&str, &str) {
 impl FromStr for Bytes {
     type Err = UnitError;
 
-    /// Reads "512MiB", "1.5 GiB", "4096B". Binary units only, so that a number means one thing.
+    /// Parses "512MiB", "1.5 GiB" and "4096B". Decimal units are not accepted, since they are easily
+    /// confused with binary ones.
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let (number, unit) = split(text);
         let value: f64 = number.parse().map_err(|_| UnitError::Syntax {
@@ -83,7 +84,7 @@ impl FromStr for Bytes {
 }
 
 impl fmt::Display for Bytes {
-    /// Prints in the largest unit that is exact, so that printing and parsing are inverse.
+    /// Formats the size in the largest unit that is exact, so that it parses back to the same value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
             if self.0 != 0 && self.0.trailing_zeros() >= shift {
@@ -95,12 +96,11 @@ impl fmt::Display for Bytes {
 }
 
 impl Bytes {
-    /// For a figure that nobody wrote, so that it need not be exact: one decimal, in the largest unit
-    /// that leaves a number of 1 or more ("84.0 MiB").
+    /// Formats the size with one decimal, in the largest unit that gives 1 or more: "84.0 MiB".
     pub fn rounded(self) -> String {
         let mut value = self.0 as f64;
         for unit in ["B", "KiB", "MiB", "GiB"] {
-            // rounding must not show 1024.0 of a unit
+            // 1023.95 and more would be rounded to 1024.0
             if value < 1023.95 {
                 return format!("{value:.*} {unit}", usize::from(unit != "B"));
             }
@@ -110,10 +110,10 @@ impl Bytes {
     }
 }
 
-/// Reads "500ms", "2s", "250us", "1m", "1.5s".
+/// Parses "500ms", "2s", "250us", "1m" or "1.5s".
 ///
 /// # Errors
-/// [`UnitError`] for anything else, zero and more than a day included.
+/// [`UnitError`] for anything else, also for zero and for more than a day.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let (number, unit) = split(text);
     let value: f64 = number.parse().map_err(|_| UnitError::Syntax {
@@ -137,7 +137,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     Ok(Duration::from_nanos((seconds * 1e9).round() as u64))
 }
 
-/// Prints a time so that [`parse_duration`] reads the same value, in the largest exact unit.
+/// Formats a time in the largest unit that is exact, so that [`parse_duration`] returns the same value.
 pub fn print_duration(duration: Duration) -> String {
     let micros = duration.as_micros();
     for (unit, scale) in [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)] {
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounded_sizes_have_one_decimal_and_never_1024_of_a_unit() {
+    fn rounded_sizes_have_one_decimal() {
         let rounded = |bytes| Bytes(bytes).rounded();
         assert_eq!(rounded(0), "0 B");
         assert_eq!(rounded(1023), "1023 B");
@@ -183,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn printing_and_parsing_are_inverse(bytes in 1u64..1 << 50, micros in 1u64..86_400_000_000) {
+        fn formatting_then_parsing_is_identity(bytes in 1u64..1 << 50, micros in 1u64..86_400_000_000) {
             prop_assert_eq!(Bytes(bytes).to_string().parse(), Ok(Bytes(bytes)));
             let time = Duration::from_micros(micros);
             prop_assert_eq!(parse_duration(&print_duration(time)), Ok(time));

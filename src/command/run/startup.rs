@@ -11,7 +11,7 @@ use super::run_records::RunRecords;
 use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
 use crate::command::CommandError;
 use crate::engine::{Engines, devices};
-use crate::layout::{Document, Layout, Warning};
+use crate::layout::{Document, Layout, ReportStyle, Warning};
 use crate::machine::Description;
 use crate::scheduler::EngineLoader;
 use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
@@ -171,7 +171,7 @@ fn print_warnings(
     stderr: &mut std::io::Stderr,
 ) -> std::io::Result<()> {
     if opened.path.is_some() {
-        let text = opened.document.render_warnings(warnings, stderr.is_terminal());
+        let text = opened.document.render_warnings(warnings, ReportStyle::for_terminal(stderr.is_terminal()));
         return writeln!(stderr, "{text}");
     }
     warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::command::CommandError;
-use crate::layout::{Budget, CoreRequest, Document, Faults, Layout};
+use crate::layout::{CoreRequest, Document, Faults, Layout, budget_from_file};
 
 /// The title of the demo.
 pub(super) const DEMO: &str = "demo";
@@ -173,7 +173,7 @@ fn layout_of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
         if !has_extension(path, "onnx") && !absolute.is_file() {
             return Err(CommandError::BadInput(neither(path, &absolute)));
         }
-        let mut budget = crate::layout::budget_from_file(absolute, |name| names.contains(name));
+        let mut budget = budget_from_file(absolute, |name| names.contains(name));
         budget.cores = CoreRequest::Share(100.0 / paths.len() as f64);
         names.insert(budget.name.clone());
         models.push(budget);

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::console::state::{Meant, Typed};
-use crate::layout::{Budget, Change, Edit};
+use crate::layout::{Budget, Change, Edit, budget_from_file, edits_between};
 use crate::scheduler::Control;
 
 /// Reads it and asks what it would do after `before`; `None` where it changes nothing.
@@ -49,5 +49,5 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         return Err("this is a layout: the list of layouts loads those in its folders".to_owned());
     }
-    Ok(crate::layout::budget_from_file(path, |name| taken.iter().any(|other| other == name)))
+    Ok(budget_from_file(path, |name| taken.iter().any(|other| other == name)))
 }

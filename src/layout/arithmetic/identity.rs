@@ -20,10 +20,9 @@ pub(super) fn inherit(mut after: DesiredState, before: &DesiredState) -> Desired
 
 /// Gives an identity to each row that has none.
 pub(super) fn assign(mut state: DesiredState) -> DesiredState {
-    state.next_id = state.next_id.max(1);
     for row in state.rows.iter_mut().filter(|row| row.id == 0) {
-        row.id = state.next_id;
-        state.next_id += 1;
+        row.id = state.next_id.max(1);
+        state.next_id = row.id + 1;
     }
     state
 }

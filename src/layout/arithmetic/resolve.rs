@@ -36,7 +36,7 @@ pub(super) fn resolve(layout: &Layout, machine: &Description) -> Result<DesiredS
     }
     let rows = layout.models.iter().cloned().map(unplaced).collect();
     let description = layout.description.clone();
-    let desired = identity::assign(DesiredState { description, rows, next_id: 1 });
+    let desired = identity::assign(DesiredState { description, rows, next_id: 0 });
     let mut draft = Draft::new(desired, machine);
     place_lists(&mut draft)?;
     place_reserved(&mut draft, &layout.models)?;

@@ -1,23 +1,23 @@
-//! Which cores: picks CPUs that belong together, and the ones that are missed least. Pure.
+//! Placement: chooses the cores that a model gets or releases, by topology. Pure.
 //!
 //! Rules, the strongest first:
 //!
-//! 1. A physical core that nobody else uses comes before the SMT sibling of one that somebody does;
-//!    within a model whole physical cores are filled, so that two models meet on a physical core
-//!    only when nothing else is left.
+//! 1. A physical core that no other model uses comes before the SMT sibling of one in use. A model
+//!    fills whole physical cores, so that two models share a physical core only when no other is
+//!    left.
 //! 2. Performance cores come before efficiency cores.
-//! 3. CPUs close to those that the model has: same physical core, L2, L3, node, package.
-//! 4. Otherwise the tightest domain that holds them all, and of several the one with the least room
-//!    left over (best fit), so that whole caches stay free for those who need a whole one.
-//! 5. Lower numbers first. The same question always has the same answer.
+//! 3. CPUs near those that the model has come first: same physical core, L2, L3, node, package.
+//! 4. Otherwise the smallest domain that holds all CPUs and, of several, the one with the least room
+//!    left (best fit), so that whole caches stay free for models that need one.
+//! 5. Lower numbers come first. The same input always gives the same result.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::machine::{Core, CoreKind, CpuSet, Topology};
 
-/// Picks up to `count` of `candidates`; fewer only when they run out. `near` are the CPUs that the
-/// model has already. A sibling that is in neither set counts as used by somebody else.
+/// Picks `count` of `candidates`, or all if there are fewer. `near` are the CPUs that the model has
+/// already. A sibling that is in neither set counts as used by another model.
 pub fn pick(topology: &Topology, candidates: &CpuSet, near: &CpuSet, count: usize) -> CpuSet {
     let mut chosen = CpuSet::EMPTY;
     for tier in tiers(topology, candidates, near) {
@@ -28,37 +28,37 @@ pub fn pick(topology: &Topology, candidates: &CpuSet, near: &CpuSet, count: usiz
     chosen
 }
 
-/// The `count` CPUs of `from` that a model gives up, so that it keeps a compact rest: halves of
-/// physical cores and efficiency cores go first, then what lies outside the tightest domain.
+/// Returns the `count` CPUs of `from` that a model releases, so that it keeps a compact rest: first
+/// halves of physical cores and efficiency cores, then CPUs outside the smallest domain.
 pub fn release(topology: &Topology, from: &CpuSet, count: usize) -> CpuSet {
-    let kept = pick(topology, from, &CpuSet::EMPTY, from.len().saturating_sub(count));
-    from.difference(&kept)
+    let rest = pick(topology, from, &CpuSet::EMPTY, from.len().saturating_sub(count));
+    from.difference(&rest)
 }
 
-/// The `count` CPUs of `from` that change hands best: those that complete what the receiver has
-/// (its physical cores, then its last-level caches), then those that the donor misses least.
+/// Returns the `count` CPUs of `from` that a donor gives to a receiver: first those that complete the
+/// receiver's physical cores, then its last-level caches, then those that the donor would release.
 pub(super) fn hand_over(
     topology: &Topology,
     from: &CpuSet,
     receiver: &CpuSet,
     count: usize,
 ) -> CpuSet {
-    let mut given = CpuSet::EMPTY;
+    let mut handed = CpuSet::EMPTY;
     for level in [Level::Physical, Level::L3] {
         let places = level.keys(topology, receiver);
         let close: CpuSet = from
-            .difference(&given)
+            .difference(&handed)
             .iter()
             .filter(|id| topology.core(*id).is_some_and(|core| places.contains(&level.key(core))))
             .collect();
-        let need = count.saturating_sub(given.len());
-        given = given.union(&release(topology, &close, need));
+        let need = count.saturating_sub(handed.len());
+        handed = handed.union(&release(topology, &close, need));
     }
-    let rest = from.difference(&given);
-    given.union(&release(topology, &rest, count.saturating_sub(given.len())))
+    let rest = from.difference(&handed);
+    handed.union(&release(topology, &rest, count.saturating_sub(handed.len())))
 }
 
-/// A domain that CPUs share, the widest first.
+/// The levels of domains that CPUs share, the widest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
     Package,
@@ -68,8 +68,8 @@ enum Level {
     Physical,
 }
 
-/// Names a domain of a level: whether it is a stand-in for an unknown one, and its number.
-type Key = (bool, u32);
+/// Identifies a domain of a level: true if it replaces an unknown domain, and its number.
+type DomainKey = (bool, u32);
 
 impl Level {
     const ALL: [Self; 5] = [Self::Package, Self::Node, Self::L3, Self::L2, Self::Physical];
@@ -78,8 +78,9 @@ impl Level {
         Self::ALL.into_iter().find(|level| *level > self)
     }
 
-    /// Where a cache is unknown, an L3 is taken to span the node and an L2 the physical core.
-    fn key(self, core: &Core) -> Key {
+    /// Returns the domain of a core. An unknown L3 is assumed to span the node, and an unknown L2 the
+    /// physical core.
+    fn key(self, core: &Core) -> DomainKey {
         let known = |id| (false, id);
         match self {
             Self::Package => known(u32::from(core.package)),
@@ -90,12 +91,12 @@ impl Level {
         }
     }
 
-    fn keys(self, topology: &Topology, set: &CpuSet) -> BTreeSet<Key> {
+    fn keys(self, topology: &Topology, set: &CpuSet) -> BTreeSet<DomainKey> {
         set.iter().filter_map(|id| topology.core(id)).map(|core| self.key(core)).collect()
     }
 
-    fn groups(self, topology: &Topology, set: &CpuSet) -> BTreeMap<Key, CpuSet> {
-        let mut groups: BTreeMap<Key, CpuSet> = BTreeMap::new();
+    fn groups(self, topology: &Topology, set: &CpuSet) -> BTreeMap<DomainKey, CpuSet> {
+        let mut groups: BTreeMap<DomainKey, CpuSet> = BTreeMap::new();
         for core in set.iter().filter_map(|id| topology.core(id)) {
             groups.entry(self.key(core)).or_default().insert(core.id);
         }
@@ -103,7 +104,7 @@ impl Level {
     }
 }
 
-/// The candidates in classes of rules 1 and 2. CPUs that the topology does not know come last.
+/// Divides the candidates into classes by rules 1 and 2. CPUs that the topology does not know are last.
 fn tiers(topology: &Topology, candidates: &CpuSet, near: &CpuSet) -> [CpuSet; 5] {
     let siblings = Level::Physical.groups(topology, &topology.online());
     let own = candidates.union(near);
@@ -127,7 +128,7 @@ fn tiers(topology: &Topology, candidates: &CpuSet, near: &CpuSet) -> [CpuSet; 5]
     tiers
 }
 
-/// Rules 3 to 5 within one class: goes down from the widest domain to single CPUs.
+/// Applies rules 3 to 5 within one class, from the widest domain down to single CPUs.
 fn choose(topology: &Topology, level: Level, set: &CpuSet, near: &CpuSet, need: usize) -> CpuSet {
     if need >= set.len() {
         return *set;
@@ -144,7 +145,7 @@ fn choose(topology: &Topology, level: Level, set: &CpuSet, near: &CpuSet, need: 
             (!places.contains(*key), !fits, Reverse(tightest), room, group.lowest())
         });
         let Some((key, group)) = best.map(|(key, group)| (*key, *group)) else {
-            // CPUs unknown to the topology have no domain
+            // CPUs that the topology does not know have no domain
             return chosen.union(&set.difference(&chosen).iter().take(need).collect());
         };
         groups.remove(&key);
@@ -157,7 +158,7 @@ fn choose(topology: &Topology, level: Level, set: &CpuSet, near: &CpuSet, need: 
     chosen
 }
 
-/// The tightest cache or node within `group`, itself included, that has room for `need`.
+/// Returns the level of the smallest domain within `group`, or `group` itself, that has `need` CPUs.
 fn tightest(topology: &Topology, level: Level, group: &CpuSet, need: usize) -> Option<Level> {
     [Level::L2, Level::L3, Level::Node, Level::Package].into_iter().find(|inner| {
         *inner >= level && inner.groups(topology, group).values().any(|part| part.len() >= need)

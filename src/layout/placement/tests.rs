@@ -1,4 +1,4 @@
-//! Placement by example and by property.
+//! Examples and properties of placement.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn picks(shape: Shape, candidates: &str, near: &str, count: usize) -> String {
 }
 
 #[test]
-fn an_l3_that_holds_all_is_taken_and_the_tightest_one() {
+fn picks_the_tightest_l3_that_fits() {
     let shape = Shape { physical: 12, ..Shape::default() };
     // free: three of L3 0, four of L3 1, two of L3 2
     assert_eq!(picks(shape, "1-7,10-11", "", 4), "4-7");
@@ -23,20 +23,20 @@ fn an_l3_that_holds_all_is_taken_and_the_tightest_one() {
 }
 
 #[test]
-fn a_fitting_l3_of_another_node_comes_before_two_halves_of_one_node() {
+fn one_l3_comes_before_two_halves() {
     let shape = Shape { physical: 16, node: 2, ..Shape::default() };
     assert_eq!(picks(shape, "0-1,4-5,8-11", "", 4), "8-11");
 }
 
 #[test]
-fn more_than_an_l3_stays_within_the_node_where_it_fits() {
+fn stays_within_a_node_that_fits() {
     let shape = Shape { physical: 16, node: 2, ..Shape::default() };
     assert_eq!(picks(shape, "2-15", "", 8), "8-15");
     assert_eq!(picks(shape, "2-15", "", 6), "2-7");
 }
 
 #[test]
-fn cores_close_to_those_at_hand_come_first() {
+fn near_cores_come_first() {
     let shape = Shape { physical: 16, node: 2, ..Shape::default() };
     assert_eq!(picks(shape, "0-3,5-6,9-15", "4", 2), "5-6");
     // L3 1 has no more: the other L3 of the node, then the other node
@@ -45,27 +45,27 @@ fn cores_close_to_those_at_hand_come_first() {
 }
 
 #[test]
-fn whole_physical_cores_come_before_siblings_of_cores_in_use() {
+fn whole_physical_cores_come_first() {
     let shape = Shape { physical: 4, smt: 2, l3: Some(4), ..Shape::default() };
-    // 0 is in use by somebody: its sibling 4 comes last
+    // another model uses 0: its sibling 4 comes last
     assert_eq!(picks(shape, "1-7", "", 2), "1,5");
     assert_eq!(picks(shape, "1-7", "", 6), "1-3,5-7");
     assert_eq!(picks(shape, "1-7", "", 7), "1-7");
-    // the sibling of one's own core completes it
+    // a sibling that completes the model's own core comes first
     assert_eq!(picks(shape, "1-7", "0", 1), "4");
 }
 
 #[test]
-fn performance_cores_come_before_efficiency_cores() {
+fn performance_cores_come_first() {
     let shape = Shape { physical: 2, smt: 2, efficient: 4, ..Shape::default() };
     assert_eq!(picks(shape, "0-7", "", 4), "0-3");
     assert_eq!(picks(shape, "0-7", "", 5), "0-4");
-    // an efficiency core of one's own comes before half of somebody else's fast one
+    // a whole efficiency core comes before half of another model's performance core
     assert_eq!(picks(shape, "1-7", "", 3), "1,3-4");
 }
 
 #[test]
-fn what_is_given_up_leaves_a_compact_rest() {
+fn released_cores_leave_a_compact_rest() {
     let topology = Shape::default().topology();
     assert_eq!(release(&topology, &set("0-2,5"), 1), set("5"));
     assert_eq!(release(&topology, &set("0-3"), 1), set("3"));
@@ -77,7 +77,7 @@ fn what_is_given_up_leaves_a_compact_rest() {
 }
 
 #[test]
-fn what_changes_hands_completes_the_receiver() {
+fn handed_over_cores_complete_the_receiver() {
     let smt = Shape { physical: 4, smt: 2, ..Shape::default() }.topology();
     assert_eq!(hand_over(&smt, &set("1,4,5"), &set("0"), 1), set("4"));
     let topology = Shape::default().topology();
@@ -86,7 +86,7 @@ fn what_changes_hands_completes_the_receiver() {
 }
 
 #[test]
-fn cpus_that_the_topology_does_not_know_come_last() {
+fn unknown_cpus_come_last() {
     let topology = Topology::uniform(2);
     assert_eq!(pick(&topology, &set("0-3"), &NONE, 3), set("0-2"));
     assert_eq!(pick(&Topology::default(), &set("4-6"), &NONE, 2), set("4-5"));
@@ -106,7 +106,7 @@ fn scenarios() -> impl Strategy<Value = (Topology, CpuSet, CpuSet, usize)> {
 
 proptest! {
     #[test]
-    fn picks_are_candidates_and_as_many_as_asked(
+    fn picks_as_many_candidates_as_asked(
         (topology, candidates, near, count) in scenarios()
     ) {
         let picked = pick(&topology, &candidates, &near, count);
@@ -116,42 +116,42 @@ proptest! {
     }
 
     #[test]
-    fn what_is_released_is_as_much_as_asked((topology, from, receiver, count) in scenarios()) {
-        for gone in [release(&topology, &from, count), hand_over(&topology, &from, &receiver, count)] {
-            prop_assert!(gone.is_subset(&from));
-            prop_assert_eq!(gone.len(), count.min(from.len()));
+    fn releases_as_many_as_asked((topology, from, receiver, count) in scenarios()) {
+        for released in [release(&topology, &from, count), hand_over(&topology, &from, &receiver, count)] {
+            prop_assert!(released.is_subset(&from));
+            prop_assert_eq!(released.len(), count.min(from.len()));
         }
     }
 
     #[test]
-    fn no_sibling_of_a_used_core_is_taken_while_a_whole_core_is_left(
+    fn no_half_core_while_whole_ones_remain(
         (topology, candidates, near, count) in scenarios()
     ) {
         let own = candidates.union(&near);
         let half = |id: CoreId| !topology.siblings(id).is_subset(&own);
         let picked = pick(&topology, &candidates, &near, count);
-        let left = candidates.difference(&picked);
+        let rest = candidates.difference(&picked);
         if picked.iter().any(half) {
-            prop_assert!(left.iter().all(half), "{} left {}", picked, left);
+            prop_assert!(rest.iter().all(half), "{} rest {}", picked, rest);
         }
     }
 
     #[test]
-    fn no_efficiency_core_is_taken_while_a_whole_fast_one_is_left(
+    fn no_efficiency_core_while_fast_ones_remain(
         (topology, candidates, near, count) in scenarios()
     ) {
         let own = candidates.union(&near);
         let slow = |id: CoreId| topology.core(id).unwrap().kind == CoreKind::Efficiency;
         let whole = |id: CoreId| topology.siblings(id).is_subset(&own);
         let picked = pick(&topology, &candidates, &near, count);
-        let left = candidates.difference(&picked);
+        let rest = candidates.difference(&picked);
         if picked.iter().any(slow) {
-            prop_assert!(left.iter().all(|id| slow(id) || !whole(id)));
+            prop_assert!(rest.iter().all(|id| slow(id) || !whole(id)));
         }
     }
 
     #[test]
-    fn one_l3_is_used_where_one_fits(
+    fn uses_one_l3_if_one_fits(
         shape in shapes(), taken in any::<prop::sample::Selector>(), count in 1usize..20
     ) {
         // whole cores only: SMT and hybrid rules aside

@@ -1,9 +1,10 @@
-//! Edits other than transfers, and the transaction around them.
+//! Edits other than transfers, and changes as transactions.
 
 use std::time::Duration;
 
 use super::super::super::budget::{EngineChoice, LoadSpec, QueuePolicy, Slo};
 use super::super::super::diff::plan_diff;
+use super::super::super::edits::edits_between;
 use super::super::super::units::Bytes;
 use super::*;
 
@@ -12,7 +13,7 @@ fn set_cores(model: &str, cores: CoreRequest) -> Change {
 }
 
 #[test]
-fn a_count_grows_close_by_and_shrinks_to_a_compact_rest() {
+fn count_grows_and_shrinks_compactly() {
     let (desired, machine) = on(8, [count("a", 2), count("b", 2)]);
     let after = desired.change(&set_cores("a", CoreRequest::Count(4)), &machine).unwrap();
     assert_eq!(held(&after), "a 0-1,4-5, b 2-3");
@@ -21,7 +22,7 @@ fn a_count_grows_close_by_and_shrinks_to_a_compact_rest() {
 }
 
 #[test]
-fn a_count_shares_where_no_core_is_free_and_gives_up_shared_cores_first() {
+fn count_shares_when_no_core_is_free() {
     let (desired, machine) = on(4, [count("a", 1), count("b", 3)]);
     let plan = desired.plan(&set_cores("a", CoreRequest::Count(2)), &machine).unwrap();
     assert_eq!(held(&plan.after), "a 0-1, b 1-3");
@@ -29,11 +30,11 @@ fn a_count_shares_where_no_core_is_free_and_gives_up_shared_cores_first() {
     let after = plan.after.change(&set_cores("b", CoreRequest::Count(2)), &machine).unwrap();
     assert_eq!(held(&after), "a 0-1, b 2-3");
     let why = reason(after.change(&set_cores("a", CoreRequest::Count(5)), &machine));
-    assert_eq!(why, "a: asks for 5 cores, and there are 4 (0-3)");
+    assert_eq!(why, "a: asks for 5 cores, but this process has 4 (0-3)");
 }
 
 #[test]
-fn a_list_and_a_share_replace_a_count() {
+fn list_or_share_replaces_a_count() {
     let (desired, machine) = on(8, [count("a", 2), count("b", 2)]);
     let after = desired.change(&set_cores("a", CoreRequest::List(set("5,7"))), &machine).unwrap();
     assert_eq!(held(&after), "a 5,7, b 2-3");
@@ -47,7 +48,7 @@ fn a_list_and_a_share_replace_a_count() {
 }
 
 #[test]
-fn pausing_stops_instances_and_resuming_brings_them_back() {
+fn resuming_restores_instances() {
     let (desired, machine) = on(4, [count("a", 2)]);
     let pause = |paused| Edit::Pause { model: "a".into(), paused }.into();
     let paused = desired.change(&pause(true), &machine).unwrap();
@@ -57,15 +58,15 @@ fn pausing_stops_instances_and_resuming_brings_them_back() {
 }
 
 #[test]
-fn models_are_added_by_free_cores_and_removed_with_theirs() {
+fn added_models_get_free_cores_first() {
     let (desired, machine) = on(4, [count("a", 3)]);
     let add = |budget| Edit::Add { budget: Box::new(budget) }.into();
     let after = desired.change(&add(count("b", 2)), &machine).unwrap();
     assert_eq!(held(&after), "a 0-2, b 0,3");
     let why = reason(after.change(&add(count("b", 1)), &machine));
-    assert_eq!(why, "b: there is a model of this name: choose another");
+    assert_eq!(why, "b: another model has this name: choose a free one");
     let why = reason(desired.change(&add(reserved(list("c", "2-3"))), &machine));
-    assert_eq!(why, "c: cannot reserve core 2: a has it too; move a away or leave reserve off");
+    assert_eq!(why, "c: cannot reserve core 2: a has it too; move a away, or leave reserve off");
     let remove: Change = Edit::Remove { model: "a".into() }.into();
     assert_eq!(held(&after.change(&remove, &machine).unwrap()), "b 0,3");
 }
@@ -89,7 +90,7 @@ fn rename_keeps_cores_and_order() {
 }
 
 #[test]
-fn rename_back_is_undone_to_the_same_state() {
+fn undo_of_rename_restores_the_state() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let after = desired.change(&rename("a", "c").into(), &machine).unwrap();
     let back = after.undo(&desired, &after, &machine).unwrap();
@@ -126,7 +127,7 @@ fn rename_needs_a_free_and_valid_name() {
     for (to, why) in [
         ("b", "a: cannot be renamed to b: another model has this name; choose a free one"),
         (" ", "a: the name is empty; use 1 to 200 characters, like \"detector\""),
-        ("a", "nothing would change: it is so already"),
+        ("a", "nothing would change: the layout is already like that"),
     ] {
         assert_eq!(reason(desired.change(&rename("a", to).into(), &machine)), why);
     }
@@ -135,7 +136,7 @@ fn rename_needs_a_free_and_valid_name() {
 }
 
 #[test]
-fn a_row_is_replaced_whole_and_keeps_the_cores_it_can() {
+fn replaced_row_keeps_its_cores() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let row = |cores, threads| {
         let budget = Budget { engine: EngineChoice::Rten, threads, ..count("a", cores) };
@@ -156,7 +157,7 @@ fn a_row_is_replaced_whole_and_keeps_the_cores_it_can() {
 }
 
 #[test]
-fn a_row_that_has_moved_on_is_not_replaced_by_what_was_made_of_its_older_state() {
+fn outdated_row_edit_is_refused() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let was = desired.row("a").unwrap().budget.clone();
     let new = Budget { engine: EngineChoice::Rten, ..was.clone() };
@@ -164,17 +165,17 @@ fn a_row_that_has_moved_on_is_not_replaced_by_what_was_made_of_its_older_state()
     assert_eq!(desired.change(&change, &machine).unwrap().row("a").unwrap().budget, new);
     let moved = desired.change(&moves(1, "a", "b"), &machine).unwrap();
     let why = reason(moved.change(&change, &machine));
-    assert!(why.starts_with("a: its row has changed"), "{why}");
-    // another row's change is none of it, and a change before it in the same transaction counts
+    assert!(why.starts_with("a: this row was changed"), "{why}");
+    // a change of another row does not matter, an earlier edit of the same change does
     let pause = Edit::Pause { model: "b".into(), paused: true };
     let other = desired.change(&pause.into(), &machine).unwrap();
     assert!(other.change(&change, &machine).is_ok());
     let both = Change { edits: [moves(1, "a", "b").edits, change.edits].concat() };
-    assert!(reason(desired.change(&both, &machine)).starts_with("a: its row has changed"));
+    assert!(reason(desired.change(&both, &machine)).starts_with("a: this row was changed"));
 }
 
 #[test]
-fn a_loaded_layout_is_placed_as_at_the_start_and_keeps_generations_of_what_stays() {
+fn loaded_layout_keeps_generations() {
     let (desired, machine) = on(8, [count("a", 2), count("b", 2)]);
     let desired = desired.change(&moves(1, "b", "a"), &machine).unwrap();
     let new = layout([count("b", 1), count("c", 1)]);
@@ -186,11 +187,11 @@ fn a_loaded_layout_is_placed_as_at_the_start_and_keeps_generations_of_what_stays
     assert_eq!(after.row("c").unwrap().generation, 0);
     let bad = layout([count("b", 1), count("b", 1)]);
     let bad: Change = Edit::Load { layout: Box::new(bad) }.into();
-    assert_eq!(reason(desired.change(&bad, &machine)), "b: two models have this name; rename one");
+    assert_eq!(reason(desired.change(&bad, &machine)), "b: two models have this name: rename one");
 }
 
 #[test]
-fn a_change_is_whole_or_refused() {
+fn change_applies_all_edits_or_none() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let before = desired.clone();
     let good = moves(1, "a", "b").edits;
@@ -202,19 +203,19 @@ fn a_change_is_whole_or_refused() {
 }
 
 #[test]
-fn what_leaves_all_as_it_is_is_refused() {
+fn change_without_effect_is_refused() {
     let (desired, machine) = on(4, [list("a", "0-1"), list("b", "2")]);
     let back = Change {
         edits: [moves_these("1", "a", "b").edits, moves_these("1", "b", "a").edits].concat(),
     };
     for change in [set_cores("a", CoreRequest::List(set("0-1"))), back] {
         let why = reason(desired.change(&change, &machine));
-        assert_eq!(why, "nothing would change: it is so already");
+        assert_eq!(why, "nothing would change: the layout is already like that");
     }
 }
 
 #[test]
-fn values_out_of_range_are_refused_and_name_the_row() {
+fn out_of_range_refusals_name_the_row() {
     let (desired, machine) = on(4, [count("a", 2)]);
     let model = || "a".to_owned();
     let queue = |limit, timeout| Edit::SetQueue {

@@ -1,4 +1,4 @@
-//! The rules of the arithmetic, by example and by property.
+//! Examples and properties of the arithmetic.
 
 mod changes;
 mod messages;
@@ -16,7 +16,7 @@ use super::super::desired::DesiredState;
 use super::super::simulated::set;
 use crate::machine::Description;
 
-/// A row of the layout: "0-3" a list, "2" would be a list too, so counts and shares are said.
+/// A row with this core request.
 fn model(name: &str, cores: CoreRequest) -> Budget {
     Budget { cores, ..Budget::new(name, ModelSource::Embedded(format!("{name}.onnx"))) }
 }
@@ -51,7 +51,7 @@ fn on<const N: usize>(cores: usize, models: [Budget; N]) -> (DesiredState, Descr
     (DesiredState::resolve(&layout(models), &machine).unwrap(), machine)
 }
 
-/// "a 0-3, b 4": who has what.
+/// The cores of all rows: "a 0-3, b 4".
 fn held(desired: &DesiredState) -> String {
     let rows = desired.rows.iter().map(|row| format!("{} {}", row.budget.name, row.cores));
     rows.collect::<Vec<_>>().join(", ").trim_end().to_owned()

@@ -1,4 +1,4 @@
-//! What holds for any layout, machine and change.
+//! Properties of any layout, machine and change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::super::super::desired::Row;
 use super::super::super::simulated::{machines, subset};
-use super::super::draft::usable;
+use super::super::ledger::usable;
+use super::super::pressure::pressure;
 use super::*;
 use crate::machine::{CoreId, CpuSet};
 
@@ -88,8 +89,8 @@ fn changes(allowed: CpuSet) -> impl Strategy<Value = Change> {
     prop::collection::vec(edits(allowed), 0..3).prop_map(|edits| Change { edits })
 }
 
-/// Turns an edit on one that can mostly be done: towards models that are there, between two of
-/// them, and by cores that the donor has (three named cores are left as they came: mostly refused).
+/// Changes an edit so that it is mostly possible: it names models that exist, two different ones for a
+/// transfer, and cores that the donor has. Three named cores stay as they are, mostly refused.
 fn aimed(mut edit: Edit, desired: &DesiredState, allowed: &CpuSet) -> Edit {
     let rows = desired.rows.len().max(1);
     let real = |name: &mut String, step: usize| {
@@ -150,7 +151,7 @@ fn aim(change: &Change, desired: &DesiredState, machine: &Description) -> Change
 
 type Scenario = (Description, DesiredState, Vec<Change>);
 
-/// A machine, a layout that it takes, and changes of it.
+/// A machine, a layout on it, and changes of it.
 fn scenarios(count: usize) -> impl Strategy<Value = Scenario> {
     machines().prop_flat_map(move |machine| {
         let allowed = usable(&machine);
@@ -163,8 +164,8 @@ fn scenarios(count: usize) -> impl Strategy<Value = Scenario> {
     })
 }
 
-/// What holds in every state.
-fn sound(desired: &DesiredState, machine: &Description) -> Result<(), TestCaseError> {
+/// Checks the invariants of a state.
+fn check_invariants(desired: &DesiredState, machine: &Description) -> Result<(), TestCaseError> {
     let allowed = usable(machine);
     let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for row in &desired.rows {
@@ -198,7 +199,7 @@ fn owners(desired: &DesiredState, core: CoreId) -> BTreeSet<String> {
 
 proptest! {
     #[test]
-    fn any_layout_on_any_machine_is_placed_soundly_or_refused(
+    fn resolve_keeps_invariants(
         (machine, layout) in machines().prop_flat_map(|machine| {
             let allowed = usable(&machine);
             (Just(machine), layouts(allowed))
@@ -207,7 +208,7 @@ proptest! {
         let resolved = DesiredState::resolve(&layout, &machine);
         prop_assert_eq!(&resolved, &DesiredState::resolve(&layout, &machine));
         if let Ok(desired) = &resolved {
-            sound(desired, &machine)?;
+            check_invariants(desired, &machine)?;
             prop_assert_eq!(desired.layout(), layout);
         } else {
             // only reserves can make it impossible: every value here is in range
@@ -216,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn any_change_is_sound_whole_and_the_same_each_time(
+    fn change_keeps_invariants(
         (machine, mut desired, changes) in scenarios(6)
     ) {
         for change in &changes {
@@ -227,7 +228,7 @@ proptest! {
             prop_assert_eq!(&outcome, &desired.change(change, &machine));
             prop_assert_eq!(&outcome, &desired.plan(change, &machine).map(|plan| plan.after));
             let Ok(after) = outcome else { continue };
-            sound(&after, &machine)?;
+            check_invariants(&after, &machine)?;
             for row in &after.rows {
                 let Some(was) = before.rows.iter().find(|was| was.id == row.id) else { continue };
                 let same = content(&before)[&was.budget.name] == content(&after)[&row.budget.name];
@@ -259,7 +260,7 @@ proptest! {
             later = later.change(&change, &machine).unwrap_or(later);
         }
         let Ok(back) = later.undo(&desired, &plan.after, &machine) else { return Ok(()) };
-        sound(&back, &machine)?;
+        check_invariants(&back, &machine)?;
         let same = back.row(&row.budget.name).unwrap();
         prop_assert_eq!((&same.budget, same.cores), (&row.budget, row.cores));
         if later.rows.iter().any(|later| later.id == row.id) {
@@ -268,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn a_transfer_makes_and_loses_no_core(
+    fn transfer_conserves_cores(
         (machine, desired, edit) in machines().prop_flat_map(|machine| {
             let allowed = usable(&machine);
             let from_to = (core_owners(), core_owners(), any::<bool>());
@@ -308,7 +309,7 @@ proptest! {
     }
 
     #[test]
-    fn a_restore_undoes_any_change((machine, desired, changes) in scenarios(1)) {
+    fn restore_undoes_any_change((machine, desired, changes) in scenarios(1)) {
         for change in &changes {
             let change = &aim(change, &desired, &machine);
             let Ok(after) = desired.change(change, &machine) else { continue };
@@ -322,25 +323,25 @@ proptest! {
     }
 
     #[test]
-    fn a_refit_is_sound_on_any_part_of_the_machine_and_settles_at_once(
+    fn refit_keeps_invariants(
         (machine, desired, left) in scenarios(0).prop_flat_map(|(machine, desired, _)| {
             let allowed = usable(&machine);
             (Just(machine), Just(desired), subset(allowed))
         })
     ) {
-        // where it was made for, nothing moves
-        let (same, told) = desired.refit(&machine);
+        // on the machine that the state was made for, nothing moves
+        let (same, messages) = desired.refit(&machine);
         prop_assert_eq!(&same, &desired);
-        prop_assert!(told.is_empty());
+        prop_assert!(messages.is_empty());
         let mut small = machine.clone();
         small.limits.allowed = left;
-        let (fitted, told) = desired.refit(&small);
-        sound(&fitted, &small)?;
+        let (fitted, messages) = desired.refit(&small);
+        check_invariants(&fitted, &small)?;
         let moved = desired.rows.iter().zip(&fitted.rows).filter(|(a, b)| a.cores != b.cores);
-        prop_assert_eq!(told.len(), moved.count());
+        prop_assert_eq!(messages.len(), moved.count());
         prop_assert_eq!(&fitted.refit(&small).0, &fitted);
         let (back, _) = fitted.refit(&machine);
-        sound(&back, &machine)?;
+        check_invariants(&back, &machine)?;
         for (was, is) in desired.rows.iter().zip(&back.rows) {
             if let CoreRequest::List(list) = was.budget.cores {
                 let barred = back.rows.iter()
@@ -352,7 +353,7 @@ proptest! {
     }
 
     #[test]
-    fn crowding_is_halls_deficiency(
+    fn pressure_is_halls_deficiency(
         rows in prop::collection::vec((prop::collection::btree_set(0u16..6, 1..5), 1usize..4), 1..6)
     ) {
         let machine = Description::uniform(6);
@@ -363,7 +364,7 @@ proptest! {
         });
         let layout = Layout { description: String::new(), models: models.collect() };
         let desired = DesiredState::resolve(&layout, &machine).unwrap();
-        // every set of rows: its threads beyond its cores
+        // the threads of every set of rows, beyond its cores
         let excess = |subset: u32| {
             let rows = || desired.rows.iter().enumerate().filter(|(at, _)| subset >> at & 1 == 1);
             let cores = rows().fold(CpuSet::EMPTY, |all, (_, row)| all.union(&row.cores));
@@ -372,7 +373,7 @@ proptest! {
         };
         let sets: Vec<(usize, CpuSet)> = (0..1 << rows.len()).map(excess).collect();
         let worst = sets.iter().map(|(excess, _)| *excess).max().unwrap();
-        let pressure = desired.pressure();
+        let pressure = pressure(&desired);
         prop_assert_eq!(pressure.excess, worst);
         prop_assert!(sets.contains(&(pressure.excess, pressure.cores)));
         prop_assert_eq!(pressure.cores.is_empty(), worst == 0);

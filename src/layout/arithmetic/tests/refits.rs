@@ -1,19 +1,19 @@
-//! The way back, and machines that change.
+//! Undo, and machines that change.
 
 use super::*;
 
-fn without(machine: &Description, gone: &str) -> Description {
+fn without(machine: &Description, cores: &str) -> Description {
     let mut machine = machine.clone();
-    machine.limits.allowed = machine.limits.allowed.difference(&set(gone));
+    machine.limits.allowed = machine.limits.allowed.difference(&set(cores));
     machine
 }
 
 #[test]
-fn a_restore_puts_back_what_a_change_took() {
+fn restore_moves_cores_back() {
     let (desired, machine) = on(8, [count("a", 3), count("b", 2), count("c", 1)]);
     let after = desired.change(&moves(2, "b", "a"), &machine).unwrap();
     let before = desired.rows_before(&after);
-    // c moved on meanwhile: it stays where it is
+    // a later change of c stays
     let later = after.change(&moves(1, "free", "c"), &machine).unwrap();
     let back = later.restore(&before, &machine).unwrap();
     assert_eq!(held(&back), "a 0-2, b 3-4, c 5-6");
@@ -22,7 +22,7 @@ fn a_restore_puts_back_what_a_change_took() {
 }
 
 #[test]
-fn a_restore_brings_removed_rows_back_and_takes_added_ones_out() {
+fn restore_readds_removed_rows() {
     let (desired, machine) = on(8, [count("a", 3), count("b", 2)]);
     let change = Change {
         edits: vec![
@@ -37,7 +37,7 @@ fn a_restore_brings_removed_rows_back_and_takes_added_ones_out() {
 }
 
 #[test]
-fn an_undo_has_the_order_and_the_description_back() {
+fn undo_restores_order() {
     let (desired, machine) = on(8, [count("a", 3), count("b", 2), count("c", 1)]);
     let mut new = layout([count("c", 2), count("d", 1)]);
     "night".clone_into(&mut new.description);
@@ -50,15 +50,15 @@ fn an_undo_has_the_order_and_the_description_back() {
 }
 
 #[test]
-fn a_restore_makes_do_with_the_cores_that_are_there_and_is_refused_where_they_are_reserved() {
+fn restore_uses_present_cores() {
     let (desired, machine) = on(4, [list("a", "0-1"), list("b", "2")]);
     let after = desired.change(&moves_these("1", "a", "free"), &machine).unwrap();
     let before = desired.rows_before(&after);
     let back = after.restore(&before, &without(&machine, "1")).unwrap();
     assert_eq!(held(&back), "a 0, b 2");
-    assert_eq!(back.layout(), desired.layout(), "what was asked for is back");
+    assert_eq!(back.layout(), desired.layout(), "the request is restored");
     assert_eq!(held(&back.refit(&machine).0), held(&desired));
-    // and what was asked for on less than there is now has all of it
+    // a row from a smaller machine gets all that it asks for
     let (small, _) = desired.refit(&without(&machine, "1"));
     let pause = Change::from(Edit::Pause { model: "a".into(), paused: true });
     let paused = small.change(&pause, &without(&machine, "1")).unwrap();
@@ -73,28 +73,31 @@ fn a_restore_makes_do_with_the_cores_that_are_there_and_is_refused_where_they_ar
     };
     let later = after.change(&reserving, &machine).unwrap();
     let why = reason(later.restore(&before, &machine));
-    assert_eq!(why, "a: core 1 is reserved by b: take it from b, or lift its reserve first");
+    assert_eq!(why, "a: core 1 is reserved by b: move it from b, or turn its reserve off first");
 }
 
 #[test]
-fn a_list_loses_what_is_away_and_has_it_back() {
+fn list_gets_returned_cores_back() {
     let (desired, machine) = on(4, [list("a", "0-2"), list("b", "3")]);
-    let (small, told) = desired.refit(&without(&machine, "2-3"));
+    let (small, messages) = desired.refit(&without(&machine, "2-3"));
     assert_eq!(held(&small), "a 0-1, b");
-    assert_eq!(told, ["a lost core 2 and runs on 0-1", "b lost core 3 and has none: it is paused"]);
+    assert_eq!(
+        messages,
+        ["a lost core 2 and runs on 0-1", "b lost core 3 and has none left: it is paused"]
+    );
     assert_eq!(small.row("b").unwrap().concurrency, 0);
-    let (back, told) = small.refit(&machine);
+    let (back, messages) = small.refit(&machine);
     assert_eq!(held(&back), held(&desired));
-    assert_eq!(told, ["a got core 2 and runs on 0-2", "b got core 3 and runs on 3"]);
+    assert_eq!(messages, ["a got core 2 and runs on 0-2", "b got core 3 and runs on 3"]);
     assert_eq!(back.rows.iter().map(|row| row.generation).collect::<Vec<_>>(), [2, 2]);
 }
 
 #[test]
-fn a_count_moves_to_free_cores_or_shares_and_spreads_again() {
+fn count_prefers_free_cores() {
     let (desired, machine) = on(8, [count("a", 3), count("b", 3)]);
-    let (moved, told) = desired.refit(&without(&machine, "5"));
+    let (moved, messages) = desired.refit(&without(&machine, "5"));
     assert_eq!(held(&moved), "a 0-2, b 3-4,6");
-    assert_eq!(told, ["b lost core 5, got core 6 and runs on 3-4,6"]);
+    assert_eq!(messages, ["b lost core 5, got core 6 and runs on 3-4,6"]);
     let (crowded, _) = moved.refit(&without(&machine, "4-7"));
     assert_eq!(held(&crowded), "a 0-2, b 0-1,3");
     let (spread, _) = crowded.refit(&machine);
@@ -102,7 +105,7 @@ fn a_count_moves_to_free_cores_or_shares_and_spreads_again() {
 }
 
 #[test]
-fn a_share_follows_the_machine() {
+fn share_follows_the_machine() {
     let (desired, machine) = on(8, [share("a", 50.0), share("b", 50.0)]);
     let (small, _) = desired.refit(&without(&machine, "4-7"));
     assert_eq!(held(&small), "a 0-1, b 2-3");
@@ -111,17 +114,17 @@ fn a_share_follows_the_machine() {
 }
 
 #[test]
-fn reserved_rows_stay_alone_through_a_refit() {
+fn refit_keeps_reserves() {
     let (desired, machine) = on(4, [reserved(count("a", 2)), count("b", 2)]);
     let (small, _) = desired.refit(&without(&machine, "1,3"));
     assert_eq!(held(&small), "a 0, b 2");
-    let (alone, told) = desired.refit(&without(&machine, "1-3"));
+    let (alone, messages) = desired.refit(&without(&machine, "1-3"));
     assert_eq!(held(&alone), "a 0, b");
-    assert_eq!(told.len(), 2);
+    assert_eq!(messages.len(), 2);
 }
 
 #[test]
-fn a_reserve_takes_what_a_share_gives_back_and_leaves_one_to_who_has_none() {
+fn reserve_gets_cores_that_a_share_releases() {
     let (desired, machine) = on(8, [reserved(count("a", 4)), share("b", 50.0)]);
     let (small, _) = desired.refit(&without(&machine, "0-3"));
     assert_eq!(held(&small), "a 6-7, b 4-5");

@@ -1,4 +1,4 @@
-//! Layouts on machines.
+//! Placement of layouts on machines.
 
 use super::super::super::simulated::Shape;
 use super::*;
@@ -8,39 +8,39 @@ fn refused(cores: usize, layout: &Layout) -> String {
 }
 
 #[test]
-fn lists_come_first_then_reserves_then_the_rest_in_order() {
+fn places_lists_then_reserves_then_others() {
     let models = [count("a", 2), reserved(count("b", 1)), list("c", "0-1"), share("d", 25.0)];
     let (desired, _) = on(8, models);
     assert_eq!(held(&desired), "a 3-4, b 2, c 0-1, d 5-6");
 }
 
 #[test]
-fn lists_may_overlap_and_counts_keep_away_from_them() {
+fn counts_avoid_listed_cores() {
     let (desired, _) = on(4, [list("a", "0-1"), list("b", "1-2"), count("c", 1)]);
     assert_eq!(held(&desired), "a 0-1, b 1-2, c 3");
 }
 
 #[test]
-fn counts_share_the_cores_with_the_fewest_owners_when_cores_run_out() {
+fn counts_share_the_least_owned_cores() {
     let (desired, _) = on(2, [count("a", 2), count("b", 1), count("c", 1), count("d", 2)]);
     assert_eq!(held(&desired), "a 0-1, b 0, c 1, d 0-1");
 }
 
 #[test]
-fn nobody_shares_a_reserved_core() {
+fn reserved_cores_are_not_shared() {
     let (desired, _) = on(4, [count("a", 3), reserved(count("b", 2))]);
     assert_eq!(held(&desired), "a 2-3, b 0-1");
 }
 
 #[test]
-fn a_count_above_the_machine_gets_what_there_is() {
+fn excess_count_gets_all_cores() {
     let (desired, _) = on(2, [count("a", 300)]);
     assert_eq!(held(&desired), "a 0-1");
     assert_eq!(desired.rows[0].budget.cores, CoreRequest::Count(300));
 }
 
 #[test]
-fn reserves_leave_a_core_to_the_others_where_they_can() {
+fn reserves_leave_a_core_to_others() {
     let (desired, _) = on(4, [reserved(count("a", 4)), count("b", 1)]);
     assert_eq!(held(&desired), "a 0-2, b 3");
     let (desired, _) = on(3, [reserved(count("a", 8)), reserved(count("b", 8)), count("c", 2)]);
@@ -48,21 +48,21 @@ fn reserves_leave_a_core_to_the_others_where_they_can() {
     let why = refused(1, &layout([reserved(count("a", 1)), count("b", 1)]));
     assert_eq!(
         why,
-        "b: no core is left for it: a reserved all that is free; there is core 0. Lift a reserve, \
-         or ask for fewer cores there"
+        "b: no core is left for it: a reserved all; this process has core 0. Turn a reserve off, or \
+         ask for fewer cores there"
     );
     let why = refused(1, &layout([reserved(count("a", 1)), reserved(count("b", 1))]));
-    assert!(why.starts_with("b: no core is left that it could reserve; there is core 0"), "{why}");
+    assert!(why.starts_with("b: no core is free to reserve; this process has core 0"), "{why}");
 }
 
 #[test]
-fn shares_round_to_the_nearest_core_and_at_least_one() {
+fn shares_round_to_whole_cores() {
     let (desired, _) = on(8, [share("a", 50.0), share("b", 30.0), share("c", 1.0)]);
     assert_eq!(held(&desired), "a 0-3, b 4-5, c 6");
 }
 
 #[test]
-fn shares_give_way_to_each_other_before_they_share() {
+fn shares_shrink_before_they_overlap() {
     let third = 100.0 / 3.0;
     let (desired, _) = on(8, [share("a", third), share("b", third), share("c", third)]);
     assert_eq!(held(&desired), "a 0-2, b 3-5, c 6-7");
@@ -71,7 +71,7 @@ fn shares_give_way_to_each_other_before_they_share() {
 }
 
 #[test]
-fn no_cores_or_paused_is_no_instance() {
+fn paused_rows_have_no_instances() {
     let paused = Budget { paused: true, ..count("b", 1) };
     let (desired, _) = on(4, [count("a", 0), paused, list("c", "")]);
     assert_eq!(desired.rows.iter().map(|row| row.concurrency).collect::<Vec<_>>(), [0, 0, 0]);
@@ -79,25 +79,25 @@ fn no_cores_or_paused_is_no_instance() {
 }
 
 #[test]
-fn a_list_that_the_machine_lacks_is_refused_with_what_it_has() {
+fn unusable_list_is_refused() {
     let why = refused(4, &layout([list("a", "2-5")]));
-    assert_eq!(why, "a: cores 4-5 are not on this machine; it can have cores 0-3");
+    assert_eq!(why, "a: cores 4-5 are not on this machine; use cores 0-3");
     let mut machine = Description::uniform(8);
     machine.topology.cores[5].online = false;
     machine.limits.allowed = set("0-5");
     let resolve = |budget| reason(DesiredState::resolve(&layout([budget]), &machine));
-    assert_eq!(resolve(list("a", "5")), "a: core 5 is offline; it can have cores 0-4");
-    let denied = "a: core 7 is not allowed to this process; it can have cores 0-4";
+    assert_eq!(resolve(list("a", "5")), "a: core 5 is offline; use cores 0-4");
+    let denied = "a: core 7 is not allowed for this process; use cores 0-4";
     assert_eq!(resolve(list("a", "0,7")), denied);
 }
 
 #[test]
-fn duplicates_reserved_overlaps_and_bad_values_are_refused() {
+fn invalid_layouts_are_refused() {
     let twice = layout([count("a", 1), count("a", 1)]);
-    assert_eq!(refused(4, &twice), "a: two models have this name; rename one");
+    assert_eq!(refused(4, &twice), "a: two models have this name: rename one");
     let overlap = layout([reserved(list("a", "0-2")), list("b", "2-3")]);
     let why = refused(4, &overlap);
-    assert_eq!(why, "b: core 2 is reserved by a: take it from a, or lift its reserve first");
+    assert_eq!(why, "b: core 2 is reserved by a: move it from a, or turn its reserve off first");
     for (budget, field) in [
         (share("a", 0.0), "share"),
         (share("a", 100.5), "share"),
@@ -114,7 +114,7 @@ fn duplicates_reserved_overlaps_and_bad_values_are_refused() {
 }
 
 #[test]
-fn a_layout_of_counts_is_placed_by_topology() {
+fn counts_are_placed_by_topology() {
     let shape = Shape { physical: 8, smt: 2, l3: Some(4), ..Shape::default() };
     let layout = layout([count("a", 4), count("b", 8), count("c", 4)]);
     let desired = DesiredState::resolve(&layout, &shape.machine()).unwrap();
@@ -122,7 +122,7 @@ fn a_layout_of_counts_is_placed_by_topology() {
 }
 
 #[test]
-fn shares_and_counts_are_placed_on_1_to_256_cores() {
+fn places_on_any_number_of_cores() {
     let layout =
         layout([share("a", 50.0), count("b", 1), latency(share("c", 25.0)), count("d", 2)]);
     for cores in 1..=256 {

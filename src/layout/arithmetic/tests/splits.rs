@@ -8,13 +8,13 @@ fn split(budget: Budget, cores: usize) -> (usize, usize) {
 }
 
 #[test]
-fn throughput_is_one_thread_an_instance_and_one_instance_a_core() {
+fn throughput_means_one_thread_per_instance() {
     assert_eq!(split(count("a", 0), 4), (4, 1));
     assert_eq!(split(count("a", 0), 0), (0, 1));
 }
 
 #[test]
-fn latency_is_one_instance_as_wide_as_the_cores_up_to_sixteen() {
+fn latency_means_up_to_sixteen_threads() {
     let budget = || latency(count("a", 0));
     assert_eq!(split(budget(), 1), (1, 1));
     assert_eq!(split(budget(), 4), (1, 4));
@@ -24,7 +24,7 @@ fn latency_is_one_instance_as_wide_as_the_cores_up_to_sixteen() {
 }
 
 #[test]
-fn explicit_numbers_stay_and_the_other_follows() {
+fn explicit_numbers_are_kept() {
     let budget = Budget { threads: exactly(2), ..count("a", 0) };
     assert_eq!(split(budget.clone(), 5), (2, 2));
     assert_eq!(split(budget, 1), (1, 2));
@@ -41,7 +41,7 @@ fn spins<const N: usize>(cores: usize, models: [Budget; N]) -> bool {
 }
 
 #[test]
-fn threads_spin_only_when_asked_alone_and_with_a_core_each() {
+fn threads_spin_only_on_exclusive_cores() {
     let wide = |cores: &str, threads: usize| Budget {
         spinning: Some(true),
         threads: exactly(threads),
@@ -53,9 +53,9 @@ fn threads_spin_only_when_asked_alone_and_with_a_core_each() {
     assert!(!spins(4, [wide("0-1", 2), list("b", "1")]), "shared");
     assert!(!spins(4, [wide("0-1", 3)]), "more threads than cores");
     let twice = |cores| Budget { concurrency: exactly(2), ..wide(cores, 2) };
-    assert!(!spins(4, [twice("0-2")]), "all instances together");
+    assert!(!spins(4, [twice("0-2")]), "all instances need a core per thread");
     assert!(spins(4, [twice("0-3")]));
-    assert!(!spins(4, [wide("0-1", 1)]), "one thread waits for nobody");
-    assert!(spins(4, [Budget { paused: true, ..wide("0-1", 2) }]), "pausing builds nothing anew");
+    assert!(!spins(4, [wide("0-1", 1)]), "a single thread never spins");
+    assert!(spins(4, [Budget { paused: true, ..wide("0-1", 2) }]), "pausing rebuilds nothing");
     assert!(!spins(4, [wide("", 2)]));
 }

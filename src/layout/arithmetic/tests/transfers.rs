@@ -1,4 +1,4 @@
-//! Cores and instances from one to another.
+//! Transfers of cores and instances.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn request(desired: &DesiredState, name: &str) -> CoreRequest {
 }
 
 #[test]
-fn a_counted_core_moves_and_counts_stay_counts() {
+fn transfer_by_number_keeps_counts() {
     let (desired, machine) = on(8, [count("a", 4), count("b", 2)]);
     let after = desired.change(&moves(1, "b", "a"), &machine).unwrap();
     assert_eq!(held(&after), "a 0-3,5, b 4");
@@ -18,14 +18,14 @@ fn a_counted_core_moves_and_counts_stay_counts() {
 }
 
 #[test]
-fn only_the_touched_rows_get_a_new_generation() {
+fn untouched_rows_keep_their_generation() {
     let (desired, machine) = on(8, [count("a", 2), count("b", 2), count("c", 2)]);
     let after = desired.change(&moves(1, "b", "a"), &machine).unwrap();
     assert_eq!(after.rows.iter().map(|row| row.generation).collect::<Vec<_>>(), [1, 1, 0]);
 }
 
 #[test]
-fn a_named_core_turns_both_rows_into_lists() {
+fn transfer_by_name_makes_lists() {
     let (desired, machine) = on(8, [count("a", 2), share("b", 25.0)]);
     let after = desired.change(&moves_these("2", "b", "a"), &machine).unwrap();
     assert_eq!(request(&after, "a"), CoreRequest::List(set("0-2")));
@@ -33,7 +33,7 @@ fn a_named_core_turns_both_rows_into_lists() {
 }
 
 #[test]
-fn a_list_stays_a_list_and_a_share_becomes_a_count() {
+fn share_becomes_a_count() {
     let (desired, machine) = on(8, [list("a", "0-3"), share("b", 25.0)]);
     let after = desired.change(&moves(1, "a", "b"), &machine).unwrap();
     assert_eq!(request(&after, "a"), CoreRequest::List(set("0-2")));
@@ -42,66 +42,66 @@ fn a_list_stays_a_list_and_a_share_becomes_a_count() {
 }
 
 #[test]
-fn those_who_share_the_core_keep_it() {
+fn sharers_keep_a_moved_core() {
     let (desired, machine) = on(4, [list("a", "0-1"), list("b", "1"), list("c", "3")]);
     let after = desired.change(&moves_these("1", "a", "c"), &machine).unwrap();
     assert_eq!(held(&after), "a 0, b 1, c 1,3");
 }
 
 #[test]
-fn with_share_the_donor_keeps_it_too_and_both_become_lists() {
+fn donor_keeps_a_shared_core() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     let change = transfer(CoreSelection::Count(1), "a", "b", true);
     let after = desired.change(&change, &machine).unwrap();
     assert_eq!(held(&after), "a 0-1, b 0,2");
     assert_eq!(request(&after, "a"), CoreRequest::List(set("0-1")));
-    // saved and loaded, they share as before
+    // they still share it after saving and loading
     let loaded = DesiredState::resolve(&after.layout(), &machine).unwrap();
     assert_eq!(held(&loaded), held(&after));
     let again = transfer(CoreSelection::Count(2), "a", "b", true);
-    let why = "b: cannot share 2 cores of a: a has 1 that b has not";
+    let why = "b: cannot share 2 cores of a: a has 1 that b does not have";
     assert_eq!(reason(after.change(&again, &machine)), why);
     let free = transfer(CoreSelection::Count(1), "free", "b", true);
-    assert!(reason(after.change(&free, &machine)).contains("sharing a core takes two models"));
+    assert!(reason(after.change(&free, &machine)).contains("free cores cannot be shared"));
 }
 
 #[test]
-fn by_number_cores_of_ones_own_go_before_shared_ones() {
+fn exclusive_cores_move_first() {
     let (desired, machine) = on(8, [list("a", "0-2"), list("b", "2"), list("c", "6")]);
     let after = desired.change(&moves(2, "a", "c"), &machine).unwrap();
     assert_eq!(held(&after), "a 2, b 2, c 0-1,6");
 }
 
 #[test]
-fn where_both_have_the_same_cores_the_donor_leaves_them_to_the_receiver() {
+fn donor_leaves_common_cores() {
     let (desired, machine) = on(2, [count("a", 2), count("b", 2)]);
     let after = desired.change(&moves(1, "b", "a"), &machine).unwrap();
     assert_eq!(held(&after), "a 0-1, b 0");
 }
 
 #[test]
-fn free_cores_are_taken_close_by_or_refused_when_there_is_none() {
+fn free_cores_are_picked_nearby() {
     let (desired, machine) = on(4, [list("a", "2"), list("b", "0")]);
     let after = desired.change(&moves(1, "free", "a"), &machine).unwrap();
     assert_eq!(held(&after), "a 1-2, b 0");
     let why = reason(after.change(&moves(2, "free", "a"), &machine));
-    assert_eq!(why, "a: asks for 2 free cores, and only 1 is free (3)");
+    assert_eq!(why, "a: asks for 2 free cores, but only 1 is free (3)");
     let after = after.change(&moves_these("3", "free", "b"), &machine).unwrap();
     assert_eq!(held(&after), "a 1-2, b 0,3");
     let why = reason(after.change(&moves(1, "free", "a"), &machine));
-    assert_eq!(why, "a: no core is free: take one from a model");
+    assert_eq!(why, "a: no core is free: move one from a model");
     let why = reason(after.change(&moves_these("3", "free", "a"), &machine));
     assert_eq!(why, "a: core 3 is not free: b has it");
 }
 
 #[test]
-fn the_last_core_may_leave_and_the_model_is_paused_until_it_has_one() {
+fn model_without_cores_is_paused() {
     let wide = Budget { threads: Auto::Auto, ..latency(count("a", 2)) };
     let (desired, machine) = on(4, [wide, count("b", 1)]);
     let empty = desired.change(&moves(2, "a", "free"), &machine).unwrap();
     let row = empty.row("a").unwrap();
     assert!(row.cores.is_empty());
-    assert_eq!((row.concurrency, row.threads), (0, 2), "the width stays");
+    assert_eq!((row.concurrency, row.threads), (0, 2), "the threads stay");
     assert!(!row.budget.paused);
     let back = empty.change(&moves(2, "free", "a"), &machine).unwrap();
     assert_eq!(back.row("a").unwrap().concurrency, 1);
@@ -110,18 +110,21 @@ fn the_last_core_may_leave_and_the_model_is_paused_until_it_has_one() {
 }
 
 #[test]
-fn impossible_transfers_are_refused_with_the_row_and_the_reason() {
+fn impossible_transfers_are_refused() {
     let (desired, machine) = on(4, [list("a", "0-1"), list("b", "2")]);
     for (change, why) in [
         (moves(3, "a", "b"), "a: cannot give 3 cores: it has 2"),
-        (moves(0, "a", "b"), "a: moves no core: choose at least one"),
-        (moves_these("", "a", "b"), "a: moves no core: choose at least one"),
+        (moves(0, "a", "b"), "a: the transfer moves no core: choose at least one"),
+        (moves_these("", "a", "b"), "a: the transfer moves no core: choose at least one"),
         (moves_these("1-2", "a", "b"), "a: does not have core 2: it has cores 0-1"),
-        (moves_these("9", "a", "b"), "a: core 9 is not on this machine; it can have cores 0-3"),
-        (moves(1, "a", "a"), "a: gives and takes: choose another receiver"),
-        (moves(1, "free", "free"), "cores move to a model or from one, not free to free"),
-        (moves(1, "a", "z"), "z: there is no such model; there are a and b"),
-        (moves(1, "z", "free"), "z: there is no such model; there are a and b"),
+        (moves_these("9", "a", "b"), "a: core 9 is not on this machine; use cores 0-3"),
+        (moves(1, "a", "a"), "a: donor and receiver are the same model; choose another receiver"),
+        (
+            moves(1, "free", "free"),
+            "donor and receiver are both the free cores; choose a model for one of them",
+        ),
+        (moves(1, "a", "z"), "z: there is no such model; the models are a and b"),
+        (moves(1, "z", "free"), "z: there is no such model; the models are a and b"),
     ] {
         assert_eq!(reason(desired.change(&change, &machine)), why);
     }
@@ -132,7 +135,7 @@ fn instances(count: usize, from: &str, to: &str) -> Change {
 }
 
 #[test]
-fn instances_move_and_both_numbers_become_explicit() {
+fn moved_instances_become_numbers() {
     let (desired, machine) = on(4, [count("a", 3), count("b", 1)]);
     let after = desired.change(&instances(2, "a", "b"), &machine).unwrap();
     assert_eq!((after.rows[0].concurrency, after.rows[1].concurrency), (1, 3));
@@ -142,12 +145,18 @@ fn instances_move_and_both_numbers_become_explicit() {
 }
 
 #[test]
-fn the_last_instance_stays() {
+fn last_instance_cannot_move() {
     let (desired, machine) = on(4, [count("a", 3), count("b", 1), count("c", 0)]);
     for (change, why) in [
-        (instances(3, "a", "b"), "a: has 3 instances and keeps at least one: pause it to stop it"),
-        (instances(0, "a", "b"), "moves no instance: choose at least one"),
-        (instances(1, "a", "a"), "a: gives and takes: choose another receiver"),
+        (
+            instances(3, "a", "b"),
+            "a: has 3 instances and must keep one: pause the model to stop it",
+        ),
+        (instances(0, "a", "b"), "the transfer moves no instance: choose at least one"),
+        (
+            instances(1, "a", "a"),
+            "a: donor and receiver are the same model; choose another receiver",
+        ),
         (instances(1, "a", "c"), "c: has no cores and so no instances: give it a core first"),
     ] {
         assert_eq!(reason(desired.change(&change, &machine)), why);

@@ -99,7 +99,7 @@ fn replay(reader: &mut Reader<'_>, value: &TomlValue<'_>, table: &DeTable<'_>) -
         set(&mut order, reader.one_of(value, "`order`", &words));
     }
     let rate = table.get("rate").and_then(|rate| reader.rate(rate));
-    let carry = table.get("carry").map(|carry| carry(reader, carry)).unwrap_or_default();
+    let carry = table.get("carry").map(|value| carry(reader, value)).unwrap_or_default();
     Some(LoadSpec::Replay { file: file?, order, rate, carry })
 }
 
@@ -151,7 +151,7 @@ fn input(reader: &mut Reader<'_>, name: &str, value: &TomlValue<'_>) -> Option<I
                 None => {}
             },
             "npy" => {
-                let file = self
+                let file = reader
                     .string(value, "`npy`")
                     .and_then(|written| reader.file(value, "the array", &written));
                 set(&mut found, file.map(|file| Some(InputSpec::Npy(file))));

@@ -62,8 +62,8 @@ pub(super) fn row(
     (budget, spans)
 }
 
-fn field(reader: &mut Reader<'_>, budget: &mut Budget, name: &str, value: &TomlValue<'_>) {
-    match name {
+fn field(reader: &mut Reader<'_>, budget: &mut Budget, key: &str, value: &TomlValue<'_>) {
+    match key {
         "name" => set(&mut budget.name, name(reader, value)),
         "path" => set(&mut budget.source, source(reader, value)),
         "engine" => {
