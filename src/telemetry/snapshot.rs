@@ -2,6 +2,8 @@
 //! `--json` prints. Units are in the names: `_us` microseconds, `_bytes` bytes, `_per_s` per second;
 //! shares are 0 to 1 of one core unless said otherwise.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::journal::Entry;
@@ -249,6 +251,11 @@ pub struct ModelView {
     /// Latencies of the whole run, for the difference between two snapshots; not serialized.
     #[serde(skip)]
     pub latencies: Latencies,
+    /// Open dimensions whose size divvy guessed for the built-in load, with the guess: the figures may
+    /// not be those of real requests. Empty if the layout's `dims`, a recording or arrays set the
+    /// sizes, or no built-in load runs.
+    #[serde(default)]
+    pub guessed_dims: BTreeMap<String, usize>,
     /// CPU time over the interval, in cores.
     pub cpu: f64,
     /// Run-queue wait over the interval as a share of (CPU + wait); `None` where hidden.

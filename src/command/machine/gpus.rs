@@ -1,11 +1,11 @@
-//! The GPUs of the map in text: a line a card and what else is known of it, a line
-//! a MIG device, or why there is none.
+//! The GPUs of the map: one line per GPU with its details, one per MIG device, or the reason why there
+//! is none.
 
 use crate::layout::Bytes;
 use crate::telemetry::gpu::details;
 use crate::telemetry::{GpuCard, GpuView, MigDevice};
 
-/// The lines, without their head.
+/// Returns the lines, without their head.
 pub(super) fn lines(view: &GpuView) -> Vec<String> {
     let mut lines = Vec::new();
     for card in &view.cards {
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cards_parts_and_faults_have_a_line_each() {
+    fn each_gpu_part_has_a_line() {
         let part = MigDevice {
             index: 2,
             name: "X MIG 3g.40gb".to_owned(),

@@ -1,14 +1,14 @@
-//! How figures are written in a report: a fixed number of digits that matter, the unit in the
-//! column's title or behind the number.
+//! Formats the cells of a report: a fixed number of significant digits, with the unit in the column's
+//! title or behind the number.
 
 use crate::engine::EngineMemory;
 use crate::layout::{Bytes, Slo};
 use crate::telemetry::{Distribution, ModelState, ModelView, Window};
 
-/// What stands where there is nothing to say.
+/// The cell of a missing value.
 pub(super) const NONE: &str = "-";
 
-/// Microseconds as milliseconds, three digits that matter.
+/// Formats microseconds as milliseconds with three significant digits.
 pub(super) fn millis(micros: u64) -> String {
     let value = micros as f64 / 1e3;
     match micros {
@@ -18,27 +18,27 @@ pub(super) fn millis(micros: u64) -> String {
     }
 }
 
-/// A percentile of a window in milliseconds; nothing without samples.
+/// Formats a percentile in milliseconds; none without samples.
 pub(super) fn percentile(window: &Distribution, micros: u64) -> String {
     if window.count == 0 { NONE.to_owned() } else { millis(micros) }
 }
 
-/// Requests per second.
+/// Formats a rate of requests per second.
 pub(super) fn rate(per_second: f64) -> String {
     if per_second < 1000.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
 }
 
-/// A share of one as per cent.
+/// Formats a share of one as a percentage.
 pub(super) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| NONE.to_owned(), |share| format!("{:.1}%", share * 100.0))
 }
 
-/// Bytes, rounded, in the largest binary unit below them.
+/// Formats rounded bytes in the largest binary unit below them.
 pub(super) fn size(bytes: u64) -> String {
     Bytes(bytes).rounded().replace(' ', "")
 }
 
-/// What an engine holds for a model; "+" where it cannot tell the part of its arenas.
+/// Formats the memory of a model, with "+" if the engine cannot count its arenas.
 pub(super) fn memory(memory: &EngineMemory) -> String {
     match memory.arena {
         Some(_) => size(memory.total()),
@@ -46,7 +46,7 @@ pub(super) fn memory(memory: &EngineMemory) -> String {
     }
 }
 
-/// A model's state in a word or two.
+/// Formats the state of a model.
 pub(super) fn state(state: &ModelState) -> String {
     match state {
         ModelState::Loading => "loading".to_owned(),
@@ -58,7 +58,7 @@ pub(super) fn state(state: &ModelState) -> String {
     }
 }
 
-/// Instances by threads, as desired; the actual number behind it where it differs.
+/// Formats the desired instances and threads, and the active instances if they differ.
 pub(super) fn instances(model: &ModelView) -> String {
     let (wanted, threads) = (model.row.concurrency, model.row.threads);
     if model.actual.active == wanted {
@@ -68,17 +68,19 @@ pub(super) fn instances(model: &ModelView) -> String {
     }
 }
 
-/// The CPU set, or that there is none.
+/// Formats the CPU set; "none" for an empty one.
 pub(super) fn cores(model: &ModelView) -> String {
     if model.row.cores.is_empty() { "none".to_owned() } else { model.row.cores.to_string() }
 }
 
-/// The built-in load, marked as such.
+/// Formats the built-in load; marks guessed sizes of its requests.
 pub(super) fn load(model: &ModelView) -> String {
-    model.load.as_ref().map_or_else(|| NONE.to_owned(), |words| format!("synthetic: {words}"))
+    let Some(load) = &model.load else { return NONE.to_owned() };
+    let guessed = if model.guessed_dims.is_empty() { "" } else { ", sizes guessed" };
+    format!("synthetic: {load}{guessed}")
 }
 
-/// The target, and whether the window met it: its own percentile, measured and wanted.
+/// Formats the SLO: its percentile as measured and its bound, and whether the bound is met.
 pub(super) fn slo(slo: Option<&Slo>, window: &Window) -> String {
     let Some(slo) = slo else { return NONE.to_owned() };
     let bound = u64::try_from(slo.bound.as_micros()).unwrap_or(u64::MAX);
@@ -91,7 +93,7 @@ pub(super) fn slo(slo: Option<&Slo>, window: &Window) -> String {
     }
 }
 
-/// A whole number with thousands set apart.
+/// Formats a whole number with separated thousands.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::with_capacity(digits.len() * 2);
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_keep_three_digits_that_matter() {
+    fn figures_keep_three_significant_digits() {
         assert_eq!(millis(0), "0.00");
         assert_eq!(millis(850), "0.85");
         assert_eq!(millis(14_260), "14.3");
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_never_show_a_thousand_and_twenty_four() {
+    fn sizes_use_the_largest_unit() {
         assert_eq!(size(0), "0B");
         assert_eq!(size(1023), "1023B");
         assert_eq!(size(1024), "1.0KiB");
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         assert_eq!(count(7), "7");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");

@@ -60,6 +60,7 @@ pub fn summary(snapshot: &Snapshot) -> String {
         // writing to a string cannot fail
         let _ = writeln!(text, "synthetic load: {}", of_all(&synthetic, snapshot));
     }
+    text.push_str(&guessed_sizes(snapshot));
     for model in &snapshot.models {
         if let ModelState::Failed { reason } = &model.state {
             let _ = writeln!(text, "{} failed: {reason}", model.row.budget.name);
@@ -87,6 +88,25 @@ fn row(model: &ModelView) -> Vec<String> {
         slo(model.row.budget.slo.as_ref(), run),
         load(model),
     ]
+}
+
+/// Returns a line about models that run at guessed sizes, and how to set them.
+fn guessed_sizes(snapshot: &Snapshot) -> String {
+    let guessed = |model: &ModelView| {
+        let sizes = model.guessed_dims.iter();
+        let sizes: Vec<String> = sizes.map(|(name, size)| format!("{name} = {size}")).collect();
+        let name = &model.row.budget.name;
+        (!sizes.is_empty()).then(|| format!("{name} ({})", name_list(&sizes)))
+    };
+    let models: Vec<String> = snapshot.models.iter().filter_map(guessed).collect();
+    if models.is_empty() {
+        return String::new();
+    }
+    format!(
+        "sizes guessed: {}; real requests may take another time: set `dims` in a layout, or replay \
+         a recording\n",
+        name_list(&models)
+    )
 }
 
 /// Returns the names, or "all N models" if they are all of a long list.

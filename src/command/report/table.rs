@@ -2,46 +2,46 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The widest that a cell is printed.
-const WIDEST: usize = 48;
+/// The maximum width of a cell.
+const MAX_WIDTH: usize = 48;
 
-/// A column's title, its least width, and whether its cells are numbers (set to the right).
+/// A column: its title, its minimum width, and whether its cells are numbers (aligned right).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     pub(super) title: &'static str,
-    pub(super) least: usize,
+    pub(super) min_width: usize,
     pub(super) number: bool,
 }
 
 /// A column of words.
-pub(super) const fn words(title: &'static str, least: usize) -> Column {
-    Column { title, least, number: false }
+pub(super) const fn words(title: &'static str, min_width: usize) -> Column {
+    Column { title, min_width, number: false }
 }
 
 /// A column of numbers.
-pub(super) const fn number(title: &'static str, least: usize) -> Column {
-    Column { title, least, number: true }
+pub(super) const fn number(title: &'static str, min_width: usize) -> Column {
+    Column { title, min_width, number: true }
 }
 
-/// The width of each column over these rows.
+/// Returns the width of each column.
 pub(super) fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
     columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
             let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width());
-            cells.max().unwrap_or(0).min(WIDEST).max(column.least).max(column.title.width())
+            cells.max().unwrap_or(0).min(MAX_WIDTH).max(column.min_width).max(column.title.width())
         })
         .collect()
 }
 
-/// The titles as one line.
+/// Returns the line of the titles.
 pub(super) fn titles(columns: &[Column], widths: &[usize]) -> String {
     let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
     line(columns, widths, &titles)
 }
 
-/// One row as one line, without blanks at its end.
+/// Returns the line of a row, without trailing blanks.
 pub(super) fn line(columns: &[Column], widths: &[usize], cells: &[String]) -> String {
     let mut text = String::new();
     for ((column, width), cell) in columns.iter().zip(widths).zip(cells) {
@@ -63,22 +63,22 @@ pub(super) fn line(columns: &[Column], widths: &[usize], cells: &[String]) -> St
     text
 }
 
-/// The text, cut to a width in terminal columns with an ellipsis where it is longer.
+/// Returns the text, cut with an ellipsis if it is wider than `width` terminal columns.
 fn clip(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
-    let mut kept = String::new();
+    let mut cut = String::new();
     let mut used = 1;
     for letter in text.chars() {
         used += letter.width().unwrap_or(0);
         if used > width {
             break;
         }
-        kept.push(letter);
+        cut.push(letter);
     }
-    kept.push('…');
-    kept
+    cut.push('…');
+    cut
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wide_characters_count_as_two_columns() {
+    fn wide_characters_take_two_columns() {
         let columns = [words("name", 4), number("n", 3)];
         let rows: Vec<Vec<String>> =
             [("模型", "1"), ("ab", "22")].map(|(a, b)| vec![a.to_owned(), b.to_owned()]).into();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn long_text_is_cut_within_its_width() {
+    fn long_text_is_cut() {
         assert_eq!(clip("abcdef", 4), "abc…");
         assert_eq!(clip("模型模型", 4), "模…");
         assert_eq!(clip("abcd", 4), "abcd");

@@ -1,5 +1,6 @@
 //! Snapshots for the tests: made up, the same every time, and consistent with their layouts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -146,6 +147,7 @@ fn view(index: usize, row: &Row) -> ModelView {
         histogram: histogram(median, (per_s * 60.0) as u64, 0.7),
         histogram_second: histogram(median, per_s as u64, 0.7),
         latencies: Latencies::default(),
+        guessed_dims: BTreeMap::new(),
         cpu: 0.85 * row.cores.len() as f64,
         wait: Some(0.04),
         memory: EngineMemory {

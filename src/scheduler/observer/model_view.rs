@@ -1,5 +1,6 @@
 //! The view of one model in a snapshot.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::layout::{LoadSpec, Row};
@@ -42,12 +43,21 @@ impl ModelInputs<'_> {
             histogram: windows.histogram,
             histogram_second: windows.histogram_second,
             latencies: windows.latencies,
+            guessed_dims: self.guessed_dims(),
             cpu,
             wait,
             memory: slot.pool.model().map(|model| model.memory()).unwrap_or_default(),
             load: row.budget.load.as_ref().map(LoadSpec::description),
             offered_per_s: row.budget.load.is_some().then_some(self.offered_rate),
         }
+    }
+
+    /// Returns the guessed sizes behind the figures; none unless the built-in load sends the requests.
+    fn guessed_dims(&self) -> BTreeMap<String, usize> {
+        if self.row.budget.load.is_none() {
+            return BTreeMap::new();
+        }
+        self.slot.requests.guessed_dims.clone()
     }
 
     fn actual(&self, seats: Seats) -> Actual {

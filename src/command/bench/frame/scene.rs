@@ -1,6 +1,7 @@
 //! Made-up machines and snapshots whose figures all change from one to the next, the same every
 //! time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -175,6 +176,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
         histogram: histogram(median, 60.0),
         histogram_second: histogram(median, 1.0),
         latencies: Latencies::default(),
+        guessed_dims: BTreeMap::new(),
         cpu: share * row.cores.len() as f64,
         wait: Some(share * 0.1),
         memory: EngineMemory {

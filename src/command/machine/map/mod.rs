@@ -1,5 +1,5 @@
-//! The text map of a machine, 80 columns wide: a few lines of limits, then sockets and nodes with
-//! their cache groups, a cell for each physical core.
+//! The text map of a machine, 80 columns wide: the limits, then sockets and NUMA nodes with their
+//! cache groups and one cell per physical core.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,12 +10,12 @@ use crate::layout::Bytes;
 use crate::machine::{Core, CoreKind, CpuSet, Description, Topology};
 
 const WIDTH: usize = 80;
-/// Where the text of the lines of the head starts.
+/// The column at which the text of the head lines starts.
 const HEAD: usize = 10;
-/// Where the cells of the map start.
+/// The column at which the cells of the map start.
 const CELLS: usize = 10;
 
-/// Draws the map; each line ends with a newline.
+/// Returns the map; each line ends with a newline.
 pub(super) fn draw(report: &MachineReport) -> String {
     let description = &report.description;
     let mut out = String::new();
@@ -38,7 +38,7 @@ pub(super) fn draw(report: &MachineReport) -> String {
     if description.simulated {
         head("note", "this machine is simulated");
     }
-    places(description, &mut out);
+    draw_cores(description, &mut out);
     out
 }
 
@@ -83,7 +83,7 @@ fn quota(description: &Description) -> String {
     match limits.quota {
         None => "none".to_owned(),
         Some(quota) if quota < limits.allowed.len() as f64 => format!(
-            "time of {} CPUs, fewer than the {} usable: beyond it all are throttled",
+            "time of {} CPUs, less than the {} usable: above it, all threads are throttled",
             trimmed(quota),
             limits.allowed.len()
         ),
@@ -102,10 +102,10 @@ fn memory(report: &MachineReport) -> String {
     )
 }
 
-/// The groups that are drawn together: socket and node, then level 3 cache.
+/// Physical cores by socket and node, then by level 3 cache.
 type Groups<'a> = BTreeMap<(u16, u16), BTreeMap<Option<u32>, BTreeMap<u32, Vec<&'a Core>>>>;
 
-fn places(description: &Description, out: &mut String) {
+fn draw_cores(description: &Description, out: &mut String) {
     let allowed = &description.limits.allowed;
     let mut groups = Groups::new();
     for core in description.topology.cores.iter().filter(|core| core.online) {
@@ -115,7 +115,7 @@ fn places(description: &Description, out: &mut String) {
     let cells = groups.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values);
     let widest = cells.map(|core| cell(core, allowed).len()).max().unwrap_or(0) + 2;
     let fit = ((WIDTH - CELLS) / widest).max(1);
-    // Rows of 4, 8 or 12 let the eye count; the last cell of a row needs no gap.
+    // rows of 4, 8 or 12 are easy to count
     let in_row = if fit >= 4 { fit - fit % 4 } else { fit };
     for ((package, node), caches) in &groups {
         let logical: usize = caches.values().flat_map(BTreeMap::values).map(Vec::len).sum();
@@ -146,7 +146,8 @@ fn places(description: &Description, out: &mut String) {
     legend(description, out);
 }
 
-/// A physical core: its kind, its logical CPUs, those not allowed in parentheses.
+/// Returns the cell of a physical core: its kind and its logical CPUs, those not allowed in
+/// parentheses.
 fn cell(siblings: &[&Core], allowed: &CpuSet) -> String {
     let kind = match siblings.first().map(|core| core.kind) {
         Some(CoreKind::Performance) => "P",
@@ -163,7 +164,7 @@ fn cell(siblings: &[&Core], allowed: &CpuSet) -> String {
     format!("{kind}{}", ids.join("+"))
 }
 
-/// Explains the signs that occur.
+/// Adds explanations of the signs that occur.
 fn legend(description: &Description, out: &mut String) {
     let online: Vec<&Core> = description.topology.cores.iter().filter(|core| core.online).collect();
     let mut signs = Vec::new();
@@ -184,7 +185,7 @@ fn legend(description: &Description, out: &mut String) {
     }
 }
 
-/// A CPU list with a space after each comma, so that it can be wrapped.
+/// Returns a CPU list with a space after each comma, so that it can be wrapped.
 fn spaced(set: &CpuSet) -> String {
     set.to_string().replace(',', ", ")
 }
@@ -193,12 +194,12 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// At most two decimals, and none that say nothing.
+/// Formats a number with at most two decimals and no trailing zeros.
 fn trimmed(value: f64) -> String {
     format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Breaks a text at spaces into lines of at most `width`; a longer word stands alone.
+/// Breaks a text at spaces into lines of at most `width`; a longer word gets a line of its own.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

@@ -1,5 +1,6 @@
 //! Reports of hand-made snapshots, and the loop on a clock that stands still until it is waited for.
 
+use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -70,6 +71,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
         histogram: Histogram::default(),
         histogram_second: Histogram::default(),
         latencies: Latencies::default(),
+        guessed_dims: BTreeMap::new(),
         cpu: 1.87,
         wait: Some(0.034),
         memory: EngineMemory {
@@ -147,6 +149,18 @@ fn summary_reports_unbalanced_counts() {
     snapshot.models[0].counts.submitted += 1;
     assert!(summary(&snapshot).contains("COUNTS DO NOT ADD UP for detector:"));
     assert!(!summary(&snapshot).contains("none lost"));
+}
+
+#[test]
+fn report_marks_guessed_sizes() {
+    let mut snapshot = two();
+    snapshot.models[0].guessed_dims.insert("height".to_owned(), 224);
+    let line = interval_line(&snapshot, &ReportSpan::between(None, &snapshot));
+    assert!(line.contains("poisson 400/s, sizes guessed"), "{line}");
+    assert_eq!(line.matches("sizes guessed").count(), 1, "{line}");
+    let summary = summary(&snapshot);
+    assert!(summary.contains("sizes guessed: detector (height = 224); "), "{summary}");
+    assert!(summary.contains("`dims`"), "{summary}");
 }
 
 #[test]
