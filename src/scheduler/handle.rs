@@ -81,7 +81,8 @@ impl Scheduler {
             loads: load_sender,
             shared: shared.clone(),
             snapshots: snapshots.clone(),
-        });
+        })
+        .map_err(|error| no_thread(&error))?;
         // The observer stops after the owner, so its handle is not kept.
         spawn("divvy-watch", move || observer.run())?;
         let thread = spawn("divvy-sched", move || owner.run())?;
@@ -144,10 +145,11 @@ impl Scheduler {
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Refusal> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|error| Refusal::whole(format!("cannot start a thread: {error}")))
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| no_thread(&error))
+}
+
+fn no_thread(error: &std::io::Error) -> Refusal {
+    Refusal::whole(format!("cannot start a thread: {error}"))
 }
 
 impl Control for Scheduler {

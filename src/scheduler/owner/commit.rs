@@ -118,6 +118,7 @@ impl Owner {
         timer.end(|stages| &mut stages.plan_us);
         let reconciled = self.models.reconcile(&before, &after, &mut timer);
         let force_us = reconciled.in_force.saturating_duration_since(asked).as_micros() as u64;
+        self.publisher.mark_change(reconciled.changed, reconciled.in_force);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         let id = self.history.next_id();

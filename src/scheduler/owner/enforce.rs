@@ -95,7 +95,10 @@ pub(super) fn enforce(
             slot.pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
             slot.pool.shrink();
         }
-        slot.pool.set_bound(row.concurrency);
+        // Only if it rises: the call waits for the gate's lock, and its holder may have no core.
+        if old.is_none_or(|old| old.concurrency < row.concurrency) {
+            slot.pool.set_bound(row.concurrency);
+        }
     }
     timer.end(|stages| &mut stages.limits_us);
     differences

@@ -5,6 +5,7 @@ mod commit;
 mod drain;
 mod enforce;
 mod history;
+mod housekeeper;
 mod load;
 mod machine_changes;
 mod models;
@@ -16,5 +17,6 @@ mod rollback;
 mod stage_timer;
 mod thread;
 mod verdicts;
+mod window_capture;
 
 pub(super) use thread::{Owner, OwnerConfig};

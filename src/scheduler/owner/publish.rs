@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
+use crate::pool::Pool;
 use crate::scheduler::messages::{ObserverMessage, SchedulerState};
 use crate::scheduler::shared_state::{PublishedState, SharedState};
 use crate::scheduler::slot::LoadOrder;
@@ -19,6 +21,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 /// The receivers of the owner's state.
 pub(super) struct Publisher {
     shared: SharedState,
+    housekeeper: Housekeeper,
     observer: Sender<ObserverMessage>,
     loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     /// True if the state has changed since it was last sent to the observer.
@@ -29,10 +32,11 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn new(
         shared: SharedState,
+        housekeeper: Housekeeper,
         observer: Sender<ObserverMessage>,
         loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     ) -> Self {
-        Self { shared, observer, loads, is_stale: true, last_sent: None }
+        Self { shared, housekeeper, observer, loads, is_stale: true, last_sent: None }
     }
 
     /// Notes that the state has changed.
@@ -40,9 +44,10 @@ impl Publisher {
         self.is_stale = true;
     }
 
-    /// Returns true if the observer should get the state now.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.is_stale && self.last_sent.is_none_or(|sent| now >= sent + SHORTEST_INTERVAL)
+    /// Returns when the observer should get the state; `None` if it has the newest one.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let next = self.last_sent.map_or_else(Instant::now, |sent| sent + SHORTEST_INTERVAL);
+        self.is_stale.then_some(next)
     }
 
     /// Sends the observer the state.
@@ -79,8 +84,14 @@ impl Publisher {
         self.loads.send_replace(Arc::new(Vec::new()));
     }
 
-    /// Publishes the state that callers read.
+    /// Has the recorders of changed pools begin their metrics since the last change.
+    pub(super) fn mark_change(&self, pools: Vec<Arc<Pool>>, at: Instant) {
+        self.housekeeper.mark_change(pools, at);
+    }
+
+    /// Publishes the state that callers and the housekeeper read.
     pub(super) fn publish_state(&self, models: &LiveModels) {
+        self.housekeeper.set_pools(models.slots.values().map(|slot| slot.pool.clone()).collect());
         let builds =
             models.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
         let clients = models.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));

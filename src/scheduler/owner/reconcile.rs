@@ -1,5 +1,6 @@
 //! Brings the slots and pools from one desired state to the next.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforce;
@@ -7,6 +8,7 @@ use super::models::LiveModels;
 use super::stage_timer::StageTimer;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
+use crate::pool::Pool;
 use crate::scheduler::messages::{ModelKey, OwnerMessage};
 use crate::scheduler::slot::Rename;
 
@@ -16,6 +18,8 @@ pub(super) struct Reconciled {
     pub(super) in_force: Instant,
     /// The differences that the kernel shows, each with its model's name.
     pub(super) differences: Vec<String>,
+    /// The pools of the rows that changed.
+    pub(super) changed: Vec<Arc<Pool>>,
 }
 
 impl LiveModels {
@@ -33,13 +37,14 @@ impl LiveModels {
         timer.end(|stages| &mut stages.models_us);
         let mut found = enforce::enforce(before, after, self, timer);
         let in_force = timer.last();
+        let mut changed = Vec::new();
         self.set_sharers(after);
         for row in &after.rows {
             let is_changed = has_changed(before.counterpart(row, after), row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
                 if is_changed {
                     slot.retry();
-                    slot.pool.recorder().mark_change(in_force);
+                    changed.push(slot.pool.clone());
                 }
                 if let Some(lines) = found.get_mut(&row.budget.name) {
                     if slot.difference.is_some() {
@@ -60,7 +65,7 @@ impl LiveModels {
             .into_iter()
             .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")))
             .collect();
-        Reconciled { in_force, differences }
+        Reconciled { in_force, differences, changed }
     }
 
     /// Sets the number of rows that will share the loaded model of each row.

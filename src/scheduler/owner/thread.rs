@@ -1,5 +1,6 @@
-//! The owner thread: receives messages, handles them one after another, and expires queued requests.
+//! The owner thread: receives messages and handles them one after another.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::history::History;
+use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
 use super::publish::Publisher;
 use super::stage_timer::StageTimer;
@@ -20,9 +22,6 @@ use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::shared_state::SharedState;
 use crate::scheduler::slot::LoadOrder;
 use crate::telemetry::{Entry, Snapshot};
-
-/// The longest wait for a message, and so the resolution of queue timeouts.
-const HOUSEKEEPING: Duration = Duration::from_millis(10);
 
 /// The owner's state.
 pub(in crate::scheduler) struct Owner {
@@ -57,10 +56,15 @@ pub(in crate::scheduler) struct OwnerConfig {
 }
 
 impl Owner {
-    pub(in crate::scheduler) fn new(config: OwnerConfig) -> Self {
-        Self {
+    /// The owner in its initial state.
+    ///
+    /// # Errors
+    /// The system's error if a thread cannot be started.
+    pub(in crate::scheduler) fn new(config: OwnerConfig) -> io::Result<Self> {
+        let housekeeper = Housekeeper::start()?;
+        Ok(Self {
             messages: config.messages,
-            verdicts: Verdicts::new(config.windows, config.sender.clone()),
+            verdicts: Verdicts::new(config.windows, config.sender.clone())?,
             models: LiveModels::new(
                 config.desired,
                 config.description,
@@ -69,11 +73,11 @@ impl Owner {
                 config.sender,
             ),
             history: History::new(config.journal),
-            publisher: Publisher::new(config.shared, config.observer, config.loads),
+            publisher: Publisher::new(config.shared, housekeeper, config.observer, config.loads),
             started: config.started,
             snapshots: config.snapshots,
             interval: config.interval,
-        }
+        })
     }
 
     /// Runs the thread until it is told to stop.
@@ -83,13 +87,16 @@ impl Owner {
         tracing::debug!(is_realtime, "the scheduler's thread runs");
         let first = self.models.desired.clone();
         let mut timer = StageTimer::new(Instant::now());
-        self.models.reconcile(&DesiredState::default(), &first, &mut timer);
+        let reconciled = self.models.reconcile(&DesiredState::default(), &first, &mut timer);
+        self.publisher.mark_change(reconciled.changed, reconciled.in_force);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         self.publisher.send_state(&self.models, self.history.last_entries());
         let mut next_verdicts = Instant::now() + self.interval;
         loop {
-            match self.messages.recv_timeout(HOUSEKEEPING) {
+            let next =
+                self.publisher.next_due().map_or(next_verdicts, |due| due.min(next_verdicts));
+            match self.messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(OwnerMessage::Stop { patience, reply }) => {
                     if let Some(last) = self.stop(patience) {
                         // The caller may have ended; the pools are drained all the same.
@@ -102,16 +109,11 @@ impl Owner {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let now = Instant::now();
-            for slot in self.models.slots.values() {
-                slot.pool.expire(now);
-                let counts = slot.pool.counts();
-                slot.pool.recorder().note_work(now, counts.queued + counts.executing > 0);
-            }
             if now >= next_verdicts {
                 next_verdicts = now + self.interval;
                 self.verdicts.close_due(&self.models.slots, now);
             }
-            if self.publisher.is_due(now) {
+            if self.publisher.next_due().is_some_and(|due| due <= now) {
                 self.publisher.send_state(&self.models, self.history.last_entries());
             }
         }

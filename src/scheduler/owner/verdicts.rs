@@ -1,12 +1,14 @@
 //! Verdicts: a window before and one after each change, compared when the second one is full.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::models::LiveModels;
+use super::window_capture::{CaptureJob, CapturedWindow, WindowCapture};
 use crate::layout::Slo;
 use crate::pool::Pool;
 use crate::scheduler::messages::{EntryVerdict, OwnerMessage};
@@ -19,6 +21,7 @@ use crate::telemetry::{Verdict, VerdictStatus};
 pub(super) struct Verdicts {
     windows: VerdictWindows,
     owner: Sender<OwnerMessage>,
+    capture: WindowCapture,
     open: Vec<OpenVerdict>,
     /// Time of the last change that touched each model.
     touched: BTreeMap<String, Instant>,
@@ -33,7 +36,7 @@ struct OpenVerdict {
     name_in_entry: String,
     /// The model's present name.
     model: String,
-    before: Option<Side>,
+    before: CapturedWindow,
     slo: Option<Slo>,
     /// Metrics that the change's verdicts compare in all: their error rates share one bound.
     metrics: usize,
@@ -42,8 +45,19 @@ struct OpenVerdict {
 }
 
 impl Verdicts {
-    pub(super) fn new(windows: VerdictWindows, owner: Sender<OwnerMessage>) -> Self {
-        Self { windows, owner, open: Vec::new(), touched: BTreeMap::new(), working: Vec::new() }
+    /// No open verdicts.
+    ///
+    /// # Errors
+    /// The system's error if a thread cannot be started.
+    pub(super) fn new(windows: VerdictWindows, owner: Sender<OwnerMessage>) -> io::Result<Self> {
+        Ok(Self {
+            windows,
+            owner,
+            capture: WindowCapture::start()?,
+            open: Vec::new(),
+            touched: BTreeMap::new(),
+            working: Vec::new(),
+        })
     }
 
     /// Keeps the open verdicts of renamed models open under their new names.
@@ -92,12 +106,16 @@ impl Verdicts {
             let earliest = now.checked_sub(self.windows.length).unwrap_or(now);
             let since =
                 self.touched.insert(name.clone(), now).map(|touched| touched + self.windows.settle);
-            let before = models.slots.get(name).and_then(|slot| {
-                let recorder = slot.pool.recorder();
-                let from = since.unwrap_or(earliest).max(earliest).max(recorder.oldest_sample()?);
-                let is_long = now.saturating_duration_since(from) >= self.windows.shortest;
-                is_long.then(|| Side { samples: recorder.samples(from, now), from, to: now })
-            });
+            let before = CapturedWindow::default();
+            if let Some(slot) = models.slots.get(name) {
+                self.capture.order(CaptureJob {
+                    pool: slot.pool.clone(),
+                    from: since.unwrap_or(earliest).max(earliest),
+                    to: now,
+                    shortest: self.windows.shortest,
+                    window: before.clone(),
+                });
+            }
             let open = OpenVerdict {
                 entry,
                 name_in_entry: name.clone(),
@@ -188,7 +206,7 @@ impl OpenVerdict {
         Verdict {
             model: self.name_in_entry.clone(),
             status,
-            samples_before: self.before.as_ref().map_or(0, |side| side.samples.len() as u64),
+            samples_before: self.before.get().map_or(0, |side| side.samples.len() as u64),
             samples_after: 0,
             comparisons: Vec::new(),
         }
@@ -196,12 +214,13 @@ impl OpenVerdict {
 
     /// Compares the windows before and after the change. `pool` is `None` if the model was removed.
     fn compute(&self, pool: Option<&Pool>, now: Instant) -> Verdict {
-        let mut verdict = self.verdict(VerdictStatus::Superseded);
-        let Some(pool) = pool else { return verdict };
+        let Some(pool) = pool else { return self.verdict(VerdictStatus::Superseded) };
+        let before = self.before.wait();
+        let mut verdict = self.verdict(VerdictStatus::NotEnough);
         let samples = pool.recorder().samples(self.from, now);
         verdict.samples_after = samples.len() as u64;
         let after = Side { samples, from: self.from, to: now };
-        if let Some(before) = &self.before {
+        if let Some(before) = before {
             verdict.comparisons = verdict::compare(before, &after, self.slo.as_ref(), self.metrics);
         }
         let is_enough = !verdict.comparisons.is_empty();
