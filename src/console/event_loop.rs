@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
 
-use super::input::events::{self, Event};
+use super::input::events::{self, ConsoleEvent};
 use super::input::pointer;
-use super::options::{ConsoleError, ConsoleOptions, Exit, Left};
+use super::options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
 use super::picture::svg;
-use super::state::{self, Action, Command, ConsoleState, Effect, Hits, update};
-use super::terminal::Screen;
+use super::state::{self, Action, Command, ConsoleState, Effect, HitMap, update};
+use super::terminal::TerminalScreen;
 use super::{view, worker};
 use crate::machine::request_short_slice;
 use crate::scheduler::Control;
@@ -30,10 +30,13 @@ const CALM: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// [`ConsoleError`] when the terminal refuses.
-pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, ConsoleError> {
+pub fn run(
+    control: Arc<dyn Control>,
+    options: ConsoleOptions,
+) -> Result<ConsoleResult, ConsoleError> {
     // this thread draws: it must not wait behind models that keep every core busy
     request_short_slice();
-    let screen = Screen::enter(options.mouse, options.stderr.clone())?;
+    let screen = TerminalScreen::enter(options.mouse, options.stderr.clone())?;
     let least = if options.reduced_motion { CALM } else { FRAME };
     let refresh = Duration::from_millis(options.refresh_ms).max(least);
     let opening = options.screen;
@@ -41,16 +44,16 @@ pub fn run(control: Arc<dyn Control>, options: ConsoleOptions) -> Result<Left, C
     let baseline = options.baseline.unwrap_or_else(|| control.layout());
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
-    let reach = worker::Reach { control, profiles: options.profiles, log: options.log };
-    let worker = worker::start(reach, sender);
-    let (hits, frame) = (Hits::default(), Buffer::default());
-    let mut console = Console { state, hits, screen, worker, frame };
+    let context = worker::WorkerContext { control, profiles: options.profiles, log: options.log };
+    let worker = worker::start(context, sender);
+    let (hits, frame) = (HitMap::default(), Buffer::default());
+    let mut console = EventLoop { state, hits, screen, worker, frame };
     console.act(Action::Baseline(baseline))?;
     console.open(opening)?;
     let exit = console.run(&receiver, refresh);
     stop.stop();
     let ConsoleState { screen, profile, .. } = console.state;
-    exit.map(|exit| Left { exit, screen, profile })
+    exit.map(|exit| ConsoleResult { exit, screen, profile })
 }
 
 /// Which part of the screen is out of date, and since what.
@@ -61,18 +64,18 @@ enum Dirty {
     Input,
 }
 
-struct Console {
+struct EventLoop {
     state: ConsoleState,
-    hits: Hits,
-    screen: Screen,
+    hits: HitMap,
+    screen: TerminalScreen,
     worker: mpsc::Sender<Effect>,
     frame: Buffer,
 }
 
-impl Console {
+impl EventLoop {
     fn run(
         &mut self,
-        events: &mpsc::Receiver<Event>,
+        events: &mpsc::Receiver<ConsoleEvent>,
         refresh: Duration,
     ) -> Result<Exit, ConsoleError> {
         let mut dirty = Dirty::Input;
@@ -83,7 +86,7 @@ impl Console {
             let pace = match dirty {
                 Dirty::Clean => None,
                 Dirty::Data => Some((refresh, drawn)),
-                Dirty::Input if self.state.carry.is_some() => Some((FRAME, answered)),
+                Dirty::Input if self.state.drag.is_some() => Some((FRAME, answered)),
                 Dirty::Input => Some((QUICK, answered)),
             };
             // due at once where the last frame is old enough
@@ -115,10 +118,10 @@ impl Console {
             let mut next = Some(event);
             while let Some(event) = next {
                 match event {
-                    Event::Stop => return Ok(Exit::Stopped),
-                    Event::Ended => return Ok(Exit::Ended),
-                    Event::Lost => return Ok(Exit::Lost),
-                    Event::Mouse(event) => {
+                    ConsoleEvent::Stop => return Ok(Exit::Stopped),
+                    ConsoleEvent::Ended => return Ok(Exit::Ended),
+                    ConsoleEvent::Lost => return Ok(Exit::Lost),
+                    ConsoleEvent::Mouse(event) => {
                         if let Some(action) = pointer::interpret(event, &self.hits, &self.state) {
                             dirty = Dirty::Input;
                             if self.act(action)? {
@@ -130,7 +133,7 @@ impl Console {
                             }
                         }
                     }
-                    Event::Action(action) => {
+                    ConsoleEvent::Action(action) => {
                         let kind = if action.is_input() { Dirty::Input } else { Dirty::Data };
                         dirty = dirty.max(kind);
                         if self.act(action)? {
@@ -187,7 +190,7 @@ impl Console {
     fn repaint(&mut self) {
         self.frame.reset();
         self.hits = view::draw(&self.state, &mut self.frame);
-        self.state.extent = self.hits.extent;
+        self.state.scroll_limits = self.hits.scroll_limits;
     }
 
     fn draw(&mut self) -> Result<(), ConsoleError> {
@@ -196,7 +199,7 @@ impl Console {
             *hits = view::draw(state, buffer);
             copy.clone_from(buffer);
         })?;
-        self.state.extent = self.hits.extent;
+        self.state.scroll_limits = self.hits.scroll_limits;
         Ok(())
     }
 }

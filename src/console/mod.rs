@@ -27,7 +27,7 @@ pub use config::{Config, default_config};
 pub use event_loop::run;
 pub use glyphs::GlyphSet;
 pub use input::Keymap;
-pub use options::{ConsoleError, ConsoleOptions, Exit, Left, Profile, Profiles};
+pub use options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit, LayoutStore, Profile};
 pub use picture::{picture, svg};
 pub use state::Mode;
 pub use theme::ThemeName;

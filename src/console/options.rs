@@ -27,7 +27,7 @@ pub struct Profile {
 }
 
 /// The store of saved layouts. Errors are sentences for the screen. Called off the drawing thread.
-pub trait Profiles: Send + Sync {
+pub trait LayoutStore: Send + Sync {
     /// All saved layouts, by name.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ pub trait Profiles: Send + Sync {
 #[derive(Clone)]
 pub struct ConsoleOptions {
     /// The store of saved layouts; without one, nothing can be saved.
-    pub profiles: Option<Arc<dyn Profiles>>,
+    pub profiles: Option<Arc<dyn LayoutStore>>,
     /// The name of the layout that was loaded, where it has one.
     pub profile: Option<String>,
     /// That layout as it is saved, where what runs at the start may be another: an empty one where it
@@ -147,7 +147,7 @@ pub enum Exit {
 
 /// What a console left behind when it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct ConsoleResult {
     /// How it ended.
     pub exit: Exit,
     /// The screen that was open.

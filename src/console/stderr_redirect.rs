@@ -21,7 +21,7 @@ const BOUND: u64 = 1 << 20;
 const PACE: Duration = Duration::from_millis(250);
 
 /// Standard error while it is led elsewhere. Dropping it gives it back.
-pub(super) struct Diverted {
+pub(super) struct StderrRedirect {
     #[cfg(unix)]
     before: std::os::fd::OwnedFd,
     /// Keeps the file this run's own, and tells its length at the end.
@@ -34,7 +34,7 @@ pub(super) struct Diverted {
     path: Option<PathBuf>,
 }
 
-impl Diverted {
+impl StderrRedirect {
     /// Leads standard error into the file and the log, where it is the terminal: a file that the
     /// user named is left to them. Without a path, or where that file cannot be had, into one without
     /// a name.
@@ -58,7 +58,7 @@ impl Diverted {
             }
             None => (nameless()?, None),
         };
-        let mut follower = Follower::new(file.try_clone()?)?;
+        let mut follower = StderrFollower::new(file.try_clone()?)?;
         let (end, until) = channel();
         let named = std::thread::Builder::new().name("console-stderr".to_owned());
         named.spawn(move || follower.run(&until))?;
@@ -82,7 +82,7 @@ impl Diverted {
 }
 
 #[cfg(unix)]
-impl Drop for Diverted {
+impl Drop for StderrRedirect {
     fn drop(&mut self) {
         // a terminal that is gone takes no error either
         let _ = rustix::stdio::dup2_stderr(&self.before);
@@ -118,7 +118,7 @@ fn nameless() -> io::Result<File> {
 
 /// Reads what is added to the file, line by line, into the log.
 #[cfg(unix)]
-struct Follower {
+struct StderrFollower {
     file: File,
     at: u64,
     /// A line that has no end yet.
@@ -126,7 +126,7 @@ struct Follower {
 }
 
 #[cfg(unix)]
-impl Follower {
+impl StderrFollower {
     fn new(file: File) -> io::Result<Self> {
         let at = file.metadata()?.len();
         Ok(Self { file, at, line: Vec::new() })
@@ -231,7 +231,7 @@ mod tests {
     fn what_is_added_is_followed_by_lines_and_what_was_there_before_is_not() {
         let mut file = nameless().unwrap();
         file.write_all(b"an older run\n").unwrap();
-        let mut follower = Follower::new(file.try_clone().unwrap()).unwrap();
+        let mut follower = StderrFollower::new(file.try_clone().unwrap()).unwrap();
         let mut told = Vec::new();
         let mut tell = |line: &str| told.push(line.to_owned());
         for part in ["one\n\ntw", "o\nthr"] {
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_file_that_has_grown_is_begun_anew_once_it_was_read() {
         let mut file = nameless().unwrap();
-        let mut follower = Follower::new(file.try_clone().unwrap()).unwrap();
+        let mut follower = StderrFollower::new(file.try_clone().unwrap()).unwrap();
         let line = [b"x".repeat(1000), b"\n".to_vec()].concat();
         for _ in 0..=BOUND / 1000 {
             file.write_all(&line).unwrap();

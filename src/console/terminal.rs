@@ -22,7 +22,7 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::panic_log;
-use super::stderr_redirect::Diverted;
+use super::stderr_redirect::StderrRedirect;
 #[cfg(unix)]
 use crate::machine::crash;
 
@@ -30,9 +30,9 @@ use crate::machine::crash;
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
 
 /// Standard error while the console has the screen.
-static STRAY: Mutex<Option<Diverted>> = Mutex::new(None);
+static STRAY: Mutex<Option<StderrRedirect>> = Mutex::new(None);
 
-fn stray() -> MutexGuard<'static, Option<Diverted>> {
+fn stray() -> MutexGuard<'static, Option<StderrRedirect>> {
     // as above
     STRAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -43,14 +43,14 @@ fn owner() -> MutexGuard<'static, Option<ThreadId>> {
 }
 
 /// The terminal while the console has it. Dropping it gives it back.
-pub struct Screen {
+pub struct TerminalScreen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     mouse: bool,
     /// Where standard error goes meanwhile.
     stderr: Option<PathBuf>,
 }
 
-impl Screen {
+impl TerminalScreen {
     /// Takes the terminal: alternate screen, raw mode, mouse where wanted. What is written to standard
     /// error goes to the file meanwhile.
     ///
@@ -114,7 +114,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for TerminalScreen {
     fn drop(&mut self) {
         restore();
     }
@@ -122,12 +122,12 @@ impl Drop for Screen {
 
 fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
     *owner() = Some(thread::current().id());
-    *stray() = Diverted::start(stderr).unwrap_or_else(|error| {
+    *stray() = StderrRedirect::start(stderr).unwrap_or_else(|error| {
         tracing::warn!("what libraries write may come over the screen: {error}");
         None
     });
     #[cfg(unix)]
-    let words = farewell(stray().as_ref().and_then(Diverted::path));
+    let words = farewell(stray().as_ref().and_then(StderrRedirect::path));
     #[cfg(unix)]
     if let Err(error) = crash::restore_terminal_on_crash(&io::stdout(), &words) {
         tracing::warn!(

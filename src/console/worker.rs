@@ -6,27 +6,27 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use super::input::events::Event;
+use super::input::events::ConsoleEvent;
 use super::input::parse_input;
-use super::options::Profiles;
-use super::state::{Action, Deed, Effect};
+use super::options::LayoutStore;
+use super::state::{Action, AppliedKind, Effect};
 use crate::layout::{Change, Edit, Layout, Refusal};
 use crate::machine::request_short_slice;
 use crate::scheduler::Control;
 use crate::telemetry::{Author, LogLines};
 
 /// What effects are carried out on.
-pub(super) struct Reach {
+pub(super) struct WorkerContext {
     /// The scheduler.
     pub control: Arc<dyn Control>,
     /// The store of saved layouts.
-    pub profiles: Option<Arc<dyn Profiles>>,
+    pub profiles: Option<Arc<dyn LayoutStore>>,
     /// The newest lines of the log.
     pub log: LogLines,
 }
 
 /// Starts it; it ends when the sender is dropped.
-pub(super) fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
+pub(super) fn start(context: WorkerContext, to: Sender<ConsoleEvent>) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
         request_short_slice();
@@ -45,8 +45,8 @@ pub(super) fn start(reach: Reach, to: Sender<Event>) -> Sender<Effect> {
             if overtaken(&effect, &waiting) {
                 continue;
             }
-            if let Some(action) = perform(&reach, effect)
-                && to.send(Event::Action(action)).is_err()
+            if let Some(action) = perform(&context, effect)
+                && to.send(ConsoleEvent::Action(action)).is_err()
             {
                 return;
             }
@@ -83,8 +83,8 @@ fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
 }
 
 /// Carries an effect out; the answer, where there is one.
-pub(super) fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
-    let (control, profiles) = (reach.control.as_ref(), reach.profiles.as_deref());
+pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action> {
+    let (control, profiles) = (context.control.as_ref(), context.profiles.as_deref());
     let no_store = || "this console was started without a place for layouts".to_owned();
     let author = Author::Console;
     Some(match effect {
@@ -100,17 +100,17 @@ pub(super) fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
         Effect::Read { ticket, typed, before } => {
             Action::Read { ticket, result: Box::new(parse_input::read(control, typed, before)) }
         }
-        Effect::Apply { deed, change } => {
-            Action::Applied { deed, result: Box::new(control.apply(change, author)) }
+        Effect::Apply { kind, change } => {
+            Action::Applied { kind, result: Box::new(control.apply(change, author)) }
         }
         Effect::Undo => {
-            Action::Applied { deed: Deed::Undo, result: Box::new(control.undo(author)) }
+            Action::Applied { kind: AppliedKind::Undo, result: Box::new(control.undo(author)) }
         }
         Effect::Redo => {
-            Action::Applied { deed: Deed::Redo, result: Box::new(control.redo(author)) }
+            Action::Applied { kind: AppliedKind::Redo, result: Box::new(control.redo(author)) }
         }
         Effect::ListProfiles => {
-            Action::Profiles(profiles.ok_or_else(no_store).and_then(Profiles::list))
+            Action::Profiles(profiles.ok_or_else(no_store).and_then(LayoutStore::list))
         }
         Effect::PreviewProfile { ticket, name } => {
             let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
@@ -126,7 +126,7 @@ pub(super) fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
         Effect::Restore(mut layout) => {
             layout.description = control.layout().description;
             let result = Box::new(control.apply(load(*layout), author));
-            Action::Applied { deed: Deed::Change, result }
+            Action::Applied { kind: AppliedKind::Change, result }
         }
         Effect::SaveProfile(name) => {
             let layout = control.layout();
@@ -144,14 +144,14 @@ pub(super) fn perform(reach: &Reach, effect: Effect) -> Option<Action> {
             let result = profiles.ok_or_else(no_store).and_then(|store| store.delete(&name));
             Action::Deleted { name, result }
         }
-        Effect::InForce(name) => {
+        Effect::SetCurrentLayout(name) => {
             if let Some(store) = profiles {
                 store.in_force(name.as_deref());
             }
             return None;
         }
         Effect::ReadJournal => Action::Journal(control.journal()),
-        Effect::ReadLog { after } => Action::Log(reach.log.after(after)),
+        Effect::ReadLog { after } => Action::Log(context.log.after(after)),
         // the loop's own
         Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;

@@ -15,7 +15,7 @@ use super::startup::Startup;
 use super::startup_layout::{DEMO, StartupLayout};
 use crate::command::{CommandError, config};
 use crate::console::state::Command;
-use crate::console::{self, ConsoleOptions, Exit, Profiles, ThemeName};
+use crate::console::{self, ConsoleOptions, Exit, LayoutStore, ThemeName};
 use crate::layout::Layout;
 use crate::scheduler::Scheduler;
 

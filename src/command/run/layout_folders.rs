@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, UNNAMED};
 use super::startup_layout::DEMO;
-use crate::console::{Profile, Profiles};
+use crate::console::{LayoutStore, Profile};
 use crate::layout::{Document, Layout, demo};
 
 /// A name and the file of the layout that it stands for.
@@ -116,7 +116,7 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-impl Profiles for LayoutFolders {
+impl LayoutStore for LayoutFolders {
     fn list(&self) -> Result<Vec<Profile>, String> {
         let opened = self.opened.iter().map(|(name, _)| name.clone());
         let last = self.last.iter().map(|(name, _)| name.clone());

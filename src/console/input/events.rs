@@ -15,7 +15,7 @@ use crate::machine::request_short_slice;
 use crate::telemetry::Snapshot;
 
 /// Something that the loop must take in.
-pub(crate) enum Event {
+pub(crate) enum ConsoleEvent {
     /// An action as it is.
     Action(Action),
     /// A mouse event, which means something only together with the last frame.
@@ -32,12 +32,12 @@ pub(crate) enum Event {
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Ends the threads.
-pub(crate) struct Stop {
+pub(crate) struct EventThreads {
     keys: Arc<AtomicBool>,
     data: watch::Sender<bool>,
 }
 
-impl Stop {
+impl EventThreads {
     /// Ends them; the reader of keys within a quarter of a second.
     pub(crate) fn stop(&self) {
         self.keys.store(true, Ordering::Relaxed);
@@ -47,17 +47,17 @@ impl Stop {
 
 /// Starts the threads.
 pub(crate) fn start(
-    sender: &Sender<Event>,
+    sender: &Sender<ConsoleEvent>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     stop: Option<watch::Receiver<bool>>,
-) -> Stop {
+) -> EventThreads {
     let keys = Arc::new(AtomicBool::new(false));
     let (data, ended) = watch::channel(false);
     let (to, flag) = (sender.clone(), keys.clone());
     spawn("console-keys", move || read_keys(&to, &flag));
     let to = sender.clone();
     spawn("console-data", move || watch_data(&to, snapshots, stop, ended));
-    Stop { keys, data }
+    EventThreads { keys, data }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
@@ -71,7 +71,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn read_keys(to: &Sender<Event>, stop: &AtomicBool) {
+fn read_keys(to: &Sender<ConsoleEvent>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let event = match event::poll(LOOK) {
             Ok(false) => continue,
@@ -79,15 +79,15 @@ fn read_keys(to: &Sender<Event>, stop: &AtomicBool) {
             Err(error) => Err(error),
         };
         let event = match event {
-            Ok(event::Event::Key(key)) => Event::Action(Action::Key(key)),
-            Ok(event::Event::Mouse(mouse)) => Event::Mouse(mouse),
-            Ok(event::Event::Resize(..)) => Event::Action(Action::Resized),
-            Ok(event::Event::FocusLost) => Event::Action(Action::FocusLost),
+            Ok(event::Event::Key(key)) => ConsoleEvent::Action(Action::Key(key)),
+            Ok(event::Event::Mouse(mouse)) => ConsoleEvent::Mouse(mouse),
+            Ok(event::Event::Resize(..)) => ConsoleEvent::Action(Action::Resized),
+            Ok(event::Event::FocusLost) => ConsoleEvent::Action(Action::FocusLost),
             Ok(event::Event::FocusGained) => continue,
-            Ok(event::Event::Paste(text)) => Event::Action(Action::Paste(text)),
-            Err(_) => Event::Lost,
+            Ok(event::Event::Paste(text)) => ConsoleEvent::Action(Action::Paste(text)),
+            Err(_) => ConsoleEvent::Lost,
         };
-        let lost = matches!(event, Event::Lost);
+        let lost = matches!(event, ConsoleEvent::Lost);
         if to.send(event).is_err() || lost {
             return;
         }
@@ -95,7 +95,7 @@ fn read_keys(to: &Sender<Event>, stop: &AtomicBool) {
 }
 
 fn watch_data(
-    to: &Sender<Event>,
+    to: &Sender<ConsoleEvent>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     stop: Option<watch::Receiver<bool>>,
     mut ended: watch::Receiver<bool>,
@@ -104,7 +104,7 @@ fn watch_data(
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("cannot watch the scheduler: {error}");
-            let _ = to.send(Event::Ended);
+            let _ = to.send(ConsoleEvent::Ended);
             return;
         }
     };
@@ -126,17 +126,17 @@ fn watch_data(
             let event = tokio::select! {
                 biased;
                 _ = ended.changed() => return,
-                () = &mut stopped => Event::Stop,
-                () = suspensions.next() => Event::Action(Action::Command(Command::Suspend)),
+                () = &mut stopped => ConsoleEvent::Stop,
+                () = suspensions.next() => ConsoleEvent::Action(Action::Command(Command::Suspend)),
                 change = snapshots.changed() => match change {
                     Ok(()) => {
                         let snapshot = snapshots.borrow_and_update().clone();
-                        Event::Action(Action::Snapshot(snapshot))
+                        ConsoleEvent::Action(Action::Snapshot(snapshot))
                     }
-                    Err(_) => Event::Ended,
+                    Err(_) => ConsoleEvent::Ended,
                 },
             };
-            let last = !matches!(event, Event::Action(_));
+            let last = !matches!(event, ConsoleEvent::Action(_));
             if to.send(event).is_err() || last {
                 return;
             }

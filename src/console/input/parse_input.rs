@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::console::state::{Meant, Typed};
+use crate::console::state::{ParsedInput, TypedInput};
 use crate::layout::{Budget, Change, Edit, budget_from_file, edits_between};
 use crate::scheduler::Control;
 
@@ -13,12 +13,12 @@ use crate::scheduler::Control;
 /// A sentence that says what is wrong with it, or why the change would be refused.
 pub(crate) fn read(
     control: &dyn Control,
-    typed: Typed,
+    typed: TypedInput,
     before: Change,
-) -> Result<Option<Meant>, String> {
+) -> Result<Option<ParsedInput>, String> {
     let edits = match typed {
-        Typed::Key { row, key, text } => edits_between(&row, &row.with_key(&key, &text)?),
-        Typed::Model { text, taken } => {
+        TypedInput::Key { row, key, text } => edits_between(&row, &row.with_key(&key, &text)?),
+        TypedInput::Model { text, taken } => {
             let budget = Box::new(model(&text, &taken)?);
             vec![Edit::Add { budget }]
         }
@@ -28,7 +28,7 @@ pub(crate) fn read(
     }
     let all = Change { edits: before.edits.into_iter().chain(edits.iter().cloned()).collect() };
     let plan = control.plan(&all).map_err(|refusal| refusal.to_string())?;
-    Ok(Some(Meant { change: Change { edits }, plan }))
+    Ok(Some(ParsedInput { change: Change { edits }, plan }))
 }
 
 /// A row for the model at a path.

@@ -6,17 +6,19 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use crate::console::state::{Action, Column, ConsoleState, Hits, Means, Target, Token};
+use crate::console::state::{Action, Column, ConsoleState, DragInput, DragItem, HitMap, Target};
 use crate::layout::CoreOwner;
 
 /// What a mouse event means now; `None` when nothing.
-pub(crate) fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) -> Option<Action> {
+pub(crate) fn interpret(event: MouseEvent, hits: &HitMap, state: &ConsoleState) -> Option<Action> {
     let at = (event.column, event.row);
     let target = hits.at(event.column, event.row);
     let over = || target.and_then(|target| receiver(target, state));
     let modifier = event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-    let means = state.carry.as_ref().map(|carry| carry.means);
-    if let (Some(Target::Command(command)), Some(Means::Picked | Means::Keys)) = (target, means) {
+    let means = state.drag.as_ref().map(|drag| drag.input);
+    if let (Some(Target::Command(command)), Some(DragInput::Clicked | DragInput::Keyboard)) =
+        (target, means)
+    {
         match event.kind {
             // what the footer offers while something is carried is about that
             MouseEventKind::Down(MouseButton::Left) => return Some(Action::Command(*command)),
@@ -25,23 +27,26 @@ pub(crate) fn interpret(event: MouseEvent, hits: &Hits, state: &ConsoleState) ->
             _ => {}
         }
     }
-    if state.carry.as_ref().is_some_and(|carry| matches!(carry.token, Token::Placed { .. })) {
+    if state.drag.as_ref().is_some_and(|drag| matches!(drag.item, DragItem::Placed { .. })) {
         return aim(event.kind, target, at, means?);
     }
     match (event.kind, means) {
         (MouseEventKind::Down(MouseButton::Left), None) => press(target?, at, state),
-        (MouseEventKind::Down(MouseButton::Left), Some(Means::Picked | Means::Keys)) => {
-            Some(Action::Drop { over: over(), modifier })
+        (
+            MouseEventKind::Down(MouseButton::Left),
+            Some(DragInput::Clicked | DragInput::Keyboard),
+        ) => Some(Action::Drop { over: over(), modifier }),
+        (MouseEventKind::Down(_), Some(_)) => {
+            Some(Action::CancelDrag("another button was pressed"))
         }
-        (MouseEventKind::Down(_), Some(_)) => Some(Action::Return("another button was pressed")),
-        (MouseEventKind::Drag(MouseButton::Left), Some(Means::Held { .. }))
-        | (MouseEventKind::Moved, Some(Means::Picked)) => {
+        (MouseEventKind::Drag(MouseButton::Left), Some(DragInput::ButtonHeld { .. }))
+        | (MouseEventKind::Moved, Some(DragInput::Clicked)) => {
             Some(Action::Hover { over: over(), at, modifier })
         }
-        (MouseEventKind::Moved, Some(Means::Held { .. })) => {
-            Some(Action::Return("the button's release was lost"))
+        (MouseEventKind::Moved, Some(DragInput::ButtonHeld { .. })) => {
+            Some(Action::CancelDrag("the button's release was lost"))
         }
-        (MouseEventKind::Up(MouseButton::Left), Some(Means::Held { origin, moved })) => {
+        (MouseEventKind::Up(MouseButton::Left), Some(DragInput::ButtonHeld { origin, moved })) => {
             let together = modifier || event.modifiers.contains(KeyModifiers::SHIFT);
             if let (false, true, Some(Target::Core(core))) = (moved, together, target)
                 && origin == at
@@ -90,23 +95,25 @@ fn aim(
     kind: MouseEventKind,
     target: Option<&Target>,
     at: (u16, u16),
-    means: Means,
+    means: DragInput,
 ) -> Option<Action> {
     let place = match target {
         Some(Target::Gpu(place)) => Some(place.clone()),
         _ => None,
     };
     match (kind, means) {
-        (MouseEventKind::Down(MouseButton::Left), Means::Picked | Means::Keys) => {
+        (MouseEventKind::Down(MouseButton::Left), DragInput::Clicked | DragInput::Keyboard) => {
             Some(Action::Aim { place, at, drop: true })
         }
-        (MouseEventKind::Down(_), _) => Some(Action::Return("another button was pressed")),
-        (MouseEventKind::Drag(MouseButton::Left), Means::Held { .. })
-        | (MouseEventKind::Moved, Means::Picked) => Some(Action::Aim { place, at, drop: false }),
-        (MouseEventKind::Moved, Means::Held { .. }) => {
-            Some(Action::Return("the button's release was lost"))
+        (MouseEventKind::Down(_), _) => Some(Action::CancelDrag("another button was pressed")),
+        (MouseEventKind::Drag(MouseButton::Left), DragInput::ButtonHeld { .. })
+        | (MouseEventKind::Moved, DragInput::Clicked) => {
+            Some(Action::Aim { place, at, drop: false })
         }
-        (MouseEventKind::Up(MouseButton::Left), Means::Held { origin, moved }) => {
+        (MouseEventKind::Moved, DragInput::ButtonHeld { .. }) => {
+            Some(Action::CancelDrag("the button's release was lost"))
+        }
+        (MouseEventKind::Up(MouseButton::Left), DragInput::ButtonHeld { origin, moved }) => {
             if !moved && origin == at {
                 Some(Action::Pick)
             } else {
@@ -121,10 +128,10 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
     let token = match target {
         Target::Core(core) => state.token_at(*core),
         Target::RowCore(party) => state.row_token(party),
-        Target::Instance(model) => Some(Token::Instances { count: 1, from: model.clone() }),
-        Target::Gpu(place) => Some(Token::Gpu { place: place.clone() }),
+        Target::Instance(model) => Some(DragItem::Instances { count: 1, from: model.clone() }),
+        Target::Gpu(place) => Some(DragItem::Gpu { place: place.clone() }),
         Target::Field(model, Column::Gpu) => {
-            Some(Token::Placed { model: model.clone(), onto: None })
+            Some(DragItem::Placed { model: model.clone(), onto: None })
         }
         Target::Pane(pane) => return Some(Action::Expand(*pane)),
         Target::Command(command) => return Some(Action::Command(*command)),

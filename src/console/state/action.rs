@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
-use super::carry::Token;
 use super::command::Command;
-use super::gpus::Place;
-use super::hits::{Scrolled, Target};
+use super::drag::DragItem;
+use super::gpus::DeviceChoice;
+use super::hits::{ScrollArea, Target};
 use super::{Column, Pane};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Change, CoreOwner, Layout, Plan, Refusal};
@@ -33,7 +33,7 @@ pub enum Action {
     /// The button went down on something that can be carried.
     Grab {
         /// What.
-        token: Token,
+        token: DragItem,
         /// Where on the screen.
         at: (u16, u16),
     },
@@ -65,15 +65,15 @@ pub enum Action {
     /// The pointer carries a model over a card, or over none.
     Aim {
         /// The place there.
-        place: Option<Place>,
+        place: Option<DeviceChoice>,
         /// Where on the screen.
         at: (u16, u16),
         /// Whether it is let go of there.
         drop: bool,
     },
     /// Put it back, and why.
-    Return(&'static str),
-    /// Carry this many more or fewer.
+    CancelDrag(&'static str),
+    /// Drag this many more or fewer.
     Amount(i32),
     /// One step in a field, by the wheel.
     Step {
@@ -89,7 +89,7 @@ pub enum Action {
     /// The wheel over lines that are more than there is room for.
     Wheel {
         /// Which lines.
-        what: Scrolled,
+        what: ScrollArea,
         /// By how many, down.
         by: i32,
     },
@@ -104,7 +104,7 @@ pub enum Action {
         /// The question's number; older ones are ignored.
         ticket: u64,
         /// What for.
-        question: Question,
+        question: PlanPurpose,
         /// The consequences or the refusal.
         result: Box<Result<Plan, Refusal>>,
     },
@@ -113,7 +113,7 @@ pub enum Action {
         /// The question's number; older ones are ignored.
         ticket: u64,
         /// What it means, or what is wrong with it.
-        result: Box<Result<Option<Meant>, String>>,
+        result: Box<Result<Option<ParsedInput>, String>>,
     },
     /// The answer to [`Effect::Survey`]: the rows that cannot take what is carried.
     Surveyed {
@@ -125,7 +125,7 @@ pub enum Action {
     /// The answer to [`Effect::Apply`], [`Effect::Undo`] and [`Effect::Redo`].
     Applied {
         /// Which of them.
-        deed: Deed,
+        kind: AppliedKind,
         /// What it did, or why not.
         result: Box<Result<Applied, Refusal>>,
     },
@@ -187,7 +187,7 @@ impl Action {
 
 /// What was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum AppliedKind {
     /// A gesture or a step.
     Change,
     /// All that was staged.
@@ -198,7 +198,7 @@ pub enum Deed {
     Redo,
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for AppliedKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Change => "",
@@ -211,7 +211,7 @@ impl fmt::Display for Deed {
 
 /// What was typed.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Typed {
+pub enum TypedInput {
     /// A value for a key of a row, as a layout file writes it.
     Key {
         /// The row as it is.
@@ -232,7 +232,7 @@ pub enum Typed {
 
 /// What typed text means: a change, with what it would do.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Meant {
+pub struct ParsedInput {
     /// The change, without what is staged.
     pub change: Change,
     /// What it would do, after what is staged.
@@ -241,9 +241,9 @@ pub struct Meant {
 
 /// What a plan is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum PlanPurpose {
     /// What is carried, over the row where it is.
-    Carry,
+    Drag,
     /// All that is staged.
     Staged,
 }
@@ -256,7 +256,7 @@ pub enum Effect {
         /// The question's number.
         ticket: u64,
         /// What for.
-        question: Question,
+        question: PlanPurpose,
         /// The change.
         change: Change,
     },
@@ -265,7 +265,7 @@ pub enum Effect {
         /// The question's number.
         ticket: u64,
         /// The text, and what it is for.
-        typed: Typed,
+        typed: TypedInput,
         /// What is staged before it.
         before: Change,
     },
@@ -279,7 +279,7 @@ pub enum Effect {
     /// Do it.
     Apply {
         /// For the message.
-        deed: Deed,
+        kind: AppliedKind,
         /// The change.
         change: Change,
     },
@@ -312,7 +312,7 @@ pub enum Effect {
     /// Delete a saved layout.
     DeleteProfile(String),
     /// The live rows are those of this layout from now on; `None`: they are saved nowhere.
-    InForce(Option<String>),
+    SetCurrentLayout(Option<String>),
     /// Read the whole journal.
     ReadJournal,
     /// Read the lines of the log with a higher number.

@@ -36,8 +36,8 @@ macro_rules! commands {
 }
 
 commands! {
-    Up, "up", "up", "previous row, or previous receiver while carrying";
-    Down, "down", "down", "next row, or next receiver while carrying";
+    Up, "up", "up", "previous row, or previous receiver while dragging";
+    Down, "down", "down", "next row, or next receiver while dragging";
     Left, "left", "left", "previous column, or previous core";
     Right, "right", "right", "next column, or next core";
     PageUp, "page-up", "page up", "ten rows or lines up";
@@ -46,44 +46,44 @@ commands! {
     ExtendRight, "extend-right", "select", "select a range of cores in the cores pane, to the right";
     First, "first", "first", "first row or line";
     Last, "last", "last", "last row or line";
-    NextPane, "next-pane", "pane", "give the keys to the next pane (cores, models, ...)";
+    NextPane, "next-pane", "pane", "focus the next pane (cores, models, ...)";
     Lift, "lift", "lift", "lift a core or an instance of the selected row, or the selected core";
-    Accept, "accept", "open", "drop what is carried; apply what is staged; else open the row";
-    Cancel, "cancel", "back", "put back what is carried; drop what is staged; else go back";
-    More, "more", "more", "one step up in the selected column, or carry one more";
-    Less, "less", "less", "one step down in the selected column, or carry one fewer";
-    Share, "share", "share", "while carrying: share the cores instead of moving them";
-    Undo, "undo", "undo", "take back the newest change";
-    Redo, "redo", "redo", "do again what was taken back";
-    Staged, "staged", "staged", "switch between live and staged: gestures add up until applied";
+    Accept, "accept", "open", "drop the dragged item; apply staged changes; else open the row";
+    Cancel, "cancel", "back", "cancel the drag; discard staged changes; else go back";
+    More, "more", "more", "one step up in the selected column, or drag one more";
+    Less, "less", "less", "one step down in the selected column, or drag one fewer";
+    Share, "share", "share", "while dragging: share the cores instead of moving them";
+    Undo, "undo", "undo", "undo the newest change";
+    Redo, "redo", "redo", "redo the change that was undone";
+    Staged, "staged", "staged", "switch between live mode and staged mode (changes wait until applied)";
     Pause, "pause", "pause", "pause or resume the selected model";
-    Edit, "edit", "edit", "every key of the row, as a layout file writes it: load, queue, memory, ...";
+    Edit, "edit", "edit", "edit any key of the row as in a layout file: name, load, queue, memory, ...";
     Add, "add", "add", "add a model: the path of its ONNX file";
-    Remove, "remove", "remove", "remove the selected model, after a question";
-    Reserve, "reserve", "reserve", "keep the row's cores for it alone, or open them to others";
+    Remove, "remove", "remove", "remove the selected model, after confirmation";
+    Reserve, "reserve", "reserve", "reserve the row's cores for it, or let others share them";
     Save, "save", "save", "save the live layout under its name";
     SaveAs, "save-as", "save as", "save the live layout under a new name";
-    Restore, "restore", "restore", "go back to the layout as it was last saved";
+    Restore, "restore", "restore", "restore the layout as it was last saved";
     Layouts, "layouts", "layouts", "saved layouts: compare, apply, rename, delete";
     Rename, "rename", "rename", "rename the selected layout";
-    Delete, "delete", "delete", "delete the selected layout, after a question";
+    Delete, "delete", "delete", "delete the selected layout, after confirmation";
     Detail, "detail", "detail", "the selected model in detail";
-    Machine, "machine", "machine", "map of the machine: sockets, nodes, caches";
-    Memory, "memory", "memory", "where the memory is: the program's parts and each model's";
+    Machine, "machine", "machine", "map of the machine: sockets, NUMA nodes, caches";
+    Memory, "memory", "memory", "memory use: of divvy's parts and of each model";
     Journal, "journal", "journal", "all changes with their verdicts";
     Log, "log", "log", "the newest lines of divvy's own log";
-    Board, "board", "board", "back to the board";
-    Expand, "expand", "zoom", "show the pane that has the keys on the whole screen, and back";
-    Sort, "sort", "sort", "order the rows by name, cores, p99, SLO slack, CPU, queue, layout in turn";
-    Filter, "filter", "filter", "show only models whose name contains a text";
+    Board, "board", "board", "return to the board";
+    Expand, "expand", "zoom", "show the focused pane on the whole screen, or return";
+    Sort, "sort", "sort", "sort rows by the next key: name, cores, p99, SLO slack, CPU, queue, layout";
+    Filter, "filter", "filter", "show only entries that contain a text";
     Palette, "palette", "command", "find a command by its name";
-    Help, "help", "help", "this page";
+    Help, "help", "help", "show this help";
     Theme, "theme", "theme", "next colour theme";
     Mouse, "mouse", "mouse", "mouse on or off (off: the terminal selects text)";
     Picture, "picture", "picture", "write the screen to an SVG file";
-    Redraw, "redraw", "redraw", "draw everything again";
-    Suspend, "suspend", "suspend", "stop the program and return to the shell; `fg` comes back";
-    Quit, "quit", "quit", "leave; asks first when the layout was modified";
+    Redraw, "redraw", "redraw", "redraw the whole screen";
+    Suspend, "suspend", "suspend", "suspend divvy and return to the shell; `fg` resumes it";
+    Quit, "quit", "quit", "quit; asks first if the layout was modified";
 }
 
 impl Command {

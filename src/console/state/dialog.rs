@@ -4,8 +4,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::Effect;
 use super::command::Command;
-use super::editor::Editor;
-use super::row_editor::{Prompt, RowEditor};
+use super::editor::TextField;
+use super::row_editor::{InputPrompt, RowEditor};
 use super::{ConsoleState, Tone};
 use crate::layout::Edit;
 
@@ -20,37 +20,37 @@ pub enum Dialog {
     /// Commands by name.
     Palette {
         /// What was typed.
-        editor: Editor,
+        editor: TextField,
         /// The chosen one among those that match.
         at: usize,
     },
     /// The filter of the table; it acts while one types.
     Filter {
         /// What was typed.
-        editor: Editor,
+        editor: TextField,
     },
     /// A name for the live layout.
     SaveAs {
         /// What was typed.
-        editor: Editor,
+        editor: TextField,
     },
     /// The keys of a row.
     Row(RowEditor),
     /// The path of a model to add.
-    Add(Prompt),
+    Add(InputPrompt),
     /// A new name for a saved layout.
     Rename {
         /// Its old name.
         from: String,
         /// What was typed.
-        editor: Editor,
+        editor: TextField,
     },
     /// A question with yes and no.
     Confirm {
         /// The question.
         question: String,
         /// What yes does.
-        yes: Confirmed,
+        yes: ConfirmedAction,
     },
     /// Leaving with changes that are not saved, or not applied: see [`ConsoleState::ways_out`].
     Quit,
@@ -58,7 +58,7 @@ pub enum Dialog {
 
 /// What a yes does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Confirmed {
+pub enum ConfirmedAction {
     /// Deletes a saved layout.
     Delete(String),
     /// Saves over another layout.
@@ -189,7 +189,7 @@ impl ConsoleState {
                 if self.profile.as_ref() != Some(&name) && self.layouts.has(&name) {
                     let question = format!("{name} exists. Write over it?");
                     self.dialog =
-                        Some(Dialog::Confirm { question, yes: Confirmed::Overwrite(name) });
+                        Some(Dialog::Confirm { question, yes: ConfirmedAction::Overwrite(name) });
                     return Vec::new();
                 }
                 vec![Effect::SaveProfile(name)]
@@ -257,12 +257,12 @@ impl ConsoleState {
         Vec::new()
     }
 
-    fn confirmed(&mut self, yes: Confirmed) -> Vec<Effect> {
+    fn confirmed(&mut self, yes: ConfirmedAction) -> Vec<Effect> {
         match yes {
-            Confirmed::Delete(name) => vec![Effect::DeleteProfile(name)],
-            Confirmed::Overwrite(name) => vec![Effect::SaveProfile(name)],
-            Confirmed::Restore => self.restore_saved(),
-            Confirmed::Remove(model) => self.commit(Edit::Remove { model }.into()),
+            ConfirmedAction::Delete(name) => vec![Effect::DeleteProfile(name)],
+            ConfirmedAction::Overwrite(name) => vec![Effect::SaveProfile(name)],
+            ConfirmedAction::Restore => self.restore_saved(),
+            ConfirmedAction::Remove(model) => self.commit(Edit::Remove { model }.into()),
         }
     }
 }
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn the_palette_finds_names_first_and_words_anywhere() {
         assert_eq!(matching("und").first(), Some(&Command::Undo));
-        assert_eq!(matching("take back"), [Command::Undo, Command::Redo]);
+        assert_eq!(matching("newest change"), [Command::Undo]);
         assert_eq!(matching("").len(), Command::ALL.len());
         assert!(matching("xyzzy").is_empty());
     }

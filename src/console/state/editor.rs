@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// The text and the place of the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Editor {
+pub struct TextField {
     before: String,
     after: String,
     /// The longest text that is taken, in characters.
@@ -13,13 +13,13 @@ pub struct Editor {
     left_out: usize,
 }
 
-impl Default for Editor {
+impl Default for TextField {
     fn default() -> Self {
         Self::new("")
     }
 }
 
-impl Editor {
+impl TextField {
     /// The longest name or search that is taken, in characters.
     pub const LIMIT: usize = 200;
 
@@ -125,7 +125,7 @@ impl Editor {
 mod tests {
     use super::*;
 
-    fn typed(editor: &mut Editor, codes: &[KeyCode]) {
+    fn typed(editor: &mut TextField, codes: &[KeyCode]) {
         for code in codes {
             editor.key(KeyEvent::new(*code, KeyModifiers::NONE));
         }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn text_is_edited_at_the_cursor() {
-        let mut editor = Editor::new("night");
+        let mut editor = TextField::new("night");
         typed(&mut editor, &[KeyCode::Left, KeyCode::Left, KeyCode::Backspace, KeyCode::Char('é')]);
         assert_eq!((editor.before(), editor.after()), ("nié", "ht"));
         typed(&mut editor, &[KeyCode::Home, KeyCode::Delete, KeyCode::End, KeyCode::Char('!')]);
@@ -144,12 +144,12 @@ mod tests {
 
     #[test]
     fn a_paste_loses_its_control_characters_and_its_excess() {
-        let mut editor = Editor::default();
+        let mut editor = TextField::default();
         editor.insert("a\u{1b}[31m\nb");
         assert_eq!(editor.text(), "a[31mb");
         assert_eq!(editor.excess(), None);
         editor.insert(&"x".repeat(500));
-        assert_eq!(editor.text().chars().count(), Editor::LIMIT);
+        assert_eq!(editor.text().chars().count(), TextField::LIMIT);
         assert_eq!(editor.excess().unwrap(), "306 characters were left out: there is room for 200");
         typed(&mut editor, &[KeyCode::Char('y')]);
         assert_eq!(editor.excess().unwrap(), "1 character was left out: there is room for 200");

@@ -2,16 +2,16 @@
 //! card is dragged onto a row, or a row's place onto a card; by key the column steps through them.
 
 use super::action::Effect;
-use super::carry::Token;
+use super::drag::DragItem;
 use super::{ConsoleState, Tone};
 use crate::layout::{Change, CoreOwner, Edit, GpuId};
 use crate::telemetry::GpuCard;
 
 /// Where a model runs: a GPU, or `None` for the CPU.
-pub type Place = Option<GpuId>;
+pub type DeviceChoice = Option<GpuId>;
 
 /// A place in words.
-pub fn title(place: &Place) -> String {
+pub fn title(place: &DeviceChoice) -> String {
     place.as_ref().map_or_else(|| "CPU".to_owned(), GpuId::title)
 }
 
@@ -25,7 +25,7 @@ pub fn names(card: &GpuCard) -> Vec<GpuId> {
 
 impl ConsoleState {
     /// All places of this machine, the CPU first.
-    pub fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<DeviceChoice> {
         let named = self.snapshot.gpu.cards.iter().flat_map(names).map(Some);
         std::iter::once(None).chain(named).collect()
     }
@@ -37,7 +37,7 @@ impl ConsoleState {
     }
 
     /// The place of a row, by the name that the places have.
-    pub fn place_of(&self, model: &str) -> Place {
+    pub fn place_of(&self, model: &str) -> DeviceChoice {
         let named = self.row(model)?.budget.gpu.clone()?;
         let cards = &self.snapshot.gpu.cards;
         let by_uuid = |uuid: &String| {
@@ -52,7 +52,7 @@ impl ConsoleState {
 
     /// The change that moves a model to a place; `None` where it is there already. Its limit goes
     /// along from card to card.
-    pub fn placing(&self, model: &str, place: &Place) -> Option<Change> {
+    pub fn placing(&self, model: &str, place: &DeviceChoice) -> Option<Change> {
         let budget = &self.row(model)?.budget;
         if self.place_of(model) == *place {
             return None;
@@ -82,32 +82,37 @@ impl ConsoleState {
     }
 
     /// Moves a row's place over one of the places, and lets go of it there.
-    pub(super) fn aim(&mut self, place: Option<Place>, at: (u16, u16), drop: bool) -> Vec<Effect> {
-        let Some(carry) = &mut self.carry else { return Vec::new() };
-        let Token::Placed { onto, model } = &mut carry.token else { return Vec::new() };
+    pub(super) fn aim(
+        &mut self,
+        place: Option<DeviceChoice>,
+        at: (u16, u16),
+        drop: bool,
+    ) -> Vec<Effect> {
+        let Some(drag) = &mut self.drag else { return Vec::new() };
+        let DragItem::Placed { onto, model } = &mut drag.item else { return Vec::new() };
         let turned = *onto != place;
         let receiver = place.as_ref().map(|_| CoreOwner::Model(model.clone()));
         *onto = place;
-        carry.at = Some(at);
-        carry.note_move(at);
+        drag.pointer = Some(at);
+        drag.note_move(at);
         if drop {
-            carry.to = receiver;
+            drag.receiver = receiver;
             return self.drop_on(None);
         }
         if turned {
-            carry.to = None;
+            drag.receiver = None;
             return self.hover(receiver);
         }
         Vec::new()
     }
 
     /// The token of the selected row's place.
-    pub(super) fn place_token(&mut self) -> Option<Token> {
+    pub(super) fn place_token(&mut self) -> Option<DragItem> {
         let CoreOwner::Model(model) = self.selected.clone() else { return None };
         let place = self.place_of(&model);
         if self.places().len() == 1 {
             self.say(Tone::Info, "there is no GPU to move to");
         }
-        Some(Token::Gpu { place })
+        Some(DragItem::Gpu { place })
     }
 }

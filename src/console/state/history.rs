@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::telemetry::{GpuCard, Histogram, Snapshot};
 
 /// Bins of a moment: four to an octave, from 1 us on; the last one holds all that is slower.
-pub const BINS: usize = 96;
+pub const HISTORY_BINS: usize = 96;
 
 /// One second of one model.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moment {
+pub struct HistoryPoint {
     /// The second of the scheduler's uptime.
     pub second: u64,
     /// Completed requests by latency bin.
-    pub bins: [u16; BINS],
+    pub bins: [u16; HISTORY_BINS],
     /// 99th percentile of that second, microseconds.
     pub p99_us: u64,
     /// Completed requests per second.
@@ -23,7 +23,7 @@ pub struct Moment {
 
 /// One second of one card, as shares of what is possible; 0 where the driver does not tell.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CardMoment {
+pub struct GpuHistoryPoint {
     second: u64,
     /// Time in which a kernel ran.
     pub utilisation: f64,
@@ -35,7 +35,7 @@ pub struct CardMoment {
     pub heat: f64,
 }
 
-impl CardMoment {
+impl GpuHistoryPoint {
     fn of(card: &GpuCard, second: u64) -> Self {
         let share = |part: Option<f64>, whole: Option<f64>| match (part, whole) {
             (Some(part), Some(whole)) if whole > 0.0 => (part / whole).min(1.0),
@@ -55,17 +55,17 @@ impl CardMoment {
 /// The newest moments of each model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    models: BTreeMap<String, VecDeque<Moment>>,
+    models: BTreeMap<String, VecDeque<HistoryPoint>>,
     /// Those of each card, by its index.
-    cards: BTreeMap<u32, VecDeque<CardMoment>>,
+    cards: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
 }
 
 /// Four bins to an octave out of a snapshot's eight.
-fn condense(histogram: &Histogram) -> [u16; BINS] {
-    let mut bins = [0u16; BINS];
+fn condense(histogram: &Histogram) -> [u16; HISTORY_BINS] {
+    let mut bins = [0u16; HISTORY_BINS];
     for (offset, number) in histogram.total.iter().enumerate() {
         let bucket = histogram.first + offset;
-        let at = (bucket / 2).min(BINS - 1);
+        let at = (bucket / 2).min(HISTORY_BINS - 1);
         if let Some(bin) = bins.get_mut(at) {
             *bin = bin.saturating_add(u16::try_from(*number).unwrap_or(u16::MAX));
         }
@@ -89,7 +89,7 @@ impl History {
             if moments.back().is_some_and(|last| last.second >= second) {
                 moments.pop_back();
             }
-            moments.push_back(CardMoment::of(card, second));
+            moments.push_back(GpuHistoryPoint::of(card, second));
             while moments.len() > Self::CARD_SECONDS {
                 moments.pop_front();
             }
@@ -99,7 +99,7 @@ impl History {
             if moments.back().is_some_and(|last| last.second >= second) {
                 moments.pop_back();
             }
-            moments.push_back(Moment {
+            moments.push_back(HistoryPoint {
                 second,
                 bins: condense(&model.histogram_second),
                 p99_us: model.second.total.p99_us,
@@ -112,12 +112,12 @@ impl History {
     }
 
     /// A reading of a card over the last minute, a share a second, oldest first.
-    pub fn card(&self, index: u32, reading: impl Fn(&CardMoment) -> f64) -> Vec<f64> {
+    pub fn card(&self, index: u32, reading: impl Fn(&GpuHistoryPoint) -> f64) -> Vec<f64> {
         self.cards.get(&index).into_iter().flatten().map(reading).collect()
     }
 
     /// The moments of a model, oldest first.
-    pub fn of(&self, model: &str) -> impl DoubleEndedIterator<Item = &Moment> {
+    pub fn of(&self, model: &str) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
         self.models.get(model).into_iter().flatten()
     }
 }

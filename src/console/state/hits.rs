@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
 use super::command::Command;
-use super::gpus::Place;
+use super::gpus::DeviceChoice;
 use super::{Column, Pane, SortKey};
 use crate::layout::CoreOwner;
 use crate::machine::CoreId;
@@ -22,7 +22,7 @@ pub enum Target {
     /// A field of a model's row.
     Field(String, Column),
     /// A card, a part of one, or the CPU, where the GPUs are drawn.
-    Gpu(Place),
+    Gpu(DeviceChoice),
     /// Elsewhere in a row.
     Row(CoreOwner),
     /// A pane's title.
@@ -36,14 +36,14 @@ pub enum Target {
     /// An entry of the list on the screen.
     Item(usize),
     /// Lines that the wheel moves.
-    Lines(Scrolled),
+    Lines(ScrollArea),
     /// A part of the screen that swallows clicks, such as a dialog's ground.
     Nothing,
 }
 
 /// What has more lines than room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scrolled {
+pub enum ScrollArea {
     /// The screen's one pane.
     Screen,
     /// The newest changes.
@@ -54,7 +54,7 @@ pub enum Scrolled {
 
 /// How far a frame's lines go: the first line of the last full view of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
+pub struct ScrollLimits {
     /// Of the screen's one pane.
     pub screen: usize,
     /// Of the newest changes.
@@ -67,13 +67,13 @@ pub struct Extent {
 
 /// All places of one frame. What was drawn later lies above.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Hits {
+pub struct HitMap {
     places: Vec<(Rect, Target)>,
     /// How far its lines go.
-    pub extent: Extent,
+    pub scroll_limits: ScrollLimits,
 }
 
-impl Hits {
+impl HitMap {
     /// Notes a place.
     pub fn add(&mut self, place: Rect, target: Target) {
         if !place.is_empty() {

@@ -2,8 +2,8 @@
 
 use super::action::Effect;
 use super::command::Command;
-use super::dialog::{Confirmed, Dialog};
-use super::editor::Editor;
+use super::dialog::{ConfirmedAction, Dialog};
+use super::editor::TextField;
 use super::{ConsoleState, Message, Tone};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Layout, Plan};
@@ -111,7 +111,7 @@ impl ConsoleState {
                 self.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
                 self.belongs_to(name, applied.plan.after.layout().models, Some(applied.id));
                 // it may be undone already, where nothing of it could be built
-                self.gone_over_by_others(Some(applied.id));
+                self.switch_origins_of_others(Some(applied.id));
                 self.fresh = Some((applied.plan.after, applied.plan.ledger));
                 self.select_layout(self.layouts.at)
             }
@@ -123,7 +123,7 @@ impl ConsoleState {
     }
 
     pub(super) fn ask_save_as(&mut self) -> Vec<Effect> {
-        let editor = Editor::new(self.profile.as_deref().unwrap_or_default());
+        let editor = TextField::new(self.profile.as_deref().unwrap_or_default());
         self.dialog = Some(Dialog::SaveAs { editor });
         // so that the name of another layout is known when it is typed
         vec![Effect::ListProfiles]
@@ -154,7 +154,7 @@ impl ConsoleState {
 
     pub(super) fn ask_rename(&mut self) {
         self.with_selected(|profile| Dialog::Rename {
-            editor: Editor::new(&profile.name),
+            editor: TextField::new(&profile.name),
             from: profile.name.clone(),
         });
     }
@@ -162,7 +162,7 @@ impl ConsoleState {
     pub(super) fn ask_delete(&mut self) {
         self.with_selected(|profile| Dialog::Confirm {
             question: format!("Delete {} for good?", profile.name),
-            yes: Confirmed::Delete(profile.name.clone()),
+            yes: ConfirmedAction::Delete(profile.name.clone()),
         });
     }
 
@@ -219,7 +219,7 @@ impl ConsoleState {
         } else if self.modified() {
             self.dialog = Some(Dialog::Confirm {
                 question: format!("Go back to {} as it was saved?", self.profile_name()),
-                yes: Confirmed::Restore,
+                yes: ConfirmedAction::Restore,
             });
         } else {
             self.say(Tone::Info, "nothing was changed since the layout was saved");

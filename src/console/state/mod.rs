@@ -1,10 +1,10 @@
 //! What the console knows and shows: one value that `update` changes and the view reads.
 
 mod action;
-mod carry;
 mod command;
 mod core_order;
 mod dialog;
+mod drag;
 mod editor;
 pub mod gpus;
 mod history;
@@ -31,16 +31,16 @@ use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row};
 use crate::machine::{CoreId, CpuSet};
 use crate::telemetry::{Entry, ModelView, Snapshot};
 
-pub use action::{Action, Deed, Effect, Meant, Question, Typed};
-pub use carry::{Carry, Means, Token};
+pub use action::{Action, AppliedKind, Effect, ParsedInput, PlanPurpose, TypedInput};
 pub use command::Command;
-pub use dialog::{Confirmed, Dialog, matching};
-pub use editor::Editor;
-pub use history::{BINS, CardMoment, History, Moment};
-pub use hits::{Extent, Hits, Scrolled, Target};
+pub use dialog::{ConfirmedAction, Dialog, matching};
+pub use drag::{Drag, DragInput, DragItem};
+pub use editor::TextField;
+pub use history::{GpuHistoryPoint, HISTORY_BINS, History, HistoryPoint};
+pub use hits::{HitMap, ScrollArea, ScrollLimits, Target};
 pub use layouts::LayoutList;
 pub use log::LogView;
-pub use row_editor::{Prompt, RowEditor};
+pub use row_editor::{InputPrompt, RowEditor};
 pub use sorting::{SortKey, Sorting};
 pub use update::update;
 
@@ -185,9 +185,9 @@ pub struct ConsoleState {
     /// First line shown of the newest changes.
     pub scroll_changes: usize,
     /// How far the lines of the last frame go, as its drawing has found.
-    pub extent: Extent,
+    pub scroll_limits: ScrollLimits,
     /// What is carried from row to row.
-    pub carry: Option<Carry>,
+    pub drag: Option<Drag>,
     /// Live or staged.
     pub mode: Mode,
     /// Staged changes, oldest first.
@@ -256,8 +256,8 @@ impl ConsoleState {
             sorting: Sorting::default(),
             scroll: 0,
             scroll_changes: 0,
-            extent: Extent::default(),
-            carry: None,
+            scroll_limits: ScrollLimits::default(),
+            drag: None,
             mode: options.mode,
             staged: Vec::new(),
             staged_plan: None,

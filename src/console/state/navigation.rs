@@ -1,15 +1,15 @@
 //! Where the arrows and the digits lead: rows, columns, cores, panes, lines, receivers.
 
 use super::action::Effect;
-use super::carry::Token;
-use super::hits::Scrolled;
+use super::drag::DragItem;
+use super::hits::ScrollArea;
 use super::{Column, ConsoleState, Pane, Screen};
 use crate::layout::CoreOwner;
 
 impl ConsoleState {
     /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
     pub(super) fn walk(&mut self, by: i32) -> Vec<Effect> {
-        if self.carry.is_some() {
+        if self.drag.is_some() {
             return self.next_receiver(by);
         }
         match self.screen {
@@ -18,11 +18,11 @@ impl ConsoleState {
                 return self.select_layout(at);
             }
             Screen::Detail | Screen::Machine | Screen::Memory | Screen::Journal => {
-                self.scroll_lines(Scrolled::Screen, by);
+                self.scroll_lines(ScrollArea::Screen, by);
             }
-            Screen::Log => self.log.scroll(by, self.extent.log),
+            Screen::Log => self.log.scroll(by, self.scroll_limits.log),
             Screen::Board if self.focus == Pane::Changes => {
-                self.scroll_lines(Scrolled::Changes, by);
+                self.scroll_lines(ScrollArea::Changes, by);
             }
             Screen::Board if self.focus == Pane::Cores => {
                 // off the lower edge the keys go on to the table
@@ -46,14 +46,14 @@ impl ConsoleState {
     }
 
     /// Moves lines, as far as they go in the last frame.
-    pub(super) fn scroll_lines(&mut self, what: Scrolled, by: i32) {
+    pub(super) fn scroll_lines(&mut self, what: ScrollArea, by: i32) {
         let (first, most) = match what {
-            Scrolled::Screen if self.screen == Screen::Log => {
-                return self.log.scroll(by, self.extent.log);
+            ScrollArea::Screen if self.screen == Screen::Log => {
+                return self.log.scroll(by, self.scroll_limits.log);
             }
-            Scrolled::Screen => (&mut self.scroll, self.extent.screen),
-            Scrolled::Changes => (&mut self.scroll_changes, self.extent.changes),
-            Scrolled::Preview => (&mut self.layouts.scroll, self.extent.preview),
+            ScrollArea::Screen => (&mut self.scroll, self.scroll_limits.screen),
+            ScrollArea::Changes => (&mut self.scroll_changes, self.scroll_limits.changes),
+            ScrollArea::Preview => (&mut self.layouts.scroll, self.scroll_limits.preview),
         };
         // a frame may have become larger since
         *first = (*first).min(most).saturating_add_signed(by as isize).min(most);
@@ -66,21 +66,21 @@ impl ConsoleState {
     }
 
     fn next_receiver(&mut self, by: i32) -> Vec<Effect> {
-        let Some(carry) = &self.carry else {
+        let Some(drag) = &self.drag else {
             return Vec::new();
         };
         let rows = self.rows();
         // a card has no row of its own: its way begins at the selected one
-        let start = match carry.token {
-            Token::Gpu { .. } => self.selected.clone(),
-            _ => carry.token.donor(),
+        let start = match drag.item {
+            DragItem::Gpu { .. } => self.selected.clone(),
+            _ => drag.item.donor(),
         };
-        let from = carry.to.clone().unwrap_or(start);
+        let from = drag.receiver.clone().unwrap_or(start);
         let at = rows.iter().position(|row| *row == from).unwrap_or(0);
         let last = rows.len().saturating_sub(1);
         let mut next = at.saturating_add_signed(by as isize).min(last);
         // the donor itself is stepped over where a row lies beyond it
-        if rows.get(next).is_some_and(|row| carry.token.is_only_of(row)) {
+        if rows.get(next).is_some_and(|row| drag.item.is_only_of(row)) {
             next = next.saturating_add_signed(by.signum() as isize).min(last);
         }
         let to = rows.get(next).cloned();
@@ -88,7 +88,7 @@ impl ConsoleState {
     }
 
     pub(super) fn sideways(&mut self, by: i32) {
-        if self.screen == Screen::Board && self.focus == Pane::Cores && self.carry.is_none() {
+        if self.screen == Screen::Board && self.focus == Pane::Cores && self.drag.is_none() {
             self.leave_cores();
             return self.step_core(by);
         }
@@ -114,7 +114,7 @@ impl ConsoleState {
         let rows = self.rows();
         let at = if number == 0 { rows.len() } else { number };
         let row = rows.get(at.saturating_sub(1)).cloned();
-        if self.carry.is_some() {
+        if self.drag.is_some() {
             return self.hover(row);
         }
         if self.screen == Screen::Layouts {

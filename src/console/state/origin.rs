@@ -38,7 +38,7 @@ impl ConsoleState {
 
     /// An entry was undone or done again: where it is a load, its other layout is in force. Answers
     /// that one's name.
-    pub(super) fn gone_over(&mut self, entry: u64) -> Option<String> {
+    pub(super) fn switch_origin(&mut self, entry: u64) -> Option<String> {
         let (_, other) = self.origins.loads.iter_mut().rev().find(|(load, _)| *load == entry)?;
         std::mem::swap(&mut self.profile, other);
         let left = other.clone();
@@ -52,12 +52,12 @@ impl ConsoleState {
 
     /// Follows what undid or did again a load without being asked here (divvy itself does, where the
     /// load's instances cannot be built), in entries that are newer than `known`.
-    pub(super) fn gone_over_by_others(&mut self, known: Option<u64>) {
+    pub(super) fn switch_origins_of_others(&mut self, known: Option<u64>) {
         let snapshot = self.snapshot.clone();
         let newer = snapshot.changes.iter().filter(|entry| Some(entry.id) > known);
         for entry in newer.filter(|entry| entry.author != Author::Console) {
             if let Some(of) = entry.undoes.or(entry.redoes) {
-                self.gone_over(of);
+                self.switch_origin(of);
             }
         }
     }

@@ -4,19 +4,19 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::action::{Effect, Meant, Typed};
-use super::dialog::{Confirmed, Dialog};
-use super::editor::Editor;
+use super::action::{Effect, ParsedInput, TypedInput};
+use super::dialog::{ConfirmedAction, Dialog};
+use super::editor::TextField;
 use super::{Column, ConsoleState, Tone};
 use crate::layout::{Change, CoreOwner, Edit, RowKey};
 
 /// Text that is being typed, and what it would mean.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Prompt {
+pub struct InputPrompt {
     /// The text.
-    pub editor: Editor,
+    pub editor: TextField,
     /// What it means; `None` until the answer is there. The inner `None`: nothing would change.
-    pub answer: Option<Result<Option<Meant>, String>>,
+    pub answer: Option<Result<Option<ParsedInput>, String>>,
     /// Whether Enter waits for the answer.
     entered: bool,
     ticket: u64,
@@ -30,13 +30,13 @@ pub struct RowEditor {
     /// The chosen key's place.
     pub at: usize,
     /// The new value, while one is typed.
-    pub prompt: Option<Prompt>,
+    pub prompt: Option<InputPrompt>,
 }
 
-impl Prompt {
+impl InputPrompt {
     /// Starts with a text that nothing is known of yet.
     pub fn new(text: &str) -> Self {
-        Self { editor: Editor::long(text), answer: None, entered: false, ticket: 0 }
+        Self { editor: TextField::long(text), answer: None, entered: false, ticket: 0 }
     }
 
     fn paste(&mut self, text: &str) {
@@ -78,7 +78,7 @@ impl ConsoleState {
             "Remove {model}? What waits is answered, its cores become free. {} brings it back.",
             self.keymap.shown(super::Command::Undo)
         );
-        self.dialog = Some(Dialog::Confirm { question, yes: Confirmed::Remove(model) });
+        self.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::Remove(model) });
     }
 
     /// A click on a key of the list: opens it.
@@ -97,7 +97,7 @@ impl ConsoleState {
         }
         if let Some(key) = self.row_keys(&editor.model).get(editor.at) {
             let text = key.value.as_deref().unwrap_or_default();
-            editor.prompt = Some(Prompt::new(text));
+            editor.prompt = Some(InputPrompt::new(text));
         }
     }
 
@@ -127,7 +127,7 @@ impl ConsoleState {
     /// gets the value; `None` for the path of a model.
     pub(super) fn prompt_key(
         &mut self,
-        prompt: &mut Prompt,
+        prompt: &mut InputPrompt,
         key: KeyEvent,
         of: Option<(&str, &str)>,
     ) -> Vec<Effect> {
@@ -143,15 +143,19 @@ impl ConsoleState {
         self.ask_meaning(prompt, of).into_iter().collect()
     }
 
-    fn ask_meaning(&mut self, prompt: &mut Prompt, of: Option<(&str, &str)>) -> Option<Effect> {
+    fn ask_meaning(
+        &mut self,
+        prompt: &mut InputPrompt,
+        of: Option<(&str, &str)>,
+    ) -> Option<Effect> {
         let text = prompt.editor.text();
         let typed = if let Some((model, key)) = of {
             let row = Box::new(self.row(model)?.budget.clone());
-            Typed::Key { row, key: key.to_owned(), text }
+            TypedInput::Key { row, key: key.to_owned(), text }
         } else {
             let staged = self.staged_plan.iter().flat_map(|plan| &plan.after.rows);
             let rows = self.snapshot.models.iter().map(|view| &view.row).chain(staged);
-            Typed::Model { text, taken: rows.map(|row| row.budget.name.clone()).collect() }
+            TypedInput::Model { text, taken: rows.map(|row| row.budget.name.clone()).collect() }
         };
         // the last answer stays in view until the new one is there
         prompt.ticket = self.ticket();
@@ -163,7 +167,7 @@ impl ConsoleState {
     pub(super) fn read(
         &mut self,
         ticket: u64,
-        result: Result<Option<Meant>, String>,
+        result: Result<Option<ParsedInput>, String>,
     ) -> Vec<Effect> {
         let Some(Dialog::Row(RowEditor { prompt: Some(prompt), .. }) | Dialog::Add(prompt)) =
             &mut self.dialog

@@ -1,7 +1,7 @@
 //! Several cores of the cores pane at once: a range by shift and arrows or shift and click, single
 //! ones by ctrl and click. They are lifted, dragged and dropped together, whoever has them.
 
-use super::carry::Token;
+use super::drag::DragItem;
 use super::{ConsoleState, Pane};
 use crate::layout::{CoreOwner, CoreSelection};
 use crate::machine::{CoreId, CpuSet};
@@ -9,7 +9,7 @@ use crate::machine::{CoreId, CpuSet};
 impl ConsoleState {
     /// Moves the selected core and takes all cores on the way along.
     pub(super) fn extend(&mut self, by: i32) {
-        if self.carry.is_some() {
+        if self.drag.is_some() {
             return;
         }
         if self.focus != Pane::Cores {
@@ -67,12 +67,12 @@ impl ConsoleState {
     }
 
     /// The token of a core: all that are selected where it is one of them.
-    pub fn token_at(&self, core: CoreId) -> Option<Token> {
+    pub fn token_at(&self, core: CoreId) -> Option<DragItem> {
         if self.picked.contains(core) { self.picked_token() } else { self.core_token(core) }
     }
 
     /// The token of the selected cores, each from whoever has it; `None` where none can be had.
-    pub fn picked_token(&self) -> Option<Token> {
+    pub fn picked_token(&self) -> Option<DragItem> {
         let mut parts: Vec<(CoreOwner, CpuSet)> = Vec::new();
         for core in self.picked.iter() {
             let Some(party) = self.core_party(core) else {
@@ -86,8 +86,8 @@ impl ConsoleState {
         match parts.len() {
             0 | 1 => parts
                 .pop()
-                .map(|(from, cores)| Token::Cores { cores: CoreSelection::These(cores), from }),
-            _ => Some(Token::Several(parts)),
+                .map(|(from, cores)| DragItem::Cores { cores: CoreSelection::These(cores), from }),
+            _ => Some(DragItem::Several(parts)),
         }
     }
 }

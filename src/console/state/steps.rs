@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::action::{Deed, Effect, Question};
+use super::action::{AppliedKind, Effect, PlanPurpose};
 use super::{Column, ConsoleState, Mode, Tone};
 use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, QueuePolicy, Slo};
 
@@ -96,7 +96,7 @@ impl ConsoleState {
             return Vec::new();
         }
         match self.mode {
-            Mode::Live => vec![Effect::Apply { deed: Deed::Change, change }],
+            Mode::Live => vec![Effect::Apply { kind: AppliedKind::Change, change }],
             Mode::Staged => {
                 self.staged.push(change);
                 self.plan_staged()
@@ -113,7 +113,7 @@ impl ConsoleState {
         let ticket = self.ticket();
         self.staged_ticket = ticket;
         let change = self.on_top(&Change::default());
-        vec![Effect::Plan { ticket, question: Question::Staged, change }]
+        vec![Effect::Plan { ticket, question: PlanPurpose::Staged, change }]
     }
 
     /// Pauses the selected model or resumes it.

@@ -3,13 +3,13 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::action::{Action, Deed, Effect, Question};
-use super::carry::Means;
+use super::action::{Action, AppliedKind, Effect, PlanPurpose};
 use super::command::Command;
 use super::dialog::Dialog;
-use super::editor::Editor;
-use super::hits::{Scrolled, Target};
-use super::row_editor::Prompt;
+use super::drag::DragInput;
+use super::editor::TextField;
+use super::hits::{ScrollArea, Target};
+use super::row_editor::InputPrompt;
 use super::{ConsoleState, Mode, Pane, Screen, Tone};
 use crate::console::format;
 use crate::console::theme::Theme;
@@ -24,7 +24,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     let mut effects = take_in(state, action);
     if saved || state.profile != before {
         // before anything that ends the console
-        effects.insert(0, Effect::InForce(state.profile.clone()));
+        effects.insert(0, Effect::SetCurrentLayout(state.profile.clone()));
     }
     effects
 }
@@ -50,16 +50,19 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         | Action::PickCore { .. }
         | Action::Drop { .. }
         | Action::Aim { .. }
-        | Action::Return(_)
-        | Action::Amount(_) => return state.carry_action(action),
+        | Action::CancelDrag(_)
+        | Action::Amount(_) => return state.drag_action(action),
         Action::Step { model, column, by } => return state.step(&model, column, by),
         Action::Scroll(by) => return state.walk(by),
         Action::Wheel { what, by } => state.scroll_lines(what, by),
-        Action::Resized => state.put_back("the terminal's size changed"),
+        Action::Resized => state.cancel_drag("the terminal's size changed"),
         Action::FocusLost => {
             // two clicks and keys need no held button: only a drag can't be continued
-            if matches!(state.carry.as_ref().map(|carry| carry.means), Some(Means::Held { .. })) {
-                state.put_back("the window lost the focus");
+            if matches!(
+                state.drag.as_ref().map(|drag| drag.input),
+                Some(DragInput::ButtonHeld { .. })
+            ) {
+                state.cancel_drag("the window lost the focus");
             }
         }
         Action::Snapshot(snapshot) => {
@@ -74,7 +77,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             let overtaken = newer && !state.staged.is_empty();
             let known = state.snapshot.newest_change();
             state.snapshot = snapshot;
-            state.gone_over_by_others(known);
+            state.switch_origins_of_others(known);
             state.drop_overtaken();
             if first {
                 state.select(state.rows().first().cloned());
@@ -89,15 +92,15 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             }
             return effects;
         }
-        Action::Planned { ticket, question: Question::Carry, result } => {
+        Action::Planned { ticket, question: PlanPurpose::Drag, result } => {
             state.consequence(ticket, *result);
         }
-        Action::Planned { ticket, question: Question::Staged, result } => {
+        Action::Planned { ticket, question: PlanPurpose::Staged, result } => {
             return state.staged_planned(ticket, *result);
         }
         Action::Read { ticket, result } => return state.read(ticket, *result),
         Action::Surveyed { ticket, refusals } => state.surveyed(ticket, refusals),
-        Action::Applied { deed, result } => state.applied(deed, *result),
+        Action::Applied { kind, result } => state.applied(kind, *result),
         Action::Profiles(profiles) => return state.listed(profiles),
         Action::Previewed { ticket, result } => state.previewed(ticket, *result),
         Action::Loaded { name, result } => return state.loaded(name, *result),
@@ -138,7 +141,7 @@ impl ConsoleState {
             self.say(Tone::Bad, format!("read-only: {} is off", command.name()));
             return Vec::new();
         }
-        if !matches!(command, Command::Redraw | Command::Suspend) && self.carry.is_none() {
+        if !matches!(command, Command::Redraw | Command::Suspend) && self.drag.is_none() {
             self.message = None;
         }
         match command {
@@ -147,10 +150,10 @@ impl ConsoleState {
             Command::Left => self.sideways(-1),
             Command::Right => self.sideways(1),
             Command::PageUp if self.screen == Screen::Layouts => {
-                self.scroll_lines(Scrolled::Preview, -10);
+                self.scroll_lines(ScrollArea::Preview, -10);
             }
             Command::PageDown if self.screen == Screen::Layouts => {
-                self.scroll_lines(Scrolled::Preview, 10);
+                self.scroll_lines(ScrollArea::Preview, 10);
             }
             Command::PageUp => return self.walk(-10),
             Command::PageDown => return self.walk(10),
@@ -176,7 +179,7 @@ impl ConsoleState {
             Command::Staged => self.toggle_staged(),
             Command::Pause => return self.pause(),
             Command::Edit => self.open_row(),
-            Command::Add => self.dialog = Some(Dialog::Add(Prompt::new(""))),
+            Command::Add => self.dialog = Some(Dialog::Add(InputPrompt::new(""))),
             Command::Remove => self.ask_remove(),
             Command::Reserve => return self.reserve(),
             Command::Save => {
@@ -218,10 +221,10 @@ impl ConsoleState {
             Command::Board => self.show(Screen::Board),
             Command::Expand => self.expanded = !self.expanded,
             Command::Filter => {
-                self.dialog = Some(Dialog::Filter { editor: Editor::new(&self.filter) });
+                self.dialog = Some(Dialog::Filter { editor: TextField::new(&self.filter) });
             }
             Command::Palette => {
-                self.dialog = Some(Dialog::Palette { editor: Editor::default(), at: 0 });
+                self.dialog = Some(Dialog::Palette { editor: TextField::default(), at: 0 });
             }
             Command::Help => self.dialog = Some(Dialog::Help { scroll: 0 }),
             Command::Theme => {
@@ -229,7 +232,7 @@ impl ConsoleState {
                 self.say(Tone::Info, format!("theme {}", self.theme.name));
             }
             Command::Mouse => {
-                self.put_back("the mouse was switched");
+                self.cancel_drag("the mouse was switched");
                 self.mouse = !self.mouse;
                 let word = if self.mouse { "on" } else { "off: the terminal selects text" };
                 self.say(Tone::Info, format!("mouse {word}"));
@@ -238,11 +241,11 @@ impl ConsoleState {
             Command::Picture => return vec![Effect::Picture],
             Command::Redraw => return vec![Effect::Redraw],
             Command::Suspend => {
-                self.put_back("the program was suspended");
+                self.cancel_drag("the program was suspended");
                 return vec![Effect::Suspend];
             }
             Command::Quit => {
-                self.put_back("leaving");
+                self.cancel_drag("leaving");
                 let unsaved = !self.readonly && (self.modified() || !self.staged.is_empty());
                 if unsaved {
                     self.dialog = Some(Dialog::Quit);
@@ -255,7 +258,7 @@ impl ConsoleState {
     }
 
     fn show(&mut self, screen: Screen) {
-        self.put_back("another screen was opened");
+        self.cancel_drag("another screen was opened");
         self.screen = screen;
         self.scroll = 0;
         self.expanded = false;
@@ -291,7 +294,7 @@ impl ConsoleState {
     }
 
     fn accept(&mut self) -> Vec<Effect> {
-        if self.carry.is_some() {
+        if self.drag.is_some() {
             return self.drop_on(None);
         }
         if self.screen == Screen::Layouts {
@@ -308,12 +311,12 @@ impl ConsoleState {
 
     pub(super) fn apply_staged(&self) -> Vec<Effect> {
         let change = self.on_top(&crate::layout::Change::default());
-        vec![Effect::Apply { deed: Deed::Staged, change }]
+        vec![Effect::Apply { kind: AppliedKind::Staged, change }]
     }
 
     fn cancel(&mut self) {
-        if self.carry.is_some() {
-            self.put_back("cancelled");
+        if self.drag.is_some() {
+            self.cancel_drag("cancelled");
         } else if !self.staged.is_empty() {
             let count = self.staged.len();
             self.staged.clear();
@@ -334,7 +337,7 @@ impl ConsoleState {
     }
 
     fn more(&mut self, by: i32) -> Vec<Effect> {
-        if self.carry.is_some() {
+        if self.drag.is_some() {
             return self.amount(by);
         }
         match self.selected.clone() {
@@ -389,19 +392,19 @@ impl ConsoleState {
         }
     }
 
-    fn applied(&mut self, deed: Deed, result: Result<Applied, Refusal>) {
+    fn applied(&mut self, kind: AppliedKind, result: Result<Applied, Refusal>) {
         match result {
             Ok(applied) => {
-                if deed == Deed::Staged {
+                if kind == AppliedKind::Staged {
                     self.staged.clear();
                     self.staged_plan = None;
                 }
-                let layout = applied.of.and_then(|entry| self.gone_over(entry));
+                let layout = applied.of.and_then(|entry| self.switch_origin(entry));
                 let layout =
                     layout.map_or_else(String::new, |name| format!("the layout is {name} again, "));
                 let summary = &applied.plan.summary;
                 let mut text =
-                    format!("{deed}{layout}{summary}, in force in {} us", applied.force_us);
+                    format!("{kind}{layout}{summary}, in force in {} us", applied.force_us);
                 let mut tone = Tone::Good;
                 if let Some(difference) = applied.differences.first() {
                     text = format!("{text}; {difference}");

@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::fixtures;
-use super::testing::Desk;
+use super::testing::TestConsole;
 use crate::console::GlyphSet;
 use crate::console::glyphs::Glyphs;
 use crate::console::picture::dump;
@@ -20,29 +20,29 @@ use crate::layout::CoreOwner;
 use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
 
 /// The board over a snapshot, with a minute of history behind it.
-fn board(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
-    let mut desk = Desk::new(width, height);
+fn board(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
+    let mut console = TestConsole::new(width, height);
     for second in (0..60).rev() {
         let mut past = snapshot.clone();
         past.uptime_us -= second * 1_000_000;
-        desk.state.history.observe(&past);
+        console.state.history.observe(&past);
     }
     // what is shown was loaded, not changed
     let rows = snapshot.models.iter().map(|view| view.row.budget.clone());
-    desk.state.saved = Some(rows.collect());
-    desk.act(Action::Snapshot(Arc::new(snapshot.clone())));
-    desk
+    console.state.saved = Some(rows.collect());
+    console.act(Action::Snapshot(Arc::new(snapshot.clone())));
+    console
 }
 
-fn styled(desk: &Desk) -> String {
-    dump::styled(&desk.frame)
+fn styled(console: &TestConsole) -> String {
+    dump::styled(&console.frame)
 }
 
 #[test]
 fn the_board_at_every_size() {
     for (width, height) in [(200, 60), (120, 36), (80, 24), (40, 12), (39, 12), (1, 1)] {
-        let desk = board(&fixtures::board(), width, height);
-        insta::assert_snapshot!(format!("board_{width}x{height}"), styled(&desk));
+        let console = board(&fixtures::board(), width, height);
+        insta::assert_snapshot!(format!("board_{width}x{height}"), styled(&console));
     }
 }
 
@@ -113,9 +113,9 @@ fn the_verdict_of_the_newest_change_is_read_whole_at_common_sizes() {
 
 #[test]
 fn the_machine_screen_shows_what_is_known_of_a_card() {
-    let mut desk = board(&fixtures::gpus(), 100, 40);
-    desk.keys("m");
-    let text = desk.text();
+    let mut console = board(&fixtures::gpus(), 100, 40);
+    console.keys("m");
+    let text = console.text();
     for words in [
         "GPU 0 NVIDIA H100 80GB HBM3",
         "power   412 of 700 W",
@@ -162,12 +162,12 @@ fn a_wait_that_the_kernel_hides_is_a_dash() {
 #[test]
 fn nothing_follows_the_pointer_where_little_is_to_move() {
     for reduced in [false, true] {
-        let mut desk = board(&fixtures::board(), 120, 36);
-        desk.state.reduced_motion = reduced;
-        let at = desk.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
-        desk.down(at);
-        desk.drag((at.0, at.1 - 1));
-        let text = desk.text();
+        let mut console = board(&fixtures::board(), 120, 36);
+        console.state.reduced_motion = reduced;
+        let at = console.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
+        console.down(at);
+        console.drag((at.0, at.1 - 1));
+        let text = console.text();
         assert_eq!(text.contains("1 core → detector"), !reduced, "{text}");
         assert!(text.contains("detector 4 -> 5 cores"), "the consequence is told: {text}");
     }
@@ -175,18 +175,18 @@ fn nothing_follows_the_pointer_where_little_is_to_move() {
 
 #[test]
 fn a_drag_on_its_way() {
-    let mut desk = board(&fixtures::board(), 120, 36);
-    let at = desk.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
-    desk.down(at);
-    desk.drag((at.0, at.1 - 1));
-    insta::assert_snapshot!("drag", styled(&desk));
+    let mut console = board(&fixtures::board(), 120, 36);
+    let at = console.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
+    console.down(at);
+    console.drag((at.0, at.1 - 1));
+    insta::assert_snapshot!("drag", styled(&console));
 }
 
 #[test]
 fn what_is_staged() {
-    let mut desk = board(&fixtures::board(), 120, 36);
-    desk.keys("t+jl+");
-    insta::assert_snapshot!("staged", styled(&desk));
+    let mut console = board(&fixtures::board(), 120, 36);
+    console.keys("t+jl+");
+    insta::assert_snapshot!("staged", styled(&console));
 }
 
 #[test]
@@ -204,13 +204,13 @@ fn the_other_screens_and_dialogs() {
         ("quit", "+q"),
         ("expanded_latency", "z"),
     ] {
-        let mut desk = board(&fixtures::board(), 100, 30);
+        let mut console = board(&fixtures::board(), 100, 30);
         if name == "expanded_latency" {
-            desk.key(KeyCode::Tab);
-            desk.key(KeyCode::Tab);
+            console.key(KeyCode::Tab);
+            console.key(KeyCode::Tab);
         }
-        desk.keys(keys);
-        insta::assert_snapshot!(name, dump::text(&desk.frame));
+        console.keys(keys);
+        insta::assert_snapshot!(name, dump::text(&console.frame));
     }
 }
 
@@ -223,9 +223,9 @@ fn every_screen_at_every_size() {
         [("detail", "d"), ("machine", "m"), ("memory", "w"), ("layouts", "s+o"), ("journal", "J")]
     {
         let frames = SIZES.map(|(width, height)| {
-            let mut desk = board(&fixtures::board(), width, height);
-            desk.keys(keys);
-            desk.text()
+            let mut console = board(&fixtures::board(), width, height);
+            console.keys(keys);
+            console.text()
         });
         insta::assert_snapshot!(format!("sizes_{name}"), frames.join("\n"));
     }
@@ -233,14 +233,14 @@ fn every_screen_at_every_size() {
 
 #[test]
 fn every_state_at_every_size() {
-    type Hand = fn(&mut Desk);
-    let drag: Hand = |desk| {
+    type Hand = fn(&mut TestConsole);
+    let drag: Hand = |console| {
         let (from, to) = (Target::RowCore(CoreOwner::Model("ocr".into())), "detector".into());
         if let (Some(from), Some(to)) =
-            (desk.hits.find(&from), desk.hits.find(&Target::Row(CoreOwner::Model(to))))
+            (console.hits.find(&from), console.hits.find(&Target::Row(CoreOwner::Model(to))))
         {
-            desk.down((from.x, from.y));
-            desk.drag((to.x, to.y));
+            console.down((from.x, from.y));
+            console.drag((to.x, to.y));
         }
     };
     let states: [(&str, Snapshot, Hand); 7] = [
@@ -249,14 +249,14 @@ fn every_state_at_every_size() {
         ("failed", fixtures::failed(), |_| {}),
         ("oversubscribed", fixtures::oversubscribed(), |_| {}),
         ("drag", fixtures::board(), drag),
-        ("staged", fixtures::board(), |desk| desk.keys("t+jl+")),
+        ("staged", fixtures::board(), |console| console.keys("t+jl+")),
         ("huge", fixtures::huge(), |_| {}),
     ];
     for (name, snapshot, hand) in states {
         let frames = SIZES.map(|(width, height)| {
-            let mut desk = board(&snapshot, width, height);
-            hand(&mut desk);
-            desk.text()
+            let mut console = board(&snapshot, width, height);
+            hand(&mut console);
+            console.text()
         });
         insta::assert_snapshot!(format!("sizes_{name}"), frames.join("\n"));
     }
@@ -266,7 +266,7 @@ fn every_state_at_every_size() {
 fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
     let mut frames = Vec::new();
     for (width, height) in [(100, 20), (40, 12)] {
-        let mut desk = board(&fixtures::board(), width, height);
+        let mut console = board(&fixtures::board(), width, height);
         let told = [
             (LogLevel::Info, "divvy::scheduler::owner", "detector: loaded in 21 ms"),
             (
@@ -279,18 +279,18 @@ fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
         ];
         for round in 0..6u64 {
             for (level, from, text) in told {
-                desk.log.push(1_769_949_067_000 + round * 1000, level, from, text);
+                console.log.push(1_769_949_067_000 + round * 1000, level, from, text);
             }
         }
-        desk.keys("L");
-        frames.push(dump::styled(&desk.frame));
-        desk.keys("kkk");
-        desk.log.push(1_769_949_090_000, LogLevel::Info, "divvy", "one more");
-        desk.refresh();
-        assert!(!desk.text().contains("one more"), "{}", desk.text());
-        frames.push(desk.text());
-        desk.key(KeyCode::End);
-        assert!(desk.text().contains("one more"), "{}", desk.text());
+        console.keys("L");
+        frames.push(dump::styled(&console.frame));
+        console.keys("kkk");
+        console.log.push(1_769_949_090_000, LogLevel::Info, "divvy", "one more");
+        console.refresh();
+        assert!(!console.text().contains("one more"), "{}", console.text());
+        frames.push(console.text());
+        console.key(KeyCode::End);
+        assert!(console.text().contains("one more"), "{}", console.text());
     }
     insta::assert_snapshot!("log", frames.join("\n"));
 }
@@ -299,16 +299,16 @@ fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
 fn the_keys_of_a_row_as_they_are_shown_and_changed() {
     let mut frames = Vec::new();
     for (width, height) in [(120, 36), (80, 24), (40, 12)] {
-        let mut desk = board(&fixtures::board(), width, height);
-        desk.keys("e");
-        frames.push(desk.text());
-        desk.key(KeyCode::Enter);
-        desk.control_key('u');
-        desk.keys("9");
-        frames.push(desk.text());
-        desk.key(KeyCode::Backspace);
-        desk.keys("2");
-        frames.push(desk.text());
+        let mut console = board(&fixtures::board(), width, height);
+        console.keys("e");
+        frames.push(console.text());
+        console.key(KeyCode::Enter);
+        console.control_key('u');
+        console.keys("9");
+        frames.push(console.text());
+        console.key(KeyCode::Backspace);
+        console.keys("2");
+        frames.push(console.text());
     }
     insta::assert_snapshot!("row_keys", frames.join("\n"));
 }
@@ -316,61 +316,61 @@ fn the_keys_of_a_row_as_they_are_shown_and_changed() {
 #[test]
 fn every_theme_and_glyph_set() {
     for name in ThemeName::ALL {
-        let mut desk = board(&fixtures::board(), 80, 24);
-        desk.state.theme = Theme::new(name);
-        desk.log.push(1_769_949_067_000, LogLevel::Warn, "divvy", "something is odd");
+        let mut console = board(&fixtures::board(), 80, 24);
+        console.state.theme = Theme::new(name);
+        console.log.push(1_769_949_067_000, LogLevel::Warn, "divvy", "something is odd");
         // the board, then each further screen
         let frames: Vec<String> = ["b", "d", "m", "w", "o", "J", "L"]
             .into_iter()
             .map(|key| {
-                desk.keys(key);
-                styled(&desk)
+                console.keys(key);
+                styled(&console)
             })
             .collect();
         insta::assert_snapshot!(format!("theme_{name}"), frames.join("\n"));
     }
     for set in [GlyphSet::Braille, GlyphSet::Ascii] {
-        let mut desk = board(&fixtures::board(), 120, 30);
-        desk.state.glyphs = Glyphs::new(set);
-        desk.draw();
-        insta::assert_snapshot!(format!("glyphs_{set}"), desk.text());
+        let mut console = board(&fixtures::board(), 120, 30);
+        console.state.glyphs = Glyphs::new(set);
+        console.draw();
+        insta::assert_snapshot!(format!("glyphs_{set}"), console.text());
     }
 }
 
 #[test]
 fn the_ascii_board_is_ascii() {
-    let mut desk = board(&fixtures::board(), 120, 36);
-    desk.state.glyphs = Glyphs::new(GlyphSet::Ascii);
-    desk.draw();
-    assert!(desk.text().is_ascii(), "{}", desk.text());
+    let mut console = board(&fixtures::board(), 120, 36);
+    console.state.glyphs = Glyphs::new(GlyphSet::Ascii);
+    console.draw();
+    assert!(console.text().is_ascii(), "{}", console.text());
 }
 
 #[test]
 fn the_same_state_draws_the_same_frame() {
-    let mut desk = board(&fixtures::huge(), 200, 60);
-    let first = desk.frame.clone();
-    desk.draw();
-    assert_eq!(first, desk.frame);
-    assert_eq!(crate::console::svg(&first), crate::console::svg(&desk.frame));
+    let mut console = board(&fixtures::huge(), 200, 60);
+    let first = console.frame.clone();
+    console.draw();
+    assert_eq!(first, console.frame);
+    assert_eq!(crate::console::svg(&first), crate::console::svg(&console.frame));
 }
 
 #[test]
 fn every_size_and_state_is_drawn_without_a_fault() {
     let snapshots = [fixtures::board(), fixtures::huge(), fixtures::names(), fixtures::empty()];
     for snapshot in &snapshots {
-        let mut desk = board(snapshot, 120, 36);
+        let mut console = board(snapshot, 120, 36);
         for width in [1, 2, 39, 40, 41, 59, 80, 99, 100, 131, 200, 300] {
             for height in [1, 2, 11, 12, 13, 17, 18, 22, 26, 30, 37, 60, 100] {
-                desk.frame = Buffer::empty(Rect::new(0, 0, width, height));
-                desk.draw();
+                console.frame = Buffer::empty(Rect::new(0, 0, width, height));
+                console.draw();
                 for keys in ["", "?", "m", "w", "d", "o", "J", "b"] {
-                    desk.keys(keys);
-                    for (place, target) in desk.hits.iter() {
-                        let area = desk.frame.area;
+                    console.keys(keys);
+                    for (place, target) in console.hits.iter() {
+                        let area = console.frame.area;
                         assert_eq!(area.intersection(*place), *place, "{target:?} in {area}");
                     }
                     if keys == "?" {
-                        desk.key(KeyCode::Esc);
+                        console.key(KeyCode::Esc);
                     }
                 }
             }
@@ -380,10 +380,10 @@ fn every_size_and_state_is_drawn_without_a_fault() {
 
 #[test]
 fn every_visible_core_can_be_met_by_the_pointer() {
-    let desk = board(&fixtures::huge(), 200, 60);
-    for view in &desk.state.snapshot.cores {
-        let place = desk.place(&Target::Core(view.core.id));
-        assert_eq!(desk.hits.at(place.0, place.1), Some(&Target::Core(view.core.id)));
+    let console = board(&fixtures::huge(), 200, 60);
+    for view in &console.state.snapshot.cores {
+        let place = console.place(&Target::Core(view.core.id));
+        assert_eq!(console.hits.at(place.0, place.1), Some(&Target::Core(view.core.id)));
     }
 }
 

@@ -4,41 +4,41 @@ use crossterm::event::KeyCode;
 
 use super::fixtures;
 use super::gestures::click_click;
-use super::testing::Desk;
+use super::testing::TestConsole;
 use crate::console::state::{Column, Target};
 use crate::layout::{Bytes, Change, Edit, GpuId};
 
-fn desk() -> Desk {
+fn console() -> TestConsole {
     let mut layout = fixtures::layout();
     if let Some(detector) = layout.models.first_mut() {
         detector.gpu = Some(GpuId::Index(0));
         detector.gpu_memory = Some(Bytes(4 << 30));
     }
-    let mut desk = Desk::with(&layout, fixtures::machine(8, 4), 160, 40);
-    desk.show(fixtures::cards());
-    desk
+    let mut console = TestConsole::with(&layout, fixtures::machine(8, 4), 160, 40);
+    console.show(fixtures::cards());
+    console
 }
 
-fn made(gesture: impl FnOnce(&mut Desk)) -> Change {
-    let mut desk = desk();
-    gesture(&mut desk);
-    assert!(desk.state.carry.is_none());
-    let mut changes = desk.control.changes();
-    assert_eq!(changes.len(), 1, "{}", desk.message());
+fn made(gesture: impl FnOnce(&mut TestConsole)) -> Change {
+    let mut console = console();
+    gesture(&mut console);
+    assert!(console.state.drag.is_none());
+    let mut changes = console.control.changes();
+    assert_eq!(changes.len(), 1, "{}", console.message());
     changes.remove(0)
 }
 
 /// The same change by dragging, by two clicks and by keys.
 fn three_ways(from: &Target, to: &Target, keys: &str) -> Change {
-    let dragged = made(|desk| {
-        let (from, to) = (desk.place(from), desk.place(to));
-        desk.down(from);
-        desk.drag((from.0, from.1 + 1));
-        desk.drag(to);
-        desk.up(to);
+    let dragged = made(|console| {
+        let (from, to) = (console.place(from), console.place(to));
+        console.down(from);
+        console.drag((from.0, from.1 + 1));
+        console.drag(to);
+        console.up(to);
     });
-    let clicked = made(|desk| click_click(desk, from, to));
-    let typed = made(|desk| desk.keys(keys));
+    let clicked = made(|console| click_click(console, from, to));
+    let typed = made(|console| console.keys(keys));
     assert_eq!(dragged, clicked);
     assert_eq!(dragged, typed);
     dragged
@@ -74,39 +74,39 @@ fn a_model_takes_its_limit_to_another_card_and_leaves_it_for_the_cpu() {
 
 #[test]
 fn a_rows_place_is_given_to_another_row_by_key() {
-    let change = made(|desk| {
-        desk.keys("lllll j");
-        desk.key(KeyCode::Enter);
+    let change = made(|console| {
+        console.keys("lllll j");
+        console.key(KeyCode::Enter);
     });
     assert_eq!(change, onto("ocr", Some(0), None));
 }
 
 #[test]
 fn beside_a_place_nothing_happens_and_the_ends_are_told() {
-    let mut desk = desk();
-    let (from, beside) = (desk.place(&place("detector")), (0, 0));
-    desk.down(from);
-    desk.drag(beside);
-    desk.up(beside);
-    assert!(desk.state.carry.is_none() && desk.control.changes().is_empty());
-    assert!(desk.message().contains("put back"), "{}", desk.message());
-    desk.keys("jlllll-");
-    assert!(desk.message().contains("CPU is the first place"), "{}", desk.message());
-    assert!(desk.control.changes().is_empty());
+    let mut console = console();
+    let (from, beside) = (console.place(&place("detector")), (0, 0));
+    console.down(from);
+    console.drag(beside);
+    console.up(beside);
+    assert!(console.state.drag.is_none() && console.control.changes().is_empty());
+    assert!(console.message().contains("put back"), "{}", console.message());
+    console.keys("jlllll-");
+    assert!(console.message().contains("CPU is the first place"), "{}", console.message());
+    assert!(console.control.changes().is_empty());
 }
 
 #[test]
 fn without_a_card_a_model_stays_on_the_cpu_and_is_told_why() {
-    let mut desk = Desk::new(160, 40);
-    desk.keys("lllll+");
-    assert!(desk.message().contains("stays on the CPU: no NVIDIA GPU"), "{}", desk.message());
-    assert!(desk.control.changes().is_empty());
+    let mut console = TestConsole::new(160, 40);
+    console.keys("lllll+");
+    assert!(console.message().contains("stays on the CPU: no NVIDIA GPU"), "{}", console.message());
+    assert!(console.control.changes().is_empty());
 }
 
 #[test]
 fn the_models_of_a_card_are_listed_with_what_is_counted_and_what_is_allowed() {
-    let desk = desk();
-    let text = desk.text();
+    let console = console();
+    let text = console.text();
     let line = text.lines().find(|line| line.contains("this process")).unwrap_or_default();
     for words in ["detector 1229M counted, of 4GiB", "this process 1600M by the driver"] {
         assert!(line.contains(words), "{words} in {text}");
@@ -115,12 +115,12 @@ fn the_models_of_a_card_are_listed_with_what_is_counted_and_what_is_allowed() {
 
 #[test]
 fn what_a_drop_on_a_card_builds_is_told_before_it() {
-    let mut desk = desk();
-    let (from, to) = (desk.place(&place("detector")), desk.place(&card(1)));
-    desk.down(from);
-    desk.drag(to);
-    let text = desk.text();
+    let mut console = console();
+    let (from, to) = (console.place(&place("detector")), console.place(&card(1)));
+    console.down(from);
+    console.drag(to);
+    let text = console.text();
     assert!(text.contains("detector onto GPU 1; detector is built on GPU 1 first"), "{text}");
-    desk.drag((0, 0));
-    assert!(!desk.text().contains("is built on"), "off the card nothing would be built");
+    console.drag((0, 0));
+    assert!(!console.text().contains("is built on"), "off the card nothing would be built");
 }

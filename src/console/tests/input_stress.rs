@@ -4,7 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 use proptest::prelude::*;
 
-use super::testing::Desk;
+use super::testing::TestConsole;
 use crate::console::picture::dump;
 use crate::console::state::Action;
 
@@ -50,13 +50,13 @@ proptest! {
     fn no_storm_of_input_breaks_the_screen_or_the_account(
         touches in prop::collection::vec(touch(), 1..60),
     ) {
-        let mut desk = Desk::new(120, 36);
+        let mut console = TestConsole::new(120, 36);
         for touch in touches {
             match touch {
                 Touch::Key(code, control) => {
                     let modifiers =
                         if control { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
-                    desk.act(Action::Key(KeyEvent::new(code, modifiers)));
+                    console.act(Action::Key(KeyEvent::new(code, modifiers)));
                 }
                 Touch::Mouse(kind, x, y) => {
                     let kind = match kind {
@@ -67,27 +67,27 @@ proptest! {
                         5 => MouseEventKind::ScrollUp,
                         _ => MouseEventKind::ScrollDown,
                     };
-                    desk.mouse(kind, (x, y));
+                    console.mouse(kind, (x, y));
                 }
                 Touch::Size(width, height) => {
                     let area = ratatui::layout::Rect::new(0, 0, width, height);
-                    desk.frame = ratatui::buffer::Buffer::empty(area);
-                    desk.act(Action::Resized);
+                    console.frame = ratatui::buffer::Buffer::empty(area);
+                    console.act(Action::Resized);
                 }
-                Touch::Focus => desk.act(Action::FocusLost),
-                Touch::Data => desk.refresh(),
+                Touch::Focus => console.act(Action::FocusLost),
+                Touch::Data => console.refresh(),
             }
-            let area = desk.frame.area;
-            for (place, target) in desk.hits.iter() {
+            let area = console.frame.area;
+            for (place, target) in console.hits.iter() {
                 prop_assert!(area.intersection(*place) == *place, "{target:?} at {place} of {area}");
             }
         }
         // what the hand did is what the scheduler has, once it is shown
-        desk.refresh();
-        desk.state.staged_plan = None;
-        for row in &desk.control.desired().rows {
-            prop_assert_eq!(desk.state.row(&row.budget.name), Some(row));
+        console.refresh();
+        console.state.staged_plan = None;
+        for row in &console.control.desired().rows {
+            prop_assert_eq!(console.state.row(&row.budget.name), Some(row));
         }
-        prop_assert!(!dump::text(&desk.frame).is_empty());
+        prop_assert!(!dump::text(&console.frame).is_empty());
     }
 }

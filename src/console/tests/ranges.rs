@@ -4,7 +4,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 
 use super::fixtures;
-use super::testing::Desk;
+use super::testing::TestConsole;
 use crate::console::state::{Action, Pane, Target};
 use crate::layout::{Change, CoreOwner, CoreSelection, Edit};
 use crate::machine::{CoreId, CpuSet};
@@ -21,34 +21,34 @@ fn core(id: u16) -> Target {
     Target::Core(CoreId(id))
 }
 
-fn shifted(desk: &mut Desk, code: KeyCode) {
-    desk.act(Action::Key(KeyEvent::new(code, KeyModifiers::SHIFT)));
+fn shifted(console: &mut TestConsole, code: KeyCode) {
+    console.act(Action::Key(KeyEvent::new(code, KeyModifiers::SHIFT)));
 }
 
 /// A click with a modifier held.
-fn click_with(desk: &mut Desk, target: &Target, modifiers: KeyModifiers) {
-    let at = desk.place(target);
-    desk.mouse_with(MouseEventKind::Down(MouseButton::Left), at, modifiers);
-    desk.mouse_with(MouseEventKind::Up(MouseButton::Left), at, modifiers);
+fn click_with(console: &mut TestConsole, target: &Target, modifiers: KeyModifiers) {
+    let at = console.place(target);
+    console.mouse_with(MouseEventKind::Down(MouseButton::Left), at, modifiers);
+    console.mouse_with(MouseEventKind::Up(MouseButton::Left), at, modifiers);
 }
 
-fn click(desk: &mut Desk, target: &Target) {
-    click_with(desk, target, KeyModifiers::NONE);
+fn click(console: &mut TestConsole, target: &Target) {
+    click_with(console, target, KeyModifiers::NONE);
 }
 
-fn drag(desk: &mut Desk, from: &Target, to: &Target) {
-    let (from, to) = (desk.place(from), desk.place(to));
-    desk.down(from);
-    desk.drag(to);
-    desk.up(to);
+fn drag(console: &mut TestConsole, from: &Target, to: &Target) {
+    let (from, to) = (console.place(from), console.place(to));
+    console.down(from);
+    console.drag(to);
+    console.up(to);
 }
 
-fn made(gesture: impl FnOnce(&mut Desk)) -> Change {
-    let mut desk = Desk::new(120, 36);
-    gesture(&mut desk);
-    assert!(desk.state.carry.is_none() && desk.state.picked.is_empty());
-    let mut changes = desk.control.changes();
-    assert_eq!(changes.len(), 1, "{}", desk.message());
+fn made(gesture: impl FnOnce(&mut TestConsole)) -> Change {
+    let mut console = TestConsole::new(120, 36);
+    gesture(&mut console);
+    assert!(console.state.drag.is_none() && console.state.picked.is_empty());
+    let mut changes = console.control.changes();
+    assert_eq!(changes.len(), 1, "{}", console.message());
     changes.remove(0)
 }
 
@@ -60,24 +60,24 @@ fn given(cores: &str, from: CoreOwner, to: &str) -> Edit {
 #[test]
 fn a_range_of_cores_goes_to_a_row_in_every_way() {
     let to = Target::Row(model("embedder"));
-    let typed = made(|desk| {
-        desk.key(KeyCode::Tab);
-        desk.keys("l");
-        shifted(desk, KeyCode::Right);
-        desk.keys("> 3");
-        desk.key(KeyCode::Enter);
+    let typed = made(|console| {
+        console.key(KeyCode::Tab);
+        console.keys("l");
+        shifted(console, KeyCode::Right);
+        console.keys("> 3");
+        console.key(KeyCode::Enter);
     });
-    let dragged = made(|desk| {
-        click_with(desk, &core(1), KeyModifiers::CONTROL);
-        click_with(desk, &core(3), KeyModifiers::SHIFT);
-        drag(desk, &core(2), &to);
+    let dragged = made(|console| {
+        click_with(console, &core(1), KeyModifiers::CONTROL);
+        click_with(console, &core(3), KeyModifiers::SHIFT);
+        drag(console, &core(2), &to);
     });
-    let clicked = made(|desk| {
+    let clicked = made(|console| {
         for id in [3, 1, 2] {
-            click_with(desk, &core(id), KeyModifiers::CONTROL);
+            click_with(console, &core(id), KeyModifiers::CONTROL);
         }
-        click(desk, &core(1));
-        click(desk, &to);
+        click(console, &core(1));
+        click(console, &to);
     });
     assert_eq!((&typed, &typed), (&dragged, &clicked));
     assert_eq!(typed, given("1-3", model("detector"), "embedder").into());
@@ -85,18 +85,18 @@ fn a_range_of_cores_goes_to_a_row_in_every_way() {
 
 #[test]
 fn cores_of_several_models_go_as_one_change_and_those_of_the_receiver_stay() {
-    let change = made(|desk| {
-        desk.key(KeyCode::Tab);
-        desk.keys("lll");
+    let change = made(|console| {
+        console.key(KeyCode::Tab);
+        console.keys("lll");
         for _ in 0..4 {
-            shifted(desk, KeyCode::Right);
+            shifted(console, KeyCode::Right);
         }
-        assert_eq!(desk.state.picked, set("3-7"));
-        desk.keys(" ");
-        assert!(desk.text().contains("cores 3-7 of detector and ocr and embedder and free"));
-        desk.keys("3");
-        assert!(desk.text().contains("embedder 1 -> 5"), "{}", desk.text());
-        desk.key(KeyCode::Enter);
+        assert_eq!(console.state.picked, set("3-7"));
+        console.keys(" ");
+        assert!(console.text().contains("cores 3-7 of detector and ocr and embedder and free"));
+        console.keys("3");
+        assert!(console.text().contains("embedder 1 -> 5"), "{}", console.text());
+        console.key(KeyCode::Enter);
     });
     let edits = vec![
         given("3", model("detector"), "embedder"),
@@ -108,33 +108,33 @@ fn cores_of_several_models_go_as_one_change_and_those_of_the_receiver_stay() {
 
 #[test]
 fn a_range_shrinks_when_one_goes_back_and_ends_with_a_plain_step_or_esc() {
-    let mut desk = Desk::new(120, 36);
-    desk.keys(">");
-    assert_eq!((desk.state.focus, desk.state.picked), (Pane::Cores, CpuSet::EMPTY));
-    desk.keys(">>>");
-    assert_eq!(desk.state.picked, set("0-3"));
-    desk.keys("<");
-    assert_eq!(desk.state.picked, set("0-2"));
-    desk.keys("l");
-    assert_eq!((desk.state.picked, desk.state.core), (CpuSet::EMPTY, Some(CoreId(3))));
-    desk.keys("<");
-    assert_eq!(desk.state.picked, set("2-3"));
-    desk.key(KeyCode::Esc);
-    assert_eq!(desk.state.picked, CpuSet::EMPTY);
-    assert_eq!(desk.control.changes(), []);
+    let mut console = TestConsole::new(120, 36);
+    console.keys(">");
+    assert_eq!((console.state.focus, console.state.picked), (Pane::Cores, CpuSet::EMPTY));
+    console.keys(">>>");
+    assert_eq!(console.state.picked, set("0-3"));
+    console.keys("<");
+    assert_eq!(console.state.picked, set("0-2"));
+    console.keys("l");
+    assert_eq!((console.state.picked, console.state.core), (CpuSet::EMPTY, Some(CoreId(3))));
+    console.keys("<");
+    assert_eq!(console.state.picked, set("2-3"));
+    console.key(KeyCode::Esc);
+    assert_eq!(console.state.picked, CpuSet::EMPTY);
+    assert_eq!(console.control.changes(), []);
 }
 
 #[test]
 fn a_click_elsewhere_lifts_that_core_alone_and_ctrl_takes_one_out_again() {
-    let mut desk = Desk::new(120, 36);
+    let mut console = TestConsole::new(120, 36);
     for id in [0, 1, 2] {
-        click_with(&mut desk, &core(id), KeyModifiers::CONTROL);
+        click_with(&mut console, &core(id), KeyModifiers::CONTROL);
     }
-    click_with(&mut desk, &core(1), KeyModifiers::ALT);
-    assert_eq!(desk.state.picked, set("0,2"));
-    click(&mut desk, &core(5));
-    assert_eq!(desk.state.picked, CpuSet::EMPTY);
-    let token = &desk.state.carry.as_ref().unwrap().token;
+    click_with(&mut console, &core(1), KeyModifiers::ALT);
+    assert_eq!(console.state.picked, set("0,2"));
+    click(&mut console, &core(5));
+    assert_eq!(console.state.picked, CpuSet::EMPTY);
+    let token = &console.state.drag.as_ref().unwrap().item;
     assert_eq!(token.title(), "core 5");
 }
 
@@ -144,13 +144,13 @@ fn a_range_is_what_lies_between_on_the_screen_where_caches_take_turns() {
     for core in &mut machine.topology.cores {
         core.l3 = Some(u32::from(core.id.0 % 2));
     }
-    let desk = || Desk::with(&fixtures::layout(), machine.clone(), 120, 36);
+    let console = || TestConsole::with(&fixtures::layout(), machine.clone(), 120, 36);
     // the pane shows 0 2 4 6, then 1 3 5 7
-    let mut clicked = desk();
+    let mut clicked = console();
     click_with(&mut clicked, &core(4), KeyModifiers::CONTROL);
     click_with(&mut clicked, &core(1), KeyModifiers::SHIFT);
     assert_eq!(clicked.state.picked, set("1,4,6"));
-    let mut typed = desk();
+    let mut typed = console();
     typed.key(KeyCode::Tab);
     typed.keys("ll");
     assert_eq!(typed.state.core, Some(CoreId(4)), "steps go by the screen too");
@@ -160,20 +160,20 @@ fn a_range_is_what_lies_between_on_the_screen_where_caches_take_turns() {
 
 #[test]
 fn what_is_put_back_stays_selected() {
-    let mut desk = Desk::new(120, 36);
-    desk.keys(">>");
-    desk.keys(" ");
-    desk.key(KeyCode::Esc);
-    assert!(desk.message().contains("put back"), "{}", desk.message());
-    assert_eq!(desk.state.picked, set("0-1"));
+    let mut console = TestConsole::new(120, 36);
+    console.keys(">>");
+    console.keys(" ");
+    console.key(KeyCode::Esc);
+    assert!(console.message().contains("put back"), "{}", console.message());
+    assert_eq!(console.state.picked, set("0-1"));
 }
 
 #[test]
 fn a_shared_drag_of_a_selection_leaves_its_donors_their_cores() {
-    let change = made(|desk| {
-        desk.keys(">>>>> ");
-        desk.keys("x2");
-        desk.key(KeyCode::Enter);
+    let change = made(|console| {
+        console.keys(">>>>> ");
+        console.keys("x2");
+        console.key(KeyCode::Enter);
     });
     let cores = CoreSelection::These(set("0-3"));
     let shared =

@@ -3,14 +3,14 @@
 use crossterm::event::KeyCode;
 
 use super::fixtures;
-use super::testing::Desk;
-use crate::console::Profiles;
+use super::testing::TestConsole;
+use crate::console::LayoutStore;
 use crate::console::state::{Effect, LayoutList, Screen, Target};
 use crate::layout::{CoreRequest, Layout};
 use crate::scheduler::Control;
 use crate::telemetry::{Author, VerdictStatus};
 
-/// Another layout than the one that the desk begins with.
+/// Another layout than the one that the console begins with.
 fn other() -> Layout {
     let mut layout = fixtures::layout();
     layout.models.truncate(2);
@@ -19,142 +19,142 @@ fn other() -> Layout {
     layout
 }
 
-/// A desk with "balanced" in force as it was saved, and "alt" saved beside it.
-fn desk() -> Desk {
-    let mut desk = Desk::new(120, 36);
-    desk.keys("s");
-    desk.profiles.save("alt", &other()).unwrap();
-    desk.refresh();
-    desk
+/// A console with "balanced" in force as it was saved, and "alt" saved beside it.
+fn console() -> TestConsole {
+    let mut console = TestConsole::new(120, 36);
+    console.keys("s");
+    console.profiles.save("alt", &other()).unwrap();
+    console.refresh();
+    console
 }
 
-fn load(desk: &mut Desk, name: &str) {
-    desk.keys("o");
-    let at = desk.state.layouts.known().iter().position(|profile| profile.name == name).unwrap();
-    desk.key(KeyCode::Home);
+fn load(console: &mut TestConsole, name: &str) {
+    console.keys("o");
+    let at = console.state.layouts.known().iter().position(|profile| profile.name == name).unwrap();
+    console.key(KeyCode::Home);
     for _ in 0..at {
-        desk.keys("j");
+        console.keys("j");
     }
-    desk.key(KeyCode::Enter);
-    desk.refresh();
-    desk.keys("b");
+    console.key(KeyCode::Enter);
+    console.refresh();
+    console.keys("b");
 }
 
-fn head(desk: &Desk) -> String {
-    desk.text().lines().next().unwrap_or_default().to_owned()
+fn head(console: &TestConsole) -> String {
+    console.text().lines().next().unwrap_or_default().to_owned()
 }
 
 #[test]
 fn undoing_a_load_gives_the_rows_back_to_the_layout_that_they_were() {
-    let mut desk = desk();
-    let (before, alt) = (desk.control.layout(), desk.profiles.load("alt").unwrap());
-    load(&mut desk, "alt");
-    assert!(head(&desk).contains("alt") && !desk.state.modified(), "{}", head(&desk));
-    desk.keys("u");
-    assert!(desk.message().contains("the layout is balanced again"), "{}", desk.message());
+    let mut console = console();
+    let (before, alt) = (console.control.layout(), console.profiles.load("alt").unwrap());
+    load(&mut console, "alt");
+    assert!(head(&console).contains("alt") && !console.state.modified(), "{}", head(&console));
+    console.keys("u");
+    assert!(console.message().contains("the layout is balanced again"), "{}", console.message());
     // before and after the next figures
-    assert!(!desk.state.modified());
-    desk.refresh();
-    assert_eq!(desk.state.profile_name(), "balanced");
-    assert!(!desk.state.modified());
-    desk.keys("s");
-    assert_eq!(desk.profiles.load("alt").unwrap(), alt, "its file is as it was");
-    assert_eq!(desk.profiles.load("balanced").unwrap(), before);
-    desk.control_key('r');
-    desk.refresh();
-    assert_eq!((desk.state.profile_name(), desk.state.modified()), ("alt", false));
-    desk.keys("+");
-    desk.refresh();
-    assert!(desk.state.modified());
+    assert!(!console.state.modified());
+    console.refresh();
+    assert_eq!(console.state.profile_name(), "balanced");
+    assert!(!console.state.modified());
+    console.keys("s");
+    assert_eq!(console.profiles.load("alt").unwrap(), alt, "its file is as it was");
+    assert_eq!(console.profiles.load("balanced").unwrap(), before);
+    console.control_key('r');
+    console.refresh();
+    assert_eq!((console.state.profile_name(), console.state.modified()), ("alt", false));
+    console.keys("+");
+    console.refresh();
+    assert!(console.state.modified());
 }
 
 #[test]
 fn what_was_changed_before_a_load_is_changed_again_after_its_undo() {
-    let mut desk = desk();
-    desk.keys("+");
-    desk.refresh();
-    assert!(desk.state.modified());
-    load(&mut desk, "alt");
-    desk.keys("+");
-    desk.refresh();
-    desk.keys("uu");
-    desk.refresh();
-    assert_eq!((desk.state.profile_name(), desk.state.modified()), ("balanced", true));
-    desk.keys("u");
-    desk.refresh();
-    assert_eq!((desk.state.profile_name(), desk.state.modified()), ("balanced", false));
+    let mut console = console();
+    console.keys("+");
+    console.refresh();
+    assert!(console.state.modified());
+    load(&mut console, "alt");
+    console.keys("+");
+    console.refresh();
+    console.keys("uu");
+    console.refresh();
+    assert_eq!((console.state.profile_name(), console.state.modified()), ("balanced", true));
+    console.keys("u");
+    console.refresh();
+    assert_eq!((console.state.profile_name(), console.state.modified()), ("balanced", false));
 }
 
 #[test]
 fn a_layout_that_was_renamed_or_deleted_is_not_gone_back_to_under_its_old_name() {
-    let mut desk = desk();
-    load(&mut desk, "alt");
-    desk.keys("o");
-    desk.key(KeyCode::Home);
-    let balanced = |desk: &Desk| {
-        let known = desk.state.layouts.known();
+    let mut console = console();
+    load(&mut console, "alt");
+    console.keys("o");
+    console.key(KeyCode::Home);
+    let balanced = |console: &TestConsole| {
+        let known = console.state.layouts.known();
         known.iter().position(|profile| profile.name == "balanced").unwrap()
     };
-    for _ in 0..balanced(&desk) {
-        desk.keys("j");
+    for _ in 0..balanced(&console) {
+        console.keys("j");
     }
-    desk.keys("r");
-    desk.control_key('u');
-    desk.keys("night");
-    desk.key(KeyCode::Enter);
-    desk.keys("bu");
-    desk.refresh();
-    assert_eq!((desk.state.profile_name(), desk.state.modified()), ("night", false));
+    console.keys("r");
+    console.control_key('u');
+    console.keys("night");
+    console.key(KeyCode::Enter);
+    console.keys("bu");
+    console.refresh();
+    assert_eq!((console.state.profile_name(), console.state.modified()), ("night", false));
 }
 
 #[test]
 fn rows_whose_file_was_deleted_are_saved_nowhere_and_leaving_asks() {
-    let mut desk = desk();
-    load(&mut desk, "alt");
-    assert!(!desk.state.modified());
-    desk.keys("o");
-    desk.key(KeyCode::Delete);
-    desk.keys("y");
-    desk.refresh();
-    assert!(desk.message().contains("saved nowhere"), "{}", desk.message());
-    assert!(desk.state.modified());
-    assert_eq!(desk.state.profile, None);
-    desk.keys("bs");
-    assert!(desk.text().contains("Save the live layout as"), "{}", desk.text());
-    desk.key(KeyCode::Esc);
-    desk.keys("R");
-    assert!(desk.message().contains("saved nowhere yet"), "{}", desk.message());
-    desk.keys("q");
-    assert!(desk.left.is_empty(), "{:?}", desk.left);
-    assert!(desk.text().contains("Question"), "{}", desk.text());
+    let mut console = console();
+    load(&mut console, "alt");
+    assert!(!console.state.modified());
+    console.keys("o");
+    console.key(KeyCode::Delete);
+    console.keys("y");
+    console.refresh();
+    assert!(console.message().contains("saved nowhere"), "{}", console.message());
+    assert!(console.state.modified());
+    assert_eq!(console.state.profile, None);
+    console.keys("bs");
+    assert!(console.text().contains("Save the live layout as"), "{}", console.text());
+    console.key(KeyCode::Esc);
+    console.keys("R");
+    assert!(console.message().contains("saved nowhere yet"), "{}", console.message());
+    console.keys("q");
+    assert!(console.left.is_empty(), "{:?}", console.left);
+    assert!(console.text().contains("Question"), "{}", console.text());
 }
 
 #[test]
 fn a_load_that_divvy_takes_back_by_itself_gives_the_rows_back_too() {
-    let mut desk = desk();
-    load(&mut desk, "alt");
+    let mut console = console();
+    load(&mut console, "alt");
     let mut entry = fixtures::entry(7, VerdictStatus::Open, 750);
     (entry.author, entry.undoes) = (Author::Scheduler, Some(1));
-    let mut snapshot = (*desk.state.snapshot).clone();
+    let mut snapshot = (*console.state.snapshot).clone();
     snapshot.changes.push(entry);
-    desk.show(snapshot.clone());
-    assert_eq!(desk.state.profile_name(), "balanced");
+    console.show(snapshot.clone());
+    assert_eq!(console.state.profile_name(), "balanced");
     // the same entry again is no other one
     snapshot.uptime_us += 1;
-    desk.show(snapshot);
-    assert_eq!(desk.state.profile_name(), "balanced");
+    console.show(snapshot);
+    assert_eq!(console.state.profile_name(), "balanced");
 }
 
 #[test]
 fn each_way_to_another_layout_is_told_to_the_store() {
-    let mut desk = desk();
-    load(&mut desk, "alt");
-    desk.keys("u+S");
-    desk.control_key('u');
-    desk.keys("night");
-    desk.key(KeyCode::Enter);
-    desk.keys("s");
-    let told: Vec<String> = desk.profiles.told().into_iter().flatten().collect();
+    let mut console = console();
+    load(&mut console, "alt");
+    console.keys("u+S");
+    console.control_key('u');
+    console.keys("night");
+    console.key(KeyCode::Enter);
+    console.keys("s");
+    let told: Vec<String> = console.profiles.told().into_iter().flatten().collect();
     assert_eq!(told, ["balanced", "alt", "balanced", "night", "night"]);
 }
 
@@ -169,68 +169,68 @@ fn nothing_is_called_modified_before_the_first_figures() {
 #[test]
 fn what_is_staged_is_applied_or_left_before_leaving() {
     let staged = || {
-        let mut desk = desk();
-        desk.keys("tl+q");
-        assert!(desk.text().contains("1 staged change was not applied."), "{}", desk.text());
-        desk
+        let mut console = console();
+        console.keys("tl+q");
+        assert!(console.text().contains("1 staged change was not applied."), "{}", console.text());
+        console
     };
-    let mut desk = staged();
-    desk.keys("s");
-    assert!(desk.text().contains("staged change was not applied"), "no save is offered");
-    desk.key(KeyCode::Enter);
-    assert_eq!((desk.control.changes().len(), desk.left.len()), (1, 0));
-    assert!(desk.state.dialog.is_none());
-    let mut desk = staged();
-    desk.keys("q");
-    assert_eq!((desk.control.changes().len(), &desk.left[..]), (0, &[Effect::Quit][..]));
+    let mut console = staged();
+    console.keys("s");
+    assert!(console.text().contains("staged change was not applied"), "no save is offered");
+    console.key(KeyCode::Enter);
+    assert_eq!((console.control.changes().len(), console.left.len()), (1, 0));
+    assert!(console.state.dialog.is_none());
+    let mut console = staged();
+    console.keys("q");
+    assert_eq!((console.control.changes().len(), &console.left[..]), (0, &[Effect::Quit][..]));
 }
 
 #[test]
 fn saving_before_leaving_asks_for_a_name_where_there_is_none_and_can_be_thought_over() {
-    let mut desk = desk();
-    desk.state.profile = None;
-    desk.keys("+qs");
-    assert!(desk.text().contains("Save the live layout as"), "{}", desk.text());
-    desk.key(KeyCode::Esc);
-    desk.keys("S");
-    desk.keys("night");
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.left, [], "saved, and stays");
-    desk.state.profile = None;
-    desk.keys("+qs");
-    desk.keys("alt");
-    desk.key(KeyCode::Enter);
-    assert!(desk.text().contains("alt exists"), "{}", desk.text());
-    desk.keys("y");
-    assert_eq!(desk.left, [Effect::Quit]);
+    let mut console = console();
+    console.state.profile = None;
+    console.keys("+qs");
+    assert!(console.text().contains("Save the live layout as"), "{}", console.text());
+    console.key(KeyCode::Esc);
+    console.keys("S");
+    console.keys("night");
+    console.key(KeyCode::Enter);
+    assert_eq!(console.left, [], "saved, and stays");
+    console.state.profile = None;
+    console.keys("+qs");
+    console.keys("alt");
+    console.key(KeyCode::Enter);
+    assert!(console.text().contains("alt exists"), "{}", console.text());
+    console.keys("y");
+    assert_eq!(console.left, [Effect::Quit]);
 }
 
 #[test]
 fn questions_and_their_answers_are_whole_on_the_smallest_screen() {
     let name = "a-name-that-is-rather-long";
     for width in [40, 60, 120] {
-        let mut desk = Desk::new(width, 12);
-        desk.state.profile = Some(name.into());
-        desk.keys("+q");
-        let text = desk.text();
+        let mut console = TestConsole::new(width, 12);
+        console.state.profile = Some(name.into());
+        console.keys("+q");
+        let text = console.text();
         let boxed: String = text.lines().filter(|line| line.contains('│')).collect();
         for word in
             ["modified", "not", "saved.", "s save and leave", "q leave without saving", "n stay"]
         {
             assert!(boxed.contains(word), "{word} at {width}:\n{text}");
         }
-        desk.place(&Target::Press(KeyCode::Char('n')));
-        desk.keys("n");
-        desk.keys("X");
-        let text = desk.text();
+        console.place(&Target::Press(KeyCode::Char('n')));
+        console.keys("n");
+        console.keys("X");
+        let text = console.text();
         assert!(text.contains("y yes   n no") && text.contains('?'), "{text}");
         assert!(text.contains("back."), "to its last word: {text}");
-        desk.keys("n");
-        desk.keys("S");
-        desk.control_key('u');
-        desk.keys("a/b");
-        desk.key(KeyCode::Enter);
-        let text = desk.text();
+        console.keys("n");
+        console.keys("S");
+        console.control_key('u');
+        console.keys("a/b");
+        console.key(KeyCode::Enter);
+        let text = console.text();
         assert!(text.contains("slash"), "{text}");
     }
 }
@@ -238,100 +238,100 @@ fn questions_and_their_answers_are_whole_on_the_smallest_screen() {
 #[test]
 fn the_columns_of_the_palette_stay_apart() {
     for width in [40, 90] {
-        let mut desk = Desk::new(width, 60);
-        desk.keys(":page");
-        let text = desk.text();
+        let mut console = TestConsole::new(width, 60);
+        console.keys(":page");
+        let text = console.text();
         assert!(text.contains("pagedown "), "{text}");
     }
 }
 
 #[test]
 fn leaving_asks_only_when_something_would_be_lost() {
-    let mut desk = Desk::new(120, 36);
-    desk.keys("q");
-    assert_eq!(desk.left, [Effect::Quit]);
-    let mut desk = Desk::new(120, 36);
-    desk.keys("+q");
-    assert_eq!(desk.left, []);
-    assert!(desk.text().contains("leave without saving"), "{}", desk.text());
-    desk.keys("nq");
-    desk.keys("q");
-    assert_eq!(desk.left, [Effect::Quit]);
-    let mut desk = Desk::new(120, 36);
-    desk.keys("+qs");
-    assert_eq!(desk.left, [Effect::Quit], "saved first");
-    assert!(desk.profiles.load("balanced").is_ok());
+    let mut console = TestConsole::new(120, 36);
+    console.keys("q");
+    assert_eq!(console.left, [Effect::Quit]);
+    let mut console = TestConsole::new(120, 36);
+    console.keys("+q");
+    assert_eq!(console.left, []);
+    assert!(console.text().contains("leave without saving"), "{}", console.text());
+    console.keys("nq");
+    console.keys("q");
+    assert_eq!(console.left, [Effect::Quit]);
+    let mut console = TestConsole::new(120, 36);
+    console.keys("+qs");
+    assert_eq!(console.left, [Effect::Quit], "saved first");
+    assert!(console.profiles.load("balanced").is_ok());
 }
 
 #[test]
 fn a_layout_is_saved_compared_applied_renamed_and_deleted() {
-    let mut desk = Desk::new(120, 36);
-    desk.keys("s+");
-    assert!(desk.state.modified());
-    desk.keys("S");
-    desk.control_key('u');
-    desk.keys("night");
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.profile.as_deref(), Some("night"));
-    assert!(!desk.state.modified());
-    desk.keys("o");
-    assert_eq!(desk.state.screen, Screen::Layouts);
-    desk.key(KeyCode::Home);
-    assert!(desk.text().contains("cores 0-3,7 → 0-3"), "{}", desk.text());
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.profile.as_deref(), Some("balanced"));
-    assert_eq!(desk.control.desired().row("detector").unwrap().cores.len(), 4);
-    assert!(!desk.state.modified());
-    desk.keys("r");
-    desk.control_key('u');
-    desk.keys("day");
-    desk.key(KeyCode::Enter);
-    assert_eq!(desk.state.profile.as_deref(), Some("day"));
-    desk.key(KeyCode::Delete);
-    desk.keys("n");
-    assert_eq!(desk.state.layouts.known().len(), 2);
-    desk.key(KeyCode::Delete);
-    desk.keys("y");
-    assert_eq!(desk.state.layouts.known().len(), 1);
+    let mut console = TestConsole::new(120, 36);
+    console.keys("s+");
+    assert!(console.state.modified());
+    console.keys("S");
+    console.control_key('u');
+    console.keys("night");
+    console.key(KeyCode::Enter);
+    assert_eq!(console.state.profile.as_deref(), Some("night"));
+    assert!(!console.state.modified());
+    console.keys("o");
+    assert_eq!(console.state.screen, Screen::Layouts);
+    console.key(KeyCode::Home);
+    assert!(console.text().contains("cores 0-3,7 → 0-3"), "{}", console.text());
+    console.key(KeyCode::Enter);
+    assert_eq!(console.state.profile.as_deref(), Some("balanced"));
+    assert_eq!(console.control.desired().row("detector").unwrap().cores.len(), 4);
+    assert!(!console.state.modified());
+    console.keys("r");
+    console.control_key('u');
+    console.keys("day");
+    console.key(KeyCode::Enter);
+    assert_eq!(console.state.profile.as_deref(), Some("day"));
+    console.key(KeyCode::Delete);
+    console.keys("n");
+    assert_eq!(console.state.layouts.known().len(), 2);
+    console.key(KeyCode::Delete);
+    console.keys("y");
+    assert_eq!(console.state.layouts.known().len(), 1);
 }
 
 #[test]
 fn a_layout_that_is_in_force_already_only_changes_the_name() {
-    let mut desk = Desk::new(120, 36);
-    desk.profiles.save("other", &desk.control.layout()).unwrap();
-    desk.keys("o");
-    assert!(desk.text().contains("Nothing: it is in force"), "{}", desk.text());
-    desk.key(KeyCode::Enter);
-    assert!(desk.message().starts_with("other is in force"), "{}", desk.message());
-    assert_eq!(desk.state.profile.as_deref(), Some("other"));
-    assert!(!desk.state.modified());
-    assert_eq!(desk.control.changes(), []);
+    let mut console = TestConsole::new(120, 36);
+    console.profiles.save("other", &console.control.layout()).unwrap();
+    console.keys("o");
+    assert!(console.text().contains("Nothing: it is in force"), "{}", console.text());
+    console.key(KeyCode::Enter);
+    assert!(console.message().starts_with("other is in force"), "{}", console.message());
+    assert_eq!(console.state.profile.as_deref(), Some("other"));
+    assert!(!console.state.modified());
+    assert_eq!(console.control.changes(), []);
 }
 
 #[test]
 fn the_last_saved_layout_comes_back_after_a_question() {
-    let mut desk = Desk::new(120, 36);
-    let before = desk.control.layout();
-    desk.keys("+lllll+R");
-    assert_ne!(desk.control.layout(), before);
-    desk.keys("y");
-    assert_eq!(desk.control.layout(), before);
-    assert!(!desk.state.modified());
+    let mut console = TestConsole::new(120, 36);
+    let before = console.control.layout();
+    console.keys("+lllll+R");
+    assert_ne!(console.control.layout(), before);
+    console.keys("y");
+    assert_eq!(console.control.layout(), before);
+    assert!(!console.state.modified());
 }
 
 #[test]
 fn the_layout_of_the_last_time_stands_first_with_a_mark() {
-    let mut desk = Desk::new(120, 36);
+    let mut console = TestConsole::new(120, 36);
     for name in ["day", "night", "balanced"] {
-        desk.profiles.save(name, &fixtures::layout()).unwrap();
+        console.profiles.save(name, &fixtures::layout()).unwrap();
     }
-    desk.state.layouts = LayoutList::new(Some("night".into()));
-    desk.keys("o");
+    console.state.layouts = LayoutList::new(Some("night".into()));
+    console.keys("o");
     let names: Vec<&str> =
-        desk.state.layouts.known().iter().map(|profile| profile.name.as_str()).collect();
+        console.state.layouts.known().iter().map(|profile| profile.name.as_str()).collect();
     assert_eq!(names, ["night", "day", "balanced"]);
-    assert_eq!(desk.state.layouts.at, 2, "the one in force is selected");
-    let text = desk.text();
+    assert_eq!(console.state.layouts.at, 2, "the one in force is selected");
+    let text = console.text();
     assert!(text.lines().any(|line| line.contains("night   last time")), "{text}");
     assert_eq!(text.matches("last time").count(), 1);
 }

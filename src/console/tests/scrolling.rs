@@ -5,85 +5,89 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, MouseEventKind};
 
 use super::fixtures;
-use super::testing::Desk;
-use crate::console::Profiles;
-use crate::console::state::{Action, Scrolled, Target};
+use super::testing::TestConsole;
+use crate::console::LayoutStore;
+use crate::console::state::{Action, ScrollArea, Target};
 use crate::layout::{Budget, CoreRequest, Layout, LoadSpec, ModelSource};
 use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
 
-fn desk(snapshot: &Snapshot, width: u16, height: u16) -> Desk {
-    let mut desk = Desk::new(width, height);
-    desk.act(Action::Snapshot(Arc::new(snapshot.clone())));
-    desk
+fn console(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
+    let mut console = TestConsole::new(width, height);
+    console.act(Action::Snapshot(Arc::new(snapshot.clone())));
+    console
 }
 
 /// Turns the wheel down over some lines.
-fn wheel(desk: &mut Desk, what: Scrolled, times: usize) {
+fn wheel(console: &mut TestConsole, what: ScrollArea, times: usize) {
     for _ in 0..times {
-        let at = desk.hits.find(&Target::Lines(what));
+        let at = console.hits.find(&Target::Lines(what));
         let place = at.unwrap_or_else(|| panic!("{what:?} is not drawn"));
-        desk.mouse(MouseEventKind::ScrollDown, (place.right() - 1, place.bottom() - 1));
+        console.mouse(MouseEventKind::ScrollDown, (place.right() - 1, place.bottom() - 1));
     }
 }
 
-fn logged(desk: &mut Desk, count: u64) {
+fn logged(console: &mut TestConsole, count: u64) {
     for number in 0..count {
-        desk.log.push(1_769_949_067_000, LogLevel::Info, "divvy", &format!("line {number}."));
+        console.log.push(1_769_949_067_000, LogLevel::Info, "divvy", &format!("line {number}."));
     }
-    desk.keys("L");
+    console.keys("L");
 }
 
 #[test]
 fn the_wheel_moves_each_screen_that_has_more_lines_than_room() {
     for keys in ["d", "J", "w", "m"] {
-        let mut desk = desk(&fixtures::board(), 80, 12);
-        desk.keys(keys);
-        let before = desk.text();
+        let mut console = console(&fixtures::board(), 80, 12);
+        console.keys(keys);
+        let before = console.text();
         assert!(before.contains(" more below "), "{keys}: {before}");
-        wheel(&mut desk, Scrolled::Screen, 1);
-        assert_ne!(desk.text(), before, "{keys}");
-        wheel(&mut desk, Scrolled::Screen, 30);
-        let last = desk.text();
+        wheel(&mut console, ScrollArea::Screen, 1);
+        assert_ne!(console.text(), before, "{keys}");
+        wheel(&mut console, ScrollArea::Screen, 30);
+        let last = console.text();
         assert!(!last.contains("more below"), "{keys}: {last}");
         // what was turned too far need not be turned back
-        desk.keys("k");
-        assert!(desk.text().contains(" 1 more below "), "{keys}: {}", desk.text());
+        console.keys("k");
+        assert!(console.text().contains(" 1 more below "), "{keys}: {}", console.text());
     }
 }
 
 #[test]
 fn the_log_stays_full_however_far_it_is_scrolled_up() {
-    let mut desk = desk(&fixtures::board(), 80, 12);
-    logged(&mut desk, 40);
-    desk.key(KeyCode::Home);
-    let top = desk.text();
+    let mut console = console(&fixtures::board(), 80, 12);
+    logged(&mut console, 40);
+    console.key(KeyCode::Home);
+    let top = console.text();
     assert!(top.contains("line 0.") && top.contains("line 6."), "{top}");
-    desk.keys("kkkj");
-    assert!(!desk.text().contains("line 0."), "one line down is one line down: {}", desk.text());
+    console.keys("kkkj");
+    assert!(
+        !console.text().contains("line 0."),
+        "one line down is one line down: {}",
+        console.text()
+    );
     for _ in 0..20 {
-        let at = desk.hits.iter().find(|(_, what)| matches!(what, Target::Lines(_))).unwrap().0;
-        desk.mouse(MouseEventKind::ScrollUp, (at.x, at.y));
+        let at = console.hits.iter().find(|(_, what)| matches!(what, Target::Lines(_))).unwrap().0;
+        console.mouse(MouseEventKind::ScrollUp, (at.x, at.y));
     }
-    assert_eq!(desk.text(), top);
-    wheel(&mut desk, Scrolled::Screen, 20);
-    assert!(desk.text().contains("follows the newest line"), "{}", desk.text());
+    assert_eq!(console.text(), top);
+    wheel(&mut console, ScrollArea::Screen, 20);
+    assert!(console.text().contains("follows the newest line"), "{}", console.text());
 }
 
 #[test]
 fn the_wheel_moves_the_changes_and_leaves_the_keys_to_the_table() {
-    let mut desk = desk(&fixtures::board(), 80, 24);
-    let before = desk.text();
+    let mut console = console(&fixtures::board(), 80, 24);
+    let before = console.text();
     assert!(before.contains("more below"), "{before}");
-    wheel(&mut desk, Scrolled::Changes, 5);
-    assert!(!desk.text().contains("more below"), "{}", desk.text());
-    let selected = desk.state.selected.clone();
-    desk.keys("j");
-    assert_ne!(desk.state.selected, selected);
+    wheel(&mut console, ScrollArea::Changes, 5);
+    assert!(!console.text().contains("more below"), "{}", console.text());
+    let selected = console.state.selected.clone();
+    console.keys("j");
+    assert_ne!(console.state.selected, selected);
     // another change comes: it is what is shown
     let mut snapshot = fixtures::board();
     snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750));
-    desk.show(snapshot);
-    assert_eq!(desk.state.scroll_changes, 0);
+    console.show(snapshot);
+    assert_eq!(console.state.scroll_changes, 0);
 }
 
 #[test]
@@ -94,7 +98,7 @@ fn what_came_of_a_long_change_goes_before_all_of_what_it_was() {
     entry.summary = format!("detector 4 -> 5 cores, queue 8 -> 9{others}");
     snapshot.changes = vec![entry];
     for (width, height) in [(80, 24), (120, 36)] {
-        let text = desk(&snapshot, width, height).text();
+        let text = console(&snapshot, width, height).text();
         for clause in [
             "detector 4 -> 5 cores, queue 8 -> 9;",
             "detector p99 21.0 → 14.2 ms (-32%)",
@@ -113,16 +117,16 @@ fn no_sentence_of_the_journal_is_cut() {
     entry.warnings = vec!["ocr shares its one core with two others that want all of it".into()];
     snapshot.changes = vec![entry];
     for width in 40..100 {
-        let mut desk = desk(&snapshot, width, 100);
-        desk.keys("J");
-        let text = desk.text();
+        let mut console = console(&snapshot, width, 100);
+        console.keys("J");
+        let text = console.text();
         let lines = text.lines().skip(2).filter(|line| line.starts_with('│'));
         let told: Vec<&str> = lines.collect();
         assert!(!told.concat().contains('…'), "{width}:\n{text}");
     }
 }
 
-/// Another layout than the one that the desk begins with: a row fewer, one more, keys that differ.
+/// Another layout than the one that the console begins with: a row fewer, one more, keys that differ.
 fn other() -> Layout {
     let mut layout = fixtures::layout();
     layout.models.remove(2);
@@ -139,10 +143,10 @@ fn other() -> Layout {
 
 #[test]
 fn a_preview_names_each_key_that_differs_and_what_comes_and_goes() {
-    let mut desk = Desk::new(120, 36);
-    desk.profiles.save("other", &other()).unwrap();
-    desk.keys("o");
-    let text = desk.text();
+    let mut console = TestConsole::new(120, 36);
+    console.profiles.save("other", &other()).unwrap();
+    console.keys("o");
+    let text = console.text();
     for words in [
         "- embedder: removed, cores",
         "+ ranker: added, cores 0-3",
@@ -162,19 +166,19 @@ fn a_preview_names_each_key_that_differs_and_what_comes_and_goes() {
 #[test]
 fn a_preview_that_is_longer_than_the_screen_scrolls_by_wheel_and_by_key() {
     for by_key in [false, true] {
-        let mut desk = Desk::new(80, 12);
-        desk.profiles.save("other", &other()).unwrap();
-        desk.keys("o");
-        assert!(desk.text().contains("more below"), "{}", desk.text());
-        assert!(!desk.text().contains("removed"), "{}", desk.text());
+        let mut console = TestConsole::new(80, 12);
+        console.profiles.save("other", &other()).unwrap();
+        console.keys("o");
+        assert!(console.text().contains("more below"), "{}", console.text());
+        assert!(!console.text().contains("removed"), "{}", console.text());
         for _ in 0..20 {
             if by_key {
-                desk.key(KeyCode::PageDown);
+                console.key(KeyCode::PageDown);
             } else {
-                wheel(&mut desk, Scrolled::Preview, 1);
+                wheel(&mut console, ScrollArea::Preview, 1);
             }
         }
-        assert!(desk.text().contains("removed"), "{}", desk.text());
-        assert!(!desk.text().contains("more below"), "{}", desk.text());
+        assert!(console.text().contains("removed"), "{}", console.text());
+        assert!(!console.text().contains("more below"), "{}", console.text());
     }
 }

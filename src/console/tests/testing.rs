@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use super::fixtures;
 use crate::console::input::pointer;
-use crate::console::state::{Action, ConsoleState, Effect, Hits, Target, update};
-use crate::console::worker::{self, Reach};
-use crate::console::{ConsoleOptions, Profile, Profiles, view};
+use crate::console::state::{Action, ConsoleState, Effect, HitMap, Target, update};
+use crate::console::worker::{self, WorkerContext};
+use crate::console::{ConsoleOptions, LayoutStore, Profile, view};
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::Control;
@@ -125,12 +125,12 @@ impl Control for FakeControl {
 
 /// Saved layouts in memory.
 #[derive(Default)]
-pub(super) struct FakeProfiles {
+pub(super) struct FakeLayoutStore {
     saved: Mutex<Vec<(String, Layout)>>,
     told: Mutex<Vec<Option<String>>>,
 }
 
-impl FakeProfiles {
+impl FakeLayoutStore {
     /// The layouts that were said to be in force, in turn.
     pub(super) fn told(&self) -> Vec<Option<String>> {
         self.told.lock().unwrap().clone()
@@ -142,7 +142,7 @@ impl FakeProfiles {
     }
 }
 
-impl Profiles for FakeProfiles {
+impl LayoutStore for FakeLayoutStore {
     fn list(&self) -> Result<Vec<Profile>, String> {
         let saved = self.saved.lock().unwrap();
         Ok(saved
@@ -188,18 +188,18 @@ impl Profiles for FakeProfiles {
 }
 
 /// A console without a terminal: events in, frames out, effects carried out at once.
-pub(super) struct Desk {
+pub(super) struct TestConsole {
     pub control: Arc<FakeControl>,
-    pub profiles: Arc<FakeProfiles>,
+    pub profiles: Arc<FakeLayoutStore>,
     pub log: LogLines,
     pub state: ConsoleState,
-    pub hits: Hits,
+    pub hits: HitMap,
     pub frame: Buffer,
     /// Effects that the loop itself would have seen to.
     pub left: Vec<Effect>,
 }
 
-impl Desk {
+impl TestConsole {
     pub(super) fn new(width: u16, height: u16) -> Self {
         Self::with(&fixtures::layout(), fixtures::machine(8, 4), width, height)
     }
@@ -211,19 +211,19 @@ impl Desk {
             zone: jiff::tz::TimeZone::UTC,
             ..ConsoleOptions::default()
         };
-        let mut desk = Self {
+        let mut console = Self {
             state: ConsoleState::new(&options),
             control,
             profiles: Arc::default(),
             log: LogLines::default(),
-            hits: Hits::default(),
+            hits: HitMap::default(),
             frame: Buffer::empty(Rect::new(0, 0, width, height)),
             left: Vec::new(),
         };
-        let layout = desk.control.layout();
-        desk.act(Action::Baseline(layout));
-        desk.refresh();
-        desk
+        let layout = console.control.layout();
+        console.act(Action::Baseline(layout));
+        console.refresh();
+        console
     }
 
     /// Shows a snapshot that the fake control did not make.
@@ -241,9 +241,9 @@ impl Desk {
         let mut actions = vec![action];
         while let Some(action) = actions.pop() {
             for effect in update(&mut self.state, action) {
-                match worker::perform(&self.reach(), effect.clone()) {
+                match worker::perform(&self.context(), effect.clone()) {
                     Some(answer) => actions.insert(0, answer),
-                    None if matches!(effect, Effect::InForce(_)) => {}
+                    None if matches!(effect, Effect::SetCurrentLayout(_)) => {}
                     None => self.left.push(effect),
                 }
             }
@@ -253,11 +253,11 @@ impl Desk {
 
     /// Carries one effect out, for tests in which the answer takes its time.
     pub(super) fn perform(&self, effect: &Effect) -> Action {
-        worker::perform(&self.reach(), effect.clone()).unwrap()
+        worker::perform(&self.context(), effect.clone()).unwrap()
     }
 
-    fn reach(&self) -> Reach {
-        Reach {
+    fn context(&self) -> WorkerContext {
+        WorkerContext {
             control: self.control.clone(),
             profiles: Some(self.profiles.clone()),
             log: self.log.clone(),
@@ -267,7 +267,7 @@ impl Desk {
     pub(super) fn draw(&mut self) {
         self.frame.reset();
         self.hits = view::draw(&self.state, &mut self.frame);
-        self.state.extent = self.hits.extent;
+        self.state.scroll_limits = self.hits.scroll_limits;
     }
 
     pub(super) fn key(&mut self, code: KeyCode) {

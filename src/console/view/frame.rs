@@ -5,13 +5,13 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Pen, wrap};
 use super::{board, dialog, footer, header, screens};
-use crate::console::state::{ConsoleState, Hits, Screen};
+use crate::console::state::{ConsoleState, HitMap, Screen};
 
 /// Columns and rows of the smallest terminal that the console fits on.
 pub const MIN_SIZE: (u16, u16) = (40, 12);
 
 /// Draws a frame over the whole buffer and returns its click targets.
-pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> Hits {
+pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> HitMap {
     let area = buffer.area;
     let mut canvas = Canvas::new(state, buffer);
     canvas.tint(area, state.theme.text);

@@ -4,11 +4,11 @@ use ratatui::style::Modifier;
 
 use super::canvas::{Canvas, Pen};
 use crate::console::format;
-use crate::console::state::Editor;
+use crate::console::state::TextField;
 
 /// Draws the text of an editor with its cursor. If the text is too long, the part before the cursor
 /// stays in view.
-pub(super) fn draw_text_field(canvas: &mut Canvas, mut pen: Pen, editor: &Editor) {
+pub(super) fn draw_text_field(canvas: &mut Canvas, mut pen: Pen, editor: &TextField) {
     let theme = &canvas.state.theme;
     let room = pen.room() as usize;
     let mut before = editor.before();

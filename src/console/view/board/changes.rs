@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::console::format;
-use crate::console::state::{Command, ConsoleState, Pane, Scrolled};
+use crate::console::state::{Command, ConsoleState, Pane, ScrollArea};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow};
 use crate::console::view::change_text::{self, ForceTime};
 use crate::telemetry::{Entry, Verdict, VerdictStatus};
@@ -20,7 +20,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let lines: Vec<StyledLine> = entries
         .flat_map(|(at, entry)| lines_of(state, entry, width, if at == 0 { height } else { 1 }))
         .collect();
-    let first = canvas.scroll_to(Scrolled::Changes, inside, lines.len(), state.scroll_changes);
+    let first = canvas.scroll_to(ScrollArea::Changes, inside, lines.len(), state.scroll_changes);
     let rest = lines.len() - first;
     if border == Border::Rule && rest > height {
         note = format!("{} more below", rest - height);

@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::console::format;
-use crate::console::state::gpus::{self, Place};
-use crate::console::state::{ConsoleState, Target, Token};
+use crate::console::state::gpus::{self, DeviceChoice};
+use crate::console::state::{ConsoleState, DragItem, Target};
 use crate::console::view::canvas::{Canvas, Pen};
 use crate::layout::GpuId;
 use crate::telemetry::{GpuCard, ModelView};
@@ -15,10 +15,10 @@ use crate::telemetry::{GpuCard, ModelView};
 const TREND: usize = 20;
 
 /// Returns the style of a place, highlighted while a model is dragged over it.
-pub(super) fn style(state: &ConsoleState, place: &Place) -> Style {
-    match state.carry.as_ref().map(|carry| &carry.token) {
-        Some(Token::Placed { onto: Some(onto), .. }) if onto == place => state.theme.ghost,
-        Some(Token::Gpu { place: carried }) if carried == place => state.theme.ghost,
+pub(super) fn style(state: &ConsoleState, place: &DeviceChoice) -> Style {
+    match state.drag.as_ref().map(|drag| &drag.item) {
+        Some(DragItem::Placed { onto: Some(onto), .. }) if onto == place => state.theme.ghost,
+        Some(DragItem::Gpu { place: carried }) if carried == place => state.theme.ghost,
         _ => state.theme.text,
     }
 }
@@ -141,7 +141,7 @@ fn parts(canvas: &mut Canvas, mut pen: Pen, card: &GpuCard) {
         let total = part.memory_total_bytes.map_or_else(unknown, format::bytes);
         // a MIG device's name is the GPU's name and the profile
         let profile = part.name.rsplit(' ').next().unwrap_or_default();
-        let place: Place = part.uuid.parse().ok();
+        let place: DeviceChoice = part.uuid.parse().ok();
         let (text, named) = match &part.fault {
             Some(fault) => (format!("  {} {fault}", part.index), theme.bad),
             None if style(state, &place) == theme.ghost && place.is_some() => {

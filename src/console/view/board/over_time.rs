@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 
 use crate::console::format;
-use crate::console::state::{BINS, Moment, Pane};
+use crate::console::state::{HISTORY_BINS, HistoryPoint, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 
 /// Columns of the scale on the left.
@@ -29,15 +29,15 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let note = format!("ms, one column per second, {} change", state.glyphs.change);
     let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
     let width = inside.width.saturating_sub(SCALE) as usize;
-    let moments: Vec<&Moment> = state.history.of(name).collect();
+    let moments: Vec<&HistoryPoint> = state.history.of(name).collect();
     let Some(now) = moments.last().map(|moment| moment.second) else {
         return canvas.note(inside, "Measuring the first second.", theme.dim);
     };
-    let shown: Vec<&Moment> =
+    let shown: Vec<&HistoryPoint> =
         moments.into_iter().filter(|moment| moment.second + (width as u64) > now).collect();
     let used = |bin: usize| shown.iter().any(|moment| moment.bins.get(bin).is_some_and(|n| *n > 0));
     let (Some(low), Some(high)) =
-        ((0..BINS).find(|bin| used(*bin)), (0..BINS).rev().find(|bin| used(*bin)))
+        ((0..HISTORY_BINS).find(|bin| used(*bin)), (0..HISTORY_BINS).rev().find(|bin| used(*bin)))
     else {
         return canvas.note(inside, "No request completed in the time shown.", theme.dim);
     };

@@ -6,24 +6,24 @@ use ratatui::style::{Color, Modifier, Style};
 
 use super::{Pen, StyledLine, row, wrap};
 use crate::console::format;
-use crate::console::state::{ConsoleState, Hits, Scrolled, Target};
+use crate::console::state::{ConsoleState, HitMap, ScrollArea, Target};
 
 /// A buffer, the state that is drawn into it, and the click targets drawn so far.
 pub(crate) struct Canvas<'a> {
     /// The state that is drawn.
     pub state: &'a ConsoleState,
     buffer: &'a mut Buffer,
-    hits: Hits,
+    hits: HitMap,
 }
 
 impl<'a> Canvas<'a> {
     /// Starts a frame.
     pub(crate) fn new(state: &'a ConsoleState, buffer: &'a mut Buffer) -> Self {
-        Self { state, buffer, hits: Hits::default() }
+        Self { state, buffer, hits: HitMap::default() }
     }
 
     /// Ends the frame and returns its click targets.
-    pub(crate) fn into_hits(self) -> Hits {
+    pub(crate) fn into_hits(self) -> HitMap {
         self.hits
     }
 
@@ -47,7 +47,7 @@ impl<'a> Canvas<'a> {
     /// line that still fills the area.
     pub(crate) fn put_lines(
         &mut self,
-        list: Scrolled,
+        list: ScrollArea,
         inside: Rect,
         lines: &[StyledLine],
         from: usize,
@@ -73,17 +73,17 @@ impl<'a> Canvas<'a> {
     /// `from`, or an earlier line if the list ends before it fills the rectangle.
     pub(crate) fn scroll_to(
         &mut self,
-        list: Scrolled,
+        list: ScrollArea,
         area: Rect,
         count: usize,
         from: usize,
     ) -> usize {
         let last = count.saturating_sub(area.height as usize);
-        let limits = &mut self.hits.extent;
+        let limits = &mut self.hits.scroll_limits;
         match list {
-            Scrolled::Screen => limits.screen = last,
-            Scrolled::Changes => limits.changes = last,
-            Scrolled::Preview => limits.preview = last,
+            ScrollArea::Screen => limits.screen = last,
+            ScrollArea::Changes => limits.changes = last,
+            ScrollArea::Preview => limits.preview = last,
         }
         self.hit(area, Target::Lines(list));
         from.min(last)
@@ -100,7 +100,7 @@ impl<'a> Canvas<'a> {
 
     /// Records how many lines of the log, from the oldest on, fill its screen.
     pub(crate) fn set_log_fill(&mut self, lines: usize) {
-        self.hits.extent.log = lines;
+        self.hits.scroll_limits.log = lines;
     }
 
     /// Writes text at the right of a field of `size` columns.

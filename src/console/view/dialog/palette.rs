@@ -4,12 +4,12 @@ use ratatui::layout::Rect;
 
 use super::dialog_box::DialogBox;
 use crate::console::format;
-use crate::console::state::{Command, Editor, Target, matching};
+use crate::console::state::{Command, Target, TextField, matching};
 use crate::console::view::canvas::{Canvas, row};
 use crate::console::view::text_field::draw_text_field;
 
 /// Draws the palette with entry `at` selected.
-pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &Editor, at: usize) {
+pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &TextField, at: usize) {
     let state = canvas.state;
     let theme = &state.theme;
     let note = "type to search, enter runs the command";

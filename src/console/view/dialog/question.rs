@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::dialog_box::{DialogBox, columns_inside};
 use crate::console::format;
-use crate::console::state::{Editor, Target};
+use crate::console::state::{Target, TextField};
 use crate::console::view::answer_keys::key_code;
 use crate::console::view::canvas::{Canvas, row, wrap};
 use crate::console::view::text_field::draw_text_field;
@@ -19,7 +19,7 @@ const GAP: usize = 3;
 pub(super) fn draw_name(
     canvas: &mut Canvas,
     area: Rect,
-    editor: &Editor,
+    editor: &TextField,
     (title, note): (&str, &str),
 ) {
     // a refused name stays on the screen, with the reason below it

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 
 use super::dialog_box::DialogBox;
 use crate::console::format;
-use crate::console::state::{ConsoleState, Mode, Prompt, RowEditor, Target, Tone};
+use crate::console::state::{ConsoleState, InputPrompt, Mode, RowEditor, Target, Tone};
 use crate::console::view::canvas::{Canvas, Pen, row, wrap};
 use crate::console::view::plan_text::describe_plan;
 use crate::console::view::text_field::draw_text_field;
@@ -87,7 +87,7 @@ fn draw_value(canvas: &mut Canvas, mut pen: Pen, key: &RowKey) {
 }
 
 /// Draws the text field for the path of a model to add.
-pub(super) fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &Prompt) {
+pub(super) fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &InputPrompt) {
     let note = "enter adds the model, esc cancels";
     let inside =
         DialogBox { width: 100, height: FOOT + 1, title: "Add a model", note }.draw(canvas, area);
@@ -97,7 +97,7 @@ pub(super) fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &Prompt) {
 }
 
 /// Draws a text field and, below it, the plan of its text, the reason why it is refused, or help.
-fn field(canvas: &mut Canvas, area: Rect, label: &str, prompt: &Prompt, help: &str) {
+fn field(canvas: &mut Canvas, area: Rect, label: &str, prompt: &InputPrompt, help: &str) {
     let theme = &canvas.state.theme;
     if let Some(mut pen) = row(area, 0) {
         canvas.put(&mut pen, label, theme.accent);

@@ -4,27 +4,27 @@ use ratatui::layout::Rect;
 
 use super::owner_name::owner_name;
 use crate::console::format;
-use crate::console::state::{Token, gpus};
+use crate::console::state::{DragItem, gpus};
 use crate::console::view::canvas::{Canvas, Pen};
 
 /// Draws the label.
 pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
-    let Some(carry) = &state.carry else {
+    let Some(drag) = &state.drag else {
         return;
     };
-    let Some((x, y)) = carry.at.filter(|_| !state.reduced_motion) else {
+    let Some((x, y)) = drag.pointer.filter(|_| !state.reduced_motion) else {
         return;
     };
-    let verb = if carry.shares() { "share " } else { "" };
+    let verb = if drag.shares() { "share " } else { "" };
     // GPUs are next to the footer, whose hint about the drop must stay visible
-    let (to, keep) = match &carry.token {
-        Token::Placed { onto: Some(place), .. } => (gpus::title(place), 2),
-        _ => (carry.to.as_ref().map_or("", |to| owner_name(to)).to_owned(), 0),
+    let (to, keep) = match &drag.item {
+        DragItem::Placed { onto: Some(place), .. } => (gpus::title(place), 2),
+        _ => (drag.receiver.as_ref().map_or("", |to| owner_name(to)).to_owned(), 0),
     };
     let to = format::fit(&to, 20, state.glyphs.ellipsis);
     let arrow = if to.is_empty() { "" } else { state.glyphs.arrow };
-    let text = format!(" {verb}{} {arrow} {to}", carry.token.title());
+    let text = format!(" {verb}{} {arrow} {to}", drag.item.title());
     let text = format!("{} ", text.trim_end());
     let width = format::width(&text) as u16;
     // beside the pointer, never under it, and inside the screen

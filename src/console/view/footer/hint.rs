@@ -5,7 +5,9 @@ use ratatui::layout::Rect;
 
 use super::owner_name::owner_name;
 use crate::console::format;
-use crate::console::state::{Carry, Command, ConsoleState, Dialog, Means, Screen, Token, Tone};
+use crate::console::state::{
+    Command, ConsoleState, Dialog, Drag, DragInput, DragItem, Screen, Tone,
+};
 use crate::console::view::canvas::{Canvas, Pen, StyledText, row, wrap};
 use crate::console::view::plan_text::describe_plan;
 use crate::console::view::text_field::draw_text_field;
@@ -24,7 +26,7 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
     let (text, style) = hint(state, area.width);
     // a plan or a message must be readable: if it is long, it also covers the line above
     let lines = wrap(&text, pen.room() as usize);
-    let important = state.carry.is_some() || state.message.is_some() || state.staged_plan.is_some();
+    let important = state.drag.is_some() || state.message.is_some() || state.staged_plan.is_some();
     if let ([first, rest @ ..], true) = (lines.as_slice(), important && lines.len() > 1) {
         let above = Rect { y: area.y.saturating_sub(1), ..area };
         canvas.clear(above);
@@ -38,8 +40,8 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
 /// Returns the most important hint right now.
 fn hint(state: &ConsoleState, width: u16) -> StyledText {
     let theme = &state.theme;
-    if let Some(carry) = &state.carry {
-        return drag_hint(state, carry);
+    if let Some(drag) = &state.drag {
+        return drag_hint(state, drag);
     }
     if let Some(message) = &state.message {
         let style = match message.tone {
@@ -117,22 +119,22 @@ fn hint(state: &ConsoleState, width: u16) -> StyledText {
 }
 
 /// Returns the plan of a drop at the pointer, or how to continue the drag.
-fn drag_hint(state: &ConsoleState, carry: &Carry) -> StyledText {
+fn drag_hint(state: &ConsoleState, drag: &Drag) -> StyledText {
     let theme = &state.theme;
-    let (what, receiver) = match &carry.token {
-        Token::Several(parts) => {
+    let (what, receiver) = match &drag.item {
+        DragItem::Several(parts) => {
             let names: Vec<&str> = parts.iter().map(|(from, _)| owner_name(from)).collect();
-            let what = format!("{} of {}", carry.token.title(), names.join(" and "));
+            let what = format!("{} of {}", drag.item.title(), names.join(" and "));
             (what, "the row to receive it")
         }
-        Token::Gpu { .. } => (carry.token.title(), "the row to receive it"),
-        Token::Placed { .. } => (carry.token.title(), "a GPU, or CPU"),
-        token @ (Token::Cores { .. } | Token::Instances { .. }) => {
+        DragItem::Gpu { .. } => (drag.item.title(), "the row to receive it"),
+        DragItem::Placed { .. } => (drag.item.title(), "a GPU, or CPU"),
+        token @ (DragItem::Cores { .. } | DragItem::Instances { .. }) => {
             let donor = token.donor();
             (format!("{} of {}", token.title(), owner_name(&donor)), "the row to receive it")
         }
     };
-    match (&carry.to, &carry.consequence) {
+    match (&drag.receiver, &drag.outcome) {
         (Some(_), Some(Ok(plan))) => {
             let style = if plan.warnings.is_empty() { theme.good } else { theme.warn };
             (describe_plan(plan), style)
@@ -142,14 +144,16 @@ fn drag_hint(state: &ConsoleState, carry: &Carry) -> StyledText {
             (format!("{what} {} {}", state.glyphs.arrow, owner_name(to)), theme.text)
         }
         (None, _) => {
-            let how = match carry.means {
-                Means::Held { .. } => format!("drop it on {receiver}"),
-                Means::Picked => format!("click {receiver}"),
-                Means::Keys => "arrows or digits choose a row, enter drops it there".to_owned(),
+            let how = match drag.input {
+                DragInput::ButtonHeld { .. } => format!("drop it on {receiver}"),
+                DragInput::Clicked => format!("click {receiver}"),
+                DragInput::Keyboard => {
+                    "arrows or digits choose a row, enter drops it there".to_owned()
+                }
             };
             let back = state.keymap.shown(Command::Cancel);
             let share = state.keymap.shown(Command::Share);
-            let shared = if carry.shares() { " (shared)" } else { "" };
+            let shared = if drag.shares() { " (shared)" } else { "" };
             let text = format!(
                 "{what}{shared}: {how}; {back} cancels, {share} shares instead of moving, + and - change how many"
             );

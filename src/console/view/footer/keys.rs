@@ -67,7 +67,7 @@ const QUIT_COLUMNS: usize = 8;
 fn draw_command_keys(canvas: &mut Canvas, mut pen: Pen) {
     let state = canvas.state;
     for command in commands(state).iter().chain(&[Command::Quit]) {
-        if *command == Command::PageDown && state.extent.preview == 0 {
+        if *command == Command::PageDown && state.scroll_limits.preview == 0 {
             continue;
         }
         let label = label(state, *command);
@@ -85,7 +85,7 @@ fn draw_command_keys(canvas: &mut Canvas, mut pen: Pen) {
 
 /// Returns the label of a command's key, which depends on what the command does now.
 fn label(state: &ConsoleState, command: Command) -> &'static str {
-    match (command, state.carry.is_some(), state.screen) {
+    match (command, state.drag.is_some(), state.screen) {
         (Command::Cancel, true, _) => "cancel",
         (Command::Accept, true, _) => "drop",
         (Command::Cancel, _, Screen::Board) => "discard",
@@ -100,7 +100,7 @@ fn label(state: &ConsoleState, command: Command) -> &'static str {
 
 /// Returns the commands that the line shows, the most useful first.
 fn commands(state: &ConsoleState) -> &'static [Command] {
-    match (state.carry.is_some(), state.screen) {
+    match (state.drag.is_some(), state.screen) {
         (true, _) => &[
             Command::Accept,
             Command::Cancel,

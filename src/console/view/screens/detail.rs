@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::console::format;
-use crate::console::state::{ConsoleState, Scrolled};
+use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
 use crate::layout::{Auto, Budget, CoreRequest, Overflow, print_duration};
 use crate::telemetry::{Distribution, ModelState, ModelView, Window};
@@ -20,7 +20,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     };
     let name = &view.row.budget.name;
     let inside = canvas.frame(PaneFrame::boxed(area, name).note(&view.engine_title));
-    canvas.put_lines(Scrolled::Screen, inside, &lines(state, view), state.scroll);
+    canvas.put_lines(ScrollArea::Screen, inside, &lines(state, view), state.scroll);
 }
 
 fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {

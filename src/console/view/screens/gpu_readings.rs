@@ -1,7 +1,7 @@
 //! A GPU on the machine screen: each reading with its last minute, then the driver's other details.
 
 use crate::console::format;
-use crate::console::state::{CardMoment, ConsoleState};
+use crate::console::state::{ConsoleState, GpuHistoryPoint};
 use crate::telemetry::GpuCard;
 use crate::telemetry::gpu::details;
 
@@ -12,7 +12,7 @@ const READING: usize = 20;
 const TREND: usize = 30;
 
 /// A reading's name, its value now, and its share of the maximum at an earlier moment.
-type Reading = (&'static str, String, fn(&CardMoment) -> f64);
+type Reading = (&'static str, String, fn(&GpuHistoryPoint) -> f64);
 
 /// Returns the lines below a GPU's heading.
 pub(super) fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::console::state::{ConsoleState, Scrolled};
+use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine, StyledText, flow};
 use crate::console::view::change_text::{self, ForceTime};
 use crate::telemetry::{Comparison, Entry, VerdictStatus};
@@ -21,7 +21,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
             state.theme.dim,
         );
     }
-    canvas.put_lines(Scrolled::Screen, inside, &lines, state.scroll);
+    canvas.put_lines(ScrollArea::Screen, inside, &lines, state.scroll);
 }
 
 fn lines(state: &ConsoleState, width: usize) -> Vec<StyledLine> {

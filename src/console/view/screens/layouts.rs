@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::layout_preview;
-use crate::console::state::{Command, Scrolled, Target};
+use crate::console::state::{Command, ScrollArea, Target};
 use crate::console::view::canvas::{Canvas, PaneFrame, row};
 
 /// Draws the screen.
@@ -72,7 +72,7 @@ fn draw_preview(canvas: &mut Canvas, area: Rect) {
         Some(Err(reason)) => canvas.note(inside, reason, theme.bad),
         Some(Ok(Some(plan))) => {
             let lines = layout_preview::lines(state, plan, inside.width as usize);
-            canvas.put_lines(Scrolled::Preview, inside, &lines, state.layouts.scroll);
+            canvas.put_lines(ScrollArea::Preview, inside, &lines, state.layouts.scroll);
         }
         Some(Ok(None)) => {
             canvas.note(inside, "No changes: the live layout is the same.", theme.dim);

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::console::format;
-use crate::console::state::{Command, ConsoleState, Scrolled, Target};
+use crate::console::state::{Command, ConsoleState, ScrollArea, Target};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, row, wrap};
 use crate::telemetry::{LogLevel, LogLine};
 
@@ -36,7 +36,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     };
     canvas.frame(PaneFrame::boxed(area, "Log").note(&note));
     canvas.set_log_fill(least);
-    canvas.hit(inside, Target::Lines(Scrolled::Screen));
+    canvas.hit(inside, Target::Lines(ScrollArea::Screen));
     if lines.is_empty() {
         let text = "No log lines yet. Start divvy with DIVVY_LOG=debug to log more.";
         return canvas.note(inside, text, theme.dim);

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::gpu_readings;
 use crate::console::format;
-use crate::console::state::{ConsoleState, Scrolled, Target};
+use crate::console::state::{ConsoleState, ScrollArea, Target};
 use crate::console::view::canvas::{Canvas, PaneFrame, Pen, row};
 use crate::console::view::tags;
 use crate::machine::{CoreId, CoreKind};
@@ -31,7 +31,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
         return canvas.note(inside, "Waiting for the first snapshot.", theme.dim);
     }
     let lines = lines(state, inside.width as usize);
-    let first = canvas.scroll_to(Scrolled::Screen, inside, lines.len(), state.scroll);
+    let first = canvas.scroll_to(ScrollArea::Screen, inside, lines.len(), state.scroll);
     canvas.note_more_below(inside, lines.len() - first);
     let tags = tags::tags(&state.snapshot);
     for (index, line) in lines.iter().skip(first).enumerate() {

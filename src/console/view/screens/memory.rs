@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ratatui::layout::Rect;
 
 use crate::console::format;
-use crate::console::state::{ConsoleState, Scrolled};
+use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
 use crate::engine::MemorySource;
 use crate::telemetry::{MemoryRow, MemoryTable};
@@ -26,7 +26,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let note = "MiB now   ~ estimated, all others measured";
     let inside = canvas.frame(PaneFrame::boxed(area, "Memory").note(note));
     canvas.put_lines(
-        Scrolled::Screen,
+        ScrollArea::Screen,
         inside,
         &lines(state, &state.snapshot.memory_table),
         state.scroll,

@@ -56,12 +56,12 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
 fn tint_core(canvas: &mut Canvas, place: Rect, view: &CoreView) {
     let state = canvas.state;
     let row = Rect { height: 1, width: place.width.saturating_sub(1).max(1), ..place };
-    if let Some(carry) = &state.carry {
-        if carry.token.cores().contains(view.core.id) {
+    if let Some(drag) = &state.drag {
+        if drag.item.cores().contains(view.core.id) {
             return canvas.tint(row, state.theme.ghost);
         }
         let party = state.core_party(view.core.id);
-        if party.is_some() && party == carry.to {
+        if party.is_some() && party == drag.receiver {
             canvas.tint(row, state.theme.receiver);
         }
     } else if state.picked.contains(view.core.id)

@@ -72,7 +72,7 @@ pub(super) fn draw_row(
         }
         fields::draw(canvas, &mut cell, of, (*field, *size));
         if selected
-            && state.carry.is_none()
+            && state.drag.is_none()
             && state.focus == Pane::Models
             && field.column() == Some(state.column)
             && *owner != CoreOwner::Free
@@ -88,10 +88,12 @@ pub(super) fn draw_row(
 /// Returns the sign before a row: selected, donor or possible receiver.
 fn marker(state: &ConsoleState, owner: &CoreOwner, selected: bool) -> (&'static str, Style) {
     let theme = &state.theme;
-    match &state.carry {
-        Some(carry) if carry.refusal(owner).is_some() => (" ", theme.blocked),
-        Some(carry) if carry.to.as_ref() == Some(owner) => (state.glyphs.pointer, theme.receiver),
-        Some(carry) if carry.token.is_of(owner) => ("-", theme.warn),
+    match &state.drag {
+        Some(drag) if drag.refusal(owner).is_some() => (" ", theme.blocked),
+        Some(drag) if drag.receiver.as_ref() == Some(owner) => {
+            (state.glyphs.pointer, theme.receiver)
+        }
+        Some(drag) if drag.item.is_of(owner) => ("-", theme.warn),
         Some(_) => (state.glyphs.target, theme.lit),
         None if selected => (state.glyphs.pointer, theme.accent),
         None => (" ", theme.text),
@@ -101,13 +103,12 @@ fn marker(state: &ConsoleState, owner: &CoreOwner, selected: bool) -> (&'static 
 fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner, selected: bool) {
     let state = canvas.state;
     let theme = &state.theme;
-    match &state.carry {
-        Some(carry) if carry.to.as_ref() == Some(owner) => {
-            let refused =
-                matches!(carry.consequence, Some(Err(_))) || carry.refusal(owner).is_some();
+    match &state.drag {
+        Some(drag) if drag.receiver.as_ref() == Some(owner) => {
+            let refused = matches!(drag.outcome, Some(Err(_))) || drag.refusal(owner).is_some();
             canvas.tint(line, if refused { theme.blocked } else { theme.receiver });
         }
-        Some(carry) if carry.refusal(owner).is_some() => canvas.tint(line, theme.blocked),
+        Some(drag) if drag.refusal(owner).is_some() => canvas.tint(line, theme.blocked),
         None if selected => {
             // the selected field keeps its own background
             canvas.tint_plain(line, theme.selected);
@@ -126,7 +127,7 @@ fn draw_state(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Fi
         .map(|(_, size)| size + 1)
         .sum::<usize>();
     let mut pen = Pen { x: line.x + start as u16, y: line.y, end: line.right() };
-    if let Some(reason) = state.carry.as_ref().and_then(|carry| carry.refusal(of.owner)) {
+    if let Some(reason) = state.drag.as_ref().and_then(|drag| drag.refusal(of.owner)) {
         let text =
             format::left(&format!("no: {reason}"), pen.room() as usize, state.glyphs.ellipsis);
         return canvas.put(&mut pen, &text, theme.blocked);

@@ -1,15 +1,15 @@
 //! What is carried from one row to another. Mouse drag, two clicks and the keyboard all end here,
 //! so that the three give the same change.
 
-use super::action::{Action, Effect, Question};
-use super::gpus::{self, Place};
+use super::action::{Action, Effect, PlanPurpose};
+use super::gpus::{self, DeviceChoice};
 use super::{ConsoleState, Pane, Tone};
 use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, Plan, Refusal};
 use crate::machine::{CoreId, CpuSet};
 
 /// The thing that is carried.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Token {
+pub enum DragItem {
     /// Cores of a party.
     Cores {
         /// How many, or which.
@@ -29,18 +29,18 @@ pub enum Token {
     /// A place where models run: a card, or the CPU.
     Gpu {
         /// Which.
-        place: Place,
+        place: DeviceChoice,
     },
     /// A model that looks for another place.
     Placed {
         /// The model.
         model: String,
         /// The place that the pointer is over.
-        onto: Option<Place>,
+        onto: Option<DeviceChoice>,
     },
 }
 
-impl Token {
+impl DragItem {
     /// Who gives; of several the first.
     pub fn donor(&self) -> CoreOwner {
         match self {
@@ -97,44 +97,44 @@ impl Token {
 
 /// By what it is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum DragInput {
     /// The mouse, its button down since this place.
-    Held {
+    ButtonHeld {
         /// Where it went down.
         origin: (u16, u16),
         /// Whether it has left that place since.
         moved: bool,
     },
     /// The mouse, between two clicks.
-    Picked,
+    Clicked,
     /// The keyboard.
-    Keys,
+    Keyboard,
 }
 
 /// A token on its way.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Carry {
+pub struct Drag {
     /// What.
-    pub token: Token,
+    pub item: DragItem,
     /// By what.
-    pub means: Means,
+    pub input: DragInput,
     /// Where the pointer is; `None` for the keyboard.
-    pub at: Option<(u16, u16)>,
+    pub pointer: Option<(u16, u16)>,
     /// The row that would get it.
-    pub to: Option<CoreOwner>,
+    pub receiver: Option<CoreOwner>,
     /// Whether the donor keeps the cores too, by key.
     pub share: bool,
     /// Whether a held modifier turns that around.
     pub modifier: bool,
     /// What dropping it here would do.
-    pub consequence: Option<Result<Plan, Refusal>>,
+    pub outcome: Option<Result<Plan, Refusal>>,
     /// Rows that cannot take it, and why.
     pub refusals: Vec<(CoreOwner, String)>,
     plan_ticket: u64,
     survey_ticket: u64,
 }
 
-impl Carry {
+impl Drag {
     /// Whether cores are shared instead of moved.
     pub fn shares(&self) -> bool {
         self.share != self.modifier
@@ -142,7 +142,7 @@ impl Carry {
 
     /// Notes that the pointer is here now.
     pub(super) fn note_move(&mut self, at: (u16, u16)) {
-        if let Means::Held { origin, moved } = &mut self.means {
+        if let DragInput::ButtonHeld { origin, moved } = &mut self.input {
             *moved |= *origin != at;
         }
     }
@@ -155,12 +155,12 @@ impl Carry {
 
 impl ConsoleState {
     /// The change that giving the token to a row means; `None` where that means nothing.
-    pub fn change_for(&self, token: &Token, to: &CoreOwner, share: bool) -> Option<Change> {
+    pub fn change_for(&self, token: &DragItem, to: &CoreOwner, share: bool) -> Option<Change> {
         if token.is_only_of(to) {
             return None;
         }
         let edit = match (token, to) {
-            (Token::Several(parts), _) => {
+            (DragItem::Several(parts), _) => {
                 let given = parts.iter().filter(|(from, _)| from != to);
                 let edits = given.map(|(from, cores)| Edit::TransferCores {
                     cores: CoreSelection::These(*cores),
@@ -170,22 +170,24 @@ impl ConsoleState {
                 });
                 return Some(Change { edits: edits.collect() });
             }
-            (Token::Gpu { place }, CoreOwner::Model(model)) => return self.placing(model, place),
-            (Token::Placed { model, onto }, CoreOwner::Model(to)) if model == to => {
+            (DragItem::Gpu { place }, CoreOwner::Model(model)) => {
+                return self.placing(model, place);
+            }
+            (DragItem::Placed { model, onto }, CoreOwner::Model(to)) if model == to => {
                 return self.placing(model, onto.as_ref()?);
             }
-            (Token::Gpu { .. } | Token::Placed { .. }, _) => return None,
-            (Token::Cores { cores, from }, _) => Edit::TransferCores {
+            (DragItem::Gpu { .. } | DragItem::Placed { .. }, _) => return None,
+            (DragItem::Cores { cores, from }, _) => Edit::TransferCores {
                 cores: *cores,
                 from: from.clone(),
                 to: to.clone(),
                 // free cores have no owner who could keep them
                 share: share && *from != CoreOwner::Free && *to != CoreOwner::Free,
             },
-            (Token::Instances { count, from }, CoreOwner::Model(to)) => {
+            (DragItem::Instances { count, from }, CoreOwner::Model(to)) => {
                 Edit::TransferConcurrency { count: *count, from: from.clone(), to: to.clone() }
             }
-            (Token::Instances { count, from }, CoreOwner::Free) => {
+            (DragItem::Instances { count, from }, CoreOwner::Free) => {
                 let left =
                     self.row(from)?.concurrency.checked_sub(*count).filter(|left| *left > 0)?;
                 Edit::SetConcurrency { model: from.clone(), concurrency: Auto::Exactly(left) }
@@ -195,24 +197,24 @@ impl ConsoleState {
     }
 
     /// Takes a token up.
-    pub(super) fn grab(&mut self, token: Token, means: Means) -> Vec<Effect> {
+    pub(super) fn grab(&mut self, token: DragItem, means: DragInput) -> Vec<Effect> {
         if self.readonly {
             self.say(Tone::Bad, "read-only: nothing can be changed here");
             return Vec::new();
         }
         self.message = None;
         let at = match means {
-            Means::Held { origin, .. } => Some(origin),
-            Means::Picked | Means::Keys => None,
+            DragInput::ButtonHeld { origin, .. } => Some(origin),
+            DragInput::Clicked | DragInput::Keyboard => None,
         };
-        self.carry = Some(Carry {
-            token,
-            means,
-            at,
-            to: None,
+        self.drag = Some(Drag {
+            item: token,
+            input: means,
+            pointer: at,
+            receiver: None,
             share: false,
             modifier: false,
-            consequence: None,
+            outcome: None,
             refusals: Vec::new(),
             plan_ticket: 0,
             survey_ticket: 0,
@@ -222,7 +224,7 @@ impl ConsoleState {
 
     /// Lifts by key: the selected core in the cores pane, else a unit of the selected row.
     pub(super) fn lift(&mut self) -> Vec<Effect> {
-        if self.carry.is_some() {
+        if self.drag.is_some() {
             return self.drop_on(None);
         }
         let token = if self.focus == Pane::Cores && !self.picked.is_empty() {
@@ -231,7 +233,9 @@ impl ConsoleState {
             self.core.and_then(|core| self.core_token(core))
         } else if self.column == super::Column::Instances {
             match &self.selected {
-                CoreOwner::Model(name) => Some(Token::Instances { count: 1, from: name.clone() }),
+                CoreOwner::Model(name) => {
+                    Some(DragItem::Instances { count: 1, from: name.clone() })
+                }
                 CoreOwner::Free => None,
             }
         } else if self.column == super::Column::Gpu {
@@ -243,22 +247,22 @@ impl ConsoleState {
             self.say(Tone::Bad, "nothing to lift here: this row has no core");
             return Vec::new();
         };
-        self.grab(token, Means::Keys)
+        self.grab(token, DragInput::Keyboard)
     }
 
     /// The token of one core of a row; `None` where the row has none.
-    pub fn row_token(&self, row: &CoreOwner) -> Option<Token> {
+    pub fn row_token(&self, row: &CoreOwner) -> Option<DragItem> {
         let has = match row {
             CoreOwner::Model(name) => !self.row(name)?.cores.is_empty(),
             CoreOwner::Free => !self.ledger().free.is_empty(),
         };
-        has.then(|| Token::Cores { cores: CoreSelection::Count(1), from: row.clone() })
+        has.then(|| DragItem::Cores { cores: CoreSelection::Count(1), from: row.clone() })
     }
 
     /// The token of a certain core. Of several owners the selected one gives, else the first.
-    pub fn core_token(&self, core: CoreId) -> Option<Token> {
+    pub fn core_token(&self, core: CoreId) -> Option<DragItem> {
         let from = self.core_party(core)?;
-        Some(Token::Cores { cores: CoreSelection::These(CpuSet::single(core)), from })
+        Some(DragItem::Cores { cores: CoreSelection::These(CpuSet::single(core)), from })
     }
 
     /// Whose a core is; `None` for a core that this process may not use.
@@ -282,45 +286,45 @@ impl ConsoleState {
 
     /// Moves it over a row, by pointer or key.
     pub(super) fn hover(&mut self, over: Option<CoreOwner>) -> Vec<Effect> {
-        let Some(carry) = &mut self.carry else {
+        let Some(drag) = &mut self.drag else {
             return Vec::new();
         };
-        let over = over.filter(|party| !carry.token.is_only_of(party));
-        if carry.to == over {
+        let over = over.filter(|party| !drag.item.is_only_of(party));
+        if drag.receiver == over {
             return Vec::new();
         }
-        carry.to = over;
+        drag.receiver = over;
         self.ask()
     }
 
     /// Asks what dropping it here would do.
     fn ask(&mut self) -> Vec<Effect> {
         let ticket = self.ticket();
-        let Some(carry) = &mut self.carry else {
+        let Some(drag) = &mut self.drag else {
             return Vec::new();
         };
-        carry.plan_ticket = ticket;
-        carry.consequence = None;
-        let Some(change) = self.carried_change() else {
+        drag.plan_ticket = ticket;
+        drag.outcome = None;
+        let Some(change) = self.drag_change() else {
             return Vec::new();
         };
-        vec![Effect::Plan { ticket, question: Question::Carry, change: self.on_top(&change) }]
+        vec![Effect::Plan { ticket, question: PlanPurpose::Drag, change: self.on_top(&change) }]
     }
 
     /// The change that a drop here and now would make.
-    pub fn carried_change(&self) -> Option<Change> {
-        let carry = self.carry.as_ref()?;
-        self.change_for(&carry.token, carry.to.as_ref()?, carry.shares())
+    pub fn drag_change(&self) -> Option<Change> {
+        let drag = self.drag.as_ref()?;
+        self.change_for(&drag.item, drag.receiver.as_ref()?, drag.shares())
     }
 
     /// Asks which rows could take it.
     fn survey(&mut self) -> Vec<Effect> {
         let ticket = self.ticket();
-        let Some(carry) = &mut self.carry else {
+        let Some(drag) = &mut self.drag else {
             return Vec::new();
         };
-        carry.survey_ticket = ticket;
-        let (token, share) = (carry.token.clone(), carry.shares());
+        drag.survey_ticket = ticket;
+        let (token, share) = (drag.item.clone(), drag.shares());
         let candidates = self
             .rows()
             .into_iter()
@@ -333,24 +337,24 @@ impl ConsoleState {
     }
 
     pub(super) fn surveyed(&mut self, ticket: u64, refusals: Vec<(CoreOwner, String)>) {
-        if let Some(carry) = self.carry.as_mut().filter(|carry| carry.survey_ticket == ticket) {
-            carry.refusals = refusals;
+        if let Some(drag) = self.drag.as_mut().filter(|drag| drag.survey_ticket == ticket) {
+            drag.refusals = refusals;
         }
     }
 
     pub(super) fn consequence(&mut self, ticket: u64, result: Result<Plan, Refusal>) {
-        if let Some(carry) = self.carry.as_mut().filter(|carry| carry.plan_ticket == ticket) {
-            carry.consequence = Some(result);
+        if let Some(drag) = self.drag.as_mut().filter(|drag| drag.plan_ticket == ticket) {
+            drag.outcome = Some(result);
         }
     }
 
     /// Shares instead of moving, or back.
     pub(super) fn toggle_share(&mut self) -> Vec<Effect> {
-        let Some(carry) = &mut self.carry else {
+        let Some(drag) = &mut self.drag else {
             self.say(Tone::Info, "share works while a core is carried: lift one first");
             return Vec::new();
         };
-        carry.share = !carry.share;
+        drag.share = !drag.share;
         self.again()
     }
 
@@ -363,10 +367,10 @@ impl ConsoleState {
 
     /// Carries more or fewer of the donor's units.
     pub(super) fn amount(&mut self, by: i32) -> Vec<Effect> {
-        let Some(carry) = &self.carry else {
+        let Some(drag) = &self.drag else {
             return Vec::new();
         };
-        let donor = carry.token.donor();
+        let donor = drag.item.donor();
         let owned = match &donor {
             CoreOwner::Model(name) => self.row(name).map_or(CpuSet::EMPTY, |row| row.cores),
             CoreOwner::Free => self.ledger().free,
@@ -374,11 +378,11 @@ impl ConsoleState {
         let step = |count: usize, most: usize| {
             count.saturating_add_signed(by as isize).clamp(1, most.max(1))
         };
-        let token = match carry.token.clone() {
-            Token::Cores { cores: CoreSelection::Count(count), from } => {
-                Token::Cores { cores: CoreSelection::Count(step(count, owned.len())), from }
+        let token = match drag.item.clone() {
+            DragItem::Cores { cores: CoreSelection::Count(count), from } => {
+                DragItem::Cores { cores: CoreSelection::Count(step(count, owned.len())), from }
             }
-            Token::Cores { cores: CoreSelection::These(mut set), from } => {
+            DragItem::Cores { cores: CoreSelection::These(mut set), from } => {
                 let highest = set.iter().last();
                 let next = owned.iter().find(|core| highest.is_some_and(|high| *core > high));
                 match (by > 0, next, highest) {
@@ -386,17 +390,19 @@ impl ConsoleState {
                     (false, _, Some(core)) if set.len() > 1 => set.remove(core),
                     _ => return Vec::new(),
                 }
-                Token::Cores { cores: CoreSelection::These(set), from }
+                DragItem::Cores { cores: CoreSelection::These(set), from }
             }
             // what was selected one by one has no next one
-            Token::Several(_) | Token::Gpu { .. } | Token::Placed { .. } => return Vec::new(),
-            Token::Instances { count, from } => {
+            DragItem::Several(_) | DragItem::Gpu { .. } | DragItem::Placed { .. } => {
+                return Vec::new();
+            }
+            DragItem::Instances { count, from } => {
                 let most = self.row(&from).map_or(1, |row| row.concurrency);
-                Token::Instances { count: step(count, most), from }
+                DragItem::Instances { count: step(count, most), from }
             }
         };
-        if let Some(carry) = &mut self.carry {
-            carry.token = token;
+        if let Some(drag) = &mut self.drag {
+            drag.item = token;
         }
         self.again()
     }
@@ -404,17 +410,17 @@ impl ConsoleState {
     /// Drops it: on `over` where the pointer says so, else on the row chosen by key.
     pub(super) fn drop_on(&mut self, over: Option<CoreOwner>) -> Vec<Effect> {
         if over.is_some()
-            && let Some(carry) = &mut self.carry
+            && let Some(drag) = &mut self.drag
         {
-            carry.to = over;
+            drag.receiver = over;
         }
-        let change = self.carried_change();
-        let Some(carry) = self.carry.take() else {
+        let change = self.drag_change();
+        let Some(drag) = self.drag.take() else {
             return Vec::new();
         };
         self.leave_cores();
         let Some(change) = change else {
-            let title = carry.token.title();
+            let title = drag.item.title();
             self.say(Tone::Info, format!("{title} put back: nothing was changed"));
             return Vec::new();
         };
@@ -422,26 +428,26 @@ impl ConsoleState {
     }
 
     /// Puts it back.
-    pub(super) fn put_back(&mut self, why: &str) {
-        if let Some(carry) = self.carry.take() {
-            self.say(Tone::Info, format!("{} put back: {why}", carry.token.title()));
+    pub(super) fn cancel_drag(&mut self, why: &str) {
+        if let Some(drag) = self.drag.take() {
+            self.say(Tone::Info, format!("{} put back: {why}", drag.item.title()));
         }
     }
 
     /// The pointer's part of the actions.
-    pub(super) fn carry_action(&mut self, action: Action) -> Vec<Effect> {
+    pub(super) fn drag_action(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::Grab { token, at } => {
-                self.grab(token, Means::Held { origin: at, moved: false })
+                self.grab(token, DragInput::ButtonHeld { origin: at, moved: false })
             }
             Action::Hover { over, at, modifier } => {
-                let Some(carry) = &mut self.carry else {
+                let Some(drag) = &mut self.drag else {
                     return Vec::new();
                 };
-                carry.note_move(at);
-                carry.at = Some(at);
-                let turned = carry.modifier != modifier;
-                carry.modifier = modifier;
+                drag.note_move(at);
+                drag.pointer = Some(at);
+                let turned = drag.modifier != modifier;
+                drag.modifier = modifier;
                 let mut effects = self.hover(over);
                 if turned {
                     effects = self.again();
@@ -449,16 +455,16 @@ impl ConsoleState {
                 effects
             }
             Action::Pick => {
-                if let Some(carry) = &mut self.carry {
-                    carry.means = Means::Picked;
-                    if carry.token.cores() != self.picked {
+                if let Some(drag) = &mut self.drag {
+                    drag.input = DragInput::Clicked;
+                    if drag.item.cores() != self.picked {
                         self.leave_cores();
                     }
                 }
                 Vec::new()
             }
             Action::PickCore { core, range } => {
-                self.carry = None;
+                self.drag = None;
                 if range {
                     self.pick_to(core);
                 } else {
@@ -467,14 +473,14 @@ impl ConsoleState {
                 Vec::new()
             }
             Action::Drop { over, modifier } => {
-                if let Some(carry) = &mut self.carry {
-                    carry.modifier = modifier;
-                    carry.to = None;
+                if let Some(drag) = &mut self.drag {
+                    drag.modifier = modifier;
+                    drag.receiver = None;
                 }
                 self.drop_on(over)
             }
-            Action::Return(why) => {
-                self.put_back(why);
+            Action::CancelDrag(why) => {
+                self.cancel_drag(why);
                 Vec::new()
             }
             Action::Aim { place, at, drop } => self.aim(place, at, drop),
