@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::CommandError;
+use super::model_names::{NameScope, read_model_names};
 use super::stdout::{print_json, print_text};
 use crate::layout::{Document, Fault, Faults, Layout, ReportStyle, Warning, schema};
 use crate::machine::{CpuSet, Description, this_machine};
@@ -109,6 +110,8 @@ fn check(mut document: Document, machine: &Description, fit: bool) -> Result<Val
         }
     }
     let warnings = document.check(machine)?;
+    let names = read_model_names(document.layout(), NameScope::AllRows);
+    document.check_models(&names)?;
     Ok(ValidLayout { document, warnings, fitted: changes })
 }
 
@@ -139,9 +142,8 @@ fn print_result(
     machine: &Description,
 ) -> Result<(), CommandError> {
     let mut stderr = io::stderr().lock();
-    let style = ReportStyle::for_terminal(
-        stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-    );
+    let style =
+        ReportStyle::for_terminal(stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none());
     match checked {
         Ok(valid) => {
             if !valid.warnings.is_empty() {

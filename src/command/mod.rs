@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod journal;
 pub mod machine;
 pub mod man;
+mod model_names;
 pub mod report;
 pub mod run;
 pub mod runtime;

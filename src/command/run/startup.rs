@@ -10,8 +10,9 @@ use super::preload::{PreloadedModels, preload};
 use super::run_records::RunRecords;
 use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
 use crate::command::CommandError;
+use crate::command::model_names::{NameScope, read_model_names};
 use crate::engine::{Engines, devices};
-use crate::layout::{Document, Layout, ReportStyle, Warning};
+use crate::layout::{Document, Faults, Layout, ReportStyle, Warning};
 use crate::machine::Description;
 use crate::scheduler::EngineLoader;
 use crate::telemetry::gpu::{self, GpuOptions, GpuSensor};
@@ -125,6 +126,9 @@ impl<'a> Startup<'a> {
     fn fit(&mut self) -> Result<(), CommandError> {
         let mut stderr = std::io::stderr();
         let document = &self.opened.document;
+        let bad = |faults: Faults| CommandError::BadInput(faults.to_string());
+        let names = read_model_names(document.layout(), NameScope::RowsWithNames);
+        document.check_models(&names).map_err(bad)?;
         if self.args.fit {
             let fitted = document.fit(&self.description);
             for change in &fitted.changes {
@@ -133,9 +137,7 @@ impl<'a> Startup<'a> {
             self.layout = fitted.layout;
             return Ok(());
         }
-        let warnings = document
-            .check(&self.description)
-            .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+        let warnings = document.check(&self.description).map_err(bad)?;
         // the demo overlaps cores on purpose on a small machine
         let is_demo = self.opened.path.is_none() && self.opened.title == DEMO;
         if !warnings.is_empty() && !is_demo {
@@ -171,7 +173,9 @@ fn print_warnings(
     stderr: &mut std::io::Stderr,
 ) -> std::io::Result<()> {
     if opened.path.is_some() {
-        let text = opened.document.render_warnings(warnings, ReportStyle::for_terminal(stderr.is_terminal()));
+        let text = opened
+            .document
+            .render_warnings(warnings, ReportStyle::for_terminal(stderr.is_terminal()));
         return writeln!(stderr, "{text}");
     }
     warnings.iter().try_for_each(|Warning(fault)| writeln!(stderr, "divvy: {}", fault.message))

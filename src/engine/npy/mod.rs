@@ -22,7 +22,7 @@ use npyz::{DType, Deserialize, NpyFile, Order, TypeChar};
 
 use super::{EngineError, Tensor, TensorData};
 
-pub use requests::{ARRIVALS, Recording, read_requests};
+pub use requests::{ARRIVALS, Recording, array_names, read_requests};
 
 fn fault(path: &Path, reason: impl Into<String>) -> EngineError {
     EngineError::Data { path: path.display().to_string(), reason: reason.into() }

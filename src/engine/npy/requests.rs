@@ -53,6 +53,29 @@ pub fn read_requests(path: &Path, signature: &Signature) -> Result<Recording, En
     Ok(recording)
 }
 
+/// Returns the names of the arrays in a recording, without that of the arrival times; `None` for an
+/// `.npy` file, whose one array has no name.
+///
+/// # Errors
+/// [`EngineError::Data`] when the file cannot be read or is no recording.
+pub fn array_names(path: &Path) -> Result<Option<Vec<String>>, EngineError> {
+    let bytes = read_file(path)?;
+    if !bytes.starts_with(b"PK") {
+        return decode(&bytes).map(|_| None).map_err(|reason| fault(path, reason));
+    }
+    let damaged =
+        |error: zip::result::ZipError| fault(path, format!("it is no .npz archive ({error})"));
+    let archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+    let mut names = Vec::new();
+    for file_name in archive.file_names() {
+        let file_name = file_name.map_err(damaged)?;
+        names.extend(
+            file_name.strip_suffix(".npy").filter(|name| *name != ARRIVALS).map(str::to_owned),
+        );
+    }
+    Ok(Some(names))
+}
+
 fn archive(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
     let damaged = |error: &dyn std::fmt::Display| format!("it is no .npz archive ({error})");
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| damaged(&error))?;

@@ -86,12 +86,11 @@ impl Document {
     }
 
     /// Checks the names that refer to the inside of a model or of a recording: `dims`, `inputs`,
-    /// `carry` and the arrays of a replay. `models` has one entry per row, in the layout's order. A
-    /// model that cannot be read is a warning.
+    /// `carry` and the arrays of a replay. `models` has one entry per row, in the layout's order.
     ///
     /// # Errors
     /// All faults, each with its line and the names that would be right.
-    pub fn check_models(&self, models: &[ModelNames]) -> Result<Vec<Warning>, Faults> {
+    pub fn check_models(&self, models: &[ModelNames]) -> Result<(), Faults> {
         check::models::check(&self.text, &self.rows(), models).map_err(|list| self.faults(list))
     }
 

@@ -1,6 +1,6 @@
 //! Checks of the names in a layout that refer to the inside of a model or of a recording.
 
-use super::{CheckedRow, Warning};
+use super::CheckedRow;
 use crate::layout::budget::LoadSpec;
 use crate::layout::file::faults::Fault;
 use crate::layout::file::keys;
@@ -50,18 +50,17 @@ pub(in super::super) fn check(
     text: &str,
     rows: &[CheckedRow<'_>],
     models: &[ModelNames],
-) -> Result<Vec<Warning>, Vec<Fault>> {
-    let mut checker = NameChecker { text, faults: Vec::new(), warnings: Vec::new() };
+) -> Result<(), Vec<Fault>> {
+    let mut checker = NameChecker { text, faults: Vec::new() };
     for (row, model) in rows.iter().zip(models) {
         checker.row(*row, model);
     }
-    if checker.faults.is_empty() { Ok(checker.warnings) } else { Err(checker.faults) }
+    if checker.faults.is_empty() { Ok(()) } else { Err(checker.faults) }
 }
 
 struct NameChecker<'t> {
     text: &'t str,
     faults: Vec<Fault>,
-    warnings: Vec<Warning>,
 }
 
 impl NameChecker<'_> {
@@ -75,9 +74,9 @@ impl NameChecker<'_> {
             }
             Err(reason) => {
                 let message = format!("this model cannot be read: {reason}");
-                let help = "it will fail at the start, and the others run; its `dims`, `inputs` \
-                            and `load` were not checked";
-                self.warn(row, "path", message, help);
+                let help =
+                    "divvy cannot start with it; its `dims`, `inputs` and `load` were not checked";
+                self.fault(row, "path", message, help.to_owned());
             }
         }
     }
@@ -170,11 +169,6 @@ impl NameChecker<'_> {
     fn fault(&mut self, row: CheckedRow<'_>, key: &str, message: String, help: String) {
         self.faults.push(Fault::at(self.text, row.spans.value(key), message).help(help));
     }
-
-    fn warn(&mut self, row: CheckedRow<'_>, key: &str, message: String, help: &str) {
-        let fault = Fault::at(self.text, row.spans.value(key), message).help(help);
-        self.warnings.push(Warning(fault));
-    }
 }
 
 impl ModelSignature {
@@ -234,7 +228,7 @@ mod tests {
               are `x.0`, `x.2` and `batch`"
             ]
         );
-        assert_eq!(document("dims = { \"x.2\" = 1 }").check_models(&[names()]), Ok(vec![]));
+        assert_eq!(document("dims = { \"x.2\" = 1 }").check_models(&[names()]), Ok(()));
     }
 
     #[test]
@@ -284,10 +278,10 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_model_is_a_warning() {
+    fn unreadable_model_is_a_fault() {
         let names = ModelNames { signature: Err("no ONNX file".into()), recording: None };
-        let warnings = document("dims = { a = 1 }").check_models(&[names]).unwrap();
-        assert_eq!(warnings[0].0.line, Some(4));
-        assert_eq!(warnings[0].0.message, "this model cannot be read: no ONNX file");
+        let faults = document("dims = { a = 1 }").check_models(&[names]).unwrap_err();
+        assert_eq!(faults.faults()[0].line, Some(4));
+        assert_eq!(faults.faults()[0].message, "this model cannot be read: no ONNX file");
     }
 }

@@ -1,0 +1,63 @@
+//! Reads the names in a layout's models and recordings that its keys refer to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::engine::npy::array_names;
+use crate::engine::onnx::ModelFile;
+use crate::layout::{
+    Budget, Layout, LoadSpec, ModelInput, ModelNames, ModelSignature, ModelSource, RecordedArrays,
+};
+
+/// The rows whose models are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameScope {
+    /// Every row, so that models that cannot be read are reported.
+    AllRows,
+    /// Rows with keys that refer to names in a model or a recording.
+    RowsWithNames,
+}
+
+/// Returns one entry per row for [`Document::check_models`](crate::layout::Document::check_models).
+/// The model of several rows is read once.
+pub(crate) fn read_model_names(layout: &Layout, scope: NameScope) -> Vec<ModelNames> {
+    let mut signatures: BTreeMap<String, Result<ModelSignature, String>> = BTreeMap::new();
+    let mut names = |row: &Budget| {
+        if scope == NameScope::RowsWithNames && !has_names(row) {
+            return ModelNames { signature: Ok(ModelSignature::default()), recording: None };
+        }
+        let signature = signatures
+            .entry(format!("{:?}", row.source))
+            .or_insert_with(|| read_signature(&row.source))
+            .clone();
+        let recording = match &row.load {
+            Some(LoadSpec::Replay { file, .. }) => Some(read_arrays(file)),
+            _ => None,
+        };
+        ModelNames { signature, recording }
+    };
+    layout.models.iter().map(&mut names).collect()
+}
+
+/// Returns true if a key of the row refers to a name in its model or its recording.
+fn has_names(row: &Budget) -> bool {
+    let replays = matches!(row.load, Some(LoadSpec::Replay { .. }));
+    replays || !row.dims.is_empty() || !row.inputs.is_empty()
+}
+
+fn read_signature(source: &ModelSource) -> Result<ModelSignature, String> {
+    let signature = ModelFile::read(source).map_err(|error| error.to_string())?.signature;
+    let inputs = signature.inputs.iter().map(|input| ModelInput {
+        name: input.name.clone(),
+        open_dims: input.open_dims().map(|dim| dim.name).collect(),
+    });
+    Ok(ModelSignature {
+        inputs: inputs.collect(),
+        outputs: signature.outputs.iter().map(|output| output.name.clone()).collect(),
+    })
+}
+
+fn read_arrays(file: &Path) -> Result<RecordedArrays, String> {
+    let names = array_names(file).map_err(|error| error.to_string())?;
+    Ok(names.map_or(RecordedArrays::Single, RecordedArrays::Named))
+}
