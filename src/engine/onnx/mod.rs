@@ -4,6 +4,7 @@
 mod bounds;
 mod external;
 mod file;
+mod operators;
 pub(crate) mod proto;
 mod scan;
 mod signature;
@@ -11,5 +12,6 @@ mod source;
 pub(crate) mod types;
 
 pub use file::ModelFile;
+pub(crate) use operators::{Node, find_operators};
 pub use signature::read_signature;
 pub use source::model_bytes;

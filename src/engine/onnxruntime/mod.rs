@@ -10,6 +10,7 @@ mod lease;
 mod library;
 pub mod locate;
 mod memory;
+mod message;
 mod model;
 mod run;
 mod session;

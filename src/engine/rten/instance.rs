@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rten::{RunOptions, ThreadPool};
 
-use super::{LoadedGraph, NAME, convert};
+use super::graph::LoadedGraph;
+use super::name::NAME;
+use super::{convert, explain};
 use crate::engine::shared::ModelLease;
 use crate::engine::{EngineError, Instance, NamedTensor, inputs};
 use crate::machine::allocation::Account;
@@ -62,7 +64,7 @@ impl Instance for RtenInstance {
         let outputs = graph
             .model
             .run(values, &graph.outputs, Some(options))
-            .map_err(|error| fault(error.to_string()))?;
+            .map_err(|error| explain::run(&error.to_string()))?;
         graph
             .signature
             .outputs

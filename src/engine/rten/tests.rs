@@ -1,11 +1,16 @@
 //! What the embedded engine promises.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use prost::Message;
 use prost::bytes::Bytes;
 
-use super::*;
+use super::Rten;
+use crate::engine::onnx::ModelFile;
 use crate::engine::onnx::proto::{ModelProto, StringStringEntryProto, TensorProto};
-use crate::engine::{NamedTensor, Tensor, TensorData};
+use crate::engine::{Engine, EngineError, InstanceSetup, Model, NamedTensor, Tensor, TensorData};
+use crate::layout::ModelSource;
 
 fn load(name: &str) -> Arc<dyn Model> {
     Rten::default().load(&ModelSource::Embedded(name.to_owned())).unwrap()

@@ -33,7 +33,7 @@ impl Loader for EngineLoader {
         let engine = self.engines.engine_for(budget.engine)?;
         if budget.gpu.is_some() && engine.kind() == EngineKind::Rten {
             // Checked before the GPU is looked up in CUDA, whose error would mislead here.
-            return Err(rten::on_the_cpu_only());
+            return Err(rten::cpu_only_error());
         }
         require_memory(budget, sharers)?;
         let model = engine.load(&budget.source)?;
