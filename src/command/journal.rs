@@ -9,7 +9,7 @@ use super::CommandError;
 use super::state_folder::StateDir;
 use super::stdout::print_text;
 use crate::telemetry::journal_file::{Journal, Record, Run, RunJournal, read};
-use crate::telemetry::{Entry, words};
+use crate::telemetry::{JournalEntry, words};
 
 /// Arguments of `divvy journal`.
 #[derive(Debug, Default, clap::Args)]
@@ -93,7 +93,7 @@ fn format(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<Stri
     Ok(text)
 }
 
-type Selected<'a> = Vec<(&'a Run, Vec<&'a Entry>)>;
+type Selected<'a> = Vec<(&'a Run, Vec<&'a JournalEntry>)>;
 
 fn select<'a>(journal: &'a Journal, args: &JournalArgs) -> Result<Selected<'a>, CommandError> {
     let newest = journal.runs.last().map(|run| run.run.id.as_str());
@@ -108,7 +108,7 @@ fn select<'a>(journal: &'a Journal, args: &JournalArgs) -> Result<Selected<'a>, 
             "--run {id}: no run has an id that begins so; `divvy journal --runs` lists all runs"
         )));
     }
-    let affects_model = |entry: &&Entry| {
+    let affects_model = |entry: &&JournalEntry| {
         args.model.as_ref().is_none_or(|model| entry.models.iter().any(|name| name == model))
     };
     Ok(runs
@@ -163,7 +163,7 @@ fn line(text: &mut String, indent: &str, sentence: &str) {
 }
 
 /// Returns a change with its warnings and verdicts.
-fn change_text(entry: &Entry, zone: &TimeZone) -> String {
+fn change_text(entry: &JournalEntry, zone: &TimeZone) -> String {
     let time = clock(entry.at_unix_ms, zone, "%H:%M:%S");
     let mut text = format!("  {time} {}\n", words::headline(entry));
     for warning in &entry.warnings {
@@ -181,7 +181,7 @@ mod tests {
     use crate::layout::{Auto, Edit};
     use crate::telemetry::{Author, Comparison, Metric, Verdict, VerdictStatus};
 
-    fn entry(id: u64, model: &str) -> Entry {
+    fn entry(id: u64, model: &str) -> JournalEntry {
         let concurrency = Auto::Exactly(2);
         let clear = Comparison {
             metric: Metric::P99,
@@ -192,7 +192,7 @@ mod tests {
             high: -0.22,
             clear: true,
         };
-        Entry {
+        JournalEntry {
             id,
             at_unix_ms: 1_700_000_000_000 + id * 1000,
             uptime_us: 0,

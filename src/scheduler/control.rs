@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::layout::{Change, Layout, Plan, Refusal};
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, JournalEntry, Snapshot};
 
 /// The operations that a console, a server or a file watcher has on a running scheduler.
 pub trait Control: Send + Sync {
@@ -41,7 +41,7 @@ pub trait Control: Send + Sync {
     fn redo(&self, author: Author) -> Result<Applied, Refusal>;
 
     /// Returns the whole journal of this run, oldest first.
-    fn journal(&self) -> Vec<Entry>;
+    fn journal(&self) -> Vec<JournalEntry>;
 
     /// Returns the live layout, as it would be saved.
     fn layout(&self) -> Layout;

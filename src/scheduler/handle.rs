@@ -18,7 +18,7 @@ use super::slot::LoadOrder;
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::resident::baseline;
 use crate::pool::Client;
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, JournalEntry, Snapshot};
 
 /// A running scheduler. Dropping it drains and stops it.
 pub struct Scheduler {
@@ -180,7 +180,7 @@ impl Control for Scheduler {
         self.undo_redo(UndoRedo::Redo, author)
     }
 
-    fn journal(&self) -> Vec<Entry> {
+    fn journal(&self) -> Vec<JournalEntry> {
         let (reply, answer) = mpsc::channel();
         let sent = self.owner.send(OwnerMessage::Journal(reply)).is_ok();
         if sent { answer.recv().unwrap_or_default() } else { Vec::new() }

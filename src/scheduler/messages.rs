@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 use crate::layout::{Change, DesiredState, Refusal};
 use crate::machine::Description;
 use crate::pool::PoolEvent;
-use crate::telemetry::{Applied, Author, Entry, Snapshot, Verdict};
+use crate::telemetry::{Applied, Author, JournalEntry, Snapshot, Verdict};
 
 /// The identity of a loaded model. It survives a rename, but not a reload.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub(super) enum OwnerMessage {
         reply: ApplyReply,
     },
     /// Send the whole journal.
-    Journal(Sender<Vec<Entry>>),
+    Journal(Sender<Vec<JournalEntry>>),
     /// A model's file was loaded, or failed to load.
     Loaded { key: ModelKey, result: Result<LoadedModel, EngineError> },
     /// This process cannot use a row's GPU.
@@ -87,5 +87,5 @@ pub(super) struct SchedulerState {
     pub(super) description: Arc<Description>,
     pub(super) slots: Slots,
     /// The newest entries of the journal, oldest first.
-    pub(super) changes: Vec<Arc<Entry>>,
+    pub(super) changes: Vec<Arc<JournalEntry>>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::loading::Loader;
 use crate::machine::Machine;
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Conditions, Entry};
+use crate::telemetry::{Conditions, JournalEntry};
 
 /// The longest window before a change, and the length of the one after it.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -37,7 +37,7 @@ pub struct Options {
     pub windows: VerdictWindows,
     /// Receives each entry of the journal when it is made, and again whenever it has changed (a
     /// verdict, an undo). Closed when the scheduler has stopped.
-    pub journal: Option<Sender<Entry>>,
+    pub journal: Option<Sender<JournalEntry>>,
     /// Problems of the surrounding program; snapshots list them among the alerts.
     pub conditions: Conditions,
 }

@@ -3,18 +3,18 @@
 
 use super::snapshot::Histogram;
 
-const AN_OCTAVE: usize = 8;
+const PER_OCTAVE: usize = 8;
 const OCTAVES: usize = 32;
-const COUNT: usize = AN_OCTAVE * OCTAVES;
+const COUNT: usize = PER_OCTAVE * OCTAVES;
 
 /// Counts and summed times, a bucket an entry; grows to the highest bucket in use.
 #[derive(Clone, Default)]
 pub(super) struct Buckets {
-    entries: Vec<Entry>,
+    entries: Vec<Bucket>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Entry {
+struct Bucket {
     count: u64,
     queue_us: u64,
     compute_us: u64,
@@ -23,7 +23,7 @@ struct Entry {
 /// The bucket of a latency: `floor(8 * log2(us))`, and 0 below one microsecond.
 fn bucket(total_us: u64) -> usize {
     let octaves = (total_us.max(1) as f64).log2();
-    ((octaves * AN_OCTAVE as f64) as usize).min(COUNT - 1)
+    ((octaves * PER_OCTAVE as f64) as usize).min(COUNT - 1)
 }
 
 impl Buckets {
@@ -34,7 +34,7 @@ impl Buckets {
     pub(super) fn record(&mut self, queue_us: u64, compute_us: u64) {
         let at = bucket(queue_us + compute_us);
         if self.entries.len() <= at {
-            self.entries.resize(at + 1, Entry::default());
+            self.entries.resize(at + 1, Bucket::default());
         }
         if let Some(entry) = self.entries.get_mut(at) {
             entry.count += 1;
@@ -45,7 +45,7 @@ impl Buckets {
 
     pub(super) fn add(&mut self, other: &Self) {
         if self.entries.len() < other.entries.len() {
-            self.entries.resize(other.entries.len(), Entry::default());
+            self.entries.resize(other.entries.len(), Bucket::default());
         }
         for (entry, more) in self.entries.iter_mut().zip(&other.entries) {
             entry.count += more.count;
@@ -68,7 +68,7 @@ impl Buckets {
 
     /// The used range of buckets.
     pub(super) fn histogram(&self) -> Histogram {
-        let used = |entry: &Entry| entry.count != 0;
+        let used = |entry: &Bucket| entry.count != 0;
         let first = self.entries.iter().position(used).unwrap_or(0);
         let last = self.entries.iter().rposition(used).map_or(0, |at| at + 1);
         let entries = self.entries.get(first..last).unwrap_or_default();

@@ -42,7 +42,7 @@ pub struct Applied {
 
 /// One applied change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct JournalEntry {
     /// Rises by one with each entry.
     pub id: u64,
     /// Wall-clock time, milliseconds since 1970 in UTC.
@@ -71,7 +71,7 @@ pub struct Entry {
     pub verdicts: Vec<Verdict>,
 }
 
-impl Entry {
+impl JournalEntry {
     /// Whether an undo may go back over it: a change of its own, not undone, and not by divvy.
     pub fn can_be_undone(&self) -> bool {
         !self.undone

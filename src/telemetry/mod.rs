@@ -20,12 +20,12 @@ pub mod words;
 pub use alerts::alerts;
 pub use change_stages::ChangeStages;
 pub use conditions::Conditions;
-pub use journal::{Applied, Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+pub use journal::{Applied, Author, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use name_list::{name_list, separated_list};
-pub use recorder::{KEPT_SAMPLES, Recorder, Sample, Windows};
+pub use recorder::{MAX_SAMPLES, Recorder, Sample, Windows};
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
     Actual, Alert, CoreView, Counts, GpuCard, GpuView, Histogram, MigDevice, ModelState, ModelView,

@@ -18,10 +18,10 @@ use super::snapshot::{Histogram, Window};
 use crate::layout::Slo;
 
 /// Requests that are kept one by one.
-pub const KEPT_SAMPLES: usize = 32_768;
+pub const MAX_SAMPLES: usize = 32_768;
 
 const SECOND: Duration = Duration::from_secs(1);
-const SECONDS_A_BLOCK: u32 = 5;
+const SECONDS_PER_BLOCK: u32 = 5;
 const BLOCKS: usize = 12;
 
 /// One completed request.
@@ -182,7 +182,7 @@ impl Recorder {
         let compute_us = (compute.as_micros() as u64).min(LIMIT / 2);
         let mut inner = self.lock();
         inner.current.record(queue_us, compute_us);
-        if inner.samples.len() == KEPT_SAMPLES {
+        if inner.samples.len() == MAX_SAMPLES {
             inner.samples.pop_front();
         }
         inner.samples.push_back(Sample { at, total_us: (queue_us + compute_us) as u32 });
@@ -299,7 +299,7 @@ impl Inner {
         self.second = current;
         self.second_span = span;
         self.block_seconds += 1;
-        if self.block_seconds < SECONDS_A_BLOCK {
+        if self.block_seconds < SECONDS_PER_BLOCK {
             return;
         }
         let block = std::mem::replace(&mut self.block, Trio::new());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::journal::Entry;
+use super::journal::JournalEntry;
 use super::latencies::{Distribution, Latencies};
 use super::memory::MemoryTable;
 use crate::engine::{EngineKind, EngineMemory};
@@ -42,7 +42,7 @@ pub struct Snapshot {
     /// The GPUs.
     pub gpu: GpuView,
     /// The newest changes, newest last; at most 64.
-    pub changes: Vec<Entry>,
+    pub changes: Vec<JournalEntry>,
     /// Whether this machine is simulated.
     pub simulated: bool,
     /// What the operator should know, in sentences that say why.

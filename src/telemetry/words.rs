@@ -1,7 +1,7 @@
 //! Changes and verdicts in words: one place for the sentences that the console, the report and
 //! `divvy journal` show.
 
-use super::journal::{Author, Comparison, Entry, Metric, Verdict, VerdictStatus};
+use super::journal::{Author, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 
 /// How a sentence about a verdict is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,7 @@ fn undecided(verdict: &Verdict) -> String {
 }
 
 /// A change in one line, without its time: author, what, how fast, and whether it still stands.
-pub fn headline(entry: &Entry) -> String {
+pub fn headline(entry: &JournalEntry) -> String {
     let step = match (entry.undoes, entry.redoes) {
         (Some(id), _) => format!("undo of #{id}: "),
         (None, Some(id)) => format!("redo of #{id}: "),

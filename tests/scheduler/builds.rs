@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use divvy::engine::synthetic::Script;
 use divvy::layout::{Auto, Change, Edit};
 use divvy::scheduler::Control;
-use divvy::telemetry::{Author, Entry, ModelState, ModelView};
+use divvy::telemetry::{Author, JournalEntry, ModelState, ModelView};
 
 use super::test_scheduler::*;
 
@@ -111,7 +111,7 @@ fn rollback_restores_last_served_settings() {
 }
 
 /// Returns the newest entry after `after`, once divvy itself has written it.
-fn own_entry(test: &TestScheduler, after: u64) -> Entry {
+fn own_entry(test: &TestScheduler, after: u64) -> JournalEntry {
     let newest = || test.scheduler.journal().pop().unwrap();
     test.wait("the journal", || newest().id > after && newest().author == Author::Scheduler);
     newest()

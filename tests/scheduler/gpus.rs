@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use divvy::layout::{Budget, Edit, GpuId};
 use divvy::scheduler::Control;
 use divvy::telemetry::gpu::GpuSource;
-use divvy::telemetry::{Author, Entry, GpuCard, GpuView, MigDevice, ModelState};
+use divvy::telemetry::{Author, GpuCard, GpuView, JournalEntry, MigDevice, ModelState};
 
 use super::test_scheduler::*;
 
@@ -43,7 +43,7 @@ fn onto(gpu: Option<GpuId>) -> Edit {
 }
 
 /// Returns the newest entry after `after` that divvy itself has written.
-fn own_entry(test: &TestScheduler, after: u64) -> Entry {
+fn own_entry(test: &TestScheduler, after: u64) -> JournalEntry {
     let newest = || {
         let entries = test.scheduler.journal();
         entries.into_iter().rfind(|entry| entry.author == Author::Scheduler && entry.id > after)

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use divvy::scheduler::{Control, VerdictWindows};
-use divvy::telemetry::{Author, Entry, VerdictStatus};
+use divvy::telemetry::{Author, JournalEntry, VerdictStatus};
 
 use super::test_scheduler::*;
 
@@ -24,14 +24,15 @@ fn journal_receiver_gets_every_entry() {
         test.apply(concurrency("a", 1 + round % 2));
     }
     test.scheduler.undo(Author::Console).unwrap();
-    let open =
-        |entry: &Entry| entry.verdicts.iter().any(|verdict| verdict.status == VerdictStatus::Open);
+    let open = |entry: &JournalEntry| {
+        entry.verdicts.iter().any(|verdict| verdict.status == VerdictStatus::Open)
+    };
     test.wait("the verdicts", || !test.scheduler.journal().iter().any(open));
     let kept = test.scheduler.journal();
     drop(test);
     // The stream ends, since the scheduler has dropped its sender.
     let mut received = 0;
-    let mut newest: BTreeMap<u64, Entry> = BTreeMap::new();
+    let mut newest: BTreeMap<u64, JournalEntry> = BTreeMap::new();
     for entry in followed {
         received += 1;
         newest.insert(entry.id, entry);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use divvy::scheduler::{Control, VerdictWindows};
-use divvy::telemetry::{Entry, VerdictStatus};
+use divvy::telemetry::{JournalEntry, VerdictStatus};
 
 use super::test_scheduler::*;
 
@@ -23,7 +23,7 @@ fn start(length: Duration) -> TestScheduler {
     test
 }
 
-fn entry(test: &TestScheduler, id: u64) -> Entry {
+fn entry(test: &TestScheduler, id: u64) -> JournalEntry {
     test.scheduler.journal().into_iter().find(|entry| entry.id == id).unwrap()
 }
 

@@ -20,7 +20,7 @@ use crate::command::{CommandError, state_folder};
 use crate::machine::Description;
 use crate::scheduler::Control;
 use crate::telemetry::journal_file::{JournalWriter, Run, WriterOptions};
-use crate::telemetry::{Conditions, Entry, LogLines};
+use crate::telemetry::{Conditions, JournalEntry, LogLines};
 
 /// The file of standard error while the console uses the terminal.
 const STDERR_FILE: &str = "stderr.log";
@@ -155,7 +155,7 @@ impl RunRecords {
         &mut self,
         machine: &Description,
         title: &str,
-    ) -> Option<Sender<Entry>> {
+    ) -> Option<Sender<JournalEntry>> {
         let allowed = machine.limits.allowed.len();
         let all = machine.topology.cores.len();
         let mark = if machine.simulated { " (simulated)" } else { "" };

@@ -13,7 +13,7 @@ use super::{Column, Pane};
 use crate::console::options::Profile;
 use crate::layout::{Budget, Change, CoreOwner, Layout, Plan, Refusal};
 use crate::machine::CoreId;
-use crate::telemetry::{Applied, Entry, LogLine, Snapshot};
+use crate::telemetry::{Applied, JournalEntry, LogLine, Snapshot};
 
 /// Everything that changes the console's state.
 #[derive(Clone, Debug)]
@@ -171,7 +171,7 @@ pub enum Action {
     /// The live layout at the start: what later ones are compared with.
     Baseline(Layout),
     /// The whole journal.
-    Journal(Vec<Entry>),
+    Journal(Vec<JournalEntry>),
     /// Newer lines of the log.
     Log(Vec<LogLine>),
     /// A picture was written to this place, or why not.

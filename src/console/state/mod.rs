@@ -29,7 +29,7 @@ use super::options::ConsoleOptions;
 use super::theme::Theme;
 use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row};
 use crate::machine::{CoreId, CpuSet};
-use crate::telemetry::{Entry, ModelView, Snapshot};
+use crate::telemetry::{JournalEntry, ModelView, Snapshot};
 
 pub use action::{Action, AppliedKind, Effect, ParsedInput, PlanPurpose, TypedInput};
 pub use command::Command;
@@ -161,7 +161,7 @@ pub struct ConsoleState {
     /// What was seen before.
     pub history: History,
     /// The whole journal, once it was asked for.
-    pub journal: Vec<Entry>,
+    pub journal: Vec<JournalEntry>,
     /// The log, as far as it was asked for.
     pub log: LogView,
     /// The screen.

@@ -11,9 +11,9 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, Comparison, CoreView, Counts, Distribution, Entry, GpuCard, GpuView, Histogram,
-    Latencies, MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView, Snapshot,
-    ThreadView, Verdict, VerdictStatus, Window,
+    Actual, Author, Comparison, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram,
+    JournalEntry, Latencies, MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView,
+    Snapshot, ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -251,7 +251,7 @@ pub(crate) fn board() -> Snapshot {
     snapshot
 }
 
-pub(crate) fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
+pub(crate) fn entry(id: u64, status: VerdictStatus, second: u64) -> JournalEntry {
     let comparison = |metric, before: f64, after: f64, clear| Comparison {
         metric,
         before,
@@ -277,7 +277,7 @@ pub(crate) fn entry(id: u64, status: VerdictStatus, second: u64) -> Entry {
         to: CoreOwner::Model("detector".into()),
         share: false,
     };
-    Entry {
+    JournalEntry {
         id,
         at_unix_ms: 1_769_949_067_000 - (751 - second) * 1000,
         uptime_us: second * 1_000_000,

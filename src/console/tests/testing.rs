@@ -16,7 +16,7 @@ use crate::console::{ConsoleOptions, LayoutStore, Profile, view};
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, ChangeStages, Entry, LogLines, Snapshot};
+use crate::telemetry::{Applied, Author, ChangeStages, JournalEntry, LogLines, Snapshot};
 
 struct Inner {
     desired: DesiredState,
@@ -113,7 +113,7 @@ impl Control for FakeControl {
         Ok(self.go(&mut inner, plan, Some(of)))
     }
 
-    fn journal(&self) -> Vec<Entry> {
+    fn journal(&self) -> Vec<JournalEntry> {
         Vec::new()
     }
 

@@ -4,7 +4,7 @@ use super::canvas::StyledText;
 use crate::console::format;
 use crate::console::state::ConsoleState;
 use crate::telemetry::words::{self, Meaning};
-use crate::telemetry::{Author, Comparison, Entry, Verdict};
+use crate::telemetry::{Author, Comparison, JournalEntry, Verdict};
 
 /// Whether a change is shown with the time that it took to come into force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,11 @@ pub(super) enum ForceTime {
 }
 
 /// Returns a change as styled text: its time, its author if it was not the console, and its summary.
-pub(super) fn summary(state: &ConsoleState, entry: &Entry, time: ForceTime) -> Vec<StyledText> {
+pub(super) fn summary(
+    state: &ConsoleState,
+    entry: &JournalEntry,
+    time: ForceTime,
+) -> Vec<StyledText> {
     let theme = &state.theme;
     let at = format::time_of_day(entry.at_unix_ms, &state.zone);
     let mut parts = vec![(format!("{at} "), theme.dim)];

@@ -12,7 +12,7 @@ use crate::layout::{Change, DesiredState, Edit, Plan, Refusal};
 use crate::scheduler::clock::unix_ms;
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::messages::UndoRedo;
-use crate::telemetry::{Applied, Author, Entry, Verdict};
+use crate::telemetry::{Applied, Author, JournalEntry, Verdict};
 
 /// A change that is about to be committed.
 struct Commit {
@@ -124,7 +124,7 @@ impl Owner {
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
         let verdicts = self.verdicts_of_change(id, &before, &models);
-        let entry = Entry {
+        let entry = JournalEntry {
             id,
             at_unix_ms: unix_ms(),
             uptime_us: self.started.elapsed().as_micros() as u64,

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use crate::layout::{ChangeSide, DesiredState, Plan, Refusal, Row};
 use crate::scheduler::messages::{EntryVerdict, UndoRedo};
-use crate::telemetry::Entry;
+use crate::telemetry::JournalEntry;
 
 /// Entries in a snapshot.
 const IN_SNAPSHOT: usize = 64;
@@ -16,7 +16,7 @@ const DEPTH: usize = 4096;
 
 /// One entry with the touched rows before and after it.
 struct Step {
-    entry: Arc<Entry>,
+    entry: Arc<JournalEntry>,
     before: ChangeSide,
     after: ChangeSide,
 }
@@ -49,7 +49,7 @@ impl UndoRedoStep {
 /// All entries of this run, and which of them are undone.
 pub(super) struct History {
     /// Receives each entry that is new or has changed.
-    journal: Option<Sender<Entry>>,
+    journal: Option<Sender<JournalEntry>>,
     steps: Vec<Step>,
     /// Indices of the undone steps, the newest last.
     undone: Vec<usize>,
@@ -57,11 +57,11 @@ pub(super) struct History {
 
 impl History {
     /// An empty history; `journal` receives each entry, now and whenever it changes.
-    pub(super) fn new(journal: Option<Sender<Entry>>) -> Self {
+    pub(super) fn new(journal: Option<Sender<JournalEntry>>) -> Self {
         Self { journal, steps: Vec::new(), undone: Vec::new() }
     }
 
-    fn send(&self, entry: &Entry) {
+    fn send(&self, entry: &JournalEntry) {
         if let Some(journal) = &self.journal {
             // A receiver that has ended has reported why.
             let _ = journal.send(entry.clone());
@@ -71,12 +71,12 @@ impl History {
     /// Returns all entries, oldest first.
     pub(super) fn entries(
         &self,
-    ) -> impl DoubleEndedIterator<Item = &Arc<Entry>> + ExactSizeIterator {
+    ) -> impl DoubleEndedIterator<Item = &Arc<JournalEntry>> + ExactSizeIterator {
         self.steps.iter().map(|step| &step.entry)
     }
 
     /// Returns the newest entries for a snapshot, oldest first.
-    pub(super) fn last_entries(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn last_entries(&self) -> Vec<Arc<JournalEntry>> {
         let from = self.steps.len().saturating_sub(IN_SNAPSHOT);
         self.entries().skip(from).cloned().collect()
     }
@@ -99,14 +99,24 @@ impl History {
     }
 
     /// Records a change that an operator made. Undone steps can no longer be redone.
-    pub(super) fn record_change(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
+    pub(super) fn record_change(
+        &mut self,
+        entry: JournalEntry,
+        before: &DesiredState,
+        plan: &Plan,
+    ) {
         self.undone.clear();
         self.push(entry, before, plan);
     }
 
     /// Records a change that divvy made itself, after a failed build or a change of the machine.
     /// Undo and redo skip it: its rows count as unchanged.
-    pub(super) fn record_own_change(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
+    pub(super) fn record_own_change(
+        &mut self,
+        entry: JournalEntry,
+        before: &DesiredState,
+        plan: &Plan,
+    ) {
         for new in entry.models.iter().filter_map(|name| plan.after.row(name)) {
             if let Some(old) = before.counterpart(new, &plan.after) {
                 self.renumber(old, new.generation);
@@ -115,7 +125,7 @@ impl History {
         self.push(entry, before, plan);
     }
 
-    fn push(&mut self, entry: Entry, before: &DesiredState, plan: &Plan) {
+    fn push(&mut self, entry: JournalEntry, before: &DesiredState, plan: &Plan) {
         let old_names = plan.rows.iter().filter_map(|row| row.renamed_from.as_ref());
         let mut names: Vec<&String> = entry.models.iter().chain(old_names).collect();
         names.sort();
@@ -199,7 +209,7 @@ impl History {
     pub(super) fn record_undo_redo(
         &mut self,
         step: &UndoRedoStep,
-        entry: Entry,
+        entry: JournalEntry,
         before: &DesiredState,
         plan: &Plan,
     ) {

@@ -12,7 +12,7 @@ use crate::pool::Pool;
 use crate::scheduler::messages::{ObserverMessage, SchedulerState};
 use crate::scheduler::shared_state::{PublishedState, SharedState};
 use crate::scheduler::slot::LoadOrder;
-use crate::telemetry::{Entry, Snapshot};
+use crate::telemetry::{JournalEntry, Snapshot};
 
 /// The shortest time between two states sent to the observer: it assembles a snapshot of each, and a
 /// burst of changes must not wait for that.
@@ -51,7 +51,7 @@ impl Publisher {
     }
 
     /// Sends the observer the state.
-    pub(super) fn send_state(&mut self, models: &LiveModels, changes: Vec<Arc<Entry>>) {
+    pub(super) fn send_state(&mut self, models: &LiveModels, changes: Vec<Arc<JournalEntry>>) {
         let state = SchedulerState {
             desired: models.desired.clone(),
             description: models.description.clone(),

@@ -21,7 +21,7 @@ use crate::scheduler::messages::{ObserverMessage, OwnerMessage};
 use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::shared_state::SharedState;
 use crate::scheduler::slot::LoadOrder;
-use crate::telemetry::{Entry, Snapshot};
+use crate::telemetry::{JournalEntry, Snapshot};
 
 /// The owner's state.
 pub(in crate::scheduler) struct Owner {
@@ -45,7 +45,7 @@ pub(in crate::scheduler) struct OwnerConfig {
     pub(in crate::scheduler) description: Description,
     pub(in crate::scheduler) interval: Duration,
     pub(in crate::scheduler) windows: VerdictWindows,
-    pub(in crate::scheduler) journal: Option<Sender<Entry>>,
+    pub(in crate::scheduler) journal: Option<Sender<JournalEntry>>,
     pub(in crate::scheduler) messages: Receiver<OwnerMessage>,
     pub(in crate::scheduler) sender: Sender<OwnerMessage>,
     pub(in crate::scheduler) observer: Sender<ObserverMessage>,
@@ -131,7 +131,7 @@ impl Owner {
                 None
             }
             OwnerMessage::Journal(reply) => {
-                let entries = self.history.entries().map(|entry| Entry::clone(entry));
+                let entries = self.history.entries().map(|entry| JournalEntry::clone(entry));
                 let _ = reply.send(entries.collect());
                 return;
             }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use read::{Journal, RunJournal, read};
 pub use writer::{JournalWriter, WriterOptions};
 
-use super::journal::Entry;
+use super::journal::JournalEntry;
 
 /// Size in bytes from which a file is rotated.
 pub const ROTATE_AT: u64 = 8 << 20;
@@ -72,7 +72,7 @@ pub enum Record {
         /// The run's id.
         run: String,
         /// The change.
-        entry: Box<Entry>,
+        entry: Box<JournalEntry>,
     },
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Record, Run, files};
-use crate::telemetry::Entry;
+use crate::telemetry::JournalEntry;
 
 /// What is on disk.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,7 +23,7 @@ pub struct RunJournal {
     /// Its header. Where rotation has taken that away, the time of its first entry that is left.
     pub run: Run,
     /// Its changes, oldest first.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<JournalEntry>,
 }
 
 /// Reads the journal in a state folder; a folder that is not there has an empty one.
@@ -32,7 +32,7 @@ pub struct RunJournal {
 /// The system's error, with the file, when one is there and cannot be read.
 pub fn read(folder: &Path) -> io::Result<Journal> {
     let mut headers: BTreeMap<String, Run> = BTreeMap::new();
-    let mut entries: BTreeMap<String, BTreeMap<u64, Entry>> = BTreeMap::new();
+    let mut entries: BTreeMap<String, BTreeMap<u64, JournalEntry>> = BTreeMap::new();
     let mut warnings = Vec::new();
     for path in files(folder).rev() {
         let bytes = match fs::read(&path) {

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::layout::{Edit, demo};
 use crate::telemetry::{
-    Author, Comparison, Conditions, Entry, Metric, Verdict, VerdictStatus, words,
+    Author, Comparison, Conditions, JournalEntry, Metric, Verdict, VerdictStatus, words,
 };
 
 /// Long enough for anything on a busy machine; only a failing test waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn entry(id: u64) -> Entry {
+fn entry(id: u64) -> JournalEntry {
     let layout = Box::new(demo().unwrap().layout().clone());
-    Entry {
+    JournalEntry {
         id,
         at_unix_ms: 1_700_000_000_000 + id,
         uptime_us: id,
@@ -42,7 +42,7 @@ fn entry(id: u64) -> Entry {
 
 struct Rig {
     writer: JournalWriter,
-    entries: Sender<Entry>,
+    entries: Sender<JournalEntry>,
     conditions: Conditions,
 }
 
@@ -65,7 +65,7 @@ impl Rig {
     }
 }
 
-fn write(folder: &Path, id: &str, entries: &[Entry]) {
+fn write(folder: &Path, id: &str, entries: &[JournalEntry]) {
     let rig = start(folder, id, ROTATE_AT);
     for entry in entries {
         rig.entries.send(entry.clone()).unwrap();

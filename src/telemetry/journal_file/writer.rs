@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::append::append;
 use super::{ROTATE_AT, Record, Run};
-use crate::telemetry::{Conditions, Entry};
+use crate::telemetry::{Conditions, JournalEntry};
 
 /// Time between two tries to write what could not be written.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl JournalWriter {
     ///
     /// # Errors
     /// When the system gives no further thread.
-    pub fn start(options: WriterOptions, entries: Receiver<Entry>) -> io::Result<Self> {
+    pub fn start(options: WriterOptions, entries: Receiver<JournalEntry>) -> io::Result<Self> {
         let (end, ended) = channel();
         std::thread::Builder::new().name("divvy-journal".to_owned()).spawn(move || {
             Writing::new(options).run(&entries);
@@ -94,7 +94,7 @@ impl Writing {
         writing
     }
 
-    fn run(mut self, entries: &Receiver<Entry>) {
+    fn run(mut self, entries: &Receiver<JournalEntry>) {
         self.write();
         loop {
             let entry = if self.waiting.is_empty() {
@@ -118,7 +118,7 @@ impl Writing {
         }
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: JournalEntry) {
         let run = self.options.run.id.clone();
         match (Record::Entry { run, entry: Box::new(entry) }).line() {
             Ok(line) => self.push(line),

@@ -157,7 +157,7 @@ pub(super) fn measure(
             let begin = samples.first().map_or(from, |sample| sample.at).max(from);
             // of very many requests, only the newest are kept
             let span =
-                if samples.len() < crate::telemetry::KEPT_SAMPLES { to - from } else { to - begin };
+                if samples.len() < crate::telemetry::MAX_SAMPLES { to - from } else { to - begin };
             ModelMetrics {
                 per_s: totals.len() as f64 / span.as_secs_f64().max(1e-9),
                 p50_ms: quantile(&totals, 0.5),

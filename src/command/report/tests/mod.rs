@@ -18,8 +18,8 @@ use crate::layout::{
 use crate::machine::{CpuSet, MemoryUse};
 use crate::scheduler::Control;
 use crate::telemetry::{
-    Actual, Alert, Applied, Author, Counts, Distribution, Entry, Histogram, Latencies, ModelState,
-    ModelView, Snapshot, Window,
+    Actual, Alert, Applied, Author, Counts, Distribution, Histogram, JournalEntry, Latencies,
+    ModelState, ModelView, Snapshot, Window,
 };
 
 fn distribution(count: u64, p50_us: u64) -> Distribution {
@@ -225,7 +225,7 @@ impl Control for Published {
     fn redo(&self, _: Author) -> Result<Applied, Refusal> {
         unreachable!()
     }
-    fn journal(&self) -> Vec<Entry> {
+    fn journal(&self) -> Vec<JournalEntry> {
         unreachable!()
     }
     fn layout(&self) -> Layout {

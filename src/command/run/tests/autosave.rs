@@ -10,7 +10,7 @@ use crate::command::run::autosave::{Autosave, AutosaveStart};
 use crate::command::run::live_layout::{LayoutOrigin, LiveLayoutFiles};
 use crate::layout::{Change, CoreRequest, Layout, Plan, Refusal, demo};
 use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, Conditions, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, Conditions, JournalEntry, Snapshot};
 
 /// A run whose layout the test sets.
 struct ScriptedControl {
@@ -27,7 +27,7 @@ impl ScriptedControl {
     /// Changes the cores of the first model.
     fn set_cores(&self, cores: usize) {
         self.layout.lock().unwrap().models[0].cores = CoreRequest::Count(cores);
-        let entry = Entry {
+        let entry = JournalEntry {
             id: cores as u64,
             at_unix_ms: 0,
             uptime_us: 0,
@@ -63,7 +63,7 @@ impl Control for ScriptedControl {
     fn redo(&self, _: Author) -> Result<Applied, Refusal> {
         Err(Refusal::whole("scripted"))
     }
-    fn journal(&self) -> Vec<Entry> {
+    fn journal(&self) -> Vec<JournalEntry> {
         Vec::new()
     }
     fn layout(&self) -> Layout {

@@ -6,7 +6,7 @@ use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Pane, ScrollArea};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow};
 use crate::console::view::change_text::{self, ForceTime};
-use crate::telemetry::{Entry, Verdict, VerdictStatus};
+use crate::telemetry::{JournalEntry, Verdict, VerdictStatus};
 
 /// Draws the pane, newest change first.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
@@ -44,7 +44,12 @@ const WIDE: usize = 100;
 
 /// Returns a change with its verdicts, broken between clauses so that no figure is cut. If it takes
 /// more than `height` lines, its verdicts come before the rest of its summary.
-fn lines_of(state: &ConsoleState, entry: &Entry, width: usize, height: usize) -> Vec<StyledLine> {
+fn lines_of(
+    state: &ConsoleState,
+    entry: &JournalEntry,
+    width: usize,
+    height: usize,
+) -> Vec<StyledLine> {
     let done = entry.verdicts.iter().any(|one| one.status != VerdictStatus::Open);
     let time = if width >= WIDE || !done { ForceTime::Shown } else { ForceTime::Hidden };
     let mut parts = change_text::summary(state, entry, time);
@@ -71,7 +76,7 @@ fn lines_of(state: &ConsoleState, entry: &Entry, width: usize, height: usize) ->
 }
 
 /// Splits a summary after its first row, or after at most `room` columns of that row.
-fn first_row(entry: &Entry, room: usize) -> Option<(&str, &str)> {
+fn first_row(entry: &JournalEntry, room: usize) -> Option<(&str, &str)> {
     let summary = &entry.summary;
     let fits = |end| summary.get(..end).is_some_and(|part| format::width(part) <= room);
     let next = |model: &String| summary.find(&format!(", {model} "));

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine, StyledText, flow};
 use crate::console::view::change_text::{self, ForceTime};
-use crate::telemetry::{Comparison, Entry, VerdictStatus};
+use crate::telemetry::{Comparison, JournalEntry, VerdictStatus};
 
 /// Draws the screen, newest change first.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -28,13 +28,13 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<StyledLine> {
     // the snapshot has the newest state, the journal the older changes
     let newest = &state.snapshot.changes;
     let older = state.journal.iter().filter(|entry| newest.iter().all(|new| new.id != entry.id));
-    let mut entries: Vec<&Entry> = older.chain(newest).collect();
+    let mut entries: Vec<&JournalEntry> = older.chain(newest).collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
     entries.into_iter().flat_map(|entry| entry_lines(state, entry, width)).collect()
 }
 
 /// Returns a change on as many lines as it needs.
-fn entry_lines(state: &ConsoleState, entry: &Entry, width: usize) -> Vec<StyledLine> {
+fn entry_lines(state: &ConsoleState, entry: &JournalEntry, width: usize) -> Vec<StyledLine> {
     let theme = &state.theme;
     let below = |indent: usize, parts: Vec<StyledText>| {
         let start = (" ".repeat(indent), Style::default());
