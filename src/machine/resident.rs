@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use super::allocation::{self, Heap};
+use super::allocation;
+use super::heap::{Heap, heap};
 
 /// The resident set, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub fn resident() -> Option<ResidentSet> {
 /// loaded.
 pub fn baseline() -> Baseline {
     *BASELINE.get_or_init(|| {
-        let heap = allocation::heap();
+        let heap = heap();
         Baseline {
             resident: resident().unwrap_or_default(),
             own: allocation::own_bytes().unwrap_or(0),
@@ -178,11 +179,11 @@ Rss:                   9 kB
         }
         // Small blocks are in the heap's regions; the last one keeps the others from being released.
         let blocks: Vec<Vec<u8>> = (0..20_000).map(|_| vec![1_u8; 900]).collect();
-        let Some(heap) = allocation::heap() else { return };
-        let (before, mut blocks) = (free_heap(&heap, 0).unwrap(), blocks);
+        let Some(full) = heap() else { return };
+        let (before, mut blocks) = (free_heap(&full, 0).unwrap(), blocks);
         let last = blocks.pop();
         drop(blocks);
-        let after = free_heap(&allocation::heap().unwrap(), 0).unwrap();
+        let after = free_heap(&heap().unwrap(), 0).unwrap();
         assert!(after >= before + (8 << 20), "{before} {after}");
         drop(last);
     }

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_and_folders_are_not_special() {
+    fn regular_paths_are_not_special() {
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(special_file_kind(file.path()), None);
         assert_eq!(special_file_kind(file.path().parent().unwrap()), None);

@@ -12,7 +12,7 @@ use super::threads::Threads;
 use super::worker::panic_message;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
-use crate::machine::allocation::trim_heap;
+use crate::machine::heap::trim_heap;
 use crate::telemetry::Recorder;
 
 /// Who hears of a pool's events.

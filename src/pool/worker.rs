@@ -13,7 +13,7 @@ use super::inner::{Inner, Job};
 use super::request::{Outcome, Request, RequestError, answer};
 use super::threads::Member;
 use crate::engine::{EngineError, Instance, NamedTensor};
-use crate::machine::allocation::trim_heap;
+use crate::machine::heap::trim_heap;
 use crate::machine::{CpuSet, current_thread};
 
 /// Attempts to build an instance again after it broke, before the pool gives it up.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::machine::{AffinityError, CpuSet, Machine, ThreadId, process_threads};
+use crate::machine::{AffinityError, CpuSet, Machine, NamedThread, ThreadId, process_threads};
 use crate::telemetry::Snapshot;
 
 /// Passes after a change of the reserved cores: the second one finds threads that were being started
@@ -64,11 +64,11 @@ fn model_threads(snapshot: &Snapshot) -> HashSet<ThreadId> {
 /// Sets the affinity of divvy's own threads among `threads`.
 fn move_own_threads(
     machine: &dyn Machine,
-    threads: &[(ThreadId, String)],
+    threads: &[NamedThread],
     models: &HashSet<ThreadId>,
     cores: &CpuSet,
 ) {
-    for (thread, name) in threads {
+    for NamedThread { id: thread, name } in threads {
         if models.contains(thread) || !is_own(*thread, name) {
             continue;
         }
@@ -150,12 +150,12 @@ mod tests {
         let started: std::collections::HashMap<String, ThreadId> =
             ids.iter().take(NAMES.len()).collect();
         // only these: other tests of this process have threads of their own
-        let listed: Vec<(ThreadId, String)> = process_threads()
+        let listed: Vec<NamedThread> = process_threads()
             .into_iter()
-            .filter(|(id, _)| started.values().any(|started| started == id))
+            .filter(|thread| started.values().any(|started| *started == thread.id))
             .collect();
         assert_eq!(listed.len(), NAMES.len());
-        for (id, name) in &listed {
+        for NamedThread { id, name } in &listed {
             assert_eq!(started[name], *id);
         }
         let before = machine.affinity(started["ort-helper"]).unwrap();

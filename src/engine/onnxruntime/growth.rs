@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::memory::RawSession;
 use crate::machine::allocation;
+use crate::machine::heap::heap;
 
 static METER: Mutex<Meter> = Mutex::new(Meter { builds: Builds::new(), sessions: Vec::new() });
 
@@ -109,7 +110,7 @@ impl Meter {
         let live = sampled.iter().skip(first);
         let arenas: u64 =
             live.filter_map(|session| session.cpu_arena()).map(|arena| arena.allocated).sum();
-        let in_use = allocation::heap().map_or(0, |heap| heap.in_use());
+        let in_use = heap().map_or(0, |heap| heap.in_use());
         in_use.cast_signed() - (allocation::counted_bytes() + arenas).cast_signed()
     }
 }

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::Pid;
 
-use super::super::{AffinityError, CoreId, CpuSet, MAX_CORES, ThreadId};
+use crate::machine::{AffinityError, CoreId, CpuSet, MAX_CORES, ThreadId};
 
 /// Sets and reads affinity and nice values, only for threads of this process: the id of a thread that
 /// has ended may be reused by another process, which the kernel would let root pin.

@@ -8,8 +8,8 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::super::CpuSet;
 use super::sysfs::{list, number, text};
+use crate::machine::CpuSet;
 
 /// Limits from this many bytes on mean "no limit" (v1 writes the largest page-aligned number).
 const NO_LIMIT: u64 = 1 << 60;

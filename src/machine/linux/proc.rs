@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::super::{CoreId, CoreTimes, CpuSet, ThreadId, ThreadTimes};
 use super::sysfs;
+use crate::machine::{CoreId, CoreTimes, CpuSet, NamedThread, ThreadId, ThreadTimes};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -88,14 +88,15 @@ pub(super) fn main_thread_mask(root: &Path) -> Option<CpuSet> {
 }
 
 /// Returns this process's threads with their names. Omits threads that end during the call.
-pub(crate) fn process_threads() -> Vec<(ThreadId, String)> {
+pub(crate) fn process_threads() -> Vec<NamedThread> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };
     let thread = |task: std::fs::DirEntry| {
         let id = task.file_name().to_str()?.parse().ok().map(ThreadId)?;
         let name = std::fs::read(task.path().join("comm")).ok()?;
-        Some((id, String::from_utf8_lossy(name.trim_ascii_end()).into_owned()))
+        let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
+        Some(NamedThread { id, name })
     };
     tasks.filter_map(|task| thread(task.ok()?)).collect()
 }

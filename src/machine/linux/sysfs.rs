@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::super::{Core, CoreId, CoreKind, CpuListError, CpuSet, MAX_CORES, Topology};
+use crate::machine::{Core, CoreId, CoreKind, CpuListError, CpuSet, MAX_CORES, Topology};
 
 /// The topology as read from sysfs.
 pub(super) struct TopologyReading {

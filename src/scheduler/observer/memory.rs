@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::sharing::{MeasuredRow, charge_loaded_models};
 use crate::engine::onnxruntime;
 use crate::machine::allocation;
+use crate::machine::heap::heap;
 use crate::machine::resident::{ResidentSet, baseline, free_heap, resident};
 use crate::pool::PoolMemory;
 use crate::scheduler::messages::SchedulerState;
@@ -78,7 +79,7 @@ impl HeapSampler {
             sample.at.elapsed() >= if has_moved { HEAP_INTERVAL_MOVING } else { HEAP_INTERVAL }
         };
         if self.0.is_none_or(is_old) {
-            let heap = allocation::heap()?;
+            let heap = heap()?;
             let kept = free_heap(&heap, untouched).unwrap_or(0);
             self.0 = Some(HeapSample { at: Instant::now(), process, in_use: heap.in_use(), kept });
         }

@@ -3,8 +3,8 @@
 mod real;
 mod tree;
 
-use super::super::{Core, CoreKind};
-use super::*;
+use super::LinuxMachine;
+use crate::machine::{Core, CoreId, CoreKind, CpuSet, Description, Limits, Machine};
 use tree::{Tree, hybrid_laptop, quota_container, two_core_vm, two_socket_server, v1_container};
 
 /// Returns the machines of these tests, for the tests of the machine map.

@@ -1,11 +1,14 @@
 //! Tests on the running kernel: threads of this process are placed and measured by another thread.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use super::super::super::{MachineError, current_thread, this_machine};
-use super::*;
+use crate::machine::{
+    AffinityError, CoreId, CoreTimes, CpuSet, LinuxMachine, Machine, MachineError, ThreadId,
+    current_thread, this_machine,
+};
 
 /// A thread that spins until dropped.
 struct BusyThread {

@@ -1,0 +1,118 @@
+//! This process: its machine, its threads and its CPU time.
+
+use std::sync::Arc;
+
+use super::cpu_set::CpuSet;
+use super::error::MachineError;
+use super::interface::Machine;
+#[cfg(target_os = "linux")]
+use super::linux::{self, LinuxMachine};
+#[cfg(not(target_os = "linux"))]
+use super::portable::PortableMachine;
+use super::thread_id::ThreadId;
+
+/// Detects the machine that this process runs on, restricted to `cores` if given. Call it early: it
+/// reads the CPU mask that the process was started with.
+///
+/// # Errors
+/// [`MachineError`] if `cores` is empty or names a CPU that this process may not use.
+pub fn this_machine(cores: Option<CpuSet>) -> Result<Arc<dyn Machine>, MachineError> {
+    #[cfg(target_os = "linux")]
+    let machine = LinuxMachine::detect();
+    #[cfg(not(target_os = "linux"))]
+    let machine = PortableMachine::detect();
+    let Some(asked) = cores else {
+        return Ok(Arc::new(machine));
+    };
+    let allowed = machine.describe().limits.allowed;
+    if asked.is_empty() {
+        return Err(MachineError::NoCores { allowed });
+    }
+    let missing = asked.difference(&allowed);
+    if !missing.is_empty() {
+        return Err(MachineError::CoresNotAllowed { missing, allowed });
+    }
+    Ok(Arc::new(machine.restricted(asked)))
+}
+
+/// Returns the calling thread's id.
+pub fn current_thread() -> ThreadId {
+    #[cfg(target_os = "linux")]
+    {
+        ThreadId(rustix::thread::gettid().as_raw_pid())
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        ThreadId(0)
+    }
+}
+
+/// Requests the shortest time slice for the calling thread, so that it runs soon after it wakes even
+/// when other threads keep every core busy. For threads that mostly wait and then do little work.
+///
+/// Returns true if the system accepted the request; otherwise the thread is scheduled as before.
+pub fn request_short_slice() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        linux::request_short_slice()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
+    }
+}
+
+/// Requests the lowest real-time priority for the calling thread, so that it runs before all normal
+/// threads as soon as it wakes. Without the privilege for that, falls back to
+/// [`request_short_slice`]. Only for the owner thread, whose work is short and delays every change.
+///
+/// Returns true if the thread has the real-time priority.
+pub fn request_realtime() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        linux::request_realtime() || {
+            linux::request_short_slice();
+            false
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        false
+    }
+}
+
+/// A thread with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedThread {
+    /// The thread.
+    pub id: ThreadId,
+    /// Its name; the kernel keeps 15 bytes of it.
+    pub name: String,
+}
+
+/// Returns the threads of this process. Empty if
+/// the system does not list them.
+pub fn process_threads() -> Vec<NamedThread> {
+    #[cfg(target_os = "linux")]
+    {
+        linux::process_threads()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        Vec::new()
+    }
+}
+
+/// Returns the CPU time used by all threads of this process since its start, in nanoseconds; 0 if the
+/// system does not report it.
+pub fn process_cpu_ns() -> u64 {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    }
+    #[cfg(not(unix))]
+    {
+        0
+    }
+}
