@@ -1,6 +1,5 @@
-//! The folder of valid and of invalid layouts: each is read and held against a machine of four
-//! cores, the messages are compared word by word, and `divvy check` ends as it should.
-// clippy allows these in test functions, not in what test functions call
+//! Valid and invalid layout files: their messages on a machine of four cores, and `divvy check`.
+// clippy allows these only in test functions
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -12,7 +11,7 @@ use divvy::layout::{Document, Faults, Layout, ReportStyle, schema};
 use divvy::machine::Description;
 use serde_json::Value;
 
-/// The layouts of a folder below `tests/layouts`, by name.
+/// The layouts in a folder of `tests/layouts`, by name.
 fn layouts(folder: &str) -> BTreeMap<String, PathBuf> {
     let folder = Path::new("tests/layouts").join(folder);
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -29,19 +28,19 @@ fn checked(path: &Path) -> Result<(Document, String), Faults> {
     Ok((document, text))
 }
 
-/// Takes this checkout's folder out of a message.
-fn anywhere(text: &str) -> String {
+/// Replaces the folder of this checkout in a message.
+fn without_root(text: &str) -> String {
     let root = fs::canonicalize(env!("CARGO_MANIFEST_DIR")).unwrap();
     text.replace(root.to_str().unwrap(), "[root]")
 }
 
 #[test]
-fn valid_layouts_have_no_fault_and_are_saved_as_they_are() {
+fn valid_layouts_are_saved_unchanged() {
     for (name, path) in layouts("valid") {
         let (document, warnings) = checked(&path).unwrap_or_else(|faults| panic!("{faults}"));
         let again = document.with_layout(document.layout()).unwrap();
         assert_eq!(again.layout(), document.layout(), "{name}");
-        // a list of inline tables is saved in the usual form, with the same meaning
+        // inline tables are saved as `[[model]]`, with the same meaning
         if name != "inline-rows" {
             assert_eq!(again.text(), document.text(), "{name}");
         }
@@ -50,7 +49,7 @@ fn valid_layouts_have_no_fault_and_are_saved_as_they_are() {
 }
 
 #[test]
-fn invalid_layouts_are_refused_with_each_fault_at_its_place() {
+fn invalid_layouts_have_faults_with_lines() {
     for (name, path) in layouts("invalid") {
         let Err(faults) = checked(&path) else { panic!("{name} has no fault") };
         let text = fs::read(&path).unwrap();
@@ -64,16 +63,16 @@ fn invalid_layouts_are_refused_with_each_fault_at_its_place() {
                 "{name}: {fault}"
             );
         }
-        insta::assert_snapshot!(format!("faults-{name}"), anywhere(&faults.to_string()));
+        insta::assert_snapshot!(format!("faults-{name}"), without_root(&faults.to_string()));
     }
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn rejects_paths_that_are_no_files() {
     for (path, want) in [
         ("tests/layouts/gone.toml", "this layout does not exist"),
         ("tests/layouts", "this is a folder, not a layout"),
-        ("/dev/zero", "too large for a layout"),
+        ("/dev/zero", "this is a device, not a layout"),
     ] {
         let faults = Layout::read(Path::new(path)).unwrap_err();
         assert!(faults.to_string().contains(want), "{faults}");
@@ -81,16 +80,16 @@ fn what_is_no_file_is_refused() {
     }
 }
 
-/// The shipped layouts, beside stand-ins for the models that they name.
+/// The layouts that ship with divvy, with empty files instead of their models.
 #[test]
-fn the_layouts_that_ship_are_valid() {
+fn shipped_layouts_are_valid() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("assets/models")).unwrap();
     fs::create_dir_all(folder.path().join("layouts")).unwrap();
     for model in ["detector", "embedder", "ranker"] {
         fs::write(folder.path().join(format!("assets/models/{model}.onnx")), "").unwrap();
     }
-    for name in ["demo", "balanced", "detector-first"] {
+    for name in ["demo", "demo-small", "balanced", "detector-first"] {
         let path = folder.path().join(format!("layouts/{name}.toml"));
         fs::copy(format!("layouts/{name}.toml"), &path).unwrap();
         let document = Layout::read(&path).unwrap_or_else(|faults| panic!("{faults}"));
@@ -104,7 +103,7 @@ fn the_layouts_that_ship_are_valid() {
 }
 
 #[test]
-fn valid_layouts_conform_to_the_schema() {
+fn valid_layouts_match_the_schema() {
     for (name, path) in layouts("valid") {
         let table: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
         conforms(&table, &name);
@@ -112,7 +111,7 @@ fn valid_layouts_conform_to_the_schema() {
 }
 
 #[test]
-fn the_schema_refuses_unknown_keys_and_wrong_types() {
+fn schema_rejects_invalid_layouts() {
     for name in ["unknown-keys", "types", "version-unknown", "missing-fields", "empty-models"] {
         let path = Path::new("tests/layouts/invalid").join(format!("{name}.toml"));
         let table: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
@@ -130,7 +129,7 @@ fn conforms(table: &toml::Table, name: &str) {
     }
 }
 
-/// Where a value violates a schema, by the keywords that ours uses for structure.
+/// Returns where a value violates a schema. Knows only the keywords that our schema uses.
 fn violation(root: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = root.pointer(reference.trim_start_matches('#')).unwrap();
@@ -197,7 +196,7 @@ fn divvy(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn check_ends_with_0_or_2_and_tells_of_every_file() {
+fn check_reports_every_file() {
     let minimal = "tests/layouts/valid/minimal.toml";
     let zero = "tests/layouts/invalid/zero.toml";
     let output = divvy(&[minimal]);
@@ -209,7 +208,7 @@ fn check_ends_with_0_or_2_and_tells_of_every_file() {
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8(output.stderr).unwrap();
     for want in
-        ["zero.toml:6:11", "zero.toml:7:15", "units.toml:6:10", "2 of 3 layouts have faults"]
+        ["zero.toml:6:11", "zero.toml:7:15", "units.toml:6:10", "2 of 3 layouts are invalid"]
     {
         assert!(errors.contains(want), "{want} in\n{errors}");
     }
@@ -217,7 +216,7 @@ fn check_ends_with_0_or_2_and_tells_of_every_file() {
 }
 
 #[test]
-fn check_speaks_json() {
+fn check_prints_json() {
     let output = divvy(&["--json", "tests/layouts/invalid/zero.toml"]);
     assert_eq!(output.status.code(), Some(2));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -232,7 +231,7 @@ fn check_speaks_json() {
 }
 
 #[test]
-fn fit_makes_a_layout_of_another_machine_valid() {
+fn check_fits_a_layout_to_the_machine() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("far.toml");
     let text = "version = 1\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\ncores = \"900-1023\"\n";

@@ -32,7 +32,7 @@ pub use diff::{DiffLine, diff, plan_diff};
 pub use edits::edits_between;
 pub use file::{
     Document, Fault, Faults, Fitted, ModelInput, ModelNames, ModelSignature, Origin,
-    RecordedArrays, ReportStyle, RowKey, SaveError, Warning, demo, schema,
+    RecordedArrays, ReportStyle, RowKey, SaveError, Warning, demo, demo_for, schema,
 };
 pub use from_file::budget_from_file;
 pub use gpu_check::{GpuPlace, find_gpu};

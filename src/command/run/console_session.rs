@@ -134,7 +134,7 @@ pub(super) fn open_console(
 fn saved_version(restored: &StartupLayout) -> Layout {
     let document = match &restored.path {
         Some(path) => Layout::read(path).ok(),
-        None if restored.title == DEMO => crate::layout::demo().ok(),
+        None if restored.title == DEMO => super::startup_layout::demo_document().ok(),
         None => None,
     };
     document.map_or_else(Layout::default, |document| document.layout().clone())

@@ -8,9 +8,9 @@ use etcetera::BaseStrategy;
 use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, UNNAMED};
-use super::startup_layout::DEMO;
+use super::startup_layout::{DEMO, demo_document};
 use crate::console::{LayoutStore, Profile};
-use crate::layout::{Document, Layout, demo};
+use crate::layout::{Document, Layout};
 
 /// A name and the file of the layout that it stands for.
 type NamedFile = (String, PathBuf);
@@ -98,7 +98,7 @@ impl LayoutFolders {
 }
 
 fn demo_layout() -> Result<Layout, String> {
-    demo().map(|document| document.layout().clone()).map_err(|faults| faults.to_string())
+    demo_document().map(|document| document.layout().clone()).map_err(|faults| faults.to_string())
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {

@@ -94,9 +94,17 @@ pub(super) fn first_fault(faults: &Faults) -> String {
 /// # Errors
 /// [`CommandError::Failed`] if the layout in the executable has faults.
 pub(super) fn demo() -> Result<StartupLayout, CommandError> {
-    let document =
-        crate::layout::demo().map_err(|faults| CommandError::Failed(faults.to_string()))?;
+    let document = demo_document().map_err(|faults| CommandError::Failed(faults.to_string()))?;
     Ok(StartupLayout { document, path: None, title: DEMO.to_owned() })
+}
+
+/// Returns the demo layout for the cores of this process.
+///
+/// # Errors
+/// [`Faults`] if the layout in the executable has faults.
+pub(super) fn demo_document() -> Result<Document, Faults> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    crate::layout::demo_for(cores)
 }
 
 /// Returns the layout that the arguments name; the demo without arguments.

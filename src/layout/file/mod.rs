@@ -19,7 +19,7 @@ mod write;
 mod tests;
 
 pub use check::{ModelInput, ModelNames, ModelSignature, RecordedArrays, Warning};
-pub use demo::demo;
+pub use demo::{demo, demo_for};
 pub use document::Document;
 pub use faults::{Fault, Faults, ReportStyle};
 pub use fit::Fitted;

@@ -216,6 +216,10 @@ impl Checker<'_> {
         let requested = listed_cpus(&budgets).len() + cores_to_place(&budgets, allowed);
         let is_list = |row: &&CheckedRow<'_>| matches!(row.budget.cores, CoreRequest::List(_));
         let Some(last) = rows.iter().rev().find(|row| !is_list(row)) else { return };
+        // a weight shows that cores are shared on purpose
+        if rows.iter().any(|row| row.budget.weight != 1) {
+            return;
+        }
         if shares > 100.0 + 1e-9 {
             let message = format!("the shares of all models add up to {}%", trimmed(shares));
             let help = "some models will share cores; lower a share to keep them apart";

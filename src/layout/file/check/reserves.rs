@@ -56,7 +56,7 @@ pub(in super::super) fn excess_reserves(
     let unlisted = allowed.saturating_sub(listed_cpus(rows).len());
     if to_place > unlisted {
         let message = format!(
-            "{} are to be reserved besides the listed CPUs, but only {unlisted} are not listed",
+            "{} are to be reserved besides the listed CPUs, but those leave {unlisted}",
             counted(to_place, "core")
         );
         return excess(last(&reserves_without_list)?, message);

@@ -112,8 +112,14 @@ fn colliding_reserves_are_a_fault() {
     );
     assert_eq!(
         faults(&["cores = \"0-5\"", "cores = 3\nreserve = true"], &machine),
-        ["3 cores are to be reserved besides the listed CPUs, but only 2 are not listed"]
+        ["3 cores are to be reserved besides the listed CPUs, but those leave 2"]
     );
+}
+
+#[test]
+fn weights_allow_sharing_without_a_warning() {
+    let rows = ["cores = 3", "cores = 2\nweight = 2"];
+    assert_eq!(warnings(&rows, 4), Vec::<String>::new());
 }
 
 #[test]
