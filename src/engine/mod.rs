@@ -25,3 +25,6 @@ pub use memory::{EngineMemory, MemorySource, SharedMemory};
 pub use selector::{Engines, Loaded};
 pub use signature::{Dim, OpenDim, Signature, TensorSpec};
 pub use tensor::{ElementType, NamedTensor, Tensor, TensorData};
+
+#[cfg(test)]
+mod tests;

@@ -158,7 +158,12 @@ fn explain_run(message: &str) -> String {
         let detail = types_by_name(detail);
         let detail = detail.replace("expected tensor with ", "").replace("type ", "");
         let (wanted, given) = detail.split_once(" but has ").unwrap_or((&detail, "another"));
-        return failed(&format!("its input {input} has {given}, where {wanted} is needed"));
+        return failed(&match (wanted.strip_suffix(" dims"), given.strip_suffix(" dims")) {
+            (Some(wanted), Some(given)) => {
+                format!("its input {input} must have {wanted} dimensions, and has {given}")
+            }
+            _ => format!("its input {input} must be {wanted}, and is {given}"),
+        });
     }
     if let Some(detail) = error.strip_prefix("input or attribute has invalid value: ") {
         return failed(detail);
@@ -252,13 +257,13 @@ mod tests {
             (
                 "operator \"\" failed: conversion error for input 1: expected tensor with type \
                  tensor(i32) but has type tensor(f32). Inputs were (tensor(i32) [3])",
-                "an operator failed: its input 1 has float32, where int32 is needed; its inputs: int32 \
+                "an operator failed: its input 1 must be int32, and is float32; its inputs: int32 \
                  [3]",
             ),
             (
                 "operator \"\" failed: conversion error for input 0: expected tensor with 4 dims but \
                  has 5 dims. Inputs were (tensor(f32) [1])",
-                "an operator failed: its input 0 has 5 dims, where 4 dims is needed; its inputs: \
+                "an operator failed: its input 0 must have 4 dimensions, and has 5; its inputs: \
                  float32 [1]",
             ),
         ] {
