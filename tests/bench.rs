@@ -105,8 +105,8 @@ fn verdict_error_rates_are_low() {
     let report = bench(&["verdict"]);
     assert!(all(&report, "streams").len() >= 6);
     for stream in all(&report, "streams") {
-        // Seeded, so these are counts, not timings: at most 5 % and at least 95 %, within what 200
-        // trials can tell.
+        // the streams are seeded, so these are counts, not timings; 200 trials resolve 5 % and 95 %
+        // only within these bounds
         assert!(stream["false_claims"].as_f64().unwrap() <= 0.08, "{stream}");
         if stream["effective"].as_u64().unwrap() >= 100 {
             assert!(stream["found"].as_f64().unwrap() >= 0.92, "{stream}");

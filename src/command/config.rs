@@ -44,7 +44,7 @@ pub fn run(args: &ConfigArgs) -> Result<(), CommandError> {
 /// The config file.
 struct ConfigFile {
     path: PathBuf,
-    /// Whether the user named it: then it must exist.
+    /// True if the user named it: then it must exist.
     named: bool,
 }
 

@@ -252,8 +252,8 @@ pub struct ModelView {
     #[serde(skip)]
     pub latencies: Latencies,
     /// Open dimensions whose size divvy guessed for the built-in load, with the guess: the figures may
-    /// not be those of real requests. Empty if the layout's `dims`, a recording or arrays set the
-    /// sizes, or no built-in load runs.
+    /// not be those of real requests. Batches of one are left out. Empty if the layout's `dims`, a
+    /// recording or arrays set the sizes, or no built-in load runs.
     #[serde(default)]
     pub guessed_dims: BTreeMap<String, usize>,
     /// CPU time over the interval, in cores.

@@ -138,7 +138,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         idle: Pair::of(idle_pool, idle_tokio, idle_rayon, 1.0),
         saturated: Pair::of(full_pool, full_tokio, full_rayon, 0.5),
     };
-    print(args.json, &report)
+    print(args, &report)
 }
 
 fn by_pool(client: &Client) -> impl Future<Output = ()> {

@@ -173,7 +173,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         .collect();
     let engine = cases.first().map_or_else(String::new, |case| case.engine.clone());
     let setting = Setting::new("memory", args, &this_machine(None)?.describe(), engine);
-    print(args.json, &MemoryReport { setting, cases, sharing, target: 0.1 })
+    print(args, &MemoryReport { setting, cases, sharing, target: 0.1 })
 }
 
 fn sharing(one: &Measured, many: &Measured) -> Sharing {

@@ -106,7 +106,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         });
     }
     let setting = Setting::new("overhead", args, &description, engine);
-    print(args.json, &OverheadReport { setting, rounds: ROUNDS, instances, models, target: 0.98 })
+    print(args, &OverheadReport { setting, rounds: ROUNDS, instances, models, target: 0.98 })
 }
 
 /// Requests a second of a pool, with a request waiting beside each one that runs.

@@ -115,8 +115,11 @@ impl Display for Table {
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(super) fn print<T: Serialize + Display>(json: bool, report: &T) -> Result<(), CommandError> {
-    if json { print_json(report) } else { print_text(report.to_string()) }
+pub(super) fn print<T: Serialize + Display>(
+    args: &BenchArgs,
+    report: &T,
+) -> Result<(), CommandError> {
+    if args.json { print_json(report) } else { print_text(report.to_string()) }
 }
 
 #[cfg(test)]

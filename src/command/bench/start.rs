@@ -89,5 +89,5 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         first_ms,
         target_ms: TARGET_MS,
     };
-    print(args.json, &report)
+    print(args, &report)
 }

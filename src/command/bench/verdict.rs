@@ -129,7 +129,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         streams: streams.into(),
         machine: on_this_machine(args)?,
     };
-    print(args.json, &report)
+    print(args, &report)
 }
 
 /// A model under load and changes that change nothing: the queue is never nearly full.

@@ -68,8 +68,8 @@ impl ModelSpan {
     }
 }
 
-/// Returns the view of the same model in an earlier snapshot; `None` if it was added or loaded anew
-/// since, so that its counts began again.
+/// Returns the view of the same model in an earlier snapshot; `None` if the model was added since, or
+/// loaded again, which restarts its counts.
 fn same_model<'a>(before: &'a Snapshot, now: &ModelView) -> Option<&'a ModelView> {
     let earlier =
         before.models.iter().find(|model| model.row.budget.name == now.row.budget.name)?;

@@ -13,8 +13,8 @@ use crate::machine::CpuSet;
 /// Arguments of `divvy` without a subcommand.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// A layout (*.toml, or - for standard input), or models (*.onnx) that share the cores evenly;
-    /// by default the layout of the last session, or the demo.
+    /// A layout (*.toml, or - for standard input), or models (*.onnx) that share the cores evenly. By
+    /// default the console opens the layout of its last session, and --headless runs the demo.
     #[arg(value_name = "LAYOUT | MODEL.onnx")]
     pub inputs: Vec<PathBuf>,
     /// Report to standard output instead of opening the console.

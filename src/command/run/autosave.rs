@@ -23,7 +23,7 @@ pub(super) struct AutosaveStart {
     pub document: Document,
     /// The saved layout from which it comes, now and later.
     pub origin: watch::Receiver<LayoutOrigin>,
-    /// Whether it was restored by `--last`.
+    /// True if it was restored by `--last`.
     pub restored: bool,
     /// Time from a change until the layout is saved.
     pub delay: Duration,
@@ -64,7 +64,9 @@ impl Autosave {
             return Ok(None);
         }
         let AutosaveStart { document, origin, restored, delay } = start;
-        let info = LiveLayoutInfo::new(LayoutOrigin::default(), restored);
+        let mut info = LiveLayoutInfo::new(LayoutOrigin::default());
+        // a restored layout may have changes that are not in its file
+        info.changed = restored;
         let mut worker = AutosaveWorker { files, document, origin, info, conditions };
         // read before the save: a change during the save is saved again
         let saved_change = newest_change(&*control);

@@ -43,7 +43,7 @@ pub(super) fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandE
 pub(super) struct ConsoleStart {
     options: ConsoleOptions,
     layout: StartupLayout,
-    /// Whether the demo replaces the last session's layout, which cannot be used.
+    /// True if the demo replaces the last session's layout, which cannot be used.
     fell_back: bool,
     last_session: LastSession,
     origin: watch::Sender<LayoutOrigin>,

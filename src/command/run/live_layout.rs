@@ -45,9 +45,9 @@ pub(super) struct LiveLayoutInfo {
     /// The saved layout.
     #[serde(flatten)]
     pub origin: LayoutOrigin,
-    /// Whether the user changed the layout in its run.
+    /// True if the user changed the layout in its run.
     pub changed: bool,
-    /// Whether its run ended cleanly.
+    /// True if its run ended cleanly.
     pub clean: bool,
 }
 
@@ -55,14 +55,14 @@ impl LiveLayoutInfo {
     /// The format version that this build writes, and the newest that it reads.
     const VERSION: u32 = 1;
 
-    /// The information about a run that has not ended.
-    pub(super) fn new(origin: LayoutOrigin, changed: bool) -> Self {
-        Self { version: Self::VERSION, origin, changed, clean: false }
+    /// The information about a run that has not ended, without changes.
+    pub(super) fn new(origin: LayoutOrigin) -> Self {
+        Self { version: Self::VERSION, origin, changed: false, clean: false }
     }
 
     /// The information about a layout whose JSON file was not written yet.
     fn unknown() -> Self {
-        Self::new(LayoutOrigin::new(UNNAMED.to_owned(), None), false)
+        Self::new(LayoutOrigin::new(UNNAMED.to_owned(), None))
     }
 }
 

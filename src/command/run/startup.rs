@@ -33,7 +33,7 @@ pub(super) struct Startup<'a> {
     pub layout: Layout,
     /// A notice for the user about why this layout was opened.
     pub notice: Option<String>,
-    /// Whether the layout was opened without being named by the arguments.
+    /// The reason for opening the layout.
     source: LayoutSource,
 }
 

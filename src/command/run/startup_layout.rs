@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn models_get_distinct_names_and_equal_shares() {
+    fn models_get_distinct_names() {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = ["a.onnx", "b/a.onnx", "v3/model.onnx"]
             .iter()

@@ -57,7 +57,9 @@ impl ModelInputs<'_> {
         if self.row.budget.load.is_none() {
             return BTreeMap::new();
         }
-        self.slot.requests.guessed_dims.clone()
+        // a guess of 1 is a batch of one request, which real requests usually are
+        let guesses = self.slot.requests.guessed_dims.iter().filter(|(_, size)| **size > 1);
+        guesses.map(|(name, size)| (name.clone(), *size)).collect()
     }
 
     fn actual(&self, seats: Seats) -> Actual {

@@ -133,7 +133,7 @@ pub(in crate::command::bench) fn run(args: &BenchArgs) -> Result<(), CommandErro
         stages: changes.iter().flat_map(|(kind, changes)| stage_reports(*kind, changes)).collect(),
         models: layout.models.iter().map(|row| ModelReport::new(row, &without, &with)).collect(),
     };
-    print(args.json, &report)?;
+    print(args, &report)?;
     growth.require_bounded()?;
     if report.lost > 0 {
         return Err(CommandError::Failed(format!("{} requests were lost", report.lost)));

@@ -1,5 +1,5 @@
-//! What dividing a machine gives: the same models and the same load under default sessions, under
-//! bounded sharing and under divided cores, in turns. Every row prints its full configuration.
+//! Compares default sessions, bounded sharing and divided cores, with the same models under the same
+//! load, in turns. Every row prints its full configuration.
 
 mod rows;
 mod window;
@@ -45,7 +45,7 @@ struct DivideReport {
 #[derive(Debug, Serialize)]
 struct RowReport {
     name: String,
-    /// Whether it divides the cores.
+    /// True if it divides the cores.
     divided: bool,
     /// For each model: instances x threads, spinning, CPUs.
     configuration: Vec<String>,
@@ -155,7 +155,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         rows: reports,
         target: 1.4,
     };
-    print(args.json, &report)
+    print(args, &report)
 }
 
 impl RowReport {

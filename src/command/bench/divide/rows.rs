@@ -9,7 +9,7 @@ pub(super) struct ModelPlacement {
     pub setup: InstanceSetup,
     pub instances: usize,
     pub cores: CpuSet,
-    /// Whether all instances are concurrent calls of one session.
+    /// True if all instances are concurrent calls of one session.
     pub one_session: bool,
     /// The nice value of its threads.
     pub nice: i32,
@@ -42,7 +42,7 @@ impl ModelPlacement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arrangement {
     pub name: String,
-    /// Whether it divides the cores.
+    /// True if it divides the cores.
     pub divided: bool,
     pub placements: Vec<ModelPlacement>,
 }
@@ -56,7 +56,7 @@ pub(super) const CLIENTS: usize = 4;
 /// The models of the comparison.
 pub(super) struct ModelSet<'a> {
     pub names: &'a [String],
-    /// Whether one session can run several requests at once.
+    /// True if one session can run several requests at once.
     pub allows_one_session: bool,
     /// The lightest model, which is under an open loop.
     pub light: Option<usize>,

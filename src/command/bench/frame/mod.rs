@@ -140,7 +140,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         target_us: TARGET_US,
         scenes,
     };
-    print(args.json, &report)
+    print(args, &report)
 }
 
 fn measure(

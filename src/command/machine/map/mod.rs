@@ -199,7 +199,7 @@ fn trimmed(value: f64) -> String {
     format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Breaks a text at spaces into lines of at most `width`; a longer word gets a line of its own.
+/// Breaks a text at spaces into lines of at most `width`; a longer word is not broken.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! Frames of the map and of the JSON, from the machines of written trees.
+//! The map and the JSON of example machines.
 
 use super::*;
 use crate::machine::{Machine, ThreadId};
@@ -20,7 +20,7 @@ fn report(description: Description) -> MachineReport {
 }
 
 #[test]
-fn maps_are_readable_and_fit_80_columns() {
+fn maps_fit_80_columns() {
     for (name, description) in examples() {
         let map = draw(&report(description));
         for line in map.lines() {
@@ -50,7 +50,7 @@ fn each_cpu_is_on_the_map_once() {
 }
 
 #[test]
-fn json_reads_back_as_what_it_was() {
+fn json_round_trips() {
     for (name, description) in examples() {
         let report = report(description);
         let json = serde_json::to_string_pretty(&report).unwrap();
@@ -62,7 +62,7 @@ fn json_reads_back_as_what_it_was() {
 }
 
 #[test]
-fn a_simulated_machine_says_so() {
+fn map_marks_simulated_machine() {
     let machine = SimulatedMachine::uniform(3);
     machine.set_affinity(ThreadId(1), &CpuSet::first(1)).unwrap();
     assert!(draw(&report(machine.describe())).contains("this machine is simulated"));
@@ -78,7 +78,7 @@ fn many_scattered_cpus_wrap() {
 }
 
 #[test]
-fn decimals_that_say_nothing_are_left_out() {
+fn trailing_zeros_are_trimmed() {
     let trimmed = [2.5, 4.0, 10.0, 1.25].map(trimmed);
     assert_eq!(trimmed, ["2.5", "4", "10", "1.25"]);
 }

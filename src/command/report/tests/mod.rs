@@ -1,4 +1,4 @@
-//! Reports of hand-made snapshots, and the loop on a clock that stands still until it is waited for.
+//! Reports of hand-made snapshots, and the report loop on a paused clock.
 
 use std::collections::BTreeMap;
 use std::future::{pending, ready};
@@ -102,7 +102,7 @@ fn snapshot(models: Vec<ModelView>) -> Snapshot {
     }
 }
 
-/// Two models that differ in everything that a report shows.
+/// Two models that differ in every column of a report.
 fn two() -> Snapshot {
     let mut detector = model("detector", "0-3", 6_100);
     detector.row.budget.slo = Some(Slo { percentile: 99.0, bound: Duration::from_millis(20) });
@@ -192,7 +192,7 @@ fn progress_prints_each_message_once() {
     assert_eq!(progress.lines(&third), ["detector misses its target"]);
 }
 
-/// A scheduler of which only the snapshots are asked.
+/// A scheduler that only publishes snapshots.
 struct Published {
     sender: Option<watch::Sender<Arc<Snapshot>>>,
     receiver: watch::Receiver<Arc<Snapshot>>,
