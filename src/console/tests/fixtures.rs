@@ -12,8 +12,8 @@ use crate::layout::{
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
     Actual, Author, Comparison, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram,
-    JournalEntry, Latencies, MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView,
-    Snapshot, ThreadView, Verdict, VerdictStatus, Window,
+    JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState,
+    ModelView, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -161,6 +161,20 @@ fn view(index: usize, row: &Row) -> ModelView {
     }
 }
 
+/// A loaded model that all rows but the first share, if there are three rows.
+fn shared_models(desired: &DesiredState) -> Vec<LoadedModelRow> {
+    let models: Vec<String> =
+        desired.rows.iter().skip(1).map(|row| row.budget.name.clone()).collect();
+    let shared = LoadedModelRow {
+        file: "ranker.onnx".to_owned(),
+        weights_bytes: 44 << 20,
+        graph_bytes: 2 << 20,
+        models,
+        ..LoadedModelRow::default()
+    };
+    Some(shared).filter(|shared| shared.models.len() > 1).into_iter().collect()
+}
+
 /// A snapshot of a desired state as if it were in force.
 /// A table in which the second model is above its budget and the first one's weights are a guess.
 fn memory_table(desired: &DesiredState) -> MemoryTable {
@@ -177,6 +191,7 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
         requests_bytes: (index as u64 + 1) * MIB / 2,
         prepared_bytes: MIB,
         limit_bytes: (index == 1).then_some(100 * MIB),
+        not_shared: (index == 0).then(|| "this row has 4 threads".to_owned()),
         over: (index == 1).then(|| "its arena keeps 40M for the largest request so far".to_owned()),
         ..MemoryRow::default()
     };
@@ -190,6 +205,7 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
         stray_bytes: 2 * MIB,
         program_bytes: 5 * MIB,
         kept_bytes: 8 * MIB,
+        loaded: shared_models(desired),
         models,
         ..MemoryTable::default()
     }
