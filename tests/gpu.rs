@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use divvy::engine::EngineError;
-use divvy::layout::{Budget, Layout};
+use divvy::layout::Layout;
 use divvy::machine::SimulatedMachine;
-use divvy::scheduler::{Control, LoadedModel, Loader, Options, Scheduler};
+use divvy::scheduler::{Control, LoadRequest, LoadedModel, Loader, Options, Scheduler};
 use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource, LIBRARY_VARIABLE};
 use divvy::telemetry::{GpuCard, GpuView};
 use fake_nvml::{
@@ -370,7 +370,7 @@ fn snapshots_contain_gpu_values() {
 struct NoModels;
 
 impl Loader for NoModels {
-    fn load(&self, _: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
+    fn load(&self, _: &LoadRequest) -> Result<LoadedModel, EngineError> {
         panic!("the layout is empty")
     }
 }

@@ -12,7 +12,7 @@ use super::CommandError;
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, Engines, InstanceSetup, TensorSpec};
 use crate::layout::{Budget, Bytes, EngineChoice, ModelSource};
-use crate::scheduler::{EngineLoader, Loader};
+use crate::scheduler::{EngineLoader, LoadRequest, Loader};
 
 /// Arguments of `divvy inspect`.
 #[derive(Debug, Args)]
@@ -142,7 +142,8 @@ impl Attempt {
             self.runs = Some(false);
             let mut budget = Budget::new("model", source.clone());
             budget.engine = choice;
-            let requests = EngineLoader::new(Arc::clone(engines)).load(&budget, 1)?.requests;
+            let requests =
+                EngineLoader::new(Arc::clone(engines)).load(&LoadRequest::alone(budget))?.requests;
             self.guessed_dims = requests.guessed_dims;
             let inputs = requests.inputs.first().cloned().unwrap_or_default();
             let mut instance = model.instance(InstanceSetup::cpu(1))?;

@@ -58,6 +58,20 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`EngineError`] when the file cannot be read, is not ONNX, or needs what the engine lacks.
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError>;
+
+    /// Loads a model whose instances will have this setup. An engine that builds a session per wide
+    /// instance builds the first one here, instead of one that no instance would use.
+    ///
+    /// # Errors
+    /// As [`Engine::load`], and if no instance of this setup can be built.
+    fn load_for(
+        &self,
+        source: &ModelSource,
+        setup: InstanceSetup,
+    ) -> Result<Arc<dyn Model>, EngineError> {
+        let _ = setup;
+        self.load(source)
+    }
 }
 
 /// A GPU, by the engine's own number of it.
@@ -98,6 +112,20 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// [`EngineError`] when the engine cannot build one of this width.
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError>;
+
+    /// Runs `body` with an instance for trial requests: the one that [`Engine::load_for`] has built,
+    /// or a new one with one thread.
+    ///
+    /// # Errors
+    /// [`EngineError`] if no instance can be built.
+    fn with_trial_instance(
+        &self,
+        body: &mut dyn FnMut(&mut dyn Instance),
+    ) -> Result<(), EngineError> {
+        let mut instance = self.instance(InstanceSetup::cpu(1))?;
+        body(instance.as_mut());
+        Ok(())
+    }
 
     /// Memory held now.
     fn memory(&self) -> EngineMemory;

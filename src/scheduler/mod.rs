@@ -19,7 +19,7 @@ mod slot;
 
 pub use control::Control;
 pub use handle::Scheduler;
-pub use loading::{EngineLoader, LoadedModel, Loader, PreparedRequests};
+pub use loading::{EngineLoader, LoadRequest, LoadedModel, Loader, PreparedRequests};
 pub use messages::ModelKey;
 pub use options::{Options, VerdictWindows};
 pub use slot::LoadOrder;

@@ -120,3 +120,13 @@ fn stop_answers_waiting_requests() {
     let refusal = test.scheduler.apply(concurrency("m", 1).into(), divvy::telemetry::Author::Api);
     assert!(refusal.unwrap_err().reason.contains("stopped"));
 }
+
+#[test]
+fn models_load_for_the_setup_of_their_row() {
+    let mut wide = row("wide", "0-3");
+    wide.threads = divvy::layout::Auto::Exactly(4);
+    let test = TestScheduler::start(4, vec![wide, row("narrow", "0")]);
+    let setups = test.scripts.setups.lock().unwrap().clone();
+    let threads = |name: &str| setups[name].map(|setup| setup.threads);
+    assert_eq!((threads("wide"), threads("narrow")), (Some(4), Some(1)));
+}

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use divvy::engine::synthetic::{Script, SyntheticModel};
-use divvy::engine::{EngineError, EngineKind};
+use divvy::engine::{EngineError, EngineKind, InstanceSetup};
 use divvy::layout::{
     Auto, Budget, Change, CoreOwner, CoreRequest, CoreSelection, Edit, Layout, ModelSource,
     QueuePolicy,
 };
 use divvy::machine::{CpuSet, SimulatedMachine};
 use divvy::pool::{Outcome, Request, RequestError};
-use divvy::scheduler::{Control, LoadedModel, Loader, Options, PreparedRequests, Scheduler};
+use divvy::scheduler::{
+    Control, LoadRequest, LoadedModel, Loader, Options, PreparedRequests, Scheduler,
+};
 use divvy::telemetry::{Applied, Author, ModelState, ModelView, Snapshot};
 
 /// Long enough for anything on a busy machine; only a failing test waits for it.
@@ -24,6 +26,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Scripts {
     scripts: Mutex<BTreeMap<String, Arc<Script>>>,
     pub loads: AtomicUsize,
+    /// The setup that each model was loaded for.
+    pub setups: Mutex<BTreeMap<String, Option<InstanceSetup>>>,
 }
 
 impl Scripts {
@@ -34,7 +38,9 @@ impl Scripts {
 }
 
 impl Loader for Scripts {
-    fn load(&self, budget: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
+    fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
+        let budget = &request.budget;
+        self.setups.lock().unwrap().insert(budget.name.clone(), request.setup);
         self.loads.fetch_add(1, Ordering::SeqCst);
         let script = self.scripts.lock().unwrap().get(&budget.name).cloned();
         let Some(script) = script else {

@@ -9,7 +9,7 @@ use crate::command::CommandError;
 use crate::engine::synthetic::{Script, SyntheticModel};
 use crate::engine::{EngineError, EngineKind, Engines};
 use crate::layout::{Budget, EngineChoice, ModelSource};
-use crate::scheduler::{EngineLoader, LoadedModel, Loader, PreparedRequests};
+use crate::scheduler::{EngineLoader, LoadRequest, LoadedModel, Loader, PreparedRequests};
 
 /// CPU time per request of the synthetic engine's models, in the demo's order.
 const BURNS: [(&str, Duration); 3] = [
@@ -22,7 +22,8 @@ const BURNS: [(&str, Duration); 3] = [
 struct SyntheticLoader;
 
 impl Loader for SyntheticLoader {
-    fn load(&self, budget: &Budget, _: usize) -> Result<LoadedModel, EngineError> {
+    fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
+        let budget = &request.budget;
         let known = BURNS.iter().find(|(name, _)| *name == budget.name);
         let burn = known.map_or(Duration::from_millis(1), |(_, burn)| *burn);
         let script = Script::default();
@@ -88,7 +89,7 @@ pub(super) fn load_models(args: &BenchArgs) -> Result<Vec<BenchModel>, CommandEr
     let loader = loader(args);
     let load = |budget: Budget| {
         let loaded = loader
-            .load(&budget, 1)
+            .load(&LoadRequest::alone(budget.clone()))
             .map_err(|error| CommandError::BadInput(format!("{}: {error}", budget.name)))?;
         Ok(BenchModel { name: budget.name, loaded })
     };

@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::command::CommandError;
-use crate::engine::{EngineError, InstanceSetup, NamedTensor};
-use crate::layout::{Budget, Layout, possible_sharers};
+use crate::engine::{EngineError, NamedTensor};
+use crate::layout::{Budget, DesiredState, Layout, possible_sharers};
+use crate::machine::Description;
 use crate::pool::panic_message;
-use crate::scheduler::{LoadedModel, Loader};
+use crate::scheduler::{LoadRequest, LoadedModel, Loader};
 use crate::telemetry::name_list;
 
 /// Loading time before progress is printed.
@@ -23,11 +24,12 @@ pub(super) struct PreloadedModels<L> {
 }
 
 impl<L: Loader> Loader for PreloadedModels<L> {
-    fn load(&self, budget: &Budget, sharers: usize) -> Result<LoadedModel, EngineError> {
+    fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
+        let budget = &request.budget;
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
         match ready {
             Some((for_budget, loaded)) if same_model(&for_budget, budget) => Ok(loaded),
-            _ => self.loader.load(budget, sharers),
+            _ => self.loader.load(request),
         }
     }
 }
@@ -44,6 +46,7 @@ fn same_model(a: &Budget, b: &Budget) -> bool {
 /// [`CommandError::BadInput`] with the faults of all models that fail to load or run.
 pub(super) fn preload<L: Loader>(
     layout: &Layout,
+    machine: &Description,
     loader: L,
     progress: &mut dyn Write,
 ) -> Result<PreloadedModels<L>, CommandError> {
@@ -55,9 +58,10 @@ pub(super) fn preload<L: Loader>(
         let (sender, results) = mpsc::channel();
         for budget in &layout.models {
             let (sender, loader) = (sender.clone(), &loader);
+            let request = load_request(budget, layout, machine);
             scope.spawn(move || {
                 let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    load_and_run(loader, budget, layout)
+                    load_and_run(loader, &request)
                 }));
                 let result = tried.unwrap_or_else(|panic| {
                     Err(format!("the engine panicked: {}", panic_message(&*panic)))
@@ -125,21 +129,34 @@ fn describe(models: &[Budget], faults: &[(&str, String)]) -> String {
 
 /// Loads a model and runs its first request: a model that cannot run its own inputs is as bad as one
 /// that does not load.
-fn load_and_run(
-    loader: &impl Loader,
-    budget: &Budget,
-    layout: &Layout,
-) -> Result<LoadedModel, String> {
-    let sharers = possible_sharers(&layout.models, budget);
-    let loaded = loader.load(budget, sharers).map_err(|error| error.to_string())?;
-    let setup = InstanceSetup::cpu(1);
-    let mut instance = loaded.model.instance(setup).map_err(|error| error.to_string())?;
-    if let Some(inputs) = loaded.requests.inputs.first() {
-        instance.run(inputs).map_err(|error| {
-            format!("its trial request failed: {error}{}", tried_shapes(&loaded, inputs))
-        })?;
+fn load_and_run(loader: &impl Loader, request: &LoadRequest) -> Result<LoadedModel, String> {
+    let loaded = loader.load(request).map_err(|error| error.to_string())?;
+    let inputs = loaded.requests.inputs.first();
+    let mut result = Ok(());
+    loaded
+        .model
+        .with_trial_instance(&mut |instance| {
+            if let Some(inputs) = inputs {
+                result = instance.run(inputs).map(drop).map_err(|error| {
+                    format!("its trial request failed: {error}{}", tried_shapes(&loaded, inputs))
+                });
+            }
+        })
+        .map_err(|error| error.to_string())?;
+    result.map(|()| loaded)
+}
+
+/// Returns the request for a row. A layout that cannot be placed on this machine is reported later.
+fn load_request(budget: &Budget, layout: &Layout, machine: &Description) -> LoadRequest {
+    let all = DesiredState::resolve(layout, machine).ok();
+    let row = all.as_ref().and_then(|all| Some((all, all.row(&budget.name)?)));
+    match row {
+        Some((all, row)) => LoadRequest::of_row(row, all, machine),
+        None => LoadRequest {
+            sharers: possible_sharers(&layout.models, budget),
+            ..LoadRequest::alone(budget.clone())
+        },
     }
-    Ok(loaded)
 }
 
 /// Returns the shapes of a failed trial request, and how to set others; an empty text if the model

@@ -92,8 +92,10 @@ impl<'a> Startup<'a> {
     /// [`CommandError::BadInput`] for models that cannot be loaded or run.
     pub(super) fn load(&mut self) -> Result<StartupLoader, CommandError> {
         let engines = Arc::new(Engines::new(self.args.engine.into(), self.args.ort_dylib.clone()));
+        let description = self.description.clone();
         let load = |layout: &Layout| {
-            preload(layout, EngineLoader::new(engines.clone()), &mut std::io::stderr())
+            let loader = EngineLoader::new(engines.clone());
+            preload(layout, &description, loader, &mut std::io::stderr())
         };
         match load(&self.layout) {
             Err(CommandError::BadInput(reason)) if self.has_fallback() => {

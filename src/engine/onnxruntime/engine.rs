@@ -8,7 +8,9 @@ use super::library::{self, Library, NAME};
 use super::model::OrtModel;
 use super::session::OrtSession;
 use crate::engine::shared::SharedModels;
-use crate::engine::{ElementType, Engine, EngineCapabilities, EngineError, EngineKind, Model};
+use crate::engine::{
+    ElementType, Engine, EngineCapabilities, EngineError, EngineKind, InstanceSetup, Model,
+};
 use crate::layout::ModelSource;
 
 /// Returns the growth of the process's heap while the library started, in bytes; 0 while it is not
@@ -68,5 +70,16 @@ impl Engine for OnnxRuntime {
 
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
         Ok(Arc::new(OrtModel::load(&self.library, &self.models, source)?))
+    }
+
+    fn load_for(
+        &self,
+        source: &ModelSource,
+        setup: InstanceSetup,
+    ) -> Result<Arc<dyn Model>, EngineError> {
+        if setup.threads <= 1 && setup.device.is_none() {
+            return self.load(source);
+        }
+        Ok(Arc::new(OrtModel::load_for(&self.library, &self.models, source, setup)?))
     }
 }

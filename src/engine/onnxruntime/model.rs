@@ -26,6 +26,14 @@ struct Sessions {
     kept_narrow: Option<Arc<NarrowLease>>,
     /// Sessions of wider instances, and of those on a GPU, that may still be alive.
     wide: Vec<Weak<OrtSession>>,
+    /// The session that was built during the load, until an instance takes it.
+    first: Option<FirstSession>,
+}
+
+/// A session for one wide instance, or one on a GPU, that no instance uses yet.
+struct FirstSession {
+    setup: InstanceSetup,
+    session: Arc<OrtSession>,
 }
 
 /// A row's loaded model.
@@ -58,6 +66,7 @@ impl OrtModel {
             narrow: Arc::downgrade(&narrow),
             kept_narrow: Some(narrow),
             wide: Vec::new(),
+            first: None,
         };
         Ok(Self {
             library: Arc::clone(library),
@@ -68,6 +77,53 @@ impl OrtModel {
             building: Mutex::new(()),
             account: Arc::clone(&account),
         })
+    }
+
+    /// Loads a model by building the session of its first instance, which is wide or on a GPU.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and if the library cannot use the GPU.
+    pub(super) fn load_for(
+        library: &Arc<Library>,
+        models: &Arc<SharedModels<Arc<OrtSession>>>,
+        source: &ModelSource,
+        setup: InstanceSetup,
+    ) -> Result<Self, EngineError> {
+        if setup.device.is_some() {
+            cuda::require(&library.path).map_err(|reason| EngineError::Unavailable { reason })?;
+        }
+        let account = Account::open();
+        let _guard = account.enter();
+        let file = Arc::new(ModelFile::read(source)?);
+        let session = OrtSession::build(library, source, &file, setup)?;
+        let sessions = Sessions {
+            narrow: Weak::new(),
+            kept_narrow: None,
+            wide: vec![Arc::downgrade(&session)],
+            first: Some(FirstSession { setup, session }),
+        };
+        Ok(Self {
+            library: Arc::clone(library),
+            models: Arc::clone(models),
+            source: source.clone(),
+            file,
+            sessions: Mutex::new(sessions),
+            building: Mutex::new(()),
+            account: Arc::clone(&account),
+        })
+    }
+
+    /// Takes the session that was built during the load, if it has this setup. Another setup frees
+    /// it.
+    fn take_first(&self, setup: InstanceSetup) -> Option<Arc<OrtSession>> {
+        let first = self.sessions().first.take()?;
+        (first.setup == setup).then_some(first.session)
+    }
+
+    fn on_one_thread(&self) -> Result<OrtInstance, EngineError> {
+        let lease = self.narrow()?;
+        let session = Arc::clone(&**lease);
+        Ok(OrtInstance { session, lease: Some(lease), account: Arc::clone(&self.account) })
     }
 
     fn live_narrow(&self) -> Option<Arc<NarrowLease>> {
@@ -105,6 +161,9 @@ impl OrtModel {
     }
 
     fn wide(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
+        if let Some(first) = self.take_first(setup) {
+            return Ok(first);
+        }
         let session = self.build(setup)?;
         let mut sessions = self.sessions();
         sessions.wide.push(Arc::downgrade(&session));
@@ -122,20 +181,32 @@ impl Model for OrtModel {
     }
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
-        let (session, lease) = match setup.device {
-            Some(_) => {
-                cuda::require(&self.library.path)
-                    .map_err(|reason| EngineError::Unavailable { reason })?;
-                // On a GPU one session must not run two requests at once.
-                (self.wide(setup)?, None)
+        if setup.device.is_none() && setup.threads <= 1 {
+            drop(self.take_first(setup));
+            return Ok(Box::new(self.on_one_thread()?));
+        }
+        if setup.device.is_some() {
+            cuda::require(&self.library.path)
+                .map_err(|reason| EngineError::Unavailable { reason })?;
+        }
+        // On a GPU one session must not run two requests at once, so there each instance has its own.
+        let session = self.wide(setup)?;
+        Ok(Box::new(OrtInstance { session, lease: None, account: Arc::clone(&self.account) }))
+    }
+
+    fn with_trial_instance(
+        &self,
+        body: &mut dyn FnMut(&mut dyn Instance),
+    ) -> Result<(), EngineError> {
+        let first = self.sessions().first.as_ref().map(|first| Arc::clone(&first.session));
+        let mut instance = match first {
+            Some(session) => {
+                OrtInstance { session, lease: None, account: Arc::clone(&self.account) }
             }
-            None if setup.threads > 1 => (self.wide(setup)?, None),
-            None => {
-                let lease = self.narrow()?;
-                (Arc::clone(&**lease), Some(lease))
-            }
+            None => self.on_one_thread()?,
         };
-        Ok(Box::new(OrtInstance { session, lease, account: Arc::clone(&self.account) }))
+        body(&mut instance);
+        Ok(())
     }
 
     fn index_bounds(&self) -> BTreeMap<String, u64> {

@@ -318,3 +318,29 @@ fn wider_row_leaves_the_shared_session() {
     drop(first);
     assert_eq!(users(&second), Some(1));
 }
+
+#[test]
+fn load_for_wide_setup_builds_one_session() {
+    let Some(engine) = engine() else { return };
+    let setup = InstanceSetup::cpu(2);
+    let model = engine.load_for(&embedded("ranker.onnx"), setup).unwrap();
+    assert_eq!(model.memory().copies, 1, "no session for one thread");
+    let inputs = request("ranker.onnx");
+    let mut trial = None;
+    model.with_trial_instance(&mut |instance| trial = Some(instance.run(&inputs))).unwrap();
+    let trial = trial.unwrap().unwrap();
+    let mut first = model.instance(setup).unwrap();
+    assert_eq!(model.memory().copies, 1, "the first instance takes the session of the load");
+    assert_eq!(first.threads().len(), 1);
+    assert_eq!(first.run(&inputs).unwrap(), trial);
+    let _second = model.instance(setup).unwrap();
+    assert_eq!(model.memory().copies, 2);
+}
+
+#[test]
+fn another_setup_frees_the_session_of_the_load() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load_for(&embedded("ranker.onnx"), InstanceSetup::cpu(2)).unwrap();
+    let _narrow = model.instance(NARROW).unwrap();
+    assert_eq!(model.memory().copies, 1);
+}

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dimension_guesses::guesses;
-use super::loader::{LoadedModel, Loader, PreparedRequests};
+use super::loader::{LoadRequest, LoadedModel, Loader, PreparedRequests};
 use crate::engine::inputs::{self, InputRules};
 use crate::engine::onnx::ModelFile;
-use crate::engine::{EngineError, EngineKind, Engines, InstanceSetup, Model, npy, rten};
+use crate::engine::{EngineError, EngineKind, Engines, Model, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec};
 use crate::machine::resident::baseline;
 
@@ -28,15 +28,23 @@ impl EngineLoader {
 }
 
 impl Loader for EngineLoader {
-    fn load(&self, budget: &Budget, sharers: usize) -> Result<LoadedModel, EngineError> {
+    fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
         baseline();
+        let budget = &request.budget;
         let engine = self.engines.engine_for(budget.engine)?;
         if budget.gpu.is_some() && engine.kind() == EngineKind::Rten {
             // Checked before the GPU is looked up in CUDA, whose error would mislead here.
             return Err(rten::cpu_only_error());
         }
-        require_memory(budget, sharers)?;
-        let model = engine.load(&budget.source)?;
+        require_memory(budget, request.sharers)?;
+        let model = match request.setup {
+            // If no such instance can be built, the load succeeds or fails without it, and the build
+            // reports the reason.
+            Some(setup) => {
+                engine.load_for(&budget.source, setup).or_else(|_| engine.load(&budget.source))?
+            }
+            None => engine.load(&budget.source)?,
+        };
         let requests = requests(budget, &*model)?;
         Ok(LoadedModel { model, engine: engine.kind(), title: engine.title(), requests })
     }
@@ -76,15 +84,15 @@ fn requests(budget: &Budget, model: &dyn Model) -> Result<PreparedRequests, Engi
     let mut dims = budget.dims.clone();
     let guesses = guesses(signature, &budget.dims);
     if guesses.len() > 1 {
-        let setup = InstanceSetup::cpu(1);
-        let mut instance = model.instance(setup)?;
-        let runs = |guess: &&BTreeMap<String, usize>| {
-            make(guess, 0).and_then(|request| instance.run(&request.tensors)).is_ok()
-        };
         // If none runs, the first guess is used, and its trial request reports the error.
-        if let Some(guess) = guesses.iter().find(runs) {
-            dims.clone_from(guess);
-        }
+        model.with_trial_instance(&mut |instance| {
+            let runs = |guess: &&BTreeMap<String, usize>| {
+                make(guess, 0).and_then(|request| instance.run(&request.tensors)).is_ok()
+            };
+            if let Some(guess) = guesses.iter().find(runs) {
+                dims.clone_from(guess);
+            }
+        })?;
     }
     let mut guessed_dims = dims.clone();
     let mut prepared = PreparedRequests::default();

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::{EngineError, EngineKind, Model, NamedTensor};
-use crate::layout::Budget;
+use super::instance_setup::instance_setup;
+use crate::engine::{EngineError, EngineKind, InstanceSetup, Model, NamedTensor};
+use crate::layout::{Budget, DesiredState, Row, possible_sharers};
+use crate::machine::Description;
 use crate::pool::tensor_bytes;
 
 /// A loaded model with the requests for it.
@@ -38,13 +40,40 @@ impl PreparedRequests {
     }
 }
 
+/// A row whose model is to be loaded.
+#[derive(Clone, Debug)]
+pub struct LoadRequest {
+    /// The row.
+    pub budget: Budget,
+    /// The number of rows, this one included, that may share the loaded model.
+    pub sharers: usize,
+    /// The setup of the row's instances, if it is known.
+    pub setup: Option<InstanceSetup>,
+}
+
+impl LoadRequest {
+    /// A request for a row alone, whose instances have one CPU thread.
+    pub fn alone(budget: Budget) -> Self {
+        Self { budget, sharers: 1, setup: None }
+    }
+
+    /// The request for a row of a placed layout.
+    pub fn of_row(row: &Row, all: &DesiredState, machine: &Description) -> Self {
+        Self {
+            budget: row.budget.clone(),
+            sharers: possible_sharers(all.rows.iter().map(|row| &row.budget), &row.budget),
+            // Building the instances reports a GPU that cannot be used.
+            setup: instance_setup(row, all, &machine.gpus).ok(),
+        }
+    }
+}
+
 /// Loads the models of rows.
 pub trait Loader: Send + Sync {
     /// Loads a row's model and prepares its requests. Called on a background thread that may run on
-    /// every core. `sharers` is the number of rows, this one included, that may share the loaded
-    /// model.
+    /// every core.
     ///
     /// # Errors
     /// [`EngineError`] if the model or its inputs cannot be loaded.
-    fn load(&self, budget: &Budget, sharers: usize) -> Result<LoadedModel, EngineError>;
+    fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError>;
 }

@@ -2,7 +2,9 @@
 
 mod dimension_guesses;
 mod engine_loader;
+mod instance_setup;
 mod loader;
 
 pub use engine_loader::EngineLoader;
-pub use loader::{LoadedModel, Loader, PreparedRequests};
+pub(super) use instance_setup::instance_setup;
+pub use loader::{LoadRequest, LoadedModel, Loader, PreparedRequests};

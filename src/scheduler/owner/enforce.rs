@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::models::LiveModels;
 use super::stage_timer::StageTimer;
-use crate::engine::{Device, InstanceSetup, devices};
 use crate::layout::{DesiredState, Row};
-use crate::machine::{CpuSet, Description, Gpus};
+use crate::machine::{CpuSet, Description};
+use crate::scheduler::loading::instance_setup;
 use crate::scheduler::slot::{LoadPhase, Slot, Slots};
 
 /// Rebuilds of a row's instances for one change, to raise their threads' priority. A second one may
@@ -29,19 +29,6 @@ pub(super) fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -
         }
     }
     if rest.is_empty() { machine.limits.allowed } else { rest }
-}
-
-/// Returns the setup of a row's instances.
-///
-/// # Errors
-/// A message if this process cannot use the row's GPU.
-pub(super) fn setup(row: &Row, all: &DesiredState, gpus: &Gpus) -> Result<InstanceSetup, String> {
-    // A single thread never spins. Normalised, so that the setting never causes a rebuild.
-    let spinning = row.threads > 1 && row.spinning(all);
-    let device = row.budget.gpu.as_ref().map(|gpu| devices::ordinal(gpu, gpus)).transpose()?;
-    let memory = row.gpu_memory_each().map(|bytes| bytes.0);
-    let device = device.map(|ordinal| Device { ordinal, memory });
-    Ok(InstanceSetup { threads: row.threads, spinning, device })
 }
 
 /// Enforces `after` on the pools.
@@ -155,7 +142,7 @@ pub(super) fn build(
     if !matches!(slot.phase, LoadPhase::Loaded) || row.concurrency == 0 {
         return Ok(());
     }
-    let setup = setup(row, after, &machine.gpus)?;
+    let setup = instance_setup(row, after, &machine.gpus)?;
     if slot.failed_build.as_ref().is_some_and(|failed| failed.setup == setup) {
         return Ok(());
     }

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 
 use crate::engine::EngineError;
-use crate::layout::{Budget, DesiredState, Row, possible_sharers};
-use crate::machine::{CpuSet, Machine, current_thread};
+use crate::layout::{Budget, DesiredState, Row};
+use crate::machine::{CpuSet, Description, Machine, current_thread};
 use crate::pool::{Pool, panic_message};
-use crate::scheduler::loading::{LoadedModel, Loader, PreparedRequests};
+use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader, PreparedRequests};
 use crate::scheduler::messages::{ModelKey, OwnerMessage};
 use crate::scheduler::slot::{LoadPhase, Slot};
 
@@ -32,13 +32,13 @@ impl ModelLoads {
     }
 
     /// Makes the slot of a row, its threads to run on `mask`, and starts loading its model on a
-    /// thread that may run on all `allowed` cores.
+    /// thread that may run on all allowed cores.
     pub(super) fn start(
         &mut self,
         row: &Row,
         all: &DesiredState,
         mask: CpuSet,
-        allowed: CpuSet,
+        machine: &Description,
     ) -> Slot {
         self.generation += 1;
         let budget = &row.budget;
@@ -57,9 +57,8 @@ impl ModelLoads {
             renewals: 0,
             difference: None,
         };
-        let sharers = possible_sharers(all.rows.iter().map(|row| &row.budget), budget);
-        let request = LoadRequest { key, budget: budget.clone(), sharers };
-        if let Err(error) = self.load_in_background(request, allowed) {
+        let request = LoadRequest::of_row(row, all, machine);
+        if let Err(error) = self.load_in_background(key, request, machine.limits.allowed) {
             slot.fail(format!("cannot start a thread: {error}"));
         }
         slot
@@ -76,7 +75,12 @@ impl ModelLoads {
         pool
     }
 
-    fn load_in_background(&self, request: LoadRequest, allowed: CpuSet) -> std::io::Result<()> {
+    fn load_in_background(
+        &self,
+        key: ModelKey,
+        request: LoadRequest,
+        allowed: CpuSet,
+    ) -> std::io::Result<()> {
         let (machine, loader) = (self.machine.clone(), self.loader.clone());
         let owner = self.owner.clone();
         let body = move || {
@@ -84,23 +88,14 @@ impl ModelLoads {
             // model only loads more slowly.
             let _ = machine.set_affinity(current_thread(), &allowed);
             let result = load(&*loader, &request);
-            let _ = owner.send(OwnerMessage::Loaded { key: request.key, result });
+            let _ = owner.send(OwnerMessage::Loaded { key, result });
         };
         std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(body).map(drop)
     }
 }
 
-/// A model to be loaded.
-struct LoadRequest {
-    key: ModelKey,
-    budget: Budget,
-    /// Rows that may share the loaded model, this one included.
-    sharers: usize,
-}
-
 fn load(loader: &dyn Loader, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
-    let load = || loader.load(&request.budget, request.sharers);
-    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| loader.load(request))).unwrap_or_else(|panic| {
         let reason = format!("the engine panicked: {}", panic_message(&*panic));
         Err(EngineError::Unavailable { reason })
     })

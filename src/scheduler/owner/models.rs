@@ -11,7 +11,7 @@ use super::rollback::FailedRow;
 use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::{DesiredState, Plan, Row};
 use crate::machine::{Description, Machine};
-use crate::scheduler::loading::{LoadedModel, Loader};
+use crate::scheduler::loading::{LoadedModel, Loader, instance_setup};
 use crate::scheduler::messages::{ModelKey, OwnerMessage};
 use crate::scheduler::slot::{LoadPhase, ServedBudget, Slots};
 
@@ -114,7 +114,7 @@ impl LiveModels {
     pub(super) fn record_served(&mut self, name: &str, built: InstanceSetup) {
         let all = self.desired.clone();
         let Some(row) = all.row(name) else { return };
-        if enforce::setup(row, &all, &self.description.gpus).as_ref() == Ok(&built)
+        if instance_setup(row, &all, &self.description.gpus).as_ref() == Ok(&built)
             && let Some(slot) = self.slots.get_mut(name)
         {
             let budget = &row.budget;

@@ -112,7 +112,7 @@ impl LiveModels {
             let name = &row.budget.name;
             if self.slots.get(name).is_none() {
                 let mask = enforce::mask(row, after, &self.description);
-                let slot = self.loads.start(row, after, mask, self.description.limits.allowed);
+                let slot = self.loads.start(row, after, mask, &self.description);
                 self.slots.insert(name.clone(), slot);
             }
         }
