@@ -59,14 +59,14 @@ fn failed_gpu_build_keeps_old_instances() {
     script.build_ns.store(200_000_000, Ordering::SeqCst);
     let applied = test.apply(onto(Some(GpuId::Index(1))));
     assert!(applied.plan.rows[0].rebuild);
-    assert_eq!(applied.plan.summary, "m onto GPU 1");
+    assert_eq!(applied.plan.summary, "m moves to GPU 1");
     test.until("m", |view| matches!(view.state, ModelState::Warming { total: 2, .. }));
     test.until("m", |view| view.state == ModelState::Running && warm(view));
 
     script.build_fails.store(true, Ordering::SeqCst);
     let applied = test.apply(onto(Some(GpuId::Index(0))));
     let entry = own_entry(&test, applied.id);
-    assert_eq!(entry.summary, "m onto GPU 1");
+    assert_eq!(entry.summary, "m moves to GPU 1");
     let is_reported =
         entry.warnings.iter().any(|line| line.starts_with("instances on CUDA device 0"));
     assert!(is_reported, "{:?}", entry.warnings);
@@ -74,7 +74,7 @@ fn failed_gpu_build_keeps_old_instances() {
     assert_eq!(view.actual.active, 2, "the old instances keep serving");
 
     let applied = test.apply(onto(None));
-    assert_eq!(own_entry(&test, applied.id).summary, "m onto GPU 1");
+    assert_eq!(own_entry(&test, applied.id).summary, "m moves to GPU 1");
     script.build_fails.store(false, Ordering::SeqCst);
     test.apply(onto(None));
     test.until("m", |view| view.row.budget.gpu.is_none() && view.state == ModelState::Running);

@@ -108,8 +108,8 @@ fn weight_change_names_affected_models() {
     let plan = &applied.plan;
     assert_eq!(
         plan.summary,
-        "a weight 1 -> 4, b stands lower on shared cores (nice 0 -> 6), c stands lower on shared \
-         cores (nice 0 -> 6)"
+        "a weight 1 -> 4, b less time on shared cores (nice 0 -> 6), c less time on shared cores \
+         (nice 0 -> 6)"
     );
     let entry = test.scheduler.journal().pop().unwrap();
     let judged: Vec<&str> = entry.verdicts.iter().map(|verdict| verdict.model.as_str()).collect();
