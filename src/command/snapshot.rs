@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CommandError;
+use super::run::LayoutFolders;
 use crate::console::state::Screen;
-use crate::console::{ConsoleOptions, GlyphSet, ThemeName, picture};
-use crate::telemetry::Snapshot;
+use crate::console::{ConsoleOptions, GlyphSet, Profiles, ThemeName, picture};
+use crate::telemetry::{LogLevel, LogLines, Snapshot};
 
 /// Arguments of `divvy snapshot`.
 #[derive(Debug, clap::Args)]
@@ -16,13 +17,13 @@ pub struct SnapshotArgs {
     /// A run recorded by `divvy --headless --json`; `-` reads standard input.
     #[arg(value_name = "RUN.ndjson")]
     pub run: PathBuf,
-    /// Where the picture goes.
+    /// The SVG file to write.
     #[arg(long, value_name = "FILE")]
     pub svg: PathBuf,
     /// The frame's size in cells.
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "120x36", value_parser = size)]
     pub size: (u16, u16),
-    /// The screen: board, detail (of the first model), machine, memory or journal.
+    /// The screen: board, detail (of the first model), machine, memory, journal, layouts or log.
     #[arg(long, value_name = "NAME", default_value = "board", value_parser = screen)]
     pub screen: Screen,
     /// The colours: ansi, truecolor, colour-blind or mono.
@@ -31,25 +32,33 @@ pub struct SnapshotArgs {
     /// The characters: block, braille or ascii.
     #[arg(long, value_name = "NAME", default_value_t = GlyphSet::default())]
     pub glyphs: GlyphSet,
-    /// The name that the header shows.
+    /// The layout's name in the header.
     #[arg(long, default_value = "demo")]
     pub title: String,
+    /// The folder of saved layouts for the layouts screen.
+    #[arg(long, value_name = "DIR")]
+    pub layouts: Option<PathBuf>,
+    /// The log file for the log screen, such as divvy.log in the state folder.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
-/// The screens that a recording has figures for.
-const SCREENS: [(&str, Screen); 5] = [
+/// The screens that can be drawn.
+const SCREENS: [(&str, Screen); 7] = [
     ("board", Screen::Board),
     ("detail", Screen::Detail),
     ("machine", Screen::Machine),
     ("memory", Screen::Memory),
     ("journal", Screen::Journal),
+    ("layouts", Screen::Layouts),
+    ("log", Screen::Log),
 ];
 
 fn screen(text: &str) -> Result<Screen, String> {
     let found = SCREENS.iter().find(|(name, _)| *name == text).map(|(_, screen)| *screen);
     found.ok_or_else(|| {
         let names = SCREENS.map(|(name, _)| name).join(", ");
-        format!("not one of the screens that a recording fills: {names}")
+        format!("unknown screen; use one of {names}")
     })
 }
 
@@ -65,7 +74,8 @@ fn size(text: &str) -> Result<(u16, u16), String> {
 /// Draws the last frame of a recorded run.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] when the recording cannot be read or a line of it is no snapshot.
+/// [`CommandError::BadInput`] if the recording, the layouts or the log cannot be read, or if the
+/// screen needs an option that is missing.
 pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
     let snapshots = if args.run == Path::new("-") {
         read(io::stdin().lock(), "standard input")?
@@ -75,7 +85,10 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
             .map_err(|error| CommandError::BadInput(format!("{name}: {error}")))?;
         read(BufReader::new(file), &name)?
     };
+    let profiles = layout_store(args)?;
     let options = ConsoleOptions {
+        profiles,
+        log: log_lines(args)?,
         profile: Some(args.title.clone()),
         theme: args.theme,
         glyphs: args.glyphs,
@@ -87,6 +100,57 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
     let text = picture(snapshots, &options, columns, rows);
     std::fs::write(&args.svg, text)
         .map_err(|error| CommandError::Failed(format!("{}: {error}", args.svg.display())))
+}
+
+/// Returns the saved layouts for the layouts screen.
+fn layout_store(args: &SnapshotArgs) -> Result<Option<Arc<dyn Profiles>>, CommandError> {
+    match (&args.layouts, args.screen) {
+        (None, Screen::Layouts) => Err(CommandError::BadInput(
+            "the layouts screen needs the folder of saved layouts: add --layouts DIR".to_owned(),
+        )),
+        (None, _) => Ok(None),
+        (Some(folder), _) if !folder.is_dir() => Err(CommandError::BadInput(format!(
+            "{}: not a folder; --layouts takes the folder of saved layouts",
+            folder.display()
+        ))),
+        (Some(folder), _) => {
+            let store = LayoutFolders::new(Some(folder.clone())).map_err(CommandError::BadInput)?;
+            Ok(Some(Arc::new(store)))
+        }
+    }
+}
+
+/// Returns the lines of the log file for the log screen.
+fn log_lines(args: &SnapshotArgs) -> Result<LogLines, CommandError> {
+    let lines = LogLines::default();
+    let Some(path) = &args.log else {
+        return match args.screen {
+            Screen::Log => Err(CommandError::BadInput(
+                "the log screen needs a log file: add --log FILE".to_owned(),
+            )),
+            _ => Ok(lines),
+        };
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::BadInput(format!("{}: {error}", path.display())))?;
+    for line in text.lines() {
+        if let Some((at_unix_ms, level, from, text)) = parse_log_line(line) {
+            lines.push(at_unix_ms, level, from, text);
+        }
+    }
+    Ok(lines)
+}
+
+/// Splits a line of divvy.log into its time, level, module and text; `None` if it is none.
+fn parse_log_line(line: &str) -> Option<(u64, LogLevel, &str, &str)> {
+    let (time, rest) = line.split_once(' ')?;
+    let at: jiff::Timestamp = time.parse().ok()?;
+    let (level, rest) = rest.trim_start().split_once(' ')?;
+    let (from, text) = rest.split_once(": ")?;
+    let levels =
+        [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+    let level = levels.into_iter().find(|known| known.word() == level)?;
+    Some((at.as_millisecond().try_into().ok()?, level, from, text))
 }
 
 fn read(lines: impl BufRead, name: &str) -> Result<Vec<Arc<Snapshot>>, CommandError> {
@@ -116,14 +180,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_screen_theme_and_glyph_set_gives_its_own_picture_and_always_the_same() {
+    fn each_screen_and_theme_has_its_own_picture() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run.ndjson");
         let snapshot = Snapshot { uptime_us: 5_000_000, ..Snapshot::default() };
         std::fs::write(&run, serde_json::to_string(&snapshot).unwrap()).unwrap();
+        let layouts = folder.path().join("layouts");
+        std::fs::create_dir(&layouts).unwrap();
+        std::fs::write(layouts.join("night.toml"), "description = \"for the night\"\n").unwrap();
+        let log = folder.path().join("divvy.log");
+        let line = "2026-11-26T17:42:24.095101Z  INFO divvy::command::run: begins with demo";
+        std::fs::write(&log, line).unwrap();
         let pictured = |screen: Screen, theme: ThemeName, glyphs: GlyphSet| {
             let svg = folder.path().join("frame.svg");
             let title = "demo".to_owned();
+            let (layouts, log) = (Some(layouts.clone()), Some(log.clone()));
             let args = SnapshotArgs {
                 run: run.clone(),
                 svg: svg.clone(),
@@ -132,6 +203,8 @@ mod tests {
                 theme,
                 glyphs,
                 title,
+                layouts,
+                log,
             };
             super::run(&args).map_err(|error| error.to_string()).unwrap();
             std::fs::read_to_string(&svg).unwrap()
@@ -145,6 +218,17 @@ mod tests {
         for (at, one) in seen.iter().enumerate() {
             assert!(!seen[..at].contains(one), "picture {at} is another's");
         }
+        assert!(seen[5].contains("night"), "the saved layout is listed");
+        assert!(seen[6].contains("begins") && seen[6].contains("17:42:24"), "the log is shown");
         assert!(screen("attic").unwrap_err().contains("board, detail, machine"));
+    }
+
+    #[test]
+    fn log_lines_are_split_into_their_parts() {
+        let line = "2026-11-26T17:42:24.095Z  WARN divvy::pool: m1: late";
+        let (at, level, from, text) = parse_log_line(line).unwrap();
+        assert_eq!((at, level), (1_795_714_944_095, LogLevel::Warn));
+        assert_eq!((from, text), ("divvy::pool", "m1: late"));
+        assert!(parse_log_line("no log line").is_none());
     }
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ratatui::buffer::Buffer;
-
 use super::input::events::{self, ConsoleEvent};
 use super::input::pointer;
 use super::options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
 use super::picture::svg;
-use super::state::{self, Action, Command, ConsoleState, Effect, HitMap, update};
+use super::state::{self, Action, Command, ConsoleState, Effect, update};
 use super::terminal::TerminalScreen;
-use super::{view, worker};
+use super::view::{Painted, Painter};
+use super::worker;
 use crate::machine::request_short_slice;
 use crate::scheduler::Control;
 
@@ -46,8 +45,7 @@ pub fn run(
     let stop = events::start(&sender, control.snapshots(), options.stop);
     let context = worker::WorkerContext { control, profiles: options.profiles, log: options.log };
     let worker = worker::start(context, sender);
-    let (hits, frame) = (HitMap::default(), Buffer::default());
-    let mut console = EventLoop { state, hits, screen, worker, frame };
+    let mut console = EventLoop { state, painter: Painter::default(), unsent: true, screen, worker };
     console.act(Action::Baseline(baseline))?;
     console.open(opening)?;
     let exit = console.run(&receiver, refresh);
@@ -66,10 +64,11 @@ enum Dirty {
 
 struct EventLoop {
     state: ConsoleState,
-    hits: HitMap,
+    painter: Painter,
+    /// Whether the terminal does not show the painted frame yet.
+    unsent: bool,
     screen: TerminalScreen,
     worker: mpsc::Sender<Effect>,
-    frame: Buffer,
 }
 
 impl EventLoop {
@@ -122,7 +121,9 @@ impl EventLoop {
                     ConsoleEvent::Ended => return Ok(Exit::Ended),
                     ConsoleEvent::Lost => return Ok(Exit::Lost),
                     ConsoleEvent::Mouse(event) => {
-                        if let Some(action) = pointer::interpret(event, &self.hits, &self.state) {
+                        if let Some(action) =
+                            pointer::interpret(event, self.painter.hits(), &self.state)
+                        {
                             dirty = Dirty::Input;
                             if self.act(action)? {
                                 return Ok(Exit::Quit);
@@ -164,6 +165,7 @@ impl EventLoop {
             // the terminal may have gone to another size and back since the last frame, and lost
             // what stood outside the smaller one: a frame of the same size must be sent whole
             self.screen.clear()?;
+            self.unsent = true;
         }
         for effect in update(&mut self.state, action) {
             match effect {
@@ -173,10 +175,14 @@ impl EventLoop {
                     #[cfg(debug_assertions)]
                     on_request();
                     self.screen.clear()?;
+                    self.unsent = true;
                 }
-                Effect::Suspend => self.screen.suspend()?,
+                Effect::Suspend => {
+                    self.screen.suspend()?;
+                    self.unsent = true;
+                }
                 Effect::Picture => {
-                    let result = worker::write_picture(&svg(&self.frame));
+                    let result = worker::write_picture(&svg(self.painter.frame()));
                     update(&mut self.state, Action::Pictured(result));
                 }
                 // a worker that is gone has panicked: its panic was told, the screen goes on
@@ -186,20 +192,23 @@ impl EventLoop {
         Ok(false)
     }
 
-    /// Paints without sending: only the map of places is wanted.
+    /// Paints a frame without sending it: only its click targets are wanted.
     fn repaint(&mut self) {
-        self.frame.reset();
-        self.hits = view::draw(&self.state, &mut self.frame);
-        self.state.scroll_limits = self.hits.scroll_limits;
+        let area = self.painter.frame().area;
+        self.unsent |= self.painter.paint(&self.state, area) == Painted::Changed;
+        self.state.scroll_limits = self.painter.hits().scroll_limits;
     }
 
+    /// Paints a frame and sends what differs from the last one sent. An unchanged frame sends
+    /// nothing.
     fn draw(&mut self) -> Result<(), ConsoleError> {
-        let (state, hits, copy) = (&self.state, &mut self.hits, &mut self.frame);
-        self.screen.draw(|buffer| {
-            *hits = view::draw(state, buffer);
-            copy.clone_from(buffer);
-        })?;
-        self.state.scroll_limits = self.hits.scroll_limits;
+        let area = self.screen.area()?;
+        self.unsent |= self.painter.paint(&self.state, area) == Painted::Changed;
+        if self.unsent {
+            self.screen.show(self.painter.frame())?;
+            self.unsent = false;
+        }
+        self.state.scroll_limits = self.painter.hits().scroll_limits;
         Ok(())
     }
 }

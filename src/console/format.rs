@@ -9,12 +9,17 @@ pub(super) use crate::telemetry::words::{millis, rate};
 
 /// Columns that a text takes on a terminal.
 pub(super) fn width(text: &str) -> usize {
-    text.width()
+    if is_plain(text) { text.len() } else { text.width() }
+}
+
+/// Returns true if the text is printable ASCII: one column per byte.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// The text cut to at most `limit` columns, ending in `ellipsis` where something was cut.
 pub(super) fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, str> {
-    if text.width() <= limit {
+    if width(text) <= limit {
         return Cow::Borrowed(text);
     }
     let room = limit.saturating_sub(ellipsis.width());
@@ -37,14 +42,14 @@ pub(super) fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, st
 /// The text at the left of a field of exactly `size` columns.
 pub(super) fn left(text: &str, size: usize, ellipsis: &str) -> String {
     let text = fit(text, size, ellipsis);
-    let gap = size.saturating_sub(text.width());
+    let gap = size.saturating_sub(width(&text));
     format!("{text}{:gap$}", "")
 }
 
 /// The text at the right of a field of exactly `size` columns.
 pub(super) fn right(text: &str, size: usize) -> String {
     let text = fit(text, size, ">");
-    let gap = size.saturating_sub(text.width());
+    let gap = size.saturating_sub(width(&text));
     format!("{:gap$}{text}", "")
 }
 

@@ -67,14 +67,29 @@ impl TerminalScreen {
         Ok(Self { terminal, mouse, stderr })
     }
 
-    /// Draws a frame; only what differs from the last one is sent, in one piece.
+    /// Shows a frame; only what differs from the last one is sent, in one piece.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
+    pub fn show(&mut self, frame: &Buffer) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|frame| paint(frame.buffer_mut()))?;
+        self.terminal.draw(|to| {
+            let buffer = to.buffer_mut();
+            // otherwise the size has changed since, and an event for it is on its way
+            if buffer.area == frame.area {
+                buffer.content.clone_from_slice(&frame.content);
+            }
+        })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Returns the area of the whole terminal.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn area(&self) -> io::Result<Rect> {
+        let size = self.terminal.size()?;
+        Ok(Rect { x: 0, y: 0, width: size.width, height: size.height })
     }
 
     /// Forgets what is on the screen: the next frame is sent whole.

@@ -16,7 +16,7 @@ use crate::layout::{Document, Layout};
 type NamedFile = (String, PathBuf);
 
 /// The saved layouts in folders.
-pub(super) struct LayoutFolders {
+pub(in crate::command) struct LayoutFolders {
     /// The layout that was opened, wherever it is.
     opened: Option<NamedFile>,
     /// The folder of new layouts.
@@ -35,7 +35,7 @@ impl LayoutFolders {
     ///
     /// # Errors
     /// A message when the user has no home folder.
-    pub(super) fn new(given: Option<PathBuf>) -> Result<Self, String> {
+    pub(in crate::command) fn new(given: Option<PathBuf>) -> Result<Self, String> {
         let home = match given {
             Some(folder) => folder,
             None => etcetera::choose_base_strategy()

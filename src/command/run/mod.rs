@@ -20,4 +20,5 @@ mod state_file;
 mod tests;
 
 pub use args::{EngineArg, RunArgs};
+pub(super) use layout_folders::LayoutFolders;
 pub use program::run;

@@ -51,7 +51,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let scheduler_options = Options {
         interval: match mode {
             DisplayMode::Headless => headless_options(args).snapshot_interval(),
-            DisplayMode::Console => CONSOLE_INTERVAL,
+            // a console that draws less often than that needs fewer samples
+            DisplayMode::Console => Duration::from_millis(options.refresh_ms)
+                .clamp(CONSOLE_INTERVAL, CONSOLE_INTERVAL * 2),
         },
         readonly: args.readonly,
         journal: records.start_journal(&startup.description, &startup.opened.title),

@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod dump;
 mod offscreen;
+mod recorded;
 mod svg;
 
 pub use offscreen::picture;

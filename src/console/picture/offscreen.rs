@@ -5,16 +5,18 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::recorded::RecordedControl;
 use super::svg;
 use crate::console::options::ConsoleOptions;
 use crate::console::state::{Action, Command, ConsoleState, update};
 use crate::console::view;
+use crate::console::worker::{self, WorkerContext};
 use crate::layout::Layout;
 use crate::telemetry::Snapshot;
 
-/// The frame of `width` x `height` cells after all of the snapshots, on the screen that the options
-/// begin with, as SVG. The same snapshots and
-/// options give the same bytes.
+/// Returns the frame of `width` x `height` cells after all of the snapshots as SVG, on the screen
+/// that the options start with. Saved layouts and log lines come from the options. The same
+/// snapshots and options give the same bytes.
 pub fn picture(
     snapshots: impl IntoIterator<Item = Arc<Snapshot>>,
     options: &ConsoleOptions,
@@ -30,13 +32,36 @@ pub fn picture(
             update(&mut state, Action::Baseline(layout.clone()));
             baseline = Some(layout);
         }
-        // Effects are for a live scheduler; a picture has none.
+        // side effects are for a live scheduler
         update(&mut state, Action::Snapshot(snapshot));
     }
     if let Some(command) = Command::opening(options.screen) {
-        update(&mut state, Action::Command(command));
+        open(&mut state, command, options);
     }
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     view::draw(&state, &mut buffer);
     svg(&buffer)
+}
+
+/// Opens a screen and answers its questions from the recording and the options.
+fn open(state: &mut ConsoleState, command: Command, options: &ConsoleOptions) {
+    let mut actions = vec![Action::Command(command)];
+    let control = match RecordedControl::new(state.snapshot.clone()) {
+        Ok(control) => control,
+        Err(refusal) => {
+            tracing::warn!("the recorded rows cannot be placed: {refusal}");
+            update(state, Action::Command(command));
+            return;
+        }
+    };
+    let recording = WorkerContext {
+        control: Arc::new(control),
+        profiles: options.profiles.clone(),
+        log: options.log.clone(),
+    };
+    while let Some(action) = actions.pop() {
+        for effect in update(state, action) {
+            actions.extend(worker::perform(&recording, effect));
+        }
+    }
 }

@@ -87,6 +87,11 @@ impl HitMap {
         self.places.iter().rev().find(|(place, _)| place.contains(position)).map(|(_, what)| what)
     }
 
+    /// Returns the places without the scroll limits.
+    pub(crate) fn into_places(self) -> Vec<(Rect, Target)> {
+        self.places
+    }
+
     /// The first place of a target.
     pub fn find(&self, target: &Target) -> Option<Rect> {
         self.places.iter().find(|(_, what)| what == target).map(|(place, _)| *place)

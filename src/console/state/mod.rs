@@ -156,6 +156,8 @@ pub struct Message {
 /// Everything that the view needs.
 #[derive(Clone, Debug)]
 pub struct ConsoleState {
+    /// Counts the actions taken in, other than snapshots: the view compares it.
+    pub revision: u64,
     /// The newest snapshot.
     pub snapshot: Arc<Snapshot>,
     /// What was seen before.
@@ -242,6 +244,7 @@ impl ConsoleState {
     /// The state before the first snapshot.
     pub fn new(options: &ConsoleOptions) -> Self {
         Self {
+            revision: 0,
             snapshot: Arc::default(),
             history: History::default(),
             journal: Vec::new(),

@@ -18,6 +18,9 @@ use crate::telemetry::{Applied, Snapshot};
 
 /// Takes an action in and tells what it asks of the world.
 pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
+    if !matches!(action, Action::Snapshot(_)) {
+        state.revision += 1;
+    }
     let before = state.profile.clone();
     // a layout that came without a file has one now, under the same name
     let saved = matches!(&action, Action::Saved { result: Ok(_), .. });

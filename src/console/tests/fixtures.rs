@@ -366,6 +366,14 @@ pub(crate) fn huge() -> Snapshot {
     snapshot(&DesiredState::resolve(&layout, &machine).unwrap(), &machine)
 }
 
+/// 208 cores and 200 models.
+pub(crate) fn many() -> Snapshot {
+    let machine = machine(208, 16);
+    let models = (0..200).map(|index| budget(&format!("m{index:03}"), 1, 50));
+    let layout = Layout { description: String::new(), models: models.collect() };
+    snapshot(&DesiredState::resolve(&layout, &machine).unwrap(), &machine)
+}
+
 /// Names that are hard to align: wide, combining, long, and alike.
 pub(crate) fn names() -> Snapshot {
     let machine = machine(8, 8);

@@ -11,13 +11,14 @@ use ratatui::layout::Rect;
 
 use super::fixtures;
 use super::testing::TestConsole;
-use crate::console::GlyphSet;
 use crate::console::glyphs::Glyphs;
 use crate::console::picture::dump;
 use crate::console::state::{Action, Target};
 use crate::console::theme::{Theme, ThemeName};
+use crate::console::{GlyphSet, Profiles};
 use crate::layout::CoreOwner;
-use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
+use crate::scheduler::Control;
+use crate::telemetry::{LogLevel, MemoryRow, Snapshot, VerdictStatus};
 
 /// The board over a snapshot, with a minute of history behind it.
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
@@ -69,7 +70,7 @@ fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
     assert!(line("   GPU CPU ").contains("2 found"), "{text}");
     assert!(line("2.3 s to answer").contains("figures may be old"), "{text}");
     let whole = line("H100");
-    for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "slowed by: power limit"] {
+    for word in ["73%", "31.0G/80.0G", "412 W", "67 °C", "throttled: power limit"] {
         assert!(whole.contains(word), "{word} in {whole}");
     }
     assert!(line("MIG").contains("0 1g.10gb"), "{text}");
@@ -142,7 +143,7 @@ fn an_alert_leaves_room_for_how_to_drag_until_something_was_changed() {
             let text = board(&snapshot, width, 24).text();
             let hint = text.lines().rev().nth(1).unwrap();
             assert!(hint.contains("ocr waits for a CPU"), "{hint}");
-            assert_eq!(hint.contains("Drag a ■ onto another row."), !changed, "{hint}");
+            assert_eq!(hint.contains("drag a ■ onto another row."), !changed, "{hint}");
         }
     }
 }
@@ -395,5 +396,44 @@ fn look() {
     }
     for snapshot in [fixtures::huge(), fixtures::names(), fixtures::failed()] {
         println!("{}", board(&snapshot, 120, 36).text());
+    }
+}
+
+#[test]
+fn screens_stay_readable_with_200_models() {
+    let mut snapshot = fixtures::many();
+    snapshot.memory_table.models = (0..200)
+        .map(|index| MemoryRow { model: format!("m{index:03}"), ..MemoryRow::default() })
+        .collect();
+    for (width, height) in [(200, 50), (80, 24), (40, 12)] {
+        let mut desk = board(&snapshot, width, height);
+        let name = |text: &str, name: &str| text.lines().any(|line| line.contains(name));
+        assert!(name(&desk.text(), "m000") && name(&desk.text(), "more below"), "{}", desk.text());
+        desk.keys("jjjj");
+        desk.key(KeyCode::PageDown);
+        assert!(name(&desk.text(), "m014"), "{}", desk.text());
+        desk.keys("Gk");
+        assert!(name(&desk.text(), "m199"), "{}", desk.text());
+        desk.keys("/19");
+        desk.key(KeyCode::Enter);
+        assert!(name(&desk.text(), "Models with \"19\""), "{}", desk.text());
+        desk.keys("w");
+        assert!(name(&desk.text(), "more below"), "{}", desk.text());
+        desk.key(KeyCode::End);
+        assert!(name(&desk.text(), "m199"), "{}", desk.text());
+    }
+}
+
+#[test]
+fn long_list_of_layouts_keeps_selection_in_view() {
+    for (width, height) in [(200, 50), (80, 24), (40, 12)] {
+        let mut desk = board(&fixtures::board(), width, height);
+        let layout = desk.control.layout();
+        for index in 0..200 {
+            desk.profiles.save(&format!("night-{index:03}"), &layout).unwrap();
+        }
+        desk.keys("oG");
+        let text = desk.text();
+        assert!(text.contains("night-199"), "{text}");
     }
 }

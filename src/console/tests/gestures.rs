@@ -375,7 +375,7 @@ fn read_only_shows_everything_and_changes_nothing() {
     let at = console.place(&Target::Field("ocr".into(), Column::Queue));
     console.mouse(MouseEventKind::ScrollUp, at);
     console.keys("+-up1e");
-    assert!(console.text().contains("as a layout file writes it"), "{}", console.text());
+    assert!(console.text().contains("detector: keys of its row"), "{}", console.text());
     console.key(KeyCode::Enter);
     assert!(console.message().contains("read-only"), "{}", console.message());
     console.key(KeyCode::Esc);

@@ -107,8 +107,8 @@ fn without_a_card_a_model_stays_on_the_cpu_and_is_told_why() {
 fn the_models_of_a_card_are_listed_with_what_is_counted_and_what_is_allowed() {
     let console = console();
     let text = console.text();
-    let line = text.lines().find(|line| line.contains("this process")).unwrap_or_default();
-    for words in ["detector 1229M counted, of 4GiB", "this process 1600M by the driver"] {
+    let line = text.lines().find(|line| line.contains("by the driver")).unwrap_or_default();
+    for words in ["detector 1229M used, of 4GiB", "divvy 1600M by the driver"] {
         assert!(line.contains(words), "{words} in {text}");
     }
 }
@@ -120,7 +120,7 @@ fn what_a_drop_on_a_card_builds_is_told_before_it() {
     console.down(from);
     console.drag(to);
     let text = console.text();
-    assert!(text.contains("detector onto GPU 1; detector is built on GPU 1 first"), "{text}");
+    assert!(text.contains("detector onto GPU 1; detector is first built on GPU 1"), "{text}");
     console.drag((0, 0));
-    assert!(!console.text().contains("is built on"), "off the card nothing would be built");
+    assert!(!console.text().contains("is first built on"), "off the card nothing would be built");
 }

@@ -7,6 +7,7 @@ mod gestures;
 mod gpu_gestures;
 mod input_stress;
 mod order;
+mod painting;
 mod pseudo_terminal;
 mod ranges;
 mod saving;

@@ -171,12 +171,12 @@ fn what_is_staged_is_applied_or_left_before_leaving() {
     let staged = || {
         let mut console = console();
         console.keys("tl+q");
-        assert!(console.text().contains("1 staged change was not applied."), "{}", console.text());
+        assert!(console.text().contains("1 staged change is not applied."), "{}", console.text());
         console
     };
     let mut console = staged();
     console.keys("s");
-    assert!(console.text().contains("staged change was not applied"), "no save is offered");
+    assert!(console.text().contains("staged change is not applied"), "no save is offered");
     console.key(KeyCode::Enter);
     assert_eq!((console.control.changes().len(), console.left.len()), (1, 0));
     assert!(console.state.dialog.is_none());
@@ -215,7 +215,7 @@ fn questions_and_their_answers_are_whole_on_the_smallest_screen() {
         let text = console.text();
         let boxed: String = text.lines().filter(|line| line.contains('│')).collect();
         for word in
-            ["modified", "not", "saved.", "s save and leave", "q leave without saving", "n stay"]
+            ["has", "unsaved", "changes.", "s save and leave", "q leave without saving", "n stay"]
         {
             assert!(boxed.contains(word), "{word} at {width}:\n{text}");
         }
@@ -300,7 +300,7 @@ fn a_layout_that_is_in_force_already_only_changes_the_name() {
     let mut console = TestConsole::new(120, 36);
     console.profiles.save("other", &console.control.layout()).unwrap();
     console.keys("o");
-    assert!(console.text().contains("Nothing: it is in force"), "{}", console.text());
+    assert!(console.text().contains("No changes: the live layout is the same"), "{}", console.text());
     console.key(KeyCode::Enter);
     assert!(console.message().starts_with("other is in force"), "{}", console.message());
     assert_eq!(console.state.profile.as_deref(), Some("other"));
@@ -332,6 +332,6 @@ fn the_layout_of_the_last_time_stands_first_with_a_mark() {
     assert_eq!(names, ["night", "day", "balanced"]);
     assert_eq!(console.state.layouts.at, 2, "the one in force is selected");
     let text = console.text();
-    assert!(text.lines().any(|line| line.contains("night   last time")), "{text}");
-    assert_eq!(text.matches("last time").count(), 1);
+    assert!(text.lines().any(|line| line.contains("night   used last")), "{text}");
+    assert_eq!(text.matches("used last").count(), 1);
 }

@@ -70,7 +70,7 @@ fn the_log_stays_full_however_far_it_is_scrolled_up() {
     }
     assert_eq!(console.text(), top);
     wheel(&mut console, ScrollArea::Screen, 20);
-    assert!(console.text().contains("follows the newest line"), "{}", console.text());
+    assert!(console.text().contains("following the newest line"), "{}", console.text());
 }
 
 #[test]

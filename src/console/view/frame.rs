@@ -10,27 +10,38 @@ use crate::console::state::{ConsoleState, HitMap, Screen};
 /// Columns and rows of the smallest terminal that the console fits on.
 pub const MIN_SIZE: (u16, u16) = (40, 12);
 
-/// Draws a frame over the whole buffer and returns its click targets.
+/// Draws a whole frame into an empty buffer and returns its click targets.
 pub fn draw(state: &ConsoleState, buffer: &mut Buffer) -> HitMap {
-    let area = buffer.area;
     let mut canvas = Canvas::new(state, buffer);
-    canvas.tint(area, state.theme.text);
+    draw_on(&mut canvas);
+    canvas.finish().map(|(hits, _)| hits).unwrap_or_default()
+}
+
+/// Draws a frame, or those of its parts that changed.
+pub(super) fn draw_on(canvas: &mut Canvas) {
+    let area = canvas.area();
+    let state = canvas.state;
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
-        draw_too_small(&mut canvas, area);
-        return canvas.into_hits();
+        return draw_too_small(canvas, area);
     }
     let body = Rect { y: area.y + 1, height: area.height - 3, ..area };
-    header::draw(&mut canvas, Rect { height: 1, ..area });
+    let head = Rect { height: 1, ..area };
+    canvas.part(head, None, |canvas| header::draw(canvas, head));
     match state.screen {
-        Screen::Board => board::draw(&mut canvas, body),
-        screen => screens::draw(&mut canvas, body, screen),
+        Screen::Board => board::draw(canvas, body),
+        screen => canvas.part(body, None, |canvas| screens::draw(canvas, body, screen)),
     }
-    footer::draw_hint(&mut canvas, Rect { y: body.bottom(), height: 1, ..area });
-    dialog::draw(&mut canvas, area);
+    let hint = Rect { y: body.bottom(), height: 1, ..area };
+    canvas.part(hint, None, |canvas| footer::draw_hint(canvas, hint));
+    if state.dialog.is_some() {
+        canvas.part(area, None, |canvas| dialog::draw(canvas, area));
+    }
     // after the dialog, whose keys this line then shows
-    footer::draw_keys(&mut canvas, Rect { y: body.bottom() + 1, height: 1, ..area });
-    footer::draw_drag_label(&mut canvas, area);
-    canvas.into_hits()
+    let keys = Rect { y: body.bottom() + 1, height: 1, ..area };
+    canvas.part(keys, Some(0), |canvas| footer::draw_keys(canvas, keys));
+    if state.carry.is_some() {
+        canvas.part(area, None, |canvas| footer::draw_drag_label(canvas, area));
+    }
 }
 
 fn draw_too_small(canvas: &mut Canvas, area: Rect) {

@@ -8,9 +8,12 @@ mod dialog;
 mod footer;
 mod frame;
 mod header;
+mod key;
+mod painter;
 mod plan_text;
 mod screens;
 mod tags;
 mod text_field;
 
 pub use frame::{MIN_SIZE, draw};
+pub use painter::{Painted, Painter};

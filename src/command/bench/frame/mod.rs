@@ -1,7 +1,7 @@
-//! What a frame of the console costs, drawn into memory: small and huge, whole and unchanged, and
-//! what the plan costs that is shown while something is dragged.
+//! The cost of a frame of the console, drawn into memory: on a small and on a huge machine, with
+//! nothing, a few rows or all rows changed; and the cost of the plan shown during a drag.
 
-mod scene;
+mod scenario;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,53 +16,60 @@ use super::report::{Setting, Table, print, quantile};
 use crate::command::CommandError;
 use crate::console::ConsoleOptions;
 use crate::console::state::{Action, ConsoleState, update};
-use crate::console::view;
+use crate::console::view::{Painted, Painter};
 use crate::layout::{Change, CoreOwner, CoreSelection, Edit};
 use crate::machine::this_machine;
-use scene::Scene;
+use scenario::{Figures, FrameScenario};
 
-/// Half seconds of history behind the first frame.
+/// Snapshots, one per half second, before the first measured frame.
 const BEFORE: u64 = 120;
 
-/// What a full frame of the huge scene is to cost at most, microseconds.
-const TARGET_US: f64 = 2000.0;
+/// Rows whose figures change in the frame in which a few change.
+const FEW: usize = 8;
+
+/// The most that a frame of the huge scenario may cost, microseconds.
+const UNCHANGED_TARGET_US: f64 = 100.0;
+const FEW_TARGET_US: f64 = 500.0;
+const ALL_TARGET_US: f64 = 1500.0;
 
 /// The report.
 #[derive(Debug, Serialize)]
 struct FrameReport {
     #[serde(flatten)]
     setting: Setting,
-    /// What a full frame is to cost at most, microseconds.
-    target_us: f64,
-    scenes: Vec<SceneReport>,
+    scenarios: Vec<ScenarioReport>,
 }
 
 /// One size of machine and screen.
 #[derive(Debug, Serialize)]
-struct SceneReport {
+struct ScenarioReport {
     models: usize,
     cores: usize,
     columns: u16,
     rows: u16,
-    /// A snapshot is taken in.
-    taken_in: Cost,
-    /// A frame over a blank screen.
-    full: Cost,
-    /// A frame after a snapshot whose figures have all changed.
-    changed: Cost,
-    /// A frame where nothing has changed.
+    /// A frame of the same snapshot and state as the last one.
     unchanged: Cost,
-    /// The consequence of moving one core.
+    /// A frame of a new snapshot with the same figures: only clock and memory change.
+    same_figures: Cost,
+    /// A frame of a new snapshot in which the figures of a few rows and their cores changed.
+    few_changed: Cost,
+    /// A frame of a new snapshot in which all figures changed.
+    all_changed: Cost,
+    /// The first frame, over an empty screen.
+    first: Cost,
+    /// Taking in a snapshot.
+    taken_in: Cost,
+    /// The plan of moving one core, as shown during a drag.
     plan: Cost,
 }
 
-/// Times of one thing, done many times.
+/// The times of one operation.
 #[derive(Debug, Serialize)]
 struct Cost {
     count: usize,
     median_us: f64,
     p99_us: f64,
-    /// Median of the cells that would be sent; 0 where none are drawn.
+    /// Median of the cells sent to the terminal.
     cells: u64,
 }
 
@@ -73,10 +80,10 @@ struct Times {
 }
 
 impl Times {
-    /// Times something that answers how many cells it sends.
-    fn take(&mut self, deed: impl FnOnce() -> usize) {
+    /// Times an operation that returns how many cells it sends.
+    fn take(&mut self, operation: impl FnOnce() -> usize) {
         let start = Instant::now();
-        let cells = deed();
+        let cells = operation();
         self.us.push(start.elapsed().as_secs_f64() * 1e6);
         self.cells.push(cells as f64);
     }
@@ -95,19 +102,21 @@ impl fmt::Display for FrameReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.setting.title())?;
         let mut table =
-            Table::new(&["scene", "what", "times", "cells", "median us", "p99 us", "target"]);
-        for scene in &self.scenes {
+            Table::new(&["scenario", "frame", "times", "cells", "median us", "p99 us", "target"]);
+        for scenario in &self.scenarios {
             let mut name = format!(
                 "{} models, {} cores, {}x{}",
-                scene.models, scene.cores, scene.columns, scene.rows
+                scenario.models, scenario.cores, scenario.columns, scenario.rows
             );
-            let target = format!("<= {}", self.target_us);
+            let few = format!("{FEW} rows changed");
             for (what, cost, target) in [
-                ("full frame", &scene.full, target.as_str()),
-                ("changed frame", &scene.changed, ""),
-                ("unchanged frame", &scene.unchanged, ""),
-                ("snapshot taken in", &scene.taken_in, ""),
-                ("plan of a change", &scene.plan, ""),
+                ("nothing changed", &scenario.unchanged, Some(UNCHANGED_TARGET_US)),
+                ("new snapshot, same figures", &scenario.same_figures, None),
+                (few.as_str(), &scenario.few_changed, Some(FEW_TARGET_US)),
+                ("all rows changed", &scenario.all_changed, Some(ALL_TARGET_US)),
+                ("first frame", &scenario.first, None),
+                ("snapshot taken in", &scenario.taken_in, None),
+                ("plan of a change", &scenario.plan, None),
             ] {
                 table.row(vec![
                     std::mem::take(&mut name),
@@ -116,7 +125,7 @@ impl fmt::Display for FrameReport {
                     cost.cells.to_string(),
                     format!("{:.1}", cost.median_us),
                     format!("{:.1}", cost.p99_us),
-                    target.to_owned(),
+                    target.map_or_else(String::new, |us| format!("< {us}")),
                 ]);
             }
         }
@@ -131,77 +140,106 @@ impl fmt::Display for FrameReport {
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let description = this_machine(None)?.describe();
     let window = Duration::from_secs_f64(args.seconds / 2.0);
-    let scenes = vec![
-        measure(&Scene::new(3, 2, 8)?, (120, 36), window)?,
-        measure(&Scene::new(64, 192, 60)?, (200, 60), window)?,
+    let scenarios = vec![
+        measure(&FrameScenario::new(3, 2, 8)?, (120, 36), window)?,
+        measure(&FrameScenario::new(64, 192, 60)?, (200, 60), window)?,
     ];
     let report = FrameReport {
         setting: Setting::new("frame", args, &description, "the console in memory".to_owned()),
-        target_us: TARGET_US,
-        scenes,
+        scenarios,
     };
     print(args, &report)
 }
 
 fn measure(
-    scene: &Scene,
+    scenario: &FrameScenario,
     (columns, rows): (u16, u16),
     window: Duration,
-) -> Result<SceneReport, CommandError> {
+) -> Result<ScenarioReport, CommandError> {
     let mut state = ConsoleState::new(&ConsoleOptions::default());
-    update(&mut state, Action::Baseline(scene.desired.layout()));
+    update(&mut state, Action::Baseline(scenario.desired.layout()));
     for step in 0..BEFORE {
-        update(&mut state, Action::Snapshot(Arc::new(scene.snapshot(step))));
+        update(
+            &mut state,
+            Action::Snapshot(Arc::new(scenario.snapshot(step, Figures { base: step, rows: 0 }))),
+        );
     }
-    let blank = Buffer::empty(Rect::new(0, 0, columns, rows));
-    let (mut frame, mut before, mut copy) = (blank.clone(), blank.clone(), blank.clone());
-    let change = one_core(scene);
-    let [mut taken_in, mut full, mut changed, mut unchanged, mut plan]: [Times; 5] =
+    let change = one_core(scenario);
+    let [mut taken_in, mut first, mut all, mut few, mut same, mut unchanged, mut plan]: [Times; 7] =
         Default::default();
-    // as the console does it: painted anew, copied for pictures, compared with the last one
-    let mut draw = |state: &ConsoleState, before: &Buffer, frame: &mut Buffer| {
-        frame.reset();
-        view::draw(state, frame);
-        copy.clone_from(frame);
-        before.diff(frame).len()
-    };
-    draw(&state, &blank, &mut before);
+    let mut terminal = FakeTerminal::new(Rect::new(0, 0, columns, rows));
+    terminal.draw(&state);
     let start = Instant::now();
     let mut step = BEFORE;
     while start.elapsed() < window || step == BEFORE {
-        let snapshot = Arc::new(scene.snapshot(step));
-        taken_in.take(|| {
-            update(&mut state, Action::Snapshot(snapshot));
-            0
-        });
-        changed.take(|| draw(&state, &before, &mut frame));
-        before.clone_from(&frame);
-        unchanged.take(|| draw(&state, &before, &mut frame));
-        full.take(|| draw(&state, &blank, &mut frame));
+        for (figures, times) in [
+            (Figures { base: step, rows: 0 }, &mut all),
+            (Figures { base: step, rows: 0 }, &mut same),
+            (Figures { base: step, rows: FEW }, &mut few),
+        ] {
+            let snapshot = Arc::new(scenario.snapshot(step, figures));
+            taken_in.take(|| {
+                update(&mut state, Action::Snapshot(snapshot));
+                0
+            });
+            times.take(|| terminal.draw(&state));
+            unchanged.take(|| terminal.draw(&state));
+            step += 1;
+        }
+        first.take(|| FakeTerminal::new(terminal.area).draw(&state));
         let mut planned = Ok(());
         plan.take(|| {
-            planned = scene.desired.plan(&change, &scene.machine).map(|_| ());
+            planned = scenario.desired.plan(&change, &scenario.machine).map(|_| ());
             0
         });
         planned.map_err(|refusal| CommandError::Failed(refusal.to_string()))?;
-        step += 1;
     }
-    Ok(SceneReport {
-        models: scene.desired.rows.len(),
-        cores: scene.machine.topology.cores.len(),
+    Ok(ScenarioReport {
+        models: scenario.desired.rows.len(),
+        cores: scenario.machine.topology.cores.len(),
         columns,
         rows,
-        taken_in: taken_in.cost(),
-        full: full.cost(),
-        changed: changed.cost(),
         unchanged: unchanged.cost(),
+        same_figures: same.cost(),
+        few_changed: few.cost(),
+        all_changed: all.cost(),
+        first: first.cost(),
+        taken_in: taken_in.cost(),
         plan: plan.cost(),
     })
 }
 
+/// Draws as the console does: paints, copies the frame to the terminal's buffer and compares it with
+/// the frame sent last.
+struct FakeTerminal {
+    area: Rect,
+    painter: Painter,
+    next: Buffer,
+    sent: Buffer,
+}
+
+impl FakeTerminal {
+    fn new(area: Rect) -> Self {
+        let empty = Buffer::empty(area);
+        Self { area, painter: Painter::default(), next: empty.clone(), sent: empty }
+    }
+
+    /// Returns the number of cells sent.
+    fn draw(&mut self, state: &ConsoleState) -> usize {
+        if self.painter.paint(state, self.area) == Painted::Unchanged {
+            return 0;
+        }
+        self.next.content.clone_from_slice(&self.painter.frame().content);
+        let cells = self.sent.diff(&self.next).len();
+        std::mem::swap(&mut self.sent, &mut self.next);
+        self.next.reset();
+        cells
+    }
+}
+
 /// One core from the first model to the last.
-fn one_core(scene: &Scene) -> Change {
-    let rows = &scene.desired.rows;
+fn one_core(scenario: &FrameScenario) -> Change {
+    let rows = &scenario.desired.rows;
     let party = |row: Option<&crate::layout::Row>| {
         row.map_or(CoreOwner::Free, |row| CoreOwner::Model(row.budget.name.clone()))
     };

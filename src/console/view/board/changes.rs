@@ -6,6 +6,7 @@ use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Pane, ScrollArea};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow};
 use crate::console::view::change_text::{self, ForceTime};
+use crate::console::view::key::Key;
 use crate::telemetry::{JournalEntry, Verdict, VerdictStatus};
 
 /// Draws the pane, newest change first.
@@ -35,6 +36,26 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
         canvas.note_more_below(inside, rest);
     }
     canvas.put_from(inside, &lines, first);
+}
+
+/// Returns the key of what the pane is drawn from.
+pub(super) fn key(state: &ConsoleState) -> Key {
+    let mut key = Key::default();
+    for entry in &state.snapshot.changes {
+        key.add((entry.id, entry.undone, entry.force_us, entry.at_unix_ms, &entry.summary));
+        key.add(entry.undoes);
+        for verdict in &entry.verdicts {
+            key.add((&verdict.model, std::mem::discriminant(&verdict.status)));
+            key.add((verdict.samples_before, verdict.samples_after));
+            for comparison in &verdict.comparisons {
+                key.add((std::mem::discriminant(&comparison.metric), comparison.clear));
+                key.add_float(comparison.before);
+                key.add_float(comparison.after);
+                key.add_float(comparison.change);
+            }
+        }
+    }
+    key
 }
 
 /// Columns of the time. Further lines of a change start behind it.

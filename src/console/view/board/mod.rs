@@ -10,4 +10,5 @@ mod over_time;
 mod panes;
 mod resources;
 
+pub(super) use cores::CoreOwners;
 pub(super) use panes::draw;

@@ -4,8 +4,9 @@
 use ratatui::layout::Rect;
 
 use crate::console::format;
-use crate::console::state::{HISTORY_BINS, HistoryPoint, Pane};
+use crate::console::state::{HISTORY_BINS, ConsoleState, HistoryPoint, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
+use crate::console::view::key::Key;
 
 /// Columns of the scale on the left.
 const SCALE: u16 = 7;
@@ -87,6 +88,24 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     if shown.len() > ago.len() + 4 {
         canvas.put(&mut Pen { x: map.x + start, ..pen }, &ago, theme.dim);
     }
+}
+
+/// Returns the key of what the pane is drawn from. Only the newest moment changes; older ones stay.
+pub(super) fn key(state: &ConsoleState) -> Key {
+    let mut key = Key::default();
+    let Some(view) = state.selected_model() else { return key };
+    let name = &view.row.budget.name;
+    key.add(name);
+    let moments = state.history.of(name);
+    key.add(moments.size_hint());
+    if let Some(newest) = moments.last() {
+        key.add((newest.second, newest.bins));
+    }
+    key.add(state.history.of(name).next().map(|oldest| oldest.second));
+    for entry in &state.snapshot.changes {
+        key.add((entry.uptime_us, &entry.models));
+    }
+    key
 }
 
 /// Draws a mark above the second of each change, bright if the change touched this model.

@@ -7,6 +7,7 @@ use super::models::Labels;
 use super::{changes, cores, latency, models, over_time, resources};
 use crate::console::state::Pane;
 use crate::console::view::canvas::{Border, Canvas};
+use crate::console::view::key::Key;
 
 /// Draws the board, or the expanded pane alone.
 pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -48,18 +49,22 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
         draw_pane(canvas, middle, border, which);
     }
     draw_pane(canvas, next(heights.changes), border, Pane::Changes);
-    resources::draw(canvas, next(heights.resources));
+    let resources = next(heights.resources);
+    canvas.part(resources, None, |canvas| resources::draw(canvas, resources));
 }
 
 fn draw_pane(canvas: &mut Canvas, area: Rect, border: Border, pane: Pane) {
     if area.height == 0 {
         return;
     }
-    match pane {
-        Pane::Cores => cores::draw(canvas, area, border),
-        Pane::Models => models::draw(canvas, area, border, Labels::Tags),
-        Pane::Latency => latency::draw(canvas, area, border),
-        Pane::OverTime => over_time::draw(canvas, area, border),
-        Pane::Changes => changes::draw(canvas, area, border),
-    }
+    let state = canvas.state;
+    let (key, draw): (Key, fn(&mut Canvas, Rect, Border)) = match pane {
+        Pane::Cores => (cores::key(state), cores::draw),
+        Pane::Latency => (latency::key(state), latency::draw),
+        Pane::OverTime => (over_time::key(state), over_time::draw),
+        Pane::Changes => (changes::key(state), changes::draw),
+        // its rows are parts
+        Pane::Models => return models::draw(canvas, area, border, Labels::Tags),
+    };
+    canvas.part(area, Some(key.finish()), |canvas| draw(canvas, area, border));
 }

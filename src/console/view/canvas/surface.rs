@@ -3,28 +3,52 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
+use unicode_width::UnicodeWidthChar;
 
+use super::parts::{Part, Parts};
 use super::{Pen, StyledLine, row, wrap};
 use crate::console::format;
-use crate::console::state::{ConsoleState, HitMap, ScrollArea, Target};
+use crate::console::state::{ConsoleState, ScrollLimits, HitMap, ScrollArea, Target};
 
 /// A buffer, the state that is drawn into it, and the click targets drawn so far.
 pub(crate) struct Canvas<'a> {
     /// The state that is drawn.
     pub state: &'a ConsoleState,
     buffer: &'a mut Buffer,
-    hits: HitMap,
+    pub(super) hits: HitMap,
+    pub(super) parts: Parts,
 }
 
 impl<'a> Canvas<'a> {
-    /// Starts a frame.
+    /// Starts a whole frame in an empty buffer.
     pub(crate) fn new(state: &'a ConsoleState, buffer: &'a mut Buffer) -> Self {
-        Self { state, buffer, hits: HitMap::default() }
+        let area = buffer.area;
+        buffer.set_style(area, state.theme.text);
+        Self { state, buffer, hits: HitMap::default(), parts: Parts::default() }
     }
 
-    /// Ends the frame and returns its click targets.
-    pub(crate) fn into_hits(self) -> HitMap {
-        self.hits
+    /// Starts a frame over the last one, of which only the changed parts are drawn.
+    pub(crate) fn with_parts(
+        state: &'a ConsoleState,
+        buffer: &'a mut Buffer,
+        parts: Vec<Part>,
+        limits: ScrollLimits,
+    ) -> Self {
+        let mut hits = HitMap::default();
+        hits.scroll_limits = limits;
+        Self { state, buffer, hits, parts: Parts::after(parts) }
+    }
+
+    /// Returns the area of the whole frame.
+    pub(crate) fn area(&self) -> Rect {
+        self.buffer.area
+    }
+
+    /// Ends the frame. Returns its click targets and its parts; `None` if the parts are not those of
+    /// the last frame.
+    pub(crate) fn finish(mut self) -> Option<(HitMap, Vec<Part>)> {
+        self.collect_part_hits();
+        Some((self.hits, self.parts.finish()?))
     }
 
     /// Writes text and moves the pen behind it. Text without room is cut.
@@ -33,8 +57,23 @@ impl<'a> Canvas<'a> {
         if !inside || pen.room() == 0 {
             return;
         }
+        if format::is_plain(text) || is_narrow_glyph(text) {
+            return self.put_narrow(pen, text, style);
+        }
         let (x, _) = self.buffer.set_stringn(pen.x, pen.y, text, pen.room() as usize, style);
         pen.x = x;
+    }
+
+    /// Writes characters of one column each, without looking for wider ones.
+    fn put_narrow(&mut self, pen: &mut Pen, text: &str, style: Style) {
+        let end = pen.end.min(self.buffer.area.right());
+        let room = usize::from(end.saturating_sub(pen.x));
+        let start = self.buffer.index_of(pen.x, pen.y);
+        let cells = self.buffer.content.get_mut(start..start + room).unwrap_or_default();
+        for (cell, letter) in cells.iter_mut().zip(text.chars()) {
+            cell.set_char(letter).set_style(style);
+            pen.x += 1;
+        }
     }
 
     /// Writes text, cut to the pen's room with an ellipsis.
@@ -164,4 +203,11 @@ impl<'a> Canvas<'a> {
     pub(crate) fn hit(&mut self, area: Rect, target: Target) {
         self.hits.add(area.intersection(self.buffer.area), target);
     }
+}
+
+/// Returns true if the text is one character of one column, such as a bar or a corner.
+fn is_narrow_glyph(text: &str) -> bool {
+    let mut letters = text.chars();
+    let first = letters.next().filter(|letter| !letter.is_control());
+    first.and_then(UnicodeWidthChar::width) == Some(1) && letters.next().is_none()
 }

@@ -18,7 +18,12 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
 fn draw_list(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
-    let inside = canvas.frame(PaneFrame::boxed(area, "Layouts"));
+    let known = state.layouts.known().len();
+    let note = match known {
+        0 => String::new(),
+        known => format!("{} of {known}", state.layouts.at + 1),
+    };
+    let inside = canvas.frame(PaneFrame::boxed(area, "Layouts").note(&note));
     match &state.layouts.profiles {
         None => return canvas.note(inside, "Reading the saved layouts ...", theme.dim),
         Some(Err(reason)) => return canvas.note(inside, reason, theme.bad),

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::gpu_readings;
 use crate::console::format;
 use crate::console::state::{ConsoleState, ScrollArea, Target};
+use crate::console::view::board::CoreOwners;
 use crate::console::view::canvas::{Canvas, PaneFrame, Pen, row};
 use crate::console::view::tags;
 use crate::machine::{CoreId, CoreKind};
@@ -34,6 +35,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let first = canvas.scroll_to(ScrollArea::Screen, inside, lines.len(), state.scroll);
     canvas.note_more_below(inside, lines.len() - first);
     let tags = tags::tags(&state.snapshot);
+    let owners = CoreOwners::of(state);
     for (index, line) in lines.iter().skip(first).enumerate() {
         let Some(mut pen) = row(inside, index) else {
             break;
@@ -46,7 +48,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
                     for (nth, id) in siblings.iter().enumerate() {
                         let place = Rect { x: pen.x, y: pen.y, width: CELL as u16 - 1, height: 1 };
                         canvas.hit(place.intersection(inside), Target::Core(*id));
-                        draw_cell(canvas, &mut pen.clone(), *id, &tags);
+                        draw_cell(canvas, &mut pen.clone(), *id, (&tags, &owners));
                         pen.x += CELL as u16 - 1;
                         let join = if nth + 1 < siblings.len() { "=" } else { " " };
                         canvas.put(&mut pen, join, theme.dim);
@@ -57,15 +59,19 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     }
 }
 
-fn draw_cell(canvas: &mut Canvas, pen: &mut Pen, id: CoreId, tags: &[String]) {
+fn draw_cell(
+    canvas: &mut Canvas,
+    pen: &mut Pen,
+    id: CoreId,
+    (tags, owners): (&[String], &CoreOwners),
+) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.snapshot.cores.iter().find(|view| view.core.id == id) else {
         return;
     };
     canvas.put_right(pen, &id.to_string(), 3, theme.dim);
-    let owners = state.owners(id);
-    let (text, style) = match owners.as_slice() {
+    let (text, style) = match owners.on(id) {
         _ if !view.core.online => ("off".to_owned(), theme.dim),
         _ if !view.allowed => ("n/a".to_owned(), theme.dim),
         [] => ("-".to_owned(), theme.good),

@@ -1,20 +1,26 @@
 //! One core of the cores pane.
 
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
 use super::arrangement::{BAR, Density};
+use super::owners::CoreOwners;
 use crate::console::format;
 use crate::console::state::ConsoleState;
-use crate::console::view::canvas::{Canvas, Pen};
+use crate::console::view::canvas::{Canvas, Pen, StyledText};
 use crate::console::view::tags;
 use crate::telemetry::CoreView;
+
+/// The models on each core, and their short names.
+pub(super) struct Names {
+    pub(super) tags: Vec<String>,
+    pub(super) owners: CoreOwners,
+}
 
 /// A wait above this share of the time is marked.
 const CONTENDED: f64 = 0.10;
 
 /// Returns the short name of a core's owner, and its colour.
-fn owner(state: &ConsoleState, view: &CoreView, tags: &[String]) -> (String, Style) {
+fn owner(state: &ConsoleState, view: &CoreView, names: &Names) -> StyledText {
     let theme = &state.theme;
     if !view.core.online {
         return ("offline".to_owned(), theme.dim);
@@ -22,11 +28,11 @@ fn owner(state: &ConsoleState, view: &CoreView, tags: &[String]) -> (String, Sty
     if !view.allowed {
         return ("n/a".to_owned(), theme.dim);
     }
-    let owners = state.owners(view.core.id);
+    let owners = names.owners.on(view.core.id);
     let Some(first) = owners.first() else {
         return ("free".to_owned(), theme.good);
     };
-    let tag = tags.get(*first).map_or("?", String::as_str);
+    let tag = names.tags.get(*first).map_or("?", String::as_str);
     let style = theme.model(*first);
     match owners.len() {
         1 if view.reserved => (format!("[{}]", tag.trim_end()), style),
@@ -40,14 +46,14 @@ pub(super) fn draw_cell(
     canvas: &mut Canvas,
     place: Rect,
     view: &CoreView,
-    (tags, density): (&[String], Density),
+    (names, density): (&Names, Density),
 ) {
     let state = canvas.state;
     let theme = &state.theme;
     let end = place.right().saturating_sub(1);
     let mut pen = Pen { x: place.x, y: place.y, end };
     canvas.put(&mut pen, &format!("{} ", view.core.id), theme.dim);
-    let (text, style) = owner(state, view, tags);
+    let (text, style) = owner(state, view, names);
     canvas.put_fit(&mut pen, &text, style);
     let mut pen = Pen { x: place.x, y: place.y + 1, end };
     if !view.allowed {
@@ -100,11 +106,11 @@ fn draw_bar(canvas: &mut Canvas, pen: &mut Pen, view: &CoreView) {
 }
 
 /// Draws a core in one column.
-pub(super) fn draw_strip(canvas: &mut Canvas, place: Rect, view: &CoreView) {
+pub(super) fn draw_strip(canvas: &mut Canvas, place: Rect, view: &CoreView, names: &Names) {
     let state = canvas.state;
     let theme = &state.theme;
-    let owners = state.owners(view.core.id);
-    let (letter, style) = match owners.as_slice() {
+    let owners = names.owners.on(view.core.id);
+    let (letter, style) = match owners {
         _ if !view.allowed => ('-', theme.dim),
         [] => ('.', theme.dim),
         [one] => (tags::letter(*one), theme.model(*one)),

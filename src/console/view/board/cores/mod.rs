@@ -2,7 +2,9 @@
 
 mod arrangement;
 mod cell;
+mod owners;
 mod pane;
 
 pub(super) use arrangement::{height, shows_letters};
-pub(super) use pane::draw;
+pub(in crate::console::view) use owners::CoreOwners;
+pub(super) use pane::{draw, key};

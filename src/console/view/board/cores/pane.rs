@@ -4,9 +4,11 @@
 use ratatui::layout::Rect;
 
 use super::arrangement::{Density, choose};
-use super::cell::{draw_cell, draw_strip};
-use crate::console::state::{Pane, Target};
+use super::cell::{Names, draw_cell, draw_strip};
+use super::owners::CoreOwners;
+use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen};
+use crate::console::view::key::Key;
 use crate::console::view::tags;
 use crate::telemetry::CoreView;
 
@@ -32,7 +34,7 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
             canvas.put_fit(&mut pen, text, theme.dim);
         }
     }
-    let tags = tags::tags(&state.snapshot);
+    let names = Names { tags: tags::tags(&state.snapshot), owners: CoreOwners::of(state) };
     for (index, x, y) in &plan.places {
         let Some(view) = state.snapshot.cores.get(*index) else {
             continue;
@@ -43,13 +45,35 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
         let (width, height) = plan.cell;
         let place = Rect { x: inside.x + x, y: inside.y + y, width, height }.intersection(inside);
         if matches!(plan.density, Density::Strip | Density::Letters) {
-            draw_strip(canvas, place, view);
+            draw_strip(canvas, place, view, &names);
         } else {
-            draw_cell(canvas, place, view, (&tags, plan.density));
+            draw_cell(canvas, place, view, (&names, plan.density));
         }
         canvas.hit(place, Target::Core(view.core.id));
         tint_core(canvas, place, view);
     }
+}
+
+/// Returns the key of what the pane is drawn from.
+pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
+    let mut key = Key::default();
+    let owners = CoreOwners::of(state);
+    for view in &state.snapshot.cores {
+        let core = &view.core;
+        key.add((core.id.0, core.online, core.node, core.l3));
+        key.add((view.allowed, view.reserved));
+        key.add(owners.on(core.id));
+        key.add_float(view.busy);
+        key.add_float(view.wait.unwrap_or(-1.0));
+        for (model, share) in &view.by_model {
+            key.add(model);
+            key.add_float(*share);
+        }
+    }
+    for view in &state.snapshot.models {
+        key.add(&view.row.budget.name);
+    }
+    key
 }
 
 /// Tints a core that is selected, dragged, or the receiver of a drag.

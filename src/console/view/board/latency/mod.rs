@@ -4,4 +4,4 @@ mod marks;
 mod pane;
 mod scale;
 
-pub(super) use pane::draw;
+pub(super) use pane::{draw, key};

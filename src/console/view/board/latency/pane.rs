@@ -6,8 +6,9 @@ use ratatui::layout::Rect;
 use super::marks;
 use super::scale::{OCTAVE, Scale, bar, bound_of};
 use crate::console::format;
-use crate::console::state::Pane;
+use crate::console::state::{ConsoleState, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
+use crate::console::view::key::Key;
 use crate::telemetry::ModelView;
 
 /// Draws the pane.
@@ -37,6 +38,27 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
     draw_percentiles(canvas, inside, view);
     draw_axis(canvas, Rect { y: bars.bottom(), height: 1, ..inside }, &scale);
     marks::draw(canvas, Rect { y: bars.bottom() + 1, height: 1, ..inside }, view, &scale);
+}
+
+/// Returns the key of what the pane is drawn from.
+pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
+    let mut key = Key::default();
+    let Some(view) = state.selected_model() else { return key };
+    let name = &view.row.budget.name;
+    key.add(name);
+    key.add(state.index(name));
+    let histogram = &view.histogram;
+    key.add((histogram.first, &histogram.total, &histogram.queue_us, &histogram.compute_us));
+    let total = &view.minute.total;
+    key.add((total.count, total.p50_us, total.p90_us, total.p99_us, total.p999_us));
+    key.add(view.minute.slo_us);
+    let counts = &view.counts;
+    key.add((counts.submitted, counts.completed, counts.queued, counts.failed));
+    if let Some(slo) = state.row(name).and_then(|row| row.budget.slo) {
+        key.add_float(slo.percentile);
+        key.add(slo.bound);
+    }
+    key
 }
 
 fn empty_note(view: &ModelView) -> String {

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use super::columns::Field;
 use super::row::{TableModel, TableRow};
 use crate::console::format;
-use crate::console::state::Target;
+use crate::console::state::{ConsoleState, Target};
 use crate::console::view::canvas::{Canvas, Pen};
 use crate::layout::{CoreOwner, GpuId, Row};
 use crate::telemetry::{ModelState, ModelView};
@@ -86,13 +86,22 @@ pub(super) fn draw(
             canvas.put_right(pen, &format::bytes(held), size, theme.text);
         }
         Field::Trend => {
-            let recent: Vec<f64> =
-                state.history.of(name).map(|moment| moment.p99_us as f64).collect();
-            let most = recent.iter().copied().fold(1.0, f64::max);
-            let shares: Vec<f64> = recent.iter().map(|us| us / most).collect();
-            canvas.put(pen, &state.glyphs.trend(&shares, size), own);
+            canvas.put(pen, &trend(state, name), own);
         }
     }
+}
+
+/// Columns of the trend.
+const TREND: usize = 12;
+
+/// Returns the p99 of the last seconds as a small graph.
+pub(super) fn trend(state: &ConsoleState, model: &str) -> String {
+    let recent: Vec<f64> = state.history.of(model).map(|moment| moment.p99_us as f64).collect();
+    let most = recent.iter().copied().fold(1.0, f64::max);
+    let shown = recent.len().saturating_sub(2 * TREND);
+    let shares: Vec<f64> =
+        recent.get(shown..).unwrap_or_default().iter().map(|us| us / most).collect();
+    state.glyphs.trend(&shares, TREND)
 }
 
 /// Draws a field of the row of free cores.

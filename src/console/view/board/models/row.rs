@@ -8,6 +8,7 @@ use super::fields;
 use crate::console::format;
 use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Canvas, Pen};
+use crate::console::view::key::Key;
 use crate::layout::{CoreOwner, Row};
 use crate::telemetry::{ModelState, ModelView};
 
@@ -44,6 +45,39 @@ impl<'a> TableRow<'a> {
             }),
         };
         Self { owner, model }
+    }
+
+    /// Returns the key of what the row is drawn from.
+    pub(super) fn key(&self, state: &ConsoleState) -> Key {
+        let mut key = Key::default();
+        let Some(TableModel { index, view, row, tag }) = self.model else {
+            key.add(state.ledger().free.len());
+            return key;
+        };
+        let budget = &row.budget;
+        key.add((index, tag, &budget.name, row.cores.len(), row.concurrency, row.threads));
+        key.add((budget.queue.limit, budget.paused, view.row.budget.paused));
+        if let Some(slo) = budget.slo {
+            key.add_float(slo.percentile);
+            key.add(slo.bound);
+        }
+        key.add(state.place_of(&budget.name).map(|gpu| gpu.to_string()));
+        key.add(budget.gpu.is_some());
+        key.add(std::mem::discriminant(&view.state));
+        match &view.state {
+            ModelState::Failed { reason } => key.add(reason),
+            ModelState::Warming { ready, total } => key.add((ready, total)),
+            _ => {}
+        }
+        key.add(view.actual.difference.is_some());
+        key.add((view.counts.queued, view.counts.blocked, view.counts.executing));
+        let total = &view.minute.total;
+        key.add((total.count == 0, total.p50_us, total.p99_us, view.minute.slo_us));
+        key.add_float(view.second.completed_per_s);
+        key.add_float(view.cpu);
+        key.add(view.memory.total());
+        key.add(fields::trend(state, &budget.name));
+        key
     }
 }
 

@@ -6,6 +6,7 @@ use super::columns::{Field, columns};
 use super::row::{TableRow, draw_row};
 use crate::console::state::{Pane, Target};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
+use crate::console::view::key::Key;
 use crate::console::view::tags;
 
 /// The short name at the start of a row, the same as in the cores pane.
@@ -39,37 +40,19 @@ pub(in crate::console::view::board) fn draw(
     if let Some(words) = state.sorting.words() {
         title = format!("{title} {words}");
     }
-    let frame = PaneFrame::of_pane(Pane::Models, area, border, &title).note(note);
-    let inside = canvas.frame(frame);
+    let inside = border.inside(area);
     let columns = columns(inside.width as usize, (!state.has_gpus()).then_some(Field::Gpu));
-    if let Some(mut pen) = row(inside, 0) {
-        pen.x += 2;
-        for (field, size) in &columns {
-            let start = pen.x;
-            let mark = match field.sort() {
-                Some(key) if key != state.sorting.key() => "",
-                Some(_) if state.sorting.rising() => state.glyphs.mark,
-                Some(_) => state.glyphs.change,
-                None => "",
-            };
-            let text = format!("{}{mark}", field.title());
-            let style = if field.column() == Some(state.column) && state.focus == Pane::Models {
-                state.theme.focus
-            } else {
-                state.theme.dim
-            };
-            if field.numeric() {
-                canvas.put_right(&mut pen, &text, *size, style);
-            } else {
-                canvas.put_left(&mut pen, &text, *size, style);
-            }
-            if let Some(key) = field.sort() {
-                let width = pen.x.saturating_sub(start);
-                canvas.hit(Rect { x: start, y: pen.y, width, height: 1 }, Target::Title(key));
-            }
-            pen.x += 1;
+    let mut key = Key::default();
+    key.add((&title, state.snapshot.models.is_empty()));
+    canvas.part(area, Some(key.finish()), |canvas| {
+        canvas.frame(PaneFrame::of_pane(Pane::Models, area, border, &title).note(note));
+        draw_titles(canvas, inside, &columns);
+        if state.snapshot.models.is_empty()
+            && let Some(mut pen) = row(inside, 2)
+        {
+            canvas.put_fit(&mut pen, "Waiting for the first snapshot.", state.theme.dim);
         }
-    }
+    });
     let rows = state.rows();
     let tags = match labels {
         Labels::Letters => {
@@ -85,17 +68,53 @@ pub(in crate::console::view::board) fn draw(
         let Some(pen) = row(inside, index - first + 1) else {
             break;
         };
-        draw_row(canvas, pen, &TableRow::new(state, owner, &tags), &columns);
-        if index + 1 == last && last < rows.len() {
-            let more = format!(" {} more below ", rows.len() - last);
-            let mut pen = Pen { end: inside.right(), ..pen };
-            canvas.put_end(&mut pen, &more, state.theme.ghost);
-        }
+        let of = TableRow::new(state, owner, &tags);
+        let below = if index + 1 == last { rows.len() - last.min(rows.len()) } else { 0 };
+        let mut key = of.key(state);
+        key.add(below);
+        let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
+        canvas.part(line, Some(key.finish()), |canvas| {
+            draw_row(canvas, pen, &of, &columns);
+            if below > 0 {
+                let more = format!(" {below} more below ");
+                let mut pen = Pen { end: inside.right(), ..pen };
+                canvas.put_end(&mut pen, &more, state.theme.ghost);
+            }
+        });
     }
-    if state.snapshot.models.is_empty()
-        && let Some(mut pen) = row(inside, 2)
-    {
-        canvas.put_fit(&mut pen, "Waiting for the first snapshot.", state.theme.dim);
+}
+
+/// Draws the titles of the columns.
+fn draw_titles(canvas: &mut Canvas, inside: Rect, columns: &[(Field, usize)]) {
+    let state = canvas.state;
+    let Some(mut pen) = row(inside, 0) else {
+        return;
+    };
+    pen.x += 2;
+    for (field, size) in columns {
+        let start = pen.x;
+        let mark = match field.sort() {
+            Some(key) if key != state.sorting.key() => "",
+            Some(_) if state.sorting.rising() => state.glyphs.mark,
+            Some(_) => state.glyphs.change,
+            None => "",
+        };
+        let text = format!("{}{mark}", field.title());
+        let style = if field.column() == Some(state.column) && state.focus == Pane::Models {
+            state.theme.focus
+        } else {
+            state.theme.dim
+        };
+        if field.numeric() {
+            canvas.put_right(&mut pen, &text, *size, style);
+        } else {
+            canvas.put_left(&mut pen, &text, *size, style);
+        }
+        if let Some(key) = field.sort() {
+            let width = pen.x.saturating_sub(start);
+            canvas.hit(Rect { x: start, y: pen.y, width, height: 1 }, Target::Title(key));
+        }
+        pen.x += 1;
     }
 }
 

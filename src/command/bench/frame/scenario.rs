@@ -1,5 +1,4 @@
-//! Made-up machines and snapshots whose figures all change from one to the next, the same every
-//! time.
+//! Synthetic machines and snapshots, the same in every run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,15 +17,28 @@ use crate::telemetry::{
 const CACHE: u32 = 16;
 const NODE: u32 = 4;
 
+/// The values of a snapshot: those of `base`, except for the first `rows` rows, which get others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Figures {
+    pub(super) base: u64,
+    pub(super) rows: usize,
+}
+
+impl Figures {
+    fn seed(self, row: usize) -> u64 {
+        if row < self.rows { !self.base } else { self.base }
+    }
+}
+
 /// A machine with models on it.
-pub(super) struct Scene {
+pub(super) struct FrameScenario {
     /// The machine.
     pub machine: Description,
     /// What is in force on it.
     pub desired: DesiredState,
 }
 
-impl Scene {
+impl FrameScenario {
     /// `models` models that share `cores` cores evenly, with names of `width` letters.
     ///
     /// # Errors
@@ -54,20 +66,21 @@ impl Scene {
         Ok(Self { machine, desired })
     }
 
-    /// The snapshot of half a second: a layout in force, all figures other than a step before.
-    pub(super) fn snapshot(&self, step: u64) -> Snapshot {
+    /// Returns the snapshot of half second `step`, with the layout in force.
+    pub(super) fn snapshot(&self, step: u64, figures: Figures) -> Snapshot {
         let models: Vec<ModelView> = (0..)
             .zip(&self.desired.rows)
-            .map(|(index, row)| view(row, index, share(step, index)))
+            .map(|(index, row)| view(row, index, share(figures.seed(index as usize), index)))
             .collect();
         let ledger = self.desired.ledger(&self.machine);
         let cores = self.machine.topology.cores.iter().map(|core| {
-            let busy = share(step, u64::from(core.id.0) + 1000);
             let owners: Vec<usize> = (0..)
                 .zip(&models)
                 .filter(|(_, model)| model.row.cores.contains(core.id))
                 .map(|(index, _)| index)
                 .collect();
+            let seed = figures.seed(owners.first().copied().unwrap_or(usize::MAX));
+            let busy = share(seed, u64::from(core.id.0) + 1000);
             CoreView {
                 core: core.clone(),
                 allowed: true,
