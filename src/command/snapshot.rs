@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::CommandError;
 use super::run::LayoutFolders;
 use crate::console::state::Screen;
-use crate::console::{ConsoleOptions, GlyphSet, Profiles, ThemeName, picture};
+use crate::console::{ConsoleOptions, GlyphSet, LayoutStore, ThemeName, picture};
 use crate::telemetry::{LogLevel, LogLines, Snapshot};
 
 /// Arguments of `divvy snapshot`.
@@ -103,7 +103,7 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
 }
 
 /// Returns the saved layouts for the layouts screen.
-fn layout_store(args: &SnapshotArgs) -> Result<Option<Arc<dyn Profiles>>, CommandError> {
+fn layout_store(args: &SnapshotArgs) -> Result<Option<Arc<dyn LayoutStore>>, CommandError> {
     match (&args.layouts, args.screen) {
         (None, Screen::Layouts) => Err(CommandError::BadInput(
             "the layouts screen needs the folder of saved layouts: add --layouts DIR".to_owned(),

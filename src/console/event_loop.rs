@@ -45,7 +45,8 @@ pub fn run(
     let stop = events::start(&sender, control.snapshots(), options.stop);
     let context = worker::WorkerContext { control, profiles: options.profiles, log: options.log };
     let worker = worker::start(context, sender);
-    let mut console = EventLoop { state, painter: Painter::default(), unsent: true, screen, worker };
+    let mut console =
+        EventLoop { state, painter: Painter::default(), unsent: true, screen, worker };
     console.act(Action::Baseline(baseline))?;
     console.open(opening)?;
     let exit = console.run(&receiver, refresh);

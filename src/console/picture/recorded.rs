@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, Entry, Snapshot};
+use crate::telemetry::{Applied, Author, JournalEntry, Snapshot};
 
 /// A recorded snapshot with its desired state and its machine.
 pub(super) struct RecordedControl {
@@ -59,7 +59,7 @@ impl Control for RecordedControl {
         Err(Self::refusal())
     }
 
-    fn journal(&self) -> Vec<Entry> {
+    fn journal(&self) -> Vec<JournalEntry> {
         self.snapshot.changes.clone()
     }
 

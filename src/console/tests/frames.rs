@@ -15,7 +15,7 @@ use crate::console::glyphs::Glyphs;
 use crate::console::picture::dump;
 use crate::console::state::{Action, Target};
 use crate::console::theme::{Theme, ThemeName};
-use crate::console::{GlyphSet, Profiles};
+use crate::console::{GlyphSet, LayoutStore};
 use crate::layout::CoreOwner;
 use crate::scheduler::Control;
 use crate::telemetry::{LogLevel, MemoryRow, Snapshot, VerdictStatus};

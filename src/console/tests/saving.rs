@@ -300,7 +300,11 @@ fn a_layout_that_is_in_force_already_only_changes_the_name() {
     let mut console = TestConsole::new(120, 36);
     console.profiles.save("other", &console.control.layout()).unwrap();
     console.keys("o");
-    assert!(console.text().contains("No changes: the live layout is the same"), "{}", console.text());
+    assert!(
+        console.text().contains("No changes: the live layout is the same"),
+        "{}",
+        console.text()
+    );
     console.key(KeyCode::Enter);
     assert!(console.message().starts_with("other is in force"), "{}", console.message());
     assert_eq!(console.state.profile.as_deref(), Some("other"));

@@ -39,7 +39,7 @@ pub(super) fn draw_on(canvas: &mut Canvas) {
     // after the dialog, whose keys this line then shows
     let keys = Rect { y: body.bottom() + 1, height: 1, ..area };
     canvas.part(keys, Some(0), |canvas| footer::draw_keys(canvas, keys));
-    if state.carry.is_some() {
+    if state.drag.is_some() {
         canvas.part(area, None, |canvas| footer::draw_drag_label(canvas, area));
     }
 }

@@ -98,7 +98,7 @@ impl Painter {
 fn has_parts(state: &ConsoleState) -> bool {
     state.screen == Screen::Board
         && state.dialog.is_none()
-        && state.carry.is_none()
+        && state.drag.is_none()
         && state.staged_plan.is_none()
 }
 

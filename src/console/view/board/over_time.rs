@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 
 use crate::console::format;
-use crate::console::state::{HISTORY_BINS, ConsoleState, HistoryPoint, Pane};
+use crate::console::state::{ConsoleState, HISTORY_BINS, HistoryPoint, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 use crate::console::view::key::Key;
 

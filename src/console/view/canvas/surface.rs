@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthChar;
 use super::parts::{Part, Parts};
 use super::{Pen, StyledLine, row, wrap};
 use crate::console::format;
-use crate::console::state::{ConsoleState, ScrollLimits, HitMap, ScrollArea, Target};
+use crate::console::state::{ConsoleState, HitMap, ScrollArea, ScrollLimits, Target};
 
 /// A buffer, the state that is drawn into it, and the click targets drawn so far.
 pub(crate) struct Canvas<'a> {
