@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_telling() {
+    fn names_are_unique() {
         let name = |file: &str, taken: &[&str]| {
             budget_from_file(file.into(), |name| taken.contains(&name)).name
         };

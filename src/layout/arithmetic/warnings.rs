@@ -131,7 +131,7 @@ impl Warnings<'_> {
         }
     }
 
-    /// Warns about a count that was not met, and about cores that placement made two models share.
+    /// Warns about a count that was not met, and about new cores that other models have too.
     fn core_request(&mut self, before: Option<&Row>, row: &Row) {
         let name = row.budget.name.as_str();
         let target = requested_cores(&row.budget.cores, usable(self.machine).len());
@@ -155,7 +155,7 @@ impl Warnings<'_> {
             let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();
             let all = sharers.iter().fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
             self.messages.push(format!(
-                "no core was free: {name} shares {} with {}",
+                "{name} shares {} with {}",
                 phrases::cores(&all.intersection(&gained)),
                 phrases::listed(&names),
             ));
