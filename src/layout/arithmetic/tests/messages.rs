@@ -214,7 +214,7 @@ fn warns_once_about_excess_memory() {
 #[test]
 fn sharing_donor_gets_a_list() {
     let (desired, machine) = on(2, [count("a", 1), count("b", 1)]);
-    let share = transfer(CoreSelection::These(set("1")), "b", "a", true);
+    let share = shares(CoreSelection::These(set("1")), "b", "a");
     let plan = desired.plan(&share, &machine).unwrap();
     assert_eq!(plan.summary, "a 1 -> 2 cores, b cores fixed at 1");
 }

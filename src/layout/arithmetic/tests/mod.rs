@@ -61,16 +61,22 @@ fn core_owner(name: &str) -> CoreOwner {
     if name == "free" { CoreOwner::Free } else { CoreOwner::Model(name.to_owned()) }
 }
 
-fn transfer(cores: CoreSelection, from: &str, to: &str, share: bool) -> Change {
-    Edit::TransferCores { cores, from: core_owner(from), to: core_owner(to), share }.into()
+fn transfer(cores: CoreSelection, from: &str, to: &str) -> Change {
+    let (from, to) = (core_owner(from), core_owner(to));
+    Edit::TransferCores { cores, from, to, share: false }.into()
+}
+
+fn shares(cores: CoreSelection, from: &str, to: &str) -> Change {
+    let (from, to) = (core_owner(from), core_owner(to));
+    Edit::TransferCores { cores, from, to, share: true }.into()
 }
 
 fn moves(count: usize, from: &str, to: &str) -> Change {
-    transfer(CoreSelection::Count(count), from, to, false)
+    transfer(CoreSelection::Count(count), from, to)
 }
 
 fn moves_these(cores: &str, from: &str, to: &str) -> Change {
-    transfer(CoreSelection::These(set(cores)), from, to, false)
+    transfer(CoreSelection::These(set(cores)), from, to)
 }
 
 fn reason(result: Result<DesiredState, Refusal>) -> String {

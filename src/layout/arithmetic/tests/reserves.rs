@@ -26,7 +26,7 @@ fn reserved_core_needs_a_transfer() {
     let set_cores = Edit::SetCores { model: "b".into(), cores: CoreRequest::List(set("1-2")) };
     let why = "b: core 1 is reserved by a: move it from a, or turn its reserve off first";
     assert_eq!(reason(desired.change(&set_cores.clone().into(), &machine)), why);
-    let shared = transfer(CoreSelection::Count(1), "a", "b", true);
+    let shared = shares(CoreSelection::Count(1), "a", "b");
     assert!(reason(desired.change(&shared, &machine)).contains("reserve"));
     // allowed if the same change turns the reserve off
     let lifted = Edit::SetReserve { model: "a".into(), reserve: false };

@@ -51,17 +51,17 @@ fn sharers_keep_a_moved_core() {
 #[test]
 fn donor_keeps_a_shared_core() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
-    let change = transfer(CoreSelection::Count(1), "a", "b", true);
+    let change = shares(CoreSelection::Count(1), "a", "b");
     let after = desired.change(&change, &machine).unwrap();
     assert_eq!(held(&after), "a 0-1, b 0,2");
     assert_eq!(request(&after, "a"), CoreRequest::List(set("0-1")));
     // they still share it after saving and loading
     let loaded = DesiredState::resolve(&after.layout(), &machine).unwrap();
     assert_eq!(held(&loaded), held(&after));
-    let again = transfer(CoreSelection::Count(2), "a", "b", true);
+    let again = shares(CoreSelection::Count(2), "a", "b");
     let why = "b: cannot share 2 cores of a: a has 1 that b does not have";
     assert_eq!(reason(after.change(&again, &machine)), why);
-    let free = transfer(CoreSelection::Count(1), "free", "b", true);
+    let free = shares(CoreSelection::Count(1), "free", "b");
     assert!(reason(after.change(&free, &machine)).contains("free cores cannot be shared"));
 }
 
