@@ -19,7 +19,7 @@ use crate::command::{
 pub struct Cli {
     /// The subcommand; without one, the console opens.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<CliCommand>,
     /// Arguments of the console and of `--headless`.
     #[command(flatten)]
     pub run: run::RunArgs,
@@ -27,7 +27,7 @@ pub struct Cli {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Checks layout files: exit code 0 if all are valid, else 2.
     Check(check::CheckArgs),
     /// Shows the machine: cores, caches, limits, GPUs.
@@ -60,17 +60,17 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             None => run::run(&self.run),
-            Some(Command::Check(args)) => check::run(&args),
-            Some(Command::Machine(args)) => machine::run(&args),
-            Some(Command::Inspect(args)) => inspect::run(&args),
-            Some(Command::Synth(args)) => synth::run(&args),
-            Some(Command::Bench(args)) => bench::run(&args),
-            Some(Command::Runtime(args)) => runtime::run(&args),
-            Some(Command::Snapshot(args)) => snapshot::run(&args),
-            Some(Command::Journal(args)) => journal::run(&args),
-            Some(Command::Config(args)) => config::run(&args),
-            Some(Command::Completions(args)) => completions::run(&args, Self::command()),
-            Some(Command::Man(args)) => man::run(&args, Self::command()),
+            Some(CliCommand::Check(args)) => check::run(&args),
+            Some(CliCommand::Machine(args)) => machine::run(&args),
+            Some(CliCommand::Inspect(args)) => inspect::run(&args),
+            Some(CliCommand::Synth(args)) => synth::run(&args),
+            Some(CliCommand::Bench(args)) => bench::run(&args),
+            Some(CliCommand::Runtime(args)) => runtime::run(&args),
+            Some(CliCommand::Snapshot(args)) => snapshot::run(&args),
+            Some(CliCommand::Journal(args)) => journal::run(&args),
+            Some(CliCommand::Config(args)) => config::run(&args),
+            Some(CliCommand::Completions(args)) => completions::run(&args, Self::command()),
+            Some(CliCommand::Man(args)) => man::run(&args, Self::command()),
         }
     }
 }

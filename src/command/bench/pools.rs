@@ -14,7 +14,7 @@ use crate::pool::{Door, Pool, PoolEvent, Request};
 pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The input tensors of a request.
-pub(super) type Inputs = Arc<Vec<NamedTensor>>;
+pub(super) type RequestInputs = Arc<Vec<NamedTensor>>;
 
 /// The model and the instances of a pool.
 pub(super) struct PoolSetup {
@@ -23,7 +23,7 @@ pub(super) struct PoolSetup {
     /// The model.
     pub model: Arc<dyn Model>,
     /// The inputs of the first request of each instance.
-    pub warm_up: Inputs,
+    pub warm_up: RequestInputs,
     /// Threads and device of an instance.
     pub instance: InstanceSetup,
     /// Number of instances.
@@ -66,7 +66,7 @@ pub(super) fn serving_pool(
 /// Closed-loop callers that send their next request from the reply, so that they need no threads.
 pub(super) struct Callers {
     door: Arc<dyn Door>,
-    inputs: Vec<Inputs>,
+    inputs: Vec<RequestInputs>,
     stop: AtomicBool,
     completed: AtomicU64,
     active: AtomicUsize,
@@ -74,7 +74,11 @@ pub(super) struct Callers {
 
 impl Callers {
     /// Starts `count` callers.
-    pub(super) fn start(door: Arc<dyn Door>, inputs: Vec<Inputs>, count: usize) -> Arc<Self> {
+    pub(super) fn start(
+        door: Arc<dyn Door>,
+        inputs: Vec<RequestInputs>,
+        count: usize,
+    ) -> Arc<Self> {
         let callers = Arc::new(Self {
             door,
             inputs,

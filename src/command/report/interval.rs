@@ -2,10 +2,10 @@
 
 use super::figures::{cores, count, instances, load, memory, percent, percentile, rate, state};
 use super::span::{ModelSpan, ReportSpan};
-use super::table::{Column, line, number, titles, widths, words};
+use super::table::{ReportColumn, line, number, titles, widths, words};
 use crate::telemetry::{ModelView, Snapshot};
 
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [ReportColumn; 16] = [
     number("time", 6),
     words("model", 8),
     words("state", 8),

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
 use super::gpus;
-use super::table::{Column, line, number, titles, widths, words};
+use super::table::{ReportColumn, line, number, titles, widths, words};
 use crate::telemetry::{Counts, ModelState, ModelView, Snapshot, name_list};
 
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [ReportColumn; 14] = [
     words("model", 8),
     number("completed", 9),
     number("req/s", 7),

@@ -61,7 +61,7 @@ pub(super) fn preload<L: Loader>(
             let request = load_request(budget, layout, machine);
             scope.spawn(move || {
                 let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    load_and_run(loader, &request)
+                    trial_run(loader, &request)
                 }));
                 let result = tried.unwrap_or_else(|panic| {
                     Err(format!("the engine panicked: {}", panic_message(&*panic)))
@@ -129,7 +129,7 @@ fn describe(models: &[Budget], faults: &[(&str, String)]) -> String {
 
 /// Loads a model and runs its first request: a model that cannot run its own inputs is as bad as one
 /// that does not load.
-fn load_and_run(loader: &impl Loader, request: &LoadRequest) -> Result<LoadedModel, String> {
+fn trial_run(loader: &impl Loader, request: &LoadRequest) -> Result<LoadedModel, String> {
     let loaded = loader.load(request).map_err(|error| error.to_string())?;
     let inputs = loaded.requests.inputs.first();
     let mut result = Ok(());

@@ -15,7 +15,7 @@ use super::report::{Setting, Table, median, print, ratio};
 use crate::command::CommandError;
 use crate::layout::LoadSpec;
 use crate::machine::this_machine;
-use rows::{Arrangement, ModelSet, arrangements};
+use rows::{BenchArrangement, ModelSet, arrangements};
 use window::{ModelLoad, ModelMetrics, can_share_session, light, measure, offers};
 
 /// Windows of each row.
@@ -159,7 +159,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 }
 
 impl RowReport {
-    fn of(row: &Arrangement, names: &[String], windows: &[Vec<ModelMetrics>]) -> Self {
+    fn of(row: &BenchArrangement, names: &[String], windows: &[Vec<ModelMetrics>]) -> Self {
         let models: Vec<ModelReport> = names
             .iter()
             .enumerate()

@@ -40,7 +40,7 @@ impl ModelPlacement {
 
 /// One row of the comparison: a placement per model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Arrangement {
+pub(super) struct BenchArrangement {
     pub name: String,
     /// True if it divides the cores.
     pub divided: bool,
@@ -64,11 +64,11 @@ pub(super) struct ModelSet<'a> {
 
 /// Returns all arrangements, the default first: one session per model on all cores, called by all
 /// callers at once, or, if the engine cannot do that, by one caller after the other.
-pub(super) fn arrangements(set: &ModelSet<'_>, all: &CpuSet) -> Vec<Arrangement> {
+pub(super) fn arrangements(set: &ModelSet<'_>, all: &CpuSet) -> Vec<BenchArrangement> {
     let names = set.names;
     let cores: Vec<CoreId> = all.iter().collect();
     let count = cores.len();
-    let same = |name: &str, divided: bool, placement: ModelPlacement| Arrangement {
+    let same = |name: &str, divided: bool, placement: ModelPlacement| BenchArrangement {
         name: name.to_owned(),
         divided,
         placements: names.iter().map(|_| placement).collect(),
@@ -101,7 +101,7 @@ pub(super) fn arrangements(set: &ModelSet<'_>, all: &CpuSet) -> Vec<Arrangement>
             let nice = if at == light { 0 } else { NICE_BEHIND };
             ModelPlacement { nice, ..ModelPlacement::single(count, *all) }
         };
-        rows.push(Arrangement {
+        rows.push(BenchArrangement {
             name: format!("the same, {} ahead", names.get(light).map_or("", String::as_str)),
             divided: true,
             placements: (0..names.len()).map(placement).collect(),
@@ -116,7 +116,7 @@ pub(super) fn arrangements(set: &ModelSet<'_>, all: &CpuSet) -> Vec<Arrangement>
             let cores = if at == alone { own } else { rest };
             ModelPlacement::single(cores.len(), cores)
         };
-        rows.push(Arrangement {
+        rows.push(BenchArrangement {
             name: format!("{name} alone"),
             divided: true,
             placements: (0..names.len()).map(placement).collect(),
@@ -127,7 +127,7 @@ pub(super) fn arrangements(set: &ModelSet<'_>, all: &CpuSet) -> Vec<Arrangement>
             let cores: CpuSet = cores.iter().copied().collect();
             ModelPlacement::single(cores.len(), cores)
         });
-        rows.push(Arrangement {
+        rows.push(BenchArrangement {
             name: "each alone".to_owned(),
             divided: true,
             placements: placements.collect(),

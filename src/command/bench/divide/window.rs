@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::rows::{Arrangement, CLIENTS};
+use super::rows::{BenchArrangement, CLIENTS};
 use crate::command::CommandError;
 use crate::command::bench::models::BenchModel;
 use crate::command::bench::pools::{PoolSetup, TIMEOUT, serving_pool};
@@ -110,7 +110,7 @@ pub(super) fn measure(
     machine: &Arc<dyn Machine>,
     subjects: &[BenchModel],
     offers: &[ModelLoad],
-    row: &Arrangement,
+    row: &BenchArrangement,
     window: Duration,
 ) -> Result<Vec<ModelMetrics>, CommandError> {
     let mut pools = Vec::new();
