@@ -35,11 +35,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Models load in the background. Requests would wait for that, but this needs the signatures.
     let mut snapshots = scheduler.snapshots();
-    let has_loaded = |state: &ModelState| {
+    let has_settled = |state: &ModelState| {
         matches!(state, ModelState::Running | ModelState::Paused | ModelState::Failed { .. })
     };
     snapshots
-        .wait_for(|now| !now.models.is_empty() && now.models.iter().all(|it| has_loaded(&it.state)))
+        .wait_for(|now| {
+            !now.models.is_empty() && now.models.iter().all(|it| has_settled(&it.state))
+        })
         .await?;
 
     for model in &layout.models {

@@ -5,21 +5,13 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use super::loading::LoadedModel;
+use super::model_key::ModelKey;
 use super::slot::Slots;
 use crate::engine::EngineError;
 use crate::layout::{Change, DesiredState, Refusal};
 use crate::machine::Description;
 use crate::pool::PoolEvent;
 use crate::telemetry::{Applied, Author, JournalEntry, Snapshot, Verdict};
-
-/// The identity of a loaded model. It survives a rename, but not a reload.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ModelKey {
-    /// The model's name when the key was made.
-    pub name: String,
-    /// The number of the slot, unique in this run.
-    pub generation: u64,
-}
 
 /// The sender of the answer to a change.
 pub(super) type ApplyReply = Sender<Result<Applied, Refusal>>;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::loading::PreparedRequests;
-use super::messages::ModelKey;
+use super::model_key::ModelKey;
 use crate::engine::{EngineKind, InstanceSetup};
 use crate::layout::{Auto, Bytes, GpuId, LoadSpec, Row};
 use crate::pool::{Door, Pool};
@@ -55,8 +55,8 @@ impl FailedBuild {
 pub(super) struct Slot {
     pub(super) pool: Arc<Pool>,
     pub(super) phase: LoadPhase,
-    /// The number of the slot, unique in this run: it tells a message for this slot from one for an
-    /// earlier slot of the same name.
+    /// The number of the slot, unique in this run. Messages carry it, since a name may belong to
+    /// another model by the time they arrive.
     pub(super) generation: u64,
     pub(super) engine: Option<EngineKind>,
     /// The engine's name and version.

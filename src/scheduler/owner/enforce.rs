@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::models::LiveModels;
 use super::stage_timer::StageTimer;
 use crate::layout::{DesiredState, Row};
 use crate::machine::{CpuSet, Description};
@@ -31,16 +30,22 @@ pub(super) fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -
     if rest.is_empty() { machine.limits.allowed } else { rest }
 }
 
+/// The transition from one desired state to the next.
+pub(super) struct Transition<'a> {
+    pub(super) before: &'a DesiredState,
+    pub(super) after: &'a DesiredState,
+    pub(super) slots: &'a Slots,
+    pub(super) machine: &'a Description,
+}
+
 /// Enforces `after` on the pools.
 /// Returns the differences that the kernel shows, for each model whose threads were placed or got a
 /// nice value; an empty list means that all is as asked.
 pub(super) fn enforce(
-    before: &DesiredState,
-    after: &DesiredState,
-    models: &LiveModels,
+    transition: &Transition<'_>,
     timer: &mut StageTimer,
 ) -> BTreeMap<String, Vec<String>> {
-    let (slots, machine) = (&models.slots, &models.description);
+    let Transition { before, after, slots, machine } = *transition;
     let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let rows = || {
         after.rows.iter().filter_map(|row| {

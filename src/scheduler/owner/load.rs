@@ -10,7 +10,8 @@ use crate::layout::{Budget, DesiredState, Row};
 use crate::machine::{CpuSet, Description, Machine, current_thread};
 use crate::pool::{Pool, panic_message};
 use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader, PreparedRequests};
-use crate::scheduler::messages::{ModelKey, OwnerMessage};
+use crate::scheduler::messages::OwnerMessage;
+use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::{LoadPhase, Slot};
 
 /// Makes slots and loads their models.

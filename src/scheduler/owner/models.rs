@@ -12,7 +12,8 @@ use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::{DesiredState, Plan, Row};
 use crate::machine::{Description, Machine};
 use crate::scheduler::loading::{LoadedModel, Loader, instance_setup};
-use crate::scheduler::messages::{ModelKey, OwnerMessage};
+use crate::scheduler::messages::OwnerMessage;
+use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::{LoadPhase, ServedBudget, Slots};
 
 /// The live models.

@@ -5,7 +5,7 @@ use super::models::LiveModels;
 use super::own_change::OwnChange;
 use super::rollback::FailedRow;
 use crate::pool::PoolEvent;
-use crate::scheduler::messages::ModelKey;
+use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::FailedBuild;
 
 /// Handles an event of a pool. Returns a rollback if a row has to go back to the instances that

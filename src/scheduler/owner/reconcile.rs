@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::enforce;
+use super::enforce::{self, Transition};
 use super::models::LiveModels;
 use super::stage_timer::StageTimer;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
 use crate::pool::Pool;
-use crate::scheduler::messages::{ModelKey, OwnerMessage};
+use crate::scheduler::messages::OwnerMessage;
+use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::Rename;
 
 /// The outcome of enforcing a desired state.
@@ -35,7 +36,10 @@ impl LiveModels {
         self.add_slots(after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         timer.end(|stages| &mut stages.models_us);
-        let mut found = enforce::enforce(before, after, self, timer);
+        let mut found = enforce::enforce(
+            &Transition { before, after, slots: &self.slots, machine: &self.description },
+            timer,
+        );
         let in_force = timer.last();
         let mut changed = Vec::new();
         self.set_sharers(after);

@@ -80,7 +80,7 @@ impl Owner {
         })
     }
 
-    /// Runs the thread until it is told to stop.
+    /// Runs the thread until it receives the message to stop.
     pub(in crate::scheduler) fn run(mut self) {
         // A change waits for this thread, so it must run before the models' own threads.
         let is_realtime = request_realtime();

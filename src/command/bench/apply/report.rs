@@ -31,7 +31,7 @@ pub(super) struct ApplyReport {
     pub(super) lost: u64,
     /// Time until in force, per kind of change.
     pub(super) force: Vec<ForceReport>,
-    /// Where that time went, per kind of change and stage.
+    /// Times of the stages of `force`, per kind of change.
     pub(super) stages: Vec<StageReport>,
     pub(super) models: Vec<ModelReport>,
 }

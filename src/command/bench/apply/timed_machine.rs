@@ -45,7 +45,7 @@ impl TimedMachine {
         }
     }
 
-    /// Returns the calls since the last time, and begins anew.
+    /// Returns the calls since the last call of this function.
     pub(super) fn take(&self) -> PlacementCalls {
         let take = |count: &AtomicU64| count.swap(0, Ordering::AcqRel);
         PlacementCalls {
