@@ -1,5 +1,5 @@
-//! Colours by meaning. No pane names a colour itself, and each state that a colour tells is also
-//! told by a letter or a word.
+//! Styles by meaning. Panes never name a colour, and a state that has a colour also has a letter or a
+//! word.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ pub enum ThemeName {
     Ansi,
     /// 24-bit colours for dark terminals.
     Truecolor,
-    /// Blue, orange and their relatives, told apart with any colour vision.
+    /// Blue, orange and related colours, distinct with any colour vision.
     ColourBlind,
     /// No colour at all; what `NO_COLOR` chooses.
     Mono,
@@ -76,7 +76,7 @@ pub struct Theme {
     pub name: ThemeName,
     /// Ordinary text.
     pub text: Style,
-    /// Headings, units, windows: what is read once.
+    /// Headings, units and windows.
     pub dim: Style,
     /// Frames of panes.
     pub frame: Style,
@@ -88,7 +88,7 @@ pub struct Theme {
     pub accent: Style,
     /// A target met.
     pub good: Style,
-    /// Worth a look.
+    /// A warning.
     pub warn: Style,
     /// A target missed, a failure.
     pub bad: Style,
@@ -96,13 +96,13 @@ pub struct Theme {
     pub selected: Style,
     /// The selected field of it.
     pub field: Style,
-    /// A row that can take what is carried.
+    /// A row that can receive the drag.
     pub lit: Style,
-    /// The row under the pointer or chosen by key, which would take it.
+    /// The row that receives the drag if it is dropped now.
     pub receiver: Style,
-    /// A row that can't take it.
+    /// A row that cannot receive the drag.
     pub blocked: Style,
-    /// What is carried.
+    /// The dragged item.
     pub ghost: Style,
     /// Queue time in the histogram.
     pub queue: Style,

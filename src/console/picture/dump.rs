@@ -1,5 +1,5 @@
-//! Frames as text that shows their styles: below each line of characters, where it is not plain, a
-//! line of letters, and a legend of what the letters mean.
+//! Frames as text with their styles: below each styled line a line of letters, and at the end a legend
+//! of the letters.
 
 use std::fmt::Write;
 
@@ -30,11 +30,11 @@ fn lines(frame: &Buffer) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-type Look = (Color, Color, Modifier);
+type CellStyle = (Color, Color, Modifier);
 
 /// The characters with their styles.
 pub(crate) fn styled(frame: &Buffer) -> String {
-    let mut legend: Vec<Look> = Vec::new();
+    let mut legend: Vec<CellStyle> = Vec::new();
     let mut out = String::new();
     for (line, y) in lines(frame).zip(frame.area.top()..) {
         out.push_str(line.trim_end());

@@ -55,13 +55,13 @@ fn colour(colour: Color, otherwise: &str) -> String {
 }
 
 #[derive(PartialEq)]
-struct Look {
+struct CellStyle {
     ink: String,
     ground: String,
     weight: Modifier,
 }
 
-impl Look {
+impl CellStyle {
     fn of(cell: &Cell) -> Self {
         let (mut ink, mut ground) = (colour(cell.fg, INK), colour(cell.bg, GROUND));
         if cell.modifier.contains(Modifier::REVERSED) {
@@ -109,7 +109,7 @@ pub fn svg(frame: &Buffer) -> String {
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{GROUND}\"/>\n"
     );
     for y in area.top()..area.bottom() {
-        let mut runs: Vec<(usize, usize, Look, String)> = Vec::new();
+        let mut runs: Vec<(usize, usize, CellStyle, String)> = Vec::new();
         let mut covered = 0;
         for x in area.left()..area.right() {
             let Some(cell) = frame.cell((x, y)) else {
@@ -122,7 +122,7 @@ pub fn svg(frame: &Buffer) -> String {
             }
             let size = cell.symbol().width().max(1);
             covered = size - 1;
-            let look = Look::of(cell);
+            let look = CellStyle::of(cell);
             let column = usize::from(x - area.left());
             match runs.last_mut() {
                 Some((start, run, last, text)) if *last == look && *start + *run == column => {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_frame_gives_the_same_bytes_and_markup_is_escaped() {
+    fn svg_is_stable_with_escaped_markup() {
         let mut frame = Buffer::empty(Rect::new(0, 0, 12, 2));
         frame.set_string(0, 0, "<a> & 検", Style::new().fg(Color::Red));
         frame.set_string(0, 1, "x", Style::new().add_modifier(Modifier::REVERSED));

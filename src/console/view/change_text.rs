@@ -6,7 +6,7 @@ use crate::console::state::ConsoleState;
 use crate::telemetry::words::{self, Meaning};
 use crate::telemetry::{Author, Comparison, JournalEntry, Verdict};
 
-/// Whether a change is shown with the time that it took to come into force.
+/// Display of the time that a change took to come into force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ForceTime {
     /// With the time.

@@ -21,7 +21,7 @@ pub struct Painter {
     source: Option<Source>,
 }
 
-/// What a frame was drawn from: equal sources give equal frames.
+/// The source of a frame: equal sources give equal frames.
 #[derive(Debug)]
 struct Source {
     snapshot: Arc<Snapshot>,
@@ -29,7 +29,7 @@ struct Source {
     settings: u64,
 }
 
-/// Whether painting changed the frame.
+/// The result of painting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Painted {
     /// The frame is the same as before.

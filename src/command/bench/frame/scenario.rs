@@ -34,7 +34,7 @@ impl Figures {
 pub(super) struct FrameScenario {
     /// The machine.
     pub machine: Description,
-    /// What is in force on it.
+    /// The state in force on it.
     pub desired: DesiredState,
 }
 

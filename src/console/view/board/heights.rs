@@ -1,4 +1,4 @@
-//! How the board divides its height between its panes. Integer arithmetic throughout.
+//! The heights of the board's panes. Integer arithmetic throughout.
 
 /// The least height of the latency histogram, without its border.
 const LATENCY_MIN: u16 = 6;

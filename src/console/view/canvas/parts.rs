@@ -22,7 +22,7 @@ pub(super) struct Parts {
     pub(super) drawn: Vec<Part>,
     /// The areas drawn again: parts over them must be drawn too.
     dirty: Vec<Rect>,
-    /// Whether a part is at another place than in the last frame.
+    /// True if a part is at another place than in the last frame.
     moved: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Where each core of the cores pane is drawn: cores grouped by node and last-level cache, as roomy as
-//! the pane allows.
+//! The arrangement of the cores pane: cores grouped by node and last-level cache, as roomy as the pane
+//! allows.
 
 use crate::console::format;
 use crate::console::state::ConsoleState;
