@@ -112,7 +112,7 @@ fn after_a_crash_the_layout_that_was_loaded_comes_back_with_its_changes_under_it
     let loaded = home.write("layouts/alt.toml", format!("{before}weight = 2\n"));
     let mut session = open_quiet(&home);
     session.send("o");
-    session.until_text("quiet   in force");
+    session.until_text("quiet   live");
     session.send("\x1b[H");
     session.until_text("▸ alt");
     session.until_text("weight 1 → 2");
