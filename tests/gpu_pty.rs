@@ -64,10 +64,10 @@ fn a_model_dragged_onto_a_card_stays_on_the_cpu_where_the_engine_knows_none() {
         Some((from, place(rows, "NVIDIA RTX Imaginary", "NVIDIA")?))
     });
     session.press_and_carry(from, to);
-    session.until_text("ranker onto GPU 0");
+    session.until_text("ranker moves to GPU 0");
     session.mouse(0, to, 'm');
     // the build fails, the row is put back by the scheduler, and the reason is on the screen
-    session.until_text("ranker onto the CPU");
+    session.until_text("ranker moves to the CPU");
     session.until("the old place", |rows| place(rows, "1×1", "CPU "));
     session.send("J");
     session.until_text("rten runs models on the CPU only");
