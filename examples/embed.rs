@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     for model in &layout.models {
         let client = scheduler.client(&model.name).ok_or("the scheduler has stopped")?;
-        let signature = client.door().signature();
+        let signature = client.sender().signature();
         let rules = InputRules {
             signature: &signature,
             bounds: &BTreeMap::new(),

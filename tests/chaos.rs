@@ -38,7 +38,7 @@ impl AnswerCheck {
         let (answers, twice) = (self.answers.clone(), self.twice.clone());
         answers.asked.fetch_add(1, Ordering::SeqCst);
         let once = AtomicBool::new(false);
-        client.door().submit(Request {
+        client.sender().submit(Request {
             inputs: Arc::default(),
             arrival: std::time::Instant::now(),
             reply: Box::new(move |outcome| {

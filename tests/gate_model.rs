@@ -10,7 +10,10 @@ mod sync {
     pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync::PoisonError;
 }
-/// What a batch needs of a pool.
+mod event {
+    pub(crate) use divvy::pool::{BuildReport, PoolEvent};
+}
+/// The parts of a pool that a batch needs.
 mod inner {
     use shuttle::sync::{Arc, Mutex};
 
@@ -38,8 +41,9 @@ mod gate_state;
 use std::time::{Duration, Instant};
 
 use build::Build;
-use divvy::engine;
-use divvy::pool::{BuildReport, PoolEvent};
+use event::{BuildReport, PoolEvent};
+use divvy::layout::{Overflow, QueuePolicy};
+use divvy::{engine, layout, telemetry};
 use gate::{Ended, Gate, Next, Submitted};
 use inner::Inner;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -60,9 +64,9 @@ struct World {
 }
 
 impl World {
-    fn new(jobs: usize, limit: usize, timeout: Option<Duration>, block: bool) -> Arc<Self> {
+    fn new(jobs: usize, limit: usize, timeout: Option<Duration>, overflow: Overflow) -> Arc<Self> {
         Arc::new(Self {
-            gate: Arc::new(Gate::new(limit, timeout, block)),
+            gate: Arc::new(Gate::new(QueuePolicy { limit, timeout, overflow })),
             answers: (0..jobs).map(|_| AtomicUsize::new(0)).collect(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
@@ -120,9 +124,9 @@ impl World {
                 world.running.fetch_sub(1, Ordering::SeqCst);
                 let job: usize = waiting.job;
                 if breaks.contains(&job) {
-                    world.gate.breaks(seat, Ended::Failed);
+                    world.gate.mark_broken(seat, Ended::Failed);
                     world.answer(job);
-                    world.gate.mend(seat);
+                    world.gate.repair(seat);
                 } else {
                     next = world.gate.finish(seat, Ended::Completed);
                     world.answer(job);
@@ -135,13 +139,17 @@ impl World {
         for (job, answers) in self.answers.iter().enumerate() {
             assert_eq!(answers.load(Ordering::SeqCst), 1, "job {job}");
         }
-        let tally = self.gate.tally();
-        assert_eq!(tally.queued + tally.blocked + tally.executing, 0);
+        let counts = self.gate.counts();
+        assert_eq!(counts.queued + counts.blocked + counts.executing, 0);
         assert_eq!(
-            tally.submitted,
-            tally.completed + tally.rejected + tally.timed_out + tally.cancelled + tally.failed
+            counts.submitted,
+            counts.completed
+                + counts.rejected
+                + counts.timed_out
+                + counts.cancelled
+                + counts.failed
         );
-        assert_eq!(tally.submitted as usize, self.answers.len());
+        assert_eq!(counts.submitted as usize, self.answers.len());
         let seats = self.gate.seats();
         assert_eq!((seats.serving, seats.others), (0, 0), "every seat has ended");
     }
@@ -154,7 +162,7 @@ fn join(threads: Vec<thread::JoinHandle<()>>) {
 }
 
 fn one_seat_two_callers() {
-    let world = World::new(2, 8, None, false);
+    let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let worker = world.work(0, &[]);
     let callers = (0..2)
@@ -173,7 +181,7 @@ fn one_seat_two_callers() {
 }
 
 fn bound_moves_under_load() {
-    let world = World::new(4, 8, None, false);
+    let world = World::new(4, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let mut threads = vec![world.work(0, &[]), world.work(0, &[])];
     let caller = {
@@ -182,7 +190,7 @@ fn bound_moves_under_load() {
     };
     world.gate.set_bound(0);
     // With nothing running below the new bound, nothing may start.
-    while world.gate.tally().executing > 0 {
+    while world.gate.counts().executing > 0 {
         thread::yield_now();
     }
     assert_eq!(world.running.load(Ordering::SeqCst), 0);
@@ -198,7 +206,7 @@ fn bound_moves_under_load() {
 }
 
 fn a_generation_takes_over() {
-    let world = World::new(4, 8, None, false);
+    let world = World::new(4, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let old = world.work(0, &[]);
     let caller = {
@@ -217,7 +225,7 @@ fn a_generation_takes_over() {
 }
 
 fn an_abandoned_generation_ends() {
-    let world = World::new(2, 8, None, false);
+    let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let old = world.work(0, &[]);
     let never = world.work(1, &[]);
@@ -231,11 +239,11 @@ fn an_abandoned_generation_ends() {
 }
 
 fn a_broken_seat_is_replaced() {
-    let world = World::new(3, 8, None, false);
+    let world = World::new(3, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let workers = vec![world.work(0, &[0, 1]), world.work(0, &[1, 2])];
     world.submit_all(3);
-    while world.gate.tally().completed + world.gate.tally().failed < 3 {
+    while world.gate.counts().completed + world.gate.counts().failed < 3 {
         thread::yield_now();
     }
     world.gate.close();
@@ -244,7 +252,7 @@ fn a_broken_seat_is_replaced() {
 }
 
 fn callers_give_up_and_time_out() {
-    let world = World::new(4, 1, Some(Duration::ZERO), true);
+    let world = World::new(4, 1, Some(Duration::ZERO), Overflow::Block);
     let worker = world.work(0, &[]);
     let cancelling = {
         let world = world.clone();
@@ -277,7 +285,7 @@ fn callers_give_up_and_time_out() {
 }
 
 fn shutdown_turns_away_what_cannot_run() {
-    let world = World::new(4, 2, None, true);
+    let world = World::new(4, 2, None, Overflow::Block);
     // Paused: the bound stays 0, so two jobs queue, two are blocked.
     let worker = world.work(0, &[]);
     let caller = {
@@ -286,7 +294,7 @@ fn shutdown_turns_away_what_cannot_run() {
     };
     world.gate.close();
     caller.join().unwrap();
-    for away in world.gate.turn_away() {
+    for away in world.gate.reject_all_waiting() {
         world.answer(away.job);
     }
     worker.join().unwrap();
@@ -294,7 +302,7 @@ fn shutdown_turns_away_what_cannot_run() {
 }
 
 fn sleepers_are_trimmed() {
-    let world = World::new(3, 8, None, false);
+    let world = World::new(3, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
     let workers = vec![world.work(0, &[]), world.work(0, &[])];
     let caller = {
@@ -312,7 +320,7 @@ fn sleepers_are_trimmed() {
 /// Whatever they do when the bound falls, sleeping, busy or broken: those beyond it end by
 /// themselves, and the rest serves.
 fn surplus_seats_end() {
-    let world = World::new(3, 8, None, false);
+    let world = World::new(3, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
     let workers = vec![world.work(0, &[1]), world.work(0, &[1])];
     while world.gate.seats().serving < 2 {
@@ -325,8 +333,8 @@ fn surplus_seats_end() {
     world.gate.set_bound(1);
     world.gate.trim(1);
     caller.join().unwrap();
-    while world.gate.tally().executing + world.gate.tally().queued > 0
-        || world.gate.seats().mending > 0
+    while world.gate.counts().executing + world.gate.counts().queued > 0
+        || world.gate.seats().repairing > 0
         || world.gate.seats().serving > 1
     {
         thread::yield_now();
@@ -339,7 +347,7 @@ fn surplus_seats_end() {
 
 /// Giving a generation up and its taking over meet: one of the two happens, and some seat serves.
 fn a_generation_takes_over_or_is_given_up() {
-    let world = World::new(2, 8, None, false);
+    let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let workers = vec![world.work(0, &[]), world.work(1, &[])];
     let serving = {
@@ -351,7 +359,7 @@ fn a_generation_takes_over_or_is_given_up() {
     assert_eq!(world.gate.seats().generation, u64::from(serves));
     assert!(!world.gate.serve(1) || serves, "what is given up stays so");
     world.submit_all(2);
-    while world.gate.tally().completed < 2 {
+    while world.gate.counts().completed < 2 {
         thread::yield_now();
     }
     assert_eq!(world.gate.seats().serving, 1);
@@ -364,7 +372,7 @@ fn a_generation_takes_over_or_is_given_up() {
 /// fails or a newer one takes its place: one thing happens, and some seats serve. `told` judges
 /// whether it serves and what was told, when all is over.
 fn a_batch_grows(ends: impl Fn(&Inner, &Build), told: impl Fn(bool, &[bool])) {
-    let world = World::new(2, 8, None, false);
+    let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
     let inner = Arc::new(Inner { gate: world.gate.clone(), events: Mutex::default() });
     let batch = Arc::new(Build::new(1, engine::InstanceSetup::cpu(2), 1));
@@ -379,7 +387,7 @@ fn a_batch_grows(ends: impl Fn(&Inner, &Build), told: impl Fn(bool, &[bool])) {
     }
     ends(&inner, &batch);
     world.submit_all(2);
-    while world.gate.tally().completed < 2 {
+    while world.gate.counts().completed < 2 {
         thread::yield_now();
     }
     while batch.progress().is_some() {

@@ -102,11 +102,11 @@ fn layout_follows_a_real_cpuset() {
         view.actual.active == all.len() && view.actual.cores == all
     });
     let answers = Arc::new(Answers::default());
-    let door = scheduler.client("m").unwrap().door();
+    let sender = scheduler.client("m").unwrap().sender();
     for _ in 0..2000 {
         let answers = answers.clone();
         answers.asked.fetch_add(1, Ordering::SeqCst);
-        door.submit(Request {
+        sender.submit(Request {
             inputs: Arc::default(),
             arrival: Instant::now(),
             reply: Box::new(move |outcome| answers.note(&outcome)),

@@ -123,8 +123,8 @@ fn start(
         Some(load) => load.requests,
         None => Arc::new(LoadRequests::of_order(&order.requests)?),
     };
-    let (door, spec, seed) = (order.door.clone(), order.spec.clone(), order.model.generation);
-    let job = LoadJob { door, spec, requests: requests.clone(), seed };
+    let (sender, spec, seed) = (order.sender.clone(), order.spec.clone(), order.model.generation);
+    let job = LoadJob { sender, spec, requests: requests.clone(), seed };
     driver.set(&seed.to_string(), Some(job))?;
     Ok(FollowedLoad { order: order.clone(), requests })
 }

@@ -6,13 +6,13 @@ use super::error::LoadError;
 use super::requests::LoadRequests;
 use crate::engine::TensorSpec;
 use crate::layout::LoadSpec;
-use crate::pool::Door;
+use crate::pool::RequestSender;
 
 /// A load for one model.
 #[derive(Clone)]
 pub struct LoadJob {
     /// The receiver of the requests.
-    pub door: Arc<dyn Door>,
+    pub sender: Arc<dyn RequestSender>,
     /// The times of the requests. The file of a replay is not read here: its content is in
     /// `requests`.
     pub spec: LoadSpec,
@@ -30,7 +30,7 @@ impl LoadJob {
 
     /// Returns true if another job differs only in the times of its requests.
     pub(super) fn has_same_source(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.door), Arc::as_ptr(&other.door))
+        std::ptr::addr_eq(Arc::as_ptr(&self.sender), Arc::as_ptr(&other.sender))
             && Arc::ptr_eq(&self.requests, &other.requests)
             && self.seed == other.seed
     }
@@ -57,7 +57,7 @@ impl LoadJob {
                 if let Some(rate) = rate {
                     check_rate(*rate)?;
                 }
-                let signature = self.door.signature();
+                let signature = self.sender.signature();
                 for (output, input) in carry {
                     check_name("output", output, &signature.outputs)?;
                     check_name("input", input, &signature.inputs)?;

@@ -68,7 +68,7 @@ impl RunningLoads {
         self.number += 1;
         let submitter = LoadSubmitter {
             load: self.number,
-            door: job.door.clone(),
+            sender: job.sender.clone(),
             counters: counters.clone(),
             mailbox: self.mailbox.clone(),
             in_flight: Arc::new(AtomicU64::new(0)),

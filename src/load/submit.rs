@@ -9,7 +9,7 @@ use super::counters::LoadCounters;
 use super::message::{LoadAnswer, LoadMessage};
 use super::requests::Inputs;
 use crate::engine::NamedTensor;
-use crate::pool::{Door, Outcome, Request};
+use crate::pool::{Outcome, Request, RequestSender};
 
 /// Arrivals that one step of a load handles, before the driver turns to the other loads and its
 /// mailbox.
@@ -38,7 +38,7 @@ pub(super) enum Outputs {
 pub(super) struct LoadSubmitter {
     /// The load's number.
     pub(super) load: u64,
-    pub(super) door: Arc<dyn Door>,
+    pub(super) sender: Arc<dyn RequestSender>,
     pub(super) counters: Arc<LoadCounters>,
     pub(super) mailbox: Sender<LoadMessage>,
     /// Requests of this load that have not ended.
@@ -72,7 +72,7 @@ impl LoadSubmitter {
             in_flight: self.in_flight.clone(),
             caller,
         };
-        self.door.submit(Request {
+        self.sender.submit(Request {
             inputs,
             arrival,
             reply: Box::new(|outcome| pending.end(outcome)),

@@ -5,16 +5,16 @@
 
 use std::time::Instant;
 
+use super::event::{BuildReport, PoolEvent};
 use super::inner::Inner;
 use super::sync::{Mutex, MutexGuard, PoisonError};
-use super::{BuildReport, PoolEvent};
 use crate::engine::InstanceSetup;
 
 /// One batch.
 pub(crate) struct Build {
     generation: u64,
     setup: InstanceSetup,
-    /// Held while the gate is told, so that whoever finds a batch over finds it serving, too.
+    /// MemoryCharge while the gate is told, so that whoever finds a batch over finds it serving, too.
     state: Mutex<State>,
     started: Instant,
 }

@@ -9,11 +9,13 @@
 //! This file knows no engine, no thread and no clock; the model checker compiles it as it stands
 //! over a substituted `sync` module.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::gate_state::{BLOCKED_LIMIT, Bells, Seat, State};
-pub(crate) use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Tally, Waiting};
+use super::gate_state::{BLOCKED_LIMIT, Seat, State, Waiters};
+pub(crate) use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Waiting};
 use super::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use crate::layout::QueuePolicy;
+use crate::telemetry::RequestCounts;
 
 /// The gate of one model.
 pub(crate) struct Gate<T> {
@@ -22,8 +24,8 @@ pub(crate) struct Gate<T> {
 
 impl<T> Gate<T> {
     /// A gate with an empty queue, no seats and a bound of 0.
-    pub(crate) fn new(limit: usize, timeout: Option<Duration>, block: bool) -> Self {
-        Self { state: Mutex::new(State::new(limit, timeout, block)) }
+    pub(crate) fn new(policy: QueuePolicy) -> Self {
+        Self { state: Mutex::new(State::new(policy)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -46,18 +48,18 @@ impl<T> Gate<T> {
         let id = state.next_job;
         let waiting = Waiting { id, since: now, timeout: None, job };
         // A job that a seat can take at once does not count against the queue's limit.
-        if state.queue.len() < state.limit || state.can_start() {
+        if state.queue.len() < state.policy.limit || state.can_start() {
             state.queue.push_back(waiting);
-        } else if state.block && state.blocked.len() < BLOCKED_LIMIT {
+        } else if state.blocks() && state.blocked.len() < BLOCKED_LIMIT {
             state.blocked.push_back(waiting);
         } else {
             state.done.rejected += 1;
             return Submitted::Rejected(waiting.job, "the queue is full");
         }
         state.next_job += 1;
-        let bells = state.dispatch();
+        let waiters = state.dispatch();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         Submitted::Accepted(id)
     }
 
@@ -71,18 +73,18 @@ impl<T> Gate<T> {
     /// Takes a job back that no seat has taken yet. `None`: it runs or has ended.
     pub(crate) fn cancel(&self, id: u64) -> Option<T> {
         let mut state = self.lock();
-        let found = state.take_waiting(|waiting| waiting.id == id)?;
+        let found = state.remove_waiting(|waiting| waiting.id == id)?;
         state.done.cancelled += 1;
-        let bells = state.dispatch();
+        let waiters = state.dispatch();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         Some(found.job)
     }
 
     /// Takes out the jobs that have waited longer than the timeout; the caller answers them.
     pub(crate) fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
         let mut state = self.lock();
-        let Some(timeout) = state.timeout else { return Vec::new() };
+        let Some(timeout) = state.policy.timeout else { return Vec::new() };
         let late = |waiting: &Waiting<T>| now.saturating_duration_since(waiting.since) >= timeout;
         let mut expired = Vec::new();
         while state.queue.front().is_some_and(late) {
@@ -92,9 +94,9 @@ impl<T> Gate<T> {
             expired.extend(state.blocked.pop_front());
         }
         state.done.timed_out += expired.len() as u64;
-        let bells = state.dispatch();
+        let waiters = state.dispatch();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         expired
     }
 
@@ -108,12 +110,8 @@ impl<T> Gate<T> {
     }
 
     /// Sets the queue's policy. Jobs beyond a lower limit stay; no further one is admitted.
-    pub(crate) fn set_policy(&self, limit: usize, timeout: Option<Duration>, block: bool) {
-        self.with_dispatch(|state| {
-            state.limit = limit;
-            state.timeout = timeout;
-            state.block = block;
-        });
+    pub(crate) fn set_policy(&self, policy: QueuePolicy) {
+        self.with_dispatch(|state| state.policy = policy);
     }
 
     /// Adds a seat of a generation. It gets work once [`Gate::serve`] made that one the serving
@@ -123,15 +121,15 @@ impl<T> Gate<T> {
         let id = SeatId(state.next_seat);
         state.next_seat += 1;
         let retire = !state.may_serve(generation);
-        let bell = Arc::new(Condvar::new());
+        let waiter = Arc::new(Condvar::new());
         let (busy, broken) = (false, false);
-        state.seats.push(Seat { id, generation, handed: None, busy, broken, retire, bell });
+        state.seats.push(Seat { id, generation, handed: None, busy, broken, retire, waiter });
         if generation == state.generation {
             state.idle.push(id);
         }
-        let bells = state.dispatch();
+        let waiters = state.dispatch();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         id
     }
 
@@ -149,36 +147,36 @@ impl<T> Gate<T> {
         state.generation = generation;
         state.abandoned.retain(|abandoned| *abandoned > generation);
         state.idle.clear();
-        let mut bells = Bells::new();
+        let mut waiters = Waiters::new();
         let mut idle = Vec::new();
         for seat in &mut state.seats {
             if seat.generation < generation {
                 seat.retire = true;
-                bells.push(seat.bell.clone());
+                waiters.push(seat.waiter.clone());
             } else if seat.generation == generation && seat.can_sleep() {
                 idle.push(seat.id);
             }
         }
         state.idle = idle;
-        bells.extend(state.dispatch());
+        waiters.extend(state.dispatch());
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         true
     }
 
     /// Retires seats of a generation that will never serve.
     pub(crate) fn abandon(&self, generation: u64) {
         let mut state = self.lock();
-        let mut bells = Bells::new();
+        let mut waiters = Waiters::new();
         if generation > state.generation && state.may_serve(generation) {
             state.abandoned.push(generation);
             for seat in state.seats.iter_mut().filter(|seat| seat.generation == generation) {
                 seat.retire = true;
-                bells.push(seat.bell.clone());
+                waiters.push(seat.waiter.clone());
             }
         }
         drop(state);
-        ring(&bells);
+        notify(&waiters);
     }
 
     /// Retires serving seats until `keep` are left: sleeping ones now, those asleep longest first,
@@ -192,13 +190,13 @@ impl<T> Gate<T> {
         let serving = state.serving(generation);
         let surplus = serving.saturating_sub(keep).min(state.idle.len());
         let leaving: Vec<SeatId> = state.idle.drain(..surplus).collect();
-        let mut bells = Bells::new();
+        let mut waiters = Waiters::new();
         for seat in state.seats.iter_mut().filter(|seat| leaving.contains(&seat.id)) {
             seat.retire = true;
-            bells.push(seat.bell.clone());
+            waiters.push(seat.waiter.clone());
         }
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         surplus
     }
 
@@ -223,8 +221,8 @@ impl<T> Gate<T> {
                 state.remove(id);
                 return Next::Retire;
             }
-            let bell = seat.bell.clone();
-            state = bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let waiter = seat.waiter.clone();
+            state = waiter.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -238,9 +236,9 @@ impl<T> Gate<T> {
         if may && let Some(next) = state.pop() {
             state.executing += 1;
             // The job that ended left room for more than this one when the bound has grown.
-            let bells = state.dispatch();
+            let waiters = state.dispatch();
             drop(state);
-            ring(&bells);
+            notify(&waiters);
             return Some(next);
         }
         if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
@@ -251,30 +249,30 @@ impl<T> Gate<T> {
                 state.retire(id);
             }
         }
-        let mut bells = state.dispatch();
-        bells.extend(state.closing_bells());
+        let mut waiters = state.dispatch();
+        waiters.extend(state.closing_waiters());
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         None
     }
 
-    /// Ends the job that a seat ran and lets the seat have none until [`Gate::mend`]: its instance
+    /// Ends the job that a seat ran and lets the seat have none until [`Gate::repair`]: its instance
     /// is broken and is being built again.
-    pub(crate) fn breaks(&self, id: SeatId, ended: Ended) {
+    pub(crate) fn mark_broken(&self, id: SeatId, ended: Ended) {
         let mut state = self.lock();
         state.end(ended);
         if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
             (seat.busy, seat.broken) = (false, true);
         }
-        let mut bells = state.dispatch();
-        bells.extend(state.closing_bells());
+        let mut waiters = state.dispatch();
+        waiters.extend(state.closing_waiters());
         drop(state);
-        ring(&bells);
+        notify(&waiters);
     }
 
     /// The instance of a broken seat is whole again; where it is no longer wanted, its seat's next
     /// [`Gate::take`] says so.
-    pub(crate) fn mend(&self, id: SeatId) {
+    pub(crate) fn repair(&self, id: SeatId) {
         let mut state = self.lock();
         if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id && seat.broken) {
             seat.broken = false;
@@ -284,13 +282,13 @@ impl<T> Gate<T> {
                 state.retire(id);
             }
         }
-        let bells = state.dispatch();
+        let waiters = state.dispatch();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
     }
 
     /// Removes a seat whose instance could not be mended.
-    pub(crate) fn lose(&self, id: SeatId) {
+    pub(crate) fn remove_broken(&self, id: SeatId) {
         self.lock().remove(id);
     }
 
@@ -298,10 +296,10 @@ impl<T> Gate<T> {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.open = false;
-        let mut bells = state.dispatch();
-        bells.extend(state.closing_bells());
+        let mut waiters = state.dispatch();
+        waiters.extend(state.closing_waiters());
         drop(state);
-        ring(&bells);
+        notify(&waiters);
     }
 
     /// Turns new jobs away, with a reason, until it is set to `None` again. What waits, waits on.
@@ -310,21 +308,21 @@ impl<T> Gate<T> {
     }
 
     /// Takes out all jobs that wait, counted as rejected; the caller answers them.
-    pub(crate) fn turn_away(&self) -> Vec<Waiting<T>> {
+    pub(crate) fn reject_all_waiting(&self) -> Vec<Waiting<T>> {
         let mut state = self.lock();
         let mut away: Vec<Waiting<T>> = state.queue.drain(..).collect();
         away.extend(state.blocked.drain(..));
         state.done.rejected += away.len() as u64;
-        let bells = state.closing_bells();
+        let waiters = state.closing_waiters();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
         away
     }
 
     /// Numbers of jobs by state.
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn counts(&self) -> RequestCounts {
         let state = self.lock();
-        Tally {
+        RequestCounts {
             blocked: state.blocked.len() as u64,
             queued: state.queue.len() as u64,
             executing: state.executing,
@@ -336,12 +334,12 @@ impl<T> Gate<T> {
     pub(crate) fn seats(&self) -> Seats {
         let state = self.lock();
         let serving = state.serving(state.generation);
-        let mending = state.mending();
+        let repairing = state.repairing();
         Seats {
             serving,
             idle: state.idle.len(),
-            mending,
-            others: state.seats.len() - serving - mending,
+            repairing,
+            others: state.seats.len() - serving - repairing,
             bound: state.bound,
             generation: state.generation,
         }
@@ -350,14 +348,14 @@ impl<T> Gate<T> {
     fn with_dispatch(&self, change: impl FnOnce(&mut State<T>)) {
         let mut state = self.lock();
         change(&mut state);
-        let bells = state.dispatch();
+        let waiters = state.dispatch();
         drop(state);
-        ring(&bells);
+        notify(&waiters);
     }
 }
 
-fn ring(bells: &[Arc<Condvar>]) {
-    for bell in bells {
-        bell.notify_one();
+fn notify(waiters: &[Arc<Condvar>]) {
+    for waiter in waiters {
+        waiter.notify_one();
     }
 }

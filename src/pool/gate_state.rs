@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::sync::{Arc, Condvar};
+use crate::layout::{Overflow, QueuePolicy};
+use crate::telemetry::RequestCounts;
 
 /// Whom to wake once the lock is released.
-pub(super) type Bells = Vec<Arc<Condvar>>;
+pub(super) type Waiters = Vec<Arc<Condvar>>;
 
 /// How many callers may wait for room in the queue; beyond it a request is rejected, so that an
 /// open-loop load into a blocked model cannot take all memory.
@@ -62,21 +64,6 @@ pub(crate) enum Next<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SeatId(pub(super) u64);
 
-/// Numbers of jobs by state. `submitted` is the sum of the others, always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub(crate) struct Tally {
-    pub submitted: u64,
-    pub blocked: u64,
-    pub queued: u64,
-    pub executing: u64,
-    pub completed: u64,
-    pub rejected: u64,
-    pub timed_out: u64,
-    pub cancelled: u64,
-    pub failed: u64,
-}
-
 /// Seats by what they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seats {
@@ -85,7 +72,7 @@ pub struct Seats {
     /// Of those, asleep.
     pub idle: usize,
     /// Seats of the serving generation whose broken instance is being built again.
-    pub mending: usize,
+    pub repairing: usize,
     /// Seats of other generations: not yet serving, or ending their last job.
     pub others: usize,
     /// Jobs that may run at once.
@@ -97,7 +84,7 @@ pub struct Seats {
 impl Seats {
     /// Whether an instance serves, or will again by itself.
     pub fn any(&self) -> bool {
-        self.serving + self.mending > 0
+        self.serving + self.repairing > 0
     }
 }
 
@@ -110,7 +97,7 @@ pub(super) struct Seat<T> {
     /// Its instance is being built again.
     pub(super) broken: bool,
     pub(super) retire: bool,
-    pub(super) bell: Arc<Condvar>,
+    pub(super) waiter: Arc<Condvar>,
 }
 
 impl<T> Seat<T> {
@@ -132,20 +119,18 @@ pub(super) struct State<T> {
     pub(super) bound: usize,
     /// Serving seats beyond this many end when their job does; never below the bound.
     pub(super) keep: usize,
-    pub(super) limit: usize,
-    pub(super) timeout: Option<Duration>,
-    pub(super) block: bool,
+    pub(super) policy: QueuePolicy,
     pub(super) open: bool,
     /// Why no job is taken for now, while the gate is open.
     pub(super) refusal: Option<&'static str>,
     pub(super) next_job: u64,
     pub(super) next_seat: u64,
-    pub(super) done: Tally,
+    pub(super) done: RequestCounts,
     pub(super) executing: u64,
 }
 
 impl<T> State<T> {
-    pub(super) fn new(limit: usize, timeout: Option<Duration>, block: bool) -> Self {
+    pub(super) fn new(policy: QueuePolicy) -> Self {
         Self {
             queue: VecDeque::new(),
             blocked: VecDeque::new(),
@@ -155,14 +140,12 @@ impl<T> State<T> {
             abandoned: Vec::new(),
             bound: 0,
             keep: usize::MAX,
-            limit,
-            timeout,
-            block,
+            policy,
             open: true,
             refusal: None,
             next_job: 0,
             next_seat: 0,
-            done: Tally::default(),
+            done: RequestCounts::default(),
             executing: 0,
         }
     }
@@ -173,7 +156,7 @@ impl<T> State<T> {
     }
 
     /// Broken seats of the serving generation that are wanted back.
-    pub(super) fn mending(&self) -> usize {
+    pub(super) fn repairing(&self) -> usize {
         let serves = |seat: &&Seat<T>| seat.generation == self.generation && !seat.retire;
         self.seats.iter().filter(serves).filter(|seat| seat.broken).count()
     }
@@ -197,6 +180,11 @@ impl<T> State<T> {
         }
     }
 
+    /// Returns true if callers that find the queue full wait for room.
+    pub(super) fn blocks(&self) -> bool {
+        self.policy.overflow == Overflow::Block
+    }
+
     pub(super) fn can_start(&self) -> bool {
         self.queue.is_empty() && self.executing < self.bound as u64 && !self.idle.is_empty()
     }
@@ -204,21 +192,21 @@ impl<T> State<T> {
     /// The next job of the queue; a blocked caller moves up into the room.
     pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
         let mut next = self.queue.pop_front()?;
-        next.timeout = self.timeout;
+        next.timeout = self.policy.timeout;
         self.admit_blocked();
         Some(next)
     }
 
     pub(super) fn admit_blocked(&mut self) {
-        while self.queue.len() < self.limit {
+        while self.queue.len() < self.policy.limit {
             let Some(waiting) = self.blocked.pop_front() else { return };
             self.queue.push_back(waiting);
         }
     }
 
     /// Hands waiting jobs to sleeping seats while the bound allows; returns whom to wake.
-    pub(super) fn dispatch(&mut self) -> Bells {
-        let mut bells = Bells::new();
+    pub(super) fn dispatch(&mut self) -> Waiters {
+        let mut waiters = Waiters::new();
         self.admit_blocked();
         while self.executing < self.bound as u64 && !self.queue.is_empty() {
             let Some(id) = self.idle.pop() else { break };
@@ -227,18 +215,18 @@ impl<T> State<T> {
                 seat.handed = Some(job);
                 seat.busy = true;
                 self.executing += 1;
-                bells.push(seat.bell.clone());
+                waiters.push(seat.waiter.clone());
             }
         }
-        bells
+        waiters
     }
 
     /// When the gate is closed and nothing waits any more: everybody who sleeps, to retire.
-    pub(super) fn closing_bells(&self) -> Bells {
+    pub(super) fn closing_waiters(&self) -> Waiters {
         if self.open || !self.queue.is_empty() || !self.blocked.is_empty() {
-            return Bells::new();
+            return Waiters::new();
         }
-        self.seats.iter().filter(|seat| !seat.busy).map(|seat| seat.bell.clone()).collect()
+        self.seats.iter().filter(|seat| !seat.busy).map(|seat| seat.waiter.clone()).collect()
     }
 
     pub(super) fn end(&mut self, ended: Ended) {
@@ -255,7 +243,7 @@ impl<T> State<T> {
         self.idle.retain(|idle| *idle != id);
     }
 
-    pub(super) fn take_waiting(
+    pub(super) fn remove_waiting(
         &mut self,
         found: impl Fn(&Waiting<T>) -> bool,
     ) -> Option<Waiting<T>> {

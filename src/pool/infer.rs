@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::gate_state::Seats;
 use super::inner::Inner;
-use super::request::{Door, Outcome, Request, RequestError};
+use super::request::{Outcome, Request, RequestError, RequestSender};
 use crate::engine::NamedTensor;
 use crate::telemetry::Recorder;
 
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// The same door for callers that want to be called back.
-    pub fn door(&self) -> Arc<dyn Door> {
+    pub fn sender(&self) -> Arc<dyn RequestSender> {
         self.inner.clone()
     }
 

@@ -4,24 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::PoolEvent;
+use super::event::{Listener, PoolEvent};
 use super::gate::{Gate, Submitted, Waiting};
-use super::memory::{Held, MemoryLimit, NO_ROOM};
-use super::request::{Door, Outcome, Request, RequestError, answer};
+use super::memory::{MemoryCharge, MemoryLimit, NO_ROOM};
+use super::panic_message::panic_message;
+use super::request::{Outcome, Request, RequestError, RequestSender, answer};
 use super::threads::Threads;
-use super::worker::panic_message;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
 use crate::machine::heap::trim_heap;
 use crate::telemetry::Recorder;
 
-/// Who hears of a pool's events.
-pub type Listener = Box<dyn Fn(PoolEvent) + Send + Sync>;
-
 /// A request in the gate, with its inputs on the books.
 pub(super) struct Job {
     pub(super) request: Request,
-    pub(super) held: Held,
+    pub(super) charge: MemoryCharge,
 }
 
 /// What they share.
@@ -123,36 +120,36 @@ impl Inner {
     pub(super) fn expire(&self, now: Instant) {
         for Waiting { since, job, .. } in self.gate.expire(now) {
             let waited = now.saturating_duration_since(since);
-            job.turn_away(RequestError::TimedOut { waited }, now);
+            job.reject(RequestError::TimedOut { waited }, now);
         }
     }
 
     /// Answers all requests that wait, with a rejection.
     pub(super) fn reject_waiting(&self, reason: &'static str) {
         let now = Instant::now();
-        for waiting in self.gate.turn_away() {
-            waiting.job.turn_away(RequestError::Rejected { reason }, now);
+        for waiting in self.gate.reject_all_waiting() {
+            waiting.job.reject(RequestError::Rejected { reason }, now);
         }
     }
 
     /// Hands a request in; its number where it was accepted.
     pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
         let now = Instant::now();
-        let Some(held) = self.admit(&request) else {
+        let Some(charge) = self.admit(&request) else {
             self.gate.count_rejected();
-            turn_away(request, RequestError::Rejected { reason: NO_ROOM }, now);
+            reject(request, RequestError::Rejected { reason: NO_ROOM }, now);
             return None;
         };
-        match self.gate.submit(Job { request, held }, now) {
+        match self.gate.submit(Job { request, charge }, now) {
             Submitted::Accepted(id) => Some(id),
             Submitted::Rejected(job, reason) => {
-                job.turn_away(RequestError::Rejected { reason }, now);
+                job.reject(RequestError::Rejected { reason }, now);
                 None
             }
         }
     }
 
-    fn admit(&self, request: &Request) -> Option<Held> {
+    fn admit(&self, request: &Request) -> Option<MemoryCharge> {
         self.memory.admit(&request.inputs).or_else(|| {
             // The engine may have given something back since it was last asked.
             self.memory.look(&*self.model()?);
@@ -165,26 +162,26 @@ impl Inner {
         let found = self.gate.cancel(id);
         let is_found = found.is_some();
         if let Some(job) = found {
-            job.turn_away(RequestError::Cancelled, Instant::now());
+            job.reject(RequestError::Cancelled, Instant::now());
         }
         is_found
     }
 }
 
 impl Job {
-    fn turn_away(self, error: RequestError, now: Instant) {
+    fn reject(self, error: RequestError, now: Instant) {
         // Off the books before the caller hears of it.
-        drop(self.held);
-        turn_away(self.request, error, now);
+        drop(self.charge);
+        reject(self.request, error, now);
     }
 }
 
-fn turn_away(request: Request, error: RequestError, now: Instant) {
+fn reject(request: Request, error: RequestError, now: Instant) {
     let queue = now.saturating_duration_since(request.arrival);
     answer(request.reply, Outcome { result: Err(error), queue, compute: Duration::ZERO });
 }
 
-impl Door for Inner {
+impl RequestSender for Inner {
     fn signature(&self) -> Arc<Signature> {
         self.loaded().map_or_else(Arc::default, |loaded| loaded.signature)
     }

@@ -23,7 +23,7 @@ pub const NO_ROOM: &str =
 /// What one model may hold and what counts against it, in bytes.
 pub(super) struct MemoryLimit {
     limit: AtomicU64,
-    /// Held by the engine when it was last asked.
+    /// MemoryCharge by the engine when it was last asked.
     engine: AtomicU64,
     /// Prepared requests of the built-in load.
     prepared: AtomicU64,
@@ -69,12 +69,12 @@ impl Drop for Running<'_> {
 }
 
 /// A request's inputs on the books, until it has been answered.
-pub(super) struct Held {
+pub(super) struct MemoryCharge {
     requests: Arc<AtomicU64>,
     bytes: u64,
 }
 
-impl Drop for Held {
+impl Drop for MemoryCharge {
     fn drop(&mut self) {
         self.requests.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -153,7 +153,7 @@ impl MemoryLimit {
 
     /// Puts a request's inputs on the books; `None` when the budget has no room for them. Inputs
     /// that the caller keeps as well cost nothing more for waiting.
-    pub(super) fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<Held> {
+    pub(super) fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<MemoryCharge> {
         let bytes = if Arc::strong_count(inputs) > 1 { 0 } else { tensor_bytes(inputs) };
         let limit = self.limit.load(Ordering::Acquire);
         let fixed = self.used().saturating_sub(self.requests());
@@ -163,7 +163,7 @@ impl MemoryLimit {
         };
         // A request without bytes of its own may still be too much for what is held by now.
         self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
-        Some(Held { requests: Arc::clone(&self.requests), bytes })
+        Some(MemoryCharge { requests: Arc::clone(&self.requests), bytes })
     }
 
     /// Starts a request, its inputs being on the books, if it may run.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::worker::panic_message;
+use super::panic_message::panic_message;
 use crate::engine::{EngineError, NamedTensor, Signature};
 
 /// Why a request was not answered with tensors. Each submitted request ends in exactly one way.
@@ -73,7 +73,7 @@ pub struct Request {
 
 /// The door of one model's pool, as load generators and servers hold it. Stays valid when the
 /// model is removed: requests are then rejected.
-pub trait Door: Send + Sync {
+pub trait RequestSender: Send + Sync {
     /// What the model takes and gives.
     fn signature(&self) -> Arc<Signature>;
 

@@ -1,4 +1,4 @@
-//! Which OS threads work for a model, where they may run, and how they stand beside others there:
+//! Which OS threads work for a model, where they may run, and how they set_nice beside others there:
 //! set from outside, read back.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ struct Inner {
     /// Threads that the kernel has shown on the mask since it was set.
     placed: Vec<ThreadId>,
     /// Threads that the kernel has shown at the nice value since it was set.
-    weighed: Vec<ThreadId>,
+    niced: Vec<ThreadId>,
 }
 
 impl Threads {
@@ -58,21 +58,21 @@ impl Threads {
             // everybody who changes something would wait with it.
             let (mask, nice) = wanted;
             let mut differences = Vec::new();
-            let (mut placed, mut weighed) = (Vec::new(), Vec::new());
+            let (mut placed, mut niced) = (Vec::new(), Vec::new());
             for member in &added {
                 match place(&*self.machine, member.id, &mask) {
                     Some(difference) => differences.push(difference),
                     None => placed.push(member.id),
                 }
-                match self.stand(member.id, nice) {
+                match self.set_nice(member.id, nice) {
                     Err(difference) => differences.push(difference),
-                    Ok(()) => weighed.push(member.id),
+                    Ok(()) => niced.push(member.id),
                 }
             }
             let mut inner = self.lock();
             if (inner.mask, inner.nice) == wanted {
                 inner.placed.extend(placed);
-                inner.weighed.extend(weighed);
+                inner.niced.extend(niced);
                 return differences;
             }
             wanted = (inner.mask, inner.nice);
@@ -82,9 +82,9 @@ impl Threads {
     /// Forgets an instance's threads; they have ended or are about to.
     pub(super) fn leave(&self, instance: usize) {
         let mut inner = self.lock();
-        let Inner { members, placed, weighed, .. } = &mut *inner;
+        let Inner { members, placed, niced, .. } = &mut *inner;
         members.retain(|member| member.instance != instance);
-        for ids in [placed, weighed] {
+        for ids in [placed, niced] {
             ids.retain(|id| members.iter().any(|member| member.id == *id));
         }
     }
@@ -119,22 +119,22 @@ impl Threads {
 
     /// Returns a message for each thread whose nice value was changed from outside.
     fn reniced_threads(&self) -> Vec<String> {
-        let (nice, weighed) = {
+        let (nice, niced) = {
             let inner = self.lock();
-            (inner.nice, inner.weighed.clone())
+            (inner.nice, inner.niced.clone())
         };
         let reniced = |id: &ThreadId| {
             let actual = self.machine.nice(*id).ok().filter(|actual| *actual != nice)?;
             // Not if this program is changing it at this moment.
             let inner = self.lock();
-            (inner.nice == nice && inner.weighed.contains(id)).then(|| {
+            (inner.nice == nice && inner.niced.contains(id)).then(|| {
                 format!(
                     "thread {id} was given another nice value from outside: it has {actual}, not \
                      {nice}"
                 )
             })
         };
-        weighed.iter().filter_map(reniced).collect()
+        niced.iter().filter_map(reniced).collect()
     }
 
     /// Returns a message for each thread that was moved off the mask from outside, or by a cpuset.
@@ -168,22 +168,22 @@ impl Threads {
     ///
     /// # Errors
     /// A sentence for each thread that the kernel shows at another one: without privilege a thread
-    /// may sink but not rise, and only a new thread can stand higher.
-    pub(super) fn weigh(&self, nice: i32) -> Result<(), Vec<String>> {
+    /// may sink but not rise, and only a new thread can set_nice higher.
+    pub(super) fn set_nice_values(&self, nice: i32) -> Result<(), Vec<String>> {
         let members = self.set(|inner| {
             inner.nice = nice;
-            inner.weighed.clear();
+            inner.niced.clear();
         });
-        let (mut refused, mut weighed) = (Vec::new(), Vec::with_capacity(members.len()));
+        let (mut refused, mut niced) = (Vec::new(), Vec::with_capacity(members.len()));
         for member in &members {
-            match self.stand(member.id, nice) {
+            match self.set_nice(member.id, nice) {
                 Err(difference) => refused.push(difference),
-                Ok(()) => weighed.push(member.id),
+                Ok(()) => niced.push(member.id),
             }
         }
         let mut inner = self.lock();
         if inner.nice == nice {
-            inner.weighed.extend(weighed);
+            inner.niced.extend(niced);
         }
         drop(inner);
         if refused.is_empty() { Ok(()) } else { Err(refused) }
@@ -195,7 +195,7 @@ impl Threads {
     }
 
     /// Gives one thread its nice value; a sentence where the kernel shows another one.
-    fn stand(&self, thread: ThreadId, nice: i32) -> Result<(), String> {
+    fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), String> {
         match self.machine.set_nice(thread, nice) {
             // It ended between two looks at it.
             Ok(()) | Err(AffinityError::NoSuchThread(_)) => Ok(()),

@@ -1,15 +1,15 @@
 //! One instance's thread: builds the instance off to the side, warms it, then takes requests from
 //! the gate until it is told to retire.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::PoolEvent;
 use super::build::Build;
+use super::event::PoolEvent;
 use super::gate::{Ended, Next, SeatId, Waiting};
 use super::inner::{Inner, Job};
+use super::panic_message::panic_message;
 use super::request::{Outcome, Request, RequestError, answer};
 use super::threads::Member;
 use crate::engine::{EngineError, Instance, NamedTensor};
@@ -20,7 +20,7 @@ use crate::machine::{CpuSet, current_thread};
 const REBUILDS: u32 = 3;
 
 /// Why a worker left its loop.
-enum Left {
+enum WorkerExit {
     /// The gate told it to.
     Retired,
     /// The instance broke while it ran a request; its seat waits for another.
@@ -40,17 +40,17 @@ pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, buil
     loop {
         let left = match inner.build_instance(build.setup()) {
             Ok(mut built) => occupy(inner, build, instance, broken, built.as_mut()),
-            Err(error) => Left::Cold(error.to_string()),
+            Err(error) => WorkerExit::Cold(error.to_string()),
         };
         inner.threads.leave(instance);
         match left {
-            Left::Retired => return,
-            Left::Broken(seat) => (broken, failures) = (Some(seat), 0),
-            Left::Cold(reason) => {
+            WorkerExit::Retired => return,
+            WorkerExit::Broken(seat) => (broken, failures) = (Some(seat), 0),
+            WorkerExit::Cold(reason) => {
                 let Some(seat) = broken else { return build.fail(inner, reason) };
                 failures += 1;
                 if failures > REBUILDS {
-                    inner.gate.lose(seat);
+                    inner.gate.remove_broken(seat);
                     return inner.lost(instance, reason);
                 }
                 std::thread::sleep(Duration::from_millis(50) * failures);
@@ -66,9 +66,9 @@ fn occupy(
     instance: usize,
     broken: Option<SeatId>,
     built: &mut dyn Instance,
-) -> Left {
+) -> WorkerExit {
     let outer = current_thread();
-    let mut left = Left::Retired;
+    let mut left = WorkerExit::Retired;
     built.occupy(&mut |built| {
         let own = current_thread();
         let mut members = vec![Member { id: own, instance, helper: false }];
@@ -76,22 +76,22 @@ fn occupy(
         members.extend(helpers.map(|id| Member { id, instance, helper: true }));
         let reasons = inner.threads.join(&members);
         if !reasons.is_empty() {
-            inner.report(PoolEvent::Elsewhere { reasons });
+            inner.report(PoolEvent::PlacementMismatch { reasons });
         }
         if let Err(reason) = warm_up(inner, built) {
-            left = Left::Cold(reason);
+            left = WorkerExit::Cold(reason);
             return;
         }
         if broken.is_none()
             && let Some(model) = inner.model()
             && let Err(error) = inner.memory.fits(&*model)
         {
-            left = Left::Cold(error.to_string());
+            left = WorkerExit::Cold(error.to_string());
             return;
         }
         let seat = broken.unwrap_or_else(|| inner.gate.enter(build.generation()));
         if broken.is_some() {
-            inner.gate.mend(seat);
+            inner.gate.repair(seat);
         } else {
             build.ready(inner);
             // Files that were read and graphs that were rewritten have left free pages behind.
@@ -111,23 +111,23 @@ fn warm_up(inner: &Inner, built: &mut dyn Instance) -> Result<(), String> {
     }
 }
 
-fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
+fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
     let mut next = None;
     loop {
         let waiting = match next.take() {
             Some(waiting) => waiting,
             None => match inner.gate.take(seat) {
                 Next::Job(waiting) => waiting,
-                Next::Retire => return Left::Retired,
+                Next::Retire => return WorkerExit::Retired,
             },
         };
         let start = Instant::now();
         let late = waiting.is_late(start);
         let Waiting { since, job, .. } = waiting;
-        let Job { request: Request { inputs, arrival, reply }, held } = job;
+        let Job { request: Request { inputs, arrival, reply }, charge } = job;
         let queue = start.saturating_duration_since(arrival);
         if late {
-            drop(held);
+            drop(charge);
             next = inner.gate.finish(seat, Ended::TimedOut);
             let waited = start.saturating_duration_since(since);
             let result = Err(RequestError::TimedOut { waited });
@@ -138,7 +138,7 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
         let end = Instant::now();
         let compute = end.saturating_duration_since(start);
         drop(inputs);
-        drop(held);
+        drop(charge);
         let broken = matches!(
             result,
             Err(RequestError::Panicked { .. } | RequestError::Failed(EngineError::Run { .. }))
@@ -148,9 +148,9 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Left {
         }
         let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
         if broken {
-            inner.gate.breaks(seat, ended);
+            inner.gate.mark_broken(seat, ended);
             answer(reply, Outcome { result, queue, compute });
-            return Left::Broken(seat);
+            return WorkerExit::Broken(seat);
         }
         next = inner.gate.finish(seat, ended);
         answer(reply, Outcome { result, queue, compute });
@@ -181,13 +181,4 @@ fn run(built: &mut dyn Instance, inputs: &[NamedTensor]) -> Result<Vec<NamedTens
         Ok(result) => result.map_err(RequestError::from),
         Err(panic) => Err(RequestError::Panicked { message: panic_message(&*panic) }),
     }
-}
-
-/// The text of a panic.
-pub fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

@@ -9,7 +9,7 @@ use super::loading::PreparedRequests;
 use super::model_key::ModelKey;
 use crate::engine::{EngineKind, InstanceSetup};
 use crate::layout::{Auto, Bytes, GpuId, LoadSpec, Row};
-use crate::pool::{Door, Pool};
+use crate::pool::{Pool, RequestSender};
 
 /// The phase of a model's loading.
 #[derive(Clone)]
@@ -82,7 +82,7 @@ pub struct LoadOrder {
     /// The model.
     pub model: ModelKey,
     /// The receiver of the requests.
-    pub door: Arc<dyn Door>,
+    pub sender: Arc<dyn RequestSender>,
     /// The kind of load.
     pub spec: LoadSpec,
     /// The requests to send.
@@ -131,7 +131,7 @@ impl Slot {
         }
         Some(LoadOrder {
             model: ModelKey { name: row.budget.name.clone(), generation: self.generation },
-            door: self.pool.door(),
+            sender: self.pool.sender(),
             spec: row.budget.load.clone()?,
             requests: self.requests.clone(),
             offered: self.offered.clone(),

@@ -12,6 +12,7 @@ mod log_lines;
 mod memory;
 mod name_list;
 mod recorder;
+mod request_counts;
 mod sensor;
 mod snapshot;
 pub mod verdict;
@@ -26,8 +27,9 @@ pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use name_list::{name_list, separated_list};
 pub use recorder::{MAX_SAMPLES, Recorder, Sample, Windows};
+pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
-    Actual, Alert, CoreView, Counts, GpuCard, GpuView, Histogram, MigDevice, ModelState, ModelView,
+    Actual, Alert, CoreView, GpuCard, GpuView, Histogram, MigDevice, ModelState, ModelView,
     Snapshot, ThreadView, Window,
 };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::JournalEntry;
 use super::latencies::{Distribution, Latencies};
 use super::memory::MemoryTable;
+use super::request_counts::RequestCounts;
 use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Ledger, Row};
 use crate::machine::{Core, CoreId, CpuSet, MemoryUse, ThreadId};
@@ -108,44 +109,6 @@ pub enum ModelState {
     Draining,
 }
 
-/// How many requests of a model are or ended in each state. Their sum is `submitted`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Handed in, in all.
-    pub submitted: u64,
-    /// Callers that wait for room in the queue.
-    pub blocked: u64,
-    /// In the queue.
-    pub queued: u64,
-    /// In an instance.
-    pub executing: u64,
-    /// Answered.
-    pub completed: u64,
-    /// Turned away because the queue was full or the model could take none.
-    pub rejected: u64,
-    /// Waited in the queue longer than its timeout.
-    pub timed_out: u64,
-    /// Given up by the caller before an instance took it.
-    pub cancelled: u64,
-    /// Ended with an error or a panic.
-    pub failed: u64,
-}
-
-impl Counts {
-    /// Whether each submitted request is in exactly one state.
-    pub fn balanced(&self) -> bool {
-        self.submitted
-            == self.blocked
-                + self.queued
-                + self.executing
-                + self.completed
-                + self.rejected
-                + self.timed_out
-                + self.cancelled
-                + self.failed
-    }
-}
-
 /// What a model did over a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
@@ -235,7 +198,7 @@ pub struct ModelView {
     /// The actual state.
     pub actual: Actual,
     /// Requests by state, since the start.
-    pub counts: Counts,
+    pub counts: RequestCounts,
     /// The last second.
     pub second: Window,
     /// The last minute.

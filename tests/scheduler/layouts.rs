@@ -19,7 +19,7 @@ fn layout_loads_as_one_transaction() {
     let (kept, gone) = (Arc::new(Answers::default()), Arc::new(Answers::default()));
     test.submit("kept", 1000, &kept);
     test.submit("gone", 400, &gone);
-    let door = test.scheduler.client("gone").unwrap().door();
+    let sender = test.scheduler.client("gone").unwrap().sender();
     let loads = test.scripts.loads.load(Ordering::SeqCst);
     let next = layout(vec![row("new", "2-3"), row("kept", "0,4-5")]);
     test.apply(Edit::Load { layout: Box::new(next.clone()) });
@@ -41,7 +41,7 @@ fn layout_loads_as_one_transaction() {
     let answers = Arc::new(Answers::default());
     let noting = answers.clone();
     answers.asked.fetch_add(1, Ordering::SeqCst);
-    door.submit(divvy::pool::Request {
+    sender.submit(divvy::pool::Request {
         inputs: Arc::default(),
         arrival: std::time::Instant::now(),
         reply: Box::new(move |outcome| noting.note(&outcome)),

@@ -30,7 +30,7 @@ fn rename_keeps_pool_without_rebuild() {
     let applied = test.apply(rename("old", "new"));
     assert!(!applied.plan.rows[0].rebuild);
     assert!(test.scheduler.client("old").is_none());
-    assert!(Arc::ptr_eq(&test.scheduler.client("new").unwrap().door(), &client.door()));
+    assert!(Arc::ptr_eq(&test.scheduler.client("new").unwrap().sender(), &client.sender()));
     let view = test.until("new", |view| view.state == ModelState::Running);
     assert!(view.counts.submitted >= before.counts.submitted, "the counters continue");
     assert!(view.run.total.count >= before.run.total.count, "the metrics continue");
@@ -73,12 +73,12 @@ fn two_models_exchange_their_names() {
     let (a, b) = (test.scheduler.client("a").unwrap(), test.scheduler.client("b").unwrap());
     let edits = vec![rename("a", "c"), rename("b", "a"), rename("c", "b")];
     test.scheduler.apply(Change { edits }, Author::Api).unwrap();
-    let door = |name: &str| test.scheduler.client(name).unwrap().door();
-    assert!(Arc::ptr_eq(&door("b"), &a.door()) && Arc::ptr_eq(&door("a"), &b.door()));
+    let sender = |name: &str| test.scheduler.client(name).unwrap().sender();
+    assert!(Arc::ptr_eq(&sender("b"), &a.sender()) && Arc::ptr_eq(&sender("a"), &b.sender()));
     let view = test.until("b", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.cores, set("0-1"));
     test.scheduler.undo(Author::Api).unwrap();
-    assert!(Arc::ptr_eq(&door("a"), &a.door()));
+    assert!(Arc::ptr_eq(&sender("a"), &a.sender()));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn new_model_may_take_the_old_name() {
     let add = Edit::Add { budget: Box::new(row("a", "2")) };
     test.scheduler.apply(Change { edits: vec![rename("a", "x"), add] }, Author::Api).unwrap();
     test.until("a", |view| view.state == ModelState::Running && view.actual.active == 1);
-    assert!(Arc::ptr_eq(&test.scheduler.client("x").unwrap().door(), &client.door()));
+    assert!(Arc::ptr_eq(&test.scheduler.client("x").unwrap().sender(), &client.sender()));
     assert_eq!(test.scripts.loads.load(Ordering::SeqCst), 2);
 }
 

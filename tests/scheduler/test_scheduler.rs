@@ -192,7 +192,7 @@ impl TestScheduler {
             // Pending builds end first; they may still fail.
             self.until(model, |view| {
                 let seats = self.scheduler.client(model).unwrap().seats();
-                warm(view) && seats.mending == 0
+                warm(view) && seats.repairing == 0
             });
             let queue = QueuePolicy { limit: 99_999, ..QueuePolicy::default() };
             touched(self.apply(Edit::SetQueue { model: model.clone(), queue }));
@@ -224,11 +224,11 @@ impl TestScheduler {
 
     /// Submits requests and counts their outcomes.
     pub(crate) fn submit(&self, model: &str, count: usize, answers: &Arc<Answers>) {
-        let door = self.scheduler.client(model).unwrap().door();
+        let sender = self.scheduler.client(model).unwrap().sender();
         for _ in 0..count {
             let answers = answers.clone();
             answers.asked.fetch_add(1, Ordering::SeqCst);
-            door.submit(Request {
+            sender.submit(Request {
                 inputs: Arc::default(),
                 arrival: Instant::now(),
                 reply: Box::new(move |outcome| answers.note(&outcome)),

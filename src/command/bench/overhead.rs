@@ -117,7 +117,7 @@ fn pool_rate(
     window: Duration,
 ) -> Result<f64, CommandError> {
     let inputs = subject.loaded.requests.inputs.clone();
-    let callers = Callers::start(pool.door(), inputs, instances * 2);
+    let callers = Callers::start(pool.sender(), inputs, instances * 2);
     std::thread::sleep(window / 10);
     let (from, start) = (callers.completed(), Instant::now());
     std::thread::sleep(window);

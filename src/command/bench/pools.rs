@@ -8,7 +8,7 @@ use crate::command::CommandError;
 use crate::engine::{InstanceSetup, Model, NamedTensor};
 use crate::layout::QueuePolicy;
 use crate::machine::{CpuSet, Machine};
-use crate::pool::{Door, Pool, PoolEvent, Request};
+use crate::pool::{Pool, PoolEvent, Request, RequestSender};
 
 /// Time for instances to be built, and for requests to be answered.
 pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
@@ -55,7 +55,7 @@ pub(super) fn serving_pool(
     let failed = |reason: &str| Err(CommandError::Failed(format!("{name}: {reason}")));
     match events.recv_timeout(TIMEOUT) {
         Ok(PoolEvent::Built(_)) => Ok(pool),
-        Ok(PoolEvent::Elsewhere { reasons }) => failed(&reasons.join("; ")),
+        Ok(PoolEvent::PlacementMismatch { reasons }) => failed(&reasons.join("; ")),
         Ok(PoolEvent::BuildFailed { reason, .. } | PoolEvent::InstanceLost { reason, .. }) => {
             failed(&reason)
         }
@@ -65,7 +65,7 @@ pub(super) fn serving_pool(
 
 /// Closed-loop callers that send their next request from the reply, so that they need no threads.
 pub(super) struct Callers {
-    door: Arc<dyn Door>,
+    sender: Arc<dyn RequestSender>,
     inputs: Vec<RequestInputs>,
     stop: AtomicBool,
     completed: AtomicU64,
@@ -75,12 +75,12 @@ pub(super) struct Callers {
 impl Callers {
     /// Starts `count` callers.
     pub(super) fn start(
-        door: Arc<dyn Door>,
+        sender: Arc<dyn RequestSender>,
         inputs: Vec<RequestInputs>,
         count: usize,
     ) -> Arc<Self> {
         let callers = Arc::new(Self {
-            door,
+            sender,
             inputs,
             stop: AtomicBool::new(false),
             completed: AtomicU64::new(0),
@@ -125,5 +125,5 @@ fn send(callers: &Arc<Callers>, request: usize) {
         }
         sender.active.fetch_sub(1, Ordering::AcqRel);
     });
-    callers.door.submit(Request { inputs, arrival: Instant::now(), reply });
+    callers.sender.submit(Request { inputs, arrival: Instant::now(), reply });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::telemetry::{Counts, Distribution, ModelView, Snapshot};
+use crate::telemetry::{Distribution, ModelView, RequestCounts, Snapshot};
 
 /// The time between two snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ impl ReportSpan {
 
 impl ModelSpan {
     fn between(before: Option<&ModelView>, now: &ModelView, seconds: f64) -> Self {
-        let counted = |count: fn(&Counts) -> u64| {
+        let counted = |count: fn(&RequestCounts) -> u64| {
             let earlier = before.map_or(0, |before| count(&before.counts));
             count(&now.counts).saturating_sub(earlier)
         };

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
 use super::gpus;
 use super::table::{ReportColumn, line, number, titles, widths, words};
-use crate::telemetry::{Counts, ModelState, ModelView, Snapshot, name_list};
+use crate::telemetry::{ModelState, ModelView, RequestCounts, Snapshot, name_list};
 
 const COLUMNS: [ReportColumn; 14] = [
     words("model", 8),
@@ -119,7 +119,7 @@ fn of_all(names: &[&str], snapshot: &Snapshot) -> String {
 
 /// Returns the number of requests in each state; reports models whose counts do not add up.
 fn account(snapshot: &Snapshot) -> String {
-    let sum = |part: fn(&Counts) -> u64| -> u64 {
+    let sum = |part: fn(&RequestCounts) -> u64| -> u64 {
         snapshot.models.iter().map(|model| part(&model.counts)).sum()
     };
     let parts = [

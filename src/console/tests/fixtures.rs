@@ -11,9 +11,9 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, Comparison, CoreView, Counts, Distribution, GpuCard, GpuView, Histogram,
-    JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState,
-    ModelView, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
+    Actual, Author, Comparison, CoreView, Distribution, GpuCard, GpuView, Histogram, JournalEntry,
+    Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView,
+    RequestCounts, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -133,12 +133,12 @@ fn view(index: usize, row: &Row) -> ModelView {
             threads,
             difference: None,
         },
-        counts: Counts {
+        counts: RequestCounts {
             submitted: completed + queued + executing,
             queued,
             executing,
             completed,
-            ..Counts::default()
+            ..RequestCounts::default()
         },
         second: window(median, per_s, 1),
         minute: window(median, per_s, 60),
@@ -319,7 +319,7 @@ pub(crate) fn loading() -> Snapshot {
     snapshot.changes.clear();
     for view in &mut snapshot.models {
         view.state = ModelState::Loading;
-        view.counts = Counts::default();
+        view.counts = RequestCounts::default();
         for window in [&mut view.second, &mut view.minute, &mut view.since_change, &mut view.run] {
             *window = Window::default();
         }

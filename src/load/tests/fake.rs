@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 use crate::load::LoadRequests;
-use crate::pool::{Door, Outcome, Request, RequestError};
+use crate::pool::{Outcome, Request, RequestError, RequestSender};
 
 /// A tensor of one number.
 pub(in crate::load) fn scalar(name: &str, value: f32) -> NamedTensor {
@@ -31,12 +31,12 @@ pub(in crate::load) fn numbered(count: usize) -> LoadRequests {
 
 /// Keeps requests until the test answers them.
 #[derive(Default)]
-pub(in crate::load) struct FakeDoor {
+pub(in crate::load) struct FakeSender {
     waiting: Mutex<VecDeque<Request>>,
     seen: Mutex<Vec<(Instant, Arc<Vec<NamedTensor>>)>>,
 }
 
-impl FakeDoor {
+impl FakeSender {
     pub(in crate::load) fn waiting(&self) -> usize {
         self.waiting.lock().unwrap().len()
     }
@@ -88,7 +88,7 @@ impl FakeDoor {
     }
 }
 
-impl Door for FakeDoor {
+impl RequestSender for FakeSender {
     fn signature(&self) -> Arc<Signature> {
         let spec = |name: &str| TensorSpec {
             name: name.to_owned(),

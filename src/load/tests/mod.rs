@@ -11,7 +11,7 @@ use super::counters::LoadCounters;
 use super::message::LoadMessage;
 use super::running_loads::RunningLoads;
 use super::{LoadCounts, LoadDriver, LoadError, LoadJob, LoadRequests, MAX_IN_FLIGHT};
-use fake::{FakeDoor, numbered};
+use fake::{FakeSender, numbered};
 
 use crate::layout::{LoadSpec, ReplayOrder};
 
@@ -21,7 +21,7 @@ const MS: Duration = Duration::from_millis(1);
 struct TestLoad {
     loads: RunningLoads,
     messages: Receiver<LoadMessage>,
-    door: Arc<FakeDoor>,
+    sender: Arc<FakeSender>,
     requests: Arc<LoadRequests>,
     counters: Arc<LoadCounters>,
     start: Instant,
@@ -35,7 +35,7 @@ impl TestLoad {
         Self {
             loads: RunningLoads::new(mailbox),
             messages,
-            door: Arc::default(),
+            sender: Arc::default(),
             requests: Arc::new(requests),
             counters: Arc::default(),
             start,
@@ -44,7 +44,7 @@ impl TestLoad {
     }
 
     fn job(&self, spec: LoadSpec) -> LoadJob {
-        LoadJob { door: self.door.clone(), spec, requests: self.requests.clone(), seed: 11 }
+        LoadJob { sender: self.sender.clone(), spec, requests: self.requests.clone(), seed: 11 }
     }
 
     fn set(&mut self, spec: Option<LoadSpec>) {
@@ -85,7 +85,7 @@ impl TestLoad {
     }
 
     fn arrivals(&self) -> Vec<Duration> {
-        self.door.arrivals().into_iter().map(|arrival| arrival - self.start).collect()
+        self.sender.arrivals().into_iter().map(|arrival| arrival - self.start).collect()
     }
 
     fn counts(&self) -> LoadCounts {
@@ -135,7 +135,7 @@ fn unanswered_requests_are_bounded() {
         LoadCounts { offered: 200_000, submitted: MAX_IN_FLIGHT, answered: 0 }
     );
     for _ in 0..5 {
-        test.door.answer(usize::MAX);
+        test.sender.answer(usize::MAX);
         test.stall(MS);
     }
     // 2 s at first and 1 ms per round: all arrivals were submitted, none was skipped.
@@ -152,11 +152,11 @@ fn callers_think_after_their_reply() {
     test.set(Some(closed(3, 20 * MS)));
     test.pass(1000 * MS);
     assert_eq!(test.counts(), LoadCounts { offered: 3, submitted: 3, answered: 0 });
-    test.door.answer(2);
+    test.sender.answer(2);
     test.pass(19 * MS);
-    assert_eq!(test.door.waiting(), 1);
+    assert_eq!(test.sender.waiting(), 1);
     test.pass(MS);
-    assert_eq!(test.door.waiting(), 3);
+    assert_eq!(test.sender.waiting(), 3);
     assert_eq!(test.arrivals()[3..], [1020 * MS, 1020 * MS]);
 }
 
@@ -164,7 +164,7 @@ fn callers_think_after_their_reply() {
 fn late_callers_keep_intended_arrivals() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(1, 5 * MS)));
-    test.door.answer(1);
+    test.sender.answer(1);
     test.settle();
     test.stall(700 * MS);
     assert_eq!(test.arrivals(), [Duration::ZERO, 5 * MS]);
@@ -175,25 +175,25 @@ fn rejected_callers_pause() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(1, Duration::ZERO)));
     for _ in 0..8_000 {
-        test.door.reject(1);
+        test.sender.reject(1);
         test.pass(MS);
     }
     // 10 + 20 + .. + 640 ms, then once a second
     assert_eq!(test.counts().submitted, 1 + 7 + 6, "{:?}", test.arrivals());
-    test.door.answer(1);
+    test.sender.answer(1);
     test.pass(1000 * MS);
-    assert_eq!(test.door.answer(1), 1, "a success ends the pauses");
+    assert_eq!(test.sender.answer(1), 1, "a success ends the pauses");
     test.settle();
-    assert_eq!(test.door.waiting(), 1);
+    assert_eq!(test.sender.waiting(), 1);
 }
 
 #[test]
 fn dropped_reply_frees_its_caller() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(2, Duration::ZERO)));
-    test.door.drop_all();
+    test.sender.drop_all();
     test.pass(10 * MS);
-    assert_eq!(test.door.waiting(), 2);
+    assert_eq!(test.sender.waiting(), 2);
     assert_eq!(test.counts(), LoadCounts { offered: 4, submitted: 4, answered: 2 });
 }
 
@@ -202,13 +202,13 @@ fn resize_keeps_one_request_per_caller() {
     let mut test = TestLoad::new(numbered(1));
     test.set(Some(closed(4, Duration::ZERO)));
     test.set(Some(closed(6, Duration::ZERO)));
-    assert_eq!(test.door.waiting(), 6);
+    assert_eq!(test.sender.waiting(), 6);
     test.set(Some(closed(1, Duration::ZERO)));
     test.set(Some(closed(2, Duration::ZERO)));
-    assert_eq!(test.door.waiting(), 6);
-    test.door.answer(6);
+    assert_eq!(test.sender.waiting(), 6);
+    test.sender.answer(6);
     test.settle();
-    assert_eq!(test.door.waiting(), 2);
+    assert_eq!(test.sender.waiting(), 2);
 }
 
 #[test]
@@ -227,13 +227,13 @@ fn change_of_load_loses_no_reply() {
         test.set(load);
         for _ in 0..30 {
             test.pass(3 * MS);
-            test.door.answer(2);
+            test.sender.answer(2);
         }
     }
     let asked = test.counts().submitted;
     test.pass(1000 * MS);
     assert_eq!(test.counts().submitted, asked, "a stopped load sends no more");
-    test.door.answer(usize::MAX);
+    test.sender.answer(usize::MAX);
     assert_eq!(test.counts().answered, asked);
     assert!(asked > 100, "{asked}");
 }
@@ -255,7 +255,7 @@ fn replay_uses_recorded_times_or_rate() {
     own.set(Some(replay(None, &[])));
     own.pass(100 * MS);
     assert_eq!(own.arrivals(), [0, 30, 40, 60, 90, 100].map(|ms| ms * MS));
-    assert_eq!(own.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
+    assert_eq!(own.sender.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]);
 
     let mut set = TestLoad::new(numbered(3).with_times(times()).unwrap());
     set.set(Some(replay(Some(50.0), &[])));
@@ -268,10 +268,10 @@ fn untimed_replay_has_one_caller() {
     let mut test = TestLoad::new(numbered(2));
     test.set(Some(replay(None, &[])));
     for _ in 0..3 {
-        assert_eq!(test.door.answer(usize::MAX), 1);
+        assert_eq!(test.sender.answer(usize::MAX), 1);
         test.settle();
     }
-    assert_eq!(test.door.inputs("x"), [0.0, 1.0, 0.0, 1.0]);
+    assert_eq!(test.sender.inputs("x"), [0.0, 1.0, 0.0, 1.0]);
 }
 
 #[test]
@@ -279,22 +279,22 @@ fn carried_outputs_last_one_pass() {
     let mut test = TestLoad::new(numbered(3));
     test.set(Some(replay(None, &[("next", "state")])));
     for _ in 0..4 {
-        assert_eq!(test.door.answer(usize::MAX), 1, "one request at a time");
+        assert_eq!(test.sender.answer(usize::MAX), 1, "one request at a time");
         test.settle();
     }
-    assert_eq!(test.door.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0]);
-    assert_eq!(test.door.inputs("state"), [0.0, 1.0, 2.0, 0.0, 1.0]);
+    assert_eq!(test.sender.inputs("x"), [0.0, 1.0, 2.0, 0.0, 1.0]);
+    assert_eq!(test.sender.inputs("state"), [0.0, 1.0, 2.0, 0.0, 1.0]);
 }
 
 #[test]
 fn failed_request_resets_carried_state() {
     let mut test = TestLoad::new(numbered(9));
     test.set(Some(replay(None, &[("next", "state")])));
-    test.door.answer(1);
+    test.sender.answer(1);
     test.settle();
-    test.door.reject(1);
+    test.sender.reject(1);
     test.pass(10 * MS);
-    assert_eq!(test.door.inputs("state"), [0.0, 1.0, 0.0]);
+    assert_eq!(test.sender.inputs("state"), [0.0, 1.0, 0.0]);
 }
 
 #[test]
@@ -304,11 +304,11 @@ fn late_carried_requests_keep_arrivals() {
     test.pass(50 * MS);
     assert_eq!(test.counts(), LoadCounts { offered: 5, submitted: 1, answered: 0 });
     for _ in 0..5 {
-        test.door.answer(1);
+        test.sender.answer(1);
         test.settle();
     }
     assert_eq!(test.arrivals(), [10, 20, 30, 40, 50].map(|ms| ms * MS));
-    assert_eq!(test.door.inputs("state"), [0.0, 1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(test.sender.inputs("state"), [0.0, 1.0, 2.0, 3.0, 4.0]);
     assert_eq!(test.settle(), Some(test.start + 60 * MS));
 }
 
@@ -335,7 +335,7 @@ fn check_rejects_invalid_loads() {
 #[derive(Default)]
 struct Echo(Mutex<u64>);
 
-impl crate::pool::Door for Echo {
+impl crate::pool::RequestSender for Echo {
     fn signature(&self) -> Arc<crate::engine::Signature> {
         Arc::default()
     }
@@ -355,9 +355,9 @@ impl crate::pool::Door for Echo {
 fn driver_stops_with_all_answered() {
     let driver = LoadDriver::start().unwrap();
     assert_ne!(driver.thread(), crate::machine::current_thread());
-    let door = Arc::new(Echo::default());
+    let sender = Arc::new(Echo::default());
     let requests = Arc::new(numbered(1));
-    let job = |spec| LoadJob { door: door.clone(), spec, requests: requests.clone(), seed: 1 };
+    let job = |spec| LoadJob { sender: sender.clone(), spec, requests: requests.clone(), seed: 1 };
     driver.set("callers", Some(job(closed(3, Duration::ZERO)))).unwrap();
     driver.set("arrivals", Some(job(LoadSpec::Poisson { rate: 2_000.0 }))).unwrap();
     assert!(driver.set("arrivals", Some(job(LoadSpec::Poisson { rate: -1.0 }))).is_err());
@@ -370,21 +370,21 @@ fn driver_stops_with_all_answered() {
     let (callers, arrivals) = (driver.counts("callers"), driver.counts("arrivals"));
     assert_eq!(callers.submitted, callers.answered);
     assert_eq!(arrivals.submitted, arrivals.answered);
-    assert_eq!(*door.0.lock().unwrap(), callers.submitted + arrivals.submitted);
+    assert_eq!(*sender.0.lock().unwrap(), callers.submitted + arrivals.submitted);
     assert_eq!(driver.set("callers", None), Err(LoadError::Stopped));
 }
 
 #[test]
 fn stop_returns_unanswered_requests() {
     let driver = LoadDriver::start().unwrap();
-    let door: Arc<FakeDoor> = Arc::default();
+    let sender: Arc<FakeSender> = Arc::default();
     let requests = Arc::new(numbered(1));
-    let job = LoadJob { door: door.clone(), spec: closed(5, MS), requests, seed: 1 };
+    let job = LoadJob { sender: sender.clone(), spec: closed(5, MS), requests, seed: 1 };
     driver.set("model", Some(job)).unwrap();
-    while door.waiting() < 5 {
+    while sender.waiting() < 5 {
         std::thread::sleep(MS);
     }
     assert_eq!(driver.stop(MS), 5);
-    door.answer(5);
+    sender.answer(5);
     assert_eq!(driver.stop(MS), 0);
 }

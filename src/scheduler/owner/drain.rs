@@ -94,7 +94,7 @@ mod tests {
         let (answer, answered) = mpsc::channel();
         let reply = Box::new(move |_| answer.send(()).unwrap());
         let request = Request { inputs: Arc::default(), arrival: Instant::now(), reply };
-        pool.client().door().submit(request);
+        pool.client().sender().submit(request);
         let start = Instant::now();
         while pool.counts().executing == 0 {
             assert!(start.elapsed() < PATIENCE, "it runs");

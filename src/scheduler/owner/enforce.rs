@@ -74,7 +74,7 @@ pub(super) fn enforce(
     for (row, _, slot) in rows() {
         let nice = after.nice(row);
         if slot.pool.nice() != nice {
-            let found = slot.pool.weigh(nice).err().unwrap_or_default();
+            let found = slot.pool.set_nice(nice).err().unwrap_or_default();
             differences.entry(row.budget.name.clone()).or_default().extend(found);
         }
     }
@@ -104,7 +104,7 @@ pub(super) fn place(
     machine: &Description,
 ) -> Vec<String> {
     let mut found = slot.pool.pin(mask(row, all, machine));
-    found.extend(slot.pool.weigh(all.nice(row)).err().into_iter().flatten());
+    found.extend(slot.pool.set_nice(all.nice(row)).err().into_iter().flatten());
     found
 }
 
@@ -112,7 +112,7 @@ pub(super) fn place(
 /// program's own nice value. Not repeated for a row, since a new thread whose nice value is too high
 /// will not be lower after another rebuild.
 fn renew(row: &Row, all: &DesiredState, slot: &mut Slot) {
-    if slot.renewals < MOST_RENEWALS && slot.pool.weigh(all.nice(row)).is_err() {
+    if slot.renewals < MOST_RENEWALS && slot.pool.set_nice(all.nice(row)).is_err() {
         slot.renewals += 1;
         slot.pool.renew();
         if let Some(difference) = &mut slot.difference {

@@ -36,7 +36,7 @@ pub(super) fn handle(
             models.record_served(&name, report.setup);
             rollback
         }
-        PoolEvent::Elsewhere { .. } => {
+        PoolEvent::PlacementMismatch { .. } => {
             let row = desired.row(&name)?;
             let found = enforce::place(row, &desired, slot, &models.description);
             enforce::note_differences(row, &desired, slot, &found);

@@ -18,7 +18,7 @@ use crate::load::LoadFollower;
 use crate::machine::{Description, request_short_slice, this_machine};
 use crate::pool::Client;
 use crate::scheduler::{Control, Options, Scheduler};
-use crate::telemetry::{Author, Counts, ModelState};
+use crate::telemetry::{Author, ModelState, RequestCounts};
 
 /// Pairs of a window without and one with changes.
 const ROUNDS: u32 = 6;
@@ -112,8 +112,9 @@ pub(in crate::command::bench) fn run(args: &BenchArgs) -> Result<(), CommandErro
     let last = scheduler
         .stop(TIMEOUT)
         .ok_or_else(|| CommandError::Failed("the scheduler has stopped".to_owned()))?;
-    let total =
-        |count: fn(&Counts) -> u64| last.models.iter().map(|m| count(&m.counts)).sum::<u64>();
+    let total = |count: fn(&RequestCounts) -> u64| {
+        last.models.iter().map(|m| count(&m.counts)).sum::<u64>()
+    };
     let submitted = total(|counts| counts.submitted);
     let ended = total(|c| c.completed + c.rejected + c.timed_out + c.cancelled + c.failed);
     let report = ApplyReport {

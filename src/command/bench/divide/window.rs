@@ -129,13 +129,13 @@ pub(super) fn measure(
             cores: placement.cores,
         };
         let pool = serving_pool(machine, setup)?;
-        pool.weigh(placement.nice).map_err(|found| CommandError::Failed(found.join("; ")))?;
+        pool.set_nice(placement.nice).map_err(|found| CommandError::Failed(found.join("; ")))?;
         pools.push(pool);
     }
     let driver = LoadDriver::start()?;
     for ((subject, pool), offer) in subjects.iter().zip(&pools).zip(offers) {
         let job = LoadJob {
-            door: pool.door(),
+            sender: pool.sender(),
             spec: offer.spec.clone(),
             requests: offer.requests.clone(),
             seed: offer.seed,

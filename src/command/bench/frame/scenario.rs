@@ -9,8 +9,8 @@ use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Budget, CoreRequest, DesiredState, Layout, ModelSource, Row, Slo};
 use crate::machine::{Description, MemoryUse, ThreadId};
 use crate::telemetry::{
-    Actual, CoreView, Counts, Distribution, Histogram, Latencies, ModelState, ModelView, Snapshot,
-    ThreadView, Window,
+    Actual, CoreView, Distribution, Histogram, Latencies, ModelState, ModelView, RequestCounts,
+    Snapshot, ThreadView, Window,
 };
 
 /// Cores around one cache, and caches around one node.
@@ -176,11 +176,11 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
             threads: threads.collect(),
             difference: None,
         },
-        counts: Counts {
+        counts: RequestCounts {
             submitted: 100_000 + waiting,
             queued: waiting,
             completed: 100_000,
-            ..Counts::default()
+            ..RequestCounts::default()
         },
         second: window(median, 1),
         minute: window(median, 60),

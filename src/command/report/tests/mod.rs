@@ -18,8 +18,8 @@ use crate::layout::{
 use crate::machine::{CpuSet, MemoryUse};
 use crate::scheduler::Control;
 use crate::telemetry::{
-    Actual, Alert, Applied, Author, Counts, Distribution, Histogram, JournalEntry, Latencies,
-    ModelState, ModelView, Snapshot, Window,
+    Actual, Alert, Applied, Author, Distribution, Histogram, JournalEntry, Latencies, ModelState,
+    ModelView, RequestCounts, Snapshot, Window,
 };
 
 fn distribution(count: u64, p50_us: u64) -> Distribution {
@@ -54,7 +54,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
         state: ModelState::Running,
         engine: Some(EngineKind::Rten),
         engine_title: "rten 0.27".to_owned(),
-        counts: Counts {
+        counts: RequestCounts {
             submitted: 12_345,
             queued: 4,
             executing: 2,
@@ -62,7 +62,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
             rejected: 30,
             timed_out: 8,
             failed: 1,
-            ..Counts::default()
+            ..RequestCounts::default()
         },
         second: window(1_000_000, 412, p50_us),
         minute: window(60_000_000, 12_300, p50_us),
@@ -119,7 +119,7 @@ fn two() -> Snapshot {
 fn failed(name: &str) -> ModelView {
     let mut view = model(name, "", 0);
     view.state = ModelState::Failed { reason: "rten lacks the operator NonZero".to_owned() };
-    view.counts = Counts::default();
+    view.counts = RequestCounts::default();
     view.second = Window::default();
     view.run = Window::default();
     view.load = None;
@@ -260,8 +260,11 @@ async fn reported(
 /// One model with 10 requests completed per millisecond of uptime.
 fn at(uptime_ms: u64) -> Snapshot {
     let mut model = model("ocr", "0", 5);
-    model.counts =
-        Counts { submitted: uptime_ms * 10, completed: uptime_ms * 10, ..Counts::default() };
+    model.counts = RequestCounts {
+        submitted: uptime_ms * 10,
+        completed: uptime_ms * 10,
+        ..RequestCounts::default()
+    };
     Snapshot { uptime_us: uptime_ms * 1000, ..snapshot(vec![model]) }
 }
 

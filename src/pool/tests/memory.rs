@@ -3,11 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 
-use super::memory::MemoryLimit;
-use super::tests::*;
 use super::*;
 use crate::engine::synthetic::{Script, SyntheticModel};
 use crate::engine::{Tensor, TensorData};
+use crate::pool::memory::MemoryLimit;
 
 const KIB: u64 = 1024;
 
@@ -17,7 +16,7 @@ fn request(bytes: usize) -> Arc<Vec<NamedTensor>> {
     Arc::new(vec![NamedTensor { name: "x".to_owned(), tensor }])
 }
 
-fn limited(kib: u64, weights_kib: u64) -> Rig {
+fn limited(kib: u64, weights_kib: u64) -> TestPool {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.script.weights.store(weights_kib * KIB, Ordering::SeqCst);
     rig.pool.set_memory(Some(kib * KIB));

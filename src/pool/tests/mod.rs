@@ -1,22 +1,28 @@
 //! The pool's behaviour, over scripted instances and a machine that only writes down who is where.
 
+mod memory;
+
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::builds::thread_name;
 use super::*;
 use crate::engine::synthetic::{Script, SyntheticModel};
+use crate::engine::{InstanceSetup, NamedTensor};
+use crate::layout::{Overflow, QueuePolicy};
 use crate::machine::{AffinityError, CoreTimes, Description, MemoryUse, ThreadId, ThreadTimes};
+use crate::machine::{CpuSet, Machine};
 
 /// A machine that believes what it is told.
 #[derive(Default)]
-struct Notebook {
+struct FakeMachine {
     masks: Mutex<HashMap<ThreadId, CpuSet>>,
 }
 
-impl Machine for Notebook {
+impl Machine for FakeMachine {
     fn describe(&self) -> Description {
         Description::uniform(8)
     }
@@ -44,10 +50,10 @@ impl Machine for Notebook {
     }
 }
 
-pub(super) struct Rig {
+pub(super) struct TestPool {
     pub(super) pool: Pool,
     pub(super) script: Arc<Script>,
-    machine: Arc<Notebook>,
+    machine: Arc<FakeMachine>,
     events: mpsc::Receiver<PoolEvent>,
 }
 
@@ -59,18 +65,18 @@ fn set(list: &str) -> CpuSet {
     list.parse().unwrap()
 }
 
-pub(super) fn rig(queue: QueuePolicy) -> Rig {
-    let machine = Arc::new(Notebook::default());
+pub(super) fn rig(queue: QueuePolicy) -> TestPool {
+    let machine = Arc::new(FakeMachine::default());
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);
     let listener = Box::new(move |event| drop(sender.lock().unwrap().send(event)));
     let pool = Pool::new("model", machine.clone(), queue, set("0-1"), listener);
     let script = Arc::new(Script::default());
     pool.install(Arc::new(SyntheticModel::new(script.clone())), Arc::default());
-    Rig { pool, script, machine, events }
+    TestPool { pool, script, machine, events }
 }
 
-impl Rig {
+impl TestPool {
     pub(super) fn serve(&self, count: usize, setup: InstanceSetup) -> PoolEvent {
         assert!(self.pool.ensure(count, setup, set("0-7")));
         let event = self.events.recv_timeout(PATIENCE).unwrap();
@@ -97,7 +103,7 @@ impl Rig {
         let (sender, outcomes) = mpsc::channel();
         for inputs in requests {
             let sender = sender.clone();
-            self.pool.door().submit(Request {
+            self.pool.sender().submit(Request {
                 inputs,
                 arrival: Instant::now(),
                 reply: Box::new(move |outcome| drop(sender.send(outcome))),
@@ -340,7 +346,7 @@ fn an_instance_that_is_being_mended_is_not_missing() {
     assert_eq!(kinds(&rig.submit(1)), HashMap::from([("panicked", 1)]));
     rig.script.panic_every.store(0, Ordering::SeqCst);
     let seats = rig.pool.seats();
-    assert_eq!((seats.serving, seats.mending, seats.others), (0, 1, 0));
+    assert_eq!((seats.serving, seats.repairing, seats.others), (0, 1, 0));
     assert!(seats.any());
     assert!(!rig.pool.ensure(1, ONE, set("0-7")), "it comes back by itself");
     let outcomes = rig.submit(3);
@@ -353,7 +359,7 @@ fn an_instance_that_is_being_mended_is_not_missing() {
 fn a_reply_that_panics_costs_neither_a_request_nor_a_thread() {
     let queue = |timeout| QueuePolicy { limit: 4, timeout, ..QueuePolicy::default() };
     let rig = rig(queue(Some(Duration::from_millis(1))));
-    let answered = Arc::new(AtomicUsize::new(0));
+    let answered = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let submit = || {
         let answered = answered.clone();
         let reply: Reply = Box::new(move |_| {

@@ -1,0 +1,178 @@
+//! The builds of a pool: which batch is pending, and the threads of all instances.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::build::Build;
+use super::inner::Inner;
+use super::worker;
+use crate::engine::InstanceSetup;
+use crate::machine::CpuSet;
+
+/// An order for instances.
+pub(super) struct BuildOrder {
+    /// The model's name, for the names of threads.
+    pub(super) model: String,
+    /// Instances that are to serve, 1 or more.
+    pub(super) count: usize,
+    /// The settings of each instance.
+    pub(super) setup: InstanceSetup,
+    /// CPUs on which the building threads start.
+    pub(super) building_on: CpuSet,
+}
+
+/// The batches and workers of a pool.
+pub(super) struct Builds {
+    /// The setups of the serving generation and of later ones.
+    setups: Vec<(u64, InstanceSetup)>,
+    latest: Option<Arc<Build>>,
+    /// The generation whose instances are to be replaced.
+    stale: Option<u64>,
+    workers: Vec<JoinHandle<()>>,
+    next_instance: usize,
+    next_generation: u64,
+}
+
+impl Default for Builds {
+    fn default() -> Self {
+        Self {
+            setups: Vec::new(),
+            latest: None,
+            stale: None,
+            workers: Vec::new(),
+            next_instance: 0,
+            next_generation: 1,
+        }
+    }
+}
+
+impl Builds {
+    /// Returns the batch that is not over.
+    fn pending(&self) -> Option<Arc<Build>> {
+        self.latest.as_ref().filter(|build| build.progress().is_some()).cloned()
+    }
+
+    /// Returns how many instances of the newest batch are ready, and how many it has; `None` if it is
+    /// over.
+    pub(super) fn progress(&self) -> Option<(usize, usize)> {
+        self.latest.as_ref().and_then(|build| build.progress())
+    }
+
+    /// Makes the next [`Builds::ensure`] replace the instances of this generation.
+    pub(super) fn mark_stale(&mut self, generation: u64) {
+        self.stale = Some(generation);
+    }
+
+    /// Takes [`Builds::mark_stale`] back.
+    pub(super) fn clear_stale(&mut self) {
+        self.stale = None;
+    }
+
+    /// Returns true if the instances of this generation are to be replaced.
+    pub(super) fn is_stale(&self, generation: u64) -> bool {
+        self.stale == Some(generation)
+    }
+
+    /// Returns true if all workers have ended, also those that were building.
+    pub(super) fn have_ended(&mut self) -> bool {
+        self.workers.retain(|worker| !worker.is_finished());
+        self.workers.is_empty()
+    }
+
+    /// Returns the setup of the pending batch; without one, that of the serving instances.
+    pub(super) fn setup(&self, inner: &Inner) -> Option<InstanceSetup> {
+        self.pending().map(|build| build.setup()).or_else(|| {
+            let serving = inner.gate.seats().generation;
+            let found = self.setups.iter().find(|(generation, _)| *generation == serving);
+            found.map(|(_, setup)| *setup)
+        })
+    }
+
+    /// Starts to build the instances that are missing. Returns true if instances are being built.
+    pub(super) fn ensure(&mut self, inner: &Arc<Inner>, order: &BuildOrder) -> bool {
+        let BuildOrder { count, setup, .. } = *order;
+        self.workers.retain(|worker| !worker.is_finished());
+        let mut pending = self.pending();
+        if let Some(build) = pending.take_if(|build| build.setup() != setup) {
+            build.supersede(inner);
+        }
+        if let Some(build) = pending {
+            let (ready, total) = build.progress().unwrap_or_default();
+            let seats = inner.gate.seats();
+            let existing = if build.generation() == seats.generation {
+                seats.serving + seats.repairing + total.saturating_sub(ready)
+            } else {
+                total
+            };
+            let missing = count.saturating_sub(existing);
+            if build.extend(missing) {
+                self.start_workers(inner, &build, missing, order);
+                return true;
+            }
+            // Its last instance became ready at this moment: it serves.
+        }
+        let seats = inner.gate.seats();
+        self.setups.retain(|(generation, _)| *generation >= seats.generation);
+        let is_serving = self.setups.contains(&(seats.generation, setup))
+            && self.stale != Some(seats.generation);
+        let (generation, existing) = if is_serving {
+            (seats.generation, seats.serving + seats.repairing)
+        } else {
+            self.next_generation += 1;
+            (self.next_generation - 1, 0)
+        };
+        let missing = count.saturating_sub(existing);
+        if missing == 0 {
+            return false;
+        }
+        let build = Arc::new(Build::new(generation, setup, missing));
+        self.setups.push((generation, setup));
+        self.setups.dedup();
+        self.latest = Some(build.clone());
+        self.start_workers(inner, &build, missing, order);
+        true
+    }
+
+    fn start_workers(
+        &mut self,
+        inner: &Arc<Inner>,
+        build: &Arc<Build>,
+        count: usize,
+        order: &BuildOrder,
+    ) {
+        for _ in 0..count {
+            match self.start_worker(inner, build, order) {
+                Ok(worker) => self.workers.push(worker),
+                Err(error) => build.fail(inner, format!("cannot start a thread: {error}")),
+            }
+        }
+    }
+
+    fn start_worker(
+        &mut self,
+        inner: &Arc<Inner>,
+        build: &Arc<Build>,
+        order: &BuildOrder,
+    ) -> io::Result<JoinHandle<()>> {
+        let instance = self.next_instance;
+        self.next_instance += 1;
+        let (inner, build, building_on) = (inner.clone(), build.clone(), order.building_on);
+        std::thread::Builder::new()
+            .name(thread_name(&order.model, instance))
+            .spawn(move || worker::work(&inner, &build, instance, building_on))
+    }
+}
+
+/// Returns a name of at most 15 bytes, which the kernel keeps, with the instance's number.
+pub(super) fn thread_name(model: &str, instance: usize) -> String {
+    let suffix = format!("/{instance}");
+    let mut name = String::new();
+    for letter in model.chars().filter(|letter| *letter != '\0') {
+        if name.len() + letter.len_utf8() + suffix.len() > 15 {
+            break;
+        }
+        name.push(letter);
+    }
+    name + &suffix
+}
