@@ -41,9 +41,9 @@ mod gate_state;
 use std::time::{Duration, Instant};
 
 use build::Build;
-use event::{BuildReport, PoolEvent};
 use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
+use event::{BuildReport, PoolEvent};
 use gate::{Ended, Gate, Next, Submitted};
 use inner::Inner;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
