@@ -106,7 +106,7 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
     let (first, second) = (first.unwrap(), second.unwrap());
     let before = cpus(pid, DEMO[1]);
     session.send("1 ");
-    session.until_text("put back");
+    session.until_text("cancelled");
     session.send("\x1b[B");
     session.until_text(&format!("{} -> {} cores", second.cores, second.cores + 1));
     session.send("\r");

@@ -107,7 +107,7 @@ fn a_release_lost_outside_the_pane_gives_the_core_back() {
     // the pointer comes back, no button down
     session.mouse(35, (row.place.0 + 2, row.place.1), 'M');
     session.mouse(35, (row.place.0 + 3, row.place.1), 'M');
-    session.until_text("put back: the button's release was lost");
+    session.until_text("cancelled: the button's release was lost");
     assert_eq!(cell(&session.rows(), home.core).unwrap().owner, home.owner);
     assert_eq!(model(&session.rows(), "detector").unwrap().cores, row.cores);
     assert_eq!(masks(pid), before);

@@ -1,15 +1,15 @@
-//! From a mouse event to an action, by what was drawn under it and by what is being carried. Pure.
+//! Turns mouse events into actions, given the hit map of the last frame and the current drag. Pure.
 //!
-//! What is carried is captured when the button goes down and keeps every event until it comes up.
-//! A plain move while the button should be down means that its release was lost (tmux does not
-//! report one outside the pane): the token then goes back.
+//! A drag captures the mouse when the button goes down, and gets every event until it comes up. A move
+//! without a button during such a drag means that the release was lost (tmux does not report one
+//! outside its pane): the drag is then cancelled.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::console::state::{Action, Column, ConsoleState, DragInput, DragItem, HitMap, Target};
 use crate::layout::CoreOwner;
 
-/// What a mouse event means now; `None` when nothing.
+/// Returns the action of a mouse event; `None` if it has none.
 pub(crate) fn interpret(event: MouseEvent, hits: &HitMap, state: &ConsoleState) -> Option<Action> {
     let at = (event.column, event.row);
     let target = hits.at(event.column, event.row);
@@ -20,9 +20,9 @@ pub(crate) fn interpret(event: MouseEvent, hits: &HitMap, state: &ConsoleState) 
         (target, means)
     {
         match event.kind {
-            // what the footer offers while something is carried is about that
+            // during a drag the footer offers commands for it
             MouseEventKind::Down(MouseButton::Left) => return Some(Action::Command(*command)),
-            // on the way there the chosen row stays chosen
+            // moving to the footer keeps the receiver
             MouseEventKind::Moved => return None,
             _ => {}
         }
@@ -73,7 +73,7 @@ fn key(code: KeyCode) -> Action {
     Action::Key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
-/// The row that gets what is dropped on a target.
+/// Returns the row that receives an item dropped on a target.
 pub(crate) fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwner> {
     match target {
         Target::Core(core) => state.core_party(*core),
@@ -90,7 +90,7 @@ pub(crate) fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwne
     }
 }
 
-/// What the mouse does with a model that looks for a place.
+/// Returns the action of a mouse event while a model is dragged to a device.
 fn aim(
     kind: MouseEventKind,
     target: Option<&Target>,
@@ -145,7 +145,7 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
     })
 }
 
-/// Lines that one step of the wheel moves.
+/// Lines per step of the wheel.
 const LINES: i32 = 3;
 
 fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {

@@ -1,4 +1,4 @@
-//! What can happen to the console, and what it asks for in turn.
+//! Actions, which change the console's state, and effects, which `update` requests in return.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,132 +24,132 @@ pub enum Action {
     Paste(String),
     /// A command, by key, palette or click.
     Command(Command),
-    /// A digit: to this row, from 1; 0 is the row of free cores.
+    /// A digit key: selects this row, counted from 1; 0 selects the row of free cores.
     Jump(usize),
-    /// A click on something that is not lifted.
+    /// A click on something that cannot be dragged.
     Click(Target),
-    /// A pane's title was clicked.
+    /// A click on a pane's title.
     Expand(Pane),
-    /// The button went down on something that can be carried.
+    /// The mouse button went down on something that can be dragged.
     Grab {
-        /// What.
+        /// The item to drag.
         token: DragItem,
-        /// Where on the screen.
+        /// Column and row of the pointer on the screen.
         at: (u16, u16),
     },
-    /// The pointer carries it over a place.
+    /// The pointer moved during a drag.
     Hover {
-        /// The row there.
+        /// The row under the pointer.
         over: Option<CoreOwner>,
-        /// Where on the screen.
+        /// Column and row of the pointer on the screen.
         at: (u16, u16),
-        /// Whether Ctrl or Alt is held: share instead of move.
+        /// True if Ctrl or Alt is held, which shares cores instead of moving them.
         modifier: bool,
     },
-    /// The button came up where it went down: it stays lifted until the next click.
+    /// The button came up where it went down: the drag continues until the next click.
     Pick,
-    /// The same with a modifier held, on a core: it is selected with others.
+    /// A click on a core with a modifier held: adds it to the selected cores.
     PickCore {
         /// The core.
         core: CoreId,
-        /// Whether all cores up to it are meant.
+        /// True if all cores from the anchor to this one are selected.
         range: bool,
     },
-    /// Let go of it over a row, or over nothing.
+    /// The item was dropped on a row, or outside all rows.
     Drop {
-        /// The row there.
+        /// The row under the pointer.
         over: Option<CoreOwner>,
-        /// Whether Ctrl or Alt is held.
+        /// True if Ctrl or Alt is held.
         modifier: bool,
     },
-    /// The pointer carries a model over a card, or over none.
+    /// The pointer moved while a model is dragged to a GPU or the CPU.
     Aim {
-        /// The place there.
+        /// The device under the pointer.
         place: Option<DeviceChoice>,
-        /// Where on the screen.
+        /// Column and row of the pointer on the screen.
         at: (u16, u16),
-        /// Whether it is let go of there.
+        /// True if the model is dropped there.
         drop: bool,
     },
-    /// Put it back, and why.
+    /// Cancels the drag, for the given reason.
     CancelDrag(&'static str),
-    /// Drag this many more or fewer.
+    /// Drags this many more (if negative, fewer) cores or instances.
     Amount(i32),
-    /// One step in a field, by the wheel.
+    /// One step of the mouse wheel over a field.
     Step {
         /// The model.
         model: String,
         /// The column.
         column: Column,
-        /// Up or down.
+        /// Steps up; negative for down.
         by: i32,
     },
-    /// The wheel over a list.
+    /// The wheel over a list: rows to move down.
     Scroll(i32),
-    /// The wheel over lines that are more than there is room for.
+    /// The wheel over a scrollable area.
     Wheel {
-        /// Which lines.
+        /// The area.
         what: ScrollArea,
-        /// By how many, down.
+        /// Lines to move down; negative for up.
         by: i32,
     },
-    /// The terminal has another size.
+    /// The terminal was resized.
     Resized,
-    /// The terminal's window lost the keys.
+    /// The terminal's window lost the focus.
     FocusLost,
-    /// A newer snapshot.
+    /// A new snapshot.
     Snapshot(Arc<Snapshot>),
     /// The answer to [`Effect::Plan`].
     Planned {
-        /// The question's number; older ones are ignored.
+        /// The number of the request; answers to older requests are ignored.
         ticket: u64,
-        /// What for.
+        /// The purpose of the plan.
         question: PlanPurpose,
         /// The consequences or the refusal.
         result: Box<Result<Plan, Refusal>>,
     },
     /// The answer to [`Effect::Read`].
     Read {
-        /// The question's number; older ones are ignored.
+        /// The number of the request; answers to older requests are ignored.
         ticket: u64,
-        /// What it means, or what is wrong with it.
+        /// The parsed change (`None` if nothing would change), or the error.
         result: Box<Result<Option<ParsedInput>, String>>,
     },
-    /// The answer to [`Effect::Survey`]: the rows that cannot take what is carried.
+    /// The answer to [`Effect::Survey`]: the rows that would refuse the dragged item.
     Surveyed {
-        /// The question's number.
+        /// The number of the request.
         ticket: u64,
-        /// Row and reason.
+        /// Rows with their reasons.
         refusals: Vec<(CoreOwner, String)>,
     },
     /// The answer to [`Effect::Apply`], [`Effect::Undo`] and [`Effect::Redo`].
     Applied {
-        /// Which of them.
+        /// The kind of the applied change.
         kind: AppliedKind,
-        /// What it did, or why not.
+        /// The applied change, or the reason for the refusal.
         result: Box<Result<Applied, Refusal>>,
     },
     /// The saved layouts.
     Profiles(Result<Vec<Profile>, String>),
     /// The answer to [`Effect::PreviewProfile`].
     Previewed {
-        /// The question's number.
+        /// The number of the request.
         ticket: u64,
-        /// What applying it would do; `None`: nothing.
+        /// The plan of applying it; `None` if nothing would change.
         result: Box<Result<Option<Plan>, String>>,
     },
     /// A saved layout was applied.
     Loaded {
         /// Its name.
         name: String,
-        /// What it did; `None`: nothing had to change.
+        /// The applied change; `None` if nothing had to change.
         result: Box<Result<Option<Applied>, String>>,
     },
     /// The live layout was saved.
     Saved {
         /// Its name.
         name: String,
-        /// The rows that were written and the place, or why not.
+        /// The written rows and the path, or the error.
         result: Result<(Vec<Budget>, String), String>,
     },
     /// A saved layout was renamed.
@@ -158,43 +158,43 @@ pub enum Action {
         from: String,
         /// Its new name.
         to: String,
-        /// Or why not.
+        /// The error, if it failed.
         result: Result<(), String>,
     },
     /// A saved layout was deleted.
     Deleted {
         /// Its name.
         name: String,
-        /// Or why not.
+        /// The error, if it failed.
         result: Result<(), String>,
     },
-    /// The live layout at the start: what later ones are compared with.
+    /// The layout to compare the live one with, until one is saved or loaded.
     Baseline(Layout),
     /// The whole journal.
     Journal(Vec<JournalEntry>),
-    /// Newer lines of the log.
+    /// New lines of the log.
     Log(Vec<LogLine>),
-    /// A picture was written to this place, or why not.
+    /// A picture was written to this path, or the error.
     Pictured(Result<String, String>),
 }
 
 impl Action {
-    /// Whether a person did it: drawn at once, not at the pace of the data.
+    /// Returns true if the action must be drawn at once instead of at the pace of new data.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Snapshot(_) | Self::Log(_))
     }
 }
 
-/// What was applied.
+/// The kind of an applied change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppliedKind {
     /// A gesture or a step.
     Change,
-    /// All that was staged.
+    /// All staged changes.
     Staged,
-    /// The newest change was taken back.
+    /// An undo.
     Undo,
-    /// It was done again.
+    /// A redo.
     Redo,
 }
 
@@ -204,17 +204,17 @@ impl fmt::Display for AppliedKind {
             Self::Change => "",
             Self::Staged => "applied: ",
             Self::Undo => "undone: ",
-            Self::Redo => "done again: ",
+            Self::Redo => "redone: ",
         })
     }
 }
 
-/// What was typed.
+/// Text typed into a field that the worker parses.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TypedInput {
     /// A value for a key of a row, as a layout file writes it.
     Key {
-        /// The row as it is.
+        /// The current row.
         row: Box<Budget>,
         /// The key.
         key: String,
@@ -225,80 +225,80 @@ pub enum TypedInput {
     Model {
         /// The path.
         text: String,
-        /// The names of the models there are.
+        /// The names of the existing models.
         taken: Vec<String>,
     },
 }
 
-/// What typed text means: a change, with what it would do.
+/// The change that typed text describes, with its plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParsedInput {
-    /// The change, without what is staged.
+    /// The change, without the staged ones.
     pub change: Change,
-    /// What it would do, after what is staged.
+    /// The plan of the change after the staged ones.
     pub plan: Plan,
 }
 
-/// What a plan is wanted for.
+/// The purpose of a requested plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanPurpose {
-    /// What is carried, over the row where it is.
+    /// The dragged item, dropped on the row under it.
     Drag,
-    /// All that is staged.
+    /// All staged changes.
     Staged,
 }
 
-/// What the console asks of the world.
+/// Side effects requested by `update`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// What would this do?
+    /// Plan a change.
     Plan {
-        /// The question's number.
+        /// The number of the request.
         ticket: u64,
-        /// What for.
+        /// The purpose of the plan.
         question: PlanPurpose,
         /// The change.
         change: Change,
     },
-    /// What does this mean, and what would it do?
+    /// Parse typed text and plan the change.
     Read {
-        /// The question's number.
+        /// The number of the request.
         ticket: u64,
-        /// The text, and what it is for.
+        /// The text with its context.
         typed: TypedInput,
-        /// What is staged before it.
+        /// The staged changes that come before it.
         before: Change,
     },
-    /// Which of these would be refused?
+    /// Plan a change for each row, to find the rows that would refuse the dragged item.
     Survey {
-        /// The question's number.
+        /// The number of the request.
         ticket: u64,
         /// A change for each row.
         candidates: Vec<(CoreOwner, Change)>,
     },
-    /// Do it.
+    /// Apply a change.
     Apply {
-        /// For the message.
+        /// The kind of change, for the message.
         kind: AppliedKind,
         /// The change.
         change: Change,
     },
-    /// Take the newest change back.
+    /// Undo the newest change.
     Undo,
-    /// Do it again.
+    /// Redo the change that was undone last.
     Redo,
     /// List the saved layouts.
     ListProfiles,
-    /// What would this saved layout do?
+    /// Plan the change to a saved layout.
     PreviewProfile {
-        /// The question's number.
+        /// The number of the request.
         ticket: u64,
         /// Its name.
         name: String,
     },
     /// Apply a saved layout.
     LoadProfile(String),
-    /// Apply this layout, the last saved one.
+    /// Apply this layout, as it was last saved.
     Restore(Box<Layout>),
     /// Save the live layout under this name.
     SaveProfile(String),
@@ -311,23 +311,23 @@ pub enum Effect {
     },
     /// Delete a saved layout.
     DeleteProfile(String),
-    /// The live rows are those of this layout from now on; `None`: they are saved nowhere.
+    /// Record which saved layout the live rows belong to; `None` if they are saved nowhere.
     SetCurrentLayout(Option<String>),
     /// Read the whole journal.
     ReadJournal,
     /// Read the lines of the log with a higher number.
     ReadLog {
-        /// The number.
+        /// The number of the last known line.
         after: u64,
     },
-    /// Capture the mouse, or leave it to the terminal.
+    /// Capture the mouse, or leave it to the terminal (false).
     Mouse(bool),
     /// Write the screen to a file.
     Picture,
-    /// Draw everything again.
+    /// Redraw the whole screen.
     Redraw,
-    /// Stop the program, as the shell's job control does.
+    /// Suspend the process, as the shell's job control does.
     Suspend,
-    /// Leave.
+    /// Quit.
     Quit,
 }

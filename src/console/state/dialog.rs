@@ -139,6 +139,7 @@ impl ConsoleState {
                     KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
                     KeyCode::PageDown | KeyCode::Char(' ') => *scroll += 10,
                     KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
+                    KeyCode::Home | KeyCode::Char('g') => *scroll = 0,
                     _ => return Vec::new(),
                 }
                 self.dialog = Some(dialog);
@@ -154,6 +155,8 @@ impl ConsoleState {
                         };
                     }
                     KeyCode::Up => *at = at.saturating_sub(1),
+                    KeyCode::PageUp => *at = at.saturating_sub(10),
+                    KeyCode::PageDown => *at = (*at + 10).min(found.len().saturating_sub(1)),
                     KeyCode::Down => *at = (*at + 1).min(found.len().saturating_sub(1)),
                     _ => {
                         editor.key(key);

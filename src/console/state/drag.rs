@@ -1,5 +1,5 @@
-//! What is carried from one row to another. Mouse drag, two clicks and the keyboard all end here,
-//! so that the three give the same change.
+//! Drags from one row to another: by holding the mouse button, by two clicks, or by keys. All three
+//! share this code, so they produce the same change.
 
 use super::action::{Action, Effect, PlanPurpose};
 use super::gpus::{self, DeviceChoice};
@@ -7,17 +7,17 @@ use super::{ConsoleState, Pane, Tone};
 use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, Plan, Refusal};
 use crate::machine::{CoreId, CpuSet};
 
-/// The thing that is carried.
+/// The item of a drag.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DragItem {
-    /// Cores of a party.
+    /// Cores of one owner.
     Cores {
         /// How many, or which.
         cores: CoreSelection,
-        /// Whose they are.
+        /// Their owner.
         from: CoreOwner,
     },
-    /// Cores of several parties, each with what it gives.
+    /// Cores of several owners.
     Several(Vec<(CoreOwner, CpuSet)>),
     /// Instances of a model.
     Instances {
@@ -26,38 +26,38 @@ pub enum DragItem {
         /// The model.
         from: String,
     },
-    /// A place where models run: a card, or the CPU.
+    /// A device to move a model to: a GPU, or the CPU.
     Gpu {
-        /// Which.
+        /// The device.
         place: DeviceChoice,
     },
-    /// A model that looks for another place.
+    /// A model to move to another device.
     Placed {
         /// The model.
         model: String,
-        /// The place that the pointer is over.
+        /// The device under the pointer.
         onto: Option<DeviceChoice>,
     },
 }
 
 impl DragItem {
-    /// Who gives; of several the first.
+    /// Returns the owner of the item; of several owners, the first.
     pub fn donor(&self) -> CoreOwner {
         match self {
             Self::Cores { from, .. } => from.clone(),
             Self::Several(parts) => parts.first().map_or(CoreOwner::Free, |(from, _)| from.clone()),
             Self::Instances { from, .. } => CoreOwner::Model(from.clone()),
-            // nobody loses a card: several models can run on one
+            // several models can run on one GPU, so nobody loses it
             Self::Gpu { .. } | Self::Placed { .. } => CoreOwner::Free,
         }
     }
 
-    /// Whether a row gives all of it, and so can't be its receiver.
+    /// Returns true if the whole item comes from this row, which then cannot receive it.
     pub fn is_only_of(&self, row: &CoreOwner) -> bool {
         !matches!(self, Self::Several(_)) && self.donor() == *row
     }
 
-    /// Whether a row gives some of it.
+    /// Returns true if part of the item comes from this row.
     pub fn is_of(&self, row: &CoreOwner) -> bool {
         match self {
             Self::Several(parts) => parts.iter().any(|(from, _)| from == row),
@@ -65,7 +65,7 @@ impl DragItem {
         }
     }
 
-    /// The certain cores that it is made of; empty where any will do.
+    /// Returns the specific cores of the item; empty if any cores will do.
     pub fn cores(&self) -> CpuSet {
         match self {
             Self::Cores { cores: CoreSelection::These(set), .. } => *set,
@@ -95,14 +95,14 @@ impl DragItem {
     }
 }
 
-/// By what it is carried.
+/// The input device of a drag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DragInput {
-    /// The mouse, its button down since this place.
+    /// The mouse, with its button held.
     ButtonHeld {
-        /// Where it went down.
+        /// The cell where the button went down.
         origin: (u16, u16),
-        /// Whether it has left that place since.
+        /// True if the pointer has left that cell.
         moved: bool,
     },
     /// The mouse, between two clicks.
@@ -111,50 +111,50 @@ pub enum DragInput {
     Keyboard,
 }
 
-/// A token on its way.
+/// The state of one drag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drag {
-    /// What.
+    /// The item that is dragged.
     pub item: DragItem,
-    /// By what.
+    /// The input device.
     pub input: DragInput,
-    /// Where the pointer is; `None` for the keyboard.
+    /// Column and row of the pointer; `None` for the keyboard.
     pub pointer: Option<(u16, u16)>,
-    /// The row that would get it.
+    /// The row under the item, which would receive it.
     pub receiver: Option<CoreOwner>,
-    /// Whether the donor keeps the cores too, by key.
+    /// True if the key for sharing is on: the donor keeps the cores too.
     pub share: bool,
-    /// Whether a held modifier turns that around.
+    /// True if a held modifier reverses `share`.
     pub modifier: bool,
-    /// What dropping it here would do.
+    /// The plan of a drop on the receiver, or its refusal; `None` until it is known.
     pub outcome: Option<Result<Plan, Refusal>>,
-    /// Rows that cannot take it, and why.
+    /// Rows that would refuse the item, with the reasons.
     pub refusals: Vec<(CoreOwner, String)>,
     plan_ticket: u64,
     survey_ticket: u64,
 }
 
 impl Drag {
-    /// Whether cores are shared instead of moved.
+    /// Returns true if cores are shared instead of moved.
     pub fn shares(&self) -> bool {
         self.share != self.modifier
     }
 
-    /// Notes that the pointer is here now.
+    /// Records a move of the pointer to this cell.
     pub(super) fn note_move(&mut self, at: (u16, u16)) {
         if let DragInput::ButtonHeld { origin, moved } = &mut self.input {
             *moved |= *origin != at;
         }
     }
 
-    /// Why a row cannot take it.
+    /// Returns the reason why a row would refuse the item.
     pub fn refusal(&self, row: &CoreOwner) -> Option<&str> {
         self.refusals.iter().find(|(party, _)| party == row).map(|(_, reason)| reason.as_str())
     }
 }
 
 impl ConsoleState {
-    /// The change that giving the token to a row means; `None` where that means nothing.
+    /// Returns the change that gives an item to a row; `None` if nothing would change.
     pub fn change_for(&self, token: &DragItem, to: &CoreOwner, share: bool) -> Option<Change> {
         if token.is_only_of(to) {
             return None;
@@ -196,7 +196,7 @@ impl ConsoleState {
         Some(edit.into())
     }
 
-    /// Takes a token up.
+    /// Starts a drag.
     pub(super) fn grab(&mut self, token: DragItem, means: DragInput) -> Vec<Effect> {
         if self.readonly {
             self.say(Tone::Bad, "read-only: nothing can be changed here");
@@ -222,7 +222,8 @@ impl ConsoleState {
         self.survey()
     }
 
-    /// Lifts by key: the selected core in the cores pane, else a unit of the selected row.
+    /// Starts a drag by key: of the selected cores in the cores pane, else of one unit of the selected
+    /// row.
     pub(super) fn lift(&mut self) -> Vec<Effect> {
         if self.drag.is_some() {
             return self.drop_on(None);
@@ -250,7 +251,7 @@ impl ConsoleState {
         self.grab(token, DragInput::Keyboard)
     }
 
-    /// The token of one core of a row; `None` where the row has none.
+    /// Returns the item for any one core of a row; `None` if the row has no cores.
     pub fn row_token(&self, row: &CoreOwner) -> Option<DragItem> {
         let has = match row {
             CoreOwner::Model(name) => !self.row(name)?.cores.is_empty(),
@@ -259,13 +260,14 @@ impl ConsoleState {
         has.then(|| DragItem::Cores { cores: CoreSelection::Count(1), from: row.clone() })
     }
 
-    /// The token of a certain core. Of several owners the selected one gives, else the first.
+    /// Returns the item for one core. Of several owners, it comes from the selected one, else from the
+    /// first.
     pub fn core_token(&self, core: CoreId) -> Option<DragItem> {
         let from = self.core_party(core)?;
         Some(DragItem::Cores { cores: CoreSelection::These(CpuSet::single(core)), from })
     }
 
-    /// Whose a core is; `None` for a core that this process may not use.
+    /// Returns the owner of a core; `None` for a core that this process may not use.
     pub fn core_party(&self, core: CoreId) -> Option<CoreOwner> {
         let owners = self.owners(core);
         let names: Vec<&String> = owners
@@ -284,7 +286,7 @@ impl ConsoleState {
         }
     }
 
-    /// Moves it over a row, by pointer or key.
+    /// Sets the receiver of the drag.
     pub(super) fn hover(&mut self, over: Option<CoreOwner>) -> Vec<Effect> {
         let Some(drag) = &mut self.drag else {
             return Vec::new();
@@ -297,7 +299,7 @@ impl ConsoleState {
         self.ask()
     }
 
-    /// Asks what dropping it here would do.
+    /// Requests the plan of a drop on the receiver.
     fn ask(&mut self) -> Vec<Effect> {
         let ticket = self.ticket();
         let Some(drag) = &mut self.drag else {
@@ -311,13 +313,13 @@ impl ConsoleState {
         vec![Effect::Plan { ticket, question: PlanPurpose::Drag, change: self.on_top(&change) }]
     }
 
-    /// The change that a drop here and now would make.
+    /// Returns the change that a drop on the current receiver would make.
     pub fn drag_change(&self) -> Option<Change> {
         let drag = self.drag.as_ref()?;
         self.change_for(&drag.item, drag.receiver.as_ref()?, drag.shares())
     }
 
-    /// Asks which rows could take it.
+    /// Requests the list of rows that would refuse the item.
     fn survey(&mut self) -> Vec<Effect> {
         let ticket = self.ticket();
         let Some(drag) = &mut self.drag else {
@@ -348,24 +350,24 @@ impl ConsoleState {
         }
     }
 
-    /// Shares instead of moving, or back.
+    /// Switches between sharing and moving cores.
     pub(super) fn toggle_share(&mut self) -> Vec<Effect> {
         let Some(drag) = &mut self.drag else {
-            self.say(Tone::Info, "share works while a core is carried: lift one first");
+            self.say(Tone::Info, "sharing works during a drag: lift a core first");
             return Vec::new();
         };
         drag.share = !drag.share;
         self.again()
     }
 
-    /// Asks all questions again, since what is carried has changed.
+    /// Requests all plans again after the item has changed.
     fn again(&mut self) -> Vec<Effect> {
         let mut effects = self.survey();
         effects.extend(self.ask());
         effects
     }
 
-    /// Carries more or fewer of the donor's units.
+    /// Drags more or fewer of the donor's cores or instances.
     pub(super) fn amount(&mut self, by: i32) -> Vec<Effect> {
         let Some(drag) = &self.drag else {
             return Vec::new();
@@ -392,7 +394,7 @@ impl ConsoleState {
                 }
                 DragItem::Cores { cores: CoreSelection::These(set), from }
             }
-            // what was selected one by one has no next one
+            // cores selected one by one have no defined next core
             DragItem::Several(_) | DragItem::Gpu { .. } | DragItem::Placed { .. } => {
                 return Vec::new();
             }
@@ -407,7 +409,7 @@ impl ConsoleState {
         self.again()
     }
 
-    /// Drops it: on `over` where the pointer says so, else on the row chosen by key.
+    /// Drops the item: on `over` if given, else on the receiver chosen by key.
     pub(super) fn drop_on(&mut self, over: Option<CoreOwner>) -> Vec<Effect> {
         if over.is_some()
             && let Some(drag) = &mut self.drag
@@ -421,20 +423,20 @@ impl ConsoleState {
         self.leave_cores();
         let Some(change) = change else {
             let title = drag.item.title();
-            self.say(Tone::Info, format!("{title} put back: nothing was changed"));
+            self.say(Tone::Info, format!("drag of {title} cancelled: nothing was changed"));
             return Vec::new();
         };
         self.commit(change)
     }
 
-    /// Puts it back.
+    /// Cancels the drag, for the given reason.
     pub(super) fn cancel_drag(&mut self, why: &str) {
         if let Some(drag) = self.drag.take() {
-            self.say(Tone::Info, format!("{} put back: {why}", drag.item.title()));
+            self.say(Tone::Info, format!("drag of {} cancelled: {why}", drag.item.title()));
         }
     }
 
-    /// The pointer's part of the actions.
+    /// Performs the actions of a drag by pointer.
     pub(super) fn drag_action(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::Grab { token, at } => {

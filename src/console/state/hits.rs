@@ -1,5 +1,4 @@
-//! What was drawn where: the map from a place on the screen to what a click there means. Drawing
-//! fills it, the pointer reads it.
+//! The hit map: which target lies under each cell of the frame. Drawing fills it; the pointer reads it.
 
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
@@ -10,49 +9,49 @@ use super::{Column, Pane, SortKey};
 use crate::layout::CoreOwner;
 use crate::machine::CoreId;
 
-/// What lies at a place.
+/// A target of the mouse.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// A core in the cores pane.
     Core(CoreId),
-    /// A core cell of a row; which of the row's cores it is does not matter.
+    /// A core cell of a row, which stands for any of the row's cores.
     RowCore(CoreOwner),
     /// An instance of a model.
     Instance(String),
     /// A field of a model's row.
     Field(String, Column),
-    /// A card, a part of one, or the CPU, where the GPUs are drawn.
+    /// A GPU, one of its MIG devices, or the CPU, in the list of GPUs.
     Gpu(DeviceChoice),
-    /// Elsewhere in a row.
+    /// The rest of a row.
     Row(CoreOwner),
     /// A pane's title.
     Pane(Pane),
-    /// The title of a column by which rows can be ordered.
+    /// The title of a column, which sorts the rows.
     Title(SortKey),
     /// A command in the footer or in a dialog.
     Command(Command),
-    /// The key of an answer in a dialog.
+    /// The key of an answer in a dialog; a click presses it.
     Press(KeyCode),
     /// An entry of the list on the screen.
     Item(usize),
-    /// Lines that the wheel moves.
+    /// An area that the wheel scrolls.
     Lines(ScrollArea),
-    /// A part of the screen that swallows clicks, such as a dialog's ground.
+    /// An area that ignores clicks, such as a dialog's background.
     Nothing,
 }
 
-/// What has more lines than room.
+/// A scrollable area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScrollArea {
     /// The screen's one pane.
     Screen,
     /// The newest changes.
     Changes,
-    /// What a saved layout would change.
+    /// The preview of a saved layout.
     Preview,
 }
 
-/// How far a frame's lines go: the first line of the last full view of each.
+/// The scroll limits of a frame: for each area, the highest first line that still fills it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScrollLimits {
     /// Of the screen's one pane.
@@ -61,27 +60,27 @@ pub struct ScrollLimits {
     pub changes: usize,
     /// Of a saved layout's changes.
     pub preview: usize,
-    /// How many lines of the log fill the screen from its beginning.
+    /// The number of log lines that fill the screen, counted from the oldest.
     pub log: usize,
 }
 
-/// All places of one frame. What was drawn later lies above.
+/// The targets of one frame. Targets drawn later cover earlier ones.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HitMap {
     places: Vec<(Rect, Target)>,
-    /// How far its lines go.
+    /// The scroll limits.
     pub scroll_limits: ScrollLimits,
 }
 
 impl HitMap {
-    /// Notes a place.
+    /// Adds a target.
     pub fn add(&mut self, place: Rect, target: Target) {
         if !place.is_empty() {
             self.places.push((place, target));
         }
     }
 
-    /// What lies at a place.
+    /// A target of the mouse.
     pub fn at(&self, column: u16, row: u16) -> Option<&Target> {
         let position = Position::new(column, row);
         self.places.iter().rev().find(|(place, _)| place.contains(position)).map(|(_, what)| what)
@@ -92,12 +91,12 @@ impl HitMap {
         self.places
     }
 
-    /// The first place of a target.
+    /// Returns the first area of a target.
     pub fn find(&self, target: &Target) -> Option<Rect> {
         self.places.iter().find(|(_, what)| what == target).map(|(place, _)| *place)
     }
 
-    /// All places in the order of drawing.
+    /// Returns all areas in the order of drawing.
     pub fn iter(&self) -> impl Iterator<Item = &(Rect, Target)> {
         self.places.iter()
     }

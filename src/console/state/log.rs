@@ -1,4 +1,4 @@
-//! The lines of the log that the console has, and where it stands in them.
+//! The log screen: the newest lines and the scroll position.
 
 use std::collections::VecDeque;
 
@@ -20,28 +20,28 @@ impl LogView {
         &self.lines
     }
 
-    /// How many of them lie above the lower edge of the screen.
+    /// Returns the number of lines above the lower edge of the screen.
     pub fn end(&self) -> usize {
         let shown = |last| self.lines.iter().take_while(|line| line.number <= last).count();
-        // the lines that it stood at may be gone by now
+        // the line at the scroll position may have been discarded
         self.last.map_or(self.lines.len(), |last| shown(last).max(self.lines.len().min(1)))
     }
 
-    /// The question for what is newer.
+    /// Returns the request for newer lines.
     pub(super) fn ask(&self) -> Effect {
         Effect::ReadLog { after: self.lines.back().map_or(0, |line| line.number) }
     }
 
     pub(super) fn take(&mut self, newer: Vec<LogLine>) {
-        // two questions may have been on their way at once
+        // two requests may have been pending at once
         let known = self.lines.back().map_or(0, |line| line.number);
         self.lines.extend(newer.into_iter().filter(|line| line.number > known));
         let excess = self.lines.len().saturating_sub(LogLines::KEPT);
         self.lines.drain(..excess);
     }
 
-    /// Moves the last line shown, no further up than the screen stays full with its first `least`
-    /// lines; beyond the newest one it follows again.
+    /// Scrolls down by `by` lines. Stops where the oldest `least` lines fill the screen; past the newest
+    /// line, the screen follows the log again.
     pub(super) fn scroll(&mut self, by: i32, least: usize) {
         let end = self.end().max(least).saturating_add_signed(by as isize).max(least.max(1));
         self.last = end.checked_sub(1).and_then(|at| self.lines.get(at)).map(|line| line.number);
@@ -52,7 +52,7 @@ impl LogView {
 }
 
 impl ConsoleState {
-    /// Asks for newer lines while they are shown.
+    /// Requests newer lines if the log is shown.
     pub(super) fn follow_log(&self) -> Vec<Effect> {
         let shown = self.screen == Screen::Log;
         shown.then(|| self.log.ask()).into_iter().collect()
@@ -65,7 +65,7 @@ mod tests {
     use crate::telemetry::LogLevel;
 
     #[test]
-    fn it_follows_until_it_is_scrolled_and_then_stands() {
+    fn log_follows_until_scrolled() {
         let lines = LogLines::default();
         let mut log = LogView::default();
         log.scroll(-1, 0);

@@ -1,4 +1,4 @@
-//! What the console knows and shows: one value that `update` changes and the view reads.
+//! The console's state: one value that `update` changes and the view reads.
 
 mod action;
 mod command;
@@ -55,7 +55,7 @@ pub enum Screen {
     Detail,
     /// Sockets, nodes, caches, cores.
     Machine,
-    /// Where the memory is.
+    /// Memory use.
     Memory,
     /// Saved layouts.
     Layouts,
@@ -68,26 +68,26 @@ pub enum Screen {
 /// The panes of the board.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pane {
-    /// Cores with owner and use.
+    /// Cores with their owners and utilisation.
     Cores,
     /// The table of models.
     #[default]
     Models,
-    /// Histogram of the selected model.
+    /// The selected model's latency histogram.
     Latency,
-    /// Its latencies over time.
+    /// The selected model's latencies over time.
     OverTime,
     /// The newest changes.
     Changes,
 }
 
 impl Pane {
-    /// All of them in the order of the key that goes through them.
+    /// All panes in the order of the key that focuses the next one.
     pub const ALL: [Self; 5] =
         [Self::Models, Self::Cores, Self::Latency, Self::OverTime, Self::Changes];
 }
 
-/// The columns of the table that steps can change.
+/// The columns of the table whose values keys and wheel can step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Column {
     /// Number of cores.
@@ -95,22 +95,22 @@ pub enum Column {
     Cores,
     /// Active instances.
     Instances,
-    /// Threads of an instance.
+    /// Threads per instance.
     Threads,
-    /// The queue's limit.
+    /// The queue limit, in requests.
     Queue,
-    /// The latency target's bound.
+    /// The bound of the latency target.
     Slo,
     /// The GPU, or the CPU.
     Gpu,
 }
 
 impl Column {
-    /// All of them from left to right.
+    /// All columns from left to right.
     pub const ALL: [Self; 6] =
         [Self::Cores, Self::Instances, Self::Threads, Self::Queue, Self::Slo, Self::Gpu];
 
-    /// The word for it.
+    /// Returns the column's title.
     pub fn title(self) -> &'static str {
         match self {
             Self::Cores => "cores",
@@ -123,17 +123,17 @@ impl Column {
     }
 }
 
-/// Whether gestures act at once.
+/// When changes are applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Each gesture is applied at once.
+    /// Each change is applied at once.
     #[default]
     Live,
-    /// Gestures add up to one transaction.
+    /// Changes wait and are applied as one transaction.
     Staged,
 }
 
-/// How a message is meant.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// For information.
@@ -144,12 +144,12 @@ pub enum Tone {
     Bad,
 }
 
-/// One line about the last thing that was asked for.
+/// The result of the last command, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The sentence.
+    /// The text.
     pub text: String,
-    /// How it is meant.
+    /// Its kind.
     pub tone: Tone,
 }
 
@@ -160,17 +160,17 @@ pub struct ConsoleState {
     pub revision: u64,
     /// The newest snapshot.
     pub snapshot: Arc<Snapshot>,
-    /// What was seen before.
+    /// The history of earlier snapshots.
     pub history: History,
-    /// The whole journal, once it was asked for.
+    /// The journal; empty until it was read.
     pub journal: Vec<JournalEntry>,
-    /// The log, as far as it was asked for.
+    /// The log lines read so far.
     pub log: LogView,
     /// The screen.
     pub screen: Screen,
-    /// The pane that has the keys.
+    /// The focused pane.
     pub focus: Pane,
-    /// Whether that pane has the whole screen.
+    /// True if the focused pane fills the screen.
     pub expanded: bool,
     /// The selected row of the table.
     pub selected: CoreOwner,
@@ -178,40 +178,40 @@ pub struct ConsoleState {
     pub column: Column,
     /// The selected core of the cores pane.
     pub core: Option<CoreId>,
-    /// The cores that are selected together; empty while it is only [`Self::core`].
+    /// The cores of a multiple selection; empty if at most [`Self::core`] is selected.
     pub picked: CpuSet,
     /// The order of the table's rows.
     pub sorting: Sorting,
-    /// First line shown of the screen's one pane.
+    /// The first shown line of a screen with one pane, from 0.
     pub scroll: usize,
-    /// First line shown of the newest changes.
+    /// The first shown line of the newest changes, from 0.
     pub scroll_changes: usize,
-    /// How far the lines of the last frame go, as its drawing has found.
+    /// The scroll limits of the last frame.
     pub scroll_limits: ScrollLimits,
-    /// What is carried from row to row.
+    /// The current drag.
     pub drag: Option<Drag>,
     /// Live or staged.
     pub mode: Mode,
     /// Staged changes, oldest first.
     pub staged: Vec<Change>,
-    /// What they would do together.
+    /// The plan of all staged changes.
     pub staged_plan: Option<Plan>,
-    /// What lies over the screen.
+    /// The open dialog.
     pub dialog: Option<Dialog>,
-    /// Only models whose name contains this are shown.
+    /// The filter: only models whose name contains it are shown.
     pub filter: String,
     /// The list of saved layouts.
     pub layouts: LayoutList,
     /// The name of the layout.
     pub profile: Option<String>,
-    /// The rows as they were last saved or loaded, empty where they are saved nowhere; `None` until
-    /// they are known.
+    /// The rows as they were last saved or loaded; empty if they are saved nowhere, `None` until they
+    /// are known.
     pub saved: Option<Vec<Budget>>,
     /// The last message.
     pub message: Option<Message>,
-    /// Whether nothing may be changed.
+    /// True if nothing may be changed.
     pub readonly: bool,
-    /// Whether the mouse is captured.
+    /// True if the mouse is captured.
     pub mouse: bool,
     /// Colours.
     pub theme: Theme,
@@ -219,24 +219,24 @@ pub struct ConsoleState {
     pub glyphs: Glyphs,
     /// Keys.
     pub keymap: Keymap,
-    /// Whether nothing is to follow the pointer.
+    /// True if nothing may follow the pointer.
     pub reduced_motion: bool,
     /// The zone of clock times.
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
     fresh: Option<(DesiredState, Ledger)>,
-    /// Whether the console ends as soon as the layout is saved.
+    /// True if the console quits as soon as the layout is saved.
     leaving: bool,
-    /// The layouts that an undo goes back to.
+    /// The layouts that an undo returns to.
     origins: origin::Origins,
-    /// A model that was added here: selected as soon as it is there.
+    /// An added or renamed model, to be selected once a snapshot shows it.
     arriving: Option<String>,
-    /// Where a range of cores begins.
+    /// The first core of a range.
     anchor: Option<CoreId>,
     tickets: u64,
-    /// The question whose answer is the plan of what is staged.
+    /// The newest request for the plan of the staged changes.
     staged_ticket: u64,
-    /// That question, where it was asked again since the rows had changed.
+    /// That request, if it was repeated because the rows had changed.
     planned_anew: u64,
 }
 
@@ -288,7 +288,7 @@ impl ConsoleState {
         }
     }
 
-    /// The row of a model as it would be with what is staged, else as it is desired now.
+    /// Returns a model's row with the staged changes applied.
     pub fn row(&self, model: &str) -> Option<&Row> {
         self.staged_plan
             .as_ref()
@@ -296,7 +296,8 @@ impl ConsoleState {
             .or_else(|| self.live(model))
     }
 
-    /// The row of a model as it is desired now: the newer of the snapshot's and the last answer's.
+    /// Returns a model's row without staged changes, from the snapshot or the last applied change,
+    /// whichever is newer.
     pub fn live(&self, model: &str) -> Option<&Row> {
         let shown = self.snapshot.model(model).map(|view| &view.row);
         let fresh = self.fresh.as_ref().and_then(|(desired, _)| desired.row(model));
@@ -306,7 +307,7 @@ impl ConsoleState {
         }
     }
 
-    /// The machine's account, with what is staged.
+    /// Returns the core and memory ledger with the staged changes applied.
     pub fn ledger(&self) -> &Ledger {
         match (&self.staged_plan, &self.fresh) {
             (Some(plan), _) => &plan.ledger,
@@ -315,7 +316,7 @@ impl ConsoleState {
         }
     }
 
-    /// The rows of the table: the models that the filter lets through, then the free cores.
+    /// Returns the rows of the table: the models that match the filter, then the free cores.
     pub fn rows(&self) -> Vec<CoreOwner> {
         let wanted = self.filter.to_lowercase();
         let models = self.snapshot.models.iter();
@@ -331,12 +332,12 @@ impl ConsoleState {
             .collect()
     }
 
-    /// The place of a model in the layout.
+    /// Returns a model's index in the layout.
     pub fn index(&self, model: &str) -> Option<usize> {
         self.snapshot.models.iter().position(|view| view.row.budget.name == model)
     }
 
-    /// The selected model; `None` while the row of free cores is selected.
+    /// Returns the selected model; `None` if the row of free cores is selected.
     pub fn selected_model(&self) -> Option<&ModelView> {
         match &self.selected {
             CoreOwner::Model(name) => self.snapshot.model(name),
@@ -344,7 +345,7 @@ impl ConsoleState {
         }
     }
 
-    /// [`Self::row`] of a model that is at hand: no name is looked up while nothing is under way.
+    /// Like [`Self::row`], but skips the lookup by name if nothing is staged or newly applied.
     pub(crate) fn row_of<'a>(&'a self, view: &'a ModelView) -> &'a Row {
         let name = &view.row.budget.name;
         if let Some(row) = self.staged_plan.as_ref().and_then(|plan| plan.after.row(name)) {
@@ -354,7 +355,7 @@ impl ConsoleState {
         fresh.filter(|fresh| fresh.generation > view.row.generation).unwrap_or(&view.row)
     }
 
-    /// The models that have a core, with what is staged, as places in the layout.
+    /// Returns the models that own a core with the staged changes applied, as indices in the layout.
     pub fn owners(&self, core: CoreId) -> Vec<usize> {
         let models = self.snapshot.models.iter().enumerate();
         models
@@ -363,22 +364,22 @@ impl ConsoleState {
             .collect()
     }
 
-    /// Whether the layout differs from what was last saved or loaded.
+    /// Returns true if the layout differs from the one last saved or loaded.
     pub fn modified(&self) -> bool {
         let fresh = self.fresh.as_ref().map(|(desired, _)| desired);
         let Some(saved) = &self.saved else { return false };
         if self.snapshot.uptime_us == 0 && fresh.is_none() {
-            // before the first figures there is nothing to compare
+            // before the first snapshot there is nothing to compare
             return false;
         }
         let count = fresh.map_or(self.snapshot.models.len(), |desired| desired.rows.len());
-        // a row that has just come is not in the figures yet
+        // the snapshot does not have a new row yet
         let row = |name: &str| self.live(name).or_else(|| fresh?.row(name));
         saved.len() != count
             || saved.iter().any(|budget| row(&budget.name).is_none_or(|row| row.budget != *budget))
     }
 
-    /// The name of the layout for the header.
+    /// Returns the name of the layout for the header.
     pub fn profile_name(&self) -> &str {
         self.profile.as_deref().unwrap_or("unnamed")
     }
@@ -392,7 +393,7 @@ impl ConsoleState {
         self.tickets
     }
 
-    /// A change on top of what is staged.
+    /// Returns the staged changes followed by this one.
     fn on_top(&self, change: &Change) -> Change {
         let staged = self.staged.iter().flat_map(|staged| staged.edits.iter());
         Change { edits: staged.chain(&change.edits).cloned().collect() }

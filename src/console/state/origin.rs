@@ -1,5 +1,5 @@
-//! Which saved layout the rows belong to. A load makes them another's; undoing it gives them back to
-//! the one that they were, so that a save never writes one layout's rows into another's file.
+//! Tracks which saved layout the live rows belong to. Loading a layout changes it; undoing the load
+//! restores it, so that a save never writes one layout's rows into another's file.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,20 @@ use super::ConsoleState;
 use crate::layout::Budget;
 use crate::telemetry::Author;
 
-/// The layout before the present one, for each load that may be undone.
+/// The previous layout of each load that can be undone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Origins {
-    /// A load's number in the journal, and the layout that is in force when it is gone over next: the
-    /// one before it while it stands, the one after it while it is undone.
+    /// Per load: its journal id, and the layout that the next undo or redo of it switches to.
     loads: Vec<(u64, Option<String>)>,
     /// The rows of each layout as they were last saved or loaded.
     rows: BTreeMap<Option<String>, Vec<Budget>>,
 }
 
-/// More loads than this are not gone back over.
+/// The number of loads that are remembered.
 const KEPT: usize = 200;
 
 impl ConsoleState {
-    /// The rows are those of a saved layout; `load` is the entry that made them so, where it was one.
+    /// Records that the rows belong to a saved layout; `load` is the journal id if they were loaded.
     pub(super) fn belongs_to(&mut self, name: String, rows: Vec<Budget>, load: Option<u64>) {
         let before = self.profile.replace(name);
         let saved = self.saved.replace(rows);
@@ -36,8 +35,8 @@ impl ConsoleState {
         }
     }
 
-    /// An entry was undone or done again: where it is a load, its other layout is in force. Answers
-    /// that one's name.
+    /// Switches to a load's other layout after the load was undone or redone. Returns the name of that
+    /// layout; `None` if the entry is not a load.
     pub(super) fn switch_origin(&mut self, entry: u64) -> Option<String> {
         let (_, other) = self.origins.loads.iter_mut().rev().find(|(load, _)| *load == entry)?;
         std::mem::swap(&mut self.profile, other);
@@ -45,13 +44,13 @@ impl ConsoleState {
         if let Some(saved) = self.saved.take() {
             self.origins.rows.insert(left, saved);
         }
-        // what is known of none is saved nowhere
+        // a layout without known rows is saved nowhere
         self.saved = Some(self.origins.rows.get(&self.profile).cloned().unwrap_or_default());
         Some(self.profile_name().to_owned())
     }
 
-    /// Follows what undid or did again a load without being asked here (divvy itself does, where the
-    /// load's instances cannot be built), in entries that are newer than `known`.
+    /// Switches layouts for loads that someone else undid or redid in entries newer than `known`. divvy
+    /// itself undoes a load whose instances cannot be built.
     pub(super) fn switch_origins_of_others(&mut self, known: Option<u64>) {
         let snapshot = self.snapshot.clone();
         let newer = snapshot.changes.iter().filter(|entry| Some(entry.id) > known);
@@ -62,12 +61,12 @@ impl ConsoleState {
         }
     }
 
-    /// A saved layout has another name.
+    /// Records that a saved layout was renamed.
     pub(super) fn called(&mut self, from: &str, to: &str) {
         self.each_origin(from, Some(to.to_owned()));
     }
 
-    /// A saved layout is gone: rows of it are saved nowhere.
+    /// Records that a saved layout was deleted: its rows are saved nowhere.
     pub(super) fn saved_nowhere(&mut self, name: &str) {
         self.origins.rows.remove(&Some(name.to_owned()));
         if self.profile.as_deref() == Some(name) {

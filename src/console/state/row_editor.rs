@@ -1,6 +1,5 @@
-//! The dialog that shows a row key by key and takes a new value for one, and the field for the path
-//! of a model to add. What is typed is read off the loop; its consequence comes back before Enter
-//! makes it a change like that of any gesture.
+//! The row editor, which shows a row's keys and edits one of them, and the field for the path of a
+//! model to add. The worker parses the text while it is typed and returns its plan; Enter commits it.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -10,14 +9,14 @@ use super::editor::TextField;
 use super::{Column, ConsoleState, Tone};
 use crate::layout::{Change, CoreOwner, Edit, RowKey};
 
-/// Text that is being typed, and what it would mean.
+/// A text field with the plan of its text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputPrompt {
     /// The text.
     pub editor: TextField,
-    /// What it means; `None` until the answer is there. The inner `None`: nothing would change.
+    /// The parsed text; `None` until the worker answers, `Some(Ok(None))` if nothing would change.
     pub answer: Option<Result<Option<ParsedInput>, String>>,
-    /// Whether Enter waits for the answer.
+    /// True if Enter was pressed and the answer is pending.
     entered: bool,
     ticket: u64,
 }
@@ -27,14 +26,14 @@ pub struct InputPrompt {
 pub struct RowEditor {
     /// The model.
     pub model: String,
-    /// The chosen key's place.
+    /// Index of the selected key.
     pub at: usize,
-    /// The new value, while one is typed.
+    /// The field for a new value; `None` while no key is edited.
     pub prompt: Option<InputPrompt>,
 }
 
 impl InputPrompt {
-    /// Starts with a text that nothing is known of yet.
+    /// Creates a field with a text that was not parsed yet.
     pub fn new(text: &str) -> Self {
         Self { editor: TextField::long(text), answer: None, entered: false, ticket: 0 }
     }
@@ -46,17 +45,17 @@ impl InputPrompt {
 }
 
 impl ConsoleState {
-    /// The keys of a model's row, with what is staged; none when it is gone.
+    /// Returns the keys of a model's row with the staged changes applied; empty if it was removed.
     pub fn row_keys(&self, model: &str) -> Vec<RowKey> {
         let keys = self.row(model).map(|row| row.budget.row_keys());
-        // a path that is no text came by the API: no file can hold this row
+        // a path that is not UTF-8 (set through the API) cannot be written to a layout file
         keys.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Opens the selected row, at the key of the selected column.
+    /// Opens the editor of the selected row at the key of the selected column.
     pub(super) fn open_row(&mut self) {
         let CoreOwner::Model(model) = self.selected.clone() else {
-            return self.say(Tone::Info, "select a model first: free cores are what is left over");
+            return self.say(Tone::Info, "select a model first: the row of free cores has no keys");
         };
         let key = match self.column {
             Column::Cores => "cores",
@@ -75,13 +74,13 @@ impl ConsoleState {
             return self.say(Tone::Info, "select a model first");
         };
         let question = format!(
-            "Remove {model}? What waits is answered, its cores become free. {} brings it back.",
+            "Remove {model}? Queued requests are still answered, its cores become free. {} undoes it.",
             self.keymap.shown(super::Command::Undo)
         );
         self.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::Remove(model) });
     }
 
-    /// A click on a key of the list: opens it.
+    /// Opens the field of a clicked key.
     pub(super) fn choose_key(&mut self, at: usize) {
         if let Some(Dialog::Row(mut editor)) = self.dialog.take() {
             editor.at = at;
@@ -113,8 +112,10 @@ impl ConsoleState {
             }
             (None, KeyCode::Up | KeyCode::Char('k')) => editor.at = editor.at.saturating_sub(1),
             (None, KeyCode::Down | KeyCode::Char('j')) => editor.at = (editor.at + 1).min(last),
-            (None, KeyCode::Home) => editor.at = 0,
-            (None, KeyCode::End) => editor.at = last,
+            (None, KeyCode::PageUp) => editor.at = editor.at.saturating_sub(10),
+            (None, KeyCode::PageDown) => editor.at = (editor.at + 10).min(last),
+            (None, KeyCode::Home | KeyCode::Char('g')) => editor.at = 0,
+            (None, KeyCode::End | KeyCode::Char('G')) => editor.at = last,
             (None, KeyCode::Enter) => self.open_key(&mut editor),
             (None, KeyCode::Esc | KeyCode::Char('q')) => return effects,
             (None, _) => {}
@@ -123,8 +124,8 @@ impl ConsoleState {
         effects
     }
 
-    /// A key in a text field whose text is read as it is typed. `of`: the model and the key that
-    /// gets the value; `None` for the path of a model.
+    /// Handles a key in a text field whose text is parsed as it is typed. `of` is the model and the row's
+    /// key; `None` for the path of a model to add.
     pub(super) fn prompt_key(
         &mut self,
         prompt: &mut InputPrompt,
@@ -133,12 +134,12 @@ impl ConsoleState {
     ) -> Vec<Effect> {
         let before = prompt.editor.text();
         if key.code == KeyCode::Enter {
-            // asked again: what it was answered for may have changed meanwhile
+            // ask again: the layout may have changed since the last answer
             prompt.entered = true;
         } else if !prompt.editor.key(key) {
             return Vec::new();
         }
-        // Enter was for the text as it stood then
+        // Enter applies to the text at that moment only
         prompt.entered &= prompt.editor.text() == before;
         self.ask_meaning(prompt, of).into_iter().collect()
     }
@@ -157,13 +158,13 @@ impl ConsoleState {
             let rows = self.snapshot.models.iter().map(|view| &view.row).chain(staged);
             TypedInput::Model { text, taken: rows.map(|row| row.budget.name.clone()).collect() }
         };
-        // the last answer stays in view until the new one is there
+        // the last answer is shown until the new one arrives
         prompt.ticket = self.ticket();
         let before = self.on_top(&Change::default());
         Some(Effect::Read { ticket: prompt.ticket, typed, before })
     }
 
-    /// The answer: shown, or, where Enter waits for it, made a change.
+    /// Shows the parsed text or, if Enter was pressed, commits its change.
     pub(super) fn read(
         &mut self,
         ticket: u64,
@@ -179,20 +180,25 @@ impl ConsoleState {
         }
         let entered = std::mem::take(&mut prompt.entered);
         match result {
-            Ok(meant) if entered => {
+            Ok(parsed) if entered => {
+                let renames = parsed.as_ref().is_some_and(|parsed| {
+                    parsed.change.edits.iter().any(|edit| matches!(edit, Edit::Rename { .. }))
+                });
                 match &mut self.dialog {
-                    Some(Dialog::Row(editor)) => editor.prompt = None,
+                    // a renamed row is not known under its new name until a snapshot shows it
+                    Some(Dialog::Row(editor)) if !renames => editor.prompt = None,
                     _ => self.dialog = None,
                 }
-                let Some(meant) = meant else {
+                let Some(parsed) = parsed else {
                     self.say(Tone::Info, "nothing was changed");
                     return Vec::new();
                 };
-                self.arriving = meant.change.edits.iter().find_map(|edit| match edit {
+                self.arriving = parsed.change.edits.iter().find_map(|edit| match edit {
                     Edit::Add { budget } => Some(budget.name.clone()),
+                    Edit::Rename { to, .. } => Some(to.clone()),
                     _ => None,
                 });
-                self.commit(meant.change)
+                self.commit(parsed.change)
             }
             other => {
                 prompt.answer = Some(other);

@@ -1,5 +1,5 @@
-//! The order of the table's rows. It is taken when it is asked for and stays, so that no row moves
-//! by itself while figures do.
+//! The order of the table's rows. It is computed on request and then kept, so that rows do not move
+//! while their metrics change.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::{ConsoleState, Tone};
 use crate::telemetry::ModelView;
 
-/// By what rows are ordered.
+/// The key that rows are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortKey {
     /// As in the layout.
@@ -34,11 +34,11 @@ pub enum SortKey {
 }
 
 impl SortKey {
-    /// The ones that the key goes through; a click on a column's title has the others too.
+    /// The keys that the sort command cycles through. A click on a column's title reaches the others.
     const CYCLE: [Self; 7] =
         [Self::Layout, Self::Name, Self::Cores, Self::P99, Self::Slack, Self::Cpu, Self::Queue];
 
-    /// What it is, for a title: "p99".
+    /// Returns the key's name for a title, such as "p99".
     fn what(self) -> &'static str {
         match self {
             Self::Layout => "layout",
@@ -54,12 +54,12 @@ impl SortKey {
         }
     }
 
-    /// Whether the first press shows the lowest first.
+    /// Returns true if the key sorts in ascending order at first.
     fn rises(self) -> bool {
         matches!(self, Self::Layout | Self::Name | Self::Slack)
     }
 
-    /// The figure of a model; `None` where it has none, which always comes last.
+    /// Returns a model's value; models without one (`None`) always come last.
     fn figure(self, view: &ModelView) -> Option<f64> {
         let total = &view.minute.total;
         let latency = |us: u64| (total.count > 0).then_some(us as f64);
@@ -86,22 +86,22 @@ impl SortKey {
 pub struct Sorting {
     key: SortKey,
     reversed: bool,
-    /// Place of each model when the order was taken; empty for that of the layout.
+    /// Index of each model in the order; empty for the layout's order.
     places: HashMap<String, usize>,
 }
 
 impl Sorting {
-    /// By what.
+    /// Returns the sort key.
     pub fn key(&self) -> SortKey {
         self.key
     }
 
-    /// Whether the lowest stands first.
+    /// Returns true if the order is ascending.
     pub fn rising(&self) -> bool {
         self.key.rises() != self.reversed
     }
 
-    /// In words, for the table's title; `None` for the layout's order.
+    /// Returns a description for the table's title; `None` for the layout's order.
     pub fn words(&self) -> Option<String> {
         let first = match (self.key, self.rising()) {
             (SortKey::Layout, false) => "last first",
@@ -114,7 +114,7 @@ impl Sorting {
         Some(format!("by {}, {first}", self.key.what()))
     }
 
-    /// Puts models into the order.
+    /// Sorts names of models by the kept order.
     pub(super) fn arrange(&self, names: &mut [&String]) {
         if !self.places.is_empty() {
             names.sort_by_key(|name| self.places.get(*name).copied().unwrap_or(usize::MAX));
@@ -142,7 +142,7 @@ impl Sorting {
         }
     }
 
-    /// Whether a model has come or gone since the order was taken.
+    /// Returns true if a model was added or removed since the order was computed.
     fn is_old(&self, models: &[ModelView]) -> bool {
         !self.places.is_empty()
             && (self.places.len() != models.len()
@@ -151,14 +151,14 @@ impl Sorting {
 }
 
 impl ConsoleState {
-    /// Orders by the next key.
+    /// Sorts by the next key.
     pub(super) fn sort_on(&mut self) {
         let at = SortKey::CYCLE.iter().position(|key| *key == self.sorting.key).unwrap_or(0);
         let next = SortKey::CYCLE.get((at + 1) % SortKey::CYCLE.len()).copied();
         self.sort_by(next.unwrap_or_default(), false);
     }
 
-    /// A click on a column's title: orders by it; once more turns the order around.
+    /// Sorts by the key of a clicked title; a second click reverses the order.
     pub(super) fn sort_by_title(&mut self, key: SortKey) {
         let again = self.sorting.key == key;
         self.sort_by(key, again && !self.sorting.reversed);
@@ -169,10 +169,10 @@ impl ConsoleState {
         self.sorting.reversed = reversed;
         self.sorting.take(&self.snapshot.models);
         let words = self.sorting.words().unwrap_or_else(|| "as in the layout".to_owned());
-        self.say(Tone::Info, format!("rows {words}, as it is now: they stay until asked again"));
+        self.say(Tone::Info, format!("sorted {words}; rows keep this order until you sort again"));
     }
 
-    /// Takes the order anew where models have come or gone.
+    /// Computes the order again if models were added or removed.
     pub(super) fn keep_order(&mut self) {
         if self.sorting.is_old(&self.snapshot.models) {
             self.sorting.take(&self.snapshot.models);

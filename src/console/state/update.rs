@@ -1,5 +1,5 @@
-//! The one door through which the state changes: an action in, effects out. Pure: nothing is read
-//! but the state, nothing is done but told.
+//! `update`: the only function that changes the state. It takes an action and returns effects; it
+//! reads nothing but the state and performs nothing itself.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -16,17 +16,17 @@ use crate::console::theme::Theme;
 use crate::layout::{CoreOwner, Plan, Refusal};
 use crate::telemetry::{Applied, Snapshot};
 
-/// Takes an action in and tells what it asks of the world.
+/// Applies an action to the state; returns the effects to perform.
 pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     if !matches!(action, Action::Snapshot(_)) {
         state.revision += 1;
     }
     let before = state.profile.clone();
-    // a layout that came without a file has one now, under the same name
+    // saving may give a file to a layout that had none, under the same name
     let saved = matches!(&action, Action::Saved { result: Ok(_), .. });
     let mut effects = take_in(state, action);
     if saved || state.profile != before {
-        // before anything that ends the console
+        // first, so that it is performed even if the console ends
         effects.insert(0, Effect::SetCurrentLayout(state.profile.clone()));
     }
     effects
@@ -60,7 +60,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Wheel { what, by } => state.scroll_lines(what, by),
         Action::Resized => state.cancel_drag("the terminal's size changed"),
         Action::FocusLost => {
-            // two clicks and keys need no held button: only a drag can't be continued
+            // a drag by two clicks or by keys can continue later; one with a held button cannot
             if matches!(
                 state.drag.as_ref().map(|drag| drag.input),
                 Some(DragInput::ButtonHeld { .. })
@@ -73,10 +73,10 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             state.history.observe(&snapshot);
             let newer = snapshot.newest_change() != state.snapshot.newest_change();
             if newer {
-                // the newest stands first
+                // the newest change is the first line
                 state.scroll_changes = 0;
             }
-            // what is staged was planned on rows that are others now
+            // the staged changes were planned on rows that have changed
             let overtaken = newer && !state.staged.is_empty();
             let known = state.snapshot.newest_change();
             state.snapshot = snapshot;
@@ -325,7 +325,7 @@ impl ConsoleState {
             self.staged.clear();
             self.staged_plan = None;
             let dropped = format::counted(count, "staged change");
-            self.say(Tone::Info, format!("{dropped} dropped"));
+            self.say(Tone::Info, format!("{dropped} discarded"));
         } else if !self.picked.is_empty() {
             self.leave_cores();
         } else if self.expanded {
@@ -346,7 +346,7 @@ impl ConsoleState {
         match self.selected.clone() {
             CoreOwner::Model(name) => self.step(&name, self.column, by),
             CoreOwner::Free => {
-                self.say(Tone::Info, "select a model: free cores are what is left over");
+                self.say(Tone::Info, "select a model: the row of free cores cannot be changed");
                 Vec::new()
             }
         }
@@ -361,13 +361,13 @@ impl ConsoleState {
                     (self.keymap.shown(Command::Accept), self.keymap.shown(Command::Cancel));
                 return self.say(
                     Tone::Bad,
-                    format!("staged changes wait: {apply} applies them, {drop} drops them"),
+                    format!("there are staged changes: {apply} applies them, {drop} discards them"),
                 );
             }
         };
         let text = match self.mode {
-            Mode::Live => "live: gestures act at once",
-            Mode::Staged => "staged: gestures add up until they are applied",
+            Mode::Live => "live mode: changes are applied at once",
+            Mode::Staged => "staged mode: changes wait until they are applied",
         };
         self.say(Tone::Info, text);
     }
@@ -382,10 +382,10 @@ impl ConsoleState {
                 Vec::new()
             }
             Err(refusal) => {
-                // the newest gesture made it impossible; what was there before stays
+                // the last gesture made the staged changes impossible; the earlier ones stay
                 self.staged.pop();
                 let why = if ticket == self.planned_anew {
-                    "after a newer change the last staged one is impossible and dropped"
+                    "dropped the last staged change, which a newer change made impossible"
                 } else {
                     "not staged"
                 };
@@ -422,7 +422,7 @@ impl ConsoleState {
         }
     }
 
-    /// Forgets the last answer once the snapshots have caught up with it.
+    /// Drops the state after the last applied change once a snapshot shows it.
     fn drop_overtaken(&mut self) {
         let overtaken = self.fresh.as_ref().is_some_and(|(desired, _)| {
             desired.rows.iter().all(|row| {
@@ -435,7 +435,7 @@ impl ConsoleState {
         }
     }
 
-    /// Keeps the selection on its model; where that is gone or filtered out, on the first row.
+    /// Moves the selection to the first row if the selected one was removed or filtered out.
     pub(super) fn keep_selection(&mut self) {
         let rows = self.rows();
         if !rows.contains(&self.selected) {

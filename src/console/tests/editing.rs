@@ -125,6 +125,19 @@ fn what_is_wrong_is_told_in_place_and_the_field_stays() {
     assert!(console.message().contains("nothing was changed"), "{}", console.message());
 }
 
+#[test]
+fn name_key_renames_the_model() {
+    let mut console = TestConsole::new(120, 36);
+    console.keys("e");
+    set(&mut console, "name", "finder");
+    console.refresh();
+    assert!(console.control.desired().row("finder").is_some(), "{}", console.message());
+    assert_eq!(console.state.selected, CoreOwner::Model("finder".into()));
+    assert_eq!(console.state.dialog, None);
+    console.keys("u");
+    assert!(console.control.desired().row("detector").is_some(), "{}", console.message());
+}
+
 /// Presses a key whose effects are not carried out yet.
 fn press(console: &mut TestConsole, code: KeyCode) -> Vec<Effect> {
     update(&mut console.state, Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
@@ -174,7 +187,7 @@ fn a_row_that_moved_on_meanwhile_is_not_written_over() {
     let answer = console.perform(&read[0]);
     change(&console);
     console.act(answer);
-    assert!(console.message().contains("its row has changed"), "{}", console.message());
+    assert!(console.message().contains("was changed while it was edited"), "{}", console.message());
     assert_eq!((threads(&console), console.control.changes().len()), (Auto::Exactly(3), 1));
     // staged: while it waits
     let mut console = TestConsole::new(120, 36);
@@ -185,7 +198,7 @@ fn a_row_that_moved_on_meanwhile_is_not_written_over() {
     console.key(KeyCode::Esc);
     change(&console);
     console.key(KeyCode::Enter);
-    assert!(console.message().contains("its row has changed"), "{}", console.message());
+    assert!(console.message().contains("was changed while it was edited"), "{}", console.message());
     assert_eq!((threads(&console), console.control.changes().len()), (Auto::Exactly(3), 1));
 }
 

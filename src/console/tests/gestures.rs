@@ -200,7 +200,7 @@ fn every_way_out_puts_the_token_back() {
         // a release that comes late must not drop anything either
         console.up(to);
         assert_eq!(console.control.changes(), [], "{name}");
-        assert!(console.message().contains("put back"), "{name}: {}", console.message());
+        assert!(console.message().contains("cancelled"), "{name}: {}", console.message());
     }
 }
 
@@ -361,7 +361,11 @@ fn what_is_staged_is_planned_anew_on_rows_that_have_changed() {
     snapshot.changes.push(fixtures::entry(100, VerdictStatus::Open, 751));
     console.show(snapshot);
     assert!(console.state.staged.is_empty());
-    assert!(console.message().starts_with("after a newer change"), "{}", console.message());
+    assert!(
+        console.message().starts_with("dropped the last staged change"),
+        "{}",
+        console.message()
+    );
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn beside_a_place_nothing_happens_and_the_ends_are_told() {
     console.drag(beside);
     console.up(beside);
     assert!(console.state.drag.is_none() && console.control.changes().is_empty());
-    assert!(console.message().contains("put back"), "{}", console.message());
+    assert!(console.message().contains("cancelled"), "{}", console.message());
     console.keys("jlllll-");
     assert!(console.message().contains("CPU is the first place"), "{}", console.message());
     assert!(console.control.changes().is_empty());

@@ -6,6 +6,7 @@ mod frames;
 mod gestures;
 mod gpu_gestures;
 mod input_stress;
+mod many_models;
 mod order;
 mod painting;
 mod pseudo_terminal;

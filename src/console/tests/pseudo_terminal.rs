@@ -148,7 +148,7 @@ fn a_core_is_dragged_with_mouse_bytes_and_the_terminal_is_given_back() {
     tty.send(&format!("\x1b[<0;{x};{row}M\x1b[<32;{x};{target}M"));
     tty.until("idle");
     tty.send(&format!("\x1b[<35;{x};{target}M"));
-    tty.until("put back: the button's release was lost");
+    tty.until("cancelled: the button's release was lost");
     tty.send("q");
     tty.until("leave without saving");
     tty.send("q");

@@ -164,7 +164,7 @@ fn what_is_put_back_stays_selected() {
     console.keys(">>");
     console.keys(" ");
     console.key(KeyCode::Esc);
-    assert!(console.message().contains("put back"), "{}", console.message());
+    assert!(console.message().contains("cancelled"), "{}", console.message());
     assert_eq!(console.state.picked, set("0-1"));
 }
 
