@@ -123,7 +123,7 @@ fn the_machine_screen_shows_what_is_known_of_a_card() {
         "MIG 0 NVIDIA H100 80GB HBM3 MIG 1g.10gb: ",
         "processors at 1980 MHz, memory at 2619 MHz",
         "1 process computes on it",
-        "throttled: power limit",
+        "slowed by: power limit",
         "GPU 1 NVIDIA L4",
         "fell off the bus",
     ] {

@@ -224,7 +224,7 @@ fn questions_and_their_answers_are_whole_on_the_smallest_screen() {
         console.keys("X");
         let text = console.text();
         assert!(text.contains("y yes   n no") && text.contains('?'), "{text}");
-        assert!(text.contains("back."), "to its last word: {text}");
+        assert!(text.contains("it."), "to its last word: {text}");
         console.keys("n");
         console.keys("S");
         console.control_key('u');
