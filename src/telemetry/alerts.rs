@@ -1,4 +1,4 @@
-//! Turns figures into sentences that say what is wrong and why.
+//! Alerts: messages that say what is wrong and why.
 
 use super::snapshot::{Alert, ModelState, ModelView, Snapshot, Window};
 use crate::layout::{Slo, print_duration};
@@ -17,15 +17,21 @@ const ENOUGH: u64 = 20;
 /// caches empty.
 const SETTLED_US: u64 = 10_000_000;
 
+/// Alerts of one kind above which they are shown as one.
+const SINGLE_ALERTS: usize = 5;
+
 /// A window that long is a minute: its blocks take turns.
 const MINUTE_US: u64 = 55_000_000;
 
 /// What the operator should know of this snapshot.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     let mut alerts = Vec::new();
+    let full_queues = full_queues(&snapshot.models);
+    alerts.extend(full_queues.clone());
     for model in &snapshot.models {
         let name = &model.row.budget.name;
-        let sentences = [failed(model), missed(model), full(model), starved(model), differs(model)];
+        let full = full(model).filter(|_| full_queues.is_none());
+        let sentences = [failed(model), missed(model), full, starved(model), differs(model)];
         alerts.extend(
             sentences
                 .into_iter()
@@ -82,6 +88,23 @@ fn over(slo: Slo, window: &Window, starved: bool) -> Option<String> {
         is as f64 / 1e3,
         print_duration(slo.bound),
     ))
+}
+
+/// Returns one alert for all full queues if there are more than [`SINGLE_ALERTS`].
+fn full_queues(models: &[ModelView]) -> Option<Alert> {
+    let waiting = |model: &ModelView| model.counts.queued + model.counts.blocked;
+    let full: Vec<&ModelView> = models.iter().filter(|model| full(model).is_some()).collect();
+    let worst = full.iter().max_by_key(|model| waiting(model))?;
+    (full.len() > SINGLE_ALERTS).then(|| Alert {
+        model: None,
+        text: format!(
+            "queue full: {} models, worst {} ({} requests waiting, limit {})",
+            full.len(),
+            worst.row.budget.name,
+            waiting(worst),
+            worst.row.budget.queue.limit,
+        ),
+    })
 }
 
 fn full(model: &ModelView) -> Option<String> {
