@@ -143,7 +143,7 @@ fn an_alert_leaves_room_for_how_to_drag_until_something_was_changed() {
             let text = board(&snapshot, width, 24).text();
             let hint = text.lines().rev().nth(1).unwrap();
             assert!(hint.contains("ocr waits for a CPU"), "{hint}");
-            assert_eq!(hint.contains("drag a ■ onto another row."), !changed, "{hint}");
+            assert_eq!(hint.contains("rag a ■ onto another row."), !changed, "{hint}");
         }
     }
 }

@@ -81,7 +81,11 @@ fn hint(state: &ConsoleState, width: u16) -> StyledText {
         let learns = state.snapshot.changes.is_empty() && !state.readonly && state.mouse;
         let how = match state.screen {
             Screen::Board if learns && width >= 60 => {
-                format!("   Try it: drag a {} onto another row.", state.glyphs.core)
+                if width < 100 {
+                    format!("   Drag a {} onto another row.", state.glyphs.core)
+                } else {
+                    format!("   Try it: drag a {} onto another row.", state.glyphs.core)
+                }
             }
             _ => String::new(),
         };
