@@ -11,12 +11,12 @@ use crate::engine::synth::{Conv, Encoder, Mlp, Recipe, SEED, Size};
 /// Arguments of `divvy synth`.
 #[derive(Debug, Args)]
 pub struct SynthArgs {
-    /// What sort of model.
+    /// The kind of model.
     #[command(subcommand)]
     pub kind: SynthKind,
 }
 
-/// The sorts of models.
+/// The kinds of models.
 #[derive(Debug, Subcommand)]
 pub enum SynthKind {
     /// A convolutional detector over images.
@@ -27,10 +27,10 @@ pub enum SynthKind {
     Encoder(EncoderArgs),
 }
 
-/// What every sort has.
+/// Arguments of every kind.
 #[derive(Debug, Args)]
 pub struct CommonArgs {
-    /// A size with a name; the other options change single figures of it.
+    /// A named size; the other options override parts of it.
     #[arg(long, value_enum, default_value = "small")]
     pub size: Size,
     /// Seed of the weights: the same arguments give the same bytes.
@@ -53,7 +53,7 @@ pub struct ConvArgs {
     /// Channels of each stage; each stage halves the image.
     #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     pub channels: Option<Vec<usize>>,
-    /// Classes that are told apart.
+    /// Number of classes.
     #[arg(long)]
     pub classes: Option<usize>,
 }
@@ -156,7 +156,7 @@ impl EncoderArgs {
     }
 }
 
-/// Writes beside the target and renames, so that nobody ever loads half a model.
+/// Writes beside the target and renames, so that a partly written model is never loaded.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // A rename would put a file in the place of a device or a pipe.
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {

@@ -1,5 +1,5 @@
-//! How CUDA numbers the GPUs of this process, and how that is made to agree with the driver's
-//! numbers, which layouts and the screen use.
+//! CUDA's numbers of the GPUs in this process, matched with the driver's numbers, which layouts and
+//! the screen use.
 //!
 //! NVML, the driver's own library, counts all cards in the order of the bus. CUDA counts those that
 //! `CUDA_VISIBLE_DEVICES` lets through, the fastest first unless `CUDA_DEVICE_ORDER` says
@@ -11,19 +11,19 @@ use std::env;
 use crate::layout::{GpuId, Layout, find_gpu};
 use crate::machine::Gpus;
 
-/// Which devices CUDA shows this process, and in which order.
+/// The variable that lists the devices CUDA shows this process, in order.
 const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
-/// How CUDA orders them.
+/// The variable that sets CUDA's order.
 const ORDER: &str = "CUDA_DEVICE_ORDER";
-/// The order that NVML has too.
+/// The order of NVML.
 const BUS_ORDER: &str = "PCI_BUS_ID";
 
-/// Makes CUDA count as the driver does, and shows it the one MIG device that a layout names, where
-/// it names one and nothing else. What the user has set stays.
+/// Makes CUDA number GPUs as the driver does, and selects the MIG device of a layout that names one
+/// MIG device and no other GPU. Variables that the user has set stay.
 ///
 /// Call it before models are loaded and sensors start: from then on libraries in other languages run
 /// on threads of their own, and these read the environment without std's lock.
-pub(crate) fn prepare(layout: &Layout) {
+pub(crate) fn set_cuda_environment(layout: &Layout) {
     set(ORDER, BUS_ORDER);
     let mut named: Vec<&GpuId> = layout.models.iter().filter_map(|row| row.gpu.as_ref()).collect();
     named.sort_unstable();
@@ -35,24 +35,24 @@ pub(crate) fn prepare(layout: &Layout) {
 
 fn set(name: &str, value: &str) {
     if env::var_os(name).is_none() {
-        // SAFETY: the callers of `prepare` see to it that no library that is not Rust has a thread yet.
+        // SAFETY: the callers of `set_cuda_environment` see to it that no library that is not Rust has a thread yet.
         // A thread of our own, as that of the log, reads the environment through std alone, whose
         // lock this call takes too; and it is the only place that writes.
         unsafe { env::set_var(name, value) };
     }
 }
 
-/// CUDA's number of a GPU in this process.
+/// Returns CUDA's number of a GPU in this process.
 ///
 /// # Errors
-/// A sentence that says why it cannot be used, and what would help.
+/// A message with the reason why the GPU cannot be used, and what to do.
 pub fn ordinal(id: &GpuId, gpus: &Gpus) -> Result<u32, String> {
     let visible = env::var(VISIBLE).ok();
     let order = env::var(ORDER).ok();
-    numbered(id, gpus, visible.as_deref(), order.as_deref())
+    ordinal_in(id, gpus, visible.as_deref(), order.as_deref())
 }
 
-fn numbered(
+fn ordinal_in(
     id: &GpuId,
     gpus: &Gpus,
     visible: Option<&str>,
@@ -77,8 +77,8 @@ fn numbered(
         let uuid = place.map(|place| place.part.map_or(&place.card.uuid, |part| &part.uuid));
         let names = |entry: &str| match id {
             _ if entry.parse().ok() == index && index.is_some() => !matches!(id, GpuId::Mig(_)),
-            GpuId::Card(named) | GpuId::Mig(named) => begins(named, entry),
-            GpuId::Index(_) => uuid.is_some_and(|uuid| begins(uuid, entry)),
+            GpuId::Card(named) | GpuId::Mig(named) => is_prefix(named, entry),
+            GpuId::Index(_) => uuid.is_some_and(|uuid| is_prefix(uuid, entry)),
         };
         let found = visible.split(',').map(str::trim).position(names);
         return found.and_then(|at| u32::try_from(at).ok()).ok_or_else(|| {
@@ -103,8 +103,8 @@ fn numbered(
     }
 }
 
-/// CUDA takes the beginning of an identifier for the whole.
-fn begins(uuid: &str, entry: &str) -> bool {
+/// Returns true if `entry` is the identifier or a prefix of it, which CUDA accepts too.
+fn is_prefix(uuid: &str, entry: &str) -> bool {
     let is_identifier = entry.len() > "GPU-".len();
     is_identifier && uuid.get(..entry.len()).is_some_and(|head| head.eq_ignore_ascii_case(entry))
 }
@@ -127,11 +127,11 @@ mod tests {
     }
 
     fn of(id: &str, gpus: &Gpus, visible: Option<&str>) -> Result<u32, String> {
-        numbered(&id.parse().unwrap(), gpus, visible, Some(BUS_ORDER))
+        ordinal_in(&id.parse().unwrap(), gpus, visible, Some(BUS_ORDER))
     }
 
     #[test]
-    fn without_a_filter_both_count_alike() {
+    fn cuda_numbers_match_without_a_filter() {
         assert_eq!(of("1", &two(), None), Ok(1));
         assert_eq!(of(SECOND, &two(), None), Ok(1));
         assert!(of("2", &two(), None).unwrap_err().starts_with("there is no GPU 2: this machine"));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_numbers_what_it_lets_through() {
+    fn filter_renumbers_visible_gpus() {
         assert_eq!(of("1", &two(), Some("1")), Ok(0));
         assert_eq!(of("0", &two(), Some("1, 0")), Ok(1));
         assert_eq!(of("1", &two(), Some(&format!("{SECOND},{FIRST}"))), Ok(0));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn of_mig_devices_the_process_has_the_one_it_was_started_with() {
+    fn mig_device_is_chosen_at_start() {
         let part = GpuPart { uuid: PART.to_owned(), ..GpuPart::default() };
         let cut = Gpu { is_mig_enabled: true, parts: vec![part], ..card(1, SECOND) };
         let gpus = Gpus { cards: vec![card(0, FIRST), cut], note: None };
@@ -164,8 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn an_order_of_its_own_is_not_guessed_at() {
-        let own = |gpus: &Gpus| numbered(&GpuId::Index(0), gpus, None, Some("FASTEST_FIRST"));
+    fn unknown_cuda_order_is_refused() {
+        let own = |gpus: &Gpus| ordinal_in(&GpuId::Index(0), gpus, None, Some("FASTEST_FIRST"));
         assert!(own(&two()).unwrap_err().contains("PCI_BUS_ID"));
         assert_eq!(own(&Gpus { cards: vec![card(0, FIRST)], note: None }), Ok(0));
     }

@@ -35,7 +35,7 @@ impl fmt::Display for EngineReason {
     }
 }
 
-/// What can go wrong in an engine. Each says what to do where something can be done.
+/// An error of an engine. Each message says what to do, if something can be done.
 #[derive(Clone, Debug, Error)]
 pub enum EngineError {
     /// The engine itself is not there.
@@ -49,7 +49,7 @@ pub enum EngineError {
     Read {
         /// The file.
         path: String,
-        /// The system's words.
+        /// The system's message.
         reason: String,
     },
     /// The file is no ONNX model, or a damaged one.
@@ -57,7 +57,7 @@ pub enum EngineError {
     NotOnnx {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The model needs something that this engine lacks.
@@ -77,7 +77,7 @@ pub enum EngineError {
         engine: &'static str,
         /// The file.
         path: String,
-        /// The engine's words.
+        /// The explained reason.
         reason: EngineReason,
     },
     /// A request's tensors do not fit the model's signature.
@@ -85,7 +85,7 @@ pub enum EngineError {
     Input {
         /// The input's name.
         input: String,
-        /// What is wrong and what would be right.
+        /// The fault and the valid values.
         reason: String,
     },
     /// The layout sets a dimension that the model does not leave open, or sets it to nothing.
@@ -93,7 +93,7 @@ pub enum EngineError {
     Dimension {
         /// The dimension's name.
         name: String,
-        /// What is wrong and what would be right.
+        /// The fault and the valid values.
         reason: String,
     },
     /// A file with input data cannot be used.
@@ -101,13 +101,13 @@ pub enum EngineError {
     Data {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// It would take more memory than the model's budget allows, or has done so.
     #[error("memory budget: {reason}")]
     Memory {
-        /// What needs how much, the budget, and what helps.
+        /// The memory needed, the budget and what to do.
         reason: String,
     },
     /// A request failed inside the engine.
@@ -115,7 +115,7 @@ pub enum EngineError {
     Run {
         /// The engine's name.
         engine: &'static str,
-        /// The engine's words.
+        /// The explained reason.
         reason: EngineReason,
     },
 }

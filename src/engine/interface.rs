@@ -12,7 +12,7 @@ use super::tensor::{ElementType, NamedTensor};
 use crate::layout::ModelSource;
 use crate::machine::ThreadId;
 
-/// Which engine.
+/// The kind of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
@@ -24,18 +24,18 @@ pub enum EngineKind {
     Synthetic,
 }
 
-/// What an engine can do, so that the screen and the errors can say so.
+/// The capabilities of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineCapabilities {
-    /// Whether instances of one thread share one copy of the weights.
+    /// True if instances of one thread share one copy of the weights.
     pub shared_weights: bool,
-    /// Whether instances of several threads share them too.
+    /// True if instances of several threads share them too.
     pub shared_weights_wide: bool,
-    /// Whether the number of threads changes without building a session.
+    /// True if the number of threads can change without building a session.
     pub live_threads: bool,
-    /// Whether a request can be stopped in its middle.
+    /// True if a running request can be cancelled.
     pub cancel: bool,
-    /// Whether instances can run on a GPU.
+    /// True if instances can run on a GPU.
     pub gpu: bool,
     /// Element types that inputs and outputs may have.
     pub elements: Vec<ElementType>,
@@ -43,13 +43,13 @@ pub struct EngineCapabilities {
 
 /// An engine: makes models from files.
 pub trait Engine: Send + Sync {
-    /// Which one it is.
+    /// Returns the kind.
     fn kind(&self) -> EngineKind;
 
     /// Its name and version, as the screen shows it ("ONNX Runtime 1.31.1").
     fn title(&self) -> String;
 
-    /// What it can do.
+    /// Returns its capabilities.
     fn capabilities(&self) -> EngineCapabilities;
 
     /// Loads a model. Call it from a thread that may run on every core: the engine's own threads
@@ -79,16 +79,16 @@ pub trait Engine: Send + Sync {
 pub struct Device {
     /// CUDA's number in this process (see [`devices::ordinal`]).
     pub ordinal: u32,
-    /// What one instance may hold there, in bytes.
+    /// The memory limit of one instance there, in bytes.
     pub memory: Option<u64>,
 }
 
-/// How an instance is to be built.
+/// The settings of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InstanceSetup {
     /// Threads that work on one request, the calling one included; 1 or more.
     pub threads: usize,
-    /// Whether they spin while they wait for work.
+    /// True if they spin while they wait for work.
     pub spinning: bool,
     /// The GPU that it runs on; `None`: the CPU.
     pub device: Option<Device>,
@@ -103,7 +103,7 @@ impl InstanceSetup {
 
 /// A loaded model. Its weights are held once for all instances where the engine can do that.
 pub trait Model: Send + Sync {
-    /// What it takes and gives.
+    /// Returns its inputs and outputs.
     fn signature(&self) -> &Signature;
 
     /// Builds an instance. Takes from microseconds to the time of a whole session, so call it from
@@ -127,7 +127,7 @@ pub trait Model: Send + Sync {
         Ok(())
     }
 
-    /// Memory held now.
+    /// Returns the memory that it holds.
     fn memory(&self) -> EngineMemory;
 
     /// The most memory that was held at once since the last call, in bytes; `None` where only what
@@ -136,8 +136,8 @@ pub trait Model: Send + Sync {
         None
     }
 
-    /// Gives back what is held beyond the weights and not in use. `trial` is a request that may be
-    /// run for it, on the calling thread.
+    /// Frees unused memory other than the weights. May run the request `trial` for that, on the calling
+    /// thread.
     ///
     /// # Errors
     /// [`EngineError`] when that request fails.

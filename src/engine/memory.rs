@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a figure of memory came about.
+/// The source of a memory value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemorySource {
@@ -13,7 +13,7 @@ pub enum MemorySource {
     Measured,
 }
 
-/// Memory that an engine knows of, in bytes.
+/// The memory of a model as its engine reports it, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineMemory {
     /// Weights, all copies together, as the engine holds them: rearranged for its kernels, and with
@@ -25,19 +25,19 @@ pub struct EngineMemory {
     /// an estimate. 0 where the other figures hold it.
     #[serde(default)]
     pub graph: u64,
-    /// Held for activations and results beyond the weights; `None` where the engine cannot tell.
+    /// Held for activations and results beyond the weights; `None` if the engine does not report it.
     pub arena: Option<u64>,
     /// Taken from the system beyond that and never written to: not resident, and in no sum.
     #[serde(default)]
     pub untouched: u64,
     /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and in
-    /// no sum. `None` where no instance runs on one, or the library cannot tell.
+    /// no sum. `None` where no instance runs on one, or the library does not report it.
     #[serde(default)]
     pub gpu: Option<u64>,
-    /// How `weights` came about.
+    /// The source of `weights`.
     #[serde(default)]
     pub weights_source: MemorySource,
-    /// How `arena` came about.
+    /// The source of `arena`.
     #[serde(default)]
     pub arena_source: MemorySource,
     /// The loaded model that this one may share with others. The figures above contain this model's
@@ -102,7 +102,7 @@ impl EngineMemory {
         }
     }
 
-    /// Weights, graphs and arenas together.
+    /// Returns the sum of weights, graphs and arenas.
     pub fn total(&self) -> u64 {
         self.weights.saturating_add(self.graph).saturating_add(self.arena.unwrap_or(0))
     }

@@ -22,7 +22,7 @@ pub use interface::{
     Device, Engine, EngineCapabilities, EngineKind, Instance, InstanceSetup, Model,
 };
 pub use memory::{EngineMemory, MemorySource, SharedMemory};
-pub use selector::{Engines, Loaded};
+pub use selector::{Engines, LoadedByEngine};
 pub use signature::{Dim, OpenDim, Signature, TensorSpec};
 pub use tensor::{ElementType, NamedTensor, Tensor, TensorData};
 

@@ -9,7 +9,7 @@ use super::{Engine, EngineError, Model};
 use crate::layout::{EngineChoice, ModelSource};
 
 /// A model and the engine that runs it.
-pub struct Loaded {
+pub struct LoadedByEngine {
     /// The engine.
     pub engine: Arc<dyn Engine>,
     /// The model.
@@ -69,10 +69,14 @@ impl Engines {
     ///
     /// # Errors
     /// As [`Engines::engine_for`] and [`Engine::load`].
-    pub fn load(&self, choice: EngineChoice, source: &ModelSource) -> Result<Loaded, EngineError> {
+    pub fn load(
+        &self,
+        choice: EngineChoice,
+        source: &ModelSource,
+    ) -> Result<LoadedByEngine, EngineError> {
         let engine = self.engine_for(choice)?;
         let model = engine.load(source)?;
-        Ok(Loaded { engine, model })
+        Ok(LoadedByEngine { engine, model })
     }
 }
 

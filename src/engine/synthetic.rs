@@ -30,13 +30,13 @@ pub struct Script {
     /// Instances of this many threads cannot be built.
     pub build_fails_at: AtomicUsize,
     /// Instances of this many threads wait while they are being built; all do at [`Script::ALL`].
-    pub build_held: AtomicUsize,
+    pub build_blocked: AtomicUsize,
     /// While it is set, a request that runs waits.
-    pub run_held: AtomicBool,
+    pub run_blocked: AtomicBool,
     /// Bytes of weights that the model says it holds.
     pub weights: AtomicU64,
     /// Bytes that a request takes for each byte of its inputs, kept until the model shrinks.
-    pub arena_a_byte: AtomicU64,
+    pub arena_per_byte: AtomicU64,
     /// Bytes kept for the largest request so far.
     pub arena: AtomicU64,
     /// How often the model was asked to shrink.
@@ -58,10 +58,10 @@ impl Script {
         for every in [&self.fail_every, &self.panic_every, &self.build_ns, &self.sleep_ns] {
             every.store(0, Ordering::SeqCst);
         }
-        for flag in [&self.build_fails, &self.build_panics, &self.run_held] {
+        for flag in [&self.build_fails, &self.build_panics, &self.run_blocked] {
             flag.store(false, Ordering::SeqCst);
         }
-        for width in [&self.build_fails_at, &self.build_held] {
+        for width in [&self.build_fails_at, &self.build_blocked] {
             width.store(0, Ordering::SeqCst);
         }
     }
@@ -92,8 +92,8 @@ impl Model for SyntheticModel {
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         std::thread::sleep(Duration::from_nanos(self.script.build_ns.load(Ordering::Relaxed)));
-        let held = || self.script.build_held.load(Ordering::SeqCst);
-        while [setup.threads, Script::ALL].contains(&held()) {
+        let blocked = || self.script.build_blocked.load(Ordering::SeqCst);
+        while [setup.threads, Script::ALL].contains(&blocked()) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if self.script.build_panics.load(Ordering::SeqCst) {
@@ -209,7 +209,7 @@ impl Instance for SyntheticInstance {
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
         let script = &*self.script;
         let bytes: usize = inputs.iter().map(|named| named.tensor.bytes()).sum();
-        let arena = bytes as u64 * script.arena_a_byte.load(Ordering::SeqCst);
+        let arena = bytes as u64 * script.arena_per_byte.load(Ordering::SeqCst);
         script.arena.fetch_max(arena, Ordering::SeqCst);
         let running = script.running.fetch_add(1, Ordering::SeqCst) + 1;
         script.most_running.fetch_max(running, Ordering::SeqCst);
@@ -227,7 +227,7 @@ impl Instance for SyntheticInstance {
         if sleep > 0 {
             std::thread::sleep(Duration::from_nanos(sleep));
         }
-        while script.run_held.load(Ordering::SeqCst) {
+        while script.run_blocked.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if due(script.panic_every.load(Ordering::Relaxed)) {

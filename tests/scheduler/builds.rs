@@ -15,7 +15,7 @@ fn old_width_serves_until_new_is_warm() {
     let test = TestScheduler::start(4, vec![row("m", "0-3")]);
     let script = test.scripts.of("m");
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
-    script.build_held.store(2, Ordering::SeqCst);
+    script.build_blocked.store(2, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
     let applied = test.apply(threads("m", 2));
     assert!(applied.plan.rows[0].rebuild);
@@ -28,7 +28,7 @@ fn old_width_serves_until_new_is_warm() {
         view.counts.completed > from + 20
     });
     assert!(warming(&later.state), "the old width keeps serving: {:?}", later.counts);
-    script.build_held.store(0, Ordering::SeqCst);
+    script.build_blocked.store(0, Ordering::SeqCst);
     let view = test.until("m", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.threads_per_instance, 2);
     test.until("m", |view| view.actual.threads.len() == 4);
@@ -45,11 +45,11 @@ fn old_width_serves_until_new_is_warm() {
 fn newer_width_supersedes_pending_build() {
     let test = TestScheduler::start(4, vec![row("m", "0-3")]);
     let script = test.scripts.of("m");
-    script.build_held.store(Script::ALL, Ordering::SeqCst);
+    script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     for width in [2, 3, 4, 2, 4] {
         test.apply(threads("m", width));
     }
-    script.build_held.store(0, Ordering::SeqCst);
+    script.build_blocked.store(0, Ordering::SeqCst);
     let view = test.until("m", |view| view.state == ModelState::Running);
     assert_eq!((view.actual.threads_per_instance, view.row.threads), (4, 4));
     test.until("m", |view| view.actual.threads.len() == 4 && view.actual.active == 1);
@@ -161,12 +161,12 @@ fn lost_instance_is_reported() {
 fn failed_build_keeps_repaired_instance() {
     let test = TestScheduler::start(1, vec![row("m", "0")]);
     let script = test.scripts.of("m");
-    script.build_held.store(1, Ordering::SeqCst);
+    script.build_blocked.store(1, Ordering::SeqCst);
     break_instance(&test, "m");
     script.build_fails_at.store(2, Ordering::SeqCst);
     let failing = test.apply(threads("m", 2)).id;
     own_entry(&test, failing);
-    script.build_held.store(0, Ordering::SeqCst);
+    script.build_blocked.store(0, Ordering::SeqCst);
     let view = test.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
     assert_eq!((view.row.threads, view.actual.threads_per_instance), (1, 1));
     let answers = Arc::new(Answers::default());
@@ -179,14 +179,14 @@ fn failed_build_keeps_repaired_instance() {
 fn pending_build_replaces_lost_instance() {
     let test = TestScheduler::start(1, vec![row("m", "0")]);
     let script = test.scripts.of("m");
-    script.build_held.store(2, Ordering::SeqCst);
+    script.build_blocked.store(2, Ordering::SeqCst);
     test.apply(threads("m", 2));
     script.build_fails_at.store(1, Ordering::SeqCst);
     break_instance(&test, "m");
     let view =
         test.until("m", |view| view.actual.threads.is_empty() && view.state == ModelState::Loading);
     assert_eq!(view.actual.active, 0);
-    script.build_held.store(0, Ordering::SeqCst);
+    script.build_blocked.store(0, Ordering::SeqCst);
     test.until("m", |view| view.state == ModelState::Running && view.actual.active == 1);
     let answers = Arc::new(Answers::default());
     test.submit("m", 10, &answers);

@@ -53,7 +53,7 @@ fn layout_loads_as_one_transaction() {
 fn removed_model_leaves_reserved_cores() {
     let test = TestScheduler::start(4, vec![row("gone", "0-2"), row("new", "3")]);
     let script = test.scripts.of("gone");
-    script.run_held.store(true, Ordering::SeqCst);
+    script.run_blocked.store(true, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
     test.submit("gone", 5, &answers);
     let view = test.until("gone", |view| view.counts.executing == 3);
@@ -80,7 +80,7 @@ fn removed_model_leaves_reserved_cores() {
     test.scheduler.apply(reserve("new", "0-2"), divvy::telemetry::Author::Api).unwrap();
     let masks = test.machine.masks();
     assert!(leaving.iter().all(|thread| masks[thread] == set("3")), "{masks:?}");
-    script.run_held.store(false, Ordering::SeqCst);
+    script.run_blocked.store(false, Ordering::SeqCst);
     test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 5);
 }

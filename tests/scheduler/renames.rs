@@ -104,11 +104,11 @@ fn rename_during_load_takes_the_loaded_model() {
 fn failed_build_after_rename_rolls_back() {
     let test = TestScheduler::start(2, vec![row("a", "0-1")]);
     let script = test.scripts.of("a");
-    script.build_held.store(1, Ordering::SeqCst);
+    script.build_blocked.store(1, Ordering::SeqCst);
     script.build_fails.store(true, Ordering::SeqCst);
     test.apply(threads("a", 2));
     test.apply(rename("a", "x"));
-    script.build_held.store(0, Ordering::SeqCst);
+    script.build_blocked.store(0, Ordering::SeqCst);
     let view = test.until("x", |view| view.row.threads == 1 && view.state == ModelState::Running);
     assert_eq!(view.actual.active, 2);
 }

@@ -70,7 +70,7 @@ impl<'a> Startup<'a> {
         };
         let ChosenLayout { layout: opened, notice } = chosen;
         // CUDA reads its variables once: set them before models are loaded and sensors start
-        devices::prepare(opened.document.layout());
+        devices::set_cuda_environment(opened.document.layout());
         let sensor = Arc::new(GpuSensor::start(GpuOptions::default()));
         if opened.document.layout().models.iter().any(|row| row.gpu.is_some()) {
             description.gpus = sensor.first(gpu::LIST_PATIENCE).known();

@@ -1,4 +1,4 @@
-//! `divvy runtime`: where ONNX Runtime was looked for, and getting it.
+//! `divvy runtime`: shows and installs ONNX Runtime.
 
 mod install;
 
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::CommandError;
-use crate::engine::onnxruntime::locate::{self, Place};
+use crate::engine::onnxruntime::locate::{self, LibraryPlace};
 use crate::engine::onnxruntime::{self, OLDEST_MINOR, cuda};
 
 pub use install::InstallArgs;
@@ -16,17 +16,17 @@ pub use install::InstallArgs;
 /// Arguments of `divvy runtime`.
 #[derive(Debug, Args)]
 pub struct RuntimeArgs {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub action: RuntimeAction,
 }
 
-/// What `divvy runtime` can do.
+/// The actions of `divvy runtime`.
 #[derive(Debug, Subcommand)]
 pub enum RuntimeAction {
     /// Fetches ONNX Runtime with pip and puts it into the user's data folder.
     Install(InstallArgs),
-    /// Says where ONNX Runtime is looked for and what is there.
+    /// Shows the places that are searched for ONNX Runtime, and the libraries found.
     Status(StatusArgs),
 }
 
@@ -55,11 +55,11 @@ pub fn run(args: &RuntimeArgs) -> Result<(), CommandError> {
 /// A library that was found.
 #[derive(Debug, Serialize)]
 struct Found {
-    origin: locate::Origin,
+    origin: locate::LibraryOrigin,
     path: PathBuf,
     /// Its version, where divvy can use it.
     version: Option<String>,
-    /// Whether it is a build with CUDA, for models on NVIDIA GPUs.
+    /// True for a build with CUDA, for models on NVIDIA GPUs.
     cuda: bool,
     /// Libraries of CUDA that such a build needs and that do not lie beside it; the system may have
     /// them.
@@ -68,13 +68,13 @@ struct Found {
     fault: Option<String>,
 }
 
-/// What `--json` prints.
+/// The object that `--json` prints.
 #[derive(Debug, Serialize)]
 struct Status {
     /// The library that divvy would use.
     used: Option<PathBuf>,
     found: Vec<Found>,
-    searched: Vec<Place>,
+    searched: Vec<LibraryPlace>,
 }
 
 fn status(args: &StatusArgs) -> Result<(), CommandError> {
@@ -87,7 +87,7 @@ fn status(args: &StatusArgs) -> Result<(), CommandError> {
                 Err(fault) => (None, Some(fault)),
             };
             let (origin, cuda) = (place.origin, locate::has_cuda(path));
-            let cuda_missing = if cuda { cuda::missing(path) } else { Vec::new() };
+            let cuda_missing = if cuda { cuda::missing_libraries(path) } else { Vec::new() };
             found.push(Found { origin, path: path.clone(), version, cuda, cuda_missing, fault });
         }
     }
@@ -113,12 +113,12 @@ fn text(status: &Status) -> String {
             (Some(version), _) => format!("ONNX Runtime {version}{cuda}{in_use}"),
             (None, fault) => fault.clone().unwrap_or_default(),
         };
-        let origin = library.origin.words();
+        let origin = library.origin.description();
         lines.push(format!("{}  ({origin})  {verdict}", library.path.display()));
         if !library.cuda_missing.is_empty() {
             lines.push(format!(
-                "  not beside it: {}; where the system has none either, models do not run on a GPU \
-                 (`divvy runtime install --gpu` gets them)",
+                "  not beside it: {}; models run on a GPU only if the system has them (`divvy runtime \
+                 install --gpu` installs them)",
                 library.cuda_missing.join(", ")
             ));
         }
@@ -126,13 +126,13 @@ fn text(status: &Status) -> String {
     if status.found.is_empty() {
         lines.push("no ONNX Runtime library was found".to_owned());
     }
-    lines.push("looked in:".to_owned());
+    lines.push("searched:".to_owned());
     for place in &status.searched {
-        lines.push(format!("  {}  ({})", place.path.display(), place.origin.words()));
+        lines.push(format!("  {}  ({})", place.path.display(), place.origin.description()));
     }
     if status.used.is_none() {
         lines.push(format!(
-            "`divvy runtime install` gets one (1.{OLDEST_MINOR} or later is needed); until then \
+            "`divvy runtime install` installs one (1.{OLDEST_MINOR} or later is needed); until then \
              models run on the embedded engine"
         ));
     }

@@ -1,4 +1,4 @@
-//! Whether tensors fit a signature, said so that the caller can fix them.
+//! Checks tensors against a signature.
 
 use crate::engine::{Dim, EngineError, NamedTensor, Signature, Tensor, TensorSpec};
 
@@ -10,7 +10,7 @@ pub fn check_inputs(signature: &Signature, inputs: &[NamedTensor]) -> Result<(),
     arrange(signature, inputs).map(|_| ())
 }
 
-/// As [`check_inputs`], and gives the tensors in the signature's order.
+/// As [`check_inputs`]. Returns the tensors in the signature's order.
 ///
 /// # Errors
 /// As [`check_inputs`].
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn any_order_fits_and_comes_back_in_the_models_order() {
+    fn inputs_are_arranged_in_the_models_order() {
         let given = [rate(), x(&[5, 2])];
         let arranged = arrange(&signature(), &given).unwrap();
         assert_eq!(arranged, [&given[1].tensor, &given[0].tensor]);
     }
 
     #[test]
-    fn each_misfit_names_the_input_and_what_is_wanted() {
+    fn mismatch_names_input_with_expected_type() {
         let wrong_type = NamedTensor { name: "x".into(), tensor: rate().tensor };
         let mut stranger = rate();
         stranger.name = "speed".into();

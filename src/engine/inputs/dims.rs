@@ -1,4 +1,4 @@
-//! Sizes for the dimensions that a model leaves open: as the layout says, else a sensible guess.
+//! Sizes of open dimensions: those of the layout, else guesses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,7 @@ const SEQUENCE: usize = 128;
 /// A guess for the channels of an image.
 const CHANNELS: usize = 3;
 
-/// The sizes of open dimensions by name. A dimension without a name is called by its input and its
-/// place, "input.0".
+/// The sizes of open dimensions by name.
 pub(super) struct Sizes {
     sizes: BTreeMap<String, usize>,
     guessed: BTreeSet<String>,
@@ -40,7 +39,7 @@ impl Sizes {
         Ok(Self { sizes: dims.clone(), guessed: BTreeSet::new() })
     }
 
-    /// Notes the sizes of a given tensor, so that other inputs agree with it.
+    /// Sets the sizes of a given tensor's open dimensions, so that other inputs agree with it.
     pub(super) fn pin(&mut self, spec: &TensorSpec, shape: &[usize]) -> Result<(), EngineError> {
         for (axis, size) in shape.iter().enumerate() {
             let Some(name) = spec.open_dim_name(axis) else { continue };
@@ -62,7 +61,7 @@ impl Sizes {
         Ok(())
     }
 
-    /// The shape for an input. A name that was guessed once keeps its size.
+    /// Returns the shape of an input. A name that was guessed once keeps its size.
     pub(super) fn shape(&mut self, spec: &TensorSpec) -> Vec<usize> {
         let Some(dims) = &spec.dims else { return vec![1] };
         let guesses: Vec<usize> = (0..dims.len()).map(|place| guess(spec, dims, place)).collect();
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn open_dimensions_get_sizes_that_fit_what_they_look_like() {
+    fn guesses_follow_names_or_positions() {
         let (f32, i64) = (ElementType::F32, ElementType::I64);
         for (spec, want) in [
             (
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layouts_sizes_hold_and_unknown_names_list_the_models() {
+    fn unknown_dimension_lists_the_known_ones() {
         let ids = spec("ids", ElementType::I64, vec![named("batch"), Dim::Unknown]);
         let signature = Signature { inputs: vec![ids.clone()], outputs: vec![] };
         let dims = BTreeMap::from([("batch".to_owned(), 4), ("ids.1".to_owned(), 9)]);

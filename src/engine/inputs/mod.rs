@@ -1,4 +1,4 @@
-//! Input tensors: whether given ones fit a model, and seeded ones where none are given.
+//! Input tensors: checks of given ones, and synthesis from a seed.
 
 mod check;
 mod dims;

@@ -82,7 +82,7 @@ pub fn synthesize(rules: &InputRules<'_>, seed: u64) -> Result<SynthesizedReques
     Ok(SynthesizedRequest { tensors: inputs, guessed_dims: sizes.guessed() })
 }
 
-/// An array that does not fit is told with its file.
+/// Adds the file's name to the error of an array that does not fit.
 fn name_file(error: EngineError, specs: &BTreeMap<String, InputSpec>) -> EngineError {
     match error {
         EngineError::Input { input, reason } => {
@@ -96,7 +96,7 @@ fn name_file(error: EngineError, specs: &BTreeMap<String, InputSpec>) -> EngineE
     }
 }
 
-/// Where values come from: nothing but zeros, or `[low, high)`.
+/// The range of synthesized values.
 #[derive(Clone, Copy)]
 enum Range {
     Zeros,
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn indices_stay_below_their_table_and_others_are_zero_or_one() {
+    fn indices_stay_below_their_table() {
         let inputs = make(ElementType::I64, &[("ids", 50)], &[], 3).unwrap();
         let ids = longs(&inputs[0]);
         assert_eq!(inputs[0].tensor.shape(), [1, 128]);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_decides_all_values() {
+    fn same_seed_gives_same_values() {
         let with = |seed| make(ElementType::F32, &[], &[], seed).unwrap();
         assert_eq!(with(1), with(1));
         assert_ne!(with(1), with(2));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn specs_that_cannot_be_followed_are_refused() {
+    fn impossible_specs_are_refused() {
         let range = InputSpec::Range;
         for (element, name, spec, words) in [
             (ElementType::U8, "ids", range(-1.0, 5.0), "leaves that of uint8"),

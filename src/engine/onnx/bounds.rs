@@ -1,5 +1,4 @@
-//! The largest index that an input may hold, where the graph tells: an integer input that looks up
-//! rows of a table (Gather) must stay below the table's length.
+//! Upper bounds of integer inputs that look up rows of a table (Gather): the table's length.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::types;
 
-/// What all weights of a model add up to.
+/// The total size of a model's weights.
 #[derive(Debug, Default)]
 pub(super) struct Weights {
     /// Elements.
@@ -105,7 +105,7 @@ impl Weights {
         Ok(())
     }
 
-    /// Looks for the files beside the model; gives their sizes together, or what is wrong.
+    /// Checks the files beside the model. Returns the sum of their sizes, or the fault.
     pub(super) fn check_files(&self, folder: Option<&Path>) -> Result<u64, String> {
         let mut total = 0u64;
         for (location, needed) in &self.files {

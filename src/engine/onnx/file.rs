@@ -1,5 +1,5 @@
 //! Reading a model's file without an engine: what `divvy inspect` prints, what synthetic inputs are
-//! made from, and every fault that can be told before an engine is asked.
+//! made from, and the faults that can be reported without an engine.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +17,12 @@ use super::source::{check_beginning, model_bytes, title};
 use crate::engine::{EngineError, Signature};
 use crate::layout::ModelSource;
 
-/// What a model's file says about it.
+/// The content of a model's file without the weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFile {
     /// The file's path, or the name of an embedded model.
     pub title: String,
-    /// What it takes and gives; inputs that have a default in the file are left out, and so are
+    /// Inputs and outputs; inputs that have a default in the file are left out, and so are
     /// outputs that are not tensors.
     pub signature: Signature,
     /// Outputs that are left out of the signature, each with the reason.
@@ -33,7 +33,7 @@ pub struct ModelFile {
     pub opsets: BTreeMap<String, i64>,
     /// The program that wrote the file, with its version; may be empty.
     pub producer: String,
-    /// How often each operator is used, inner graphs included. Operators outside the standard
+    /// The number of uses of each operator, inner graphs included. Operators outside the standard
     /// set carry their domain ("com.microsoft.Gelu").
     pub operators: BTreeMap<String, u64>,
     /// Elements of all weights.
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_encoder_says_what_it_is() {
+    fn embedded_encoder_is_described() {
         let file = embedded("embedder.onnx");
         assert_eq!(file.signature.inputs.len(), 1);
         assert_eq!(file.signature.inputs[0].element, crate::engine::ElementType::I64);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn other_things_are_refused_with_the_reason() {
+    fn other_files_are_refused_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let reason = |source: &ModelSource| ModelFile::read(source).unwrap_err().to_string();
         let at = |name: &str, bytes: &[u8]| {

@@ -182,7 +182,7 @@ pub(crate) struct TypeProto {
     pub value: Option<TypeValue>,
 }
 
-/// What sort of type it is. Only tensors are looked into.
+/// The kind of a type. Only tensors are decoded.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub(crate) enum TypeValue {
     #[prost(message, tag = "1")]
@@ -197,7 +197,7 @@ pub(crate) enum TypeValue {
     Optional(Opaque),
 }
 
-/// A message that is there, but not looked into.
+/// A message that is present but not decoded.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Opaque {}
 

@@ -60,7 +60,7 @@ pub(crate) fn element(code: i32) -> Result<ElementType, String> {
     }
 }
 
-/// What a graph input or output is.
+/// The type of a graph input or output.
 pub(crate) enum Value {
     /// A tensor that divvy can pass.
     Tensor(TensorSpec),

@@ -1,5 +1,5 @@
-//! ONNX Runtime on NVIDIA GPUs: whether the library can, the CUDA libraries that it needs, and what
-//! its refusals mean.
+//! ONNX Runtime on NVIDIA GPUs: support of the library, the CUDA libraries that it needs, and
+//! explanations of its errors.
 #![allow(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use ort::ep::{ArenaExtendStrategy, CUDA, ExecutionProvider, ExecutionProviderDis
 use super::locate;
 use crate::engine::Device;
 
-/// How to get a library that can.
-const ADVICE: &str = "`divvy runtime install --gpu` gets what is missing";
+/// Advice for a missing library.
+const ADVICE: &str = "`divvy runtime install --gpu` installs what is missing";
 
-/// What `divvy runtime install --gpu` puts beside the library: CUDA's parts, in the order in which
-/// they need each other. The version at the end of each name is left open.
-const PARTS: &[&str] = &[
+/// CUDA's libraries that `divvy runtime install --gpu` puts beside ONNX Runtime, in load order. The
+/// versions at the end of the names are left out.
+const CUDA_LIBRARIES: &[&str] = &[
     "libcudart.so.",
     "libnvJitLink.so.",
     "libnvrtc-builtins.so.",
@@ -28,13 +28,12 @@ const PARTS: &[&str] = &[
     "libcudnn_",
 ];
 
-/// Whether the loaded library was built with CUDA.
+/// Returns true if the loaded library was built with CUDA.
 pub(super) fn is_built_in() -> bool {
     CUDA::is_available().unwrap_or(false)
 }
 
-/// How a session is to use a device. Its own stream is the library's default: each session makes
-/// one. The arena grows by what is asked for, not by doubling, so that the limit is what it says.
+/// Returns the settings of a session on a device. Each session has its own stream by default. The arena grows by what is asked for, not by doubling, so that the limit is what it says.
 pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
     let mut cuda = CUDA::default()
         .with_device_id(i32::try_from(device.ordinal).unwrap_or(i32::MAX))
@@ -47,12 +46,12 @@ pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
     cuda.build().error_on_failure()
 }
 
-/// Whether the library can use a GPU at all, asked before a session is built for one; and loads
-/// CUDA's parts that lie beside it, so that no search path is needed.
+/// Checks that the library can use a GPU, before a session is built for one. Loads the CUDA libraries
+/// beside it, so that no search path is needed.
 ///
 /// # Errors
-/// A sentence that says what is missing and what gets it.
-pub(super) fn require(library: &Path) -> Result<(), String> {
+/// A message with what is missing and how to install it.
+pub(super) fn check_available(library: &Path) -> Result<(), String> {
     static LOADED: Once = Once::new();
     // the library looks beside the file itself, not beside a link to it
     let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
@@ -62,12 +61,12 @@ pub(super) fn require(library: &Path) -> Result<(), String> {
             library.display()
         ));
     }
-    if let Err(words) = opens(Path::new("libcuda.so.1")) {
+    if let Err(words) = load_globally(Path::new("libcuda.so.1")) {
         return Err(format!("there is no NVIDIA driver for CUDA here ({words})"));
     }
     LOADED.call_once(|| {
-        for part in parts(library) {
-            if let Err(words) = opens(&part) {
+        for part in bundled_libraries(library) {
+            if let Err(words) = load_globally(&part) {
                 tracing::warn!("{} cannot be loaded: {words}", part.display());
             }
         }
@@ -75,9 +74,9 @@ pub(super) fn require(library: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// CUDA's libraries that the provider needs and that do not lie beside a library.
-pub fn missing(library: &Path) -> Vec<String> {
-    let there: Vec<String> = parts(library)
+/// Returns the CUDA libraries that the provider needs and that are not beside the library.
+pub fn missing_libraries(library: &Path) -> Vec<String> {
+    let there: Vec<String> = bundled_libraries(library)
         .iter()
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
         .collect();
@@ -89,8 +88,8 @@ pub fn missing(library: &Path) -> Vec<String> {
     needed.into_iter().filter(|name| lacks(name)).map(str::to_owned).collect()
 }
 
-/// CUDA's parts beside a library, in the order in which they are to be loaded.
-pub fn parts(library: &Path) -> Vec<PathBuf> {
+/// Returns the CUDA libraries beside a library, in load order.
+pub fn bundled_libraries(library: &Path) -> Vec<PathBuf> {
     let folder = std::fs::canonicalize(library).ok().and_then(|path| Some(path.parent()?.into()));
     let entries = folder.and_then(|folder: PathBuf| std::fs::read_dir(folder).ok());
     let mut found: Vec<(usize, PathBuf)> = entries
@@ -100,7 +99,7 @@ pub fn parts(library: &Path) -> Vec<PathBuf> {
         .filter_map(|entry| {
             let name = entry.file_name();
             let name = name.to_str()?;
-            let at = PARTS.iter().position(|part| name.starts_with(part))?;
+            let at = CUDA_LIBRARIES.iter().position(|part| name.starts_with(part))?;
             Some((at, entry.path()))
         })
         .collect();
@@ -108,9 +107,9 @@ pub fn parts(library: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Loads a library for good, its names visible to those that come later.
+/// Loads a library for the life of the process, with its symbols visible to later ones.
 #[cfg(unix)]
-fn opens(name: &Path) -> Result<(), String> {
+fn load_globally(name: &Path) -> Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY};
     // SAFETY: loading runs the library's initialisers, which is what using CUDA means; it is
     // NVIDIA's, from the system's folders or from where it was installed for this.
@@ -123,14 +122,14 @@ fn opens(name: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Elsewhere the system finds what lies beside the library by itself.
+/// Does nothing: other systems find the libraries beside ONNX Runtime themselves.
 #[cfg(not(unix))]
-fn opens(_name: &Path) -> Result<(), String> {
+fn load_globally(_name: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// The library's words for a session that failed on a GPU, with what they mean where that is known.
-pub(super) fn meaning(message: &str, device: Device) -> String {
+/// Explains the library's message for a session that failed on a GPU, if it is a known one.
+pub(super) fn explain(message: &str, device: Device) -> String {
     let ordinal = device.ordinal;
     let message = message.trim();
     let is = |words: &str| message.contains(words);
@@ -170,24 +169,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_library_says_is_told_with_what_helps() {
+    fn gpu_error_names_missing_library() {
         let device = Device { ordinal: 3, memory: Some(1 << 20) };
         let missing = "Failed to load library libonnxruntime_providers_cuda.so with error: \
                        libcublasLt.so.13: cannot open shared object file: No such file or directory";
         for (said, meant) in [
-            (missing, "since libcublasLt.so.13 is not there: `divvy runtime install --gpu`"),
+            (
+                missing_libraries,
+                "since libcublasLt.so.13 is not there: `divvy runtime install --gpu`",
+            ),
             ("CUDA failure 101: invalid device ordinal", "CUDA has no device 3 in this process"),
             ("CUDA failure 2: out of memory", "raise `gpu_memory`"),
             ("x.so: undefined symbol: cuTensorMapEncodeTiled", "driver is older than this"),
             ("something else", "something else"),
         ] {
-            let words = meaning(said, device);
+            let words = explain(said, device);
             assert!(words.contains(meant), "{words}");
         }
     }
 
     #[test]
-    fn parts_come_in_the_order_in_which_they_need_each_other() {
+    fn cuda_libraries_are_in_load_order() {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("libonnxruntime.so.1.31.1");
         for name in ["libcudnn_ops.so.9", "libcublas.so.13", "libcudart.so.13", "libcublasLt.so.13"]
@@ -195,13 +197,13 @@ mod tests {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         std::fs::write(&library, "").unwrap();
-        let names: Vec<String> = parts(&library)
+        let names: Vec<String> = bundled_libraries(&library)
             .iter()
             .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
             .collect();
         let order =
             ["libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcudnn_ops.so.9"];
         assert_eq!(names, order);
-        assert_eq!(missing(&library), ["libcurand", "libcufft", "libcudnn"]);
+        assert_eq!(missing_libraries(&library), ["libcurand", "libcufft", "libcudnn"]);
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn load(
     tracing::info!(target: "onnxruntime", model = file.title, "the model was refused: {message}");
     let path = file.title.clone();
     let explanation = match device {
-        Some(device) => Explanation::Load(cuda::meaning(message, device)),
+        Some(device) => Explanation::Load(cuda::explain(message, device)),
         None => explain_load(&library.version, message),
     };
     match explanation {

@@ -11,7 +11,7 @@ use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::ModelSource;
 
 /// The setup of the session that instances of one thread share.
-pub(super) const NARROW: InstanceSetup = InstanceSetup::cpu(1);
+pub(super) const SINGLE_THREAD: InstanceSetup = InstanceSetup::cpu(1);
 
 /// One row's use of the session for one CPU thread, which rows of the same file share.
 pub(super) type NarrowLease = ModelLease<Arc<OrtSession>>;
@@ -24,7 +24,7 @@ pub(super) fn join_narrow(
 ) -> Result<NarrowLease, EngineError> {
     models.get_or_load(source, || {
         let file = Arc::new(ModelFile::read(source)?);
-        let value = OrtSession::build(library, source, &file, NARROW)?;
+        let value = OrtSession::build(library, source, &file, SINGLE_THREAD)?;
         let files = match source {
             ModelSource::Embedded(_) => Vec::new(),
             ModelSource::File(path) => {

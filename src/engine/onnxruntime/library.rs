@@ -10,7 +10,7 @@ use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
 
-use super::locate::{self, Place};
+use super::locate::{self, LibraryPlace};
 use crate::engine::EngineError;
 use crate::machine::resident::{baseline, resident};
 
@@ -87,18 +87,22 @@ fn same(library: &Arc<Library>, path: &Path) -> Result<Arc<Library>, EngineError
     })
 }
 
-fn unavailable(places: &[Place], faults: &[String]) -> EngineError {
+fn unavailable(places: &[LibraryPlace], faults: &[String]) -> EngineError {
     let named = places.first().filter(|place| {
-        matches!(place.origin, locate::Origin::Option | locate::Origin::Environment)
+        matches!(place.origin, locate::LibraryOrigin::Option | locate::LibraryOrigin::Environment)
     });
     let reason = match (named, faults) {
         (Some(place), []) => format!(
             "{} names {}, a folder without an ONNX Runtime library. {ADVICE}",
-            place.origin.words(),
+            place.origin.description(),
             place.path.display()
         ),
         (Some(place), faults) => {
-            format!("{} cannot be used: {}. {ADVICE}", place.origin.words(), faults.join("; "))
+            format!(
+                "{} cannot be used: {}. {ADVICE}",
+                place.origin.description(),
+                faults.join("; ")
+            )
         }
         (None, []) => format!(
             "no ONNX Runtime library was found in the {} places where one may be (`divvy runtime \

@@ -12,7 +12,7 @@ use serde::Serialize;
 /// Why a folder or file is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub enum LibraryOrigin {
     /// Named by `--ort-dylib`.
     Option,
     /// Named by the environment variable `ORT_DYLIB_PATH`.
@@ -27,9 +27,9 @@ pub enum Origin {
     Python,
 }
 
-impl Origin {
+impl LibraryOrigin {
     /// As messages print it.
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Option => "--ort-dylib",
             Self::Environment => "ORT_DYLIB_PATH",
@@ -43,9 +43,9 @@ impl Origin {
 
 /// A place that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct LibraryPlace {
     /// Why it was looked at.
-    pub origin: Origin,
+    pub origin: LibraryOrigin,
     /// The folder, or the file where a file was named.
     pub path: PathBuf,
     /// Libraries in it, newest first.
@@ -54,37 +54,37 @@ pub struct Place {
 
 /// All places in the order of the search. Where a library is named, by `explicit` or else by
 /// `ORT_DYLIB_PATH`, that is the only place.
-pub fn places(explicit: Option<&Path>) -> Vec<Place> {
-    let named = explicit.map(|path| (Origin::Option, path.to_owned())).or_else(|| {
+pub fn places(explicit: Option<&Path>) -> Vec<LibraryPlace> {
+    let named = explicit.map(|path| (LibraryOrigin::Option, path.to_owned())).or_else(|| {
         env::var_os("ORT_DYLIB_PATH")
             .filter(|path| !path.is_empty())
-            .map(|path| (Origin::Environment, PathBuf::from(path)))
+            .map(|path| (LibraryOrigin::Environment, PathBuf::from(path)))
     });
     if let Some((origin, path)) = named {
         // the loader would look for a bare file name in the system's folders, not here
         let path = std::path::absolute(&path).unwrap_or(path);
         let libraries = if path.is_dir() { libraries_in(&path) } else { vec![path.clone()] };
-        return vec![Place { origin, path, libraries }];
+        return vec![LibraryPlace { origin, path, libraries }];
     }
-    let mut folders: Vec<(Origin, PathBuf)> = Vec::new();
+    let mut folders: Vec<(LibraryOrigin, PathBuf)> = Vec::new();
     if let Some(folder) = env::current_exe().ok().as_deref().and_then(Path::parent) {
-        folders.push((Origin::Executable, folder.to_owned()));
+        folders.push((LibraryOrigin::Executable, folder.to_owned()));
     }
     if let Some(folder) = install_folder() {
         let mut versions = subfolders(&folder);
         // of one version, the build with CUDA: it runs models on the CPU as well
         let is_gpu = |path: &Path| path.to_str().is_some_and(|path| path.ends_with(GPU_SUFFIX));
         versions.sort_by_key(|path| Reverse((numbers(path.file_name()), is_gpu(path))));
-        folders.push((Origin::Installed, folder));
-        folders.extend(versions.into_iter().map(|path| (Origin::Installed, path)));
+        folders.push((LibraryOrigin::Installed, folder));
+        folders.extend(versions.into_iter().map(|path| (LibraryOrigin::Installed, path)));
     }
-    folders.extend(system_folders().into_iter().map(|path| (Origin::System, path)));
-    folders.extend(python_folders().into_iter().map(|path| (Origin::Python, path)));
-    let mut places: Vec<Place> = Vec::new();
+    folders.extend(system_folders().into_iter().map(|path| (LibraryOrigin::System, path)));
+    folders.extend(python_folders().into_iter().map(|path| (LibraryOrigin::Python, path)));
+    let mut places: Vec<LibraryPlace> = Vec::new();
     for (origin, path) in folders {
         if places.iter().all(|place| place.path != path) && path.is_dir() {
             let libraries = libraries_in(&path);
-            places.push(Place { origin, path, libraries });
+            places.push(LibraryPlace { origin, path, libraries });
         }
     }
     places
@@ -256,7 +256,7 @@ mod tests {
     fn a_named_library_is_the_only_place() {
         let found = places(Some(Path::new("/nowhere/lib.so")));
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].origin, Origin::Option);
+        assert_eq!(found[0].origin, LibraryOrigin::Option);
         assert_eq!(found[0].libraries, [PathBuf::from("/nowhere/lib.so")]);
     }
 }

@@ -186,7 +186,7 @@ impl Model for OrtModel {
             return Ok(Box::new(self.on_one_thread()?));
         }
         if setup.device.is_some() {
-            cuda::require(&self.library.path)
+            cuda::check_available(&self.library.path)
                 .map_err(|reason| EngineError::Unavailable { reason })?;
         }
         // On a GPU one session must not run two requests at once, so there each instance has its own.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use half::{bf16, f16};
 use prost::Message;
 
-use super::lease::NARROW;
+use super::lease::SINGLE_THREAD;
 use super::*;
 use crate::engine::onnx::proto::{
     Dimension, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorShapeProto, TensorType,
@@ -84,10 +84,10 @@ fn concurrent_requests_on_one_copy_of_the_weights_are_bit_equal() {
     let model = engine.load(&embedded("embedder.onnx")).unwrap();
     let inputs = request("embedder.onnx");
     assert_eq!(model.memory().arena, Some(0), "no request has run");
-    let expected = model.instance(NARROW).unwrap().run(&inputs).unwrap();
+    let expected = model.instance(SINGLE_THREAD).unwrap().run(&inputs).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            let mut instance = model.instance(NARROW).unwrap();
+            let mut instance = model.instance(SINGLE_THREAD).unwrap();
             let (inputs, expected) = (&inputs, &expected);
             scope.spawn(move || {
                 for _ in 0..20 {
@@ -105,7 +105,7 @@ fn shrinking_gives_back_what_requests_have_left_and_answers_stay_the_same() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("detector.onnx")).unwrap();
     let inputs = request("detector.onnx");
-    let mut instance = model.instance(NARROW).unwrap();
+    let mut instance = model.instance(SINGLE_THREAD).unwrap();
     let expected = instance.run(&inputs).unwrap();
     let before = model.memory();
     assert!(before.arena.is_some_and(|bytes| bytes > 0));
@@ -121,7 +121,7 @@ fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("ranker.onnx")).unwrap();
     let inputs = request("ranker.onnx");
-    let mut narrow = model.instance(NARROW).unwrap();
+    let mut narrow = model.instance(SINGLE_THREAD).unwrap();
     assert!(narrow.threads().is_empty(), "the caller is the only thread");
     let mut wide = model.instance(InstanceSetup::cpu(3)).unwrap();
     let helpers = wide.threads();
@@ -194,7 +194,7 @@ fn every_type_of_tensor_goes_in_and_comes_out() {
     let path = folder.path().join("echo.onnx");
     std::fs::write(&path, echo(&specs)).unwrap();
     let model = engine.load(&ModelSource::File(path)).unwrap();
-    let mut instance = model.instance(NARROW).unwrap();
+    let mut instance = model.instance(SINGLE_THREAD).unwrap();
     let inputs: Vec<NamedTensor> = all
         .iter()
         .map(|(name, _, data)| NamedTensor {
@@ -241,7 +241,7 @@ fn an_operator_that_nobody_has_is_named_by_both_engines() {
 fn a_failed_request_says_why_and_the_session_lives_on() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("embedder.onnx")).unwrap();
-    let mut instance = model.instance(NARROW).unwrap();
+    let mut instance = model.instance(SINGLE_THREAD).unwrap();
     let tensor = Tensor::new(vec![1, 1], TensorData::I64(vec![1_000_000])).unwrap();
     let bad = [NamedTensor { name: "tokens".to_owned(), tensor }];
     let error = instance.run(&bad).unwrap_err();
@@ -296,7 +296,7 @@ fn one_thread_rows_share_one_session() {
     let charges: u64 = models.iter().map(|model| model.memory().weights).sum();
     assert!((all[0].weights..all[0].weights + 100).contains(&charges), "{charges}");
     let inputs = request("ranker.onnx");
-    let run = |model: &Arc<dyn Model>| model.instance(NARROW).unwrap().run(&inputs).unwrap();
+    let run = |model: &Arc<dyn Model>| model.instance(SINGLE_THREAD).unwrap().run(&inputs).unwrap();
     assert_eq!(run(&models[0]), run(&models[99]));
 }
 
@@ -306,14 +306,14 @@ fn wider_row_leaves_the_shared_session() {
     let source = embedded("ranker.onnx");
     let (first, second) = (engine.load(&source).unwrap(), engine.load(&source).unwrap());
     let users = |model: &Arc<dyn Model>| model.memory().shared.map(|shared| shared.users);
-    let narrow = second.instance(NARROW).unwrap();
+    let narrow = second.instance(SINGLE_THREAD).unwrap();
     let wide = second.instance(InstanceSetup::cpu(2)).unwrap();
     assert_eq!(users(&second), Some(2), "its instance for one thread still runs");
     drop(narrow);
     assert_eq!((users(&first), users(&second)), (Some(1), None));
     assert_eq!(second.memory().copies, 1);
     drop(wide);
-    let _narrow = second.instance(NARROW).unwrap();
+    let _narrow = second.instance(SINGLE_THREAD).unwrap();
     assert_eq!((users(&first), users(&second)), (Some(2), Some(2)));
     drop(first);
     assert_eq!(users(&second), Some(1));
@@ -341,6 +341,6 @@ fn load_for_wide_setup_builds_one_session() {
 fn another_setup_frees_the_session_of_the_load() {
     let Some(engine) = engine() else { return };
     let model = engine.load_for(&embedded("ranker.onnx"), InstanceSetup::cpu(2)).unwrap();
-    let _narrow = model.instance(NARROW).unwrap();
+    let _narrow = model.instance(SINGLE_THREAD).unwrap();
     assert_eq!(model.memory().copies, 1);
 }

@@ -2,7 +2,7 @@
 //! class scores and boxes for every cell of the last grid.
 
 use super::graph::{self, Builder, FLOAT, Size as Dim, ints};
-use super::{Size, affordable, within};
+use super::{Size, check_parameters, check_range};
 
 /// The sizes of a detector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +53,8 @@ impl Conv {
     }
 
     fn check(&self) -> Result<(), String> {
-        within("the number of stages", self.channels.len(), 8)?;
-        within("classes", self.classes, 10_000)?;
+        check_range("the number of stages", self.channels.len(), 8)?;
+        check_range("classes", self.classes, 10_000)?;
         let step = 1usize << self.channels.len();
         if !(8..=4096).contains(&self.image) || !self.image.is_multiple_of(step) {
             return Err(format!(
@@ -66,11 +66,11 @@ impl Conv {
         let mut parameters = 0u64;
         let mut width = 3;
         for channels in &self.channels {
-            within("a stage's channels", *channels, 4096)?;
+            check_range("a stage's channels", *channels, 4096)?;
             parameters += (9 * channels * (width + channels)) as u64;
             width = *channels;
         }
-        affordable(parameters)
+        check_parameters(parameters)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A transformer encoder over token ids that gives one unit vector a text, as an embedder does.
 
 use super::graph::{Builder, FLOAT, INT64, Size as Dim, float, int, ints, long};
-use super::{Size, affordable, within};
+use super::{Size, check_parameters, check_range};
 
 /// The sizes of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,12 @@ impl Encoder {
     }
 
     fn check(&self) -> Result<(), String> {
-        within("vocabulary", self.vocabulary, 1_000_000)?;
-        within("width", self.width, 8192)?;
-        within("layers", self.layers, 200)?;
-        within("heads", self.heads, 256)?;
-        within("hidden", self.hidden, 65_536)?;
-        within("positions", self.positions, 65_536)?;
+        check_range("vocabulary", self.vocabulary, 1_000_000)?;
+        check_range("width", self.width, 8192)?;
+        check_range("layers", self.layers, 200)?;
+        check_range("heads", self.heads, 256)?;
+        check_range("hidden", self.hidden, 65_536)?;
+        check_range("positions", self.positions, 65_536)?;
         if !self.width.is_multiple_of(self.heads) {
             return Err(format!(
                 "heads is {}, which does not divide the width {}",
@@ -77,7 +77,7 @@ impl Encoder {
             ));
         }
         let layer = self.width * (4 * self.width + 2 * self.hidden);
-        affordable(
+        check_parameters(
             ((self.vocabulary + self.positions) * self.width) as u64
                 + (layer as u64) * (self.layers as u64),
         )

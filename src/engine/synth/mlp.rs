@@ -1,7 +1,7 @@
 //! A perceptron that scores rows of features, as a ranker does with its candidates.
 
 use super::graph::{Builder, FLOAT, Size as Dim};
-use super::{Size, affordable, within};
+use super::{Size, check_parameters, check_range};
 
 /// The sizes of a perceptron.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +25,17 @@ impl Mlp {
     }
 
     pub(super) fn build(&self, mut builder: Builder) -> Result<Vec<u8>, String> {
-        within("rows", self.rows, 65_536)?;
-        within("features", self.features, 65_536)?;
-        within("the number of hidden layers", self.hidden.len(), 1_000)?;
+        check_range("rows", self.rows, 65_536)?;
+        check_range("features", self.features, 65_536)?;
+        check_range("the number of hidden layers", self.hidden.len(), 1_000)?;
         let mut parameters = 0u64;
         let mut width = self.features;
         for next in &self.hidden {
-            within("a hidden layer's width", *next, 65_536)?;
+            check_range("a hidden layer's width", *next, 65_536)?;
             parameters += (width * next + next) as u64;
             width = *next;
         }
-        affordable(parameters)?;
+        check_parameters(parameters)?;
         let dims = [Dim::Named("batch"), Dim::Fixed(self.rows), Dim::Fixed(self.features)];
         let mut value = builder.input("features", FLOAT, &dims);
         let mut width = self.features;

@@ -36,7 +36,7 @@ pub enum Recipe {
 }
 
 /// The models that divvy ships: file name and recipe, to be built with [`SEED`].
-pub fn shipped() -> [(&'static str, Recipe); 3] {
+pub fn embedded_recipes() -> [(&'static str, Recipe); 3] {
     [
         ("detector.onnx", Recipe::Conv(Conv::of(Size::Small))),
         ("embedder.onnx", Recipe::Encoder(Encoder::of(Size::Small))),
@@ -63,7 +63,7 @@ impl Recipe {
 }
 
 /// Refuses a figure outside of `1..=most`.
-fn within(name: &str, value: usize, most: usize) -> Result<(), String> {
+fn check_range(name: &str, value: usize, most: usize) -> Result<(), String> {
     if (1..=most).contains(&value) {
         return Ok(());
     }
@@ -71,7 +71,7 @@ fn within(name: &str, value: usize, most: usize) -> Result<(), String> {
 }
 
 /// Refuses a model that no ONNX file can hold.
-fn affordable(parameters: u64) -> Result<(), String> {
+fn check_parameters(parameters: u64) -> Result<(), String> {
     if parameters <= MOST_PARAMETERS {
         return Ok(());
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_shipped_models_are_what_the_recipes_give() {
         let mut total = 0;
-        for (name, recipe) in shipped() {
+        for (name, recipe) in embedded_recipes() {
             let built = recipe.build(SEED).unwrap();
             total += built.len();
             assert!(

@@ -74,7 +74,7 @@ fn requests_that_are_turned_away_or_cancelled_leave_the_books() {
 #[test]
 fn a_request_that_passes_the_budget_fails_alone_and_its_like_are_not_run_again() {
     let rig = limited(100, 50);
-    rig.script.arena_a_byte.store(10, Ordering::SeqCst);
+    rig.script.arena_per_byte.store(10, Ordering::SeqCst);
     rig.serve(1, ONE);
     let small = || request(KIB as usize);
     let large = || request(8 * KIB as usize);
@@ -103,7 +103,7 @@ fn a_request_that_passes_the_budget_fails_alone_and_its_like_are_not_run_again()
 #[test]
 fn a_lower_budget_is_in_force_at_once_and_what_stays_is_named() {
     let rig = limited(1000, 50);
-    rig.script.arena_a_byte.store(10, Ordering::SeqCst);
+    rig.script.arena_per_byte.store(10, Ordering::SeqCst);
     rig.serve(1, ONE);
     assert_eq!(reasons(&rig.submit_each([request(8 * KIB as usize)]), 1), ["ok"]);
     assert_eq!(rig.pool.memory().engine.arena, Some(80 * KIB));

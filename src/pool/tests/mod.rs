@@ -221,13 +221,13 @@ fn another_width_takes_over_without_a_pause() {
     let rig = rig(QueuePolicy { limit: 100_000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     assert_eq!(rig.pool.members().len(), 2);
-    rig.script.build_held.store(Script::ALL, Ordering::SeqCst);
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     assert!(rig.pool.ensure(1, THREE, set("0-7")));
     assert!(rig.pool.warming().is_some());
     // The old ones serve while the new one is built.
     assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
     assert!(rig.pool.warming().is_some());
-    rig.script.build_held.store(0, Ordering::SeqCst);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
     let Ok(PoolEvent::Built(report)) = rig.events.recv_timeout(PATIENCE) else {
         panic!("the build is to be reported")
     };
@@ -257,11 +257,11 @@ fn a_failed_build_leaves_the_old_width_serving() {
 fn a_newer_build_supersedes_an_older_one() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
-    rig.script.build_held.store(Script::ALL, Ordering::SeqCst);
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     assert!(rig.pool.ensure(2, THREE, set("0-7")));
     let two = InstanceSetup::cpu(2);
     assert!(rig.pool.ensure(1, two, set("0-7")));
-    rig.script.build_held.store(0, Ordering::SeqCst);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == two), "{event:?}");
     rig.until("all others end", |pool| pool.seats().others == 0 && pool.members().len() == 2);
@@ -272,11 +272,11 @@ fn a_newer_build_supersedes_an_older_one() {
 fn a_generation_that_grew_while_it_was_built_takes_over_whole() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
-    rig.script.build_held.store(Script::ALL, Ordering::SeqCst);
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     assert!(rig.pool.ensure(2, THREE, set("0-7")));
     assert!(rig.pool.ensure(3, THREE, set("0-7")));
     assert_eq!(rig.pool.warming(), Some((0, 3)));
-    rig.script.build_held.store(0, Ordering::SeqCst);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == THREE), "{event:?}");
     assert_eq!(rig.pool.seats().serving, 3);
@@ -288,11 +288,11 @@ fn a_generation_that_grew_while_it_was_built_takes_over_whole() {
 fn a_width_that_was_given_up_never_takes_over() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
-    rig.script.build_held.store(Script::ALL, Ordering::SeqCst);
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     assert!(rig.pool.ensure(2, THREE, set("0-7")));
     assert!(rig.pool.ensure(3, THREE, set("0-7")));
     assert!(rig.pool.ensure(3, ONE, set("0-7")), "one more of the old width");
-    rig.script.build_held.store(0, Ordering::SeqCst);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == ONE), "{event:?}");
     rig.until("what was given up ends", |pool| {
@@ -307,11 +307,11 @@ fn a_width_that_was_given_up_never_takes_over() {
 fn one_that_fails_ends_the_whole_of_a_generation_that_grew() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
-    rig.script.build_held.store(Script::ALL, Ordering::SeqCst);
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     assert!(rig.pool.ensure(2, THREE, set("0-7")));
     assert!(rig.pool.ensure(4, THREE, set("0-7")));
     rig.script.build_fails.store(true, Ordering::SeqCst);
-    rig.script.build_held.store(0, Ordering::SeqCst);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::BuildFailed { setup: THREE, .. }), "{event:?}");
     assert_eq!((rig.pool.warming(), rig.pool.setup()), (None, Some(ONE)));
@@ -341,7 +341,7 @@ fn an_engine_that_panics_while_it_builds_has_failed_to_build() {
 fn an_instance_that_is_being_mended_is_not_missing() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
-    rig.script.build_held.store(Script::ALL, Ordering::SeqCst);
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
     rig.script.panic_every.store(1, Ordering::SeqCst);
     assert_eq!(kinds(&rig.submit(1)), HashMap::from([("panicked", 1)]));
     rig.script.panic_every.store(0, Ordering::SeqCst);
@@ -350,7 +350,7 @@ fn an_instance_that_is_being_mended_is_not_missing() {
     assert!(seats.any());
     assert!(!rig.pool.ensure(1, ONE, set("0-7")), "it comes back by itself");
     let outcomes = rig.submit(3);
-    rig.script.build_held.store(0, Ordering::SeqCst);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
     assert_eq!(kinds(&outcomes), HashMap::from([("completed", 3)]));
     assert_eq!((rig.pool.seats().serving, rig.built()), (1, 2));
 }
@@ -422,13 +422,13 @@ fn surplus_sleepers_are_let_go() {
 fn surplus_instances_that_are_busy_are_let_go_when_their_request_ends() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(8, ONE);
-    rig.script.run_held.store(true, Ordering::SeqCst);
+    rig.script.run_blocked.store(true, Ordering::SeqCst);
     let outcomes = rig.submit(100);
     rig.until("all run", |pool| pool.counts().executing == 8);
     rig.pool.set_bound(1);
     rig.pool.release_parked(1);
     assert_eq!(rig.pool.seats().serving, 8, "none is interrupted");
-    rig.script.run_held.store(false, Ordering::SeqCst);
+    rig.script.run_blocked.store(false, Ordering::SeqCst);
     assert_eq!(kinds(&outcomes), HashMap::from([("completed", 100)]));
     rig.until("the surplus ends", |pool| pool.members().len() == 1 + PARKED_LIMIT);
     // and those that are asked for again stay

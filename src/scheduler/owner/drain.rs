@@ -90,7 +90,7 @@ mod tests {
         assert!(pool.ensure(1, InstanceSetup::cpu(1), mask));
         events.recv_timeout(PATIENCE).unwrap();
         pool.set_bound(1);
-        script.run_held.store(true, Ordering::SeqCst);
+        script.run_blocked.store(true, Ordering::SeqCst);
         let (answer, answered) = mpsc::channel();
         let reply = Box::new(move |_| answer.send(()).unwrap());
         let request = Request { inputs: Arc::default(), arrival: Instant::now(), reply };
@@ -103,7 +103,7 @@ mod tests {
         let mut threads_when_late = 0;
         drain_until_ended(&pool, Duration::ZERO, || {
             threads_when_late = pool.members().len();
-            script.run_held.store(false, Ordering::SeqCst);
+            script.run_blocked.store(false, Ordering::SeqCst);
         });
         assert_eq!((threads_when_late, pool.members().len()), (1, 0));
         answered.try_recv().unwrap();

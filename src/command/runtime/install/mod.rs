@@ -36,12 +36,12 @@ pub struct InstallArgs {
     pub yes: bool,
 }
 
-/// What the build with CUDA takes on its way and in place: the sizes of 1.31.1 with CUDA 13.5 and
-/// cuDNN 9.28, which later ones are near to.
+/// Sizes of the build with CUDA, to download and on disk: those of 1.31.1 with CUDA 13.5 and cuDNN
+/// 9.28. Later ones are similar.
 const GPU_FETCHED: Bytes = Bytes(1_570_000_000);
 const GPU_ON_DISK: Bytes = Bytes(2_480_000_000);
 
-/// How the names of folders begin in which an install works.
+/// The prefix of the names of an install's working folders.
 const WORK: &str = ".install-";
 
 /// Fetches and installs.
@@ -56,7 +56,7 @@ pub(super) fn run(args: &InstallArgs) -> Result<(), CommandError> {
             !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphanumeric())
         });
     if !is_version {
-        return Err(CommandError::BadInput(format!("`{}` is no version", args.version)));
+        return Err(CommandError::BadInput(format!("`{}` is not a version", args.version)));
     }
     let folder = match &args.dir {
         Some(folder) => folder.clone(),
@@ -71,10 +71,10 @@ pub(super) fn run(args: &InstallArgs) -> Result<(), CommandError> {
         }
     }
     fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
-    let _lock = alone(&folder)?;
-    clear(&folder)?;
+    let _lock = lock_folder(&folder)?;
+    remove_leftovers(&folder)?;
     if args.gpu {
-        has_room(&folder)?;
+        check_free_space(&folder)?;
     }
     // in the same folder, so that the last step is a rename within one file system
     let work = tempfile::Builder::new()
@@ -95,13 +95,13 @@ pub(super) fn run(args: &InstallArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Held while an install works in the folder; the system gives it back however that one ends.
-fn alone(folder: &Path) -> Result<File, CommandError> {
+/// Locks the folder for one install. The system releases the lock when the process ends.
+fn lock_folder(folder: &Path) -> Result<File, CommandError> {
     let path = folder.join(".install.lock");
     let lock = File::create(&path).map_err(|error| cannot_write(&path, &error))?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => Err(CommandError::Failed(format!(
-            "another install into {} is under way: wait for its end, or name another folder with \
+            "another install into {} is running: wait until it ends, or name another folder with \
              --dir",
             folder.display()
         ))),
@@ -110,8 +110,8 @@ fn alone(folder: &Path) -> Result<File, CommandError> {
     }
 }
 
-/// Removes what installs that were cut short have left, gigabytes perhaps.
-fn clear(folder: &Path) -> Result<(), CommandError> {
+/// Removes the working folders of interrupted installs, which may be gigabytes.
+fn remove_leftovers(folder: &Path) -> Result<(), CommandError> {
     let entries = fs::read_dir(folder).map_err(|error| cannot_write(folder, &error))?;
     let is_left = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(WORK);
     for left in entries.flatten().filter(|entry| is_left(&entry.file_name())) {
@@ -121,7 +121,7 @@ fn clear(folder: &Path) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Fetches all wheels and unpacks each into `staged`; gives the library's file name.
+/// Fetches all wheels and unpacks each into `staged`. Returns the library's file name.
 fn fetch(args: &InstallArgs, work: &Path, staged: &Path) -> Result<String, CommandError> {
     if !args.gpu {
         eprintln!("fetching onnxruntime {} (about 25 MB) with pip", args.version);
@@ -159,10 +159,10 @@ fn remove(wheel: &Path) -> Result<(), CommandError> {
     fs::remove_file(wheel).map_err(|error| cannot_write(wheel, &error))
 }
 
-/// Room for the wheels and for what comes out of them.
-fn has_room(folder: &Path) -> Result<(), CommandError> {
+/// Checks that the wheels and their unpacked files fit on the disk.
+fn check_free_space(folder: &Path) -> Result<(), CommandError> {
     let needed = GPU_FETCHED.0 + GPU_ON_DISK.0;
-    match free(folder) {
+    match free_bytes(folder) {
         Some(free) if free < needed => Err(CommandError::Failed(format!(
             "{} has {} free, and {} are needed; name another folder with --dir",
             folder.display(),
@@ -173,8 +173,8 @@ fn has_room(folder: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// Bytes free in the file system of a folder; `None` where the system does not tell.
-fn free(folder: &Path) -> Option<u64> {
+/// Returns the free bytes of a folder's file system; `None` if the system does not report them.
+fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
         let found = rustix::fs::statvfs(folder).ok()?;
@@ -187,7 +187,7 @@ fn free(folder: &Path) -> Option<u64> {
     }
 }
 
-/// Asks whether that much is to be fetched.
+/// Asks the user for consent to the download.
 fn is_agreed() -> Result<bool, CommandError> {
     let sizes = format!(
         "about {:.1} GB are fetched from the Python package index, {:.1} GB stay on disk",
@@ -195,9 +195,9 @@ fn is_agreed() -> Result<bool, CommandError> {
         GPU_ON_DISK.0 as f64 / 1e9
     );
     if !io::stdin().is_terminal() {
-        return Err(CommandError::BadInput(format!("{sizes}: say --yes to go on")));
+        return Err(CommandError::BadInput(format!("{sizes}: pass --yes to continue")));
     }
-    eprint!("{sizes}. Go on? [y/N] ");
+    eprint!("{sizes}. Continue? [y/N] ");
     io::stderr().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_install_of_the_version_is_replaced() {
+    fn install_replaces_the_same_version() {
         let folder = tempfile::tempdir().unwrap();
         let work = folder.path().join("work");
         let (staged, target) = (work.join("unpacked"), folder.path().join("1.31.1"));
@@ -241,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn what_an_install_left_that_was_cut_short_is_removed_and_nothing_else() {
+    fn leftovers_of_interrupted_installs_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         for name in [".install-a1b2c3/unpacked", "1.31.1", "1.30.0-gpu"] {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
-        clear(folder.path()).unwrap();
+        remove_leftovers(folder.path()).unwrap();
         let mut left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
@@ -254,17 +254,17 @@ mod tests {
     }
 
     #[test]
-    fn one_install_at_a_time_works_in_a_folder() {
+    fn second_install_in_a_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let first = alone(folder.path()).unwrap();
-        let told = alone(folder.path()).unwrap_err().to_string();
-        assert!(told.contains("under way") && told.contains("--dir"), "{told}");
+        let first = lock_folder(folder.path()).unwrap();
+        let message = lock_folder(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("is running") && message.contains("--dir"), "{message}");
         drop(first);
-        assert!(alone(folder.path()).is_ok());
+        assert!(lock_folder(folder.path()).is_ok());
     }
 
     #[test]
-    fn a_version_that_is_none_is_bad_input() {
+    fn invalid_version_is_bad_input() {
         for version in ["", "1..2", "1.2; rm", "--help"] {
             let args =
                 InstallArgs { version: version.to_owned(), dir: None, gpu: false, yes: false };
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_gigabytes_are_not_fetched_unasked() {
+    fn large_download_needs_consent() {
         if pip::allows_gpu().is_err() || io::stdin().is_terminal() {
             return;
         }

@@ -41,7 +41,7 @@ fn platform() -> Result<&'static str, CommandError> {
     }
 }
 
-/// Whether there are wheels with CUDA for this machine.
+/// Checks that wheels with CUDA exist for this machine.
 ///
 /// # Errors
 /// [`CommandError::Failed`] where there are none, with what to do.
@@ -55,7 +55,7 @@ pub(super) fn allows_gpu() -> Result<(), CommandError> {
     }
 }
 
-/// Fetches one package without what it depends on; gives its wheel.
+/// Fetches one package without its dependencies. Returns its wheel.
 ///
 /// # Errors
 /// [`CommandError::Failed`] when there is no pip, or it fails.
@@ -65,7 +65,7 @@ pub(super) fn download(package: &str, folder: &Path) -> Result<PathBuf, CommandE
         .ok_or_else(|| CommandError::Failed("pip fetched no wheel".to_owned()))
 }
 
-/// Fetches packages of NVIDIA's with what they depend on; gives the wheels.
+/// Fetches NVIDIA's packages with their dependencies. Returns the wheels.
 ///
 /// # Errors
 /// As [`download`].
@@ -102,7 +102,7 @@ fn fetch(
         .map_err(|error| CommandError::Failed(format!("pip cannot be run: {error}")))?;
     if !status.success() {
         return Err(CommandError::Failed(format!(
-            "pip could not fetch {} ({status}); its own words are above",
+            "pip could not fetch {} ({status}); its output is above",
             packages.join(", ")
         )));
     }
@@ -138,7 +138,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_fetched_passes_through_the_work_folder_alone() {
+    fn pip_keeps_temporary_files_in_the_work_folder() {
         let folder = tempfile::tempdir().unwrap();
         let shell = working_in(folder.path(), command(&["sh", "-c", "mktemp"])).output().unwrap();
         let made = PathBuf::from(String::from_utf8(shell.stdout).unwrap().trim());

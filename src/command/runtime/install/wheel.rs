@@ -1,4 +1,4 @@
-//! What is taken out of a wheel, and which further packages it asks for.
+//! The files to unpack from a wheel, and the packages that it depends on.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use super::super::CommandError;
 use super::cannot_write;
 use crate::engine::onnxruntime::locate;
 
-/// What is wanted of a wheel.
+/// The files to unpack from a wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// ONNX Runtime's library.
@@ -61,8 +61,8 @@ fn damaged(wheel: &Path, error: &dyn std::fmt::Display) -> CommandError {
     CommandError::Failed(format!("the wheel {} is damaged: {error}", wheel.display()))
 }
 
-/// Takes what is wanted, and licences, out of a wheel, all into one folder; gives the file name of
-/// ONNX Runtime's library where it was among it.
+/// Unpacks the wanted files and the licences into one folder. Returns the file name of ONNX Runtime's
+/// library if it was among them.
 ///
 /// # Errors
 /// [`CommandError::Failed`] for a damaged wheel, or when the folder cannot be written.
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_library_and_its_licences_leave_the_wheel() {
+    fn wheel_yields_library_with_licence() {
         let folder = tempfile::tempdir().unwrap();
         let library = if cfg!(windows) {
             "onnxruntime.dll"
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cuda_needs_lies_beside_the_library() {
+    fn cuda_libraries_are_put_beside_the_library() {
         let folder = tempfile::tempdir().unwrap();
         let packed = |name: &str, files: &[&str]| {
             let wheel = folder.path().join(name);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wheel_says_which_packages_cuda_needs() {
+    fn cuda_packages_come_from_the_metadata() {
         let metadata = "Name: onnxruntime-gpu\nRequires-Dist: numpy>=1.21.6\n\
             Requires-Dist: sympy; extra == \"symbolic\"\n\
             Requires-Dist: nvidia-cufft~=12.0; extra == \"cuda\"\n\
