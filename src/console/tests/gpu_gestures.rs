@@ -122,5 +122,8 @@ fn what_a_drop_on_a_card_builds_is_told_before_it() {
     let text = console.text();
     assert!(text.contains("detector moves to GPU 1; detector is first built on GPU 1"), "{text}");
     console.drag((0, 0));
-    assert!(!console.text().contains("first first built on"), "off the card nothing would be built");
+    assert!(
+        !console.text().contains("first first built on"),
+        "off the card nothing would be built"
+    );
 }

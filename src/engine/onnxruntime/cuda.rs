@@ -174,10 +174,7 @@ mod tests {
         let missing = "Failed to load library libonnxruntime_providers_cuda.so with error: \
                        libcublasLt.so.13: cannot open shared object file: No such file or directory";
         for (said, meant) in [
-            (
-                missing_libraries,
-                "since libcublasLt.so.13 is not there: `divvy runtime install --gpu`",
-            ),
+            (missing, "since libcublasLt.so.13 is not there: `divvy runtime install --gpu`"),
             ("CUDA failure 101: invalid device ordinal", "CUDA has no device 3 in this process"),
             ("CUDA failure 2: out of memory", "raise `gpu_memory`"),
             ("x.so: undefined symbol: cuTensorMapEncodeTiled", "driver is older than this"),

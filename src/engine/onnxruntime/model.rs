@@ -90,7 +90,8 @@ impl OrtModel {
         setup: InstanceSetup,
     ) -> Result<Self, EngineError> {
         if setup.device.is_some() {
-            cuda::require(&library.path).map_err(|reason| EngineError::Unavailable { reason })?;
+            cuda::check_available(&library.path)
+                .map_err(|reason| EngineError::Unavailable { reason })?;
         }
         let account = Account::open();
         let _guard = account.enter();
