@@ -28,12 +28,18 @@ use super::journal::JournalEntry;
 /// Size in bytes from which a file is rotated.
 pub const ROTATE_AT: u64 = 8 << 20;
 
+/// Version of the format that this build writes; raised if older builds could misread it.
+pub const FORMAT: u32 = 1;
+
 /// Rotated files that are kept beside the one that is written.
 pub const KEPT: usize = 3;
 
 /// One run of divvy: the header line of its part of the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
+    /// Version of the journal's format; 0 in journals from before versions existed.
+    #[serde(default)]
+    pub format: u32,
     /// Tells runs apart: the start in UTC and a random part.
     pub id: String,
     /// The start, milliseconds since 1970 in UTC.
@@ -52,6 +58,7 @@ impl Run {
         let now = jiff::Timestamp::now();
         let id = format!("{}-{:06x}", now.strftime("%Y%m%dT%H%M%S"), fastrand::u32(..1 << 24));
         Self {
+            format: FORMAT,
             id,
             started_unix_ms: u64::try_from(now.as_millisecond()).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

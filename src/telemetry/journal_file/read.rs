@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{Record, Run, files};
+use super::{FORMAT, Record, Run, files};
 use crate::telemetry::JournalEntry;
 
 /// What is on disk.
@@ -49,6 +49,14 @@ pub fn read(folder: &Path) -> io::Result<Journal> {
                 continue;
             }
             match serde_json::from_slice(line) {
+                Ok(Record::Run(run)) if run.format > FORMAT => warnings.push(format!(
+                    "{}, line {}: a newer divvy ({}) wrote this run in format {}, and this one \
+                     reads up to {FORMAT}; parts of it may be missing",
+                    path.display(),
+                    index + 1,
+                    run.version,
+                    run.format,
+                )),
                 Ok(Record::Run(run)) => drop(headers.insert(run.id.clone(), run)),
                 Ok(Record::Entry { run, entry }) => {
                     entries.entry(run).or_default().insert(entry.id, *entry);
