@@ -218,6 +218,7 @@ mod tests {
     fn journal() -> Journal {
         let run = |id: &str, entries| RunJournal {
             run: Run {
+                format: 0,
                 id: id.to_owned(),
                 started_unix_ms: 1_700_000_000_000,
                 version: "0.1.0".to_owned(),
