@@ -9,7 +9,7 @@ use super::CommandError;
 use super::state_folder::StateDir;
 use super::stdout::print_text;
 use crate::telemetry::journal_file::{Journal, Record, Run, RunJournal, read};
-use crate::telemetry::{JournalEntry, words};
+use crate::telemetry::{JournalEntry, text};
 
 /// Arguments of `divvy journal`.
 #[derive(Debug, Default, clap::Args)]
@@ -165,12 +165,12 @@ fn line(text: &mut String, indent: &str, sentence: &str) {
 /// Returns a change with its warnings and verdicts.
 fn change_text(entry: &JournalEntry, zone: &TimeZone) -> String {
     let time = clock(entry.at_unix_ms, zone, "%H:%M:%S");
-    let mut text = format!("  {time} {}\n", words::headline(entry));
+    let mut text = format!("  {time} {}\n", text::headline(entry));
     for warning in &entry.warnings {
         line(&mut text, "      ", warning);
     }
     for verdict in &entry.verdicts {
-        line(&mut text, "      ", &words::sentence(verdict));
+        line(&mut text, "      ", &text::verdict_text(verdict));
     }
     text
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr;
 
-pub(super) use crate::telemetry::words::{millis, rate};
+pub(super) use crate::telemetry::text::{millis, rate};
 
 /// Columns that a text takes on a terminal.
 pub(super) fn width(text: &str) -> usize {

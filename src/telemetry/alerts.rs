@@ -1,43 +1,53 @@
-//! Alerts: messages that say what is wrong and why.
+//! Alerts: messages that say what is wrong, and why.
 
+use super::name_list::name_list;
 use super::snapshot::{Alert, ModelState, ModelView, Snapshot, Window};
 use crate::layout::{Slo, print_duration};
 
-/// Share of a model's runnable time spent waiting for a CPU from which on it counts as starved.
+/// A model is starved if it waits for a CPU for more than this share of its runnable time.
 const STARVED: f64 = 0.25;
 
-/// Runnable threads waiting, on average over the interval, below which nobody is starved: a model
-/// that hardly runs also hardly waits.
-const WAITING: f64 = 0.1;
+/// A model is starved only if at least this many of its threads wait on average: one that hardly
+/// runs also hardly waits.
+const MIN_WAITING_THREADS: f64 = 0.1;
 
-/// Requests in the last minute below which an SLO is not judged.
-const ENOUGH: u64 = 20;
+/// Minimum number of requests in the last minute for judging an SLO.
+const MIN_REQUESTS: u64 = 20;
 
-/// Time since the start, or since the model came, below which an SLO is not judged: first requests find
-/// caches empty.
-const SETTLED_US: u64 = 10_000_000;
+/// Minimum length of the window for judging an SLO: the first requests find empty caches.
+const MIN_SPAN_US: u64 = 10_000_000;
 
-/// Alerts of one kind above which they are shown as one.
-const SINGLE_ALERTS: usize = 5;
-
-/// A window that long is a minute: its blocks take turns.
+/// A window of this length covers the last minute, which consists of 55 to 60 s.
 const MINUTE_US: u64 = 55_000_000;
 
-/// What the operator should know of this snapshot.
+/// An alert of one kind is grouped if it concerns more models than this.
+const MAX_SEPARATE: usize = 3;
+
+/// A problem of one model.
+struct Finding<'a> {
+    model: &'a str,
+    /// The message without the model's name.
+    text: String,
+    /// Orders findings of one kind; the highest is the worst.
+    severity: f64,
+}
+
+/// Returns the alerts of a snapshot. If one kind of alert concerns many models, they share one
+/// message that names the worst.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    let full_queues = full_queues(&snapshot.models);
-    alerts.extend(full_queues.clone());
-    for model in &snapshot.models {
-        let name = &model.row.budget.name;
-        let full = full(model).filter(|_| full_queues.is_none());
-        let sentences = [failed(model), missed(model), full, starved(model), differs(model)];
-        alerts.extend(
-            sentences
-                .into_iter()
-                .flatten()
-                .map(|text| Alert { model: Some(name.clone()), text: format!("{name} {text}") }),
-        );
+    let mut alerts = failures(&snapshot.models);
+    let kinds: [(&str, fn(&ModelView) -> Option<(String, f64)>); 4] = [
+        ("miss their latency target", missed),
+        ("have a full queue", full),
+        ("wait for a CPU", starved),
+        ("differ from their row", differs),
+    ];
+    for (kind, check) in kinds {
+        let findings = snapshot.models.iter().filter_map(|model| {
+            let (text, severity) = check(model)?;
+            Some(Finding { model: &model.row.budget.name, text, severity })
+        });
+        alerts.extend(grouped(kind, findings.collect()));
     }
     if let Some(quota) = snapshot.ledger.quota
         && snapshot.ledger.threads as f64 > quota
@@ -53,30 +63,59 @@ pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     alerts
 }
 
-fn failed(model: &ModelView) -> Option<String> {
-    match &model.state {
-        ModelState::Failed { reason } => Some(format!("failed: {reason}")),
-        _ => None,
+/// Returns one alert per finding, or one for all if there are many.
+fn grouped(kind: &str, findings: Vec<Finding<'_>>) -> Vec<Alert> {
+    let worst = findings.iter().max_by(|a, b| a.severity.total_cmp(&b.severity));
+    if let Some(worst) = worst.filter(|_| findings.len() > MAX_SEPARATE) {
+        let Finding { model, text, .. } = worst;
+        let text = format!("{} models {kind}; the worst: {model} {text}", findings.len());
+        return vec![Alert { model: Some((*model).to_owned()), text }];
     }
+    let alert = |finding: Finding<'_>| Alert {
+        model: Some(finding.model.to_owned()),
+        text: format!("{} {}", finding.model, finding.text),
+    };
+    findings.into_iter().map(alert).collect()
 }
 
-fn missed(model: &ModelView) -> Option<String> {
-    over(model.row.budget.slo?, &model.minute, starved(model).is_some())
+/// Returns the alerts about failed models: one per reason if several share it.
+fn failures(models: &[ModelView]) -> Vec<Alert> {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for model in models {
+        let ModelState::Failed { reason } = &model.state else { continue };
+        let name = model.row.budget.name.as_str();
+        match by_reason.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((reason, vec![name])),
+        }
+    }
+    let alert = |(reason, names): (&str, Vec<&str>)| Alert {
+        model: names.first().map(|name| (*name).to_owned()),
+        text: format!("{} failed: {reason}", name_list(&names)),
+    };
+    by_reason.into_iter().map(alert).collect()
 }
 
-/// What a window says of a target that it misses.
-fn over(slo: Slo, window: &Window, starved: bool) -> Option<String> {
-    let is = window.slo_us?;
-    let judged = window.total.count >= ENOUGH && window.span_us >= SETTLED_US;
-    if !judged || u128::from(is) <= slo.bound.as_micros() {
+fn missed(model: &ModelView) -> Option<(String, f64)> {
+    let slo = model.row.budget.slo?;
+    let text = missed_target(slo, &model.minute, starved(model).is_some())?;
+    let excess = model.minute.slo_us? as f64 / slo.bound.as_micros().max(1) as f64;
+    Some((text, excess))
+}
+
+/// Returns the message about a window that misses its target.
+fn missed_target(slo: Slo, window: &Window, starved: bool) -> Option<String> {
+    let latency_us = window.slo_us?;
+    let judged = window.total.count >= MIN_REQUESTS && window.span_us >= MIN_SPAN_US;
+    if !judged || u128::from(latency_us) <= slo.bound.as_micros() {
         return None;
     }
     let cause = if starved {
         "and it waits for a CPU"
     } else if window.queue.p99_us > window.compute.p99_us {
-        "most of the slowest in the queue"
+        "its slowest requests mostly waited in the queue"
     } else {
-        "most of the slowest computing"
+        "its slowest requests mostly computed"
     };
     let span = match window.span_us {
         MINUTE_US.. => "minute".to_owned(),
@@ -85,79 +124,100 @@ fn over(slo: Slo, window: &Window, starved: bool) -> Option<String> {
     Some(format!(
         "misses its target: p{} is {:.1} ms against {} over the last {span}, {cause}",
         slo.percentile,
-        is as f64 / 1e3,
+        latency_us as f64 / 1e3,
         print_duration(slo.bound),
     ))
 }
 
-/// Returns one alert for all full queues if there are more than [`SINGLE_ALERTS`].
-fn full_queues(models: &[ModelView]) -> Option<Alert> {
-    let waiting = |model: &ModelView| model.counts.queued + model.counts.blocked;
-    let full: Vec<&ModelView> = models.iter().filter(|model| full(model).is_some()).collect();
-    let worst = full.iter().max_by_key(|model| waiting(model))?;
-    (full.len() > SINGLE_ALERTS).then(|| Alert {
-        model: None,
-        text: format!(
-            "queue full: {} models, worst {} ({} requests waiting, limit {})",
-            full.len(),
-            worst.row.budget.name,
-            waiting(worst),
-            worst.row.budget.queue.limit,
-        ),
-    })
-}
-
-fn full(model: &ModelView) -> Option<String> {
+fn full(model: &ModelView) -> Option<(String, f64)> {
     let limit = model.row.budget.queue.limit as u64;
     let waits = model.counts.queued + model.counts.blocked;
     (model.counts.queued >= limit || model.counts.blocked > 0).then(|| {
         let arrives =
             model.offered_per_s.map_or_else(String::new, |rate| format!("{rate:.0}/s arrive, "));
-        format!(
-            "has a full queue ({waits} wait, limit {limit}): {arrives}{:.0}/s are completed",
+        let text = format!(
+            "has a full queue ({waits} wait, limit {limit}): {arrives}{:.0}/s complete",
             model.second.completed_per_s,
-        )
+        );
+        (text, waits as f64)
     })
 }
 
-fn starved(model: &ModelView) -> Option<String> {
+fn starved(model: &ModelView) -> Option<(String, f64)> {
     let wait = model.wait.filter(|wait| *wait > STARVED && *wait < 1.0)?;
-    // `wait` is a share of (CPU + wait): from it and the CPU time, the waiting itself.
+    // `wait` is a share of (CPU + wait); solve for the number of waiting threads.
     let waiting = model.cpu * wait / (1.0 - wait);
-    if waiting < WAITING {
+    if waiting < MIN_WAITING_THREADS {
         return None;
     }
     let threads = model.actual.active * model.actual.threads_per_instance;
     let cores = model.row.cores.len();
-    Some(format!(
+    let text = format!(
         "waits for a CPU {:.0} % of the time that it could run: {threads} thread{} on {cores} core{}",
         wait * 100.0,
         if threads == 1 { "" } else { "s" },
         if cores == 1 { "" } else { "s" },
-    ))
+    );
+    Some((text, wait))
 }
 
-fn differs(model: &ModelView) -> Option<String> {
-    model.actual.difference.as_ref().map(|difference| format!("is not as desired: {difference}"))
+fn differs(model: &ModelView) -> Option<(String, f64)> {
+    let difference = model.actual.difference.as_ref()?;
+    Some((format!("differs from its row: {difference}"), 0.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Returns a model of a recording under another name.
+    fn model(name: &str, queued: u64) -> ModelView {
+        let recording = include_str!("../../tests/recordings/version-1.ndjson");
+        let snapshot: Snapshot = serde_json::from_str(recording).unwrap();
+        let mut view = snapshot.models[0].clone();
+        view.row.budget.name = name.to_owned();
+        view.counts.queued = queued;
+        view.wait = None;
+        view
+    }
+
+    fn texts(models: Vec<ModelView>) -> Vec<String> {
+        let snapshot = Snapshot { models, ..Snapshot::default() };
+        alerts(&snapshot).into_iter().map(|alert| alert.text).collect()
+    }
+
     #[test]
-    fn a_target_is_judged_after_some_seconds_and_the_sentence_says_over_which() {
+    fn many_full_queues_give_one_alert() {
+        let limit = model("m", 0).row.budget.queue.limit as u64;
+        let models = (0..38).map(|index| model(&format!("m{index}"), limit + index)).collect();
+        let texts = texts(models);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].starts_with("38 models have a full queue; the worst: m37 "), "{texts:?}");
+    }
+
+    #[test]
+    fn models_that_fail_alike_share_an_alert() {
+        let failed = |name: &str, reason: &str| ModelView {
+            state: ModelState::Failed { reason: reason.to_owned() },
+            ..model(name, 0)
+        };
+        let models = vec![failed("a", "no file"), failed("b", "bad"), failed("c", "no file")];
+        assert_eq!(texts(models), ["a, c failed: no file", "b failed: bad"]);
+    }
+
+    #[test]
+    fn missed_slo_alert_names_its_window() {
         let slo = Slo { percentile: 99.0, bound: std::time::Duration::from_millis(20) };
-        let told = |seconds: u64| {
+        let message = |seconds: u64| {
             let mut window = Window { slo_us: Some(69_600), ..Window::default() };
             window.total.count = 1000;
             window.span_us = seconds * 1_000_000;
-            over(slo, &window, false)
+            missed_target(slo, &window, false)
         };
-        assert_eq!(told(4), None);
-        for (seconds, words) in [(12, "over the last 12 s, "), (58, "over the last minute, ")] {
-            let text = told(seconds).unwrap();
-            assert!(text.contains(words), "{text}");
+        assert_eq!(message(4), None);
+        for (seconds, span) in [(12, "over the last 12 s, "), (58, "over the last minute, ")] {
+            let text = message(seconds).unwrap();
+            assert!(text.contains(span), "{text}");
         }
     }
 }

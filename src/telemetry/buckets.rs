@@ -1,5 +1,5 @@
-//! Logarithmic latency buckets for the pictures: eight to an octave, with the parts that queue and
-//! compute time have in each.
+//! Logarithmic latency buckets for the histogram pane: eight per octave, with the sums of queue and
+//! compute time in each.
 
 use super::snapshot::Histogram;
 
@@ -7,7 +7,7 @@ const PER_OCTAVE: usize = 8;
 const OCTAVES: usize = 32;
 const COUNT: usize = PER_OCTAVE * OCTAVES;
 
-/// Counts and summed times, a bucket an entry; grows to the highest bucket in use.
+/// The buckets from the lowest to the highest in use.
 #[derive(Clone, Default)]
 pub(super) struct Buckets {
     entries: Vec<Bucket>,
@@ -20,7 +20,7 @@ struct Bucket {
     compute_us: u64,
 }
 
-/// The bucket of a latency: `floor(8 * log2(us))`, and 0 below one microsecond.
+/// Returns the bucket of a latency: `floor(8 * log2(us))`, and 0 below one microsecond.
 fn bucket(total_us: u64) -> usize {
     let octaves = (total_us.max(1) as f64).log2();
     ((octaves * PER_OCTAVE as f64) as usize).min(COUNT - 1)
@@ -66,7 +66,7 @@ impl Buckets {
         self.entries.clear();
     }
 
-    /// The used range of buckets.
+    /// Returns the range of buckets in use.
     pub(super) fn histogram(&self) -> Histogram {
         let used = |entry: &Bucket| entry.count != 0;
         let first = self.entries.iter().position(used).unwrap_or(0);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_used_range_is_listed() {
+    fn histogram_lists_only_used_buckets() {
         let mut buckets = Buckets::new();
         buckets.record(500, 524);
         buckets.record(0, 2048);

@@ -1,27 +1,27 @@
-//! Troubles of divvy itself that stand until they are over: a journal that cannot be written, a
-//! layout that cannot be kept. Snapshots tell them among the alerts.
+//! Problems of divvy itself that last, such as a journal that cannot be written. Snapshots list them
+//! among the alerts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Alert;
 
-/// What is wrong now, one sentence a part of the program. Cheap to clone; clones are the same board.
+/// The current problems, at most one per part of the program. Clones share the same list.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions(Arc<Mutex<BTreeMap<&'static str, String>>>);
 
 impl Conditions {
-    /// Something is wrong with this part, in a sentence; it takes the place of what was said of it.
-    pub fn raise(&self, part: &'static str, sentence: String) {
-        self.lock().insert(part, sentence);
+    /// Reports a problem of a part, replacing its previous one.
+    pub fn raise(&self, part: &'static str, message: String) {
+        self.lock().insert(part, message);
     }
 
-    /// Nothing is wrong with this part any more.
+    /// Clears the problem of a part.
     pub fn clear(&self, part: &'static str) {
         self.lock().remove(part);
     }
 
-    /// What is wrong, as alerts about no model.
+    /// Returns the problems as alerts that concern no model.
     pub fn alerts(&self) -> Vec<Alert> {
         self.lock().values().map(|text| Alert { model: None, text: text.clone() }).collect()
     }
@@ -36,16 +36,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_says_one_thing_at_a_time_until_it_is_cleared() {
+    fn part_has_one_condition_until_cleared() {
         let conditions = Conditions::default();
-        let told = |conditions: &Conditions| -> Vec<String> {
+        let texts = |conditions: &Conditions| -> Vec<String> {
             conditions.alerts().into_iter().map(|alert| alert.text).collect()
         };
         conditions.raise("journal", "no room".to_owned());
         conditions.clone().raise("journal", "read-only".to_owned());
         conditions.raise("layout", "no room".to_owned());
-        assert_eq!(told(&conditions), ["read-only", "no room"]);
+        assert_eq!(texts(&conditions), ["read-only", "no room"]);
         conditions.clear("journal");
-        assert_eq!(told(&conditions), ["no room"]);
+        assert_eq!(texts(&conditions), ["no room"]);
     }
 }

@@ -1,11 +1,11 @@
-//! The record of applied changes: who, what, how fast, and what it did to the latencies.
+//! Applied changes and their verdicts, as the journal records them.
 
 use super::change_stages::ChangeStages;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::layout::{Change, Plan};
 
-/// Who asked for a change.
+/// The author of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
@@ -17,23 +17,23 @@ pub enum Author {
     File,
     /// Advice that was accepted.
     Advice,
-    /// divvy itself: a build that failed and reverted its row, a machine that shrank.
+    /// divvy itself, after a failed build or when the machine has changed.
     Scheduler,
 }
 
-/// What an applied change answers.
+/// The result of applying a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Applied {
     /// The entry's number in the journal.
     pub id: u64,
-    /// The entry that it took back or did again, where it was an undo or a redo.
+    /// The entry that it undid or redid, if it was an undo or a redo.
     pub of: Option<u64>,
-    /// What it did.
+    /// The plan that was carried out.
     pub plan: Plan,
-    /// From `apply` until masks were read back and bounds were in force, in microseconds. Builds
-    /// in the background are not part of it.
+    /// Time from `apply` until masks were verified and bounds were in force, in microseconds.
+    /// Excludes background builds.
     pub force_us: u64,
-    /// Threads whose mask the kernel does not show as desired, in sentences. Empty: all in force.
+    /// One message per thread whose mask is not as desired. Empty if everything is in force.
     pub differences: Vec<String>,
     /// The stages of `force_us`.
     #[serde(default)]
@@ -43,36 +43,36 @@ pub struct Applied {
 /// One applied change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalEntry {
-    /// Rises by one with each entry.
+    /// Increases by one per entry.
     pub id: u64,
     /// Wall-clock time, milliseconds since 1970 in UTC.
     pub at_unix_ms: u64,
-    /// Scheduler time, for marks in the history.
+    /// Time since the scheduler started; places the entry on the time axis.
     pub uptime_us: u64,
-    /// Who asked.
+    /// Its author.
     pub author: Author,
-    /// What was asked.
+    /// The change.
     pub change: Change,
-    /// The plan's one line.
+    /// The plan's summary, one line.
     pub summary: String,
     /// The plan's warnings.
     pub warnings: Vec<String>,
-    /// The rows that it touched.
+    /// The models that it affected.
     pub models: Vec<String>,
-    /// Until in force, in microseconds.
+    /// Time until it was in force, in microseconds.
     pub force_us: u64,
-    /// Whether an undo took it back.
+    /// True if an undo reversed it.
     pub undone: bool,
-    /// The entry that this one takes back, when it is an undo.
+    /// The entry that this one undoes, if it is an undo.
     pub undoes: Option<u64>,
-    /// The entry that this one does again, when it is a redo.
+    /// The entry that this one redoes, if it is a redo.
     pub redoes: Option<u64>,
-    /// What it did, for each touched model.
+    /// One verdict per affected model.
     pub verdicts: Vec<Verdict>,
 }
 
 impl JournalEntry {
-    /// Whether an undo may go back over it: a change of its own, not undone, and not by divvy.
+    /// Returns true if an undo can reverse it: an ordinary change that is not undone and not by divvy.
     pub fn can_be_undone(&self) -> bool {
         !self.undone
             && self.undoes.is_none()
@@ -81,36 +81,36 @@ impl JournalEntry {
     }
 }
 
-/// What a change did to one model.
+/// The effect of a change on one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The model.
     pub model: String,
-    /// How far the comparison is.
+    /// The state of the comparison.
     pub status: VerdictStatus,
     /// Completed requests in the window before.
     pub samples_before: u64,
     /// Completed requests in the window after.
     pub samples_after: u64,
-    /// p50, p99, throughput, goodput; empty while the window is open.
+    /// Comparisons of p50, p99, throughput and goodput; empty while the window is open.
     pub comparisons: Vec<Comparison>,
 }
 
-/// How far a verdict is.
+/// The state of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictStatus {
     /// The window after the change is still open.
     Open,
-    /// Compared.
+    /// The windows have been compared.
     Done,
-    /// One of the windows had too few requests.
+    /// A window had too few requests.
     NotEnough,
-    /// Another change touched the model before the window was full.
+    /// Another change affected the model before the window was full.
     Superseded,
 }
 
-/// Which figure is compared.
+/// A compared metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -124,15 +124,15 @@ pub enum Metric {
     Goodput,
 }
 
-/// One figure before and after.
+/// One metric before and after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Which.
+    /// The metric.
     pub metric: Metric,
-    /// Before the change.
+    /// Its value before the change.
     #[serde(deserialize_with = "number")]
     pub before: f64,
-    /// After it.
+    /// Its value after the change.
     #[serde(deserialize_with = "number")]
     pub after: f64,
     /// Relative change, `after / before - 1`.
@@ -141,14 +141,14 @@ pub struct Comparison {
     /// Lower end of the interval of the relative change.
     #[serde(deserialize_with = "number")]
     pub low: f64,
-    /// Upper end of it.
+    /// Upper end of that interval.
     #[serde(deserialize_with = "number")]
     pub high: f64,
-    /// Whether the interval leaves zero out.
+    /// True if the interval excludes zero.
     pub clear: bool,
 }
 
-/// JSON has no infinities: it holds `null` for an interval without an end.
+/// Reads a number or `null`, which JSON has in place of an infinity: the end of an unbounded interval.
 fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }

@@ -1,10 +1,10 @@
-//! The newest lines of divvy's own log, kept for the console beside the file. Bounded in number and
-//! in length; whoever writes never waits for whoever reads.
+//! The newest lines of divvy's log, kept in memory for the console. Bounded in number and length;
+//! a writer never waits for a reader.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How bad it is.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Something failed.
@@ -13,15 +13,15 @@ pub enum LogLevel {
     Warn,
     /// Something happened.
     Info,
-    /// For whoever looks for a fault.
+    /// Details for finding a fault.
     Debug,
     /// Every step.
     Trace,
 }
 
 impl LogLevel {
-    /// The word for it, five columns at most.
-    pub fn word(self) -> &'static str {
+    /// Returns its name, at most five columns.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Error => "ERROR",
             Self::Warn => "WARN",
@@ -32,51 +32,51 @@ impl LogLevel {
     }
 }
 
-/// One line.
+/// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// Counts all lines of this run, from 1.
+    /// Its number, counting all lines of this run from 1.
     pub number: u64,
-    /// When, in milliseconds since 1970.
+    /// Wall-clock time, milliseconds since 1970 in UTC.
     pub at_unix_ms: u64,
-    /// How bad it is.
+    /// Its severity.
     pub level: LogLevel,
-    /// Which part of the program says so (`divvy::scheduler`).
+    /// The part of the program that logged it (`divvy::scheduler`).
     pub from: String,
-    /// What it says: one line without control characters.
+    /// The message: one line without control characters.
     pub text: String,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct LogBuffer {
     lines: VecDeque<LogLine>,
     written: u64,
 }
 
-/// The newest lines. Cheap to clone; clones are the same lines.
+/// The newest lines. Clones share the same lines.
 #[derive(Clone, Debug, Default)]
-pub struct LogLines(Arc<Mutex<Kept>>);
+pub struct LogLines(Arc<Mutex<LogBuffer>>);
 
 impl LogLines {
-    /// How many lines are kept.
-    pub const KEPT: usize = 1000;
-    /// The longest text of a line, in characters.
-    pub const LONGEST: usize = 2000;
+    /// Maximum number of lines.
+    pub const MAX_LINES: usize = 1000;
+    /// Maximum length of a line's text, in characters.
+    pub const MAX_CHARACTERS: usize = 2000;
 
-    /// Adds a line. Control characters become spaces, and what is past the bound is cut.
+    /// Adds a line. Control characters become spaces; text beyond the maximum length is cut.
     pub fn push(&self, at_unix_ms: u64, level: LogLevel, from: &str, text: &str) {
         let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
-        let text: String = text.trim_end().chars().take(Self::LONGEST).map(plain).collect();
+        let text: String = text.trim_end().chars().take(Self::MAX_CHARACTERS).map(plain).collect();
         let mut kept = self.lock();
         kept.written += 1;
         let number = kept.written;
         kept.lines.push_back(LogLine { number, at_unix_ms, level, from: from.to_owned(), text });
-        if kept.lines.len() > Self::KEPT {
+        if kept.lines.len() > Self::MAX_LINES {
             kept.lines.pop_front();
         }
     }
 
-    /// The kept lines with a higher number, oldest first.
+    /// Returns the lines with a higher number, oldest first.
     pub fn after(&self, number: u64) -> Vec<LogLine> {
         let kept = self.lock();
         let newer = kept.lines.iter().rev().take_while(|line| line.number > number);
@@ -85,8 +85,7 @@ impl LogLines {
         newer
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        // a line is whole in any case
+    fn lock(&self) -> MutexGuard<'_, LogBuffer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -96,13 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_lines_are_kept_and_given_once() {
+    fn keeps_the_newest_lines() {
         let lines = LogLines::default();
-        for number in 0..LogLines::KEPT + 5 {
+        for number in 0..LogLines::MAX_LINES + 5 {
             lines.push(0, LogLevel::Info, "test", &number.to_string());
         }
         let all = lines.after(0);
-        assert_eq!(all.len(), LogLines::KEPT);
+        assert_eq!(all.len(), LogLines::MAX_LINES);
         assert_eq!((all[0].number, all[0].text.as_str()), (6, "5"));
         assert_eq!(lines.after(all.last().unwrap().number), []);
         lines.push(0, LogLevel::Warn, "test", "one more");
@@ -110,12 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn what_would_move_the_cursor_is_taken_out() {
+    fn control_characters_become_spaces() {
         let lines = LogLines::default();
         lines.push(0, LogLevel::Error, "test", "a\u{1b}[2Jb\nc\r\n");
         lines.push(0, LogLevel::Error, "test", &"x".repeat(9000));
         let all = lines.after(0);
         assert_eq!(all[0].text, "a [2Jb c");
-        assert_eq!(all[1].text.len(), LogLines::LONGEST);
+        assert_eq!(all[1].text.len(), LogLines::MAX_CHARACTERS);
     }
 }

@@ -1,5 +1,5 @@
-//! Where the process's memory is: the program itself, each model's parts, and what neither explains,
-//! against the resident set that the kernel counts.
+//! The memory table: the process's resident set, divided into the program itself, each model's parts
+//! and a remainder.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,30 +11,29 @@ use crate::engine::MemorySource;
 pub struct MemoryRow {
     /// The model.
     pub model: String,
-    /// Weights as the engine holds them, all copies together.
+    /// Weights as the engine holds them, in all copies.
     pub weights_bytes: u64,
-    /// How that figure came about.
+    /// Source of `weights_bytes`.
     pub weights_source: MemorySource,
-    /// Copies of the weights.
+    /// Number of copies of the weights.
     pub copies: u32,
-    /// Graphs and kernels beside the weights, by how the heap grew when instances were built;
-    /// estimated. 0 where the other figures hold it.
+    /// Graphs and kernels without the weights, estimated by the growth of the heap while instances
+    /// were built. 0 if the other sizes contain it.
     pub graph_bytes: u64,
-    /// Instances that are there, parked ones too. More than `copies`: they share.
+    /// Number of instances, parked ones included. If there are more than `copies`, they share.
     pub instances: usize,
-    /// Activations, results and what arenas keep for the next request; `None` where the engine
-    /// cannot tell.
+    /// Activations, results, and memory that arenas keep for the next request; `None` if the engine
+    /// does not report it.
     pub arena_bytes: Option<u64>,
-    /// How that figure came about.
+    /// Source of `arena_bytes`.
     pub arena_source: MemorySource,
-    /// Inputs of requests that wait or run and that nobody else holds; measured.
+    /// Inputs of waiting and running requests that nobody else holds; measured.
     pub requests_bytes: u64,
-    /// Inputs that were prepared for the built-in load, once, however many requests use them;
-    /// measured.
+    /// Inputs prepared for the built-in load, which its requests share; measured.
     pub prepared_bytes: u64,
     /// The budget; `None` without one.
     pub limit_bytes: Option<u64>,
-    /// What holds memory above the budget, in a sentence; `None` while it is kept.
+    /// The reason why the model is over its budget; `None` while it is not.
     pub over: Option<String>,
     /// The row's part of a loaded model that it shares; contained in the sizes above. 0 if no other row
     /// uses that model.
@@ -70,7 +69,7 @@ impl LoadedModelRow {
 }
 
 impl MemoryRow {
-    /// All parts together: what the budget is held against.
+    /// Returns the sum of its parts, which the budget limits.
     pub fn total(&self) -> u64 {
         self.weights_bytes
             .saturating_add(self.graph_bytes)
@@ -85,53 +84,50 @@ impl MemoryRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemoryTable {
-    /// The resident set of this process, by the kernel.
+    /// The resident set of this process, as reported by the kernel.
     pub process_bytes: u64,
-    /// The resident set before the first model was loaded: the program itself.
+    /// The resident set before the first model was loaded.
     pub baseline_bytes: u64,
-    /// Files that became resident since: shared libraries, ONNX Runtime's among them, and pages of
-    /// the executable, models inside it included. Measured by the kernel.
+    /// Files that became resident since: shared libraries, such as ONNX Runtime, and pages of the
+    /// executable, including embedded models. Measured by the kernel.
     pub files_bytes: u64,
-    /// What ONNX Runtime took when it started, before it had a model, by how the process grew then;
-    /// estimated.
+    /// ONNX Runtime without a model, estimated by the growth of the process while it started.
     pub engines_bytes: u64,
-    /// What the program itself took since: latency windows, history, the console. Counted by the
-    /// allocator; 0 where it does not count.
+    /// Allocations of the program itself since then: latency windows, history, the console. Counted by
+    /// the allocator; 0 if it does not count.
     pub program_bytes: u64,
-    /// What the heap keeps for reuse after it was freed, and still is resident. By the kernel's
-    /// account of the heap without what is in use, measured; 0 where the system does
-    /// not tell.
+    /// Freed memory that the heap keeps resident for reuse: the kernel's size of the heap minus memory
+    /// in use. Measured; 0 if the system does not report it.
     pub kept_bytes: u64,
     /// The models, in layout order.
     pub models: Vec<MemoryRow>,
     /// Loaded models that rows share, or could share; their sizes are contained in those of `models`.
     pub loaded: Vec<LoadedModelRow>,
-    /// All of the above but `process_bytes`.
+    /// The sum of all parts.
     pub sum_bytes: u64,
-    /// What no part explains: stacks, page tables of libraries, blocks too small to be counted, what
-    /// an estimate has missed. Below 0 where parts were taken from the system and not touched yet,
-    /// or estimated too high.
+    /// The remainder: stacks, page tables of libraries, blocks too small to be counted, and errors of
+    /// estimates. Negative if parts were allocated but not touched yet, or estimated too high.
     pub unattributed_bytes: i64,
-    /// Of that, heap in use that no account explains, by the statistics of the system's allocator; 0
-    /// where it has none.
+    /// The part of the remainder that is heap in use, by the statistics of the system's allocator; 0 if
+    /// it has none.
     pub stray_bytes: u64,
 }
 
-/// A part of the process's memory, as the screen and the bench show it.
+/// A part of the process's memory, for the screen and the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPart {
-    /// What it is.
+    /// Its name.
     pub name: &'static str,
-    /// How much, in bytes; below 0 only for the remainder.
+    /// Its size in bytes; only the remainder can be negative.
     pub bytes: i64,
-    /// How the figure came about.
+    /// Source of the size.
     pub source: MemorySource,
-    /// A word on it.
+    /// A short explanation.
     pub note: &'static str,
 }
 
 impl MemoryTable {
-    /// Fills in the sum and the remainder.
+    /// Returns the table with its sum and remainder filled in.
     #[must_use]
     pub fn summed(mut self) -> Self {
         let program = [
@@ -148,7 +144,7 @@ impl MemoryTable {
         self
     }
 
-    /// The process's parts but the single models, in the order in which they are shown.
+    /// Returns the parts that are not models, in display order.
     pub fn parts(&self) -> [MemoryPart; 5] {
         use MemorySource::{Estimated, Measured};
         let part = |name, bytes: u64, source, note| {
@@ -156,16 +152,21 @@ impl MemoryTable {
             MemoryPart { name, bytes, source, note }
         };
         [
-            part("divvy by itself", self.baseline_bytes, Measured, "before any model was loaded"),
-            part("libraries, files", self.files_bytes, Measured, "mapped since, by the kernel"),
-            part("engine's start", self.engines_bytes, Estimated, "before it had a model"),
-            part("divvy since", self.program_bytes, Measured, "windows, history, console"),
-            part("freed, kept in heap", self.kept_bytes, Measured, "for the next request"),
+            part(
+                "divvy itself",
+                self.baseline_bytes,
+                Measured,
+                "before the first model was loaded",
+            ),
+            part("libraries, files", self.files_bytes, Measured, "mapped since then"),
+            part("engine start", self.engines_bytes, Estimated, "ONNX Runtime without a model"),
+            part("divvy since then", self.program_bytes, Measured, "windows, history, console"),
+            part("free heap", self.kept_bytes, Measured, "kept for the next requests"),
         ]
     }
 
-    /// The remainder as a share of the resident set, below 0 where the sum is larger; 0 where the
-    /// resident set is not known.
+    /// Returns the remainder as a share of the resident set: negative if the sum is larger, 0 if the
+    /// resident set is unknown.
     pub fn unattributed_share(&self) -> f64 {
         if self.process_bytes == 0 {
             return 0.0;
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_and_the_remainder_are_the_resident_set() {
+    fn parts_add_up_to_the_resident_set() {
         let row = MemoryRow {
             weights_bytes: 47,
             graph_bytes: 3,
@@ -205,6 +206,6 @@ mod tests {
         let parts: i64 = table.parts().iter().map(|part| part.bytes).sum();
         assert_eq!(parts + 77 + 30, 170, "parts and models are the sum");
         let less = MemoryTable { process_bytes: 100, ..table }.summed();
-        assert_eq!(less.unattributed_bytes, -70, "said, not hidden");
+        assert_eq!(less.unattributed_bytes, -70, "the remainder can be negative");
     }
 }

@@ -15,8 +15,8 @@ mod recorder;
 mod request_counts;
 mod sensor;
 mod snapshot;
+pub mod text;
 pub mod verdict;
-pub mod words;
 
 pub use alerts::alerts;
 pub use change_stages::ChangeStages;

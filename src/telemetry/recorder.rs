@@ -1,9 +1,9 @@
-//! The latency windows of one model: what instances record, and what the snapshot reads.
+//! Latency windows of one model, written by its instances and read by the observer.
 //!
-//! A completed request costs one short lock. HDR histograms of two significant digits (values
+//! Recording a request takes one short lock. HDR histograms of two significant digits (values
 //! within 1 %) hold queue, compute and total time for the last complete second, the last minute
 //! (twelve blocks of five seconds, so that a window is 55 to 60 s long once it is full), the time
-//! since the last change and the whole run. The newest requests are kept one by one besides, for
+//! since the last change and the whole run. The newest requests are also kept one by one, for
 //! verdicts.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use super::latencies::{Latencies, distribution};
 use super::snapshot::{Histogram, Window};
 use crate::layout::Slo;
 
-/// Requests that are kept one by one.
+/// Number of requests that are kept one by one.
 pub const MAX_SAMPLES: usize = 32_768;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,20 +27,20 @@ const BLOCKS: usize = 12;
 /// One completed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// When it was completed.
+    /// Time of completion.
     pub at: Instant,
     /// Total latency in microseconds.
     pub total_us: u32,
 }
 
-/// The windows of one model.
+/// Records the requests of one model.
 pub struct Recorder {
-    inner: Mutex<Inner>,
+    inner: Mutex<RecorderState>,
 }
 
-/// Histograms of the three times.
+/// Histograms of queue, compute and total time.
 #[derive(Clone)]
-struct Trio {
+struct WindowHistograms {
     queue: Hdr<u32>,
     compute: Hdr<u32>,
     total: Hdr<u32>,
@@ -48,27 +48,27 @@ struct Trio {
     lost: u64,
 }
 
-struct Inner {
+struct RecorderState {
     started: Instant,
     second_started: Instant,
-    current: Trio,
-    second: Trio,
+    current: WindowHistograms,
+    second: WindowHistograms,
     second_span: Duration,
-    block: Trio,
+    block: WindowHistograms,
     block_seconds: u32,
-    blocks: VecDeque<(Trio, Duration)>,
+    blocks: VecDeque<(WindowHistograms, Duration)>,
     block_started: Instant,
-    minute: Trio,
-    change: Trio,
+    minute: WindowHistograms,
+    change: WindowHistograms,
     change_started: Instant,
-    run: Trio,
+    run: WindowHistograms,
     samples: VecDeque<Sample>,
     last_completion: Option<Instant>,
     waiting_since: Option<Instant>,
     longest_silence: Duration,
 }
 
-/// All windows of a model at one instant.
+/// A model's windows at one instant.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Windows {
@@ -81,7 +81,7 @@ pub struct Windows {
     pub latencies: Latencies,
 }
 
-/// An empty histogram that grows as needed.
+/// Returns an empty histogram that grows as needed.
 fn empty() -> Hdr<u32> {
     match Hdr::new(2) {
         Ok(hdr) => hdr,
@@ -90,14 +90,14 @@ fn empty() -> Hdr<u32> {
     }
 }
 
-impl Trio {
+impl WindowHistograms {
     fn new() -> Self {
         Self { queue: empty(), compute: empty(), total: empty(), buckets: Buckets::new(), lost: 0 }
     }
 
     fn record(&mut self, queue_us: u64, compute_us: u64) {
         let total_us = queue_us + compute_us;
-        // These fail only past a value that resizing cannot reach; the maximum is an hour below.
+        // Recording fails only above the largest value that resizing can reach, which an hour is far below.
         let _ = self.queue.record(queue_us);
         let _ = self.compute.record(compute_us);
         let _ = self.total.record(total_us);
@@ -147,22 +147,22 @@ impl Trio {
 }
 
 impl Recorder {
-    /// Empty windows that begin at `now`.
+    /// Returns empty windows that begin at `now`.
     pub fn new(now: Instant) -> Self {
-        let inner = Inner {
+        let inner = RecorderState {
             started: now,
             second_started: now,
-            current: Trio::new(),
-            second: Trio::new(),
+            current: WindowHistograms::new(),
+            second: WindowHistograms::new(),
             second_span: SECOND,
-            block: Trio::new(),
+            block: WindowHistograms::new(),
             block_seconds: 0,
             blocks: VecDeque::new(),
             block_started: now,
-            minute: Trio::new(),
-            change: Trio::new(),
+            minute: WindowHistograms::new(),
+            change: WindowHistograms::new(),
             change_started: now,
-            run: Trio::new(),
+            run: WindowHistograms::new(),
             samples: VecDeque::new(),
             last_completion: None,
             waiting_since: None,
@@ -171,11 +171,11 @@ impl Recorder {
         Self { inner: Mutex::new(inner) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, RecorderState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a completed request.
+    /// Records a completed request.
     pub fn record(&self, at: Instant, queue: Duration, compute: Duration) {
         const LIMIT: u64 = 3_600_000_000;
         let queue_us = (queue.as_micros() as u64).min(LIMIT / 2);
@@ -194,9 +194,10 @@ impl Recorder {
         inner.last_completion = Some(at);
     }
 
-    /// Notes whether work waits or runs, as often as the owner looks. Silence counts only then.
+    /// Records whether any request waits or runs; silence is measured only then. Called on every
+    /// observation.
     pub fn note_work(&self, now: Instant, any: bool) {
-        // Whoever looks must not wait for one that reads the windows; he looks again soon.
+        // Never wait for a reader of the windows: the next call comes soon.
         let Ok(mut inner) = self.inner.try_lock() else { return };
         match (any, inner.waiting_since) {
             (true, None) => inner.waiting_since = Some(now),
@@ -205,21 +206,21 @@ impl Recorder {
         }
     }
 
-    /// The longest span, since the last call of [`Recorder::reset_silence`], in which work was
-    /// there and none was completed.
+    /// Returns the longest span since [`Recorder::reset_silence`] in which requests waited or ran and
+    /// none completed.
     pub fn longest_silence(&self) -> Duration {
         self.lock().longest_silence
     }
 
-    /// Begins to measure silence anew.
+    /// Restarts the measurement of silence.
     pub fn reset_silence(&self) {
         let mut inner = self.lock();
         inner.longest_silence = Duration::ZERO;
         inner.waiting_since = None;
     }
 
-    /// Closes seconds and blocks that are over. `lost` requests were rejected, timed out or failed
-    /// since the last call. Call it once or more a second.
+    /// Closes the seconds and blocks that have ended. `lost` is the number of requests that were
+    /// rejected, timed out or failed since the last call. Must be called at least once per second.
     pub fn tick(&self, now: Instant, lost: u64) {
         let mut inner = self.lock();
         inner.current.lost += lost;
@@ -230,17 +231,17 @@ impl Recorder {
         inner.close_second(now, span);
     }
 
-    /// Begins the window since the last change anew.
+    /// Restarts the window since the last change.
     pub fn mark_change(&self, now: Instant) {
         let mut inner = self.lock();
-        // What was completed before the change must not count after it.
+        // Requests completed before the change must not count after it.
         let span = now.saturating_duration_since(inner.second_started);
         inner.close_second(now, span);
         inner.change.clear();
         inner.change_started = now;
     }
 
-    /// All windows. Those that go up to now hold what was completed up to the last tick too.
+    /// Returns all windows. Those that end now include requests completed since the last tick.
     pub fn windows(&self, now: Instant, slo: Option<&Slo>) -> Windows {
         let mut inner = self.lock();
         let inner = &mut *inner;
@@ -261,39 +262,39 @@ impl Recorder {
         }
     }
 
-    /// The kept requests that were completed in `[from, to)`, oldest first.
+    /// Returns the kept requests that completed in `[from, to)`, oldest first.
     pub fn samples(&self, from: Instant, to: Instant) -> Vec<Sample> {
         let inner = self.lock();
         inner.samples.iter().filter(|sample| sample.at >= from && sample.at < to).copied().collect()
     }
 
-    /// When the oldest kept request was completed.
+    /// Returns the time at which the oldest kept request completed.
     pub fn oldest_sample(&self) -> Option<Instant> {
         self.lock().samples.front().map(|sample| sample.at)
     }
 }
 
-fn with(base: &Trio, more: &Trio) -> Trio {
+fn with(base: &WindowHistograms, more: &WindowHistograms) -> WindowHistograms {
     let mut sum = base.clone();
     sum.add(more);
     sum
 }
 
-impl Inner {
+impl RecorderState {
     fn minute_started(&self) -> Instant {
         let kept: Duration = self.blocks.iter().map(|(_, span)| *span).sum();
         self.block_started.checked_sub(kept).unwrap_or(self.started)
     }
 
     fn close_second(&mut self, now: Instant, span: Duration) {
-        let current = std::mem::replace(&mut self.current, Trio::new());
+        let current = std::mem::replace(&mut self.current, WindowHistograms::new());
         self.block.add(&current);
         self.minute.add(&current);
         self.change.add(&current);
         self.run.add(&current);
         self.second_started = now;
         if span < SECOND / 2 {
-            // A change cut this second short: too short a span to show as a rate.
+            // A change cut this second short; it is too short to give a rate.
             return;
         }
         self.second = current;
@@ -302,7 +303,7 @@ impl Inner {
         if self.block_seconds < SECONDS_PER_BLOCK {
             return;
         }
-        let block = std::mem::replace(&mut self.block, Trio::new());
+        let block = std::mem::replace(&mut self.block, WindowHistograms::new());
         self.blocks.push_back((block, now.saturating_duration_since(self.block_started)));
         self.block_started = now;
         self.block_seconds = 0;
@@ -321,7 +322,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_second_window_holds_the_last_complete_second() {
+    fn second_window_is_the_last_complete_second() {
         let start = Instant::now();
         let recorder = Recorder::new(start);
         for step in 0..100u32 {
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_minute_forgets_what_is_older() {
+    fn minute_forgets_older_requests() {
         let start = Instant::now();
         let recorder = Recorder::new(start);
         for second in 0..200u32 {
@@ -349,13 +350,13 @@ mod tests {
         let windows = recorder.windows(start + SECOND * 200, None);
         assert!((55..=60).contains(&windows.minute.total.count), "{}", windows.minute.total.count);
         let span = windows.minute.span_us / 1_000_000;
-        assert_eq!(span, windows.minute.total.count, "one a second");
+        assert_eq!(span, windows.minute.total.count, "one per second");
         assert_eq!(windows.run.total.count, 200);
         assert_eq!(windows.histogram.total.iter().sum::<u64>(), windows.minute.total.count);
     }
 
     #[test]
-    fn a_change_begins_its_window_anew() {
+    fn change_restarts_its_window() {
         let start = Instant::now();
         let recorder = Recorder::new(start);
         recorder.record(start, MS, MS);
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn goodput_counts_what_met_the_target() {
+    fn goodput_counts_requests_within_the_slo() {
         let start = Instant::now();
         let recorder = Recorder::new(start);
         for step in 0..10u32 {
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_counts_only_while_there_is_work() {
+    fn silence_counts_only_with_work() {
         let start = Instant::now();
         let recorder = Recorder::new(start);
         recorder.record(start, MS, MS);

@@ -1,45 +1,45 @@
-//! Samples what the kernel counts (CPU time and run-queue wait of each thread, busy time of each
-//! core) and turns the differences between two samples into shares of the time between them.
+//! Samples the kernel's counters (CPU time and run-queue wait per thread, busy time per core) and
+//! turns the difference between two samples into shares of the interval.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use crate::machine::{CoreId, CoreTimes, Machine, ThreadId, ThreadTimes};
 
-/// A thread's figures over the last interval.
+/// A thread's use of the last interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ThreadUse {
-    /// Share of the interval on a CPU.
+    /// Share of the interval that it ran.
     pub cpu: f64,
-    /// Share of the interval runnable but waiting.
+    /// Share of the interval that it was runnable but waiting; `None` if the kernel hides it.
     pub wait: Option<f64>,
-    /// CPU where it ran last.
+    /// The CPU on which it ran last.
     pub last_core: Option<CoreId>,
 }
 
-/// A core's figures over the last interval.
+/// A core's use in the last interval.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CoreUse {
     /// Share of the interval in which it was busy.
     pub busy: f64,
     /// Share that each group (model) used.
     pub by_group: BTreeMap<usize, f64>,
-    /// Wait of the groups' threads that were last seen here; `None` where the kernel hides it.
+    /// Wait of the groups' threads that were last seen here; `None` if the kernel hides it.
     pub wait: Option<f64>,
 }
 
-/// Everything that one sample gave.
+/// The result of one sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Length of the interval in microseconds; 0 before the second sample.
     pub interval_us: u64,
-    /// By thread.
+    /// Use per thread.
     pub threads: HashMap<ThreadId, ThreadUse>,
-    /// By core.
+    /// Use per core.
     pub cores: BTreeMap<CoreId, CoreUse>,
 }
 
-/// The sampler.
+/// Samples the counters; holds the previous sample.
 #[derive(Default)]
 pub struct Sensor {
     last_at: Option<Instant>,
@@ -64,7 +64,7 @@ impl Sensor {
             for thread in threads {
                 let Some(times) = machine.thread_times(*thread) else { continue };
                 seen.insert(*thread, times);
-                // A thread that is new has had its whole life within this interval.
+                // A new thread has lived entirely within this interval.
                 let before = self.threads.get(thread).copied().unwrap_or_default();
                 let cpu = share(times.cpu_ns.saturating_sub(before.cpu_ns));
                 let wait = times
@@ -88,7 +88,7 @@ impl Sensor {
             let busy = before.map_or(0, |before| times.busy_ns.saturating_sub(before.busy_ns));
             let idle = before.map_or(0, |before| times.idle_ns.saturating_sub(before.idle_ns));
             let entry = usage.cores.entry(times.core).or_default();
-            // Against the core's own clock: the kernel counts in ticks, and not in step with ours.
+            // Relative to the core's own clock: the kernel counts in ticks, out of step with ours.
             let ticked = busy + idle;
             entry.busy = if ticked > 0 { busy as f64 / ticked as f64 } else { 0.0 };
         }

@@ -1,6 +1,8 @@
-//! Everything that is known at one instant, as plain owned data: what the console draws and what
-//! `--json` prints. Units are in the names: `_us` microseconds, `_bytes` bytes, `_per_s` per second;
-//! shares are 0 to 1 of one core unless said otherwise.
+//! The state of the whole program at one instant, as plain owned data. The console draws it and
+//! `--json` prints it.
+//!
+//! Units are in the names: `_us` microseconds, `_bytes` bytes, `_per_s` per second. Shares are 0 to 1
+//! of one core unless stated otherwise.
 
 use std::collections::BTreeMap;
 
@@ -14,29 +16,29 @@ use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Ledger, Row};
 use crate::machine::{Core, CoreId, CpuSet, MemoryUse, ThreadId};
 
-/// One instant of the whole program.
+/// The state of the whole program at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Version of this format; raised when a field changes its meaning or goes away.
+    /// Version of this format. It increases when a field changes its meaning or disappears.
     pub version: u32,
-    /// Rises by one with each snapshot.
+    /// Increases by one per snapshot.
     pub sequence: u64,
     /// Wall-clock time, milliseconds since 1970 in UTC.
     pub at_unix_ms: u64,
-    /// Since the scheduler started.
+    /// Time since the scheduler started.
     pub uptime_us: u64,
-    /// Length of the interval that "now" figures (use, CPU, wait) cover.
+    /// Length of the interval that current metrics (busy, CPU, wait) cover.
     pub interval_us: u64,
-    /// The machine's CPUs and their use.
+    /// The machine's CPUs.
     pub cores: Vec<CoreView>,
-    /// Allotted, free, oversubscribed.
+    /// Allotted, free and oversubscribed cores.
     pub ledger: Ledger,
     /// Memory of the machine and the process.
     pub memory: MemoryUse,
-    /// Where the process's memory is.
+    /// The process's memory by what holds it.
     #[serde(default)]
     pub memory_table: MemoryTable,
-    /// CPU time of the whole process over the interval, in cores.
+    /// CPU time of the whole process during the interval, in cores.
     pub process_cpu: f64,
     /// The models, in layout order.
     pub models: Vec<ModelView>,
@@ -44,81 +46,81 @@ pub struct Snapshot {
     pub gpu: GpuView,
     /// The newest changes, newest last; at most 64.
     pub changes: Vec<JournalEntry>,
-    /// Whether this machine is simulated.
+    /// True if the machine is simulated.
     pub simulated: bool,
-    /// What the operator should know, in sentences that say why.
+    /// Messages for the operator: what is wrong, and why.
     pub alerts: Vec<Alert>,
 }
 
-/// A sentence about something that goes wrong.
+/// A message about something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// The model that it is about, where it is about one.
+    /// The model that it concerns, if any.
     pub model: Option<String>,
-    /// The sentence.
+    /// The message.
     pub text: String,
 }
 
-/// One logical CPU now.
+/// One logical CPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CoreView {
-    /// Where it sits.
+    /// Its place in the topology.
     pub core: Core,
-    /// Whether this process may use it.
+    /// True if this process may use it.
     pub allowed: bool,
     /// Models that have it in their CPU set, as indices into [`Snapshot::models`].
     pub owners: Vec<usize>,
-    /// Whether one model has reserved it.
+    /// True if a model has reserved it.
     pub reserved: bool,
-    /// Share of the interval in which it was busy, all processes together.
+    /// Share of the interval in which any process kept it busy.
     pub busy: f64,
-    /// Share that each model used, `(index, share)`, largest first. Attributed by the CPU on which
-    /// each thread was last seen: exact for pinned threads, sampled for others.
+    /// Share that each model used, largest first. Attributed by the CPU on which each thread was
+    /// last seen: exact for pinned threads, sampled for others.
     pub by_model: Vec<(usize, f64)>,
-    /// Busy share that no model's thread explains.
+    /// Busy share that is not attributed to a model.
     pub others: f64,
-    /// Time that models' threads last seen here spent runnable but waiting, as a share of the
-    /// interval (above 1 when several wait); `None` where the kernel hides it.
+    /// Time that models' threads last seen here were runnable but waiting, as a share of the
+    /// interval (above 1 if several wait). `None` if the kernel hides it.
     pub wait: Option<f64>,
 }
 
-/// Where a model stands.
+/// The state of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ModelState {
     /// Its file is being loaded.
     #[default]
     Loading,
-    /// It serves.
+    /// It serves requests.
     Running,
-    /// It serves at the old width while instances of the new one are built.
+    /// Its old instances serve while new ones are built.
     Warming {
         /// New instances that are ready.
         ready: usize,
-        /// New instances in all.
+        /// All new instances.
         total: usize,
     },
     /// It takes no work from its queue: paused, or without cores.
     Paused,
     /// It could not be loaded, or lost its last instance.
     Failed {
-        /// Why, and what would help.
+        /// The reason, and a remedy.
         reason: String,
     },
-    /// It answers what it has and will be gone.
+    /// It is being removed: it answers the requests that it has and takes no more.
     Draining,
 }
 
-/// What a model did over a span of time.
+/// A model's metrics over a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// Length of the span.
     pub span_us: u64,
     /// Completed requests per second.
     pub completed_per_s: f64,
-    /// Completed within the SLO per second; `None` without an SLO.
+    /// Requests completed within the SLO per second; `None` without an SLO.
     pub goodput_per_s: Option<f64>,
-    /// Rejected, timed out or failed per second.
+    /// Rejected, timed out or failed requests per second.
     pub lost_per_s: f64,
     /// Latency at the SLO's own percentile; `None` without an SLO.
     pub slo_us: Option<u64>,
@@ -126,74 +128,74 @@ pub struct Window {
     pub queue: Distribution,
     /// Time in an instance.
     pub compute: Distribution,
-    /// Both together.
+    /// Queue time and compute time together.
     pub total: Distribution,
 }
 
-/// A latency histogram with logarithmic buckets, eight to an octave: bucket `i` holds latencies
-/// of `2^(i/8)` microseconds up to the next bound.
+/// A latency histogram with eight logarithmic buckets per octave: bucket `i` holds latencies from
+/// `2^(i/8)` microseconds up to the bound of the next bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// Index of the first bucket that is listed.
+    /// Index of the first listed bucket.
     pub first: usize,
-    /// Completed requests by total latency, a bucket an entry.
+    /// Completed requests per bucket, by total latency.
     pub total: Vec<u64>,
-    /// Queue time of the requests in each bucket, in microseconds, summed: its part of a bar is
-    /// `queue_us / (queue_us + compute_us)`.
+    /// Sum of the queue times per bucket, in microseconds. Queueing has the share
+    /// `queue_us / (queue_us + compute_us)` of a bar.
     pub queue_us: Vec<u64>,
-    /// Compute time of the requests in each bucket, in microseconds, summed.
+    /// Sum of the compute times per bucket, in microseconds.
     pub compute_us: Vec<u64>,
 }
 
 /// One OS thread that works for a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThreadView {
-    /// Its id.
+    /// The thread's id.
     pub id: ThreadId,
     /// The instance it belongs to, from 0.
     pub instance: usize,
-    /// Whether it runs requests itself, or helps as an intra-op thread.
+    /// True for an intra-op helper, false for the thread that runs the requests.
     pub helper: bool,
-    /// CPUs on which the kernel allows it, read back.
+    /// CPUs on which the kernel allows it.
     pub allowed: CpuSet,
-    /// Its nice value, read back; `None` where the system does not tell.
+    /// Its nice value; `None` if the system does not report it.
     #[serde(default)]
     pub nice: Option<i32>,
-    /// CPU where it ran last.
+    /// The CPU on which it ran last.
     pub last_core: Option<CoreId>,
-    /// Share of the interval on a CPU.
+    /// Share of the interval that it ran.
     pub cpu: f64,
-    /// Share of the interval runnable but waiting; `None` where the kernel hides it.
+    /// Share of the interval that it was runnable but waiting; `None` if the kernel hides it.
     pub wait: Option<f64>,
 }
 
-/// What the kernel and the pool say, beside what the row asks for.
+/// The actual state by the kernel and the pool, next to the desired row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Actual {
-    /// CPUs on which every thread of the model is allowed: the union of the masks.
+    /// The union of the CPU masks of the model's threads.
     pub cores: CpuSet,
     /// Instances that may take a request.
     pub active: usize,
-    /// Instances that sleep, ready to be woken.
+    /// Instances that are ready but not needed.
     pub parked: usize,
     /// Threads of one active instance.
     pub threads_per_instance: usize,
     /// Threads of the model.
     pub threads: Vec<ThreadView>,
-    /// Where this differs from the row, and why; `None` when it does not.
+    /// The difference from the desired row, and its reason; `None` if there is none.
     pub difference: Option<String>,
 }
 
-/// One model now.
+/// One model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelView {
     /// The desired row.
     pub row: Row,
-    /// Where it stands.
+    /// Its state.
     pub state: ModelState,
     /// The engine that runs it.
     pub engine: Option<EngineKind>,
-    /// The engine's title ("ONNX Runtime 1.31.1").
+    /// The engine's name and version ("ONNX Runtime 1.31.1").
     pub engine_title: String,
     /// The actual state.
     pub actual: Actual,
@@ -203,7 +205,7 @@ pub struct ModelView {
     pub second: Window,
     /// The last minute.
     pub minute: Window,
-    /// Since the last change that touched this model.
+    /// The time since the last change that affected this model.
     pub since_change: Window,
     /// The whole run.
     pub run: Window,
@@ -219,37 +221,36 @@ pub struct ModelView {
     /// recording or arrays set the sizes, or no built-in load runs.
     #[serde(default)]
     pub guessed_dims: BTreeMap<String, usize>,
-    /// CPU time over the interval, in cores.
+    /// CPU time during the interval, in cores.
     pub cpu: f64,
-    /// Run-queue wait over the interval as a share of (CPU + wait); `None` where hidden.
+    /// Run-queue wait during the interval as a share of (CPU + wait); `None` if the kernel hides it.
     pub wait: Option<f64>,
     /// Memory that the engine holds for it.
     pub memory: EngineMemory,
-    /// The built-in load that is on, in words ("poisson 120/s"). Figures then come, at least in
-    /// part, from synthetic requests.
+    /// The active built-in load ("poisson 120/s"). The metrics then include synthetic requests.
     pub load: Option<String>,
     /// Arrivals offered by the built-in load over the last second, per second.
     pub offered_per_s: Option<f64>,
 }
 
-/// What is known of GPUs.
+/// The GPUs and their driver.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GpuView {
-    /// One line for the pane when there is no card to show ("no NVIDIA GPU").
+    /// One line for the pane if there is no GPU to show ("no NVIDIA GPU").
     pub note: Option<String>,
-    /// What is behind the note, in the words of the system or the driver.
+    /// The system's or the driver's reason for the note.
     pub reason: Option<String>,
-    /// One line for the pane when the driver answers slowly or not at all; the cards' figures are
-    /// then older than they look.
+    /// One line for the pane if the driver answers slowly or not at all. The metrics are then older
+    /// than the snapshot.
     pub slow: Option<String>,
-    /// How long the last look at all cards took.
+    /// Duration of the last reading of all GPUs.
     pub look_us: u64,
     /// The driver's version ("580.82.07").
     pub driver: Option<String>,
-    /// The newest CUDA version that the driver runs ("13.0").
+    /// The newest CUDA version that the driver supports ("13.0").
     pub cuda: Option<String>,
-    /// The cards, by index.
+    /// The GPUs, by index.
     pub cards: Vec<GpuCard>,
 }
 
@@ -265,11 +266,11 @@ pub struct GpuCard {
     pub uuid: String,
     /// Share of the sampling period in which a kernel ran.
     pub utilisation: Option<f64>,
-    /// Share of the sampling period in which the card's memory was read or written.
+    /// Share of the sampling period in which the GPU's memory was read or written.
     pub memory_busy: Option<f64>,
     /// Memory in use.
     pub memory_used_bytes: Option<u64>,
-    /// Memory in all.
+    /// Total memory.
     pub memory_total_bytes: Option<u64>,
     /// Power draw in watts.
     pub power_w: Option<f64>,
@@ -281,40 +282,40 @@ pub struct GpuCard {
     pub sm_clock_mhz: Option<u32>,
     /// Clock of the memory in MHz.
     pub memory_clock_mhz: Option<u32>,
-    /// `PCIe` generation of the link now; it falls when the card is idle.
+    /// Current `PCIe` generation of the link; it falls while the GPU is idle.
     pub pcie_generation: Option<u32>,
-    /// The highest generation that card and slot can do together.
+    /// The highest generation that GPU and slot support.
     pub pcie_generation_max: Option<u32>,
-    /// `PCIe` lanes of the link now.
+    /// Current `PCIe` lanes of the link.
     pub pcie_width: Option<u32>,
-    /// The most lanes that card and slot can do together.
+    /// The most lanes that GPU and slot support.
     pub pcie_width_max: Option<u32>,
-    /// Bytes a second that the card received over `PCIe`, over 20 ms.
+    /// Bytes per second that the GPU received over `PCIe`, averaged over 20 ms.
     pub pcie_received_bytes_per_s: Option<u64>,
-    /// Bytes a second that the card sent over `PCIe`, over 20 ms.
+    /// Bytes per second that the GPU sent over `PCIe`, averaged over 20 ms.
     pub pcie_sent_bytes_per_s: Option<u64>,
-    /// What holds the clocks down, in words; empty when nothing does, `None` when unknown.
+    /// Reasons for reduced clocks; empty without any, `None` if unknown.
     pub throttle: Option<Vec<String>>,
-    /// Processes that compute on the card.
+    /// Processes that compute on the GPU.
     pub processes: Option<u32>,
-    /// Memory that this process holds on the card; `None` when the driver does not list it: it
+    /// Memory that this process holds on the GPU. `None` if the driver does not list the process: it
     /// holds none, or the driver knows it by another id, as in a container.
     pub own_memory_bytes: Option<u64>,
     /// This process's share of the multiprocessors, 0 to 1; `None` as for its memory.
     pub own_utilisation: Option<f64>,
-    /// Whether the card is cut into MIG devices.
+    /// True if the GPU is divided into MIG devices.
     pub mig_enabled: Option<bool>,
     /// Its MIG devices.
     pub mig: Vec<MigDevice>,
-    /// What went wrong with this card, in a sentence.
+    /// The fault of this GPU, if any.
     pub fault: Option<String>,
 }
 
-/// A part of a card that works as a card of its own (NVIDIA's Multi-Instance GPU).
+/// A part of a GPU that works as a separate GPU (NVIDIA's Multi-Instance GPU).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MigDevice {
-    /// Its index on the card.
+    /// Its index on the GPU.
     pub index: u32,
     /// The product's name with the profile ("NVIDIA H100 80GB HBM3 MIG 1g.10gb").
     pub name: String,
@@ -322,9 +323,9 @@ pub struct MigDevice {
     pub uuid: String,
     /// Memory in use.
     pub memory_used_bytes: Option<u64>,
-    /// Memory in all.
+    /// Total memory.
     pub memory_total_bytes: Option<u64>,
-    /// What went wrong with this device, in a sentence.
+    /// The fault of this device, if any.
     pub fault: Option<String>,
 }
 
@@ -332,12 +333,12 @@ impl Snapshot {
     /// The version of the format that this build writes.
     pub const VERSION: u32 = 1;
 
-    /// The view of a model.
+    /// Returns the view of a model.
     pub fn model(&self, name: &str) -> Option<&ModelView> {
         self.models.iter().find(|model| model.row.budget.name == name)
     }
 
-    /// The number of the newest change that it shows.
+    /// Returns the number of its newest change.
     pub fn newest_change(&self) -> Option<u64> {
         self.changes.last().map(|entry| entry.id)
     }

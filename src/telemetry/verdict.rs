@@ -1,11 +1,11 @@
-//! Compares the time before a change with the time after it, and says whether a difference is clear.
+//! Compares the time before a change with the time after it and decides which differences are clear.
 //!
-//! Method: batch means. Each side is cut into blocks of equal time; a figure (p50, p99, throughput,
-//! goodput) is taken of each block, on a logarithmic scale, and the two means are compared with
-//! Welch's interval. Blocks are used, not single requests, because latencies are autocorrelated; what
-//! correlation is left between neighbouring blocks widens the interval through the effective number
-//! of blocks `n (1 - r) / (1 + r)`. The whole change may claim a difference where there is none in at
-//! most 5 % of cases: the level is divided by the number of figures that are compared (Bonferroni).
+//! Method: batch means. Each side is cut into blocks of equal time; each metric (p50, p99, throughput,
+//! goodput) is computed per block on a logarithmic scale, and the two means are compared by Welch's
+//! interval. Blocks are used instead of single requests because latencies are autocorrelated. The
+//! correlation that remains between neighbouring blocks widens the interval through the effective
+//! number of blocks `n (1 - r) / (1 + r)`. A change without effect is reported as one in at most 5 %
+//! of cases: the level is divided by the number of compared metrics (Bonferroni).
 //! `divvy bench verdict` calibrates this on seeded autocorrelated streams.
 //!
 //! Sources: A. M. Law, Simulation Modeling and Analysis (batch means); B. L. Welch, Biometrika 34
@@ -17,37 +17,37 @@ use super::journal::{Comparison, Metric};
 use super::recorder::Sample;
 use crate::layout::Slo;
 
-/// Chance that a change without effect is said to have one, all its figures together.
+/// Probability that a change without effect is reported as one, over all its metrics.
 pub const ERROR_RATE: f64 = 0.05;
 
-/// Blocks on each side.
+/// Blocks per side.
 pub const BLOCKS: usize = 16;
 
-/// Completed requests a side below which nothing is compared.
+/// Minimum number of completed requests per side for a comparison.
 pub const MIN_SAMPLES: usize = 10 * BLOCKS;
 
-/// Completed requests a side below which p99 is not compared: each block needs some beyond it.
+/// Minimum number of completed requests per side for comparing p99: each block needs some beyond it.
 pub const MIN_SAMPLES_P99: usize = 60 * BLOCKS;
 
 /// One side of a comparison.
 #[derive(Clone, Debug)]
 pub struct Side {
-    /// Completed requests within it, in order of completion.
+    /// Its completed requests, in order of completion.
     pub samples: Vec<Sample>,
-    /// Its begin.
+    /// Start of the side.
     pub from: Instant,
-    /// Its end.
+    /// End of the side.
     pub to: Instant,
 }
 
-/// Compares two sides. `figures` is how many figures the whole change compares over all its models,
-/// which divides the error rate. Empty when a side has fewer than [`MIN_SAMPLES`].
-pub fn compare(before: &Side, after: &Side, slo: Option<&Slo>, figures: usize) -> Vec<Comparison> {
+/// Compares two sides. `metrics` is the number of metrics that the whole change compares over all its
+/// models; it divides the error rate. Empty if a side has fewer than [`MIN_SAMPLES`].
+pub fn compare(before: &Side, after: &Side, slo: Option<&Slo>, metrics: usize) -> Vec<Comparison> {
     let least = before.samples.len().min(after.samples.len());
     if least < MIN_SAMPLES || before.to <= before.from || after.to <= after.from {
         return Vec::new();
     }
-    let level = ERROR_RATE / figures.max(1) as f64;
+    let level = ERROR_RATE / metrics.max(1) as f64;
     let (old, new) = (Blocks::cut(before), Blocks::cut(after));
     let mut comparisons =
         vec![contrast(Metric::P50, &old, &new, level, |block| block.quantile(0.5))];
@@ -63,13 +63,13 @@ pub fn compare(before: &Side, after: &Side, slo: Option<&Slo>, figures: usize) -
     comparisons.into_iter().flatten().collect()
 }
 
-/// How many figures [`compare`] gives at most for one model.
-pub fn figures(slo: Option<&Slo>) -> usize {
+/// Returns the number of metrics that [`compare`] compares for one model.
+pub fn metric_count(slo: Option<&Slo>) -> usize {
     3 + usize::from(slo.is_some())
 }
 
 struct Block {
-    /// Total latencies in microseconds, rising.
+    /// Total latencies in microseconds, ascending.
     latencies: Vec<u32>,
     span: Duration,
 }
@@ -104,7 +104,7 @@ impl Blocks {
 }
 
 impl Block {
-    /// The nearest-rank quantile, `None` without samples.
+    /// Returns the nearest-rank quantile, `None` without samples.
     fn quantile(&self, q: f64) -> Option<f64> {
         let rank = (q * self.latencies.len() as f64).ceil() as usize;
         self.latencies.get(rank.saturating_sub(1)).map(|us| f64::from((*us).max(1)))
@@ -125,16 +125,16 @@ fn contrast(
     old: &Blocks,
     new: &Blocks,
     level: f64,
-    figure: impl Fn(&Block) -> Option<f64>,
+    metric_of: impl Fn(&Block) -> Option<f64>,
 ) -> Option<Comparison> {
-    let (before, after) = (figure(&old.whole)?, figure(&new.whole)?);
-    // Half a request a block keeps the logarithm finite where a block has none.
+    let (before, after) = (metric_of(&old.whole)?, metric_of(&new.whole)?);
+    // Half a request per block keeps the logarithm finite for an empty block.
     let floor = |block: &Block| match metric {
         Metric::P50 | Metric::P99 => 1.0,
         Metric::Throughput | Metric::Goodput => 0.5 / block.span.as_secs_f64(),
     };
     let logs = |blocks: &[Block]| -> Vec<f64> {
-        blocks.iter().filter_map(|block| Some(figure(block)?.max(floor(block)).ln())).collect()
+        blocks.iter().filter_map(|block| Some(metric_of(block)?.max(floor(block)).ln())).collect()
     };
     let (x, y) = (Moments::of(&logs(&old.blocks))?, Moments::of(&logs(&new.blocks))?);
     let (a, b) = (x.variance / x.effective, y.variance / y.effective);
@@ -149,7 +149,7 @@ fn contrast(
     let reach = student_quantile(1.0 - level / 2.0, freedom.max(3.0)) * error;
     let shift = y.mean - x.mean;
     let (low, high) = ((shift - reach).exp() - 1.0, (shift + reach).exp() - 1.0);
-    // A latency below 1 us or an interval around nothing claims nothing.
+    // An interval without a finite error proves nothing.
     let clear = (low > 0.0 || high < 0.0) && error.is_finite();
     let change = if before > 0.0 { after / before - 1.0 } else { 0.0 };
     Some(Comparison { metric, before, after, change, low, high, clear })
@@ -158,7 +158,7 @@ fn contrast(
 struct Moments {
     mean: f64,
     variance: f64,
-    /// Blocks that would carry as much if they were independent.
+    /// Number of independent blocks with the same information.
     effective: f64,
 }
 
@@ -173,14 +173,14 @@ impl Moments {
         let variance = square / (n - 1.0);
         let lagged: f64 =
             values.iter().zip(values.iter().skip(1)).map(|(a, b)| (a - mean) * (b - mean)).sum();
-        // The estimate of r is biased towards -1/n; corrected, and never taken for negative.
+        // The estimate of r is biased by -1/n; correct it, and treat a negative r as 0.
         let r = if square > 0.0 { lagged / square + 1.0 / n } else { 0.0 };
         let r = r.clamp(0.0, 0.8);
         Some(Self { mean, variance, effective: (n * (1.0 - r) / (1.0 + r)).max(3.0) })
     }
 }
 
-/// Quantile of the normal distribution (Abramowitz and Stegun 26.2.23; error below 4.5e-4).
+/// Returns a quantile of the normal distribution (Abramowitz and Stegun 26.2.23; error below 4.5e-4).
 fn normal_quantile(p: f64) -> f64 {
     if p < 0.5 {
         return -normal_quantile(1.0 - p);
@@ -192,8 +192,8 @@ fn normal_quantile(p: f64) -> f64 {
     t - top / bottom
 }
 
-/// Quantile of Student's distribution (Abramowitz and Stegun 26.7.5; for 3 degrees of freedom and
-/// more).
+/// Returns a quantile of Student's distribution (Abramowitz and Stegun 26.7.5), for 3 or more degrees
+/// of freedom.
 fn student_quantile(p: f64, freedom: f64) -> f64 {
     let x = normal_quantile(p);
     let g1 = (x.powi(3) + x) / 4.0;
@@ -206,8 +206,8 @@ fn student_quantile(p: f64, freedom: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// A seeded stream of `rate` requests a second over 20 s: log-normal latencies around 10 ms whose
-    /// logarithm follows an autoregression, times `factor`.
+    /// Returns a seeded stream of `rate` requests per second over 20 s: log-normal latencies around 10 ms
+    /// whose logarithm is autoregressive, multiplied by `factor`.
     fn stream(seed: u64, rate: usize, correlation: f64, factor: f64) -> Side {
         let mut random = fastrand::Rng::with_seed(seed);
         let from = Instant::now();
@@ -232,7 +232,7 @@ mod tests {
             .filter(|trial| {
                 let before = stream(trial * 2, 100, correlation, 1.0);
                 let after = stream(trial * 2 + 1, 100, correlation, factor);
-                let all = compare(&before, &after, Some(&slo), figures(Some(&slo)));
+                let all = compare(&before, &after, Some(&slo), metric_count(Some(&slo)));
                 assert_eq!(all.len(), 4);
                 all.iter().any(|comparison| comparison.clear)
             })
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_claimed_where_nothing_changed() {
+    fn no_change_gives_few_false_claims() {
         // 5 % of 200 is 10; 20 would be past it by more than three standard deviations.
         for correlation in [0.0, 0.9] {
             let claimed = claims(200, correlation, 1.0);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_slow_down_is_found() {
+    fn planted_slowdown_is_found() {
         for correlation in [0.0, 0.9] {
             let found = claims(100, correlation, 1.2);
             assert!(found >= 95, "{found} of 100 at correlation {correlation}");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_requests_claim_nothing() {
+    fn too_few_requests_give_no_comparison() {
         let mut few = stream(1, 100, 0.0, 1.0);
         few.samples.truncate(MIN_SAMPLES - 1);
         assert!(compare(&few, &stream(2, 100, 0.0, 3.0), None, 3).is_empty());
@@ -268,8 +268,8 @@ mod tests {
         for (p, freedom, want) in
             [(0.975, 10.0, 2.228), (0.995, 20.0, 2.845), (0.975, 1e9, 1.960), (0.999, 15.0, 3.733)]
         {
-            let is = student_quantile(p, freedom);
-            assert!((is - want).abs() < 0.02, "{p} {freedom}: {is} for {want}");
+            let actual = student_quantile(p, freedom);
+            assert!((actual - want).abs() < 0.02, "{p} {freedom}: {actual}, expected {want}");
         }
     }
 }

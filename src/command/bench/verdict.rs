@@ -14,7 +14,7 @@ use crate::layout::{Auto, Change, CoreRequest, Edit, Layout, LoadSpec, QueuePoli
 use crate::load::LoadFollower;
 use crate::machine::this_machine;
 use crate::scheduler::{Control, Options, Scheduler, VerdictWindows};
-use crate::telemetry::verdict::{Side, compare, figures};
+use crate::telemetry::verdict::{Side, compare, metric_count};
 use crate::telemetry::{Author, Sample, VerdictStatus};
 
 /// Trials of each kind of stream.
@@ -103,7 +103,7 @@ fn claims(seed: u64, rate: usize, correlation: f64, factor: f64) -> f64 {
         let seed = seed.wrapping_mul(0x9e37_79b9).wrapping_add(*trial * 2);
         let before = stream(seed, rate, correlation, 1.0);
         let after = stream(seed + 1, rate, correlation, factor);
-        compare(&before, &after, Some(&slo), figures(Some(&slo))).iter().any(|one| one.clear)
+        compare(&before, &after, Some(&slo), metric_count(Some(&slo))).iter().any(|one| one.clear)
     };
     ratio((0..TRIALS).filter(clear).count() as f64, TRIALS as f64)
 }

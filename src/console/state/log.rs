@@ -36,7 +36,7 @@ impl LogView {
         // two requests may have been pending at once
         let known = self.lines.back().map_or(0, |line| line.number);
         self.lines.extend(newer.into_iter().filter(|line| line.number > known));
-        let excess = self.lines.len().saturating_sub(LogLines::KEPT);
+        let excess = self.lines.len().saturating_sub(LogLines::MAX_LINES);
         self.lines.drain(..excess);
     }
 
@@ -92,6 +92,6 @@ mod tests {
         }
         log.scroll(-1, 0);
         log.take(lines.after(6));
-        assert_eq!((log.lines().len(), log.end()), (LogLines::KEPT, 1));
+        assert_eq!((log.lines().len(), log.end()), (LogLines::MAX_LINES, 1));
     }
 }

@@ -3,7 +3,7 @@
 use super::canvas::StyledText;
 use crate::console::format;
 use crate::console::state::ConsoleState;
-use crate::telemetry::words::{self, Meaning};
+use crate::telemetry::text::{self, Meaning};
 use crate::telemetry::{Author, Comparison, JournalEntry, Verdict};
 
 /// Display of the time that a change took to come into force.
@@ -25,7 +25,7 @@ pub(super) fn summary(
     let at = format::time_of_day(entry.at_unix_ms, &state.zone);
     let mut parts = vec![(format!("{at} "), theme.dim)];
     if entry.author != Author::Console {
-        parts.push((format!("{}: ", words::author(entry.author)), theme.dim));
+        parts.push((format!("{}: ", text::author(entry.author)), theme.dim));
     }
     if entry.undoes.is_some() {
         parts.push(("undo: ".to_owned(), theme.dim));
@@ -43,14 +43,14 @@ pub(super) fn summary(
 
 /// Returns one metric before and after a change: "p99 21.0 -> 14.2 ms (-32%)".
 pub(super) fn comparison(state: &ConsoleState, comparison: &Comparison) -> String {
-    let figures = words::figures(comparison, state.glyphs.arrow);
-    format!("{figures} ({:+.0}%)", comparison.change * 100.0)
+    let change = text::before_after(comparison, state.glyphs.arrow);
+    format!("{change} ({:+.0}%)", comparison.change * 100.0)
 }
 
 /// Returns a verdict as one clause, coloured by whether the change was for the better.
 pub(super) fn verdict(state: &ConsoleState, verdict: &Verdict) -> StyledText {
     let theme = &state.theme;
-    let (text, meaning) = words::clause(verdict, state.glyphs.arrow);
+    let (text, meaning) = text::verdict_clause(verdict, state.glyphs.arrow);
     let style = match meaning {
         Meaning::Unclear => theme.dim,
         Meaning::Better => theme.good,

@@ -99,7 +99,7 @@ impl Verdicts {
         now: Instant,
     ) -> Vec<Verdict> {
         let rows: Vec<_> = touched.iter().filter_map(|name| models.desired.row(name)).collect();
-        let metrics = rows.iter().map(|row| verdict::figures(row.budget.slo.as_ref())).sum();
+        let metrics = rows.iter().map(|row| verdict::metric_count(row.budget.slo.as_ref())).sum();
         let mut verdicts = Vec::new();
         for row in rows {
             let name = &row.budget.name;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::layout::{Edit, demo};
 use crate::telemetry::{
-    Author, Comparison, Conditions, JournalEntry, Metric, Verdict, VerdictStatus, words,
+    Author, Comparison, Conditions, JournalEntry, Metric, Verdict, VerdictStatus, text,
 };
 
 /// Long enough for anything on a busy machine; only a failing test waits for it.
@@ -107,7 +107,7 @@ fn what_is_written_is_read_back_and_later_lines_take_the_place_of_earlier_ones()
     assert_eq!(found.len(), 2);
     assert_eq!(found[1], entry(2));
     assert!(found[0].undone);
-    assert!(words::sentence(&found[0].verdicts[0]).contains("-40 %"));
+    assert!(text::verdict_text(&found[0].verdicts[0]).contains("-40 %"));
     assert_eq!(journal.runs[1].entries, [entry(1)]);
 }
 

@@ -60,7 +60,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
         if let Some(line) = line {
             let time = format::time_of_day(line.at_unix_ms, &state.zone);
             canvas.put_left(&mut pen, &time, 9, theme.dim);
-            canvas.put_left(&mut pen, line.level.word(), HEAD - 9, style(state, line.level));
+            canvas.put_left(&mut pen, line.level.name(), HEAD - 9, style(state, line.level));
         }
         pen.x = inside.x + HEAD as u16;
         canvas.put_fit(&mut pen, text, theme.text);

@@ -1,12 +1,11 @@
-//! Changes and verdicts in words: one place for the sentences that the console, the report and
-//! `divvy journal` show.
+//! Text for metrics, verdicts and changes, shared by the console, the report and `divvy journal`.
 
 use super::journal::{Author, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 
-/// How a sentence about a verdict is meant.
+/// The direction of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Nothing can be said: still measured, cut short, too few requests, or no clear difference.
+    /// No clear difference, or no verdict: still measured, cut short, or too few requests.
     Unclear,
     /// A clear change for the better.
     Better,
@@ -14,8 +13,8 @@ pub enum Meaning {
     Worse,
 }
 
-/// A latency in milliseconds, without its unit: "0.85", "14.2", "2310"; past 100 s in seconds.
-/// At most six columns.
+/// Formats a latency in milliseconds without the unit: "0.85", "14.2", "2310"; past 100 s in
+/// seconds. At most six columns.
 pub fn millis(us: u64) -> String {
     let ms = us as f64 / 1e3;
     match us {
@@ -26,7 +25,7 @@ pub fn millis(us: u64) -> String {
     }
 }
 
-/// A rate per second, at most six columns.
+/// Formats a rate per second in at most six columns.
 pub fn rate(per_s: f64) -> String {
     if per_s < 999.95 {
         format!("{per_s:.1}")
@@ -39,7 +38,7 @@ pub fn rate(per_s: f64) -> String {
     }
 }
 
-/// Who asked for a change.
+/// Returns the name of an author.
 pub fn author(author: Author) -> &'static str {
     match author {
         Author::Console => "console",
@@ -50,7 +49,7 @@ pub fn author(author: Author) -> &'static str {
     }
 }
 
-/// The word for a figure.
+/// Returns the name of a metric.
 pub fn metric(metric: Metric) -> &'static str {
     match metric {
         Metric::P50 => "p50",
@@ -60,8 +59,8 @@ pub fn metric(metric: Metric) -> &'static str {
     }
 }
 
-/// A figure before and after: "p99 21.0 -> 14.2 ms". `arrow` stands between the two.
-pub fn figures(comparison: &Comparison, arrow: &str) -> String {
+/// Formats a metric before and after: "p99 21.0 -> 14.2 ms". `arrow` separates the two values.
+pub fn before_after(comparison: &Comparison, arrow: &str) -> String {
     let (before, after, unit) = match comparison.metric {
         Metric::P50 | Metric::P99 => {
             (millis(comparison.before as u64), millis(comparison.after as u64), "ms")
@@ -73,7 +72,7 @@ pub fn figures(comparison: &Comparison, arrow: &str) -> String {
     format!("{} {before} {arrow} {after} {unit}", metric(comparison.metric))
 }
 
-/// Whether a change of this sign is one for the better.
+/// Returns true if the metric changed for the better.
 pub fn better(comparison: &Comparison) -> bool {
     match comparison.metric {
         Metric::P50 | Metric::P99 => comparison.change < 0.0,
@@ -81,36 +80,37 @@ pub fn better(comparison: &Comparison) -> bool {
     }
 }
 
-/// A verdict in one clause, for a line that tells of several models: the clearest figure only.
-pub fn clause(verdict: &Verdict, arrow: &str) -> (String, Meaning) {
+/// Returns a verdict as one short clause with the most important clear difference, for a line about
+/// several models.
+pub fn verdict_clause(verdict: &Verdict, arrow: &str) -> (String, Meaning) {
     let model = &verdict.model;
     if verdict.status != VerdictStatus::Done {
         return (undecided(verdict), Meaning::Unclear);
     }
     let clear = || verdict.comparisons.iter().filter(|comparison| comparison.clear);
-    // the tail is what most changes are made for
-    let told =
+    // Most changes are made for the tail.
+    let shown =
         clear().find(|comparison| comparison.metric == Metric::P99).or_else(|| clear().next());
-    let Some(told) = told else {
+    let Some(shown) = shown else {
         return (format!("{model}: no clear difference"), Meaning::Unclear);
     };
-    let meaning = if better(told) { Meaning::Better } else { Meaning::Worse };
-    (format!("{model} {} ({:+.0}%)", figures(told, arrow), told.change * 100.0), meaning)
+    let meaning = if better(shown) { Meaning::Better } else { Meaning::Worse };
+    (format!("{model} {} ({:+.0}%)", before_after(shown, arrow), shown.change * 100.0), meaning)
 }
 
-/// A verdict in full: every figure that differs clearly with its interval, those that do not, and
-/// the sample counts.
-pub fn sentence(verdict: &Verdict) -> String {
+/// Returns a verdict in full: clear differences with their intervals, the other metrics, and the
+/// numbers of requests.
+pub fn verdict_text(verdict: &Verdict) -> String {
     if verdict.status != VerdictStatus::Done {
         return undecided(verdict);
     }
-    let clear = verdict.comparisons.iter().filter(|comparison| comparison.clear).map(|told| {
+    let clear = verdict.comparisons.iter().filter(|comparison| comparison.clear).map(|shown| {
         format!(
             "{} ({:+.0} %, between {:+.0} % and {:+.0} %)",
-            figures(told, "->"),
-            told.change * 100.0,
-            told.low * 100.0,
-            told.high * 100.0
+            before_after(shown, "->"),
+            shown.change * 100.0,
+            shown.low * 100.0,
+            shown.high * 100.0
         )
     });
     let mut parts: Vec<String> = clear.collect();
@@ -134,20 +134,21 @@ pub fn sentence(verdict: &Verdict) -> String {
     )
 }
 
-/// Why there is no verdict, or none yet.
+/// Returns the reason why there is no verdict, or none yet.
 fn undecided(verdict: &Verdict) -> String {
     let model = &verdict.model;
     match verdict.status {
         VerdictStatus::Open => format!("{model} is being measured"),
-        VerdictStatus::Superseded => format!("{model}: overtaken by a later change"),
+        VerdictStatus::Superseded => format!("{model}: cut short by a later change"),
         VerdictStatus::NotEnough | VerdictStatus::Done => format!(
-            "{model}: not enough requests to tell ({} before, {} after)",
+            "{model}: not enough requests to compare ({} before, {} after)",
             verdict.samples_before, verdict.samples_after
         ),
     }
 }
 
-/// A change in one line, without its time: author, what, how fast, and whether it still stands.
+/// Returns a change in one line without its time: author, summary, time until in force, and whether
+/// it was undone.
 pub fn headline(entry: &JournalEntry) -> String {
     let step = match (entry.undoes, entry.redoes) {
         (Some(id), _) => format!("undo of #{id}: "),
@@ -185,44 +186,50 @@ mod tests {
     }
 
     #[test]
-    fn a_clear_difference_is_told_with_its_interval_and_the_sample_counts() {
-        let figures = vec![
+    fn clear_difference_has_interval_and_counts() {
+        let metrics = vec![
             comparison(Metric::P50, 6100.0, 6000.0, false),
             comparison(Metric::P99, 21_000.0, 14_200.0, true),
         ];
-        let verdict = verdict(VerdictStatus::Done, figures);
+        let verdict = verdict(VerdictStatus::Done, metrics);
         assert_eq!(
-            sentence(&verdict),
+            verdict_text(&verdict),
             "detector: p99 21.0 -> 14.2 ms (-32 %, between -40 % and -22 %); no clear difference \
              in p50; 812 and 790 requests"
         );
-        let (text, meaning) = clause(&verdict, "->");
+        let (text, meaning) = verdict_clause(&verdict, "->");
         assert_eq!(text, "detector p99 21.0 -> 14.2 ms (-32%)");
         assert_eq!(meaning, Meaning::Better);
     }
 
     #[test]
-    fn more_throughput_is_better_and_more_latency_is_worse() {
+    fn direction_depends_on_the_metric() {
         let more = comparison(Metric::Throughput, 100.0, 150.0, true);
-        assert_eq!(clause(&verdict(VerdictStatus::Done, vec![more]), "->").1, Meaning::Better);
+        assert_eq!(
+            verdict_clause(&verdict(VerdictStatus::Done, vec![more]), "->").1,
+            Meaning::Better
+        );
         let slower = comparison(Metric::P50, 100.0, 150.0, true);
-        assert_eq!(clause(&verdict(VerdictStatus::Done, vec![slower]), "->").1, Meaning::Worse);
+        assert_eq!(
+            verdict_clause(&verdict(VerdictStatus::Done, vec![slower]), "->").1,
+            Meaning::Worse
+        );
     }
 
     #[test]
-    fn without_a_clear_difference_nothing_is_claimed() {
+    fn undecided_verdicts_claim_nothing() {
         let same =
             verdict(VerdictStatus::Done, vec![comparison(Metric::Goodput, 100.0, 101.0, false)]);
-        assert_eq!(sentence(&same), "detector: no clear difference; 812 and 790 requests");
-        assert_eq!(clause(&same, "->").1, Meaning::Unclear);
-        for (status, words) in [
+        assert_eq!(verdict_text(&same), "detector: no clear difference; 812 and 790 requests");
+        assert_eq!(verdict_clause(&same, "->").1, Meaning::Unclear);
+        for (status, text) in [
             (VerdictStatus::Open, "is being measured"),
-            (VerdictStatus::NotEnough, "not enough requests to tell (812 before, 790 after)"),
-            (VerdictStatus::Superseded, "overtaken"),
+            (VerdictStatus::NotEnough, "not enough requests to compare (812 before, 790 after)"),
+            (VerdictStatus::Superseded, "cut short"),
         ] {
             let verdict = verdict(status, Vec::new());
-            assert!(sentence(&verdict).contains(words), "{}", sentence(&verdict));
-            assert_eq!(clause(&verdict, "->"), (sentence(&verdict), Meaning::Unclear));
+            assert!(verdict_text(&verdict).contains(text), "{}", verdict_text(&verdict));
+            assert_eq!(verdict_clause(&verdict, "->"), (verdict_text(&verdict), Meaning::Unclear));
         }
     }
 }
