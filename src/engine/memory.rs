@@ -18,21 +18,23 @@ pub enum MemorySource {
 pub struct EngineMemory {
     /// Weights, all copies together, as the engine holds them: rearranged for its kernels, and with
     /// what else belongs to the loaded model.
+    #[serde(rename = "weights_bytes", alias = "weights")]
     pub weights: u64,
     /// Copies of the weights that are held.
     pub copies: u32,
     /// Taken beside the weights when instances were built, for graphs and kernels, by how the heap grew:
     /// an estimate. 0 where the other figures hold it.
-    #[serde(default)]
+    #[serde(default, rename = "graph_bytes", alias = "graph")]
     pub graph: u64,
     /// Held for activations and results beyond the weights; `None` if the engine does not report it.
+    #[serde(rename = "arena_bytes", alias = "arena")]
     pub arena: Option<u64>,
     /// Taken from the system beyond that and never written to: not resident, and in no sum.
-    #[serde(default)]
+    #[serde(default, rename = "untouched_bytes", alias = "untouched")]
     pub untouched: u64,
     /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and in
     /// no sum. `None` where no instance runs on one, or the library does not report it.
-    #[serde(default)]
+    #[serde(default, rename = "gpu_bytes", alias = "gpu")]
     pub gpu: Option<u64>,
     /// The source of `weights`.
     #[serde(default)]
@@ -54,10 +56,13 @@ pub struct SharedMemory {
     /// Models that use it, 1 or more.
     pub users: u32,
     /// Its weights.
+    #[serde(rename = "weights_bytes", alias = "weights")]
     pub weights: u64,
     /// Its graph and kernels.
+    #[serde(rename = "graph_bytes", alias = "graph")]
     pub graph: u64,
     /// Its arena.
+    #[serde(rename = "arena_bytes", alias = "arena")]
     pub arena: u64,
 }
 

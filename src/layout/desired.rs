@@ -54,15 +54,16 @@ pub struct Ledger {
     /// the kernel places them within their models' CPU sets. All allotted CPUs if they exceed the quota.
     pub oversubscribed: CpuSet,
     /// CPUs that the container may use at a time, on average.
+    #[serde(rename = "quota_cpus", alias = "quota")]
     pub quota: Option<f64>,
     /// The number of threads of all active instances.
     pub threads: usize,
     /// Memory that this process may use, in bytes: the machine's memory or, if lower, the limit of the
     /// container; `None` if neither is known.
-    #[serde(default)]
+    #[serde(default, rename = "memory_limit_bytes", alias = "memory_limit")]
     pub memory_limit: Option<u64>,
     /// The sum of all memory budgets, in bytes.
-    #[serde(default)]
+    #[serde(default, rename = "memory_budgeted_bytes", alias = "memory_budgeted")]
     pub memory_budgeted: u64,
 }
 

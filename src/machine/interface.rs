@@ -33,10 +33,13 @@ pub struct CoreTimes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryUse {
     /// Memory available to this process: the machine's, or the container's limit if lower.
+    #[serde(rename = "total_bytes", alias = "total")]
     pub total: u64,
     /// Memory in use on the machine, or in the container if it has a limit.
+    #[serde(rename = "used_bytes", alias = "used")]
     pub used: u64,
     /// Resident set size of this process.
+    #[serde(rename = "process_bytes", alias = "process")]
     pub process: u64,
 }
 

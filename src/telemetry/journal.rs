@@ -27,11 +27,13 @@ pub struct Applied {
     /// The entry's number in the journal.
     pub id: u64,
     /// The entry that it undid or redid, if it was an undo or a redo.
+    #[serde(rename = "reverses", alias = "of")]
     pub of: Option<u64>,
     /// The plan that was carried out.
     pub plan: Plan,
     /// Time from `apply` until masks were verified and bounds were in force, in microseconds.
     /// Excludes background builds.
+    #[serde(rename = "in_force_us", alias = "force_us")]
     pub force_us: u64,
     /// One message per thread whose mask is not as desired. Empty if everything is in force.
     pub differences: Vec<String>,
@@ -60,6 +62,7 @@ pub struct JournalEntry {
     /// The models that it affected.
     pub models: Vec<String>,
     /// Time until it was in force, in microseconds.
+    #[serde(rename = "in_force_us", alias = "force_us")]
     pub force_us: u64,
     /// True if an undo reversed it.
     pub undone: bool,

@@ -34,6 +34,7 @@ pub struct MemoryRow {
     /// The budget; `None` without one.
     pub limit_bytes: Option<u64>,
     /// The reason why the model is over its budget; `None` while it is not.
+    #[serde(rename = "over_budget", alias = "over")]
     pub over: Option<String>,
     /// The row's part of a loaded model that it shares; contained in the sizes above. 0 if no other row
     /// uses that model.
@@ -92,12 +93,14 @@ pub struct MemoryTable {
     /// executable, including embedded models. Measured by the kernel.
     pub files_bytes: u64,
     /// ONNX Runtime without a model, estimated by the growth of the process while it started.
+    #[serde(rename = "engine_start_bytes", alias = "engines_bytes")]
     pub engines_bytes: u64,
     /// Allocations of the program itself since then: latency windows, history, the console. Counted by
     /// the allocator; 0 if it does not count.
     pub program_bytes: u64,
     /// Freed memory that the heap keeps resident for reuse: the kernel's size of the heap minus memory
     /// in use. Measured; 0 if the system does not report it.
+    #[serde(rename = "free_heap_bytes", alias = "kept_bytes")]
     pub kept_bytes: u64,
     /// The models, in layout order.
     pub models: Vec<MemoryRow>,
@@ -110,6 +113,7 @@ pub struct MemoryTable {
     pub unattributed_bytes: i64,
     /// The part of the remainder that is heap in use, by the statistics of the system's allocator; 0 if
     /// it has none.
+    #[serde(rename = "unattributed_heap_bytes", alias = "stray_bytes")]
     pub stray_bytes: u64,
 }
 

@@ -30,6 +30,6 @@ pub use recorder::{MAX_SAMPLES, Recorder, Sample, Windows};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{
-    Actual, Alert, CoreView, GpuCard, GpuView, Histogram, MigDevice, ModelState, ModelView,
-    Snapshot, ThreadView, Window,
+    Actual, Alert, CoreShare, CoreView, GpuCard, GpuView, Histogram, MigDevice, ModelState,
+    ModelView, Snapshot, ThreadView, Window,
 };

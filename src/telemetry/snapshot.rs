@@ -19,7 +19,8 @@ use crate::machine::{Core, CoreId, CpuSet, MemoryUse, ThreadId};
 /// The state of the whole program at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Version of this format. It increases when a field changes its meaning or disappears.
+    /// Version of this format. It increases when a field changes its name or meaning. Recordings of
+    /// all versions can be read; version 1 had other names.
     pub version: u32,
     /// Increases by one per snapshot.
     pub sequence: u64,
@@ -39,10 +40,12 @@ pub struct Snapshot {
     #[serde(default)]
     pub memory_table: MemoryTable,
     /// CPU time of the whole process during the interval, in cores.
+    #[serde(rename = "process_cpu_cores", alias = "process_cpu")]
     pub process_cpu: f64,
     /// The models, in layout order.
     pub models: Vec<ModelView>,
     /// The GPUs.
+    #[serde(rename = "gpus", alias = "gpu")]
     pub gpu: GpuView,
     /// The newest changes, newest last; at most 64.
     pub changes: Vec<JournalEntry>,
@@ -61,6 +64,31 @@ pub struct Alert {
     pub text: String,
 }
 
+/// The share of a core that a model used. Version 1 had `[model, share]`, which is still read.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "CoreShareFormat")]
+pub struct CoreShare {
+    /// The model's index in [`Snapshot::models`].
+    pub model: usize,
+    /// Share of the interval.
+    pub share: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CoreShareFormat {
+    Version1(usize, f64),
+    Current { model: usize, share: f64 },
+}
+
+impl From<CoreShareFormat> for CoreShare {
+    fn from(format: CoreShareFormat) -> Self {
+        let (CoreShareFormat::Version1(model, share) | CoreShareFormat::Current { model, share }) =
+            format;
+        Self { model, share }
+    }
+}
+
 /// One logical CPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CoreView {
@@ -76,8 +104,9 @@ pub struct CoreView {
     pub busy: f64,
     /// Share that each model used, largest first. Attributed by the CPU on which each thread was
     /// last seen: exact for pinned threads, sampled for others.
-    pub by_model: Vec<(usize, f64)>,
+    pub by_model: Vec<CoreShare>,
     /// Busy share that is not attributed to a model.
+    #[serde(rename = "unattributed", alias = "others")]
     pub others: f64,
     /// Time that models' threads last seen here were runnable but waiting, as a share of the
     /// interval (above 1 if several wait). `None` if the kernel hides it.
@@ -123,6 +152,7 @@ pub struct Window {
     /// Rejected, timed out or failed requests per second.
     pub lost_per_s: f64,
     /// Latency at the SLO's own percentile; `None` without an SLO.
+    #[serde(rename = "slo_percentile_us", alias = "slo_us")]
     pub slo_us: Option<u64>,
     /// Time from the intended arrival to the start in an instance.
     pub queue: Distribution,
@@ -137,8 +167,10 @@ pub struct Window {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Histogram {
     /// Index of the first listed bucket.
+    #[serde(rename = "first_bucket", alias = "first")]
     pub first: usize,
     /// Completed requests per bucket, by total latency.
+    #[serde(rename = "counts", alias = "total")]
     pub total: Vec<u64>,
     /// Sum of the queue times per bucket, in microseconds. Queueing has the share
     /// `queue_us / (queue_us + compute_us)` of a bar.
@@ -202,14 +234,17 @@ pub struct ModelView {
     /// Requests by state, since the start.
     pub counts: RequestCounts,
     /// The last second.
+    #[serde(rename = "last_second", alias = "second")]
     pub second: Window,
     /// The last minute.
+    #[serde(rename = "last_minute", alias = "minute")]
     pub minute: Window,
     /// The time since the last change that affected this model.
     pub since_change: Window,
     /// The whole run.
     pub run: Window,
     /// Histogram of the last minute.
+    #[serde(rename = "histogram_minute", alias = "histogram")]
     pub histogram: Histogram,
     /// Histogram of the last second, for the heat map.
     pub histogram_second: Histogram,
@@ -222,6 +257,7 @@ pub struct ModelView {
     #[serde(default)]
     pub guessed_dims: BTreeMap<String, usize>,
     /// CPU time during the interval, in cores.
+    #[serde(rename = "cpu_cores", alias = "cpu")]
     pub cpu: f64,
     /// Run-queue wait during the interval as a share of (CPU + wait); `None` if the kernel hides it.
     pub wait: Option<f64>,
@@ -245,12 +281,14 @@ pub struct GpuView {
     /// than the snapshot.
     pub slow: Option<String>,
     /// Duration of the last reading of all GPUs.
+    #[serde(rename = "sample_us", alias = "look_us")]
     pub look_us: u64,
     /// The driver's version ("580.82.07").
     pub driver: Option<String>,
     /// The newest CUDA version that the driver supports ("13.0").
     pub cuda: Option<String>,
     /// The GPUs, by index.
+    #[serde(rename = "devices", alias = "cards")]
     pub cards: Vec<GpuCard>,
 }
 
@@ -265,6 +303,7 @@ pub struct GpuCard {
     /// The driver's identifier ("GPU-" and five groups of hexadecimal digits).
     pub uuid: String,
     /// Share of the sampling period in which a kernel ran.
+    #[serde(rename = "busy", alias = "utilisation")]
     pub utilisation: Option<f64>,
     /// Share of the sampling period in which the GPU's memory was read or written.
     pub memory_busy: Option<f64>,
@@ -302,6 +341,7 @@ pub struct GpuCard {
     /// holds none, or the driver knows it by another id, as in a container.
     pub own_memory_bytes: Option<u64>,
     /// This process's share of the multiprocessors, 0 to 1; `None` as for its memory.
+    #[serde(rename = "own_busy", alias = "own_utilisation")]
     pub own_utilisation: Option<f64>,
     /// True if the GPU is divided into MIG devices.
     pub mig_enabled: Option<bool>,
@@ -331,7 +371,7 @@ pub struct MigDevice {
 
 impl Snapshot {
     /// The version of the format that this build writes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Returns the view of a model.
     pub fn model(&self, name: &str) -> Option<&ModelView> {
@@ -341,5 +381,38 @@ impl Snapshot {
     /// Returns the number of its newest change.
     pub fn newest_change(&self) -> Option<u64> {
         self.changes.last().map(|entry| entry.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recording made by version 0.1.0, before fields were renamed.
+    const VERSION_1: &str = include_str!("../../tests/recordings/version-1.ndjson");
+
+    #[test]
+    fn reads_recordings_of_version_1() {
+        let snapshot: Snapshot = serde_json::from_str(VERSION_1).unwrap();
+        assert_eq!(snapshot.version, 1);
+        let model = &snapshot.models[0];
+        assert_eq!((model.second.total.count, model.minute.total.count), (49, 149));
+        assert_eq!(model.memory.weights, 478_400);
+        assert_eq!(model.histogram.first, 93);
+        assert!(model.cpu > 0.1 && snapshot.process_cpu > 0.1);
+        assert_eq!(snapshot.cores[0].by_model[0].model, 0);
+        assert!(snapshot.cores[0].others > 0.8);
+        assert_eq!(snapshot.memory_table.stray_bytes, 1_165_148);
+        assert_eq!(snapshot.ledger.memory_limit, Some(25_276_502_016));
+    }
+
+    #[test]
+    fn writes_and_reads_current_names() {
+        let mut snapshot: Snapshot = serde_json::from_str(VERSION_1).unwrap();
+        snapshot.version = Snapshot::VERSION;
+        let json = serde_json::to_string(&snapshot).unwrap();
+        assert!(json.contains(r#""by_model":[{"model":0,"share":"#), "{json}");
+        assert!(json.contains(r#""last_second":{"#) && !json.contains(r#""second":"#));
+        assert_eq!(serde_json::from_str::<Snapshot>(&json).unwrap(), snapshot);
     }
 }

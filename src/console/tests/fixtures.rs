@@ -11,9 +11,9 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, Comparison, CoreView, Distribution, GpuCard, GpuView, Histogram, JournalEntry,
-    Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState, ModelView,
-    RequestCounts, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
+    Actual, Author, Comparison, CoreShare, CoreView, Distribution, GpuCard, GpuView, Histogram,
+    JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState,
+    ModelView, RequestCounts, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// `count` cores, `group` of them around each cache, a node for each four caches.
@@ -229,7 +229,11 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
             allowed: machine.limits.allowed.contains(core.id),
             reserved: ledger.reserved.contains(core.id),
             busy,
-            by_model: owners.first().map(|first| (*first, busy * 0.95)).into_iter().collect(),
+            by_model: owners
+                .first()
+                .map(|first| CoreShare { model: *first, share: busy * 0.95 })
+                .into_iter()
+                .collect(),
             others: busy * 0.05,
             wait: Some(if owners.len() > 1 {
                 0.31

@@ -11,7 +11,7 @@ use crate::layout::{DesiredState, Row};
 use crate::machine::Core;
 use crate::scheduler::clock::unix_ms;
 use crate::scheduler::messages::SchedulerState;
-use crate::telemetry::{CoreView, GpuView, ModelView, Snapshot, Usage, alerts};
+use crate::telemetry::{CoreShare, CoreView, GpuView, ModelView, Snapshot, Usage, alerts};
 
 /// Assembles snapshots; carries counters from one to the next.
 #[derive(Default)]
@@ -100,11 +100,11 @@ fn core_view(
 ) -> CoreView {
     let rows = || desired.rows.iter().enumerate().filter(|(_, row)| row.cores.contains(core.id));
     let used = usage.cores.get(&core.id);
-    let mut by_model: Vec<(usize, f64)> = used
-        .map(|used| used.by_group.iter().map(|(model, share)| (*model, *share)).collect())
-        .unwrap_or_default();
-    by_model.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let explained: f64 = by_model.iter().map(|(_, share)| share).sum();
+    let share_of = |(model, share): (&usize, &f64)| CoreShare { model: *model, share: *share };
+    let mut by_model: Vec<CoreShare> =
+        used.map(|used| used.by_group.iter().map(share_of).collect()).unwrap_or_default();
+    by_model.sort_by(|a, b| b.share.total_cmp(&a.share));
+    let explained: f64 = by_model.iter().map(|used| used.share).sum();
     let busy = used.map_or(0.0, |used| used.busy);
     CoreView {
         core: core.clone(),

@@ -9,8 +9,8 @@ use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Budget, CoreRequest, DesiredState, Layout, ModelSource, Row, Slo};
 use crate::machine::{Description, MemoryUse, ThreadId};
 use crate::telemetry::{
-    Actual, CoreView, Distribution, Histogram, Latencies, ModelState, ModelView, RequestCounts,
-    Snapshot, ThreadView, Window,
+    Actual, CoreShare, CoreView, Distribution, Histogram, Latencies, ModelState, ModelView,
+    RequestCounts, Snapshot, ThreadView, Window,
 };
 
 /// Cores around one cache, and caches around one node.
@@ -85,7 +85,11 @@ impl FrameScenario {
                 core: core.clone(),
                 allowed: true,
                 busy,
-                by_model: owners.first().map(|first| (*first, busy * 0.9)).into_iter().collect(),
+                by_model: owners
+                    .first()
+                    .map(|first| CoreShare { model: *first, share: busy * 0.9 })
+                    .into_iter()
+                    .collect(),
                 others: busy * 0.1,
                 wait: Some(busy * 0.2),
                 owners,

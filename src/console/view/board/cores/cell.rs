@@ -86,9 +86,9 @@ fn draw_bar(canvas: &mut Canvas, pen: &mut Pen, view: &CoreView) {
     let theme = &state.theme;
     let filled = (view.busy.clamp(0.0, 1.0) * BAR as f64).round() as usize;
     let mut reach = 0.0;
-    let mut users = view.by_model.iter().map(|(index, share)| {
-        reach += share;
-        (*index, reach)
+    let mut users = view.by_model.iter().map(|used| {
+        reach += used.share;
+        (used.model, reach)
     });
     let mut user = users.next();
     for column in 0..BAR {
