@@ -149,7 +149,7 @@ fn parse_log_line(line: &str) -> Option<(u64, LogLevel, &str, &str)> {
     let (from, text) = rest.split_once(": ")?;
     let levels =
         [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
-    let level = levels.into_iter().find(|known| known.word() == level)?;
+    let level = levels.into_iter().find(|known| known.name() == level)?;
     Some((at.as_millisecond().try_into().ok()?, level, from, text))
 }
 

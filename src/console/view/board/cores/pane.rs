@@ -65,9 +65,9 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
         key.add(owners.on(core.id));
         key.add_float(view.busy);
         key.add_float(view.wait.unwrap_or(-1.0));
-        for (model, share) in &view.by_model {
-            key.add(model);
-            key.add_float(*share);
+        for used in &view.by_model {
+            key.add(used.model);
+            key.add_float(used.share);
         }
     }
     for view in &state.snapshot.models {
