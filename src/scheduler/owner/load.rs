@@ -58,6 +58,8 @@ impl ModelLoads {
             renewals: 0,
             difference: None,
         };
+        // Enforcing a change sets only bounds that differ from the row before, which had another pool.
+        slot.pool.set_bound(row.concurrency);
         let request = LoadRequest::of_row(row, all, machine);
         if let Err(error) = self.load_in_background(key, request, machine.limits.allowed) {
             slot.fail(format!("cannot start a thread: {error}"));
