@@ -1,12 +1,14 @@
-//! GPU sensors: NVIDIA cards through NVML, read on a thread of their own, so that a driver that is
-//! slow, gone or broken costs a line on the pane and nothing else.
+//! NVIDIA GPU sensors, read through NVML.
+//!
+//! A separate thread calls the driver. A slow, missing or broken driver changes the status line of
+//! the GPU pane and blocks nothing else.
 
-mod card;
 mod details;
-mod known;
-mod look;
+mod inventory;
+mod reading;
+mod scan;
 mod sensor;
-mod words;
+mod text;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,30 +19,29 @@ pub use sensor::GpuSensor;
 
 use super::snapshot::GpuView;
 
-/// Names the NVML library to load, where it is not the system's own.
+/// Environment variable with the path of an NVML library that replaces the system's.
 pub const LIBRARY_VARIABLE: &str = "DIVVY_NVML";
 
-/// The longest that the first look is waited for where it matters. A card without persistence mode takes a second or
-/// two to wake.
+/// Maximum wait for the first scan. A GPU without persistence mode takes a second or two to wake.
 pub const LIST_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where GPU figures come from.
+/// A source of GPU metrics.
 pub trait GpuSource: Send + Sync {
-    /// What is known now. Never waits for a driver.
+    /// Returns the latest metrics. Never waits for the driver.
     fn latest(&self) -> Arc<GpuView>;
 }
 
-/// How a [`GpuSensor`] looks.
+/// Options of a [`GpuSensor`].
 #[derive(Clone, Debug)]
 pub struct GpuOptions {
-    /// The NVML library; `None`: the one that [`LIBRARY_VARIABLE`] names, else the system's
+    /// Path of the NVML library. `None`: the path in [`LIBRARY_VARIABLE`], else the system's
     /// (`libnvidia-ml.so.1`, on Windows `nvml.dll`).
     pub library: Option<PathBuf>,
-    /// Time between the end of a look and the next one.
+    /// Pause between two scans.
     pub interval: Duration,
-    /// A look that takes longer is called slow, and the pauses get longer.
+    /// A scan that takes longer is reported as slow, and the pause after it is extended.
     pub slow: Duration,
-    /// Time between attempts to find a driver that is not there.
+    /// Pause between attempts to load a missing driver.
     pub retry: Duration,
 }
 
@@ -55,7 +56,7 @@ impl Default for GpuOptions {
     }
 }
 
-/// Looks once, for at most ten seconds. What could not be found out is said in the view.
+/// Scans the GPUs once; waits at most [`LIST_PATIENCE`]. The view's notes report failures.
 pub fn list() -> GpuView {
     (*GpuSensor::start(GpuOptions::default()).first(LIST_PATIENCE)).clone()
 }

@@ -1,5 +1,6 @@
-//! The thread that looks at the cards, and what it leaves for others to read. No NVML call is made
-//! under the lock, so a reader never waits for one.
+//! The sensor thread: scans the GPUs at an interval and publishes the latest view.
+//!
+//! The thread never calls NVML while it holds the lock, so readers never wait for the driver.
 
 use std::ffi::OsString;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,20 +9,20 @@ use std::time::{Duration, Instant};
 use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
-use super::look::{Known, cuda_version, look};
-use super::words::{absent, gone, seconds};
+use super::scan::{SeenGpus, cuda_version, scan};
+use super::text::{lost_note, seconds, unavailable_note};
 use super::{GpuOptions, GpuSource, LIBRARY_VARIABLE};
 use crate::telemetry::snapshot::GpuView;
 
-/// A slow driver is left alone for this many times as long as a look took: asking it takes at most
-/// a fifth of the thread's time.
-const REST: u32 = 4;
+/// Pause after a slow scan, as a multiple of its duration. With 4, the driver is busy with scans
+/// for at most a fifth of the time.
+const SLOW_PAUSE_FACTOR: u32 = 4;
 
-/// The longest rest that a slow driver gets.
-const LONGEST_REST: Duration = Duration::from_secs(30);
+/// Maximum pause after a slow scan.
+const MAX_SLOW_PAUSE: Duration = Duration::from_secs(30);
 
-/// Reads the GPUs on a thread of its own. Dropping it ends the thread; a driver call that hangs is
-/// not waited for.
+/// Handle of the sensor thread. Dropping it stops the thread without waiting for a driver call that
+/// hangs.
 pub struct GpuSensor {
     shared: Arc<Shared>,
     slow: Duration,
@@ -36,10 +37,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     view: Arc<GpuView>,
-    /// When the look that is under way began.
-    looking_since: Option<Instant>,
-    /// Looks that ended.
-    looks: u64,
+    /// Start of the current scan; `None` between scans.
+    scan_started: Option<Instant>,
+    /// Number of completed scans.
+    scans: u64,
     stopped: bool,
 }
 
@@ -50,54 +51,54 @@ impl Shared {
 }
 
 impl GpuSensor {
-    /// Starts to look. Returns at once; until the first look has ended the view says so.
+    /// Starts the thread and returns at once. The view has a note until the first scan completes.
     pub fn start(options: GpuOptions) -> Self {
         let shared = Arc::new(Shared::default());
-        shared.lock().view = Arc::new(noted("looking for NVIDIA GPUs".to_owned(), None));
+        shared.lock().view = Arc::new(view_with_note("looking for NVIDIA GPUs".to_owned(), None));
         let slow = options.slow;
-        let theirs = shared.clone();
+        let thread_shared = shared.clone();
         let spawned = std::thread::Builder::new()
             .name("divvy-gpu".to_owned())
-            .spawn(move || Watcher::new(options).run(&theirs));
+            .spawn(move || SensorThread::new(options).run(&thread_shared));
         if let Err(error) = spawned {
             let mut state = shared.lock();
             let note = "GPUs are not watched: cannot start a thread for it".to_owned();
-            state.view = Arc::new(noted(note, Some(error.to_string())));
-            state.looks = 1;
+            state.view = Arc::new(view_with_note(note, Some(error.to_string())));
+            state.scans = 1;
         }
         Self { shared, slow }
     }
 
-    /// What the first look gives, waited for at most `patience`.
+    /// Waits at most `patience` for the first scan, then returns the latest view.
     pub fn first(&self, patience: Duration) -> Arc<GpuView> {
         let state = self.shared.lock();
         let waited = self
             .shared
             .changed
-            .wait_timeout_while(state, patience, |state| state.looks == 0)
+            .wait_timeout_while(state, patience, |state| state.scans == 0)
             .unwrap_or_else(PoisonError::into_inner);
         drop(waited);
         self.latest()
     }
 
-    /// Looks that have ended since the start.
+    /// Returns the number of completed scans.
     pub fn looks(&self) -> u64 {
-        self.shared.lock().looks
+        self.shared.lock().scans
     }
 }
 
 impl GpuSource for GpuSensor {
     fn latest(&self) -> Arc<GpuView> {
         let state = self.shared.lock();
-        let silence = state.looking_since.map_or(Duration::ZERO, |since| since.elapsed());
-        let (view, never) = (state.view.clone(), state.looks == 0);
+        let silence = state.scan_started.map_or(Duration::ZERO, |started| started.elapsed());
+        let (view, is_first_scan) = (state.view.clone(), state.scans == 0);
         drop(state);
         if silence <= self.slow {
             return view;
         }
         let mut late = (*view).clone();
         let silence = seconds(silence);
-        if never {
+        if is_first_scan {
             late.note = Some(format!("the NVIDIA driver has not answered for {silence}"));
         } else {
             late.slow = Some(format!(
@@ -115,56 +116,56 @@ impl Drop for GpuSensor {
     }
 }
 
-/// The thread's state.
-struct Watcher {
+/// The state of the sensor thread.
+struct SensorThread {
     options: GpuOptions,
     library: Option<OsString>,
     nvml: Option<Nvml>,
-    known: Known,
-    /// Whether cards could be read before.
-    met: bool,
+    seen: SeenGpus,
+    /// True once a scan has succeeded.
+    has_scanned: bool,
 }
 
-impl Watcher {
+impl SensorThread {
     fn new(options: GpuOptions) -> Self {
         let library = options
             .library
             .clone()
             .map(OsString::from)
             .or_else(|| std::env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()));
-        Self { options, library, nvml: None, known: Known::default(), met: false }
+        Self { options, library, nvml: None, seen: SeenGpus::default(), has_scanned: false }
     }
 
     fn run(mut self, shared: &Shared) {
         loop {
-            let begun = Instant::now();
+            let started = Instant::now();
             {
                 let mut state = shared.lock();
                 if state.stopped {
                     return;
                 }
-                state.looking_since = Some(begun);
+                state.scan_started = Some(started);
             }
-            let mut view = self.view();
-            let took = begun.elapsed();
+            let mut view = self.scan();
+            let took = started.elapsed();
             view.look_us = took.as_micros() as u64;
-            let mut rest = if self.nvml.is_some() {
+            let mut pause = if self.nvml.is_some() {
                 self.options.interval
             } else {
                 self.options.retry.max(self.options.interval)
             };
             if took > self.options.slow {
                 view.slow = Some(format!("the driver answers slowly: {} a look", seconds(took)));
-                rest = rest.max((took * REST).min(LONGEST_REST));
+                pause = pause.max((took * SLOW_PAUSE_FACTOR).min(MAX_SLOW_PAUSE));
             }
             let mut state = shared.lock();
             state.view = Arc::new(view);
-            state.looking_since = None;
-            state.looks += 1;
+            state.scan_started = None;
+            state.scans += 1;
             shared.changed.notify_all();
             let waited = shared
                 .changed
-                .wait_timeout_while(state, rest, |state| !state.stopped)
+                .wait_timeout_while(state, pause, |state| !state.stopped)
                 .unwrap_or_else(PoisonError::into_inner);
             if waited.0.stopped {
                 return;
@@ -172,18 +173,18 @@ impl Watcher {
         }
     }
 
-    /// Looks once; finds the driver first where it is not at hand.
-    fn view(&mut self) -> GpuView {
+    /// Scans the GPUs once. Loads the driver first if it is not loaded.
+    fn scan(&mut self) -> GpuView {
         if self.nvml.is_none() {
             match self.connect() {
                 Ok(nvml) => self.nvml = Some(nvml),
-                Err(error) => return self.without(&error),
+                Err(error) => return self.failed_view(&error),
             }
         }
         let Some(nvml) = &self.nvml else { return GpuView::default() };
-        match look(nvml, &mut self.known) {
+        match scan(nvml, &mut self.seen) {
             Ok(cards) => {
-                self.met = true;
+                self.has_scanned = true;
                 let (note, reason) = if cards.is_empty() {
                     let reason = "the NVIDIA driver is there and lists no card";
                     (Some("no NVIDIA GPU".to_owned()), Some(reason.to_owned()))
@@ -195,9 +196,9 @@ impl Watcher {
                 GpuView { note, reason, driver, cuda, cards, ..GpuView::default() }
             }
             Err(error) => {
-                // The handle is of no more use; the next attempt begins with a new one.
+                // The handle is no longer valid; the next scan loads the driver again.
                 self.nvml = None;
-                self.without(&error)
+                self.failed_view(&error)
             }
         }
     }
@@ -209,16 +210,16 @@ impl Watcher {
         }
     }
 
-    fn without(&self, error: &NvmlError) -> GpuView {
-        let note = if self.met {
-            gone(error, self.options.retry)
+    fn failed_view(&self, error: &NvmlError) -> GpuView {
+        let note = if self.has_scanned {
+            lost_note(error, self.options.retry)
         } else {
-            absent(error, self.library.as_deref())
+            unavailable_note(error, self.library.as_deref())
         };
-        noted(note, Some(error.to_string()))
+        view_with_note(note, Some(error.to_string()))
     }
 }
 
-fn noted(note: String, reason: Option<String>) -> GpuView {
+fn view_with_note(note: String, reason: Option<String>) -> GpuView {
     GpuView { note: Some(note), reason, ..GpuView::default() }
 }

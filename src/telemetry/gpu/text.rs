@@ -1,4 +1,4 @@
-//! What the driver's errors and throttle bits mean, in sentences for the pane.
+//! Text for the driver's errors and throttle reasons, as the GPU pane shows it.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::error::NvmlError;
 
-/// Why no card can be read, in a line, when none could be read before. `library`: the library that
-/// was asked for by path.
-pub(super) fn absent(error: &NvmlError, library: Option<&OsStr>) -> String {
+/// Returns the note for a driver that has never worked. `library`: the path of the NVML library, if
+/// the user chose one.
+pub(super) fn unavailable_note(error: &NvmlError, library: Option<&OsStr>) -> String {
     match (error, library) {
         (NvmlError::LibloadingError(_), None) | (NvmlError::NotFound, _) => {
             "no NVIDIA GPU".to_owned()
@@ -19,23 +19,23 @@ pub(super) fn absent(error: &NvmlError, library: Option<&OsStr>) -> String {
         (NvmlError::FailedToLoadSymbol(_), Some(path)) => {
             format!("{} is not NVML, or too old", path.display())
         }
-        _ => broken(error),
+        _ => driver_fault(error),
     }
 }
 
-/// Why cards that were there are not, in a line.
-pub(super) fn gone(error: &NvmlError, retry: Duration) -> String {
-    let why = match error {
+/// Returns the note for a driver that worked before.
+pub(super) fn lost_note(error: &NvmlError, retry: Duration) -> String {
+    let cause = match error {
         NvmlError::DriverNotLoaded
         | NvmlError::Uninitialized
         | NvmlError::LibloadingError(_)
         | NvmlError::LibraryNotFound => "the NVIDIA driver went away".to_owned(),
-        _ => broken(error),
+        _ => driver_fault(error),
     };
-    format!("{why}; tried again every {}", seconds(retry))
+    format!("{cause}; tried again every {}", seconds(retry))
 }
 
-fn broken(error: &NvmlError) -> String {
+fn driver_fault(error: &NvmlError) -> String {
     match error {
         NvmlError::DriverNotLoaded => {
             "the NVIDIA library is there, but its kernel driver is not loaded".to_owned()
@@ -56,21 +56,21 @@ fn broken(error: &NvmlError) -> String {
     }
 }
 
-/// Whether an error of one call is about the driver as a whole.
-pub(super) fn ends_driver(error: &NvmlError) -> bool {
+/// Returns true if the error concerns the whole driver, not only the failed call.
+pub(super) fn is_driver_error(error: &NvmlError) -> bool {
     matches!(
         error,
         NvmlError::Uninitialized | NvmlError::DriverNotLoaded | NvmlError::LibRmVersionMismatch
     )
 }
 
-/// Whether an error of one reading is about the whole card.
-pub(super) fn ends_card(error: &NvmlError) -> bool {
+/// Returns true if the error concerns the whole GPU, not only the failed call.
+pub(super) fn is_gpu_error(error: &NvmlError) -> bool {
     matches!(error, NvmlError::GpuLost | NvmlError::ResetRequired)
 }
 
-/// What is wrong with a card.
-pub(super) fn card_fault(error: &NvmlError, index: u32) -> String {
+/// Returns the fault of a GPU that cannot be read.
+pub(super) fn gpu_fault(error: &NvmlError, index: u32) -> String {
     match error {
         NvmlError::GpuLost => {
             "fell off the bus: the driver has lost it, and a restart of the machine brings it back"
@@ -91,8 +91,8 @@ pub(super) fn card_fault(error: &NvmlError, index: u32) -> String {
     }
 }
 
-/// What holds the clocks down. An idle card's low clocks are no throttling.
-pub(super) fn throttle(reasons: ThrottleReasons) -> Vec<String> {
+/// Returns the reasons why the clocks are lowered. Lower clocks of an idle GPU are not throttling.
+pub(super) fn throttle_reasons(reasons: ThrottleReasons) -> Vec<String> {
     [
         (ThrottleReasons::SW_POWER_CAP, "power limit"),
         (ThrottleReasons::HW_THERMAL_SLOWDOWN, "too hot, clocks halved by the hardware"),
@@ -109,7 +109,7 @@ pub(super) fn throttle(reasons: ThrottleReasons) -> Vec<String> {
     .collect()
 }
 
-/// A time for a sentence ("2.3 s").
+/// Formats a duration in seconds, rounded up to tenths: "2.3 s".
 pub(super) fn seconds(time: Duration) -> String {
     let tenths = time.as_millis().div_ceil(100);
     if tenths.is_multiple_of(10) {
@@ -124,17 +124,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttle_bits_become_words_and_idleness_is_none() {
-        assert!(throttle(ThrottleReasons::GPU_IDLE).is_empty());
-        assert!(throttle(ThrottleReasons::NONE).is_empty());
+    fn idle_gpu_is_not_throttled() {
+        assert!(throttle_reasons(ThrottleReasons::GPU_IDLE).is_empty());
+        assert!(throttle_reasons(ThrottleReasons::NONE).is_empty());
+    }
+
+    #[test]
+    fn each_throttle_reason_has_text() {
         let both = ThrottleReasons::SW_POWER_CAP | ThrottleReasons::SW_THERMAL_SLOWDOWN;
-        assert_eq!(throttle(both), ["power limit", "too hot"]);
-        let all = throttle(ThrottleReasons::all());
+        assert_eq!(throttle_reasons(both), ["power limit", "too hot"]);
+        let all = throttle_reasons(ThrottleReasons::all());
         assert_eq!(all.len(), 8, "each reason but idleness has words: {all:?}");
     }
 
     #[test]
-    fn times_are_short() {
+    fn seconds_round_up_to_tenths() {
         assert_eq!(seconds(Duration::from_millis(2_250)), "2.3 s");
         assert_eq!(seconds(Duration::from_secs(30)), "30 s");
         assert_eq!(seconds(Duration::from_millis(1)), "0.1 s");
