@@ -1,4 +1,4 @@
-//! Adds whole lines to the newest file of the journal, after rotating it where it is due.
+//! Appends lines to the newest journal file. Rotates the files first if the newest is full.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 use super::files;
 
-/// Adds `lines` (each with its end) and waits until the disk has them. `header` is put first into
-/// a file that this rotation begins.
+/// Appends `lines`, each with its newline, and syncs them to disk. If the files were rotated,
+/// writes `header` first.
 ///
 /// # Errors
-/// The system's error. Part of the lines may have been written: adding them again does no harm,
-/// since the same record twice is one record.
+/// Returns the system's error. Some lines may be written already. They can safely be appended
+/// again: a reader merges duplicate records.
 pub(super) fn append(folder: &Path, rotate_at: u64, header: &str, lines: &str) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let rotated = rotate(folder, rotate_at)?;
@@ -19,19 +19,19 @@ pub(super) fn append(folder: &Path, rotate_at: u64, header: &str, lines: &str) -
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     let mut text = String::new();
     if is_torn(&mut file)? {
-        // what was torn stays a line of its own, so that it costs nothing but itself
+        // end the torn line, so that it does not corrupt the next one
         text.push('\n');
     }
     if rotated {
         text.push_str(header);
     }
     text.push_str(lines);
-    // one write: with several programs on one journal, their lines do not mix
+    // a single write: lines of several processes do not interleave
     file.write_all(text.as_bytes())?;
     file.sync_data()
 }
 
-/// Whether the file's last line has no end.
+/// Returns true if the file's last line has no newline.
 fn is_torn(file: &mut File) -> io::Result<bool> {
     if file.seek(SeekFrom::End(0))? == 0 {
         return Ok(false);
@@ -42,30 +42,34 @@ fn is_torn(file: &mut File) -> io::Result<bool> {
     Ok(last != *b"\n")
 }
 
-/// Moves every file one place on when the newest is full. Returns whether it did.
+/// Rotates the files if the newest is full. Returns true if they were rotated.
 fn rotate(folder: &Path, rotate_at: u64) -> io::Result<bool> {
-    let full = |path: &Path| fs::metadata(path).is_ok_and(|found| found.len() >= rotate_at);
+    let is_full =
+        |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.len() >= rotate_at);
     let newest = folder.join("journal.ndjson");
-    if !full(&newest) {
+    if !is_full(&newest) {
         return Ok(false);
     }
-    // Another divvy may want the same: one of them does it, the others go on with what is there.
+    // If several divvy processes want to rotate, the one that gets the lock does; the others append
+    // to the current file.
     let lock = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .open(folder.join("journal.lock"))?;
-    // On a file system without locks two programs at once may rotate twice, which loses the oldest.
+    // On a file system without locks, two processes may both rotate, which loses the oldest file.
     if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
         return Ok(false);
     }
-    let rotated = if full(&newest) { move_on(folder).map(|()| true) } else { Ok(false) };
-    // By word, since closing is not enough: a process that is just being started still has the file.
+    let rotated = if is_full(&newest) { rename_files(folder).map(|()| true) } else { Ok(false) };
+    // Unlock explicitly: closing is not enough while a child process that is starting has inherited
+    // the file.
     let _ = lock.unlock();
     rotated
 }
 
-fn move_on(folder: &Path) -> io::Result<()> {
+/// Renames each file to the next older name, replacing the oldest.
+fn rename_files(folder: &Path) -> io::Result<()> {
     let files: Vec<_> = files(folder).collect();
     for (newer, older) in files.iter().zip(files.iter().skip(1)).rev() {
         match fs::rename(newer, older) {

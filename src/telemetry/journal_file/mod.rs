@@ -1,13 +1,13 @@
-//! The journal on disk: NDJSON in the state folder, one line a record, written by a thread of its
-//! own and read back by `divvy journal`.
+//! The journal on disk: NDJSON files in the state folder, one line per record. A separate thread
+//! writes them; `divvy journal` reads them.
 //!
-//! A run writes a header line first, then a line for each change. A later line with the same run and
-//! entry takes the place of the earlier one: that is how a verdict or an undo is added. Lines are
-//! appended whole and synced, so that a crash can tear the last one at most; a reader skips it.
+//! A run writes a header line, then one line per change. A later line with the same run and entry
+//! replaces the earlier one; this adds a verdict or an undo to an entry. Lines are appended whole
+//! and synced: a crash can tear only the last line, which the reader skips.
 //!
-//! Rotation: a file that has reached [`ROTATE_AT`] bytes is renamed before the next write, from
-//! `journal.ndjson` to `journal.1.ndjson`, from there to `journal.2.ndjson`, and so on; [`KEPT`]
-//! older files are kept. All of them together are the journal.
+//! Rotation: when `journal.ndjson` has reached [`ROTATE_AT`] bytes, the next write first renames it
+//! to `journal.1.ndjson`, the previous `journal.1.ndjson` to `journal.2.ndjson`, and so on.
+//! [`KEPT`] rotated files are kept. The journal consists of all these files.
 
 mod append;
 mod read;
@@ -25,35 +25,35 @@ pub use writer::{JournalWriter, WriterOptions};
 
 use super::journal::JournalEntry;
 
-/// Size in bytes from which a file is rotated.
+/// File size in bytes at which the journal is rotated.
 pub const ROTATE_AT: u64 = 8 << 20;
 
-/// Version of the format that this build writes; raised if older builds could misread it.
+/// Version of the journal format that this build writes; raised if older builds could misread it.
 pub const FORMAT: u32 = 1;
 
-/// Rotated files that are kept beside the one that is written.
+/// Number of rotated files that are kept.
 pub const KEPT: usize = 3;
 
-/// One run of divvy: the header line of its part of the journal.
+/// The header of one run of divvy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Version of the journal's format; 0 in journals from before versions existed.
     #[serde(default)]
     pub format: u32,
-    /// Tells runs apart: the start in UTC and a random part.
+    /// Unique identifier: the start time in UTC and a random suffix.
     pub id: String,
-    /// The start, milliseconds since 1970 in UTC.
+    /// Start time in milliseconds since 1970, UTC.
     pub started_unix_ms: u64,
-    /// divvy's version.
+    /// Version of divvy.
     pub version: String,
-    /// The machine in a few words.
+    /// Short description of the machine.
     pub machine: String,
-    /// The title of the layout that it began with.
+    /// Title of the initial layout.
     pub layout: String,
 }
 
 impl Run {
-    /// A run that starts now.
+    /// Returns the header of a run that starts now.
     pub fn begin(machine: String, layout: String) -> Self {
         let now = jiff::Timestamp::now();
         let id = format!("{}-{:06x}", now.strftime("%Y%m%dT%H%M%S"), fastrand::u32(..1 << 24));
@@ -74,7 +74,7 @@ impl Run {
 pub enum Record {
     /// The header of a run.
     Run(Run),
-    /// A change, or its newer state.
+    /// A change, or a newer state of an earlier entry.
     Entry {
         /// The run's id.
         run: String,
@@ -84,16 +84,16 @@ pub enum Record {
 }
 
 impl Record {
-    /// The record as a line, with its end.
+    /// Returns the record as a JSON line with its newline.
     ///
     /// # Errors
-    /// When a value has no form in JSON.
+    /// Fails if a value cannot be represented in JSON.
     pub fn line(&self) -> serde_json::Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
     }
 }
 
-/// The files of a journal from the newest to the oldest that can be there.
+/// Returns the paths of all journal files, newest first. Some may not exist.
 fn files(folder: &Path) -> impl DoubleEndedIterator<Item = PathBuf> {
     let name = |age| match age {
         0 => folder.join("journal.ndjson"),

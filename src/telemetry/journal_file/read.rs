@@ -1,4 +1,5 @@
-//! Reads a journal: all its files, the newest state of each entry, and what could not be read.
+//! Reads all files of a journal. Keeps the newest state of each entry and a warning per unreadable
+//! line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,28 +9,29 @@ use std::path::Path;
 use super::{FORMAT, Record, Run, files};
 use crate::telemetry::JournalEntry;
 
-/// What is on disk.
+/// The contents of the journal files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Journal {
-    /// The runs in the order in which they began.
+    /// Runs, ordered by start time.
     pub runs: Vec<RunJournal>,
-    /// What was skipped and why, a sentence each.
+    /// One warning per skipped line, with the reason.
     pub warnings: Vec<String>,
 }
 
-/// One run of it.
+/// One run and its changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunJournal {
-    /// Its header. Where rotation has taken that away, the time of its first entry that is left.
+    /// The header. If rotation has deleted it, only the id is set, and the start time is that of
+    /// the oldest remaining entry.
     pub run: Run,
-    /// Its changes, oldest first.
+    /// Changes, oldest first.
     pub entries: Vec<JournalEntry>,
 }
 
-/// Reads the journal in a state folder; a folder that is not there has an empty one.
+/// Reads the journal in a state folder. A missing folder yields an empty journal.
 ///
 /// # Errors
-/// The system's error, with the file, when one is there and cannot be read.
+/// Fails if an existing file cannot be read; the error names the file.
 pub fn read(folder: &Path) -> io::Result<Journal> {
     let mut headers: BTreeMap<String, Run> = BTreeMap::new();
     let mut entries: BTreeMap<String, BTreeMap<u64, JournalEntry>> = BTreeMap::new();
@@ -39,12 +41,12 @@ pub fn read(folder: &Path) -> io::Result<Journal> {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                let told = format!("cannot read {}: {error}", path.display());
-                return Err(io::Error::new(error.kind(), told));
+                let message = format!("cannot read {}: {error}", path.display());
+                return Err(io::Error::new(error.kind(), message));
             }
         };
         for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let whole = line.ends_with(b"\n");
+            let is_complete = line.ends_with(b"\n");
             if line.trim_ascii().is_empty() {
                 continue;
             }
@@ -61,7 +63,7 @@ pub fn read(folder: &Path) -> io::Result<Journal> {
                 Ok(Record::Entry { run, entry }) => {
                     entries.entry(run).or_default().insert(entry.id, *entry);
                 }
-                Err(_) if !whole => warnings.push(format!(
+                Err(_) if !is_complete => warnings.push(format!(
                     "{}: the last line is torn: divvy or the machine ended while it was written; \
                      it is skipped",
                     path.display()
@@ -74,10 +76,10 @@ pub fn read(folder: &Path) -> io::Result<Journal> {
             }
         }
     }
-    for (id, found) in &entries {
+    for (id, run_entries) in &entries {
         headers.entry(id.clone()).or_insert_with(|| Run {
             id: id.clone(),
-            started_unix_ms: found.values().next().map_or(0, |entry| entry.at_unix_ms),
+            started_unix_ms: run_entries.values().next().map_or(0, |entry| entry.at_unix_ms),
             ..Run::default()
         });
     }

@@ -1,4 +1,4 @@
-//! The journal survives torn lines, rotation, and a folder that cannot be written.
+//! Tests of the journal files: round trips, torn lines, rotation and unwritable folders.
 
 use std::fs;
 use std::io::Write;
@@ -12,8 +12,8 @@ use crate::telemetry::{
     Author, Comparison, Conditions, JournalEntry, Metric, Verdict, VerdictStatus, text,
 };
 
-/// Long enough for anything on a busy machine; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum wait for a result, generous for busy machines. Only a failing test waits this long.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn entry(id: u64) -> JournalEntry {
     let layout = Box::new(demo().unwrap().layout().clone());
@@ -40,13 +40,14 @@ fn entry(id: u64) -> JournalEntry {
     }
 }
 
-struct Rig {
+/// A running writer and the ends that a test uses.
+struct TestWriter {
     writer: JournalWriter,
     entries: Sender<JournalEntry>,
     conditions: Conditions,
 }
 
-fn start(folder: &Path, id: &str, rotate_at: u64) -> Rig {
+fn start(folder: &Path, id: &str, rotate_at: u64) -> TestWriter {
     let conditions = Conditions::default();
     let run = Run { id: id.to_owned(), layout: "demo".to_owned(), ..Run::default() };
     let options = WriterOptions {
@@ -55,34 +56,34 @@ fn start(folder: &Path, id: &str, rotate_at: u64) -> Rig {
         ..WriterOptions::new(folder.to_path_buf(), run, conditions.clone())
     };
     let (entries, receiver) = channel();
-    Rig { writer: JournalWriter::start(options, receiver).unwrap(), entries, conditions }
+    TestWriter { writer: JournalWriter::start(options, receiver).unwrap(), entries, conditions }
 }
 
-impl Rig {
+impl TestWriter {
     fn finish(self) {
         drop(self.entries);
-        assert!(self.writer.finish(PATIENCE));
+        assert!(self.writer.finish(TIMEOUT));
     }
 }
 
 fn write(folder: &Path, id: &str, entries: &[JournalEntry]) {
-    let rig = start(folder, id, ROTATE_AT);
+    let writer = start(folder, id, ROTATE_AT);
     for entry in entries {
-        rig.entries.send(entry.clone()).unwrap();
+        writer.entries.send(entry.clone()).unwrap();
     }
-    rig.finish();
+    writer.finish();
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
+fn wait_until(event: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
     while !done() {
-        assert!(Instant::now() < end, "{what}");
+        assert!(Instant::now() < deadline, "timed out waiting for {event}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 #[test]
-fn what_is_written_is_read_back_and_later_lines_take_the_place_of_earlier_ones() {
+fn later_line_replaces_earlier_entry() {
     let folder = tempfile::tempdir().unwrap();
     let mut decided = entry(1);
     let clear = Comparison {
@@ -112,7 +113,7 @@ fn what_is_written_is_read_back_and_later_lines_take_the_place_of_earlier_ones()
 }
 
 #[test]
-fn a_run_without_changes_has_a_header() {
+fn run_without_changes_has_a_header() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "quiet", &[]);
     let journal = read(folder.path()).unwrap();
@@ -121,18 +122,18 @@ fn a_run_without_changes_has_a_header() {
 }
 
 #[test]
-fn a_torn_last_line_costs_itself_only() {
+fn torn_last_line_loses_only_itself() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a", &[entry(1)]);
     let path = folder.path().join("journal.ndjson");
-    let half = Record::Entry { run: "a".to_owned(), entry: Box::new(entry(2)) }.line().unwrap();
+    let second = Record::Entry { run: "a".to_owned(), entry: Box::new(entry(2)) }.line().unwrap();
     let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
-    file.write_all(&half.as_bytes()[..half.len() / 2]).unwrap();
+    file.write_all(&second.as_bytes()[..second.len() / 2]).unwrap();
     let journal = read(folder.path()).unwrap();
     assert_eq!(journal.runs[0].entries, [entry(1)]);
     assert_eq!(journal.warnings.len(), 1);
     assert!(journal.warnings[0].contains("torn"), "{:?}", journal.warnings);
-    // the next run's lines do not stick to it
+    // the next run starts a new line after the torn one
     write(folder.path(), "b", &[entry(7)]);
     let journal = read(folder.path()).unwrap();
     assert_eq!(journal.runs[1].entries, [entry(7)]);
@@ -141,53 +142,53 @@ fn a_torn_last_line_costs_itself_only() {
 }
 
 #[test]
-fn a_full_file_is_rotated_and_a_bounded_number_is_kept() {
+fn rotation_keeps_a_bounded_number_of_files() {
     let folder = tempfile::tempdir().unwrap();
-    let rig = start(folder.path(), "a", 1);
-    until("the header", || folder.path().join("journal.ndjson").exists());
+    let writer = start(folder.path(), "a", 1);
+    wait_until("the header", || folder.path().join("journal.ndjson").exists());
     for id in 1..=20 {
-        rig.entries.send(entry(id)).unwrap();
-        let found = |id| {
+        writer.entries.send(entry(id)).unwrap();
+        let is_written = |id| {
             let journal = read(folder.path()).unwrap();
             journal.runs.iter().any(|run| run.entries.iter().any(|entry| entry.id == id))
         };
-        until("the entry", || found(id));
+        wait_until("the entry", || is_written(id));
     }
-    rig.finish();
+    writer.finish();
     let mut names: Vec<String> = fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.ends_with("ndjson"))
         .collect();
     names.sort();
-    let all = ["journal.1.ndjson", "journal.2.ndjson", "journal.3.ndjson", "journal.ndjson"];
-    assert_eq!(names, all);
+    let expected = ["journal.1.ndjson", "journal.2.ndjson", "journal.3.ndjson", "journal.ndjson"];
+    assert_eq!(names, expected);
     let journal = read(folder.path()).unwrap();
     assert_eq!(journal.warnings, [""; 0]);
-    // each file begins with the header, so that it outlives the first one
+    // each file starts with the header, so the header outlives the first file
     assert_eq!(journal.runs[0].run.layout, "demo");
     let ids: Vec<u64> = journal.runs[0].entries.iter().map(|entry| entry.id).collect();
     assert_eq!(ids, [17, 18, 19, 20]);
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_costs_one_warning_and_no_entry() {
+fn failed_write_is_retried_without_loss() {
     let folder = tempfile::tempdir().unwrap();
     let blocked = folder.path().join("state");
     fs::write(&blocked, "in the way").unwrap();
-    let rig = start(&blocked, "a", ROTATE_AT);
-    until("the trouble", || rig.conditions.alerts().len() == 1);
-    let told = rig.conditions.alerts()[0].text.clone();
-    assert!(told.contains("journal") && told.contains("--state-dir"), "{told}");
-    rig.entries.send(entry(1)).unwrap();
+    let writer = start(&blocked, "a", ROTATE_AT);
+    wait_until("the alert", || writer.conditions.alerts().len() == 1);
+    let alert = writer.conditions.alerts()[0].text.clone();
+    assert!(alert.contains("journal") && alert.contains("--state-dir"), "{alert}");
+    writer.entries.send(entry(1)).unwrap();
     fs::remove_file(&blocked).unwrap();
-    until("its end", || rig.conditions.alerts().is_empty());
-    rig.finish();
+    wait_until("the alert to clear", || writer.conditions.alerts().is_empty());
+    writer.finish();
     assert_eq!(read(&blocked).unwrap().runs[0].entries, [entry(1)]);
 }
 
 #[test]
-fn a_folder_that_is_not_there_has_an_empty_journal() {
+fn missing_folder_has_an_empty_journal() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(read(&folder.path().join("gone")).unwrap(), Journal::default());
 }

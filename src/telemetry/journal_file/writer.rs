@@ -1,6 +1,6 @@
-//! The thread that writes the journal, "divvy-journal". The scheduler hands it entries and never
-//! waits for it; a disk that is full or read-only costs one warning, and the lines are kept and
-//! tried again.
+//! The writer thread of the journal, "divvy-journal". The scheduler sends it entries and never
+//! waits for it. If the disk is full or read-only, the thread warns once, keeps the lines and
+//! retries.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,92 +12,97 @@ use super::append::append;
 use super::{ROTATE_AT, Record, Run};
 use crate::telemetry::{Conditions, JournalEntry};
 
-/// Time between two tries to write what could not be written.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Pause before a failed write is retried.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Bytes of lines that are kept while they cannot be written; the oldest go first.
-const WAITING: usize = 4 << 20;
+/// Maximum size in bytes of the unwritten lines; above it, the oldest are dropped.
+const MAX_PENDING_BYTES: usize = 4 << 20;
 
-/// The name under which it raises its condition.
-const PART: &str = "journal";
+/// Key of the writer's condition.
+const CONDITION: &str = "journal";
 
-/// How a journal is written.
+/// Options of a [`JournalWriter`].
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
-    /// The state folder; made where it is not there.
+    /// The state folder; created if missing.
     pub folder: PathBuf,
-    /// The header.
+    /// Header of the run.
     pub run: Run,
-    /// Size in bytes from which a file is rotated; usually [`ROTATE_AT`].
+    /// File size in bytes at which the journal is rotated; usually [`ROTATE_AT`].
     pub rotate_at: u64,
-    /// Time between two tries to write what could not be written.
+    /// Pause before a failed write is retried.
     pub again: Duration,
-    /// Where it says that it cannot write.
+    /// Receives an alert while the journal cannot be written.
     pub conditions: Conditions,
 }
 
 impl WriterOptions {
-    /// The usual sizes and times.
+    /// Returns options with the default size and pause.
     pub fn new(folder: PathBuf, run: Run, conditions: Conditions) -> Self {
-        Self { folder, run, rotate_at: ROTATE_AT, again: AGAIN, conditions }
+        Self { folder, run, rotate_at: ROTATE_AT, again: RETRY_PAUSE, conditions }
     }
 }
 
-/// The running writer. It ends when all senders of entries are gone and the rest is written.
+/// Handle of the writer thread. The thread ends once all senders of entries are dropped and it has
+/// tried to write the remaining lines.
 pub struct JournalWriter {
     ended: Receiver<()>,
 }
 
 impl JournalWriter {
-    /// Starts the thread.
+    /// Starts the writer thread.
     ///
     /// # Errors
-    /// When the system gives no further thread.
+    /// Fails if the system cannot create a thread.
     pub fn start(options: WriterOptions, entries: Receiver<JournalEntry>) -> io::Result<Self> {
         let (end, ended) = channel();
         std::thread::Builder::new().name("divvy-journal".to_owned()).spawn(move || {
-            Writing::new(options).run(&entries);
-            // nobody may wait for it
+            WriterThread::new(options).run(&entries);
+            // fails if the handle was dropped, which is allowed
             let _ = end.send(());
         })?;
         Ok(Self { ended })
     }
 
-    /// Waits, at most for `patience`, until everything is written; the senders must be gone. Says
-    /// whether the thread has ended.
+    /// Waits at most `patience` for the thread to write the remaining lines. All senders must be
+    /// dropped first. Returns true if the thread has ended.
     pub fn finish(self, patience: Duration) -> bool {
         !matches!(self.ended.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
     }
 }
 
-struct Writing {
+/// The state of the writer thread.
+struct WriterThread {
     options: WriterOptions,
     header: String,
-    waiting: VecDeque<String>,
-    waiting_bytes: usize,
+    /// Lines that are not written yet, oldest first.
+    pending: VecDeque<String>,
+    pending_bytes: usize,
+    /// True if the last write failed.
     failing: bool,
+    /// Lines dropped because too many were pending.
     dropped: usize,
 }
 
-impl Writing {
+impl WriterThread {
     fn new(options: WriterOptions) -> Self {
         let header = Record::Run(options.run.clone()).line().unwrap_or_default();
-        let mut writing = Self {
+        let mut writer = Self {
             options,
             header: header.clone(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
             failing: false,
             dropped: 0,
         };
-        writing.push(header);
-        writing
+        writer.push(header);
+        writer
     }
 
     fn run(mut self, entries: &Receiver<JournalEntry>) {
         self.write();
         loop {
-            let entry = if self.waiting.is_empty() {
+            let entry = if self.pending.is_empty() {
                 entries.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
                 entries.recv_timeout(self.options.again)
@@ -110,7 +115,7 @@ impl Writing {
                     return;
                 }
             }
-            // A burst is one write.
+            // Write a burst of entries at once.
             for entry in entries.try_iter() {
                 self.add(entry);
             }
@@ -127,28 +132,28 @@ impl Writing {
     }
 
     fn push(&mut self, line: String) {
-        self.waiting_bytes += line.len();
-        self.waiting.push_back(line);
-        while self.waiting_bytes > WAITING
-            && let Some(gone) = self.waiting.pop_front()
+        self.pending_bytes += line.len();
+        self.pending.push_back(line);
+        while self.pending_bytes > MAX_PENDING_BYTES
+            && let Some(oldest) = self.pending.pop_front()
         {
-            self.waiting_bytes -= gone.len();
+            self.pending_bytes -= oldest.len();
             self.dropped += 1;
         }
     }
 
     fn write(&mut self) {
-        if self.waiting.is_empty() {
+        if self.pending.is_empty() {
             return;
         }
-        let lines: String = self.waiting.iter().map(String::as_str).collect();
+        let lines: String = self.pending.iter().map(String::as_str).collect();
         let options = &self.options;
         match append(&options.folder, options.rotate_at, &self.header, &lines) {
             Ok(()) => {
-                self.waiting.clear();
-                self.waiting_bytes = 0;
+                self.pending.clear();
+                self.pending_bytes = 0;
                 if std::mem::take(&mut self.failing) {
-                    self.options.conditions.clear(PART);
+                    self.options.conditions.clear(CONDITION);
                     tracing::warn!(
                         "the journal is written again; {} lines were given up",
                         std::mem::take(&mut self.dropped)
@@ -158,12 +163,12 @@ impl Writing {
             Err(error) if !self.failing => {
                 self.failing = true;
                 let folder = self.options.folder.display();
-                let sentence = format!(
+                let message = format!(
                     "the journal cannot be written to {folder}: {error}; changes work all the \
                      same (--state-dir names another folder)"
                 );
-                tracing::warn!("{sentence}");
-                self.options.conditions.raise(PART, sentence);
+                tracing::warn!("{message}");
+                self.options.conditions.raise(CONDITION, message);
             }
             Err(_) => {}
         }
