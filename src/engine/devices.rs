@@ -1,9 +1,9 @@
 //! CUDA's numbers of the GPUs in this process, matched with the driver's numbers, which layouts and
 //! the screen use.
 //!
-//! NVML, the driver's own library, counts all cards in the order of the bus. CUDA counts those that
-//! `CUDA_VISIBLE_DEVICES` lets through, the fastest first unless `CUDA_DEVICE_ORDER` says
-//! otherwise, and of MIG devices it shows a process one at most, and then no whole card.
+//! NVML, the driver's own library, numbers all GPUs in bus order. CUDA numbers only the GPUs in
+//! `CUDA_VISIBLE_DEVICES`, fastest first unless `CUDA_DEVICE_ORDER` sets another order. A process
+//! that uses a MIG device sees only this one device and no whole GPU.
 #![allow(unsafe_code)]
 
 use std::env;
@@ -21,8 +21,8 @@ const BUS_ORDER: &str = "PCI_BUS_ID";
 /// Makes CUDA number GPUs as the driver does, and selects the MIG device of a layout that names one
 /// MIG device and no other GPU. Variables that the user has set stay.
 ///
-/// Call it before models are loaded and sensors start: from then on libraries in other languages run
-/// on threads of their own, and these read the environment without std's lock.
+/// Call it before models are loaded and sensors start: from then on libraries in other languages
+/// run on threads of their own, and these read the environment without std's lock.
 pub(crate) fn set_cuda_environment(layout: &Layout) {
     set(ORDER, BUS_ORDER);
     let mut named: Vec<&GpuId> = layout.models.iter().filter_map(|row| row.gpu.as_ref()).collect();
@@ -35,9 +35,9 @@ pub(crate) fn set_cuda_environment(layout: &Layout) {
 
 fn set(name: &str, value: &str) {
     if env::var_os(name).is_none() {
-        // SAFETY: the callers of `set_cuda_environment` see to it that no library that is not Rust has a thread yet.
-        // A thread of our own, as that of the log, reads the environment through std alone, whose
-        // lock this call takes too; and it is the only place that writes.
+        // SAFETY: callers of `set_cuda_environment` guarantee that no foreign library has a thread
+        // yet. Our own threads, such as the log's, read the environment only through std, whose
+        // lock this call takes too. No other code writes the environment.
         unsafe { env::set_var(name, value) };
     }
 }

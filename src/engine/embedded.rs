@@ -1,5 +1,5 @@
-//! The models that are part of the executable, so that `divvy` shows something wherever it is
-//! installed. `divvy synth` writes them; a test holds the files to what it writes.
+//! The models in the executable, for a demo without any files. `divvy synth` generated them; a test
+//! checks that it still generates the same bytes.
 
 /// File name and bytes of each.
 const MODELS: &[(&str, &[u8])] = &[
@@ -8,12 +8,12 @@ const MODELS: &[(&str, &[u8])] = &[
     ("ranker.onnx", include_bytes!("../../assets/models/ranker.onnx")),
 ];
 
-/// The bytes of an embedded model; `None` when there is none of that name.
+/// Returns the bytes of an embedded model; `None` if no model has that name.
 pub fn bytes(name: &str) -> Option<&'static [u8]> {
     MODELS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
 }
 
-/// The names of all embedded models, for messages.
+/// Returns the names of all embedded models, for messages.
 pub fn names() -> String {
     MODELS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }

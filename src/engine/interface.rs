@@ -101,7 +101,7 @@ impl InstanceSetup {
     }
 }
 
-/// A loaded model. Its weights are held once for all instances where the engine can do that.
+/// A loaded model. Its instances share one copy of the weights if the engine supports it.
 pub trait Model: Send + Sync {
     /// Returns its inputs and outputs.
     fn signature(&self) -> &Signature;
@@ -113,8 +113,8 @@ pub trait Model: Send + Sync {
     /// [`EngineError`] when the engine cannot build one of this width.
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError>;
 
-    /// Runs `body` with an instance for trial requests: the one that [`Engine::load_for`] has built,
-    /// or a new one with one thread.
+    /// Runs `body` with an instance for trial requests: the one that [`Engine::load_for`] has
+    /// built, or a new one with one thread.
     ///
     /// # Errors
     /// [`EngineError`] if no instance can be built.
@@ -130,14 +130,14 @@ pub trait Model: Send + Sync {
     /// Returns the memory that it holds.
     fn memory(&self) -> EngineMemory;
 
-    /// The most memory that was held at once since the last call, in bytes; `None` where only what
-    /// is held now is known.
+    /// Returns the peak memory since the last call, in bytes; `None` if only the current memory is
+    /// known.
     fn take_peak(&self) -> Option<u64> {
         None
     }
 
-    /// Frees unused memory other than the weights. May run the request `trial` for that, on the calling
-    /// thread.
+    /// Frees unused memory other than the weights. May run the request `trial` for that, on the
+    /// calling thread.
     ///
     /// # Errors
     /// [`EngineError`] when that request fails.
@@ -165,9 +165,9 @@ pub trait Instance: Send {
     /// should be replaced.
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError>;
 
-    /// A further handle on the same session, whose requests run beside this one's on the same threads:
-    /// what a program gets that calls one session from several places. `None` where the engine has
-    /// no such thing.
+    /// Returns another handle of the same session, as for a program that calls one session from
+    /// several places. Its requests run concurrently on the same threads. `None` if the engine does
+    /// not support this.
     fn another(&self) -> Option<Box<dyn Instance>> {
         None
     }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemorySource {
-    /// Worked out from what is known of the model's file.
+    /// Computed from the model's file.
     #[default]
     Estimated,
-    /// Counted where the memory is taken: by the library's allocator or by ours.
+    /// Counted by the allocator: the library's or divvy's.
     Measured,
 }
 
@@ -22,18 +22,18 @@ pub struct EngineMemory {
     pub weights: u64,
     /// Copies of the weights that are held.
     pub copies: u32,
-    /// Taken beside the weights when instances were built, for graphs and kernels, by how the heap grew:
-    /// an estimate. 0 where the other figures hold it.
+    /// Graphs and kernels without the weights, estimated by the growth of the heap while instances
+    /// were built. 0 if the other values contain it.
     #[serde(default, rename = "graph_bytes", alias = "graph")]
     pub graph: u64,
-    /// Held for activations and results beyond the weights; `None` if the engine does not report it.
+    /// Memory for activations and results; `None` if the engine does not report it.
     #[serde(rename = "arena_bytes", alias = "arena")]
     pub arena: Option<u64>,
-    /// Taken from the system beyond that and never written to: not resident, and in no sum.
+    /// Allocated but never written to: not resident, and not part of any sum.
     #[serde(default, rename = "untouched_bytes", alias = "untouched")]
     pub untouched: u64,
-    /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and in
-    /// no sum. `None` where no instance runs on one, or the library does not report it.
+    /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and
+    /// in no sum. `None` where no instance runs on one, or the library does not report it.
     #[serde(default, rename = "gpu_bytes", alias = "gpu")]
     pub gpu: Option<u64>,
     /// The source of `weights`.
@@ -48,7 +48,8 @@ pub struct EngineMemory {
     pub shared: Option<SharedMemory>,
 }
 
-/// Memory of a loaded model that several models use together, in bytes. Each is charged an equal part.
+/// Memory of a loaded model that several models use together, in bytes. Each is charged an equal
+/// part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedMemory {
     /// The number of the loaded model, unique in this process.

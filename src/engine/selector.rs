@@ -1,4 +1,5 @@
-//! Which engine runs which model: the command line's choice, the row's choice, and what is there.
+//! Selects the engine of each model from the row's choice, the command line's choice and the
+//! engines that are available.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -16,8 +17,8 @@ pub struct LoadedByEngine {
     pub model: Arc<dyn Model>,
 }
 
-/// The engines of a process, with the loaded models that rows share. Searches for ONNX Runtime when it
-/// is first needed.
+/// The engines of a process, with the loaded models that rows share. Searches for ONNX Runtime when
+/// it is first needed.
 pub struct Engines {
     choice: EngineChoice,
     ort_dylib: Option<PathBuf>,
@@ -26,13 +27,13 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// The engines, with the command line's `--engine` for rows that leave it open, and its
-    /// `--ort-dylib`.
+    /// Creates the engines. `--engine` applies to rows without a choice; `--ort-dylib` names ONNX
+    /// Runtime's library.
     pub fn new(choice: EngineChoice, ort_dylib: Option<PathBuf>) -> Self {
         Self { choice, ort_dylib, onnxruntime: OnceLock::new(), rten: Rten::default() }
     }
 
-    /// ONNX Runtime, or why it is not there. The search runs once.
+    /// Returns ONNX Runtime. Searches for its library on the first call only.
     ///
     /// # Errors
     /// [`EngineError::Unavailable`].
@@ -40,18 +41,18 @@ impl Engines {
         self.onnxruntime.get_or_init(|| OnnxRuntime::find(self.ort_dylib.as_deref())).clone()
     }
 
-    /// Whether the user named a library: one that cannot be used is then an error, not a reason to
-    /// take another engine.
+    /// Returns true if the user named a library. If it cannot be used, that is an error: no other
+    /// engine replaces it.
     fn is_named(&self) -> bool {
         self.ort_dylib.is_some()
             || std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| !path.is_empty())
     }
 
-    /// The engine for a row of a layout.
+    /// Returns the engine for a row of a layout.
     ///
     /// # Errors
-    /// [`EngineError::Unavailable`] when ONNX Runtime is asked for and not there, or a library was
-    /// named that cannot be used.
+    /// [`EngineError::Unavailable`] if ONNX Runtime is requested but missing, or if the library
+    /// that the user named cannot be used.
     pub fn engine_for(&self, choice: EngineChoice) -> Result<Arc<dyn Engine>, EngineError> {
         let choice = if choice == EngineChoice::Auto { self.choice } else { choice };
         match choice {
@@ -86,13 +87,13 @@ mod tests {
     use crate::engine::EngineKind;
 
     #[test]
-    fn a_rows_choice_goes_before_the_command_lines() {
+    fn row_choice_overrides_the_command_line() {
         let engines = Engines::new(EngineChoice::OnnxRuntime, Some("/nowhere/at/all.so".into()));
         assert_eq!(engines.engine_for(EngineChoice::Rten).unwrap().kind(), EngineKind::Rten);
     }
 
     #[test]
-    fn a_named_library_that_is_not_there_is_an_error_even_for_auto() {
+    fn missing_named_library_fails_for_auto() {
         let engines = Engines::new(EngineChoice::Auto, Some("/nowhere/at/all.so".into()));
         let Err(error) = engines.engine_for(EngineChoice::Auto) else { panic!() };
         let words = error.to_string();

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn unnamed_dimensions_are_named_by_input_and_axis() {
+    fn unnamed_dimensions_get_input_with_axis() {
         let x = spec("x", Some(vec![Dim::Unknown, Dim::Fixed(0), Dim::Named("h".to_owned())]));
         assert_eq!(x.input_dims(), "[x.0, 0, h]");
         assert_eq!(x.output_dims(), "[?, 0, h]");

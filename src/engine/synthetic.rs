@@ -1,5 +1,5 @@
-//! An engine without models: instances that burn, sleep, fail or panic as told. The pool's tests,
-//! and the benches that measure the pool and not a model, run on it.
+//! An engine without real models: its instances use CPU time, sleep, fail or panic as a script
+//! says. Used by the pool's tests, and by benchmarks that measure the pool instead of a model.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -10,36 +10,36 @@ use super::{
 };
 use crate::machine::{ThreadId, current_thread};
 
-/// What a synthetic model does, changeable while it runs.
+/// The behaviour of a synthetic model. It can be changed while the model runs.
 #[derive(Debug, Default)]
 pub struct Script {
-    /// CPU time that a request burns, in nanoseconds.
+    /// CPU time of a request, in nanoseconds.
     pub burn_ns: AtomicU64,
-    /// Time that a request sleeps, in nanoseconds.
+    /// Sleep of a request, in nanoseconds.
     pub sleep_ns: AtomicU64,
-    /// Every so many requests one fails with an engine error; 0 for never.
+    /// One request out of this many fails with an engine error; 0 for never.
     pub fail_every: AtomicU64,
-    /// Every so many requests one panics; 0 for never.
+    /// One request out of this many panics; 0 for never.
     pub panic_every: AtomicU64,
     /// Time that building an instance takes, in nanoseconds.
     pub build_ns: AtomicU64,
-    /// Whether building an instance fails.
+    /// True if building an instance fails.
     pub build_fails: AtomicBool,
-    /// Whether building an instance panics.
+    /// True if building an instance panics.
     pub build_panics: AtomicBool,
-    /// Instances of this many threads cannot be built.
+    /// Building an instance with this many threads fails.
     pub build_fails_at: AtomicUsize,
-    /// Instances of this many threads wait while they are being built; all do at [`Script::ALL`].
+    /// Building an instance with this many threads waits; with [`Script::ALL`], every build does.
     pub build_blocked: AtomicUsize,
-    /// While it is set, a request that runs waits.
+    /// True while running requests must wait.
     pub run_blocked: AtomicBool,
-    /// Bytes of weights that the model says it holds.
+    /// Bytes of weights that the model reports.
     pub weights: AtomicU64,
-    /// Bytes that a request takes for each byte of its inputs, kept until the model shrinks.
+    /// Bytes that a request allocates per byte of its inputs; kept until the model shrinks.
     pub arena_per_byte: AtomicU64,
     /// Bytes kept for the largest request so far.
     pub arena: AtomicU64,
-    /// How often the model was asked to shrink.
+    /// Number of calls of `shrink`.
     pub shrunk: AtomicU64,
     /// Instances built so far.
     pub built: AtomicUsize,
@@ -50,10 +50,10 @@ pub struct Script {
 }
 
 impl Script {
-    /// Any number of threads.
+    /// Stands for any number of threads.
     pub const ALL: usize = usize::MAX;
 
-    /// Nothing fails, waits or takes time any more.
+    /// Resets the script: nothing fails, waits or takes time any more.
     pub fn heal(&self) {
         for every in [&self.fail_every, &self.panic_every, &self.build_ns, &self.sleep_ns] {
             every.store(0, Ordering::SeqCst);
@@ -66,7 +66,7 @@ impl Script {
         }
     }
 
-    /// The most requests that ran at once since the last call.
+    /// Returns the maximum number of concurrent requests since the last call.
     pub fn take_most_running(&self) -> usize {
         self.most_running.swap(self.running.load(Ordering::SeqCst), Ordering::SeqCst)
     }
@@ -79,7 +79,7 @@ pub struct SyntheticModel {
 }
 
 impl SyntheticModel {
-    /// A model without inputs or outputs.
+    /// Creates a model without inputs or outputs.
     pub fn new(script: Arc<Script>) -> Self {
         Self { script, signature: Signature::default() }
     }
@@ -129,7 +129,7 @@ impl Model for SyntheticModel {
     }
 }
 
-/// A model whose requests cost nothing at all: what is left is the pool's own cost.
+/// A model whose requests do nothing, to measure the cost of the pool alone.
 #[derive(Debug, Default)]
 pub struct NoopModel {
     signature: Signature,
@@ -165,7 +165,7 @@ impl Instance for NoopInstance {
     }
 }
 
-/// A thread that stands for an intra-op thread: it is there to be placed, and sleeps.
+/// A sleeping thread in place of an intra-op thread, so that the pool has one to pin.
 struct Helper {
     id: ThreadId,
     _stop: mpsc::Sender<()>,
@@ -174,15 +174,15 @@ struct Helper {
 impl Helper {
     fn start() -> Result<Self, EngineError> {
         let (stop, stopped) = mpsc::channel::<()>();
-        let (tell, told) = mpsc::channel();
+        let (id_sender, id_receiver) = mpsc::channel();
         let started = std::thread::Builder::new().name("synthetic".to_owned()).spawn(move || {
-            // Both fail only when the instance is gone, which is when this thread is to end.
-            let _ = tell.send(current_thread());
+            // Both fail only if the instance was dropped; then this thread ends.
+            let _ = id_sender.send(current_thread());
             let _ = stopped.recv();
         });
         let unavailable = |reason: String| EngineError::Unavailable { reason };
         started.map_err(|error| unavailable(error.to_string()))?;
-        let id = told.recv().map_err(|error| unavailable(error.to_string()))?;
+        let id = id_receiver.recv().map_err(|error| unavailable(error.to_string()))?;
         Ok(Self { id, _stop: stop })
     }
 }
@@ -192,7 +192,7 @@ struct SyntheticInstance {
     helpers: Vec<Helper>,
 }
 
-/// Counts a request out again, also when it panics.
+/// Decrements the number of running requests on drop, also after a panic.
 struct Running<'a>(&'a Script);
 
 impl Drop for Running<'_> {

@@ -1,4 +1,4 @@
-//! Tensors as every part of divvy passes them: owned, plain, of any ONNX element type.
+//! Owned tensors of any ONNX element type, used by all parts of divvy.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl ElementType {
         Self::String,
     ];
 
-    /// Bytes of one element; `None` for strings.
+    /// Returns the bytes per element; `None` for strings.
     pub fn size(self) -> Option<usize> {
         Some(match self {
             Self::Bool | Self::I8 | Self::U8 => 1,
@@ -61,7 +61,7 @@ impl ElementType {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 
-    /// The name that ONNX and `NumPy` users know ("float32", "int64").
+    /// Returns the name that ONNX and `NumPy` users know ("float32", "int64").
     pub fn name(self) -> &'static str {
         match self {
             Self::Bool => "bool",
@@ -108,7 +108,7 @@ pub enum TensorData {
     String(Vec<String>),
 }
 
-/// Runs the same expression for whichever element type a [`TensorData`] holds.
+/// Evaluates an expression for the element type that a [`TensorData`] holds.
 macro_rules! each {
     ($data:expr, $values:ident => $body:expr) => {
         match $data {
@@ -151,12 +151,12 @@ impl TensorData {
         }
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         each!(self, values => values.len())
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -178,7 +178,7 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor; `None` when the number of elements is not the product of the shape.
+    /// Creates a tensor. Returns `None` if the number of elements is not the product of the shape.
     pub fn new(shape: Vec<usize>, data: TensorData) -> Option<Self> {
         let count = shape.iter().try_fold(1usize, |product, dim| product.checked_mul(*dim))?;
         (count == data.len()).then_some(Self { shape, data })

@@ -1,4 +1,4 @@
-//! What happened: latency windows, per-thread CPU time, memory, GPU sensors, and the [`Snapshot`].
+//! Measurements: latency windows, per-thread CPU time, memory, GPU sensors, and the [`Snapshot`].
 
 mod alerts;
 mod buckets;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many requests of a model are or ended in each state. Their sum is `submitted`.
+/// Number of requests of a model per current or final state. Their sum is `submitted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestCounts {
-    /// Handed in, in all.
+    /// Submitted in total.
     pub submitted: u64,
-    /// Callers that wait for room in the queue.
+    /// Waiting in their callers for space in the queue.
     pub blocked: u64,
     /// In the queue.
     pub queued: u64,
@@ -15,18 +15,18 @@ pub struct RequestCounts {
     pub executing: u64,
     /// Answered.
     pub completed: u64,
-    /// Turned away because the queue was full or the model could take none.
+    /// Rejected because the queue was full or the model accepts no requests.
     pub rejected: u64,
-    /// Waited in the queue longer than its timeout.
+    /// Waited in the queue longer than their timeout.
     pub timed_out: u64,
-    /// Given up by the caller before an instance took it.
+    /// Cancelled by the caller before an instance took them.
     pub cancelled: u64,
     /// Ended with an error or a panic.
     pub failed: u64,
 }
 
 impl RequestCounts {
-    /// Whether each submitted request is in exactly one state.
+    /// Returns true if each submitted request is in exactly one state.
     pub fn balanced(&self) -> bool {
         self.submitted
             == self.blocked

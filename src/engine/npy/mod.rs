@@ -63,7 +63,7 @@ fn decode(bytes: &[u8]) -> Result<Tensor, String> {
     if file.uses_pickled_array() {
         return Err("it holds Python objects; save it with a plain dtype".to_owned());
     }
-    // before anything is allocated by what the header claims
+    // check this before allocating the size that the header claims
     let stored = dtype.num_bytes().and_then(|size| size.checked_mul(count));
     if stored.is_none_or(|stored| stored > bytes.len()) {
         return Err(format!("it is cut short: shape {shape:?} needs more bytes than it has"));
@@ -118,7 +118,7 @@ fn values<T: Deserialize + Clone>(
     }
 }
 
-/// For each element in row-major order, its place in column-major order.
+/// Returns the column-major position of each element, in row-major order.
 fn rows_from_columns(shape: &[usize]) -> Vec<usize> {
     let count: usize = shape.iter().product();
     (0..count)

@@ -1,4 +1,4 @@
-//! Recordings: requests to be replayed, as the module's own page describes them.
+//! Recordings of requests for a replay, in the format that the parent module describes.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -17,7 +17,7 @@ pub const ARRIVALS: &str = "arrival_us";
 pub struct Recording {
     /// The inputs of each request, in the recorded order; at least one request.
     pub requests: Vec<Vec<NamedTensor>>,
-    /// When each request arrived, from the first one on; `None` where the file does not say.
+    /// Arrival times relative to the first request; `None` if the file does not contain them.
     pub arrivals: Option<Vec<Duration>>,
 }
 

@@ -1,4 +1,4 @@
-//! Arrays as `NumPy` writes them, byte by byte: files made here follow the format's own page.
+//! Tests with files in `NumPy`'s format, built byte by byte from its specification.
 
 use std::io::Write;
 use std::time::Duration;
@@ -86,7 +86,7 @@ fn column_order_becomes_row_order() {
 }
 
 #[test]
-fn what_cannot_be_used_says_why() {
+fn unusable_array_error_names_the_reason() {
     let whole = npy("<f4", false, "(2,)", &[0; 8]);
     for (bytes, words) in [
         (b"hello".to_vec(), "no .npy array"),
@@ -123,7 +123,7 @@ fn longs(values: &[i64]) -> Vec<u8> {
 }
 
 #[test]
-fn a_recording_is_cut_into_requests_with_their_arrivals() {
+fn splits_a_recording_into_requests() {
     let file = npz(&[x(), ("rate", longs(&[7, 8, 9])), (ARRIVALS, longs(&[100, 100, 350]))]);
     let recording = read_requests(file.path(), &signature()).unwrap();
     assert_eq!(recording.requests.len(), 3);
@@ -135,7 +135,7 @@ fn a_recording_is_cut_into_requests_with_their_arrivals() {
 }
 
 #[test]
-fn a_recording_that_does_not_fit_is_refused_whole() {
+fn refuses_a_recording_that_does_not_fit() {
     let rate = || ("rate", longs(&[7, 8, 9]));
     for (arrays, words) in [
         (vec![x()], "no array for the input `rate`"),

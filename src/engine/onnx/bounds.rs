@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::proto::{AttributeProto, GraphProto, NodeProto};
 
-/// For each graph input that ends up as the indices of a Gather over a constant table, through at
-/// most shape-keeping operators, the length of the (shortest) table.
+/// Returns the length of the shortest constant table for each graph input whose values reach a
+/// Gather as indices, directly or through operators that keep the values.
 pub(super) fn index_bounds(graph: &GraphProto) -> BTreeMap<String, u64> {
     let tables: HashMap<&str, &[i64]> = graph
         .initializer
         .iter()
         .map(|tensor| (tensor.name.as_str(), tensor.dims.as_slice()))
         .collect();
-    // from each value back to the graph input whose elements it passes on unchanged
+    // maps each value to the graph input whose elements it passes on unchanged
     let mut origin: HashMap<&str, &str> =
         graph.input.iter().map(|input| (input.name.as_str(), input.name.as_str())).collect();
     let mut bounds = BTreeMap::new();

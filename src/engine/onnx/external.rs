@@ -1,4 +1,4 @@
-//! Weights: how large they are, and whether the files beside the model that hold some are there.
+//! Counts a model's weights, and checks the files beside the model that contain weights.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -18,7 +18,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Adds a graph's own weights; those of inner graphs come with their own visit.
+    /// Adds a graph's weights without those of inner graphs, which are visited separately.
     pub(super) fn add_graph(&mut self, graph: &GraphProto) -> Result<(), String> {
         for tensor in &graph.initializer {
             self.add(tensor)?;
@@ -85,7 +85,7 @@ impl Weights {
                 tensor.name
             ));
         };
-        // as the ONNX specification demands: else a model could read any file of its user
+        // required by the ONNX specification: otherwise a model could read any of the user's files
         let is_within = Path::new(location)
             .components()
             .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));

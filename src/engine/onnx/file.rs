@@ -70,8 +70,7 @@ impl ModelFile {
         Self::parse(&bytes, title(source), folder)
     }
 
-    /// As [`ModelFile::read`], from bytes that are at hand. `folder` is where files with weights
-    /// are looked for.
+    /// Like [`ModelFile::read`], for bytes in memory. `folder` is searched for files with weights.
     ///
     /// # Errors
     /// As [`ModelFile::read`].
@@ -181,7 +180,7 @@ mod tests {
         assert!(file.operators["MatMul"] > 4);
         assert!(file.opsets["ai.onnx"] >= 13);
         assert!(file.weight_bytes < file.file_bytes && file.weight_bytes * 2 > file.file_bytes);
-        // its token ids look up an embedding table, whose length bounds them
+        // the token ids index an embedding table, so its length is their bound
         assert_eq!(file.index_bounds.keys().collect::<Vec<_>>(), [&file.signature.inputs[0].name]);
     }
 

@@ -1,5 +1,5 @@
-//! ONNX files as data: what a model takes and gives, its operators and its weights. Knows no
-//! engine; the messages are a hand-written subset of `onnx.proto3`.
+//! ONNX files as data: inputs, outputs, operators and weights of a model. Independent of engines;
+//! the messages are a hand-written subset of `onnx.proto3`.
 
 mod bounds;
 mod external;

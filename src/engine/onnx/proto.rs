@@ -103,7 +103,7 @@ pub(crate) struct AttributeProto {
     pub r#type: i32,
 }
 
-/// Which field of an attribute holds its value.
+/// The field of an attribute that holds its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub enum AttributeKind {

@@ -1,4 +1,4 @@
-//! ONNX's element type codes (`TensorProto.DataType`) and what divvy makes of them.
+//! ONNX's element type codes (`TensorProto.DataType`) and the divvy types that they map to.
 
 use super::proto::{DimensionValue, TensorShapeProto, TypeProto, TypeValue, ValueInfoProto};
 use crate::engine::{Dim, ElementType, TensorSpec};
@@ -43,12 +43,12 @@ fn entry(code: i32) -> Option<&'static (i32, &'static str, u64, Option<ElementTy
     TYPES.iter().find(|entry| entry.0 == code)
 }
 
-/// Bits of one element; `None` for a code that ONNX does not have.
+/// Returns the bits of one element; `None` if ONNX does not define the code.
 pub(crate) fn bits(code: i32) -> Option<u64> {
     entry(code).map(|entry| entry.2)
 }
 
-/// The element type of a code, or the reason why divvy cannot pass it.
+/// Returns the element type of a code, or the reason why divvy cannot pass it.
 pub(crate) fn element(code: i32) -> Result<ElementType, String> {
     match entry(code) {
         Some((_, _, _, Some(element))) => Ok(*element),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn name_of_a_dimension_is_kept_unless_it_is_meaningless() {
+    fn meaningless_dimension_names_are_dropped() {
         let named = |name: &str| read(Some(DimensionValue::Name(name.to_owned())));
         assert_eq!(named("batch"), Dim::Named("batch".to_owned()));
         assert_eq!(named("?"), Dim::Unknown);

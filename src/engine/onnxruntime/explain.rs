@@ -1,5 +1,5 @@
-//! Explanations of the library's messages: what is wrong and what to do, in place of source files and
-//! C++ signatures. The library has no error codes for these cases, only its messages.
+//! Explanations of the library's messages: what is wrong and what to do, in place of source files
+//! and C++ signatures. The library has no error codes for these cases, only its messages.
 
 use super::cuda;
 use super::library::{Library, NAME};
@@ -7,7 +7,7 @@ use super::message::{between, number_after, shorten};
 use crate::engine::onnx::ModelFile;
 use crate::engine::{Device, EngineError, EngineReason};
 
-/// The way to the library's own message, for a message that is not explained further.
+/// Hint where to find the library's own message, for a message that is not explained further.
 const SEE_MESSAGE: &str = "`divvy inspect -v` prints ONNX Runtime's own message";
 
 /// Explains why a session could not be built. Writes the library's own message to the log.
@@ -43,7 +43,7 @@ pub(super) fn run(message: &str) -> EngineReason {
     EngineReason::explained(explain_run(message), message)
 }
 
-/// A sentence about a model, by the kind of the error.
+/// The explanation of a model error, by the kind of error.
 #[derive(Debug, PartialEq, Eq)]
 enum Explanation {
     /// The file is not a whole model.
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_kernel_names_operator_and_version() {
+    fn missing_kernel_names_operator_version() {
         let sentence =
             unsupported("Could not find an implementation for Max(13) node with name ''");
         assert!(

@@ -1,5 +1,5 @@
-//! Loading the library: at most one in a process, checked before it is taken, with its one
-//! environment. A wrong or old file is an error in words, never a panic.
+//! Loads ONNX Runtime's library and creates its environment. A process loads at most one library,
+//! after checking its version. A wrong or old file is an error with a message, never a panic.
 
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,10 +17,11 @@ use crate::machine::resident::{baseline, resident};
 /// The engine's name in messages.
 pub(super) const NAME: &str = "ONNX Runtime";
 
-/// The oldest 1.x that has all calls that divvy makes (the feature `api-24` of the crate `ort`).
+/// The oldest 1.x release with all functions that divvy calls (the feature `api-24` of the crate
+/// `ort`).
 pub const OLDEST_MINOR: u32 = 24;
 
-/// How to get a library.
+/// Advice for a missing library.
 const ADVICE: &str = "`divvy runtime install` gets one, and `--engine rten` does without";
 
 /// A loaded library with its environment. Lives as long as the process.
@@ -29,22 +30,22 @@ pub(super) struct Library {
     pub(super) version: String,
     pub(super) environment: Environment,
     pub(super) memory: MemoryInfo<'static>,
-    /// How much the process's heap grew while the library started, in bytes.
+    /// Growth of the process's heap while the library started, in bytes.
     pub(super) start_bytes: u64,
 }
 
 /// The one library of this process.
 static LOADED: Mutex<Option<Arc<Library>>> = Mutex::new(None);
 
-/// How much memory the library took when it started, in bytes; 0 before.
+/// Returns the growth of the heap while the library started, in bytes; 0 if it is not loaded.
 pub(super) fn start_bytes() -> u64 {
     let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     loaded.as_ref().map_or(0, |library| library.start_bytes)
 }
 
-/// The library that is loaded, or the first one of the search that can be.
+/// Returns the loaded library. If there is none, loads the first usable one of the search.
 pub(super) fn find(explicit: Option<&Path>) -> Result<Arc<Library>, EngineError> {
-    // the library is no part of the program as it was before
+    // record the program's memory before the library adds to it
     baseline();
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let places = match (&*loaded, explicit) {
@@ -72,7 +73,7 @@ pub(super) fn find(explicit: Option<&Path>) -> Result<Arc<Library>, EngineError>
     Err(unavailable(&places, &faults))
 }
 
-/// Loading a second library is impossible; asking for the same again is fine.
+/// Checks that no other library is loaded: a process can have only one.
 fn same(library: &Arc<Library>, path: &Path) -> Result<Arc<Library>, EngineError> {
     if std::fs::canonicalize(path).ok() == std::fs::canonicalize(&library.path).ok() {
         return Ok(Arc::clone(library));
@@ -140,7 +141,7 @@ fn open(path: &Path) -> Result<Library, String> {
     Ok(Library { path: path.to_owned(), version, environment, memory, start_bytes })
 }
 
-/// The library's words go to the log, never to the terminal that the console draws on.
+/// Writes the library's messages to the log, so that they do not disturb the console's screen.
 fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
     match level {
         LogLevel::Fatal | LogLevel::Error => {
@@ -150,10 +151,10 @@ fn log(level: LogLevel, category: &str, _id: &str, place: &str, message: &str) {
     }
 }
 
-/// Asks a file for the version of the ONNX Runtime that it is.
+/// Returns the version of ONNX Runtime in a library file.
 ///
 /// # Errors
-/// In words: there is no such file, it is no library, not ONNX Runtime, or too old.
+/// A message if the file is missing, not a library, not ONNX Runtime, or too old.
 pub fn version(path: &Path) -> Result<String, String> {
     if path.is_dir() {
         return Err("it is a folder".to_owned());
@@ -173,10 +174,11 @@ pub fn version(path: &Path) -> Result<String, String> {
     }
 }
 
-/// The one function that ONNX Runtime exports.
+/// Name of the function that ONNX Runtime exports.
 type Getter = unsafe extern "system" fn() -> *const ort::sys::OrtApiBase;
 
-/// What the system's loader said, without the path in front, which the message names already.
+/// Returns the message of the system's loader without the leading path, which divvy's message
+/// already contains.
 fn loader_words(error: &libloading::Error, path: &Path) -> String {
     let words = std::error::Error::source(error).map_or(error.to_string(), ToString::to_string);
     let prefix = format!("{}: ", path.display());

@@ -1,5 +1,5 @@
-//! Where a library of ONNX Runtime may be: the search order, and what is there. Nothing is loaded
-//! and no program is run; looking takes some directory listings.
+//! Searches for ONNX Runtime libraries. The search only lists folders: it loads no library and runs
+//! no program.
 
 use std::cmp::Reverse;
 use std::env;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use serde::Serialize;
 
-/// Why a folder or file is looked at.
+/// The reason why a folder or file is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LibraryOrigin {
@@ -19,16 +19,16 @@ pub enum LibraryOrigin {
     Environment,
     /// Beside the executable.
     Executable,
-    /// Put there by `divvy runtime install`.
+    /// Installed by `divvy runtime install`.
     Installed,
-    /// A folder that the system's loader knows.
+    /// In a folder of the system's loader.
     System,
     /// Part of a Python installation's package `onnxruntime`.
     Python,
 }
 
 impl LibraryOrigin {
-    /// As messages print it.
+    /// Returns the text for messages.
     pub fn description(self) -> &'static str {
         match self {
             Self::Option => "--ort-dylib",
@@ -41,19 +41,19 @@ impl LibraryOrigin {
     }
 }
 
-/// A place that was looked at.
+/// A searched place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LibraryPlace {
-    /// Why it was looked at.
+    /// The reason for the search.
     pub origin: LibraryOrigin,
-    /// The folder, or the file where a file was named.
+    /// The folder, or the file that was named.
     pub path: PathBuf,
     /// Libraries in it, newest first.
     pub libraries: Vec<PathBuf>,
 }
 
-/// All places in the order of the search. Where a library is named, by `explicit` or else by
-/// `ORT_DYLIB_PATH`, that is the only place.
+/// Returns all places in search order. If `explicit` or else `ORT_DYLIB_PATH` names a library,
+/// returns only that place.
 pub fn places(explicit: Option<&Path>) -> Vec<LibraryPlace> {
     let named = explicit.map(|path| (LibraryOrigin::Option, path.to_owned())).or_else(|| {
         env::var_os("ORT_DYLIB_PATH")
@@ -61,7 +61,7 @@ pub fn places(explicit: Option<&Path>) -> Vec<LibraryPlace> {
             .map(|path| (LibraryOrigin::Environment, PathBuf::from(path)))
     });
     if let Some((origin, path)) = named {
-        // the loader would look for a bare file name in the system's folders, not here
+        // the loader would search the system's folders for a bare file name
         let path = std::path::absolute(&path).unwrap_or(path);
         let libraries = if path.is_dir() { libraries_in(&path) } else { vec![path.clone()] };
         return vec![LibraryPlace { origin, path, libraries }];
@@ -72,7 +72,7 @@ pub fn places(explicit: Option<&Path>) -> Vec<LibraryPlace> {
     }
     if let Some(folder) = install_folder() {
         let mut versions = subfolders(&folder);
-        // of one version, the build with CUDA: it runs models on the CPU as well
+        // prefer the CUDA build of a version: it runs models on the CPU too
         let is_gpu = |path: &Path| path.to_str().is_some_and(|path| path.ends_with(GPU_SUFFIX));
         versions.sort_by_key(|path| Reverse((numbers(path.file_name()), is_gpu(path))));
         folders.push((LibraryOrigin::Installed, folder));
@@ -90,16 +90,17 @@ pub fn places(explicit: Option<&Path>) -> Vec<LibraryPlace> {
     places
 }
 
-/// Where `divvy runtime install` puts libraries, a folder a version; `None` without a home.
+/// Returns the folder of `divvy runtime install`, with one subfolder per version; `None` without a
+/// home directory.
 pub fn install_folder() -> Option<PathBuf> {
     let strategy = etcetera::choose_base_strategy().ok()?;
     Some(strategy.data_dir().join("divvy").join("onnxruntime"))
 }
 
-/// What the name of an installed version's folder ends in where it is the build with CUDA.
+/// Suffix of the folder name of an installed CUDA build.
 pub const GPU_SUFFIX: &str = "-gpu";
 
-/// Whether a file's name is one of those that a build with CUDA has beside its library.
+/// Returns true if the name is that of a provider file, which a CUDA build has beside its library.
 pub fn is_cuda_provider(name: &str) -> bool {
     let name = name.strip_prefix("lib").unwrap_or(name);
     let parts = ["onnxruntime_providers_cuda", "onnxruntime_providers_shared"];
@@ -108,7 +109,7 @@ pub fn is_cuda_provider(name: &str) -> bool {
     })
 }
 
-/// Whether the library is a build with CUDA: its provider lies beside it.
+/// Returns true if the CUDA provider is beside the library, which makes it a CUDA build.
 pub fn has_cuda(library: &Path) -> bool {
     let beside = |folder: &Path| {
         let names = ["libonnxruntime_providers_cuda.so", "onnxruntime_providers_cuda.dll"];
@@ -117,7 +118,7 @@ pub fn has_cuda(library: &Path) -> bool {
     library.parent().is_some_and(beside)
 }
 
-/// Whether a file's name is one that ONNX Runtime's library has on this system.
+/// Returns true if the name is that of an ONNX Runtime library on this system.
 pub fn is_library_name(name: &str) -> bool {
     if cfg!(target_os = "windows") {
         name.eq_ignore_ascii_case("onnxruntime.dll")
@@ -151,7 +152,7 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
     entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
-/// The numbers in a name, so that 1.10 sorts above 1.9.
+/// Returns the numbers in a name, as a sort key: 1.10 sorts above 1.9.
 fn numbers(name: Option<&OsStr>) -> Vec<u64> {
     name.and_then(OsStr::to_str)
         .unwrap_or_default()
@@ -172,7 +173,7 @@ fn system_folders() -> Vec<PathBuf> {
         .map(|paths| env::split_paths(&paths).filter(|path| path.is_absolute()).collect())
         .unwrap_or_default();
     let fixed: &[&str] = if cfg!(target_os = "windows") {
-        // System32 carries an old copy of Windows' own, which is too old to be of use
+        // skip System32: Windows' own copy there is too old
         &[]
     } else if cfg!(target_os = "macos") {
         &["/opt/homebrew/lib", "/usr/local/lib", "/opt/local/lib"]
@@ -187,7 +188,8 @@ fn system_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// `onnxruntime/capi` of the active environment, of each Python on the path, and of the user.
+/// Returns the `onnxruntime/capi` folders of the active environment, of each Python on the path,
+/// and of the user.
 fn python_folders() -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> =
         ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(env::var_os).map(PathBuf::from).collect();
@@ -197,7 +199,7 @@ fn python_folders() -> Vec<PathBuf> {
         if !python.is_file() {
             continue;
         }
-        // in an environment the link itself counts, elsewhere what it points to
+        // search beside the link, as in a virtual environment, and beside its target
         for path in
             [Some(python.clone()), std::fs::canonicalize(&python).ok()].into_iter().flatten()
         {
@@ -231,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_is_known_by_its_name() {
+    fn library_is_recognized_by_name() {
         for name in ["libonnxruntime.so", "libonnxruntime.so.1", "libonnxruntime.so.1.31.1"] {
             assert!(is_library_name(name), "{name}");
         }
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_version_in_a_folder_comes_first() {
+    fn newest_version_in_a_folder_comes_first() {
         let folder = tempfile::tempdir().unwrap();
         for version in ["1.9.0", "1.31.1", "1.30.2"] {
             std::fs::write(folder.path().join(format!("libonnxruntime.so.{version}")), "").unwrap();
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_library_is_the_only_place() {
+    fn named_library_is_the_only_place() {
         let found = places(Some(Path::new("/nowhere/lib.so")));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].origin, LibraryOrigin::Option);

@@ -1,5 +1,5 @@
-//! ONNX Runtime, loaded from a shared library at run time. Instances of one thread share one session
-//! and so one copy of the weights; a wider instance has a session of its own.
+//! ONNX Runtime, loaded from a shared library at run time. Instances of one thread share one
+//! session and so one copy of the weights; each wider instance has a separate session.
 
 pub mod cuda;
 mod engine;

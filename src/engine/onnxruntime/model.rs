@@ -147,8 +147,8 @@ impl OrtModel {
     }
 
     fn narrow(&self) -> Result<Arc<NarrowLease>, EngineError> {
-        // Two builds at once would make two copies of the weights. A lock of its own, so that
-        // `memory` does not wait for a build.
+        // Concurrent builds would create two copies of the weights. This is a separate lock, so
+        // that `memory` does not wait for a build.
         let _guard = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let live = self.live_narrow();
         let narrow = match live {
@@ -168,7 +168,7 @@ impl OrtModel {
         let session = self.build(setup)?;
         let mut sessions = self.sessions();
         sessions.wide.push(Arc::downgrade(&session));
-        // This model leaves the shared session when its last instance for one thread has ended.
+        // This model releases the shared session when its last one-thread instance is dropped.
         let narrow = sessions.kept_narrow.take();
         drop(sessions);
         drop(narrow);
@@ -190,7 +190,8 @@ impl Model for OrtModel {
             cuda::check_available(&self.library.path)
                 .map_err(|reason| EngineError::Unavailable { reason })?;
         }
-        // On a GPU one session must not run two requests at once, so there each instance has its own.
+        // On a GPU one session must not run two requests at once, so there each instance has its
+        // own.
         let session = self.wide(setup)?;
         Ok(Box::new(OrtInstance { session, lease: None, account: Arc::clone(&self.account) }))
     }

@@ -1,4 +1,5 @@
-//! What ONNX Runtime promises, where a library is found (`ORT_DYLIB_PATH` or the usual places).
+//! Tests of ONNX Runtime. They are skipped if no library is found (`ORT_DYLIB_PATH` or the usual
+//! places).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::engine::rten::Rten;
 use crate::engine::{Engine, EngineError, InstanceSetup, Model, NamedTensor, Tensor, TensorData};
 use crate::layout::ModelSource;
 
-/// The engine, or `None` with a word on why the test is skipped.
+/// Returns the engine. If there is none, prints why the test is skipped and returns `None`.
 fn engine() -> Option<OnnxRuntime> {
     match OnnxRuntime::find(None) {
         Ok(engine) => Some(engine),
@@ -79,7 +80,7 @@ fn both_engines_agree_on_the_shipped_models() {
 }
 
 #[test]
-fn concurrent_requests_on_one_copy_of_the_weights_are_bit_equal() {
+fn concurrent_requests_are_bit_equal() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("embedder.onnx")).unwrap();
     let inputs = request("embedder.onnx");
@@ -101,7 +102,7 @@ fn concurrent_requests_on_one_copy_of_the_weights_are_bit_equal() {
 }
 
 #[test]
-fn shrinking_gives_back_what_requests_have_left_and_answers_stay_the_same() {
+fn shrinking_frees_arena_but_not_weights() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("detector.onnx")).unwrap();
     let inputs = request("detector.onnx");
@@ -117,7 +118,7 @@ fn shrinking_gives_back_what_requests_have_left_and_answers_stay_the_same() {
 }
 
 #[test]
-fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
+fn wide_instance_has_a_separate_session() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("ranker.onnx")).unwrap();
     let inputs = request("ranker.onnx");
@@ -136,10 +137,10 @@ fn a_wide_instance_has_its_own_session_and_tells_its_helpers() {
     drop(narrow);
     drop(wide);
     let _wide = model.instance(InstanceSetup::cpu(2)).unwrap();
-    assert_eq!(model.memory().copies, 1, "the shared session is given up when nobody uses it");
+    assert_eq!(model.memory().copies, 1, "the unused shared session is freed");
 }
 
-/// A model that gives its inputs back, one of each type.
+/// Returns a model that copies its inputs, of the given types, to its outputs.
 fn echo(specs: &[(&str, i32)]) -> Vec<u8> {
     let info = |name: String, elem_type| ValueInfoProto {
         name,
@@ -171,7 +172,7 @@ fn echo(specs: &[(&str, i32)]) -> Vec<u8> {
 }
 
 #[test]
-fn every_type_of_tensor_goes_in_and_comes_out() {
+fn every_element_type_round_trips() {
     let Some(engine) = engine() else { return };
     let all = [
         ("bool", 9, TensorData::Bool(vec![true, false])),
@@ -209,7 +210,7 @@ fn every_type_of_tensor_goes_in_and_comes_out() {
 }
 
 #[test]
-fn rten_refuses_a_type_that_it_lacks_by_name() {
+fn rten_names_the_input_of_unsupported_type() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text.onnx");
     std::fs::write(&path, echo(&[("words", 8)])).unwrap();
@@ -220,7 +221,7 @@ fn rten_refuses_a_type_that_it_lacks_by_name() {
 }
 
 #[test]
-fn an_operator_that_nobody_has_is_named_by_both_engines() {
+fn both_engines_name_an_unknown_operator() {
     let mut model = ModelProto::decode(echo(&[("x", 1)]).as_slice()).unwrap();
     let graph = model.graph.as_mut().unwrap();
     graph.node[0].op_type = "Frobnicate".into();
@@ -238,7 +239,7 @@ fn an_operator_that_nobody_has_is_named_by_both_engines() {
 }
 
 #[test]
-fn a_failed_request_says_why_and_the_session_lives_on() {
+fn session_works_after_a_failed_request() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("embedder.onnx")).unwrap();
     let mut instance = model.instance(SINGLE_THREAD).unwrap();
@@ -250,7 +251,7 @@ fn a_failed_request_says_why_and_the_session_lives_on() {
 }
 
 #[test]
-fn what_is_no_library_of_the_right_kind_is_refused_in_words() {
+fn other_libraries_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("libonnxruntime.so");
     std::fs::write(&text, "not a library").unwrap();
@@ -266,11 +267,11 @@ fn what_is_no_library_of_the_right_kind_is_refused_in_words() {
 }
 
 #[test]
-fn a_gpu_that_cannot_be_had_is_an_error_that_says_what_is_missing_and_the_cpu_serves_on() {
+fn missing_gpu_is_explained() {
     let Some(engine) = engine() else { return };
     let model = engine.load(&embedded("ranker.onnx")).unwrap();
     let mut on_cpu = model.instance(InstanceSetup::cpu(1)).unwrap();
-    // no machine has that many
+    // no machine has 1001 GPUs
     let device = Some(crate::engine::Device { ordinal: 1000, memory: Some(64 << 20) });
     let Err(error) = model.instance(InstanceSetup { device, ..InstanceSetup::cpu(1) }) else {
         panic!("it was built")

@@ -6,8 +6,8 @@ use rten_tensor::prelude::*;
 
 use crate::engine::{ElementType, EngineError, Tensor, TensorData, TensorSpec};
 
-/// Types that can be passed without a loss: those that rten has, and those whose every value (or,
-/// for int64, every value in use, which is checked) fits one that it has.
+/// Types that can be passed without loss: rten's own types, and types whose values all fit one of
+/// them. For int64, each value is checked.
 pub(super) const ELEMENTS: &[ElementType] = &[
     ElementType::Bool,
     ElementType::I8,
@@ -18,7 +18,7 @@ pub(super) const ELEMENTS: &[ElementType] = &[
     ElementType::F32,
 ];
 
-/// A tensor as rten takes it; without a copy where rten has the type.
+/// Converts a tensor for rten. Does not copy if rten has the type.
 pub(super) fn input<'a>(name: &str, tensor: &'a Tensor) -> Result<ValueOrView<'a>, EngineError> {
     let fault = |reason: String| EngineError::Input { input: name.to_owned(), reason };
     let shape = tensor.shape();
@@ -64,7 +64,7 @@ pub(super) fn input<'a>(name: &str, tensor: &'a Tensor) -> Result<ValueOrView<'a
     }
 }
 
-/// A value of rten as the type that the model's file promises.
+/// Converts rten's value to the type that the model's file declares.
 pub(super) fn output(spec: &TensorSpec, value: Value) -> Result<Tensor, String> {
     let shape = value.shape().to_vec();
     let data = match (spec.element, value) {

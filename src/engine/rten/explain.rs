@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_request_names_node_and_inputs() {
+    fn failed_request_names_node_with_inputs() {
         for (message, sentence) in [
             (
                 "operator \"a\" failed: input or attribute has invalid value: Divisor contains zero. \

@@ -33,8 +33,8 @@ impl RtenInstance {
         let mut ids = pool.run(|| rayon::broadcast(|_| current_thread()));
         ids.sort_unstable();
         ids.dedup();
-        // where no pool could be made, `run` works on this thread, and the broadcast went to
-        // rayon's global pool; the operating system's thread ids tell the difference
+        // If the pool was not created, `run` uses this thread and the broadcast ran on rayon's
+        // global pool. The thread ids reveal this.
         if cfg!(target_os = "linux") && (ids.len() != width || ids.contains(&current_thread())) {
             return Err(EngineError::Load {
                 engine: NAME,

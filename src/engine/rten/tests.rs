@@ -1,4 +1,4 @@
-//! What the embedded engine promises.
+//! Tests of the embedded engine.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn tokens(shape: &[usize], values: Vec<i64>) -> Vec<NamedTensor> {
 }
 
 #[test]
-fn the_encoder_gives_unit_vectors_of_the_promised_type_and_shape() {
+fn encoder_returns_unit_vectors() {
     let model = load("embedder.onnx");
     let mut instance = model.instance(narrow(1)).unwrap();
     let outputs = instance.run(&tokens(&[2, 16], (0..32).collect())).unwrap();
@@ -42,7 +42,7 @@ fn the_encoder_gives_unit_vectors_of_the_promised_type_and_shape() {
 }
 
 #[test]
-fn an_index_beyond_32_bits_names_the_input() {
+fn index_beyond_32_bits_names_the_input() {
     let mut instance = load("embedder.onnx").instance(narrow(1)).unwrap();
     let error = instance.run(&tokens(&[1, 1], vec![1 << 40])).unwrap_err();
     assert!(matches!(&error, EngineError::Input { input, .. } if input == "tokens"), "{error}");
@@ -50,7 +50,7 @@ fn an_index_beyond_32_bits_names_the_input() {
 }
 
 #[test]
-fn width_changes_no_result_and_threads_are_the_ones_that_work() {
+fn width_does_not_change_results() {
     let model = load("embedder.onnx");
     let mut narrow_one = model.instance(narrow(1)).unwrap();
     let mut wide = model.instance(narrow(3)).unwrap();
@@ -88,7 +88,7 @@ fn many_instances_hold_the_weights_once() {
     assert!(memory.weights > 100_000);
 }
 
-/// Writes the ranker with its weights in a file of their own; gives the model's path.
+/// Writes the ranker with its weights in a separate file. Returns the model's path.
 fn with_weights_beside(folder: &Path, name: &str, location: &str) -> std::path::PathBuf {
     let bytes = crate::engine::embedded::bytes("ranker.onnx").unwrap();
     let mut model = ModelProto::decode(bytes).unwrap();
@@ -118,7 +118,7 @@ fn features() -> Vec<NamedTensor> {
 }
 
 #[test]
-fn weights_in_another_file_are_found_whatever_the_model_is_called() {
+fn finds_weights_beside_any_model_name() {
     let folder = tempfile::tempdir().unwrap();
     let expected = load("ranker.onnx").instance(narrow(1)).unwrap().run(&features()).unwrap();
     for name in ["model.onnx", "model.data"] {
@@ -132,7 +132,7 @@ fn weights_in_another_file_are_found_whatever_the_model_is_called() {
 }
 
 #[test]
-fn a_lost_or_short_weight_file_is_named() {
+fn missing_or_short_weight_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let source =
         ModelSource::File(with_weights_beside(folder.path(), "model.onnx", "weights.data"));
@@ -148,7 +148,7 @@ fn a_lost_or_short_weight_file_is_named() {
 }
 
 #[test]
-fn weights_outside_of_the_models_folder_are_refused() {
+fn refuses_weights_outside_the_models_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = with_weights_beside(folder.path(), "m.onnx", "weights.data");
     let whole = ModelProto::decode(std::fs::read(&path).unwrap().as_slice()).unwrap();
@@ -165,7 +165,7 @@ fn weights_outside_of_the_models_folder_are_refused() {
 }
 
 #[test]
-fn a_weight_file_that_rten_does_not_take_is_refused_by_name() {
+fn refuses_unsupported_weight_file_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let source = ModelSource::File(with_weights_beside(folder.path(), "m.onnx", "weights.bin"));
     let Err(error) = Rten::default().load(&source) else { panic!("loaded") };
@@ -174,7 +174,7 @@ fn a_weight_file_that_rten_does_not_take_is_refused_by_name() {
 }
 
 #[test]
-fn a_gpu_is_refused_with_the_engine_that_knows_one() {
+fn gpu_refusal_suggests_the_gpu_runtime() {
     let device = Some(crate::engine::Device { ordinal: 0, memory: None });
     let setup = InstanceSetup { device, ..narrow(1) };
     let Err(error) = load("ranker.onnx").instance(setup) else { panic!("it was built") };

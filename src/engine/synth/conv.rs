@@ -1,4 +1,4 @@
-//! A convolutional detector: halving stages with a residual block each, then a head that gives
+//! A convolutional detector: halving stages with one residual block each, then a head that outputs
 //! class scores and boxes for every cell of the last grid.
 
 use super::graph::{self, Builder, FLOAT, Size as Dim, ints};
@@ -11,12 +11,12 @@ pub struct Conv {
     pub image: usize,
     /// Channels of each stage; each halves the image. 1 to 4,096 each.
     pub channels: Vec<usize>,
-    /// Classes that are told apart, 1 to 10,000.
+    /// Number of classes, 1 to 10,000.
     pub classes: usize,
 }
 
 impl Conv {
-    /// A size that has a name.
+    /// Returns a named size.
     pub fn of(size: Size) -> Self {
         match size {
             Size::Small => Self { image: 192, channels: vec![24, 48, 64], classes: 20 },

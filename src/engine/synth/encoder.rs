@@ -1,4 +1,4 @@
-//! A transformer encoder over token ids that gives one unit vector a text, as an embedder does.
+//! A transformer encoder over token ids: returns one unit vector per text, like an embedder.
 
 use super::graph::{Builder, FLOAT, INT64, Size as Dim, float, int, ints, long};
 use super::{Size, check_parameters, check_range};
@@ -6,7 +6,7 @@ use super::{Size, check_parameters, check_range};
 /// The sizes of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoder {
-    /// Token ids are below this, 1 to 1,000,000.
+    /// Size of the vocabulary, 1 to 1,000,000. Token ids are below it.
     pub vocabulary: usize,
     /// Width of a token's vector, 1 to 8,192, a multiple of `heads`.
     pub width: usize,
@@ -21,7 +21,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// A size that has a name.
+    /// Returns a named size.
     pub fn of(size: Size) -> Self {
         let of = |vocabulary, width, layers, heads, hidden| Self {
             vocabulary,
@@ -83,7 +83,7 @@ impl Encoder {
         )
     }
 
-    /// The vectors of the first `seq` places.
+    /// Adds the vectors of the first `seq` positions.
     fn places(&self, builder: &mut Builder, tokens: &str) -> String {
         let table = builder.weight(&[self.positions, self.width], 1, 0.5);
         let shape = builder.node("Shape", &[tokens], vec![]);
@@ -120,7 +120,7 @@ impl Encoder {
         builder.linear(&joined, self.width, self.width, 1.0)
     }
 
-    /// A projection, split by head: [batch, seq, width] to four dimensions in this order.
+    /// Adds a projection, split by head: [batch, seq, width] to four dimensions in this order.
     fn head(&self, builder: &mut Builder, input: &str, order: &[i64]) -> String {
         let projected = builder.linear(input, self.width, self.width, 1.0);
         let shape = builder.integers(&[0, -1, long(self.heads), long(self.width / self.heads)]);
@@ -128,7 +128,7 @@ impl Encoder {
         builder.node("Transpose", &[&split], vec![ints("perm", order)])
     }
 
-    /// Two layers with the exact GELU between: `x * (1 + erf(x / sqrt 2)) / 2`.
+    /// Adds two layers with the exact GELU between them: `x * (1 + erf(x / sqrt 2)) / 2`.
     fn feed_forward(&self, builder: &mut Builder, input: &str) -> String {
         let inner = builder.linear(input, self.width, self.hidden, 1.0);
         let root = builder.floats(&[], &[std::f32::consts::SQRT_2]);

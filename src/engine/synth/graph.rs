@@ -1,4 +1,4 @@
-//! Puts an ONNX graph together node by node, with seeded weights.
+//! Builds an ONNX graph node by node, with seeded weights.
 
 use fastrand::Rng;
 use prost::Message;
@@ -22,11 +22,11 @@ const OPSET: i64 = 17;
 pub(super) enum Size {
     /// Set by each request.
     Named(&'static str),
-    /// Always this.
+    /// A fixed size.
     Fixed(usize),
 }
 
-/// A graph that is being put together.
+/// Builder of a graph.
 pub(super) struct Builder {
     rng: Rng,
     graph: GraphProto,
@@ -56,13 +56,13 @@ impl Builder {
         self.floats(dims, &values)
     }
 
-    /// A constant of floats.
+    /// Adds a constant of floats.
     pub(super) fn floats(&mut self, dims: &[usize], values: &[f32]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(types::FLOAT, dims, bytes)
     }
 
-    /// A constant list of integers.
+    /// Adds a constant list of integers.
     pub(super) fn integers(&mut self, values: &[i64]) -> String {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(types::INT64, &[values.len()], bytes)
@@ -80,7 +80,7 @@ impl Builder {
         name
     }
 
-    /// Adds an operator and gives the name of its output.
+    /// Adds an operator. Returns the name of its output.
     pub(super) fn node(
         &mut self,
         operator: &str,
@@ -110,7 +110,7 @@ impl Builder {
         });
     }
 
-    /// `input x weights + bias` over the last dimension.
+    /// Adds `input x weights + bias` over the last dimension.
     pub(super) fn linear(&mut self, input: &str, from: usize, to: usize, gain: f32) -> String {
         let weights = self.weight(&[from, to], from, gain);
         let bias = self.weight(&[to], 1, 0.01);
@@ -123,7 +123,7 @@ impl Builder {
         format!("{}_{}", kind.to_ascii_lowercase(), self.next)
     }
 
-    /// The file's bytes.
+    /// Returns the bytes of the ONNX file.
     pub(super) fn finish(mut self, name: &str) -> Vec<u8> {
         name.clone_into(&mut self.graph.name);
         ModelProto {
@@ -138,7 +138,7 @@ impl Builder {
     }
 }
 
-/// A size as ONNX writes it. Recipes are far below where this could matter.
+/// Converts a size to ONNX's type. Sizes of recipes are far below its limit.
 pub(super) fn long(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

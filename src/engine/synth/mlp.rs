@@ -1,4 +1,4 @@
-//! A perceptron that scores rows of features, as a ranker does with its candidates.
+//! A perceptron that scores rows of features, like a ranker of candidates.
 
 use super::graph::{Builder, FLOAT, Size as Dim};
 use super::{Size, check_parameters, check_range};
@@ -15,7 +15,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A size that has a name.
+    /// Returns a named size.
     pub fn of(size: Size) -> Self {
         match size {
             Size::Small => Self { rows: 512, features: 128, hidden: vec![256, 256, 64] },

@@ -1,5 +1,5 @@
-//! Stand-in models of a chosen size: real operators with seeded weights, so that a demo, a test or
-//! a bench needs no download. The same recipe and seed give the same bytes on every machine.
+//! Synthetic models of a chosen size, with real operators and seeded weights: demos, tests and
+//! benchmarks need no download. The same recipe and seed produce the same bytes on every machine.
 
 mod conv;
 mod encoder;
@@ -13,7 +13,7 @@ pub use mlp::Mlp;
 /// The seed of the models that divvy ships.
 pub const SEED: u64 = 1;
 
-/// The three sizes that have a name.
+/// The named sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Size {
     /// About a millisecond or a few on one core; the size of the models that divvy ships.
@@ -24,7 +24,7 @@ pub enum Size {
     Large,
 }
 
-/// What to build.
+/// The kind and sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipe {
     /// A convolutional detector over images.
@@ -48,10 +48,10 @@ pub fn embedded_recipes() -> [(&'static str, Recipe); 3] {
 const MOST_PARAMETERS: u64 = 500_000_000;
 
 impl Recipe {
-    /// The ONNX file's bytes.
+    /// Returns the bytes of the ONNX file.
     ///
     /// # Errors
-    /// A sentence that says which figure of the recipe is impossible and what it may be.
+    /// A message with the invalid value of the recipe and its valid range.
     pub fn build(&self, seed: u64) -> Result<Vec<u8>, String> {
         let builder = graph::Builder::new(seed);
         match self {
@@ -62,7 +62,7 @@ impl Recipe {
     }
 }
 
-/// Refuses a figure outside of `1..=most`.
+/// Returns an error if the value is outside of `1..=most`.
 fn check_range(name: &str, value: usize, most: usize) -> Result<(), String> {
     if (1..=most).contains(&value) {
         return Ok(());
@@ -70,7 +70,7 @@ fn check_range(name: &str, value: usize, most: usize) -> Result<(), String> {
     Err(format!("{name} is {value}; it may be 1 to {most}"))
 }
 
-/// Refuses a model that no ONNX file can hold.
+/// Returns an error if the model is too large for an ONNX file.
 fn check_parameters(parameters: u64) -> Result<(), String> {
     if parameters <= MOST_PARAMETERS {
         return Ok(());
@@ -87,7 +87,7 @@ mod tests {
     use crate::engine::embedded;
 
     #[test]
-    fn the_shipped_models_are_what_the_recipes_give() {
+    fn shipped_models_match_their_recipes() {
         let mut total = 0;
         for (name, recipe) in embedded_recipes() {
             let built = recipe.build(SEED).unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_decides_every_byte() {
+    fn seed_determines_every_byte() {
         let recipe = Recipe::Mlp(Mlp { rows: 2, features: 8, hidden: vec![4] });
         assert_eq!(recipe.build(7), recipe.build(7));
         assert_ne!(recipe.build(7), recipe.build(8));

@@ -60,7 +60,7 @@ fn empty_dimension_beside_a_symbolic_one_runs() {
 }
 
 #[test]
-fn absent_or_negative_dimension_is_set_by_the_request() {
+fn request_sets_absent_dimension() {
     for open in [None, size(-1)] {
         let made = HandMadeModel {
             input_dims: vec![open.clone(), size(4)],
