@@ -1,5 +1,5 @@
-//! The console's config file: theme, characters, mouse, mode, pace, keys. Whatever is wrong in it
-//! is an error with its line, never a silent default.
+//! The console's config file: theme, characters, mouse, mode, frame rate and keys. Every mistake in
+//! it is an error with its line, never a silent default.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use super::options::ConsoleOptions;
 use super::state::{Command, Mode};
 use super::theme::ThemeName;
 
-/// What a config file says; what it leaves out keeps its default.
+/// The settings of a config file. Missing settings keep their defaults.
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -102,7 +102,7 @@ impl FromStr for Config {
     }
 }
 
-/// Line and column of a byte, from 1.
+/// Returns the line and column of a byte, from 1.
 fn position(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.split('\n').next_back().unwrap_or_default();
@@ -110,7 +110,7 @@ fn position(text: &str, at: usize) -> (usize, usize) {
 }
 
 impl Config {
-    /// Sets what the file says.
+    /// Applies the settings of the file.
     pub fn apply(&self, options: &mut ConsoleOptions) {
         options.theme = self.theme.unwrap_or(options.theme);
         options.glyphs = self.glyphs.unwrap_or(options.glyphs);
@@ -125,7 +125,7 @@ impl Config {
     }
 }
 
-/// The default config file, every line of it commented out.
+/// Returns the default config file with every line commented out.
 pub fn default_config() -> String {
     let options = ConsoleOptions::default();
     let mut text = format!(
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_printed_default_is_the_default() {
+    fn printed_default_matches_the_default() {
         let text: String = default_config()
             .lines()
             .map(|line| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n")
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_sets_what_it_names() {
+    fn config_overrides_defaults() {
         let text = "theme = \"mono\"\nmode = \"staged\"\nmouse = false\nreduced_motion = true\n[keys]\nundo = [\"ctrl-u\"]";
         let mut options = ConsoleOptions::default();
         text.parse::<Config>().unwrap().apply(&mut options);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_wrong_is_told_with_its_line() {
+    fn errors_name_their_line() {
         for (text, line, word) in [
             ("mouse = true\ntheme = \"beige\"", "line 2", "beige"),
             ("colour = 1", "line 1", "colour"),

@@ -1,4 +1,4 @@
-//! The event loop: takes events in, performs their effects, and draws frames at a steady pace.
+//! The event loop: receives events, performs their effects and draws frames at a limited rate.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,25 +15,25 @@ use super::worker;
 use crate::machine::request_short_slice;
 use crate::scheduler::Control;
 
-/// The shortest time between two frames while something is moved: 30 frames a second.
+/// Minimum time between two frames during a drag: 30 frames per second.
 const FRAME: Duration = Duration::from_millis(33);
 
-/// The shortest time between two frames for keys and clicks, and for what the scheduler answers.
+/// Minimum time between two frames for keys, clicks and answers of the scheduler.
 const QUICK: Duration = Duration::from_millis(8);
 
-/// The shortest time between two frames for new data where little is to move.
+/// Minimum time between two frames for new data with reduced motion.
 const CALM: Duration = Duration::from_secs(2);
 
-/// Opens the console and runs it until the user leaves, the stop signal comes, or the scheduler or
-/// the terminal is gone. The terminal is given back in every case, a panic included.
+/// Opens the console and runs it until the user quits, a stop signal arrives, or the scheduler or
+/// the terminal is gone. Restores the terminal in every case, also after a panic.
 ///
 /// # Errors
-/// [`ConsoleError`] when the terminal refuses.
+/// [`ConsoleError`] if the terminal cannot be set up.
 pub fn run(
     control: Arc<dyn Control>,
     options: ConsoleOptions,
 ) -> Result<ConsoleResult, ConsoleError> {
-    // this thread draws: it must not wait behind models that keep every core busy
+    // this thread draws, so it must not wait while models keep every core busy
     request_short_slice();
     let screen = TerminalScreen::enter(options.mouse, options.stderr.clone())?;
     let least = if options.reduced_motion { CALM } else { FRAME };
@@ -55,7 +55,7 @@ pub fn run(
     exit.map(|exit| ConsoleResult { exit, screen, profile })
 }
 
-/// Which part of the screen is out of date, and since what.
+/// The outdated part of the screen and the cause.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Dirty {
     Clean,
@@ -66,7 +66,7 @@ enum Dirty {
 struct EventLoop {
     state: ConsoleState,
     painter: Painter,
-    /// Whether the terminal does not show the painted frame yet.
+    /// True if the painted frame was not sent to the terminal yet.
     unsent: bool,
     screen: TerminalScreen,
     worker: mpsc::Sender<Effect>,
@@ -80,7 +80,7 @@ impl EventLoop {
     ) -> Result<Exit, ConsoleError> {
         let mut dirty = Dirty::Input;
         let mut drawn: Option<Instant> = None;
-        // what a hand does is shown at once, whenever data was shown last; a flood of it at its pace
+        // show input at once, even right after new data; limit the frame rate of an input flood
         let mut answered: Option<Instant> = None;
         loop {
             let pace = match dirty {
@@ -89,7 +89,7 @@ impl EventLoop {
                 Dirty::Input if self.state.drag.is_some() => Some((FRAME, answered)),
                 Dirty::Input => Some((QUICK, answered)),
             };
-            // due at once where the last frame is old enough
+            // due at once if the last frame is old enough
             let due = pace.map(|(pace, last)| {
                 last.map_or(Duration::ZERO, |last| pace.saturating_sub(last.elapsed()))
             });
@@ -114,7 +114,7 @@ impl EventLoop {
                 dirty = Dirty::Clean;
                 continue;
             };
-            // everything that waits is taken in before the next frame
+            // process all waiting events before the next frame
             let mut next = Some(event);
             while let Some(event) = next {
                 match event {
@@ -129,7 +129,7 @@ impl EventLoop {
                             if self.act(action)? {
                                 return Ok(Exit::Quit);
                             }
-                            // the next event must meet the frame that this one leads to
+                            // the next event must use the click targets of the frame after this one
                             if events_need_frame(&self.state) {
                                 self.repaint();
                             }
@@ -143,14 +143,14 @@ impl EventLoop {
                         }
                     }
                 }
-                // a flood of motion must not put the frame off for ever
+                // a flood of mouse motion must not delay the frame forever
                 let late = drawn.is_some_and(|drawn| drawn.elapsed() >= refresh);
                 next = if late { None } else { events.try_recv().ok() };
             }
         }
     }
 
-    /// Opens a screen as its key does, but keeps what is said.
+    /// Opens a screen like its key, but keeps the current message.
     fn open(&mut self, screen: state::Screen) -> Result<(), ConsoleError> {
         let message = self.state.message.take();
         if let Some(command) = Command::opening(screen) {
@@ -160,11 +160,11 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Takes an action in and sees to its effects. Whether the console is to end.
+    /// Applies an action and performs its effects. Returns true if the console must end.
     fn act(&mut self, action: Action) -> Result<bool, ConsoleError> {
         if matches!(action, Action::Resized) {
-            // the terminal may have gone to another size and back since the last frame, and lost
-            // what stood outside the smaller one: a frame of the same size must be sent whole
+            // the terminal may have been resized back and forth since the last frame and lost
+            // cells, so send the whole frame even if the size is the same
             self.screen.clear()?;
             self.unsent = true;
         }
@@ -186,21 +186,22 @@ impl EventLoop {
                     let result = worker::write_picture(&svg(self.painter.frame()));
                     update(&mut self.state, Action::Pictured(result));
                 }
-                // a worker that is gone has panicked: its panic was told, the screen goes on
+                // a missing worker has panicked; the panic was reported, and the screen keeps
+                // running
                 effect => drop(self.worker.send(effect)),
             }
         }
         Ok(false)
     }
 
-    /// Paints a frame without sending it: only its click targets are wanted.
+    /// Paints a frame without sending it, to get its click targets.
     fn repaint(&mut self) {
         let area = self.painter.frame().area;
         self.unsent |= self.painter.paint(&self.state, area) == Painted::Changed;
         self.state.scroll_limits = self.painter.hits().scroll_limits;
     }
 
-    /// Paints a frame and sends what differs from the last one sent. An unchanged frame sends
+    /// Paints a frame and sends the cells that differ from the last one. An unchanged frame sends
     /// nothing.
     fn draw(&mut self) -> Result<(), ConsoleError> {
         let area = self.screen.area()?;
@@ -214,9 +215,8 @@ impl EventLoop {
     }
 }
 
-/// When the whole screen is asked for anew: a panic in the loop, for the test that the terminal is
-/// given back then, or a line on standard error, as native libraries write them, the end of the
-/// process included. Debug builds only.
+/// Simulates faults on a request to redraw the screen, for tests: a panic in the loop, a line on
+/// stderr as native libraries write it, or the end of the process. Debug builds only.
 #[cfg(debug_assertions)]
 fn on_request() {
     let asked = |name| std::env::var_os(name).is_some_and(|when| when == "redraw");
@@ -229,7 +229,7 @@ fn on_request() {
     assert!(!asked("DIVVY_PANIC"), "DIVVY_PANIC asks for it");
 }
 
-/// Whether places on the screen depend on what was just done: an opened dialog covers them.
+/// Returns true if the click targets may be outdated, as after a dialog was opened over them.
 fn events_need_frame(state: &ConsoleState) -> bool {
     state.dialog.is_some()
 }

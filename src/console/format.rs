@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 pub(super) use crate::telemetry::text::{millis, rate};
 
-/// Columns that a text takes on a terminal.
+/// Returns the number of terminal columns of a text.
 pub(super) fn width(text: &str) -> usize {
     if is_plain(text) { text.len() } else { text.width() }
 }
@@ -17,7 +17,7 @@ pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
-/// The text cut to at most `limit` columns, ending in `ellipsis` where something was cut.
+/// Cuts a text to at most `limit` columns. A cut text ends in `ellipsis`.
 pub(super) fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, str> {
     if width(text) <= limit {
         return Cow::Borrowed(text);
@@ -26,7 +26,7 @@ pub(super) fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, st
     let mut end = 0;
     for (at, letter) in text.char_indices() {
         let next = at + letter.len_utf8();
-        // the whole prefix is measured: joined and combining characters add nothing
+        // measure the whole prefix, because joined and combining characters have no width
         if text.get(..next).is_none_or(|prefix| prefix.width() > room) {
             break;
         }
@@ -39,21 +39,21 @@ pub(super) fn fit<'a>(text: &'a str, limit: usize, ellipsis: &str) -> Cow<'a, st
     Cow::Owned(format!("{kept}{ellipsis}"))
 }
 
-/// The text at the left of a field of exactly `size` columns.
+/// Pads or cuts a text to the left of a field of exactly `size` columns.
 pub(super) fn left(text: &str, size: usize, ellipsis: &str) -> String {
     let text = fit(text, size, ellipsis);
     let gap = size.saturating_sub(width(&text));
     format!("{text}{:gap$}", "")
 }
 
-/// The text at the right of a field of exactly `size` columns.
+/// Pads or cuts a text to the right of a field of exactly `size` columns.
 pub(super) fn right(text: &str, size: usize) -> String {
     let text = fit(text, size, ">");
     let gap = size.saturating_sub(width(&text));
     format!("{:gap$}{text}", "")
 }
 
-/// A latency with its unit, for sentences: "850 us", "14.2 ms", "2.3 s".
+/// Formats a latency with its unit, for messages: "850 us", "14.2 ms", "2.3 s".
 pub(super) fn latency(us: u64) -> String {
     match us {
         0..1000 => format!("{us} us"),
@@ -62,7 +62,7 @@ pub(super) fn latency(us: u64) -> String {
     }
 }
 
-/// A count, at most five columns.
+/// Formats a count, at most five columns.
 pub(super) fn count(number: u64) -> String {
     match number {
         0..100_000 => number.to_string(),
@@ -72,7 +72,7 @@ pub(super) fn count(number: u64) -> String {
     }
 }
 
-/// A size in binary units, at most five columns: "84M" (MiB), "1.2G" from 10 GiB on.
+/// Formats a size in binary units, at most five columns: "84M" (MiB), "1.2G" from 10 GiB on.
 pub(super) fn bytes(size: u64) -> String {
     const MIB: u64 = 1 << 20;
     match size {
@@ -84,23 +84,23 @@ pub(super) fn bytes(size: u64) -> String {
     }
 }
 
-/// A share as a whole percentage without its sign: "87"; never more than three columns.
+/// Formats a share as a whole percentage without its sign: "87"; never more than three columns.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0}", (share * 100.0).clamp(0.0, 999.0))
 }
 
-/// CPU time in cores: "3.4", at most five columns.
+/// Formats CPU time in cores: "3.4", at most five columns.
 pub(super) fn cores(cpu: f64) -> String {
     if cpu < 99.95 { format!("{cpu:.2}") } else { format!("{cpu:.0}") }
 }
 
-/// A span as a clock: "00:12:31".
+/// Formats a duration as a clock: "00:12:31".
 pub(super) fn clock(us: u64) -> String {
     let seconds = us / 1_000_000;
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A wall-clock time of day in a zone: "12:31:07".
+/// Formats a time of day in a time zone: "12:31:07".
 pub(super) fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
     let moment =
         i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
@@ -110,7 +110,7 @@ pub(super) fn time_of_day(unix_ms: u64, zone: &jiff::tz::TimeZone) -> String {
     )
 }
 
-/// "1 core", "2 cores".
+/// Formats a count with its noun: "1 core", "2 cores".
 pub(super) fn counted(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cutting_respects_wide_and_combining_characters() {
+    fn cut_text_respects_character_width() {
         assert_eq!(fit("detector", 8, "…"), "detector");
         assert_eq!(fit("detectors", 8, "…"), "detecto…");
         assert_eq!(fit("検出器モデル", 6, "…"), "検出…");
@@ -133,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_field_is_exactly_as_wide_as_asked(text in "\\PC{0,30}", size in 0usize..40) {
+        fn field_has_the_exact_width(text in "\\PC{0,30}", size in 0usize..40) {
             prop_assert_eq!(width(&left(&text, size, "…")), size);
             prop_assert_eq!(width(&right(&text, size)), size);
         }

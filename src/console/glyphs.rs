@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Which characters are used.
+/// The kind of a character set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GlyphSet {
     /// Block elements, and braille for trends.
@@ -12,7 +12,7 @@ pub enum GlyphSet {
     /// Block elements.
     #[default]
     Block,
-    /// Nothing beyond ASCII.
+    /// ASCII only.
     Ascii,
 }
 
@@ -40,27 +40,27 @@ impl FromStr for GlyphSet {
 /// One set of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glyphs {
-    /// Which set.
+    /// Its kind.
     pub set: GlyphSet,
     /// A core of a model.
     pub core: &'static str,
-    /// An instance at work.
+    /// An instance that runs a request.
     pub busy: &'static str,
-    /// An instance that waits for work.
+    /// An idle instance.
     pub idle: &'static str,
     /// The selected row.
     pub pointer: &'static str,
-    /// A row that can take what is carried.
+    /// A row that can receive the dragged item.
     pub target: &'static str,
-    /// From here to there.
+    /// An arrow from an old value to a new one.
     pub arrow: &'static str,
-    /// Something was cut here.
+    /// The mark of cut text.
     pub ellipsis: &'static str,
-    /// A change, above the heat map.
+    /// The mark of a change above the heat map.
     pub change: &'static str,
     /// A mark below the histogram.
     pub mark: &'static str,
-    /// Times.
+    /// The multiplication sign.
     pub times: &'static str,
     /// The queue's part of a bar.
     pub queue: &'static str,
@@ -121,12 +121,14 @@ impl Glyphs {
         }
     }
 
-    /// The level for a share of 0 to 1; anything above nothing shows at least the lowest.
+    /// Returns the level of a share from 0 to 1. Shares above 0 have at least the lowest visible
+    /// level.
     pub fn level(&self, share: f64) -> &'static str {
         Self::pick(&self.levels, share)
     }
 
-    /// The shade for a share of 0 to 1; anything above nothing shows at least the lightest.
+    /// Returns the shade of a share from 0 to 1. Shares above 0 have at least the lightest visible
+    /// shade.
     pub fn shade(&self, share: f64) -> &'static str {
         Self::pick(&self.shades, share)
     }
@@ -140,7 +142,7 @@ impl Glyphs {
         steps.get(at).copied().unwrap_or(" ")
     }
 
-    /// A trend of shares of 0 to 1, newest at the right, in `width` columns.
+    /// Returns a graph of shares from 0 to 1 in `width` columns, newest at the right.
     pub fn trend(&self, shares: &[f64], width: usize) -> String {
         let per_column = if self.set == GlyphSet::Braille { 2 } else { 1 };
         let keep = shares.len().saturating_sub(width * per_column);
@@ -158,7 +160,7 @@ impl Glyphs {
     }
 }
 
-/// Two columns of up to four dots.
+/// Returns a braille character with two columns of up to four dots.
 fn braille(left: Option<f64>, right: Option<f64>) -> char {
     // dots of a column from the bottom up, as bits of the Unicode block
     let column = |share: Option<f64>, bits: [u32; 4]| {
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_little_is_never_drawn_as_nothing() {
+    fn small_shares_are_visible() {
         let glyphs = Glyphs::new(GlyphSet::Block);
         assert_eq!(glyphs.level(0.0), " ");
         assert_eq!(glyphs.level(0.001), "▁");

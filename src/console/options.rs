@@ -1,4 +1,4 @@
-//! What a console is given to run with, and how it ends.
+//! The options and the result of a console.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,75 +18,76 @@ use crate::telemetry::LogLines;
 pub struct Profile {
     /// Its name: the file's without the extension.
     pub name: String,
-    /// Where it is, for people.
+    /// Its location, for display.
     pub place: String,
-    /// Its free text.
+    /// Its description.
     pub description: String,
-    /// Whether it can't be changed, renamed or deleted (it shipped with divvy).
+    /// True if it cannot be changed, renamed or deleted, because it ships with divvy.
     pub read_only: bool,
 }
 
-/// The store of saved layouts. Errors are sentences for the screen. Called off the drawing thread.
+/// The store of saved layouts. Errors are messages for the screen. Never called on the drawing
+/// thread.
 pub trait LayoutStore: Send + Sync {
-    /// All saved layouts, by name.
+    /// Returns all saved layouts, sorted by name.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// Fails if the folder cannot be read.
     fn list(&self) -> Result<Vec<Profile>, String>;
 
-    /// Reads one.
+    /// Reads a layout.
     ///
     /// # Errors
-    /// When it is not there or is no valid layout.
+    /// Fails if the layout is missing or invalid.
     fn load(&self, name: &str) -> Result<Layout, String>;
 
-    /// Writes one, over an older one of the same name; answers the place.
+    /// Writes a layout, replacing one of the same name. Returns its location.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails if the layout cannot be written.
     fn save(&self, name: &str, layout: &Layout) -> Result<String, String>;
 
-    /// Gives one another name.
+    /// Renames a layout.
     ///
     /// # Errors
-    /// When it is not there, is read-only, or the new name is taken.
+    /// Fails if the layout is missing or read-only, or if the new name is taken.
     fn rename(&self, from: &str, to: &str) -> Result<(), String>;
 
-    /// Deletes one.
+    /// Deletes a layout.
     ///
     /// # Errors
-    /// When it is not there or is read-only.
+    /// Fails if the layout is missing or read-only.
     fn delete(&self, name: &str) -> Result<(), String>;
 
-    /// From now on the live rows are those of this layout; `None`: they are saved nowhere. It is told
-    /// after each load, save, renaming and undo that makes it so.
+    /// Records the layout that the live rows belong to; `None` if they are saved nowhere. Called
+    /// after each load, save, rename or undo that changes it.
     fn in_force(&self, name: Option<&str>);
 }
 
-/// How a console is to be.
+/// The options of a console.
 #[derive(Clone)]
 pub struct ConsoleOptions {
-    /// The store of saved layouts; without one, nothing can be saved.
+    /// The store of saved layouts; `None` if nothing can be saved.
     pub profiles: Option<Arc<dyn LayoutStore>>,
-    /// The name of the layout that was loaded, where it has one.
+    /// The name of the loaded layout, if it has one.
     pub profile: Option<String>,
-    /// That layout as it is saved, where what runs at the start may be another: an empty one where it
-    /// is saved nowhere. `None`: what runs is what was saved.
+    /// The saved version of the loaded layout, if it may differ from the running one; empty if the
+    /// layout is saved nowhere. `None`: both are equal.
     pub baseline: Option<Layout>,
-    /// What to say first, until the first key; `None` for nothing.
+    /// The message that is shown until the first key is pressed.
     pub greeting: Option<String>,
-    /// The saved layout that was in use last: the list puts it first.
+    /// The saved layout used last, which is listed first.
     pub last_layout: Option<String>,
-    /// The newest lines of the log, where it is kept.
+    /// The newest lines of the log, if they are kept.
     pub log: LogLines,
-    /// The file that takes what is written to standard error while the console has the screen;
-    /// `None`: it is in the log alone.
+    /// The file that receives stderr while the console uses the screen. `None`: only the log
+    /// receives it.
     pub stderr: Option<PathBuf>,
     /// The screen to start with.
     pub screen: Screen,
-    /// Whether nothing may be changed.
+    /// True if nothing may be changed.
     pub readonly: bool,
-    /// Whether the mouse is captured from the start.
+    /// True if the mouse is captured at the start.
     pub mouse: bool,
     /// The theme.
     pub theme: ThemeName,
@@ -94,16 +95,16 @@ pub struct ConsoleOptions {
     pub glyphs: GlyphSet,
     /// The keys.
     pub keymap: Keymap,
-    /// Whether gestures act at once or add up.
+    /// The mode: gestures are applied at once or staged.
     pub mode: Mode,
-    /// Shortest time between two frames for new data, milliseconds (input draws at once).
+    /// Minimum time between two frames for new data, in milliseconds. Input is drawn at once.
     pub refresh_ms: u64,
-    /// Whether as little as possible moves: figures change every two seconds at most, and nothing
-    /// follows the pointer.
+    /// True for reduced motion: metrics change every two seconds at most, and nothing follows the
+    /// pointer.
     pub reduced_motion: bool,
-    /// The zone of the clock times in the journal.
+    /// The time zone of clock times.
     pub zone: jiff::tz::TimeZone,
-    /// Turns true when the program is to end (SIGTERM, SIGINT, SIGHUP).
+    /// Becomes true when the program must end (SIGTERM, SIGINT, SIGHUP).
     pub stop: Option<watch::Receiver<bool>>,
 }
 
@@ -132,34 +133,34 @@ impl Default for ConsoleOptions {
     }
 }
 
-/// How a console ended.
+/// The reason why a console ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The user left.
+    /// The user quit.
     Quit,
-    /// The stop signal came.
+    /// A stop signal arrived.
     Stopped,
     /// The scheduler ended its stream of snapshots.
     Ended,
-    /// The terminal is gone (a lost line).
+    /// The terminal is gone, as after a lost connection.
     Lost,
 }
 
-/// What a console left behind when it ended.
+/// The final state of a console.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConsoleResult {
-    /// How it ended.
+    /// The reason why it ended.
     pub exit: Exit,
-    /// The screen that was open.
+    /// The open screen.
     pub screen: Screen,
-    /// The name of the layout at the end, where it has one.
+    /// The name of the last layout, if it has one.
     pub profile: Option<String>,
 }
 
-/// Why a console could not run.
+/// An error of a console.
 #[derive(Debug, Error)]
 pub enum ConsoleError {
-    /// The terminal refused.
+    /// The terminal cannot be set up.
     #[error("the terminal does not answer: {0}; `divvy --headless` works without one")]
     Terminal(#[from] std::io::Error),
 }

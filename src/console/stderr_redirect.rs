@@ -1,7 +1,6 @@
-//! What native libraries write to standard error while the console has the screen: led into a file
-//! instead of over the frame, and from there into the log. A file and no pipe, so that the last words
-//! of a library that ends the process are still there after it. ONNX Runtime's own logger is one
-//! that writes there.
+//! Redirects stderr while the console uses the screen: native libraries, such as ONNX Runtime's
+//! logger, write to it. A file receives their output, and a thread copies it to the log. A file,
+//! unlike a pipe, keeps the last output of a library that ends the process.
 #![cfg_attr(not(unix), allow(dead_code, unused_imports))]
 
 use std::fs::{self, File, OpenOptions};
@@ -10,37 +9,36 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// The longest line that is taken as one, in bytes.
+/// Maximum length of a line in bytes. Longer lines are split.
 const LONGEST: usize = 8 << 10;
 
-/// Bytes at which the file is begun anew, once all of them are in the log; what a run finds that is
-/// longer is kept as one older file.
+/// File size in bytes at which the file is truncated after it was copied to the log. A longer file
+/// of an earlier run is kept as the older file.
 const BOUND: u64 = 1 << 20;
 
-/// From one look into the file to the next.
+/// Interval between two reads of the file.
 const PACE: Duration = Duration::from_millis(250);
 
-/// Standard error while it is led elsewhere. Dropping it gives it back.
+/// A redirect of stderr to a file. Dropping it restores stderr.
 pub(super) struct StderrRedirect {
     #[cfg(unix)]
     before: std::os::fd::OwnedFd,
-    /// Keeps the file this run's own, and tells its length at the end.
+    /// Holds the lock of the file, and reads its final length.
     #[cfg(unix)]
     file: File,
-    /// Up to where it is to be followed.
+    /// The position up to which the file is copied; set at the end.
     #[cfg(unix)]
     end: Sender<u64>,
-    /// Its name, where it has one.
+    /// The path of the file, if it has a name.
     path: Option<PathBuf>,
 }
 
 impl StderrRedirect {
-    /// Leads standard error into the file and the log, where it is the terminal: a file that the
-    /// user named is left to them. Without a path, or where that file cannot be had, into one without
-    /// a name.
+    /// Redirects stderr to the file and the log if it is the terminal; a redirect by the user is
+    /// kept. Uses an unnamed file if there is no path or the file cannot be opened.
     ///
     /// # Errors
-    /// When the system gives no file or no thread; standard error is then as it was.
+    /// Fails if the system cannot create a file or a thread. stderr is then unchanged.
     #[cfg(unix)]
     pub(super) fn start(path: Option<&Path>) -> io::Result<Option<Self>> {
         use std::io::IsTerminal;
@@ -66,15 +64,15 @@ impl StderrRedirect {
         Ok(Some(Self { before, file, end, path }))
     }
 
-    /// The file, where it has a name: it is still there after a crash.
+    /// Returns the path of the file, if it has a name. The file remains after a crash.
     pub(super) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Elsewhere it stays where it is.
+    /// Does nothing on other systems.
     ///
     /// # Errors
-    /// None.
+    /// Never fails.
     #[cfg(not(unix))]
     pub fn start(_: Option<&Path>) -> io::Result<Option<Self>> {
         Ok(None)
@@ -84,18 +82,18 @@ impl StderrRedirect {
 #[cfg(unix)]
 impl Drop for StderrRedirect {
     fn drop(&mut self) {
-        // a terminal that is gone takes no error either
+        // if the terminal is gone, the error cannot be shown either
         let _ = rustix::stdio::dup2_stderr(&self.before);
-        // at once, not when the thread has closed it: the terminal may be taken again right now
+        // unlock now, before the thread closes the file: the terminal may be set up again at once
         let _ = self.file.unlock();
         if let Ok(found) = self.file.metadata() {
-            // the thread may have ended by an error of its own
+            // the thread may have ended after an error
             let _ = self.end.send(found.len());
         }
     }
 }
 
-/// Opens the file for this run alone: what another one writes would come into this one's log.
+/// Opens and locks the file, so that output of another run does not get into this run's log.
 fn open(path: &Path) -> io::Result<File> {
     let told = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
     let open = || -> io::Result<File> {
@@ -111,17 +109,17 @@ fn open(path: &Path) -> io::Result<File> {
     open().map_err(told)
 }
 
-/// A file that is gone with its last user.
+/// Creates an unnamed file, which is deleted when it is closed.
 fn nameless() -> io::Result<File> {
     Ok(tempfile::Builder::new().append(true).tempfile()?.into_file())
 }
 
-/// Reads what is added to the file, line by line, into the log.
+/// Copies new lines of the file to the log.
 #[cfg(unix)]
 struct StderrFollower {
     file: File,
     at: u64,
-    /// A line that has no end yet.
+    /// An incomplete line.
     line: Vec<u8>,
 }
 
@@ -141,7 +139,7 @@ impl StderrFollower {
                 return self.flush(&mut tell);
             }
             if self.at >= BOUND && self.line.is_empty() {
-                // what was read is in the log; writers go on at the start
+                // everything was copied to the log; writers continue at the start of the file
                 match self.file.set_len(0) {
                     Ok(()) => self.at = 0,
                     Err(_) => return,
@@ -150,13 +148,13 @@ impl StderrFollower {
         }
     }
 
-    /// Reads what there is, up to a place.
+    /// Reads the new content, up to a position.
     fn read(&mut self, to: u64, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
 
         let mut buffer = [0; LONGEST];
         if self.file.metadata()?.len() < self.at {
-            // it was emptied
+            // the file was truncated
             self.at = 0;
         }
         loop {
@@ -187,7 +185,7 @@ impl StderrFollower {
     }
 }
 
-/// Writes a line to the log, at the level that ONNX Runtime marks in it.
+/// Writes a line to the log, at the level in ONNX Runtime's mark.
 fn tell(line: &str) {
     const TARGET: &str = "divvy::stderr";
     let marked = |letters: &str| {
@@ -202,7 +200,7 @@ fn tell(line: &str) {
     }
 }
 
-/// The line without the sequences that colour it on a terminal.
+/// Returns the line without colour escape sequences.
 fn plain(line: &str) -> String {
     let mut parts = line.trim_end().split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -228,7 +226,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_added_is_followed_by_lines_and_what_was_there_before_is_not() {
+    fn only_new_lines_are_logged() {
         let mut file = nameless().unwrap();
         file.write_all(b"an older run\n").unwrap();
         let mut follower = StderrFollower::new(file.try_clone().unwrap()).unwrap();
@@ -238,7 +236,7 @@ mod tests {
             file.write_all(part.as_bytes()).unwrap();
             follower.read(u64::MAX, &mut tell).unwrap();
         }
-        // up to a place and no further: what comes then is another follower's
+        // stop at the position: later content belongs to another follower
         let end = file.metadata().unwrap().len() + 2;
         file.write_all(b"ee\nfour\n").unwrap();
         follower.read(end, &mut tell).unwrap();
@@ -248,7 +246,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_has_grown_is_begun_anew_once_it_was_read() {
+    fn long_file_is_truncated_after_reading() {
         let mut file = nameless().unwrap();
         let mut follower = StderrFollower::new(file.try_clone().unwrap()).unwrap();
         let line = [b"x".repeat(1000), b"\n".to_vec()].concat();
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_one_runs_alone_and_a_long_one_is_set_aside() {
+    fn file_belongs_to_a_single_run() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("stderr.log");
         let mut first = open(&path).unwrap();

@@ -1,5 +1,5 @@
-//! The only file that touches the terminal: entering it, drawing on it, and leaving it as it was,
-//! after an error, a panic and a fault in native code too.
+//! Sets up the terminal, draws on it and restores it, also after an error, a panic or a fault in
+//! native code. No other module accesses the terminal.
 
 use std::io::{self, BufWriter, Stdout, Write};
 use std::panic;
@@ -26,14 +26,14 @@ use super::stderr_redirect::StderrRedirect;
 #[cfg(unix)]
 use crate::machine::crash;
 
-/// The thread that has the terminal now: restoring it twice would erase what came after.
+/// The thread that uses the terminal. Prevents a second restore, which would erase later output.
 static OWNER: Mutex<Option<ThreadId>> = Mutex::new(None);
 
-/// Standard error while the console has the screen.
+/// The redirect of stderr while the console uses the screen.
 static STRAY: Mutex<Option<StderrRedirect>> = Mutex::new(None);
 
 fn stray() -> MutexGuard<'static, Option<StderrRedirect>> {
-    // as above
+    // nothing panics while it is held
     STRAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -42,23 +42,23 @@ fn owner() -> MutexGuard<'static, Option<ThreadId>> {
     OWNER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The terminal while the console has it. Dropping it gives it back.
+/// The terminal in the console's mode. Dropping it restores the terminal.
 pub struct TerminalScreen {
     terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
     mouse: bool,
-    /// Where standard error goes meanwhile.
+    /// The file that receives stderr in the meantime.
     stderr: Option<PathBuf>,
 }
 
 impl TerminalScreen {
-    /// Takes the terminal: alternate screen, raw mode, mouse where wanted. What is written to standard
-    /// error goes to the file meanwhile.
+    /// Sets up the terminal: alternate screen, raw mode, mouse if requested. Redirects stderr to
+    /// the file.
     ///
     /// # Errors
-    /// When the terminal refuses; it is then as it was.
+    /// Fails if the terminal cannot be set up. It is then unchanged.
     pub fn enter(mouse: bool, stderr: Option<PathBuf>) -> io::Result<Self> {
-        // under NO_COLOR crossterm would put a reset after each attribute; the theme has no
-        // colours then anyway
+        // with NO_COLOR, crossterm would send a reset after each attribute; the theme has no
+        // colours anyway
         crossterm::style::force_color_output(true);
         restore_on_panic();
         take(mouse, stderr.as_deref())?;
@@ -67,7 +67,7 @@ impl TerminalScreen {
         Ok(Self { terminal, mouse, stderr })
     }
 
-    /// Shows a frame; only what differs from the last one is sent, in one piece.
+    /// Sends the cells that differ from the last frame in one write.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -75,7 +75,7 @@ impl TerminalScreen {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
         self.terminal.draw(|to| {
             let buffer = to.buffer_mut();
-            // otherwise the size has changed since, and an event for it is on its way
+            // otherwise the size has changed, and a resize event will follow
             if buffer.area == frame.area {
                 buffer.content.clone_from_slice(&frame.content);
             }
@@ -92,12 +92,12 @@ impl TerminalScreen {
         Ok(Rect { x: 0, y: 0, width: size.width, height: size.height })
     }
 
-    /// Forgets what is on the screen: the next frame is sent whole.
+    /// Invalidates the last frame, so that the next one is sent whole.
     ///
     /// # Errors
     /// When the terminal is gone.
     pub fn clear(&mut self) -> io::Result<()> {
-        // not `Terminal::clear`: that asks the terminal where its cursor is, and not each one answers
+        // not `Terminal::clear`, which queries the cursor position: some terminals never answer
         let size = self.terminal.size()?;
         self.terminal.resize(Rect { x: 0, y: 0, width: size.width, height: size.height })
     }
@@ -115,8 +115,8 @@ impl TerminalScreen {
         }
     }
 
-    /// Gives the terminal back, stops the process as the shell's job control does, and takes the
-    /// terminal again when it goes on.
+    /// Restores the terminal, suspends the process like the shell's job control, and sets the
+    /// terminal up again when the process continues.
     ///
     /// # Errors
     /// When the terminal is gone.
@@ -160,8 +160,7 @@ fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
     entered.inspect_err(|_| restore())
 }
 
-/// Gives the terminal back; does nothing where it is not ours. Also right before the process ends
-/// for a reason of its own.
+/// Restores the terminal, if the console uses it. Also called right before the process ends.
 pub fn restore() {
     if owner().take().is_none() {
         return;
@@ -170,19 +169,19 @@ pub fn restore() {
     let _ = disable_raw_mode();
     #[cfg(unix)]
     crash::cancel_terminal_restore();
-    // last, so that nothing comes over the screen before
+    // last, so that stderr does not reach the screen before it is restored
     drop(stray().take());
 }
 
-/// Asks the terminal for its usual screen.
+/// Switches to the terminal's normal screen.
 fn leave(out: &mut impl Write) {
-    // each step on its own: a terminal that is half gone gets the rest
+    // ignore errors per step, so that the remaining steps run
     let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture);
     let _ = execute!(out, DisableBracketedPaste, DisableFocusChange);
     let _ = execute!(out, LeaveAlternateScreen, cursor::Show);
 }
 
-/// What a terminal gets when native code ends the process.
+/// Returns the bytes that restore the terminal when native code ends the process.
 #[cfg(unix)]
 fn farewell(stderr: Option<&Path>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -192,12 +191,13 @@ fn farewell(stderr: Option<&Path>) -> Vec<u8> {
         // writing to a vector never fails
         let _ = write!(bytes, "; what it wrote to standard error is in {}", path.display());
     }
-    // the terminal is raw still
+    // the terminal is still in raw mode
     bytes.extend(b"\r\n");
     bytes
 }
 
-/// A panic's message must come out on the shell's screen, not be lost with the alternate one.
+/// Restores the terminal before a panic's message is printed: on the alternate screen it would be
+/// lost.
 fn restore_on_panic() {
     static HOOKED: AtomicBool = AtomicBool::new(false);
     if HOOKED.swap(true, Ordering::SeqCst) {
@@ -208,7 +208,7 @@ fn restore_on_panic() {
         let current = thread::current();
         let theirs = owner().is_some_and(|owner| owner != current.id());
         if theirs {
-            // A panic on a worker is caught there: its message must not overwrite the screen.
+            // Panics on workers are caught there; their messages must not overwrite the screen.
             panic_log::log(info);
         } else {
             restore();

@@ -1,31 +1,31 @@
-//! Styles by meaning. Panes never name a colour, and a state that has a colour also has a letter or a
-//! word.
+//! Styles by meaning. Panes never name a colour, and a state that has a colour also has a letter or
+//! a word.
 
 use std::fmt;
 use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
 
-/// The themes that ship.
+/// The built-in themes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ThemeName {
-    /// The terminal's own sixteen colours: good on light and on dark.
+    /// The terminal's sixteen colours, for light and dark terminals.
     #[default]
     Ansi,
     /// 24-bit colours for dark terminals.
     Truecolor,
     /// Blue, orange and related colours, distinct with any colour vision.
     ColourBlind,
-    /// No colour at all; what `NO_COLOR` chooses.
+    /// No colour. `NO_COLOR` selects it.
     Mono,
 }
 
 impl ThemeName {
-    /// All of them, in the order in which the key goes through them.
+    /// All themes, in the order in which the key cycles through them.
     pub const ALL: [Self; 4] = [Self::Ansi, Self::Truecolor, Self::ColourBlind, Self::Mono];
 
-    /// The theme that an environment asks for: mono under `NO_COLOR`, 24-bit colours where
-    /// `COLORTERM` promises them, else the sixteen.
+    /// Returns the theme for an environment: mono with `NO_COLOR`, 24-bit colours if `COLORTERM`
+    /// declares them, else the sixteen colours.
     pub fn from_environment(no_color: Option<&str>, colorterm: Option<&str>) -> Self {
         if no_color.is_some_and(|value| !value.is_empty()) {
             return Self::Mono;
@@ -36,7 +36,7 @@ impl ThemeName {
         }
     }
 
-    /// The next one, around the end.
+    /// Returns the next theme; the first after the last.
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -72,7 +72,7 @@ impl FromStr for ThemeName {
 /// Styles by meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theme {
-    /// Which one it is.
+    /// The theme.
     pub name: ThemeName,
     /// Ordinary text.
     pub text: Style,
@@ -82,7 +82,7 @@ pub struct Theme {
     pub frame: Style,
     /// Titles of panes.
     pub title: Style,
-    /// The title of the pane that has the keys.
+    /// The title of the focused pane.
     pub focus: Style,
     /// The program's name, keys in the footer.
     pub accent: Style,
@@ -254,13 +254,13 @@ impl Theme {
         }
     }
 
-    /// The style of a model by its place in the layout. Colours repeat; tags do not.
+    /// Returns the style of a model by its index in the layout. Colours repeat; tags do not.
     pub fn model(&self, index: usize) -> Style {
         let colour = self.models.get(index % self.models.len().max(1));
         colour.map_or(self.text, |colour| Style::new().fg(*colour))
     }
 
-    /// The style of a share of 0 to 1 on the way from cold to hot.
+    /// Returns the heat-map style of a share from 0 to 1.
     pub fn heat(&self, share: f64) -> Style {
         let last = self.heat.len().saturating_sub(1);
         let at = (share.clamp(0.0, 1.0) * last as f64).round() as usize;
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_chooses_the_theme() {
+    fn environment_selects_the_theme() {
         assert_eq!(ThemeName::from_environment(Some("1"), Some("truecolor")), ThemeName::Mono);
         assert_eq!(ThemeName::from_environment(Some(""), Some("truecolor")), ThemeName::Truecolor);
         assert_eq!(ThemeName::from_environment(None, Some("yes")), ThemeName::Ansi);

@@ -1,5 +1,5 @@
-//! The thread that carries effects out: asks and changes the scheduler, reads and writes saved
-//! layouts. Off the loop, so that nothing of it can delay a frame.
+//! The worker thread, which performs effects: queries and changes the scheduler, reads and writes
+//! saved layouts. Separate from the event loop, so that no effect delays a frame.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::machine::request_short_slice;
 use crate::scheduler::Control;
 use crate::telemetry::{Author, LogLines};
 
-/// What effects are carried out on.
+/// The objects that effects use.
 pub(super) struct WorkerContext {
     /// The scheduler.
     pub control: Arc<dyn Control>,
@@ -25,7 +25,7 @@ pub(super) struct WorkerContext {
     pub log: LogLines,
 }
 
-/// Starts it; it ends when the sender is dropped.
+/// Starts the worker. It ends when the sender is dropped.
 pub(super) fn start(context: WorkerContext, to: Sender<ConsoleEvent>) -> Sender<Effect> {
     let (sender, effects) = mpsc::channel::<Effect>();
     let body = move || {
@@ -58,7 +58,7 @@ pub(super) fn start(context: WorkerContext, to: Sender<ConsoleEvent>) -> Sender<
     sender
 }
 
-/// Whether a newer question of the same kind waits, whose answer makes this one's useless.
+/// Returns true if a newer request of the same kind waits, which makes this one obsolete.
 fn overtaken(effect: &Effect, waiting: &VecDeque<Effect>) -> bool {
     waiting.iter().any(|newer| match (effect, newer) {
         (Effect::Plan { question: old, .. }, Effect::Plan { question: new, .. }) => old == new,
@@ -74,7 +74,7 @@ fn load(layout: Layout) -> Change {
     Edit::Load { layout: Box::new(layout) }.into()
 }
 
-/// That a layout is in force already is no failure to load it.
+/// Treats "the layout is already live" as success.
 fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
     match result {
         Err(refusal) if refusal.is_nothing() => Ok(None),
@@ -82,7 +82,7 @@ fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
     }
 }
 
-/// Carries an effect out; the answer, where there is one.
+/// Performs an effect. Returns its answer, if it has one.
 pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action> {
     let (control, profiles) = (context.control.as_ref(), context.profiles.as_deref());
     let no_store = || "this console was started without a place for layouts".to_owned();
@@ -152,14 +152,14 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
         Effect::ReadJournal => Action::Journal(control.journal()),
         Effect::ReadLog { after } => Action::Log(context.log.after(after)),
-        // the loop's own
+        // performed by the event loop
         Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;
         }
     })
 }
 
-/// Writes a picture of the screen into the current folder, under a name that is not taken.
+/// Writes a picture of the screen to the current folder, under an unused name.
 pub(super) fn write_picture(svg: &str) -> Result<String, String> {
     use std::io::Write;
     for number in 1..1000 {

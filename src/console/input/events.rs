@@ -1,5 +1,4 @@
-//! The threads that wait for keys, for snapshots and for the stop signal, and hand them to the
-//! console's loop.
+//! The threads that receive keys, snapshots and the stop signal, and send them to the event loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,31 +13,31 @@ use crate::console::state::{Action, Command};
 use crate::machine::request_short_slice;
 use crate::telemetry::Snapshot;
 
-/// Something that the loop must take in.
+/// An event for the loop.
 pub(crate) enum ConsoleEvent {
-    /// An action as it is.
+    /// An action.
     Action(Action),
-    /// A mouse event, which means something only together with the last frame.
+    /// A mouse event. Its meaning depends on the last frame.
     Mouse(MouseEvent),
     /// The stop signal.
     Stop,
-    /// No snapshot will come any more.
+    /// The stream of snapshots has ended.
     Ended,
     /// The terminal is gone.
     Lost,
 }
 
-/// How often the reader of keys looks whether it is to end.
+/// Interval at which the key reader checks whether it must stop.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Ends the threads.
+/// Handle to stop the threads.
 pub(crate) struct EventThreads {
     keys: Arc<AtomicBool>,
     data: watch::Sender<bool>,
 }
 
 impl EventThreads {
-    /// Ends them; the reader of keys within a quarter of a second.
+    /// Stops the threads. The key reader stops within a quarter of a second.
     pub(crate) fn stop(&self) {
         self.keys.store(true, Ordering::Relaxed);
         let _ = self.data.send(true);
@@ -62,7 +61,7 @@ pub(crate) fn start(
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(|| {
-        // keys and figures must not wait behind models that keep every core busy
+        // keys and snapshots must not wait while models keep every core busy
         request_short_slice();
         body();
     });
@@ -109,7 +108,7 @@ fn watch_data(
         }
     };
     runtime.block_on(async {
-        // what is there already is news to a console that has just started
+        // send the current snapshot: it is new to a console that has just started
         snapshots.mark_changed();
         let stopped = async {
             if let Some(mut stop) = stop
@@ -117,7 +116,7 @@ fn watch_data(
             {
                 return;
             }
-            // without a stop signal, or when its sender is gone: never
+            // waits forever without a stop signal, or if its sender is gone
             std::future::pending::<()>().await;
         };
         tokio::pin!(stopped);
@@ -144,8 +143,8 @@ fn watch_data(
     });
 }
 
-/// Asked from outside to stop, as by `kill -TSTP`: the terminal must be given back before. The key for
-/// it is no signal, since the terminal is raw.
+/// Requests to suspend the process, as by `kill -TSTP`. The terminal must be restored first. The
+/// suspend key sends no signal, because the terminal is in raw mode.
 struct Suspensions {
     #[cfg(unix)]
     signal: Option<tokio::signal::unix::Signal>,
@@ -166,7 +165,7 @@ impl Suspensions {
         Self {}
     }
 
-    /// Waits for the next one; for ever where none can come.
+    /// Waits for the next signal; forever if none can arrive.
     async fn next(&mut self) {
         #[cfg(unix)]
         if let Some(signal) = &mut self.signal

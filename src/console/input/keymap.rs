@@ -1,5 +1,5 @@
-//! Which key asks for what. The footer and the help page are drawn from this table, so they cannot
-//! disagree with it; the config file replaces its rows.
+//! The key bindings. The footer and the help page are drawn from this table, so they always agree
+//! with it. The config file replaces its rows.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::console::state::Command;
 
-/// A key with its modifiers. Shift is part of the character for letters and signs, and of its name
-/// for the tab key.
+/// A key with its modifiers. Shift is part of the character of letters and symbols, and of the name
+/// of the tab key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     code: KeyCode,
@@ -48,7 +48,7 @@ impl From<KeyEvent> for Key {
 impl FromStr for Key {
     type Err = String;
 
-    /// Reads "u", "S", "ctrl-r", "alt-x", "space", "f5".
+    /// Parses "u", "S", "ctrl-r", "alt-x", "space", "f5".
     fn from_str(text: &str) -> Result<Self, String> {
         let mut modifiers = KeyModifiers::NONE;
         let mut rest = text;
@@ -61,7 +61,7 @@ impl FromStr for Key {
                 modifiers |= KeyModifiers::ALT;
                 rest = after;
             } else if let Some(after) = rest.strip_prefix("shift-").filter(|after| {
-                // of a letter or a sign it would never come
+                // terminals never report shift with a letter or a symbol
                 after.chars().nth(1).is_some()
             }) {
                 modifiers |= KeyModifiers::SHIFT;
@@ -191,25 +191,25 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// What a key asks for.
+    /// Returns the command of a key.
     pub fn command(&self, key: Key) -> Option<Command> {
         let bound = |key| self.bindings.iter().find(|(bound, _)| *bound == key);
-        // with shift a key means what it means without, unless it has a meaning of its own
+        // a key with shift falls back to the binding without shift
         let plain = Key { modifiers: key.modifiers - KeyModifiers::SHIFT, ..key };
         bound(key).or_else(|| bound(plain)).map(|(_, command)| *command)
     }
 
-    /// The keys of a command, the first one is the one to show.
+    /// Returns the keys of a command. The first one is shown.
     pub fn keys(&self, command: Command) -> impl Iterator<Item = Key> + '_ {
         self.bindings.iter().filter(move |(_, bound)| *bound == command).map(|(key, _)| *key)
     }
 
-    /// The key to show for a command; "unbound" where there is none.
+    /// Returns the key to show for a command; "unbound" if it has none.
     pub fn shown(&self, command: Command) -> String {
         self.keys(command).next().map_or_else(|| "unbound".to_owned(), |key| key.to_string())
     }
 
-    /// Binds a command to these keys alone; they are taken from other commands.
+    /// Binds a command to exactly these keys, and unbinds them from other commands.
     pub fn bind(&mut self, command: Command, keys: &[Key]) {
         self.bindings.retain(|(key, bound)| *bound != command && !keys.contains(key));
         self.bindings.extend(keys.iter().map(|key| (*key, command)));
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_key_is_read_and_printed_back() {
+    fn every_default_key_round_trips() {
         for (text, command) in DEFAULT {
             let key: Key = text.parse().unwrap();
             assert_eq!(key.to_string(), *text);

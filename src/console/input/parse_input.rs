@@ -1,5 +1,5 @@
-//! What typed text means: a value of a row's key, or the path of a model. Done by the worker, since
-//! files are looked for.
+//! Parses typed text: a value of a row's key, or the path of a model. Runs on the worker thread,
+//! because it accesses files.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use crate::console::state::{ParsedInput, TypedInput};
 use crate::layout::{Budget, Change, Edit, budget_from_file, edits_between};
 use crate::scheduler::Control;
 
-/// Reads it and asks what it would do after `before`; `None` where it changes nothing.
+/// Parses the text and plans its change after `before`. Returns `None` if nothing would change.
 ///
 /// # Errors
-/// A sentence that says what is wrong with it, or why the change would be refused.
+/// A message if the text is invalid or the change would be refused.
 pub(crate) fn read(
     control: &dyn Control,
     typed: TypedInput,
@@ -31,7 +31,7 @@ pub(crate) fn read(
     Ok(Some(ParsedInput { change: Change { edits }, plan }))
 }
 
-/// A row for the model at a path.
+/// Returns a row for the model at a path.
 fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
     let text = text.trim();
     if text.is_empty() {

@@ -1,5 +1,5 @@
-//! What can be asked for by a key, from the palette or by a click in the footer. The names are the
-//! ones of the config file.
+//! The commands that a key, the palette or a click in the footer can run. Their names are also used
+//! in the config file.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use super::Screen;
 
 macro_rules! commands {
     ($($variant:ident, $name:literal, $label:literal, $help:literal;)+) => {
-        /// One thing to ask for.
+        /// A command.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Command {
             $(#[doc = $help] $variant,)+
         }
 
         impl Command {
-            /// All of them, in the order of the help page.
+            /// All commands, in the order of the help page.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The name in the config file and in the palette.
+            /// Returns the name in the config file and the palette.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The word in the footer.
+            /// Returns the word in the footer.
             pub fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }
             }
 
-            /// The sentence of the help page.
+            /// Returns the text of the help page.
             pub fn help(self) -> &'static str {
                 match self { $(Self::$variant => $help,)+ }
             }
@@ -87,12 +87,12 @@ commands! {
 }
 
 impl Command {
-    /// The command of a name.
+    /// Returns the command of a name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|command| command.name() == name)
     }
 
-    /// The one that opens a screen; `None` for the board, which is open from the start.
+    /// Returns the command that opens a screen; `None` for the board, which is open at the start.
     pub fn opening(screen: Screen) -> Option<Self> {
         match screen {
             Screen::Board => None,
@@ -105,7 +105,7 @@ impl Command {
         }
     }
 
-    /// Whether it changes the layout, the models or the saved files; refused when read-only.
+    /// Returns true if it changes the layout, the models or saved files. Refused in read-only mode.
     pub fn changes(self) -> bool {
         matches!(
             self,

@@ -1,5 +1,5 @@
-//! The order of the cores on the screen: those of a node and a last-level cache beside each other,
-//! whatever their numbers. Steps and ranges go by it too.
+//! The order of the cores on the screen: cores of the same node and last-level cache are adjacent,
+//! regardless of their numbers. Steps and ranges use this order too.
 
 use super::ConsoleState;
 use crate::machine::CoreId;
@@ -13,8 +13,8 @@ fn key(view: &CoreView) -> GroupKey {
 }
 
 impl ConsoleState {
-    /// Cores of the same node and last-level cache, as places in the snapshot, in the order of their
-    /// first core.
+    /// Returns the groups of cores with the same node and last-level cache, as indices in the
+    /// snapshot, ordered by their first core.
     pub fn core_groups(&self) -> Vec<Vec<usize>> {
         let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
         for (index, view) in self.snapshot.cores.iter().enumerate() {
@@ -27,13 +27,13 @@ impl ConsoleState {
         groups.into_iter().map(|(_, members)| members).collect()
     }
 
-    /// All cores in the order of the screen.
+    /// Returns all cores in screen order.
     pub(super) fn cores_in_order(&self) -> Vec<&CoreView> {
         let places = self.core_groups().into_iter().flatten();
         places.filter_map(|index| self.snapshot.cores.get(index)).collect()
     }
 
-    /// The core that is so many steps from the selected one, or from the first.
+    /// Returns the core at a distance from the selected one, or from the first.
     pub(super) fn core_beside(&self, by: i32) -> Option<CoreId> {
         let cores = self.cores_in_order();
         let place = |core| cores.iter().position(|view| view.core.id == core);

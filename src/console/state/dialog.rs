@@ -1,4 +1,4 @@
-//! What lies over the screen and takes the keys: help, palette, text fields, questions.
+//! Dialogs, which cover the screen and receive the keys: help, palette, text fields, questions.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -19,19 +19,19 @@ pub enum Dialog {
     },
     /// Commands by name.
     Palette {
-        /// What was typed.
+        /// The typed text.
         editor: TextField,
-        /// The chosen one among those that match.
+        /// The index of the selected match.
         at: usize,
     },
-    /// The filter of the table; it acts while one types.
+    /// The filter of the table. It applies while the user types.
     Filter {
-        /// What was typed.
+        /// The typed text.
         editor: TextField,
     },
     /// A name for the live layout.
     SaveAs {
-        /// What was typed.
+        /// The typed text.
         editor: TextField,
     },
     /// The keys of a row.
@@ -42,34 +42,35 @@ pub enum Dialog {
     Rename {
         /// Its old name.
         from: String,
-        /// What was typed.
+        /// The typed text.
         editor: TextField,
     },
     /// A question with yes and no.
     Confirm {
         /// The question.
         question: String,
-        /// What yes does.
+        /// The effect of the answer yes.
         yes: ConfirmedAction,
     },
-    /// Leaving with changes that are not saved, or not applied: see [`ConsoleState::ways_out`].
+    /// The question before quitting with unsaved or unapplied changes: see
+    /// [`ConsoleState::ways_out`].
     Quit,
 }
 
-/// What a yes does.
+/// The effect of the answer yes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfirmedAction {
     /// Deletes a saved layout.
     Delete(String),
-    /// Saves over another layout.
+    /// Overwrites another layout.
     Overwrite(String),
-    /// Goes back to the last saved state.
+    /// Restores the last saved state.
     Restore,
     /// Removes a model.
     Remove(String),
 }
 
-/// The commands whose name or help contains every word that was typed.
+/// Returns the commands whose name or help contains every typed word.
 pub fn matching(typed: &str) -> Vec<Command> {
     let typed = typed.to_lowercase();
     let fits = |command: &&Command| {
@@ -78,12 +79,12 @@ pub fn matching(typed: &str) -> Vec<Command> {
         })
     };
     let mut found: Vec<Command> = Command::ALL.iter().filter(fits).copied().collect();
-    // names before sentences; otherwise the order of the help page
+    // matches of names come first, otherwise the order of the help page
     found.sort_by_key(|command| !command.name().starts_with(typed.trim()));
     found
 }
 
-/// Why a text cannot be the name of a layout.
+/// Returns the reason why a text cannot be the name of a layout.
 fn bad_name(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("type a name first")
@@ -96,11 +97,12 @@ fn bad_name(name: &str) -> Option<&'static str> {
     }
 }
 
-/// The way back out of the question before leaving.
+/// The answer that cancels quitting.
 const STAY: (&str, &str, &str) = ("n", "stay", "stay");
 
 impl ConsoleState {
-    /// The answers of the question before leaving: key, what it does, and that in a word.
+    /// Returns the answers of the question before quitting: key, description, and a single word for
+    /// it.
     pub fn ways_out(&self) -> [(&'static str, &'static str, &'static str); 3] {
         if self.staged.is_empty() {
             [("s", "save and leave", "save, leave"), ("q", "leave without saving", "leave"), STAY]
@@ -109,10 +111,10 @@ impl ConsoleState {
         }
     }
 
-    /// A key while a dialog is open.
+    /// Handles a key while a dialog is open.
     pub(super) fn dialog_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let effects = self.answer(key);
-        // what was to be saved before leaving is saved no more
+        // cancel the quit after saving
         self.leaving &= self.dialog.is_some()
             || effects.iter().any(|effect| matches!(effect, Effect::SaveProfile(_)));
         effects
@@ -180,7 +182,7 @@ impl ConsoleState {
                 self.dialog = Some(dialog);
                 effects
             }
-            // taken above
+            // handled above
             Dialog::Row(_) => Vec::new(),
             Dialog::SaveAs { editor } if enter => {
                 let name = editor.text().trim().to_owned();
@@ -241,7 +243,7 @@ impl ConsoleState {
         }
     }
 
-    /// Pasted text goes to the text field that is open.
+    /// Inserts pasted text into the open text field.
     pub(super) fn paste(&mut self, text: &str) -> Vec<Effect> {
         match &mut self.dialog {
             Some(Dialog::Add(_) | Dialog::Row(_)) => return self.paste_into_prompt(text),
@@ -275,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_palette_finds_names_first_and_words_anywhere() {
+    fn palette_lists_name_matches_first() {
         assert_eq!(matching("und").first(), Some(&Command::Undo));
         assert_eq!(matching("newest change"), [Command::Undo]);
         assert_eq!(matching("").len(), Command::ALL.len());

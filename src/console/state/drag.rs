@@ -12,7 +12,7 @@ use crate::machine::{CoreId, CpuSet};
 pub enum DragItem {
     /// Cores of one owner.
     Cores {
-        /// How many, or which.
+        /// Their number, or the specific cores.
         cores: CoreSelection,
         /// Their owner.
         from: CoreOwner,
@@ -21,7 +21,7 @@ pub enum DragItem {
     Several(Vec<(CoreOwner, CpuSet)>),
     /// Instances of a model.
     Instances {
-        /// How many.
+        /// Their number.
         count: usize,
         /// The model.
         from: String,
@@ -76,7 +76,7 @@ impl DragItem {
         }
     }
 
-    /// What it is, in words: "core 3", "2 cores", "1 instance".
+    /// Returns a description: "core 3", "2 cores", "1 instance".
     pub fn title(&self) -> String {
         let plural = |count: usize, word: &str| {
             if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
@@ -222,8 +222,8 @@ impl ConsoleState {
         self.survey()
     }
 
-    /// Starts a drag by key: of the selected cores in the cores pane, else of one unit of the selected
-    /// row.
+    /// Starts a drag by key: of the selected cores in the cores pane, else of one unit of the
+    /// selected row.
     pub(super) fn lift(&mut self) -> Vec<Effect> {
         if self.drag.is_some() {
             return self.drop_on(None);
@@ -260,8 +260,8 @@ impl ConsoleState {
         has.then(|| DragItem::Cores { cores: CoreSelection::Count(1), from: row.clone() })
     }
 
-    /// Returns the item for one core. Of several owners, it comes from the selected one, else from the
-    /// first.
+    /// Returns the item for one core. Of several owners, it comes from the selected one, else from
+    /// the first.
     pub fn core_token(&self, core: CoreId) -> Option<DragItem> {
         let from = self.core_party(core)?;
         Some(DragItem::Cores { cores: CoreSelection::These(CpuSet::single(core)), from })

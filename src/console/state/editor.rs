@@ -1,13 +1,13 @@
-//! One line of text that is being typed.
+//! A text editor of one line.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// The text and the place of the cursor.
+/// The text and the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextField {
     before: String,
     after: String,
-    /// The longest text that is taken, in characters.
+    /// Maximum length of the text in characters.
     limit: usize,
     /// Characters of the last insertion that did not fit.
     left_out: usize,
@@ -20,23 +20,23 @@ impl Default for TextField {
 }
 
 impl TextField {
-    /// The longest name or search that is taken, in characters.
+    /// Maximum length of a name or search in characters.
     pub const LIMIT: usize = 200;
 
-    /// The longest path or value that is taken, in characters: that of a path on Linux.
+    /// Maximum length of a path or value in characters, the maximum of a path on Linux.
     pub const LONG: usize = 4096;
 
-    /// Starts with a short text, such as a name, the cursor at its end.
+    /// Creates an editor of a short text, such as a name, with the cursor at its end.
     pub fn new(text: &str) -> Self {
         Self { before: text.to_owned(), after: String::new(), limit: Self::LIMIT, left_out: 0 }
     }
 
-    /// Starts with a text that may be long, such as a path or a table.
+    /// Creates an editor of a possibly long text, such as a path or a table.
     pub fn long(text: &str) -> Self {
         Self { limit: Self::LONG, ..Self::new(text) }
     }
 
-    /// What to say where not all of the last insertion was taken.
+    /// Returns a message if part of the last insertion did not fit.
     pub fn excess(&self) -> Option<String> {
         let (count, limit) = (self.left_out, self.limit);
         let left = match count {
@@ -47,23 +47,23 @@ impl TextField {
         Some(format!("{left} left out: there is room for {limit}"))
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn text(&self) -> String {
         format!("{}{}", self.before, self.after)
     }
 
-    /// The text left of the cursor.
+    /// Returns the text left of the cursor.
     pub fn before(&self) -> &str {
         &self.before
     }
 
-    /// The text from the cursor on.
+    /// Returns the text from the cursor on.
     pub fn after(&self) -> &str {
         &self.after
     }
 
-    /// Puts text in at the cursor: control characters are left out, and what is past the limit,
-    /// which [`Self::excess`] tells.
+    /// Inserts text at the cursor without control characters. Drops text beyond the maximum length;
+    /// [`Self::excess`] reports it.
     pub fn insert(&mut self, text: &str) {
         let used = self.before.chars().count() + self.after.chars().count();
         let room = self.limit.saturating_sub(used);
@@ -72,7 +72,7 @@ impl TextField {
         self.left_out = letters.count();
     }
 
-    /// Edits by one key. Whether the key meant something.
+    /// Handles a key. Returns true if the key has a function.
     pub fn key(&mut self, event: KeyEvent) -> bool {
         let control = event.modifiers.contains(KeyModifiers::CONTROL);
         let left_out = std::mem::take(&mut self.left_out);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paste_loses_its_control_characters_and_its_excess() {
+    fn paste_is_cleaned_to_fit_the_field() {
         let mut editor = TextField::default();
         editor.insert("a\u{1b}[31m\nb");
         assert_eq!(editor.text(), "a[31mb");

@@ -1,5 +1,6 @@
-//! Models and GPUs: the places where a model can run, and the change that moves it there. By mouse a
-//! card is dragged onto a row, or a row's place onto a card; by key the column steps through them.
+//! Models and devices: the GPUs, MIG devices and CPU where a model can run, and the change that
+//! moves it there. By mouse, drag a GPU onto a row, or a row's device field onto a GPU; by key,
+//! step through the devices.
 
 use super::action::Effect;
 use super::drag::DragItem;
@@ -7,15 +8,16 @@ use super::{ConsoleState, Tone};
 use crate::layout::{Change, CoreOwner, Edit, GpuId};
 use crate::telemetry::GpuCard;
 
-/// Where a model runs: a GPU, or `None` for the CPU.
+/// The device that runs a model: a GPU, or `None` for the CPU.
 pub type DeviceChoice = Option<GpuId>;
 
-/// A place in words.
+/// Returns the name of a device for messages.
 pub fn title(place: &DeviceChoice) -> String {
     place.as_ref().map_or_else(|| "CPU".to_owned(), GpuId::title)
 }
 
-/// What of a card can be named: itself, or its MIG devices where it is cut into these.
+/// Returns the ids of a GPU that a layout can name: its MIG devices if MIG is enabled, else the
+/// GPU.
 pub fn names(card: &GpuCard) -> Vec<GpuId> {
     if card.mig_enabled == Some(true) {
         return card.mig.iter().filter_map(|part| part.uuid.parse().ok()).collect();
@@ -24,19 +26,19 @@ pub fn names(card: &GpuCard) -> Vec<GpuId> {
 }
 
 impl ConsoleState {
-    /// All places of this machine, the CPU first.
+    /// Returns all devices of this machine, the CPU first.
     pub fn places(&self) -> Vec<DeviceChoice> {
         let named = self.snapshot.gpu.cards.iter().flat_map(names).map(Some);
         std::iter::once(None).chain(named).collect()
     }
 
-    /// Whether GPUs play a part here: a card is there, or a row names one.
+    /// Returns true if the machine has a GPU or a row names one.
     pub fn has_gpus(&self) -> bool {
         !self.snapshot.gpu.cards.is_empty()
             || self.snapshot.models.iter().any(|model| model.row.budget.gpu.is_some())
     }
 
-    /// The place of a row, by the name that the places have.
+    /// Returns the device of a row, by the id in the list of devices.
     pub fn place_of(&self, model: &str) -> DeviceChoice {
         let named = self.row(model)?.budget.gpu.clone()?;
         let cards = &self.snapshot.gpu.cards;
@@ -50,8 +52,8 @@ impl ConsoleState {
         }
     }
 
-    /// The change that moves a model to a place; `None` where it is there already. Its limit goes
-    /// along from card to card.
+    /// Returns the change that moves a model to a device; `None` if it is there already. A move
+    /// between GPUs keeps the memory limit.
     pub fn placing(&self, model: &str, place: &DeviceChoice) -> Option<Change> {
         let budget = &self.row(model)?.budget;
         if self.place_of(model) == *place {
@@ -62,10 +64,10 @@ impl ConsoleState {
         Some(Edit::SetGpu { model, gpu: place.clone(), gpu_memory }.into())
     }
 
-    /// The change that a step through the places means.
+    /// Returns the change of a step through the devices.
     ///
     /// # Errors
-    /// A sentence where there is no further place.
+    /// A message if there is no further device.
     pub(super) fn step_place(&self, model: &str, by: i32) -> Result<Change, String> {
         let places = self.places();
         let own = self.place_of(model);
@@ -81,7 +83,7 @@ impl ConsoleState {
             .ok_or_else(|| format!("{model}: {} is the {end} place", title(&place)))
     }
 
-    /// Moves a row's place over one of the places, and lets go of it there.
+    /// Moves the dragged model over a device, and drops it there if `drop` is set.
     pub(super) fn aim(
         &mut self,
         place: Option<DeviceChoice>,
@@ -106,7 +108,7 @@ impl ConsoleState {
         Vec::new()
     }
 
-    /// The token of the selected row's place.
+    /// Returns the drag item of the selected row's device.
     pub(super) fn place_token(&mut self) -> Option<DragItem> {
         let CoreOwner::Model(model) = self.selected.clone() else { return None };
         let place = self.place_of(&model);

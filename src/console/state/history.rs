@@ -1,11 +1,11 @@
-//! What the console remembers of past snapshots: one moment a second and model, for the heat map
-//! and the trends.
+//! The history of snapshots: one point per second and model, for the heat map and the graphs.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::telemetry::{GpuCard, Histogram, Snapshot};
 
-/// Bins of a moment: four to an octave, from 1 us on; the last one holds all that is slower.
+/// Latency bins of a point: four per octave, from 1 us on. The last one contains all slower
+/// requests.
 pub const HISTORY_BINS: usize = 96;
 
 /// One second of one model.
@@ -21,17 +21,17 @@ pub struct HistoryPoint {
     pub per_s: f64,
 }
 
-/// One second of one card, as shares of what is possible; 0 where the driver does not tell.
+/// One second of one GPU, as shares of the maximum; 0 if the driver does not report the metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GpuHistoryPoint {
     second: u64,
-    /// Time in which a kernel ran.
+    /// Share of time in which a kernel ran.
     pub utilisation: f64,
-    /// Memory in use of all.
+    /// Used share of the memory.
     pub memory: f64,
-    /// Power of its limit.
+    /// Power as a share of its limit.
     pub power: f64,
-    /// Temperature of 100 degrees.
+    /// Temperature as a share of 100 degrees Celsius.
     pub heat: f64,
 }
 
@@ -52,15 +52,15 @@ impl GpuHistoryPoint {
     }
 }
 
-/// The newest moments of each model.
+/// The newest points of each model and GPU.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     models: BTreeMap<String, VecDeque<HistoryPoint>>,
-    /// Those of each card, by its index.
+    /// The points of each GPU, by its index.
     cards: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
 }
 
-/// Four bins to an octave out of a snapshot's eight.
+/// Merges a snapshot's eight bins per octave into four.
 fn condense(histogram: &Histogram) -> [u16; HISTORY_BINS] {
     let mut bins = [0u16; HISTORY_BINS];
     for (offset, number) in histogram.total.iter().enumerate() {
@@ -74,13 +74,12 @@ fn condense(histogram: &Histogram) -> [u16; HISTORY_BINS] {
 }
 
 impl History {
-    /// How many seconds are kept.
+    /// Seconds that are kept per model.
     pub const SECONDS: usize = 300;
-    /// How many seconds of a card are kept.
+    /// Seconds that are kept per GPU.
     pub const CARD_SECONDS: usize = 60;
 
-    /// Takes a snapshot in. A second that is already there is replaced by its newer state; models
-    /// that are gone are forgotten.
+    /// Adds a snapshot. Replaces a point of the same second. Drops removed models.
     pub fn observe(&mut self, snapshot: &Snapshot) {
         let second = snapshot.uptime_us / 1_000_000;
         self.models.retain(|name, _| snapshot.model(name).is_some());
@@ -111,12 +110,12 @@ impl History {
         }
     }
 
-    /// A reading of a card over the last minute, a share a second, oldest first.
+    /// Returns a metric of a GPU over the last minute: one share per second, oldest first.
     pub fn card(&self, index: u32, reading: impl Fn(&GpuHistoryPoint) -> f64) -> Vec<f64> {
         self.cards.get(&index).into_iter().flatten().map(reading).collect()
     }
 
-    /// The moments of a model, oldest first.
+    /// Returns the points of a model, oldest first.
     pub fn of(&self, model: &str) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
         self.models.get(model).into_iter().flatten()
     }
@@ -128,7 +127,7 @@ mod tests {
     use crate::console::tests::fixtures;
 
     #[test]
-    fn a_second_is_kept_once_and_the_old_ones_go() {
+    fn history_keeps_one_point_per_second() {
         let mut history = History::default();
         let mut snapshot = fixtures::board();
         for half_second in 0..2 * (History::SECONDS as u64 + 20) {
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_gone_is_forgotten() {
+    fn removed_model_is_forgotten() {
         let mut history = History::default();
         let mut snapshot = fixtures::board();
         history.observe(&snapshot);

@@ -1,4 +1,4 @@
-//! The list of saved layouts, and what is done with them.
+//! The list of saved layouts and its commands.
 
 use super::action::Effect;
 use super::command::Command;
@@ -12,26 +12,26 @@ use crate::telemetry::Applied;
 /// The list with its selection.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayoutList {
-    /// The saved layouts; `None` until they were read.
+    /// The saved layouts; `None` until they are read.
     pub profiles: Option<Result<Vec<Profile>, String>>,
-    /// The selected one.
+    /// Index of the selected layout.
     pub at: usize,
-    /// What applying it would do; the inner `None`: nothing, it is in force.
+    /// The plan of applying the selected layout. The inner `None`: nothing would change.
     pub preview: Option<Result<Option<Plan>, String>>,
-    /// First line shown of that.
+    /// First shown line of the plan.
     pub scroll: usize,
-    /// The one that was in use last time: it stands first.
+    /// The layout used last, which is listed first.
     pub last: Option<String>,
     ticket: u64,
 }
 
 impl LayoutList {
-    /// A list that is still to be read, with the layout that is to stand first.
+    /// Creates an unread list. `last` is listed first.
     pub fn new(last: Option<String>) -> Self {
         Self { last, ..Self::default() }
     }
 
-    /// The saved layouts that could be read.
+    /// Returns the saved layouts; empty until they are read.
     pub fn known(&self) -> &[Profile] {
         match &self.profiles {
             Some(Ok(profiles)) => profiles,
@@ -39,12 +39,12 @@ impl LayoutList {
         }
     }
 
-    /// The selected one.
+    /// Returns the selected layout.
     pub fn selected(&self) -> Option<&Profile> {
         self.known().get(self.at)
     }
 
-    /// Whether a layout of this name is saved.
+    /// Returns true if a layout of this name is saved.
     pub fn has(&self, name: &str) -> bool {
         self.known().iter().any(|profile| profile.name == name)
     }
@@ -110,7 +110,7 @@ impl ConsoleState {
             Ok(Some(applied)) => {
                 self.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
                 self.belongs_to(name, applied.plan.after.layout().models, Some(applied.id));
-                // it may be undone already, where nothing of it could be built
+                // the load may already be undone if no instance could be built
                 self.switch_origins_of_others(Some(applied.id));
                 self.fresh = Some((applied.plan.after, applied.plan.ledger));
                 self.select_layout(self.layouts.at)
@@ -125,7 +125,7 @@ impl ConsoleState {
     pub(super) fn ask_save_as(&mut self) -> Vec<Effect> {
         let editor = TextField::new(self.profile.as_deref().unwrap_or_default());
         self.dialog = Some(Dialog::SaveAs { editor });
-        // so that the name of another layout is known when it is typed
+        // read the list, so that a typed name can be checked against it
         vec![Effect::ListProfiles]
     }
 

@@ -1,4 +1,4 @@
-//! Where the arrows and the digits lead: rows, columns, cores, panes, lines, receivers.
+//! Navigation by arrows and digits: rows, columns, cores, panes, lines and drag receivers.
 
 use super::action::Effect;
 use super::drag::DragItem;
@@ -7,7 +7,8 @@ use super::{Column, ConsoleState, Pane, Screen};
 use crate::layout::CoreOwner;
 
 impl ConsoleState {
-    /// Walks through whatever the arrows mean now: receivers, layouts, cores, lines, rows.
+    /// Moves through the list that the arrows control now: receivers, layouts, cores, lines or
+    /// rows.
     pub(super) fn walk(&mut self, by: i32) -> Vec<Effect> {
         if self.drag.is_some() {
             return self.next_receiver(by);
@@ -25,7 +26,7 @@ impl ConsoleState {
                 self.scroll_lines(ScrollArea::Changes, by);
             }
             Screen::Board if self.focus == Pane::Cores => {
-                // off the lower edge the keys go on to the table
+                // past the lower edge, the focus moves to the table
                 self.leave_cores();
                 if by > 0 { self.focus = Pane::Models } else { self.step_core(-8) }
             }
@@ -45,7 +46,7 @@ impl ConsoleState {
         Vec::new()
     }
 
-    /// Moves lines, as far as they go in the last frame.
+    /// Scrolls lines, within the limits of the last frame.
     pub(super) fn scroll_lines(&mut self, what: ScrollArea, by: i32) {
         let (first, most) = match what {
             ScrollArea::Screen if self.screen == Screen::Log => {
@@ -55,7 +56,7 @@ impl ConsoleState {
             ScrollArea::Changes => (&mut self.scroll_changes, self.scroll_limits.changes),
             ScrollArea::Preview => (&mut self.layouts.scroll, self.scroll_limits.preview),
         };
-        // a frame may have become larger since
+        // the limits may have become smaller since
         *first = (*first).min(most).saturating_add_signed(by as isize).min(most);
     }
 
@@ -70,7 +71,7 @@ impl ConsoleState {
             return Vec::new();
         };
         let rows = self.rows();
-        // a card has no row of its own: its way begins at the selected one
+        // a GPU has no row, so start at the selected row
         let start = match drag.item {
             DragItem::Gpu { .. } => self.selected.clone(),
             _ => drag.item.donor(),
@@ -79,7 +80,7 @@ impl ConsoleState {
         let at = rows.iter().position(|row| *row == from).unwrap_or(0);
         let last = rows.len().saturating_sub(1);
         let mut next = at.saturating_add_signed(by as isize).min(last);
-        // the donor itself is stepped over where a row lies beyond it
+        // skip the donor if there is a row beyond it
         if rows.get(next).is_some_and(|row| drag.item.is_only_of(row)) {
             next = next.saturating_add_signed(by.signum() as isize).min(last);
         }

@@ -1,5 +1,6 @@
 //! The row editor, which shows a row's keys and edits one of them, and the field for the path of a
-//! model to add. The worker parses the text while it is typed and returns its plan; Enter commits it.
+//! model to add. The worker parses the text while it is typed and returns its plan; Enter commits
+//! it.
 
 use crossterm::event::{KeyCode, KeyEvent};
 
@@ -124,8 +125,8 @@ impl ConsoleState {
         effects
     }
 
-    /// Handles a key in a text field whose text is parsed as it is typed. `of` is the model and the row's
-    /// key; `None` for the path of a model to add.
+    /// Handles a key in a text field whose text is parsed as it is typed. `of` is the model and the
+    /// row's key; `None` for the path of a model to add.
     pub(super) fn prompt_key(
         &mut self,
         prompt: &mut InputPrompt,
@@ -207,7 +208,7 @@ impl ConsoleState {
         }
     }
 
-    /// Selects a model that was added here, once it is there.
+    /// Selects an added model as soon as a snapshot shows it.
     pub(super) fn select_arrived(&mut self) {
         if let Some(name) = &self.arriving
             && self.snapshot.model(name).is_some()

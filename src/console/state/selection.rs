@@ -1,5 +1,5 @@
-//! Several cores of the cores pane at once: a range by shift and arrows or shift and click, single
-//! ones by ctrl and click. They are lifted, dragged and dropped together, whoever has them.
+//! Multiple selection of cores: a range by Shift with arrows or click, single cores by Ctrl with
+//! click. Selected cores are dragged together, even if they have different owners.
 
 use super::drag::DragItem;
 use super::{ConsoleState, Pane};
@@ -7,7 +7,7 @@ use crate::layout::{CoreOwner, CoreSelection};
 use crate::machine::{CoreId, CpuSet};
 
 impl ConsoleState {
-    /// Moves the selected core and takes all cores on the way along.
+    /// Moves the selected core and extends the range to it.
     pub(super) fn extend(&mut self, by: i32) {
         if self.drag.is_some() {
             return;
@@ -23,7 +23,7 @@ impl ConsoleState {
         self.pick_range();
     }
 
-    /// A click with shift: all cores from the selected one to this one.
+    /// Handles a click with Shift: selects all cores from the anchor to this one.
     pub(super) fn pick_to(&mut self, core: CoreId) {
         self.focus = Pane::Cores;
         self.anchor = self.anchor.or(self.core).or(Some(core));
@@ -31,7 +31,7 @@ impl ConsoleState {
         self.pick_range();
     }
 
-    /// A click with ctrl: this one too, or not any more.
+    /// Handles a click with Ctrl: adds the core to the selection, or removes it.
     pub(super) fn pick_too(&mut self, core: CoreId) {
         self.focus = Pane::Cores;
         if self.picked.contains(core) {
@@ -44,7 +44,7 @@ impl ConsoleState {
     }
 
     fn pick_range(&mut self) {
-        // what lies between on the screen
+        // the range is in screen order
         let cores = self.cores_in_order();
         let place = |id: CoreId| cores.iter().position(|view| view.core.id == id);
         let (Some(from), Some(to)) = (self.anchor.and_then(place), self.core.and_then(place))
@@ -60,18 +60,18 @@ impl ConsoleState {
             .collect();
     }
 
-    /// Selects one core only, or none.
+    /// Clears the multiple selection.
     pub(super) fn leave_cores(&mut self) {
         self.picked = CpuSet::EMPTY;
         self.anchor = None;
     }
 
-    /// The token of a core: all that are selected where it is one of them.
+    /// Returns the drag item of a core: all selected cores if it is one of them.
     pub fn token_at(&self, core: CoreId) -> Option<DragItem> {
         if self.picked.contains(core) { self.picked_token() } else { self.core_token(core) }
     }
 
-    /// The token of the selected cores, each from whoever has it; `None` where none can be had.
+    /// Returns the drag item of the selected cores with their owners; `None` if none has an owner.
     pub fn picked_token(&self) -> Option<DragItem> {
         let mut parts: Vec<(CoreOwner, CpuSet)> = Vec::new();
         for core in self.picked.iter() {

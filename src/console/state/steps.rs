@@ -1,4 +1,4 @@
-//! One step up or down in a field of a row, as a change.
+//! Steps up or down in a field of a row.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::action::{AppliedKind, Effect, PlanPurpose};
 use super::{Column, ConsoleState, Mode, Tone};
 use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, QueuePolicy, Slo};
 
-/// The bounds that steps of a latency target go through, in milliseconds.
+/// The values that steps of a latency target use, in milliseconds.
 const LADDER_MS: [u64; 15] = [1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000];
 
-/// The next bound of the ladder; beyond its ends the bound itself.
+/// Returns the next value after a bound; the bound itself if there is none.
 fn ladder(bound: Duration, by: i32) -> Duration {
     let steps = LADDER_MS.map(Duration::from_millis);
     let next = if by > 0 {
@@ -20,16 +20,16 @@ fn ladder(bound: Duration, by: i32) -> Duration {
     next.unwrap_or(bound)
 }
 
-/// A number one step away, 1 to 1024.
+/// Returns the number after one step, from 1 to 1024.
 fn stepped(number: usize, by: i32) -> usize {
     number.saturating_add_signed(by as isize).clamp(1, 1024)
 }
 
 impl ConsoleState {
-    /// The change that a step means.
+    /// Returns the change of a step.
     ///
     /// # Errors
-    /// A sentence that says why there is no such step.
+    /// The reason why the step is impossible.
     pub fn step_change(&self, model: &str, column: Column, by: i32) -> Result<Change, String> {
         let row = self.row(model).ok_or_else(|| format!("{model} is gone"))?;
         let name = model.to_owned();
@@ -78,7 +78,7 @@ impl ConsoleState {
         Ok(edit.into())
     }
 
-    /// Steps, or says why not.
+    /// Performs a step, or shows the reason why it is impossible.
     pub(super) fn step(&mut self, model: &str, column: Column, by: i32) -> Vec<Effect> {
         match self.step_change(model, column, by) {
             Ok(change) => self.commit(change),
@@ -89,7 +89,7 @@ impl ConsoleState {
         }
     }
 
-    /// Applies a change, or adds it to what is staged. Every gesture ends here.
+    /// Applies a change, or adds it to the staged ones. Every gesture calls this.
     pub(super) fn commit(&mut self, change: Change) -> Vec<Effect> {
         if self.readonly {
             self.say(Tone::Bad, "read-only: nothing can be changed here");
@@ -104,7 +104,7 @@ impl ConsoleState {
         }
     }
 
-    /// Asks what all that is staged would do.
+    /// Requests the plan of all staged changes.
     pub(super) fn plan_staged(&mut self) -> Vec<Effect> {
         if self.staged.is_empty() {
             self.staged_plan = None;
@@ -121,7 +121,7 @@ impl ConsoleState {
         self.toggle_row(|name, row| Edit::Pause { model: name, paused: !row.paused })
     }
 
-    /// Keeps the selected row's cores for it alone, or opens them.
+    /// Reserves the selected row's cores, or ends the reservation.
     pub(super) fn reserve(&mut self) -> Vec<Effect> {
         self.toggle_row(|name, row| Edit::SetReserve { model: name, reserve: !row.reserve })
     }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ladder_goes_both_ways_and_ends() {
+    fn bound_steps_stop_at_both_ends() {
         let ms = Duration::from_millis;
         assert_eq!(ladder(ms(20), 1), ms(30));
         assert_eq!(ladder(ms(20), -1), ms(15));

@@ -1,5 +1,5 @@
-//! The dialogs that take a new value: every key of a row can be set, nothing is done before Enter,
-//! and what is wrong is told where it is typed.
+//! Tests of the row editor: every key can be set, nothing is applied before Enter, and errors
+//! appear below the text field.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 
@@ -9,7 +9,7 @@ use crate::layout::{Auto, CoreOwner, Edit, LoadSpec, Overflow};
 use crate::scheduler::Control;
 use crate::telemetry::Author;
 
-/// Goes to a key of the open list and opens it.
+/// Selects a key of the open list and opens its field.
 fn open_key(console: &mut TestConsole, name: &str) {
     console.key(KeyCode::Home);
     let at = console.state.row_keys("detector").iter().position(|key| key.name == name);
@@ -31,7 +31,7 @@ fn set(console: &mut TestConsole, name: &str, text: &str) {
 }
 
 #[test]
-fn every_key_of_a_row_can_be_set_and_taken_back() {
+fn every_row_key_can_be_set_then_undone() {
     for (name, text) in [
         ("engine", "rten"),
         ("cores", "2"),
@@ -64,7 +64,7 @@ fn every_key_of_a_row_can_be_set_and_taken_back() {
 }
 
 #[test]
-fn the_load_is_changed_where_it_runs_and_removed_by_an_empty_value() {
+fn empty_value_removes_the_load() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     set(&mut console, "load", "{ kind = \"poisson\", rate = 7.5 }");
@@ -78,7 +78,7 @@ fn the_load_is_changed_where_it_runs_and_removed_by_an_empty_value() {
 }
 
 #[test]
-fn the_list_shows_values_as_a_file_writes_them_and_marks_the_defaults() {
+fn row_keys_show_values_as_in_the_file() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     let text = console.text();
@@ -92,7 +92,7 @@ fn the_list_shows_values_as_a_file_writes_them_and_marks_the_defaults() {
 }
 
 #[test]
-fn the_consequence_is_told_while_one_types_and_nothing_is_done_before_enter() {
+fn typing_previews_but_does_not_apply() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     open_key(&mut console, "cores");
@@ -106,7 +106,7 @@ fn the_consequence_is_told_while_one_types_and_nothing_is_done_before_enter() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_place_and_the_field_stays() {
+fn invalid_value_keeps_the_field_open() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     for (name, text, told) in [
@@ -138,13 +138,13 @@ fn name_key_renames_the_model() {
     assert!(console.control.desired().row("detector").is_some(), "{}", console.message());
 }
 
-/// Presses a key whose effects are not carried out yet.
+/// Presses a key without performing its effects yet.
 fn press(console: &mut TestConsole, code: KeyCode) -> Vec<Effect> {
     update(&mut console.state, Action::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
 
 #[test]
-fn enter_is_for_what_stood_there_and_not_for_what_was_typed_after_it() {
+fn enter_commits_the_text_at_that_moment() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     open_key(&mut console, "concurrency");
@@ -157,7 +157,7 @@ fn enter_is_for_what_stood_there_and_not_for_what_was_typed_after_it() {
     }
     assert_eq!(console.control.changes(), []);
     assert!(matches!(&console.state.dialog, Some(Dialog::Row(editor)) if editor.prompt.is_some()));
-    // moving in the text is no edit of it
+    // moving the cursor does not edit the text
     console.control_key('u');
     let fast = [KeyCode::Char('3'), KeyCode::Enter, KeyCode::Left];
     let late: Vec<Effect> = fast.iter().flat_map(|code| press(&mut console, *code)).collect();
@@ -171,14 +171,14 @@ fn enter_is_for_what_stood_there_and_not_for_what_was_typed_after_it() {
 }
 
 #[test]
-fn a_row_that_moved_on_meanwhile_is_not_written_over() {
+fn newer_row_is_not_overwritten() {
     let change = |console: &TestConsole| {
         let threads = Edit::SetThreads { model: "detector".into(), threads: Auto::Exactly(3) };
         console.control.apply(threads.into(), Author::Api).unwrap();
     };
     let threads =
         |console: &TestConsole| console.control.desired().row("detector").unwrap().budget.threads;
-    // live: between the answer and what comes of it
+    // live: between the answer and its effect
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     open_key(&mut console, "dims");
@@ -203,7 +203,7 @@ fn a_row_that_moved_on_meanwhile_is_not_written_over() {
 }
 
 #[test]
-fn what_is_staged_is_shown_also_when_something_was_typed_before_its_answer_came() {
+fn late_answer_still_shows_the_staged_value() {
     let mut console = TestConsole::new(120, 36);
     console.keys("te");
     open_key(&mut console, "threads");
@@ -211,7 +211,7 @@ fn what_is_staged_is_shown_also_when_something_was_typed_before_its_answer_came(
     let read = press(&mut console, KeyCode::Enter);
     let entered = console.perform(&read[0]);
     let staged = update(&mut console.state, entered);
-    // the next key is opened and typed into while the plan is being made
+    // edit the next key before the plan arrives
     press(&mut console, KeyCode::Enter);
     press(&mut console, KeyCode::Backspace);
     let planned = console.perform(&staged[0]);
@@ -220,7 +220,7 @@ fn what_is_staged_is_shown_also_when_something_was_typed_before_its_answer_came(
 }
 
 #[test]
-fn in_staged_mode_a_value_is_staged_and_shown_in_the_list() {
+fn staged_value_is_shown_in_the_list() {
     let mut console = TestConsole::new(120, 36);
     console.keys("te");
     set(&mut console, "queue", "{ limit = 5, overflow = \"block\" }");
@@ -237,7 +237,7 @@ fn in_staged_mode_a_value_is_staged_and_shown_in_the_list() {
 }
 
 #[test]
-fn a_key_is_opened_by_a_click_and_takes_a_paste() {
+fn clicked_key_accepts_a_paste() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     let at =
@@ -251,7 +251,7 @@ fn a_key_is_opened_by_a_click_and_takes_a_paste() {
 }
 
 #[test]
-fn a_long_value_is_taken_whole_and_what_is_too_long_is_said() {
+fn too_long_value_is_reported() {
     let mut console = TestConsole::new(120, 36);
     let ranges: Vec<String> = (0..40).map(|at| format!("input{at} = {{ zeros = true }}")).collect();
     let table = format!("{{ {} }}", ranges.join(", "));
@@ -273,7 +273,7 @@ fn a_long_value_is_taken_whole_and_what_is_too_long_is_said() {
 }
 
 #[test]
-fn a_dialog_is_answered_by_clicks_and_scrolled_by_the_wheel() {
+fn dialogs_work_with_the_mouse() {
     let mut console = TestConsole::new(120, 36);
     console.keys("X");
     for answer in ['n', 'y'] {
@@ -301,7 +301,7 @@ fn a_dialog_is_answered_by_clicks_and_scrolled_by_the_wheel() {
 }
 
 #[test]
-fn a_model_is_added_by_its_path_and_removed_after_a_question() {
+fn model_is_added_then_removed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ocr.onnx");
     std::fs::write(&file, "").unwrap();

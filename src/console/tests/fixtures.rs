@@ -1,4 +1,4 @@
-//! Snapshots for the tests: made up, the same every time, and consistent with their layouts.
+//! Made-up snapshots for tests: deterministic, and consistent with their layouts.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::telemetry::{
     ModelView, RequestCounts, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
 };
 
-/// `count` cores, `group` of them around each cache, a node for each four caches.
+/// Returns a machine of `count` cores, `group` per cache, with four caches per node.
 pub(crate) fn machine(count: usize, group: u32) -> Description {
     let mut machine = Description::uniform(count);
     for core in &mut machine.topology.cores {
@@ -38,7 +38,7 @@ pub(crate) fn budget(name: &str, cores: usize, slo_ms: u64) -> Budget {
     budget
 }
 
-/// The layout of the design's picture: 8 cores, one of them free.
+/// Returns the layout of the picture in the design: 8 cores, one of them free.
 pub(crate) fn layout() -> Layout {
     Layout {
         description: "detector first, the rest share".into(),
@@ -46,13 +46,14 @@ pub(crate) fn layout() -> Layout {
     }
 }
 
-/// Noise that is the same every time.
+/// Returns deterministic noise.
 fn noise(seed: u64) -> f64 {
     let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) ^ seed;
     (mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f64 / (1u64 << 24) as f64
 }
 
-/// A histogram around a median, with a tail to the right; `queue` is the queue's part at its end.
+/// Returns a histogram around a median with a tail to the right. `queue` is the queue's share at
+/// the end.
 fn histogram(median_us: u64, requests: u64, queue: f64) -> Histogram {
     let middle = ((median_us as f64).log2() * 8.0) as usize;
     let first = middle - 6;
@@ -317,7 +318,7 @@ pub(crate) fn entry(id: u64, status: VerdictStatus, second: u64) -> JournalEntry
     }
 }
 
-/// Nothing has answered yet: every model is loading.
+/// Returns a snapshot in which every model is loading.
 pub(crate) fn loading() -> Snapshot {
     let mut snapshot = board();
     snapshot.changes.clear();
@@ -334,7 +335,7 @@ pub(crate) fn loading() -> Snapshot {
     snapshot
 }
 
-/// One model of three could not be loaded.
+/// Returns a snapshot with three models, one of which failed to load.
 pub(crate) fn failed() -> Snapshot {
     let mut snapshot = board();
     snapshot.models[1].state = ModelState::Failed {
@@ -378,7 +379,7 @@ pub(crate) fn many() -> Snapshot {
     snapshot(&DesiredState::resolve(&layout, &machine).unwrap(), &machine)
 }
 
-/// Names that are hard to align: wide, combining, long, and alike.
+/// Returns a snapshot with names that are hard to align: wide, combining, long or similar.
 pub(crate) fn names() -> Snapshot {
     let machine = machine(8, 8);
     let long = "a-name-of-sixty-characters-that-somebody-thought-was-helpful";
@@ -390,7 +391,8 @@ pub(crate) fn names() -> Snapshot {
     snapshot(&DesiredState::resolve(&layout, &machine).unwrap(), &machine)
 }
 
-/// Two cards beside the board: one cut into parts and slowed, one lost; and a driver that is slow.
+/// Returns a snapshot with two GPUs, one with MIG devices and throttled, the other lost, and a slow
+/// driver.
 pub(crate) fn gpus() -> Snapshot {
     let part = |index, profile: &str, used_gib: u64| MigDevice {
         index,
@@ -427,7 +429,7 @@ pub(crate) fn gpus() -> Snapshot {
     Snapshot { gpu, ..board() }
 }
 
-/// Two whole cards; the detector runs on the first, within a limit.
+/// Returns a snapshot with two GPUs. The detector runs on the first, with a memory limit.
 pub(crate) fn cards() -> Snapshot {
     let card = |index, name: &str, gibibytes: u64| GpuCard {
         index,
@@ -451,7 +453,7 @@ pub(crate) fn cards() -> Snapshot {
     snapshot
 }
 
-/// A machine on which nothing was asked for and nothing was read.
+/// Returns a snapshot without models or GPU readings.
 pub(crate) fn empty() -> Snapshot {
     let machine = Description { topology: Topology::default(), ..Description::uniform(2) };
     Snapshot { cores: Vec::new(), ..snapshot(&DesiredState::default(), &machine) }

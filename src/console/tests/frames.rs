@@ -1,4 +1,4 @@
-//! Frames of the console, with their styles, at the sizes and in the states that matter.
+//! Snapshot tests of frames with their styles, in all important sizes and states.
 //!
 //! After a change that is meant: `INSTA_UPDATE=always cargo test console::frames`, and look at the
 //! difference. `cargo test console::frames::look -- --ignored --nocapture` prints them to look at.
@@ -20,7 +20,7 @@ use crate::layout::CoreOwner;
 use crate::scheduler::Control;
 use crate::telemetry::{LogLevel, MemoryRow, Snapshot, VerdictStatus};
 
-/// The board over a snapshot, with a minute of history behind it.
+/// Returns a console that shows the board of a snapshot, with a minute of history.
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
     let mut console = TestConsole::new(width, height);
     for second in (0..60).rev() {
@@ -28,7 +28,7 @@ fn board(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
         past.uptime_us -= second * 1_000_000;
         console.state.history.observe(&past);
     }
-    // what is shown was loaded, not changed
+    // the layout was loaded and not changed
     let rows = snapshot.models.iter().map(|view| view.row.budget.clone());
     console.state.saved = Some(rows.collect());
     console.act(Action::Snapshot(Arc::new(snapshot.clone())));
@@ -40,7 +40,7 @@ fn styled(console: &TestConsole) -> String {
 }
 
 #[test]
-fn the_board_at_every_size() {
+fn board_at_every_size() {
     for (width, height) in [(200, 60), (120, 36), (80, 24), (40, 12), (39, 12), (1, 1)] {
         let console = board(&fixtures::board(), width, height);
         insta::assert_snapshot!(format!("board_{width}x{height}"), styled(&console));
@@ -48,7 +48,7 @@ fn the_board_at_every_size() {
 }
 
 #[test]
-fn the_states_of_the_board() {
+fn board_states() {
     for (name, snapshot) in [
         ("empty", fixtures::empty()),
         ("loading", fixtures::loading()),
@@ -64,7 +64,7 @@ fn the_states_of_the_board() {
 }
 
 #[test]
-fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
+fn gpu_pane_shows_a_slow_driver() {
     let text = board(&fixtures::gpus(), 160, 40).text();
     let line = |word: &str| text.lines().find(|line| line.contains(word)).unwrap_or("").to_owned();
     assert!(line("   GPU CPU ").contains("2 found"), "{text}");
@@ -78,7 +78,7 @@ fn gpus_have_a_line_each_and_one_for_a_slow_driver() {
 }
 
 #[test]
-fn nothing_is_cut_within_a_word_at_common_sizes() {
+fn words_are_whole_at_common_sizes() {
     let mut snapshot = fixtures::oversubscribed();
     for (view, bound_ms) in snapshot.models.iter_mut().zip([1_500.5, 200.0]) {
         let bound = std::time::Duration::from_secs_f64(bound_ms / 1e3);
@@ -100,7 +100,7 @@ fn nothing_is_cut_within_a_word_at_common_sizes() {
 }
 
 #[test]
-fn the_verdict_of_the_newest_change_is_read_whole_at_common_sizes() {
+fn newest_verdict_fits_common_sizes() {
     let mut snapshot = fixtures::board();
     snapshot.changes = vec![fixtures::entry(1, VerdictStatus::Done, 690)];
     for (width, height) in [(80, 24), (120, 36), (200, 60)] {
@@ -113,7 +113,7 @@ fn the_verdict_of_the_newest_change_is_read_whole_at_common_sizes() {
 }
 
 #[test]
-fn the_machine_screen_shows_what_is_known_of_a_card() {
+fn machine_screen_shows_gpu_metrics() {
     let mut console = board(&fixtures::gpus(), 100, 40);
     console.keys("m");
     let text = console.text();
@@ -132,7 +132,7 @@ fn the_machine_screen_shows_what_is_known_of_a_card() {
 }
 
 #[test]
-fn an_alert_leaves_room_for_how_to_drag_until_something_was_changed() {
+fn alert_leaves_room_for_the_drag_hint() {
     let mut snapshot = fixtures::oversubscribed();
     for changed in [false, true] {
         snapshot.changes.clear();
@@ -149,7 +149,7 @@ fn an_alert_leaves_room_for_how_to_drag_until_something_was_changed() {
 }
 
 #[test]
-fn a_wait_that_the_kernel_hides_is_a_dash() {
+fn unknown_wait_is_a_dash() {
     let mut snapshot = fixtures::board();
     for view in &mut snapshot.cores {
         view.wait = None;
@@ -161,7 +161,7 @@ fn a_wait_that_the_kernel_hides_is_a_dash() {
 }
 
 #[test]
-fn nothing_follows_the_pointer_where_little_is_to_move() {
+fn reduced_motion_ignores_the_pointer() {
     for reduced in [false, true] {
         let mut console = board(&fixtures::board(), 120, 36);
         console.state.reduced_motion = reduced;
@@ -175,7 +175,7 @@ fn nothing_follows_the_pointer_where_little_is_to_move() {
 }
 
 #[test]
-fn a_drag_on_its_way() {
+fn drag_in_progress() {
     let mut console = board(&fixtures::board(), 120, 36);
     let at = console.place(&Target::RowCore(CoreOwner::Model("ocr".into())));
     console.down(at);
@@ -184,14 +184,14 @@ fn a_drag_on_its_way() {
 }
 
 #[test]
-fn what_is_staged() {
+fn staged_screen() {
     let mut console = board(&fixtures::board(), 120, 36);
     console.keys("t+jl+");
     insta::assert_snapshot!("staged", styled(&console));
 }
 
 #[test]
-fn the_other_screens_and_dialogs() {
+fn other_screens() {
     for (name, keys) in [
         ("help", "?"),
         ("palette", ":sa"),
@@ -215,7 +215,7 @@ fn the_other_screens_and_dialogs() {
     }
 }
 
-/// The sizes that matter: a wide one, a common one, the classic one, the smallest, and none.
+/// The tested sizes: wide, common, classic, smallest and too small.
 const SIZES: [(u16, u16); 5] = [(200, 60), (120, 36), (80, 24), (40, 12), (1, 1)];
 
 #[test]
@@ -264,7 +264,7 @@ fn every_state_at_every_size() {
 }
 
 #[test]
-fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
+fn log_follows_newest_until_scrolled() {
     let mut frames = Vec::new();
     for (width, height) in [(100, 20), (40, 12)] {
         let mut console = board(&fixtures::board(), width, height);
@@ -297,7 +297,7 @@ fn the_log_follows_its_newest_line_and_stands_where_it_is_scrolled() {
 }
 
 #[test]
-fn the_keys_of_a_row_as_they_are_shown_and_changed() {
+fn row_editor_screen() {
     let mut frames = Vec::new();
     for (width, height) in [(120, 36), (80, 24), (40, 12)] {
         let mut console = board(&fixtures::board(), width, height);
@@ -339,7 +339,7 @@ fn every_theme_and_glyph_set() {
 }
 
 #[test]
-fn the_ascii_board_is_ascii() {
+fn ascii_board_is_ascii() {
     let mut console = board(&fixtures::board(), 120, 36);
     console.state.glyphs = Glyphs::new(GlyphSet::Ascii);
     console.draw();
@@ -347,7 +347,7 @@ fn the_ascii_board_is_ascii() {
 }
 
 #[test]
-fn the_same_state_draws_the_same_frame() {
+fn same_state_draws_the_same_frame() {
     let mut console = board(&fixtures::huge(), 200, 60);
     let first = console.frame.clone();
     console.draw();
@@ -356,7 +356,7 @@ fn the_same_state_draws_the_same_frame() {
 }
 
 #[test]
-fn every_size_and_state_is_drawn_without_a_fault() {
+fn no_panic_at_any_size() {
     let snapshots = [fixtures::board(), fixtures::huge(), fixtures::names(), fixtures::empty()];
     for snapshot in &snapshots {
         let mut console = board(snapshot, 120, 36);

@@ -1,4 +1,4 @@
-//! Mouse, two clicks and keys must give the same change; every way out must give none.
+//! Dragging by mouse, two clicks or keys makes the same change; cancelling makes none.
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
@@ -14,7 +14,7 @@ fn model(name: &str) -> CoreOwner {
     CoreOwner::Model(name.into())
 }
 
-/// Drags from one target to another, over a place between them.
+/// Drags from one target to another, over a cell between them.
 fn drag(console: &mut TestConsole, from: &Target, to: &Target) {
     let (from, to) = (console.place(from), console.place(to));
     console.down(from);
@@ -23,7 +23,7 @@ fn drag(console: &mut TestConsole, from: &Target, to: &Target) {
     console.up(to);
 }
 
-/// Clicks one target, moves, clicks the other.
+/// Clicks one target, moves the pointer, and clicks the other.
 pub(super) fn click_click(console: &mut TestConsole, from: &Target, to: &Target) {
     let (from, to) = (console.place(from), console.place(to));
     console.down(from);
@@ -33,7 +33,7 @@ pub(super) fn click_click(console: &mut TestConsole, from: &Target, to: &Target)
     console.up(to);
 }
 
-/// The one change that a gesture made.
+/// Returns the single change that a gesture made.
 fn made(gesture: impl FnOnce(&mut TestConsole)) -> Change {
     let mut console = TestConsole::new(120, 36);
     gesture(&mut console);
@@ -57,7 +57,7 @@ fn transfer(cores: CoreSelection, from: CoreOwner, to: CoreOwner, share: bool) -
 }
 
 #[test]
-fn a_core_of_a_row_goes_to_another_row_in_three_ways() {
+fn core_moves_to_another_row() {
     let to = Target::Row(model("detector"));
     let change = three_ways(&Target::RowCore(model("ocr")), &to, |console| {
         console.keys("j k j");
@@ -68,7 +68,7 @@ fn a_core_of_a_row_goes_to_another_row_in_three_ways() {
 }
 
 #[test]
-fn a_certain_core_goes_to_a_row_in_three_ways() {
+fn specific_core_moves_to_a_row() {
     let to = Target::Row(model("embedder"));
     let change = three_ways(&Target::Core(CoreId(4)), &to, |console| {
         console.key(KeyCode::Tab);
@@ -80,7 +80,7 @@ fn a_certain_core_goes_to_a_row_in_three_ways() {
 }
 
 #[test]
-fn a_core_goes_to_free_and_comes_from_free_in_three_ways() {
+fn core_moves_to_free_then_back() {
     let free = Target::Row(CoreOwner::Free);
     let change = three_ways(&Target::RowCore(model("detector")), &free, |console| {
         console.keys(" 0");
@@ -99,7 +99,7 @@ fn a_core_goes_to_free_and_comes_from_free_in_three_ways() {
 }
 
 #[test]
-fn an_instance_goes_to_another_row_in_three_ways() {
+fn instance_moves_to_another_row() {
     let to = Target::Row(model("ocr"));
     let change = three_ways(&Target::Instance("detector".into()), &to, |console| {
         console.keys("l j");
@@ -110,7 +110,7 @@ fn an_instance_goes_to_another_row_in_three_ways() {
 }
 
 #[test]
-fn the_wheel_and_the_keys_step_alike() {
+fn wheel_steps_like_keys() {
     for (column, keys) in [
         (Column::Cores, "+"),
         (Column::Instances, "l+"),
@@ -128,7 +128,7 @@ fn the_wheel_and_the_keys_step_alike() {
 }
 
 #[test]
-fn a_modifier_and_the_share_key_both_share() {
+fn modifier_shares_like_the_share_key() {
     let (from, to) = (Target::RowCore(model("ocr")), Target::Row(model("detector")));
     let held = made(|console| {
         let (from, to) = (console.place(&from), console.place(&to));
@@ -148,7 +148,7 @@ fn a_modifier_and_the_share_key_both_share() {
 }
 
 #[test]
-fn more_than_one_core_is_carried_by_wheel_and_by_key() {
+fn drags_several_cores() {
     let wheeled = made(|console| {
         let (from, to) =
             (console.place(&Target::Core(CoreId(1))), console.place(&Target::Row(model("ocr"))));
@@ -197,7 +197,7 @@ fn every_way_out_puts_the_token_back() {
         assert!(console.state.drag.as_ref().is_some_and(|drag| drag.receiver.is_some()), "{name}");
         way(&mut console, to);
         assert!(console.state.drag.is_none(), "{name}");
-        // a release that comes late must not drop anything either
+        // a late release must not drop the item either
         console.up(to);
         assert_eq!(console.control.changes(), [], "{name}");
         assert!(console.message().contains("cancelled"), "{name}: {}", console.message());
@@ -205,7 +205,7 @@ fn every_way_out_puts_the_token_back() {
 }
 
 #[test]
-fn what_the_footer_offers_while_something_is_carried_is_about_that() {
+fn footer_shows_drag_commands() {
     for by_click in [false, true] {
         let mut console = TestConsole::new(120, 36);
         if by_click {
@@ -228,7 +228,7 @@ fn what_the_footer_offers_while_something_is_carried_is_about_that() {
 }
 
 #[test]
-fn a_press_in_one_row_never_acts_on_another() {
+fn press_acts_only_on_its_row() {
     let mut console = TestConsole::new(120, 36);
     let (from, to) =
         (console.place(&Target::Row(model("ocr"))), console.place(&Target::Row(model("detector"))));
@@ -240,7 +240,7 @@ fn a_press_in_one_row_never_acts_on_another() {
 }
 
 #[test]
-fn the_consequence_is_told_before_the_drop_and_the_rows_light_up() {
+fn drag_previews_its_consequence() {
     let mut console = TestConsole::new(120, 36);
     let from = console.place(&Target::RowCore(model("ocr")));
     let to = console.place(&Target::Row(model("detector")));
@@ -254,7 +254,7 @@ fn the_consequence_is_told_before_the_drop_and_the_rows_light_up() {
 }
 
 #[test]
-fn a_row_that_cannot_take_it_says_why_and_refuses_the_drop() {
+fn refused_drop_shows_the_reason() {
     let mut layout = fixtures::layout();
     layout.models[1].cores = CoreRequest::List("4-5".parse().unwrap());
     layout.models[1].reserve = true;
@@ -275,7 +275,7 @@ fn a_row_that_cannot_take_it_says_why_and_refuses_the_drop() {
 }
 
 #[test]
-fn repeated_steps_build_on_the_last_answer_without_waiting_for_a_snapshot() {
+fn steps_build_on_the_last_answer() {
     let mut console = TestConsole::new(120, 36);
     console.keys("l+++");
     let row = console.control.desired().row("detector").unwrap().clone();
@@ -286,7 +286,7 @@ fn repeated_steps_build_on_the_last_answer_without_waiting_for_a_snapshot() {
 }
 
 #[test]
-fn undo_and_redo_come_back_to_the_same_layout() {
+fn redo_restores_the_undone_layout() {
     let mut console = TestConsole::new(120, 36);
     let before = console.control.layout();
     console.keys("+");
@@ -320,7 +320,7 @@ fn staged_gestures_add_up_to_one_transaction() {
 }
 
 #[test]
-fn staged_gestures_are_taken_back_one_by_one_or_dropped() {
+fn staged_changes_can_be_undone() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl++u");
     assert_eq!(console.state.staged.len(), 1);
@@ -332,9 +332,9 @@ fn staged_gestures_are_taken_back_one_by_one_or_dropped() {
 }
 
 #[test]
-fn an_impossible_gesture_is_not_staged_and_the_rest_stays() {
+fn impossible_change_is_not_staged() {
     let mut console = TestConsole::new(120, 36);
-    // the one free core, then one that is not there
+    // the first step takes the one free core; the second fails
     console.keys("t++");
     assert_eq!(console.state.staged.len(), 1, "{}", console.message());
     assert!(console.message().starts_with("not staged: "), "{}", console.message());
@@ -342,21 +342,21 @@ fn an_impossible_gesture_is_not_staged_and_the_rest_stays() {
 }
 
 #[test]
-fn what_is_staged_is_planned_anew_on_rows_that_have_changed() {
+fn changed_rows_replan_staged_changes() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl+");
     let instances = |console: &TestConsole, name| {
         console.state.staged_plan.as_ref().unwrap().after.row(name).unwrap().concurrency
     };
     assert_eq!((instances(&console, "detector"), instances(&console, "ocr")), (5, 2));
-    // somebody else changes another row
+    // another client changes another row
     let edit = Edit::SetConcurrency { model: "ocr".into(), concurrency: Auto::Exactly(7) };
     console.control.apply(edit.into(), Author::Api).unwrap();
     let mut snapshot = (*console.control.snapshots().borrow()).as_ref().clone();
     snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750));
     console.show(snapshot.clone());
     assert_eq!((instances(&console, "detector"), instances(&console, "ocr")), (5, 7));
-    // the model of what is staged is gone: so is the gesture, and the reason is told
+    // the staged change's model was removed: the change is dropped with a message
     console.control.apply(Edit::Remove { model: "detector".into() }.into(), Author::Api).unwrap();
     snapshot.changes.push(fixtures::entry(100, VerdictStatus::Open, 751));
     console.show(snapshot);
@@ -369,7 +369,7 @@ fn what_is_staged_is_planned_anew_on_rows_that_have_changed() {
 }
 
 #[test]
-fn read_only_shows_everything_and_changes_nothing() {
+fn read_only_refuses_changes() {
     let mut console = TestConsole::new(120, 36);
     console.state.readonly = true;
     console.draw();
@@ -393,7 +393,7 @@ fn read_only_shows_everything_and_changes_nothing() {
 }
 
 #[test]
-fn the_selection_stays_on_its_model() {
+fn selection_stays_on_its_model() {
     let mut console = TestConsole::new(120, 36);
     console.keys("3");
     let mut snapshot = (*console.state.snapshot).clone();
@@ -406,7 +406,7 @@ fn the_selection_stays_on_its_model() {
 }
 
 #[test]
-fn the_filter_hides_rows_and_keeps_the_free_cores() {
+fn filter_keeps_the_free_cores() {
     let mut console = TestConsole::new(120, 36);
     console.keys("/OC");
     console.key(KeyCode::Enter);
@@ -417,7 +417,7 @@ fn the_filter_hides_rows_and_keeps_the_free_cores() {
 }
 
 #[test]
-fn the_palette_runs_a_command_by_its_name() {
+fn palette_runs_a_command_by_name() {
     let mut console = TestConsole::new(120, 36);
     console.keys(":mach");
     console.key(KeyCode::Enter);
@@ -425,7 +425,7 @@ fn the_palette_runs_a_command_by_its_name() {
 }
 
 #[test]
-fn an_instance_given_to_free_is_an_instance_fewer() {
+fn instance_dropped_on_free_is_removed() {
     let change = made(|console| {
         drag(console, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free))
     });

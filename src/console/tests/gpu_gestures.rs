@@ -1,4 +1,5 @@
-//! Models are moved between GPUs and the CPU: the same change by mouse, by two clicks and by key.
+//! Tests of moving models between GPUs and the CPU: dragging, two clicks and keys make the same
+//! change.
 
 use crossterm::event::KeyCode;
 
@@ -28,7 +29,7 @@ fn made(gesture: impl FnOnce(&mut TestConsole)) -> Change {
     changes.remove(0)
 }
 
-/// The same change by dragging, by two clicks and by keys.
+/// Makes the same change by dragging, by two clicks and by keys. Returns the change.
 fn three_ways(from: &Target, to: &Target, keys: &str) -> Change {
     let dragged = made(|console| {
         let (from, to) = (console.place(from), console.place(to));
@@ -57,7 +58,7 @@ fn place(model: &str) -> Target {
 }
 
 #[test]
-fn a_card_goes_to_a_row_and_a_row_to_a_card() {
+fn gpu_to_row_equals_row_to_gpu() {
     let change = three_ways(&card(0), &place("ocr"), "jlllll+");
     assert_eq!(change, onto("ocr", Some(0), None));
     let change = three_ways(&place("ocr"), &card(0), "jlllll+");
@@ -65,7 +66,7 @@ fn a_card_goes_to_a_row_and_a_row_to_a_card() {
 }
 
 #[test]
-fn a_model_takes_its_limit_to_another_card_and_leaves_it_for_the_cpu() {
+fn gpu_limit_follows_the_model() {
     let change = three_ways(&place("detector"), &card(1), "lllll+");
     assert_eq!(change, onto("detector", Some(1), Some(Bytes(4 << 30))));
     let change = three_ways(&place("detector"), &Target::Gpu(None), "lllll-");
@@ -73,7 +74,7 @@ fn a_model_takes_its_limit_to_another_card_and_leaves_it_for_the_cpu() {
 }
 
 #[test]
-fn a_rows_place_is_given_to_another_row_by_key() {
+fn device_moves_to_another_row_by_key() {
     let change = made(|console| {
         console.keys("lllll j");
         console.key(KeyCode::Enter);
@@ -82,7 +83,7 @@ fn a_rows_place_is_given_to_another_row_by_key() {
 }
 
 #[test]
-fn beside_a_place_nothing_happens_and_the_ends_are_told() {
+fn drop_beside_a_device_does_nothing() {
     let mut console = console();
     let (from, beside) = (console.place(&place("detector")), (0, 0));
     console.down(from);
@@ -96,7 +97,7 @@ fn beside_a_place_nothing_happens_and_the_ends_are_told() {
 }
 
 #[test]
-fn without_a_card_a_model_stays_on_the_cpu_and_is_told_why() {
+fn without_gpus_a_model_stays_on_the_cpu() {
     let mut console = TestConsole::new(160, 40);
     console.keys("lllll+");
     assert!(console.message().contains("stays on the CPU: no NVIDIA GPU"), "{}", console.message());
@@ -104,7 +105,7 @@ fn without_a_card_a_model_stays_on_the_cpu_and_is_told_why() {
 }
 
 #[test]
-fn the_models_of_a_card_are_listed_with_what_is_counted_and_what_is_allowed() {
+fn gpu_lists_its_models_with_memory() {
     let console = console();
     let text = console.text();
     let line = text.lines().find(|line| line.contains("by the driver")).unwrap_or_default();
@@ -114,7 +115,7 @@ fn the_models_of_a_card_are_listed_with_what_is_counted_and_what_is_allowed() {
 }
 
 #[test]
-fn what_a_drop_on_a_card_builds_is_told_before_it() {
+fn gpu_drop_previews_the_build() {
     let mut console = console();
     let (from, to) = (console.place(&place("detector")), console.place(&card(1)));
     console.down(from);

@@ -1,5 +1,5 @@
-//! Whatever a hand does, in whatever order and size: the screen is drawn, and what it shows is what
-//! the scheduler has.
+//! Random input in any order and terminal size: every frame can be drawn, and the screen agrees
+//! with the scheduler.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use super::testing::TestConsole;
 use crate::console::picture::dump;
 use crate::console::state::Action;
 
-/// One thing that a hand can do.
+/// One random input.
 #[derive(Clone, Debug)]
 enum Touch {
     Key(KeyCode, bool),
@@ -47,7 +47,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn no_storm_of_input_breaks_the_screen_or_the_account(
+    fn random_input_keeps_the_state_valid(
         touches in prop::collection::vec(touch(), 1..60),
     ) {
         let mut console = TestConsole::new(120, 36);
@@ -82,7 +82,7 @@ proptest! {
                 prop_assert!(area.intersection(*place) == *place, "{target:?} at {place} of {area}");
             }
         }
-        // what the hand did is what the scheduler has, once it is shown
+        // after the next snapshot, the screen agrees with the scheduler
         console.refresh();
         console.state.staged_plan = None;
         for row in &console.control.desired().rows {

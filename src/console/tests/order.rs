@@ -1,4 +1,4 @@
-//! The order of the table's rows: taken when it is asked for, kept while figures move.
+//! Tests of the order of the table's rows, which is computed on request and then kept.
 
 use super::fixtures;
 use super::testing::TestConsole;
@@ -14,7 +14,7 @@ fn names(console: &TestConsole) -> Vec<String> {
     names.collect()
 }
 
-/// Figures of detector, ocr and embedder.
+/// Returns a snapshot with values for detector, ocr and embedder.
 fn with(figures: [(u64, u64); 3]) -> Snapshot {
     let mut snapshot = fixtures::board();
     for (view, (p99_us, queued)) in snapshot.models.iter_mut().zip(figures) {
@@ -26,7 +26,7 @@ fn with(figures: [(u64, u64); 3]) -> Snapshot {
 }
 
 #[test]
-fn the_key_goes_through_the_orders_and_back_to_the_layout() {
+fn sort_key_cycles_to_the_layout_order() {
     let mut console = TestConsole::new(120, 36);
     console.show(with([(14_000, 4), (225_000, 31), (7_000, 0)]));
     let mut seen = Vec::new();
@@ -49,7 +49,7 @@ fn the_key_goes_through_the_orders_and_back_to_the_layout() {
 }
 
 #[test]
-fn rows_stay_where_they_are_while_figures_move_and_the_selection_on_its_model() {
+fn changing_metrics_do_not_move_rows() {
     let mut console = TestConsole::new(120, 36);
     console.show(with([(14_000, 0), (225_000, 0), (7_000, 0)]));
     console.keys("3OOO");
@@ -58,7 +58,7 @@ fn rows_stay_where_they_are_while_figures_move_and_the_selection_on_its_model() 
     console.show(with([(14_000, 0), (1_000, 0), (700_000, 0)]));
     assert_eq!(names(&console), ["ocr", "detector", "embedder"]);
     assert!(console.text().contains("Models by p99, most first"), "{}", console.text());
-    // a click on the title takes it anew, the other way around; the next one back
+    // a click on the title reverses the order; the next one restores it
     let title = console.place(&Target::Title(SortKey::P99));
     console.down(title);
     console.up(title);
@@ -73,7 +73,7 @@ fn rows_stay_where_they_are_while_figures_move_and_the_selection_on_its_model() 
 }
 
 #[test]
-fn a_model_that_comes_or_goes_has_the_order_taken_anew() {
+fn added_model_updates_the_order() {
     let mut console = TestConsole::new(120, 36);
     let all = with([(14_000, 0), (225_000, 0), (7_000, 0)]);
     let mut two = all.clone();
@@ -86,7 +86,7 @@ fn a_model_that_comes_or_goes_has_the_order_taken_anew() {
 }
 
 #[test]
-fn what_has_no_figure_stands_last_both_ways() {
+fn models_without_a_value_sort_last() {
     let mut console = TestConsole::new(120, 36);
     let mut snapshot = with([(14_000, 0), (225_000, 0), (7_000, 0)]);
     snapshot.models[0].minute.total.count = 0;

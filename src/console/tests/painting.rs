@@ -1,4 +1,4 @@
-//! A frame that is kept and repainted in parts equals a frame drawn whole.
+//! Tests that a frame repainted in parts equals a frame drawn whole.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! The console on a real pseudo-terminal, over the scheduler of the tests: the bytes that a
 //! terminal sends, the screen that it would show, and the terminal as it is left.
 //!
-//! The program at the other end is this test binary itself, told by a variable to run [`child`].
+//! The program at the other end is this test binary itself. A variable makes it run [`child`].
 
 use std::io::{Read, Write};
 use std::num::NonZero;
@@ -16,11 +16,11 @@ use super::fixtures;
 use super::testing::FakeControl;
 use crate::console::{ConsoleOptions, Exit, ThemeName, run};
 
-/// Ends a test that has failed; no test waits for it otherwise.
+/// Timeout of a failed test; passing tests do not wait for it.
 const LIMIT: Duration = Duration::from_mins(1);
 const VARIABLE: &str = "DIVVY_TEST_CONSOLE";
 
-/// The other end: runs only when the tests below start it.
+/// The program at the other end. Runs only when the tests below start it.
 #[test]
 #[ignore = "the other end of the pseudo-terminal"]
 fn child() {
@@ -28,7 +28,7 @@ fn child() {
         return;
     };
     let mut control = FakeControl::new(&fixtures::layout(), fixtures::machine(8, 4));
-    // the console asks for the layout when it has taken the terminal
+    // the console requests the layout after it has set up the terminal
     control.panics = how == "panic";
     let control = Arc::new(control);
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -134,7 +134,7 @@ impl Tty {
 }
 
 #[test]
-fn a_core_is_dragged_with_mouse_bytes_and_the_terminal_is_given_back() {
+fn mouse_bytes_drag_a_core() {
     let mut tty = Tty::start("drag");
     tty.until("ocr ocr");
     let (x, y) = tty.find("■ ■ ");
@@ -144,7 +144,7 @@ fn a_core_is_dragged_with_mouse_bytes_and_the_terminal_is_given_back() {
     tty.until("detector 4 -> 5 cores, ocr 2 -> 1");
     tty.send(&format!("\x1b[<0;{x};{target}m"));
     tty.until("in force in 41 us");
-    // a release that never comes: a plain move puts the core back
+    // the release is missing: a plain move cancels the drag
     tty.send(&format!("\x1b[<0;{x};{row}M\x1b[<32;{x};{target}M"));
     tty.until("idle");
     tty.send(&format!("\x1b[<35;{x};{target}M"));
@@ -162,7 +162,7 @@ fn a_core_is_dragged_with_mouse_bytes_and_the_terminal_is_given_back() {
 }
 
 #[test]
-fn a_panic_leaves_the_terminal_as_it_was_and_its_message_in_sight() {
+fn panic_restores_the_terminal() {
     let mut tty = Tty::start("panic");
     tty.until("a planted panic");
     assert!(!tty.child.wait().unwrap().success());
@@ -170,7 +170,7 @@ fn a_panic_leaves_the_terminal_as_it_was_and_its_message_in_sight() {
 }
 
 #[test]
-fn the_stop_signal_ends_the_console() {
+fn stop_signal_ends_the_console() {
     let mut tty = Tty::start("stop");
     tty.until("left by Stopped");
     assert!(tty.child.wait().unwrap().success());
@@ -178,7 +178,7 @@ fn the_stop_signal_ends_the_console() {
 }
 
 #[test]
-fn a_storm_of_sizes_is_survived() {
+fn many_resizes_do_not_crash() {
     let mut tty = Tty::start("sizes");
     tty.until("ocr ocr");
     for (rows, cols) in [(1, 1), (12, 40), (60, 200), (5, 30), (24, 80), (2, 300), (36, 120)] {

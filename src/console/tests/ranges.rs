@@ -1,5 +1,4 @@
-//! Several cores at once: selected by shift or ctrl, lifted, dragged and dropped as one change,
-//! whichever hand does it.
+//! Tests of dragging several cores, selected by Shift or Ctrl, as one change.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEventKind};
 
@@ -25,7 +24,7 @@ fn shifted(console: &mut TestConsole, code: KeyCode) {
     console.act(Action::Key(KeyEvent::new(code, KeyModifiers::SHIFT)));
 }
 
-/// A click with a modifier held.
+/// Clicks a target with a modifier held.
 fn click_with(console: &mut TestConsole, target: &Target, modifiers: KeyModifiers) {
     let at = console.place(target);
     console.mouse_with(MouseEventKind::Down(MouseButton::Left), at, modifiers);
@@ -58,7 +57,7 @@ fn given(cores: &str, from: CoreOwner, to: &str) -> Edit {
 }
 
 #[test]
-fn a_range_of_cores_goes_to_a_row_in_every_way() {
+fn range_of_cores_moves_to_a_row() {
     let to = Target::Row(model("embedder"));
     let typed = made(|console| {
         console.key(KeyCode::Tab);
@@ -84,7 +83,7 @@ fn a_range_of_cores_goes_to_a_row_in_every_way() {
 }
 
 #[test]
-fn cores_of_several_models_go_as_one_change_and_those_of_the_receiver_stay() {
+fn cores_of_several_models_move_together() {
     let change = made(|console| {
         console.key(KeyCode::Tab);
         console.keys("lll");
@@ -107,7 +106,7 @@ fn cores_of_several_models_go_as_one_change_and_those_of_the_receiver_stay() {
 }
 
 #[test]
-fn a_range_shrinks_when_one_goes_back_and_ends_with_a_plain_step_or_esc() {
+fn range_shrinks_on_the_way_back() {
     let mut console = TestConsole::new(120, 36);
     console.keys(">");
     assert_eq!((console.state.focus, console.state.picked), (Pane::Cores, CpuSet::EMPTY));
@@ -125,7 +124,7 @@ fn a_range_shrinks_when_one_goes_back_and_ends_with_a_plain_step_or_esc() {
 }
 
 #[test]
-fn a_click_elsewhere_lifts_that_core_alone_and_ctrl_takes_one_out_again() {
+fn ctrl_click_deselects_a_core() {
     let mut console = TestConsole::new(120, 36);
     for id in [0, 1, 2] {
         click_with(&mut console, &core(id), KeyModifiers::CONTROL);
@@ -139,7 +138,7 @@ fn a_click_elsewhere_lifts_that_core_alone_and_ctrl_takes_one_out_again() {
 }
 
 #[test]
-fn a_range_is_what_lies_between_on_the_screen_where_caches_take_turns() {
+fn range_follows_the_screen_order() {
     let mut machine = fixtures::machine(8, 4);
     for core in &mut machine.topology.cores {
         core.l3 = Some(u32::from(core.id.0 % 2));
@@ -159,7 +158,7 @@ fn a_range_is_what_lies_between_on_the_screen_where_caches_take_turns() {
 }
 
 #[test]
-fn what_is_put_back_stays_selected() {
+fn cancelled_drag_keeps_the_selection() {
     let mut console = TestConsole::new(120, 36);
     console.keys(">>");
     console.keys(" ");
@@ -169,7 +168,7 @@ fn what_is_put_back_stays_selected() {
 }
 
 #[test]
-fn a_shared_drag_of_a_selection_leaves_its_donors_their_cores() {
+fn sharing_leaves_donors_their_cores() {
     let change = made(|console| {
         console.keys(">>>>> ");
         console.keys("x2");

@@ -1,4 +1,4 @@
-//! Which saved layout the screen says is in force, and into whose file a save goes.
+//! Tests of the live layout's name and of the file that a save writes.
 
 use crossterm::event::KeyCode;
 
@@ -10,7 +10,7 @@ use crate::layout::{CoreRequest, Layout};
 use crate::scheduler::Control;
 use crate::telemetry::{Author, VerdictStatus};
 
-/// Another layout than the one that the console begins with.
+/// Returns a layout that differs from the console's first one.
 fn other() -> Layout {
     let mut layout = fixtures::layout();
     layout.models.truncate(2);
@@ -19,7 +19,7 @@ fn other() -> Layout {
     layout
 }
 
-/// A console with "balanced" in force as it was saved, and "alt" saved beside it.
+/// Returns a console with "balanced" live and saved, and a second saved layout "alt".
 fn console() -> TestConsole {
     let mut console = TestConsole::new(120, 36);
     console.keys("s");
@@ -45,14 +45,14 @@ fn head(console: &TestConsole) -> String {
 }
 
 #[test]
-fn undoing_a_load_gives_the_rows_back_to_the_layout_that_they_were() {
+fn undone_load_restores_the_layout_name() {
     let mut console = console();
     let (before, alt) = (console.control.layout(), console.profiles.load("alt").unwrap());
     load(&mut console, "alt");
     assert!(head(&console).contains("alt") && !console.state.modified(), "{}", head(&console));
     console.keys("u");
     assert!(console.message().contains("the layout is balanced again"), "{}", console.message());
-    // before and after the next figures
+    // before and after the next snapshot
     assert!(!console.state.modified());
     console.refresh();
     assert_eq!(console.state.profile_name(), "balanced");
@@ -69,7 +69,7 @@ fn undoing_a_load_gives_the_rows_back_to_the_layout_that_they_were() {
 }
 
 #[test]
-fn what_was_changed_before_a_load_is_changed_again_after_its_undo() {
+fn undone_load_restores_unsaved_changes() {
     let mut console = console();
     console.keys("+");
     console.refresh();
@@ -86,7 +86,7 @@ fn what_was_changed_before_a_load_is_changed_again_after_its_undo() {
 }
 
 #[test]
-fn a_layout_that_was_renamed_or_deleted_is_not_gone_back_to_under_its_old_name() {
+fn undo_does_not_restore_a_renamed_layout() {
     let mut console = console();
     load(&mut console, "alt");
     console.keys("o");
@@ -108,7 +108,7 @@ fn a_layout_that_was_renamed_or_deleted_is_not_gone_back_to_under_its_old_name()
 }
 
 #[test]
-fn rows_whose_file_was_deleted_are_saved_nowhere_and_leaving_asks() {
+fn deleted_layout_file_makes_quit_ask() {
     let mut console = console();
     load(&mut console, "alt");
     assert!(!console.state.modified());
@@ -130,7 +130,7 @@ fn rows_whose_file_was_deleted_are_saved_nowhere_and_leaving_asks() {
 }
 
 #[test]
-fn a_load_that_divvy_takes_back_by_itself_gives_the_rows_back_too() {
+fn automatic_undo_restores_the_layout_name() {
     let mut console = console();
     load(&mut console, "alt");
     let mut entry = fixtures::entry(7, VerdictStatus::Open, 750);
@@ -139,14 +139,14 @@ fn a_load_that_divvy_takes_back_by_itself_gives_the_rows_back_too() {
     snapshot.changes.push(entry);
     console.show(snapshot.clone());
     assert_eq!(console.state.profile_name(), "balanced");
-    // the same entry again is no other one
+    // the same entry again changes nothing
     snapshot.uptime_us += 1;
     console.show(snapshot);
     assert_eq!(console.state.profile_name(), "balanced");
 }
 
 #[test]
-fn each_way_to_another_layout_is_told_to_the_store() {
+fn store_learns_of_each_layout_switch() {
     let mut console = console();
     load(&mut console, "alt");
     console.keys("u+S");
@@ -159,7 +159,7 @@ fn each_way_to_another_layout_is_told_to_the_store() {
 }
 
 #[test]
-fn nothing_is_called_modified_before_the_first_figures() {
+fn unmodified_before_the_first_snapshot() {
     use crate::console::state::{Action, ConsoleState, update};
     let mut state = ConsoleState::new(&crate::console::ConsoleOptions::default());
     update(&mut state, Action::Baseline(fixtures::layout()));
@@ -167,7 +167,7 @@ fn nothing_is_called_modified_before_the_first_figures() {
 }
 
 #[test]
-fn what_is_staged_is_applied_or_left_before_leaving() {
+fn quit_asks_about_staged_changes() {
     let staged = || {
         let mut console = console();
         console.keys("tl+q");
@@ -186,7 +186,7 @@ fn what_is_staged_is_applied_or_left_before_leaving() {
 }
 
 #[test]
-fn saving_before_leaving_asks_for_a_name_where_there_is_none_and_can_be_thought_over() {
+fn save_on_quit_asks_for_a_missing_name() {
     let mut console = console();
     console.state.profile = None;
     console.keys("+qs");
@@ -206,7 +206,7 @@ fn saving_before_leaving_asks_for_a_name_where_there_is_none_and_can_be_thought_
 }
 
 #[test]
-fn questions_and_their_answers_are_whole_on_the_smallest_screen() {
+fn questions_fit_the_smallest_screen() {
     let name = "a-name-that-is-rather-long";
     for width in [40, 60, 120] {
         let mut console = TestConsole::new(width, 12);
@@ -236,7 +236,7 @@ fn questions_and_their_answers_are_whole_on_the_smallest_screen() {
 }
 
 #[test]
-fn the_columns_of_the_palette_stay_apart() {
+fn palette_columns_do_not_touch() {
     for width in [40, 90] {
         let mut console = TestConsole::new(width, 60);
         console.keys(":page");
@@ -246,7 +246,7 @@ fn the_columns_of_the_palette_stay_apart() {
 }
 
 #[test]
-fn leaving_asks_only_when_something_would_be_lost() {
+fn quit_asks_only_if_changes_would_be_lost() {
     let mut console = TestConsole::new(120, 36);
     console.keys("q");
     assert_eq!(console.left, [Effect::Quit]);
@@ -264,7 +264,7 @@ fn leaving_asks_only_when_something_would_be_lost() {
 }
 
 #[test]
-fn a_layout_is_saved_compared_applied_renamed_and_deleted() {
+fn layout_list_commands_work() {
     let mut console = TestConsole::new(120, 36);
     console.keys("s+");
     assert!(console.state.modified());
@@ -296,7 +296,7 @@ fn a_layout_is_saved_compared_applied_renamed_and_deleted() {
 }
 
 #[test]
-fn a_layout_that_is_in_force_already_only_changes_the_name() {
+fn applying_live_layout_changes_only_the_name() {
     let mut console = TestConsole::new(120, 36);
     console.profiles.save("other", &console.control.layout()).unwrap();
     console.keys("o");
@@ -313,7 +313,7 @@ fn a_layout_that_is_in_force_already_only_changes_the_name() {
 }
 
 #[test]
-fn the_last_saved_layout_comes_back_after_a_question() {
+fn revert_asks_then_restores_the_layout() {
     let mut console = TestConsole::new(120, 36);
     let before = console.control.layout();
     console.keys("+lllll+R");
@@ -324,7 +324,7 @@ fn the_last_saved_layout_comes_back_after_a_question() {
 }
 
 #[test]
-fn the_layout_of_the_last_time_stands_first_with_a_mark() {
+fn last_used_layout_is_listed_first() {
     let mut console = TestConsole::new(120, 36);
     for name in ["day", "night", "balanced"] {
         console.profiles.save(name, &fixtures::layout()).unwrap();

@@ -1,4 +1,4 @@
-//! What has more lines than room says so, and the wheel moves it.
+//! Tests of scrolling: lists longer than their area show that, and the wheel scrolls them.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn console(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
     console
 }
 
-/// Turns the wheel down over some lines.
+/// Scrolls down over an area.
 fn wheel(console: &mut TestConsole, what: ScrollArea, times: usize) {
     for _ in 0..times {
         let at = console.hits.find(&Target::Lines(what));
@@ -34,7 +34,7 @@ fn logged(console: &mut TestConsole, count: u64) {
 }
 
 #[test]
-fn the_wheel_moves_each_screen_that_has_more_lines_than_room() {
+fn wheel_scrolls_every_long_screen() {
     for keys in ["d", "J", "w", "m"] {
         let mut console = console(&fixtures::board(), 80, 12);
         console.keys(keys);
@@ -45,14 +45,14 @@ fn the_wheel_moves_each_screen_that_has_more_lines_than_room() {
         wheel(&mut console, ScrollArea::Screen, 30);
         let last = console.text();
         assert!(!last.contains("more below"), "{keys}: {last}");
-        // what was turned too far need not be turned back
+        // scrolling past the end is not accumulated
         console.keys("k");
         assert!(console.text().contains(" 1 more below "), "{keys}: {}", console.text());
     }
 }
 
 #[test]
-fn the_log_stays_full_however_far_it_is_scrolled_up() {
+fn scrolled_log_fills_the_screen() {
     let mut console = console(&fixtures::board(), 80, 12);
     logged(&mut console, 40);
     console.key(KeyCode::Home);
@@ -74,7 +74,7 @@ fn the_log_stays_full_however_far_it_is_scrolled_up() {
 }
 
 #[test]
-fn the_wheel_moves_the_changes_and_leaves_the_keys_to_the_table() {
+fn wheel_scrolls_changes_without_focus() {
     let mut console = console(&fixtures::board(), 80, 24);
     let before = console.text();
     assert!(before.contains("more below"), "{before}");
@@ -83,7 +83,7 @@ fn the_wheel_moves_the_changes_and_leaves_the_keys_to_the_table() {
     let selected = console.state.selected.clone();
     console.keys("j");
     assert_ne!(console.state.selected, selected);
-    // another change comes: it is what is shown
+    // a new change is shown at once
     let mut snapshot = fixtures::board();
     snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750));
     console.show(snapshot);
@@ -91,7 +91,7 @@ fn the_wheel_moves_the_changes_and_leaves_the_keys_to_the_table() {
 }
 
 #[test]
-fn what_came_of_a_long_change_goes_before_all_of_what_it_was() {
+fn verdict_is_shown_before_a_long_summary() {
     let mut snapshot = fixtures::board();
     let mut entry = fixtures::entry(1, VerdictStatus::Done, 690);
     let others = ", ocr has a part that is long, with commas".repeat(12);
@@ -126,7 +126,7 @@ fn no_sentence_of_the_journal_is_cut() {
     }
 }
 
-/// Another layout than the one that the console begins with: a row fewer, one more, keys that differ.
+/// Returns a layout with one row removed, one added, and different keys.
 fn other() -> Layout {
     let mut layout = fixtures::layout();
     layout.models.remove(2);
@@ -142,7 +142,7 @@ fn other() -> Layout {
 }
 
 #[test]
-fn a_preview_names_each_key_that_differs_and_what_comes_and_goes() {
+fn preview_lists_every_difference() {
     let mut console = TestConsole::new(120, 36);
     console.profiles.save("other", &other()).unwrap();
     console.keys("o");
@@ -164,7 +164,7 @@ fn a_preview_names_each_key_that_differs_and_what_comes_and_goes() {
 }
 
 #[test]
-fn a_preview_that_is_longer_than_the_screen_scrolls_by_wheel_and_by_key() {
+fn long_preview_scrolls() {
     for by_key in [false, true] {
         let mut console = TestConsole::new(80, 12);
         console.profiles.save("other", &other()).unwrap();

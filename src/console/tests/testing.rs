@@ -1,5 +1,4 @@
-//! A scheduler without pools for the tests: it holds a desired state, applies changes to it, and
-//! remembers what it was asked.
+//! A test scheduler without pools: holds a desired state, applies changes and records requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +30,7 @@ pub(super) struct FakeControl {
     machine: Description,
     inner: Mutex<Inner>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    /// Whether asking for the layout panics.
+    /// True if a request for the layout panics.
     pub panics: bool,
 }
 
@@ -49,7 +48,7 @@ impl FakeControl {
         }
     }
 
-    /// The changes that were applied.
+    /// Returns the applied changes.
     pub(super) fn changes(&self) -> Vec<Change> {
         self.inner.lock().unwrap().changes.clone()
     }
@@ -131,7 +130,7 @@ pub(super) struct FakeLayoutStore {
 }
 
 impl FakeLayoutStore {
-    /// The layouts that were said to be in force, in turn.
+    /// The layouts reported as live, in order.
     pub(super) fn told(&self) -> Vec<Option<String>> {
         self.told.lock().unwrap().clone()
     }
@@ -187,7 +186,7 @@ impl LayoutStore for FakeLayoutStore {
     }
 }
 
-/// A console without a terminal: events in, frames out, effects carried out at once.
+/// A console without a terminal. Performs effects at once.
 pub(super) struct TestConsole {
     pub control: Arc<FakeControl>,
     pub profiles: Arc<FakeLayoutStore>,
@@ -195,7 +194,7 @@ pub(super) struct TestConsole {
     pub state: ConsoleState,
     pub hits: HitMap,
     pub frame: Buffer,
-    /// Effects that the loop itself would have seen to.
+    /// Effects that the event loop itself would perform.
     pub left: Vec<Effect>,
 }
 
@@ -231,7 +230,7 @@ impl TestConsole {
         self.act(Action::Snapshot(Arc::new(snapshot)));
     }
 
-    /// Takes in the newest snapshot.
+    /// Applies the newest snapshot.
     pub(super) fn refresh(&mut self) {
         let snapshot = self.control.snapshots().borrow().clone();
         self.act(Action::Snapshot(snapshot));
@@ -251,7 +250,7 @@ impl TestConsole {
         self.draw();
     }
 
-    /// Carries one effect out, for tests in which the answer takes its time.
+    /// Performs one effect, for tests with a late answer.
     pub(super) fn perform(&self, effect: &Effect) -> Action {
         worker::perform(&self.context(), effect.clone()).unwrap()
     }
@@ -312,13 +311,13 @@ impl TestConsole {
         self.mouse(MouseEventKind::Up(MouseButton::Left), at);
     }
 
-    /// The place of a target on the screen.
+    /// Returns the position of a target on the screen.
     pub(super) fn place(&self, target: &Target) -> (u16, u16) {
         let rect = self.hits.find(target).unwrap_or_else(|| panic!("{target:?} is not drawn"));
         (rect.x, rect.y)
     }
 
-    /// The frame's characters.
+    /// Returns the frame's characters.
     pub(super) fn text(&self) -> String {
         crate::console::picture::dump::text(&self.frame)
     }

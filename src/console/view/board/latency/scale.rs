@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn scale_covers_requests_and_target() {
+    fn scale_covers_the_target() {
         let histogram = Histogram {
             first: 100,
             total: vec![0, 3, 0, 0, 9],
