@@ -139,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn figures_keep_their_width(us in 0u64..10_000_000_000, size in any::<u64>()) {
+        fn metrics_keep_their_width(us in 0u64..10_000_000_000, size in any::<u64>()) {
             prop_assert!(millis(us).len() <= 6, "{}", millis(us));
             prop_assert!(rate(us as f64).len() <= 6, "{}", rate(us as f64));
             prop_assert!(count(us).len() <= 5, "{}", count(us));

@@ -95,18 +95,18 @@ impl Drop for StderrRedirect {
 
 /// Opens and locks the file, so that output of another run does not get into this run's log.
 fn open(path: &Path) -> io::Result<File> {
-    let told = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
+    let with_path = |error: io::Error| io::Error::other(format!("{}: {error}", path.display()));
     let open = || -> io::Result<File> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         file.try_lock()?;
         Ok(file)
     };
-    let file = open().map_err(told)?;
-    if file.metadata().map_err(told)?.len() < BOUND {
+    let file = open().map_err(with_path)?;
+    if file.metadata().map_err(with_path)?.len() < BOUND {
         return Ok(file);
     }
-    fs::rename(path, path.with_extension("log.1")).map_err(told)?;
-    open().map_err(told)
+    fs::rename(path, path.with_extension("log.1")).map_err(with_path)?;
+    open().map_err(with_path)
 }
 
 /// Creates an unnamed file, which is deleted when it is closed.
@@ -149,7 +149,7 @@ impl StderrFollower {
     }
 
     /// Reads the new content, up to a position.
-    fn read(&mut self, to: u64, tell: &mut dyn FnMut(&str)) -> io::Result<()> {
+    fn read(&mut self, to: u64, log: &mut dyn FnMut(&str)) -> io::Result<()> {
         use std::os::unix::fs::FileExt;
 
         let mut buffer = [0; LONGEST];
@@ -170,17 +170,17 @@ impl StderrFollower {
             for byte in buffer.iter().take(count) {
                 self.line.push(*byte);
                 if *byte == b'\n' || self.line.len() >= LONGEST {
-                    self.flush(tell);
+                    self.flush(log);
                 }
             }
         }
     }
 
-    fn flush(&mut self, tell: &mut dyn FnMut(&str)) {
+    fn flush(&mut self, log: &mut dyn FnMut(&str)) {
         let line = plain(&String::from_utf8_lossy(&self.line));
         self.line.clear();
         if !line.trim().is_empty() {
-            tell(&line);
+            log(&line);
         }
     }
 }
@@ -204,9 +204,9 @@ fn tell(line: &str) {
 fn plain(line: &str) -> String {
     let mut parts = line.trim_end().split("\u{1b}[");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |told, part| {
+    parts.fold(first, |text, part| {
         let end = part.find(|letter: char| ('@'..='~').contains(&letter));
-        told + end.and_then(|end| part.get(end + 1..)).unwrap_or_default()
+        text + end.and_then(|end| part.get(end + 1..)).unwrap_or_default()
     })
 }
 
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_taken_out() {
+    fn colour_sequences_are_removed() {
         let line = "\u{1b}[0;93m2026-01-02 [W:onnxruntime:, x.cc:1] odd [3]\u{1b}[m\n";
         assert_eq!(plain(line), "2026-01-02 [W:onnxruntime:, x.cc:1] odd [3]");
         assert_eq!(plain("nothing to do\r\n"), "nothing to do");
@@ -230,18 +230,18 @@ mod tests {
         let mut file = nameless().unwrap();
         file.write_all(b"an older run\n").unwrap();
         let mut follower = StderrFollower::new(file.try_clone().unwrap()).unwrap();
-        let mut told = Vec::new();
-        let mut tell = |line: &str| told.push(line.to_owned());
+        let mut lines = Vec::new();
+        let mut log = |line: &str| lines.push(line.to_owned());
         for part in ["one\n\ntw", "o\nthr"] {
             file.write_all(part.as_bytes()).unwrap();
-            follower.read(u64::MAX, &mut tell).unwrap();
+            follower.read(u64::MAX, &mut log).unwrap();
         }
         // stop at the position: later content belongs to another follower
         let end = file.metadata().unwrap().len() + 2;
         file.write_all(b"ee\nfour\n").unwrap();
-        follower.read(end, &mut tell).unwrap();
-        follower.flush(&mut tell);
-        assert_eq!(told, ["one", "two", "three"]);
+        follower.read(end, &mut log).unwrap();
+        follower.flush(&mut log);
+        assert_eq!(lines, ["one", "two", "three"]);
     }
 
     #[cfg(unix)]

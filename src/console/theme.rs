@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn mono_has_no_colour_at_all() {
+    fn mono_has_no_colour() {
         let theme = Theme::new(ThemeName::Mono);
         let styles = [theme.bad, theme.good, theme.ghost, theme.model(3), theme.heat(0.7)];
         for style in styles {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn theme_names_round_trip() {
         for name in ThemeName::ALL {
             assert_eq!(name.to_string().parse(), Ok(name));
         }

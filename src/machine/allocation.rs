@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn freeing_on_another_thread_credits_the_same_account() {
+    fn other_thread_frees_from_the_same_account() {
         let account = account();
         let entered = account.enter();
         let layout = block(5000, 64);

@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_and_reads_current_names() {
+    fn current_names_round_trip() {
         let mut snapshot: Snapshot = serde_json::from_str(VERSION_1).unwrap();
         snapshot.version = Snapshot::VERSION;
         let json = serde_json::to_string(&snapshot).unwrap();

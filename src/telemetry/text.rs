@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_difference_has_interval_and_counts() {
+    fn clear_difference_has_its_interval() {
         let metrics = vec![
             comparison(Metric::P50, 6100.0, 6000.0, false),
             comparison(Metric::P99, 21_000.0, 14_200.0, true),

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_key() {
+    fn invalid_text_is_not_a_key() {
         for text in ["", "ctrl-", "uu", "f99", "hyper-x"] {
             assert!(text.parse::<Key>().is_err(), "{text}");
         }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_edited_at_the_cursor() {
+    fn edits_text_at_the_cursor() {
         let mut editor = TextField::new("night");
         typed(&mut editor, &[KeyCode::Left, KeyCode::Left, KeyCode::Backspace, KeyCode::Char('é')]);
         assert_eq!((editor.before(), editor.after()), ("nié", "ht"));

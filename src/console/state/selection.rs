@@ -71,7 +71,8 @@ impl ConsoleState {
         if self.picked.contains(core) { self.picked_token() } else { self.core_token(core) }
     }
 
-    /// Returns the drag item of the selected cores with their owners; `None` if none has an owner.
+    /// Returns the drag item of the selected cores with their owners; `None` if this process
+    /// may use none of them.
     pub fn picked_token(&self) -> Option<DragItem> {
         let mut parts: Vec<(CoreOwner, CpuSet)> = Vec::new();
         for core in self.picked.iter() {

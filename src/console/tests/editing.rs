@@ -109,14 +109,14 @@ fn typing_previews_but_does_not_apply() {
 fn invalid_value_keeps_the_field_open() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
-    for (name, text, told) in [
+    for (name, text, expected) in [
         ("threads", "0", "1,024"),
         ("load", "{ kind = \"poisson\" }", "rate"),
         ("memory", "lots", "MiB"),
         ("cores", "9", "asks for 9 cores"),
     ] {
         set(&mut console, name, text);
-        assert!(console.text().contains(told), "{name}: {}", console.text());
+        assert!(console.text().contains(expected), "{name}: {}", console.text());
         assert_eq!(console.control.changes(), [], "{name}");
         console.key(KeyCode::Esc);
     }

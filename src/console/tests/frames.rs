@@ -170,7 +170,7 @@ fn reduced_motion_ignores_the_pointer() {
         console.drag((at.0, at.1 - 1));
         let text = console.text();
         assert_eq!(text.contains("1 core → detector"), !reduced, "{text}");
-        assert!(text.contains("detector 4 -> 5 cores"), "the consequence is told: {text}");
+        assert!(text.contains("detector 4 -> 5 cores"), "the consequence is shown: {text}");
     }
 }
 
@@ -268,7 +268,7 @@ fn log_follows_newest_until_scrolled() {
     let mut frames = Vec::new();
     for (width, height) in [(100, 20), (40, 12)] {
         let mut console = board(&fixtures::board(), width, height);
-        let told = [
+        let logged = [
             (LogLevel::Info, "divvy::scheduler::owner", "detector: loaded in 21 ms"),
             (
                 LogLevel::Warn,
@@ -279,7 +279,7 @@ fn log_follows_newest_until_scrolled() {
             (LogLevel::Debug, "divvy", "日本語 is as wide as it is"),
         ];
         for round in 0..6u64 {
-            for (level, from, text) in told {
+            for (level, from, text) in logged {
                 console.log.push(1_769_949_067_000 + round * 1000, level, from, text);
             }
         }
@@ -315,7 +315,7 @@ fn row_editor_screen() {
 }
 
 #[test]
-fn every_theme_and_glyph_set() {
+fn screens_by_theme_or_glyph_set() {
     for name in ThemeName::ALL {
         let mut console = board(&fixtures::board(), 80, 24);
         console.state.theme = Theme::new(name);
@@ -380,7 +380,7 @@ fn no_panic_at_any_size() {
 }
 
 #[test]
-fn every_visible_core_can_be_met_by_the_pointer() {
+fn pointer_reaches_every_visible_core() {
     let console = board(&fixtures::huge(), 200, 60);
     for view in &console.state.snapshot.cores {
         let place = console.place(&Target::Core(view.core.id));

@@ -171,7 +171,7 @@ fn drags_several_cores() {
 }
 
 #[test]
-fn every_way_out_puts_the_token_back() {
+fn every_cancel_makes_no_change() {
     type Way = fn(&mut TestConsole, (u16, u16));
     let ways: [(&str, Way); 10] = [
         ("esc", |console, _| console.key(KeyCode::Esc)),

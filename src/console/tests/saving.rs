@@ -154,8 +154,8 @@ fn store_learns_of_each_layout_switch() {
     console.keys("night");
     console.key(KeyCode::Enter);
     console.keys("s");
-    let told: Vec<String> = console.profiles.told().into_iter().flatten().collect();
-    assert_eq!(told, ["balanced", "alt", "balanced", "night", "night"]);
+    let names: Vec<String> = console.profiles.told().into_iter().flatten().collect();
+    assert_eq!(names, ["balanced", "alt", "balanced", "night", "night"]);
 }
 
 #[test]

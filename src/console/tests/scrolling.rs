@@ -111,7 +111,7 @@ fn verdict_is_shown_before_a_long_summary() {
 }
 
 #[test]
-fn no_sentence_of_the_journal_is_cut() {
+fn journal_messages_are_never_cut() {
     let mut snapshot = fixtures::board();
     let mut entry = fixtures::entry(1, VerdictStatus::Done, 690);
     entry.warnings = vec!["ocr shares its one core with two others that want all of it".into()];
@@ -121,8 +121,8 @@ fn no_sentence_of_the_journal_is_cut() {
         console.keys("J");
         let text = console.text();
         let lines = text.lines().skip(2).filter(|line| line.starts_with('│'));
-        let told: Vec<&str> = lines.collect();
-        assert!(!told.concat().contains('…'), "{width}:\n{text}");
+        let shown: Vec<&str> = lines.collect();
+        assert!(!shown.concat().contains('…'), "{width}:\n{text}");
     }
 }
 

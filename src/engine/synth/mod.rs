@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_figures_are_refused_by_name() {
+    fn impossible_sizes_are_refused_by_name() {
         let small = Encoder::of(Size::Small);
         for (recipe, words) in [
             (Recipe::Mlp(Mlp { rows: 1, features: 0, hidden: vec![4] }), "features"),

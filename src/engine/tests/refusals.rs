@@ -65,7 +65,7 @@ fn invalid_graph_is_explained() {
 }
 
 #[test]
-fn raw_message_is_kept_beside_the_sentence() {
+fn original_message_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let made = HandMadeModel { operator: "Frob", ..HandMadeModel::default() };
     let source = made.write(folder.path());
