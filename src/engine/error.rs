@@ -38,7 +38,7 @@ impl fmt::Display for EngineReason {
 /// An error of an engine. Each message says what to do, if something can be done.
 #[derive(Clone, Debug, Error)]
 pub enum EngineError {
-    /// The engine itself is not there.
+    /// The engine is not available.
     #[error("{reason}")]
     Unavailable {
         /// Why, and how to get it.
@@ -52,7 +52,7 @@ pub enum EngineError {
         /// The system's message.
         reason: String,
     },
-    /// The file is no ONNX model, or a damaged one.
+    /// The file is not an ONNX model, or is damaged.
     #[error("{path} is not an ONNX model: {reason}")]
     NotOnnx {
         /// The file.
@@ -67,7 +67,7 @@ pub enum EngineError {
         engine: &'static str,
         /// The file.
         path: String,
-        /// The operator or the type, by name, and what would help.
+        /// The name of the operator or type, and a remedy.
         reason: EngineReason,
     },
     /// The engine refused the model for another reason.
@@ -88,7 +88,7 @@ pub enum EngineError {
         /// The fault and the valid values.
         reason: String,
     },
-    /// The layout sets a dimension that the model does not leave open, or sets it to nothing.
+    /// The layout sets a dimension that is not open in the model, or sets it to an invalid size.
     #[error("`dims`, dimension `{name}`: {reason}")]
     Dimension {
         /// The dimension's name.
@@ -104,7 +104,7 @@ pub enum EngineError {
         /// The fault.
         reason: String,
     },
-    /// It would take more memory than the model's budget allows, or has done so.
+    /// The model exceeds its memory budget, or would exceed it.
     #[error("memory budget: {reason}")]
     Memory {
         /// The memory needed, the budget and what to do.

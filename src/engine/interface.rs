@@ -56,7 +56,8 @@ pub trait Engine: Send + Sync {
     /// inherit the caller's affinity.
     ///
     /// # Errors
-    /// [`EngineError`] when the file cannot be read, is not ONNX, or needs what the engine lacks.
+    /// [`EngineError`] if the file cannot be read, is not ONNX, or needs a feature that the engine
+    /// lacks.
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError>;
 
     /// Loads a model whose instances will have this setup. An engine that builds a session per wide
@@ -74,7 +75,7 @@ pub trait Engine: Send + Sync {
     }
 }
 
-/// A GPU, by the engine's own number of it.
+/// A GPU, identified by the engine's own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Device {
     /// CUDA's number in this process (see [`devices::ordinal`]).
@@ -146,7 +147,7 @@ pub trait Model: Send + Sync {
     }
 
     /// For inputs that look up rows of a constant table, the table's length: synthetic indices
-    /// must stay below it. Empty where nothing is known.
+    /// must stay below it. Empty if no table is known.
     fn index_bounds(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
     }
@@ -154,7 +155,8 @@ pub trait Model: Send + Sync {
 
 /// One executing copy of a model: runs one request at a time.
 pub trait Instance: Send {
-    /// The engine's own threads that work for this instance, beside the one that calls `run`.
+    /// Returns the engine's own threads that work for this instance, without the thread that calls
+    /// `run`.
     fn threads(&self) -> Vec<ThreadId>;
 
     /// Runs one request to its end.
@@ -173,6 +175,6 @@ pub trait Instance: Send {
     }
 
     /// Calls `body` once on the thread from which `run` costs least: the calling thread, or a
-    /// thread of the engine's own pool (then the calling thread sleeps meanwhile).
+    /// thread of the engine's own pool (the calling thread then sleeps).
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send));
 }

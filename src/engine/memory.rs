@@ -33,7 +33,7 @@ pub struct EngineMemory {
     #[serde(default, rename = "untouched_bytes", alias = "untouched")]
     pub untouched: u64,
     /// Held on a GPU, weights included, by the library's own count; not the machine's memory, and
-    /// in no sum. `None` where no instance runs on one, or the library does not report it.
+    /// in no sum. `None` if no instance runs on one, or the library does not report it.
     #[serde(default, rename = "gpu_bytes", alias = "gpu")]
     pub gpu: Option<u64>,
     /// The source of `weights`.

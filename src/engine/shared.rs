@@ -1,5 +1,5 @@
-//! Loaded models that several rows of a layout use together: one per file, held until the last row
-//! lets go of it.
+//! Loaded models that several rows of a layout share: one per file, kept until the last row
+//! releases it.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -168,7 +168,7 @@ impl<V> SharedModels<V> {
         load: impl FnOnce() -> Result<LoadedFiles<V>, EngineError>,
     ) -> Result<ModelLease<V>, EngineError> {
         let Some(key) = ModelKey::of(source) else {
-            // There is no such file: `load` says so.
+            // The file does not exist: `load` reports it.
             return Ok(ModelLease::new(Arc::new(loaded(load()?))));
         };
         let entry = {
@@ -201,8 +201,8 @@ impl<V> SharedModels<V> {
         }
     }
 
-    /// Replaces an entry that is of no use any more. Returns the new entry, or as an error the one
-    /// that another call has put there.
+    /// Replaces an outdated entry. Returns the new entry; if another call has replaced it already,
+    /// returns that call's entry as the error.
     fn replace(
         &self,
         key: &ModelKey,

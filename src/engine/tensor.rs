@@ -161,7 +161,7 @@ impl TensorData {
         self.len() == 0
     }
 
-    /// Bytes that the elements take up; strings by their text.
+    /// Returns the size of the elements in bytes; for strings, that of their text.
     pub fn bytes(&self) -> usize {
         match self {
             Self::String(values) => values.iter().map(String::len).sum(),
@@ -199,7 +199,7 @@ impl Tensor {
         self.data.element()
     }
 
-    /// Bytes that the elements take up.
+    /// Returns the size of the elements in bytes.
     pub fn bytes(&self) -> usize {
         self.data.bytes()
     }

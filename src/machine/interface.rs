@@ -12,7 +12,7 @@ use super::topology::Description;
 pub struct ThreadTimes {
     /// Nanoseconds on a CPU.
     pub cpu_ns: u64,
-    /// Nanoseconds runnable but waiting for a CPU; `None` where the kernel hides it.
+    /// Nanoseconds runnable but waiting for a CPU; `None` if the kernel hides it.
     pub wait_ns: Option<u64>,
     /// The CPU on which it last ran.
     pub last_core: Option<CoreId>,
@@ -45,7 +45,8 @@ pub struct MemoryUse {
 
 /// The scheduler's view of the machine.
 ///
-/// All calls take microseconds, except [`Machine::describe`], which reads some hundred small files.
+/// All calls take microseconds, except [`Machine::describe`], which reads about a hundred small
+/// files.
 pub trait Machine: Send + Sync {
     /// Reads topology and limits.
     fn describe(&self) -> Description;
@@ -53,8 +54,8 @@ pub trait Machine: Send + Sync {
     /// Pins a thread of this process to exactly these CPUs.
     ///
     /// # Errors
-    /// [`AffinityError`] if the thread has ended, no CPU of the set is allowed, or the system has no
-    /// such call. The affinity is then unchanged.
+    /// [`AffinityError`] if the thread has ended, no CPU of the set is allowed, or the system has
+    /// no such call. The affinity is then unchanged.
     fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError>;
 
     /// Returns the CPUs on which a thread may run.
@@ -68,8 +69,8 @@ pub trait Machine: Send + Sync {
     /// smaller share of its cores.
     ///
     /// # Errors
-    /// [`AffinityError`] if the thread has ended, the kernel does not allow a lower nice value, or the
-    /// system has no such call. The nice value is then unchanged.
+    /// [`AffinityError`] if the thread has ended, the kernel does not allow a lower nice value, or
+    /// the system has no such call. The nice value is then unchanged.
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError>;
 
     /// Returns a thread's nice value, relative to the program's own at startup.

@@ -8,7 +8,7 @@ use super::heap::{Heap, heap};
 /// The resident set, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResidentSet {
-    /// All of it.
+    /// The whole resident set.
     pub total: u64,
     /// The file-backed part: the executable, shared libraries and other mapped files.
     pub files: u64,
@@ -177,7 +177,8 @@ Rss:                   9 kB
         if !is_alone("free_heap_grows_after_frees") {
             return;
         }
-        // Small blocks are in the heap's regions; the last one keeps the others from being released.
+        // Small blocks are in the heap's regions; the last one keeps the others from being
+        // released.
         let blocks: Vec<Vec<u8>> = (0..20_000).map(|_| vec![1_u8; 900]).collect();
         let Some(full) = heap() else { return };
         let (before, mut blocks) = (free_heap(&full, 0).unwrap(), blocks);

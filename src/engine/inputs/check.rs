@@ -2,10 +2,10 @@
 
 use crate::engine::{Dim, EngineError, NamedTensor, Signature, Tensor, TensorSpec};
 
-/// Checks that each input is there once, with the right type and a shape that fits.
+/// Checks that each input is given exactly once, with the right type and a shape that fits.
 ///
 /// # Errors
-/// [`EngineError::Input`] with the input's name, what it is and what it should be.
+/// [`EngineError::Input`] with the input's name, its actual and its expected type or shape.
 pub fn check_inputs(signature: &Signature, inputs: &[NamedTensor]) -> Result<(), EngineError> {
     arrange(signature, inputs).map(|_| ())
 }

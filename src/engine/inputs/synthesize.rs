@@ -1,4 +1,5 @@
-//! Seeded inputs for a model from its signature, safe for what the model does with them.
+//! Synthesizes seeded inputs from a model's signature. The values are valid for the model: indices
+//! stay below the lengths of its tables.
 
 use std::collections::BTreeMap;
 
@@ -42,9 +43,9 @@ pub struct SynthesizedRequest {
 /// Makes one request. The same seed makes the same request.
 ///
 /// # Errors
-/// [`EngineError::Input`] and [`EngineError::Dimension`] if the rules name inputs or dimensions that
-/// the model does not have, or a value does not fit its input; [`EngineError::Data`] if an array
-/// cannot be read.
+/// [`EngineError::Input`] and [`EngineError::Dimension`] if the rules name inputs or dimensions
+/// that the model does not have, or a value does not fit its input; [`EngineError::Data`] if an
+/// array cannot be read.
 pub fn synthesize(rules: &InputRules<'_>, seed: u64) -> Result<SynthesizedRequest, EngineError> {
     let InputRules { signature, bounds, dims, inputs: specs } = *rules;
     let mut sizes = Sizes::new(signature, dims)?;

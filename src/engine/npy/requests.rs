@@ -24,9 +24,9 @@ pub struct Recording {
 /// Reads a recording for a model, and checks every request against its signature.
 ///
 /// # Errors
-/// [`EngineError::Data`] when the file cannot be read, is no recording, lacks an input, or has
-/// arrays of different lengths or arrivals that fall; [`EngineError::Input`] when an array does not
-/// fit the model's input.
+/// [`EngineError::Data`] when the file cannot be read, is not a recording, lacks an input, or has
+/// arrays of different lengths or decreasing arrival times; [`EngineError::Input`] when an array
+/// does not fit the model's input.
 pub fn read_requests(path: &Path, signature: &Signature) -> Result<Recording, EngineError> {
     let bytes = read_file(path)?;
     let arrays = if bytes.starts_with(b"PK") {

@@ -1,5 +1,5 @@
-//! Reading a model's file without an engine: what `divvy inspect` prints, what synthetic inputs are
-//! made from, and the faults that can be reported without an engine.
+//! Reads a model's file without an engine: the data that `divvy inspect` prints and that synthetic
+//! inputs need, and the faults that can be found without an engine.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

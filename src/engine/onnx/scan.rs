@@ -1,9 +1,9 @@
-//! A reader that walks through protobuf messages in a file and skips the fields that nobody asked
-//! for, so that the weights of a large model are not read.
+//! A reader of protobuf messages in a file. It skips fields that are not requested, so that the
+//! weights of a large model are not read.
 
 use std::io::{BufReader, Read, Seek};
 
-/// Bytes that one field may have if it is read whole. The type of a value takes far less.
+/// Maximum size in bytes of a field that is read whole. The type of a value is far smaller.
 const LARGEST_FIELD: u64 = 1 << 24;
 
 /// The encoding of a field's value.

@@ -33,12 +33,13 @@ pub(super) fn is_built_in() -> bool {
     CUDA::is_available().unwrap_or(false)
 }
 
-/// Returns the settings of a session on a device. Each session has its own stream by default. The arena grows by what is asked for, not by doubling, so that the limit is what it says.
+/// Returns the settings of a session on a device. Each session has its own stream by default. The
+/// arena grows by the requested size instead of doubling, so that its limit is exact.
 pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
     let mut cuda = CUDA::default()
         .with_device_id(i32::try_from(device.ordinal).unwrap_or(i32::MAX))
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
-        // the usual search runs each algorithm once, with as much memory as it likes
+        // the default search tries each algorithm with unlimited memory
         .with_conv_algorithm_search(ort::ep::cuda::ConvAlgorithmSearch::Heuristic);
     if let Some(limit) = device.memory.and_then(|bytes| usize::try_from(bytes).ok()) {
         cuda = cuda.with_memory_limit(limit);
@@ -46,14 +47,14 @@ pub(super) fn provider_for(device: Device) -> ExecutionProviderDispatch {
     cuda.build().error_on_failure()
 }
 
-/// Checks that the library can use a GPU, before a session is built for one. Loads the CUDA libraries
-/// beside it, so that no search path is needed.
+/// Checks that the library can use a GPU, before a session is built for one. Loads the CUDA
+/// libraries beside it, so that no search path is needed.
 ///
 /// # Errors
 /// A message with what is missing and how to install it.
 pub(super) fn check_available(library: &Path) -> Result<(), String> {
     static LOADED: Once = Once::new();
-    // the library looks beside the file itself, not beside a link to it
+    // the library searches beside the real file, not beside a link to it
     let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
     if !is_built_in() || !locate::has_cuda(&real) {
         return Err(format!(
@@ -111,8 +112,8 @@ pub fn bundled_libraries(library: &Path) -> Vec<PathBuf> {
 #[cfg(unix)]
 fn load_globally(name: &Path) -> Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY};
-    // SAFETY: loading runs the library's initialisers, which is what using CUDA means; it is
-    // NVIDIA's, from the system's folders or from where it was installed for this.
+    // SAFETY: loading runs the library's initialisers, which CUDA requires. The library is
+    // NVIDIA's, from the system's folders or from divvy's own installation.
     let opened = unsafe { Library::open(Some(name.as_os_str()), RTLD_LAZY | RTLD_GLOBAL) };
     let library = opened.map_err(|error| {
         std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string)
@@ -148,7 +149,7 @@ pub(super) fn explain(message: &str, device: Device) -> String {
     if is("no CUDA-capable device") {
         return format!("the driver shows CUDA no device in this process ({message})");
     }
-    // the driver's library is there and lacks what CUDA of this age calls
+    // the driver's library is loaded but lacks functions that this CUDA version calls
     if is("driver version is insufficient") || is("undefined symbol: cu") {
         return format!(
             "the NVIDIA driver is older than this ONNX Runtime's CUDA needs: update it ({message})"

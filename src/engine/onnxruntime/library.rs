@@ -190,8 +190,8 @@ fn read_version(path: &Path) -> Result<Option<String>, String> {
     if let Some(kind) = crate::machine::special_file_kind(path) {
         return Err(format!("it is {kind}, not a library"));
     }
-    // SAFETY: loading a library runs its initialisers, which is what loading ONNX Runtime means;
-    // the file was named by the user or found where such libraries are kept.
+    // SAFETY: loading runs the library's initialisers, which ONNX Runtime requires. The user named
+    // the file, or it was found in a folder for such libraries.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
         format!("it cannot be loaded as a library ({})", loader_words(&error, path))
     })?;

@@ -19,7 +19,7 @@ use crate::engine::Device;
 pub(super) struct ArenaStatistics {
     /// Allocated from the system.
     pub(super) allocated: u64,
-    /// The most of it that was in use at once. The rest was never written to.
+    /// The maximum in use at one time. The rest was never written to.
     pub(super) most_used: u64,
 }
 
@@ -90,8 +90,8 @@ impl RawSession {
         self.statistics(AllocationDevice::CPU, 0)
     }
 
-    /// Returns the bytes of the arena on the session's GPU; `None` on the CPU, or if the library does
-    /// not report them.
+    /// Returns the bytes of the arena on the session's GPU; `None` on the CPU, or if the library
+    /// does not report them.
     pub(super) fn gpu_bytes(&self) -> Option<u64> {
         let ordinal = i32::try_from(self.device?.ordinal).ok()?;
         self.statistics(AllocationDevice::CUDA, ordinal).map(|arena| arena.allocated)

@@ -1,5 +1,5 @@
-//! Runs one request through the library. On the CPU, many threads may do this on one session at once:
-//! the C API documents `Run` as safe for that.
+//! Runs one request through the library. On the CPU, many threads may do this on one session at
+//! once: the C API documents `Run` as safe for that.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char};
@@ -54,7 +54,7 @@ pub(super) fn run(
             results.as_mut_ptr(),
         )
     };
-    // Owned before anything can fail, so that none is leaked.
+    // Take ownership of all outputs before anything can fail, so that none leaks.
     // SAFETY: each is null or a value that the call above made for us.
     let results: Vec<Option<Value<'_>>> =
         results.into_iter().map(|result| unsafe { Value::from_raw(result) }).collect();
@@ -71,8 +71,8 @@ pub(super) fn run(
         .collect()
 }
 
-/// Returns the options of a run that frees the unused parts of the arenas when it ends: of the CPU's,
-/// and of that on the session's GPU.
+/// Returns the options of a run that frees the unused parts of the arenas when it ends: of the
+/// CPU's, and of that on the session's GPU.
 fn shrink_options(device: Option<Device>) -> Result<RunOptions, String> {
     let arenas =
         device.map_or_else(|| "cpu:0".to_owned(), |device| format!("cpu:0;gpu:{}", device.ordinal));

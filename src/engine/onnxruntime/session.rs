@@ -1,5 +1,5 @@
-//! Sessions: one for all instances with a single thread, and one for each wider instance. The ids of
-//! a session's helper threads are known from the moment they exist.
+//! Sessions: one for all instances with a single thread, and one for each wider instance. The ids
+//! of a session's helper threads are known from the moment they exist.
 
 use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +28,8 @@ pub(super) struct OrtSession {
     pub(super) inputs: Vec<CString>,
     pub(super) outputs: Vec<CString>,
     helpers: Arc<Mutex<Vec<ThreadId>>>,
-    /// Held while a request runs on a GPU: there the library does not promise that several can run
-    /// at once, and a request that shrinks the arena may meet the instance's own.
+    /// Held while a request runs on a GPU, where the library does not guarantee that concurrent
+    /// requests are safe: a request that shrinks the arena could overlap the instance's own.
     gpu_turn: Mutex<()>,
     /// True if the next request frees the unused parts of the arena when it ends.
     shrink_next: AtomicBool,

@@ -16,7 +16,7 @@ use super::library::Library;
 use crate::engine::onnx::types;
 use crate::engine::{ElementType, Tensor, TensorData};
 
-/// Turns the library's status into its message, and frees it.
+/// Converts the library's status to its message, and frees it.
 pub(super) fn check(status: OrtStatusPtr) -> Result<(), String> {
     // SAFETY: every status that a call gave is passed here exactly once; null means no error.
     unsafe { ort::Error::result_from_status(status) }.map_err(|error| error.message().to_owned())
@@ -148,7 +148,7 @@ impl<'a> Value<'a> {
         if data.is_null() {
             return Err("an output has no memory".to_owned());
         }
-        // SAFETY: by the caller's word; the library aligns tensors to 64 bytes or more.
+        // SAFETY: guaranteed by the caller; the library aligns tensors to 64 bytes or more.
         Ok(unsafe { std::slice::from_raw_parts(data.cast::<T>().cast_const(), count) }.to_vec())
     }
 

@@ -1,10 +1,10 @@
-//! Refusals that users meet: each is a sentence that says what is wrong and what to do.
+//! Tests of refusals that users see: each message says what is wrong and what to do.
 
 use super::*;
 use crate::engine::EngineKind;
 
 /// Loads the model on one engine and checks its message: the phrases that it contains, and that no
-/// source file or C++ name is in it. Does nothing if the engine is not there.
+/// source file or C++ name is in it. Does nothing if the engine is not available.
 fn check(kind: EngineKind, made: &HandMadeModel, phrases: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let source = made.write(folder.path());
