@@ -225,7 +225,7 @@ fn json_reports_adjoin_and_add_up() {
 #[test]
 fn summary_shortens_a_long_list_of_models() {
     let home = Home::new();
-    let rows: String = (0..40)
+    let rows: Vec<String> = (0..40)
         .map(|number| {
             format!(
                 "[[model]]\nname = \"m{number}\"\npath = \"embedded:ranker.onnx\"\ncores = 1\n\
@@ -233,6 +233,7 @@ fn summary_shortens_a_long_list_of_models() {
             )
         })
         .collect();
+    let rows = rows.concat();
     home.write("many.toml", format!("version = 1\n{rows}"));
     let mut divvy = home.divvy();
     divvy.args(["many.toml", "--headless", "--engine", "rten", "--for", "200ms"]);

@@ -174,21 +174,17 @@ impl<V> SharedModels<V> {
         let entry = {
             let mut entries = self.entries();
             entries.retain(|_, entry| entry.is_live());
-            match entries.get(&key) {
-                Some(entry) => {
-                    let entry = Arc::clone(entry);
-                    drop(entries);
-                    if let Some(result) = entry.wait() {
-                        return result;
-                    }
-                    // Freed or outdated meanwhile: load it again.
-                    self.replace(&key, &entry)
+            if let Some(entry) = entries.get(&key).map(Arc::clone) {
+                drop(entries);
+                if let Some(result) = entry.wait() {
+                    return result;
                 }
-                None => {
-                    let entry = Arc::new(SharedEntry::new());
-                    entries.insert(key.clone(), Arc::clone(&entry));
-                    Ok(entry)
-                }
+                // The model was freed or its file changed while waiting: load it again.
+                self.replace(&key, &entry)
+            } else {
+                let entry = Arc::new(SharedEntry::new());
+                entries.insert(key.clone(), Arc::clone(&entry));
+                Ok(entry)
             }
         };
         match entry {
@@ -323,6 +319,7 @@ mod tests {
         ModelSource::Embedded("m".to_owned())
     }
 
+    #[allow(clippy::unnecessary_wraps)]
     fn value(number: usize) -> Result<LoadedFiles<usize>, EngineError> {
         Ok(LoadedFiles { value: number, files: Vec::new() })
     }

@@ -86,19 +86,11 @@ impl SequentialReplay {
 
     /// Returns the intended arrival of the next request, if it is due.
     fn take_arrival(&mut self, now: Instant, submitter: &LoadSubmitter) -> Option<Instant> {
-        match &mut self.schedule {
-            // Not ahead of `offered`, which advances in batches.
-            Some(ReplaySchedule { offered, submitted }) => {
-                if submitted.next() < offered.next() {
-                    submitted.take(now)
-                } else {
-                    None
-                }
-            }
-            None => {
-                submitter.counters.add_offered(1);
-                Some(self.ready)
-            }
-        }
+        let Some(ReplaySchedule { offered, submitted }) = &mut self.schedule else {
+            submitter.counters.add_offered(1);
+            return Some(self.ready);
+        };
+        // Not ahead of `offered`, which advances in batches.
+        if submitted.next() < offered.next() { submitted.take(now) } else { None }
     }
 }

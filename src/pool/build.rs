@@ -14,7 +14,7 @@ use crate::engine::InstanceSetup;
 pub(crate) struct Build {
     generation: u64,
     setup: InstanceSetup,
-    /// MemoryCharge while the gate is told, so that whoever finds a batch over finds it serving, too.
+    /// Locked until the gate serves the batch, so that a batch that is seen as complete also serves.
     state: Mutex<State>,
     started: Instant,
 }

@@ -23,7 +23,7 @@ pub const NO_ROOM: &str =
 /// What one model may hold and what counts against it, in bytes.
 pub(super) struct MemoryLimit {
     limit: AtomicU64,
-    /// MemoryCharge by the engine when it was last asked.
+    /// Held by the engine at its last report.
     engine: AtomicU64,
     /// Prepared requests of the built-in load.
     prepared: AtomicU64,

@@ -1,5 +1,4 @@
-//! Which OS threads work for a model, where they may run, and how they set_nice beside others there:
-//! set from outside, read back.
+//! Tracks a model's threads; sets and verifies their affinity and nice value.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -167,8 +166,8 @@ impl Threads {
     /// that join later get it too.
     ///
     /// # Errors
-    /// A sentence for each thread that the kernel shows at another one: without privilege a thread
-    /// may sink but not rise, and only a new thread can set_nice higher.
+    /// One message per thread whose nice value is still another one: without privilege a nice value
+    /// can increase but not decrease, and only a new thread starts at the lower one.
     pub(super) fn set_nice_values(&self, nice: i32) -> Result<(), Vec<String>> {
         let members = self.set(|inner| {
             inner.nice = nice;

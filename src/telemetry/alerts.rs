@@ -23,6 +23,9 @@ const MINUTE_US: u64 = 55_000_000;
 /// An alert of one kind is grouped if it concerns more models than this.
 const MAX_SEPARATE: usize = 3;
 
+/// Returns a model's problem of one kind, as its message and severity.
+type Check = fn(&ModelView) -> Option<(String, f64)>;
+
 /// A problem of one model.
 struct Finding<'a> {
     model: &'a str,
@@ -36,7 +39,7 @@ struct Finding<'a> {
 /// message that names the worst.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     let mut alerts = failures(&snapshot.models);
-    let kinds: [(&str, fn(&ModelView) -> Option<(String, f64)>); 4] = [
+    let kinds: [(&str, Check); 4] = [
         ("miss their latency target", missed),
         ("have a full queue", full),
         ("wait for a CPU", starved),

@@ -69,7 +69,9 @@ mod tests {
 
     fn latencies(values: &[u64]) -> Latencies {
         let mut histogram = Hdr::new(2).unwrap();
-        values.iter().for_each(|value| histogram.record(*value).unwrap());
+        for value in values {
+            histogram.record(*value).unwrap();
+        }
         Latencies::new(histogram)
     }
 

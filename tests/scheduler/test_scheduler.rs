@@ -23,6 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Scripted models by name; a name without a script does not load.
 #[derive(Default)]
+#[allow(clippy::struct_field_names)]
 pub(crate) struct Scripts {
     scripts: Mutex<BTreeMap<String, Arc<Script>>>,
     pub loads: AtomicUsize,

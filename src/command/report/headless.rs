@@ -136,6 +136,7 @@ async fn follow(
             let _ = writeln!(progress, "{line}");
         }
         match &mut schedule {
+            #[allow(clippy::collapsible_match)] // a guard cannot borrow it mutably
             Some(schedule) => {
                 if schedule.is_due(snapshot.uptime_us) {
                     writer.write(&snapshot)?;

@@ -76,7 +76,8 @@ fn same_model<'a>(before: &'a Snapshot, now: &ModelView) -> Option<&'a ModelView
     (earlier.counts.submitted <= now.counts.submitted).then_some(earlier)
 }
 
-/// The times at which reports are due.
+/// The times at which reports are due, in microseconds since the start.
+#[allow(clippy::struct_field_names)]
 pub(super) struct ReportSchedule {
     interval_us: u64,
     next_us: u64,

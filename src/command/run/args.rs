@@ -47,7 +47,7 @@ pub struct RunArgs {
     /// Don't capture the mouse (a key in the console captures it).
     #[arg(long)]
     pub no_mouse: bool,
-    /// The console's config file (also set by DIVVY_CONFIG; `divvy config --print` prints a default
+    /// The console's config file (also set by `DIVVY_CONFIG`; `divvy config --print` prints a default
     /// one).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

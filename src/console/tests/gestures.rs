@@ -427,7 +427,7 @@ fn palette_runs_a_command_by_name() {
 #[test]
 fn instance_dropped_on_free_is_removed() {
     let change = made(|console| {
-        drag(console, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free))
+        drag(console, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free));
     });
     let edit = Edit::SetConcurrency { model: "detector".into(), concurrency: Auto::Exactly(3) };
     assert_eq!(change, edit.into());

@@ -21,6 +21,7 @@ pub(super) struct RtenInstance {
 
 impl RtenInstance {
     /// Builds the pool and learns its threads' ids. Their affinity is the caller's.
+    #[allow(clippy::needless_pass_by_value)]
     pub(super) fn build(
         graph: Arc<ModelLease<LoadedGraph>>,
         account: Arc<Account>,

@@ -42,10 +42,12 @@ impl Default for HandMadeModel {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)]
 fn size(size: i64) -> Option<DimensionValue> {
     Some(DimensionValue::Size(size))
 }
 
+#[allow(clippy::unnecessary_wraps)]
 fn named(name: &str) -> Option<DimensionValue> {
     Some(DimensionValue::Name(name.to_owned()))
 }

@@ -106,7 +106,9 @@ impl Owner {
         let touched: Vec<String> = models.iter().filter(is_touched).cloned().collect();
         self.verdicts.rename(&renames(before, &after));
         let closed = self.verdicts.close_cut_short(&touched, &self.models.slots, now);
-        closed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+        for verdict in closed {
+            self.history.complete_verdict(verdict);
+        }
         self.verdicts.open(entry, &touched, &self.models, now)
     }
 

@@ -61,11 +61,15 @@ fn run(messages: &Receiver<HousekeeperMessage>) {
         match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(HousekeeperMessage::Pools(newest)) => pools = newest,
             Ok(HousekeeperMessage::Changed { pools, at }) => {
-                pools.iter().for_each(|pool| pool.recorder().mark_change(at));
+                for pool in &pools {
+                    pool.recorder().mark_change(at);
+                }
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = Instant::now();
-                pools.iter().for_each(|pool| check(pool, now));
+                for pool in &pools {
+                    check(pool, now);
+                }
                 next = now + INTERVAL;
             }
             Err(RecvTimeoutError::Disconnected) => return,

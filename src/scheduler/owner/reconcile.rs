@@ -11,7 +11,7 @@ use crate::layout::{DesiredState, Row, SharingRule, sharers};
 use crate::pool::Pool;
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
-use crate::scheduler::slot::Rename;
+use crate::scheduler::slot::{Rename, Slot};
 
 /// The outcome of enforcing a desired state.
 pub(super) struct Reconciled {
@@ -103,7 +103,7 @@ impl LiveModels {
     /// a model that failed to load.
     fn must_reload(&self, old: &Row, new: &Row) -> bool {
         let (old, new) = (&old.budget, &new.budget);
-        let failed = || self.slots.get(&old.name).is_some_and(|slot| slot.has_failed_to_load());
+        let failed = || self.slots.get(&old.name).is_some_and(Slot::has_failed_to_load);
         (&new.source, new.engine, &new.dims, &new.inputs)
             != (&old.source, old.engine, &old.dims, &old.inputs)
             || new.recording() != old.recording()

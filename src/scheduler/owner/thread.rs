@@ -136,7 +136,9 @@ impl Owner {
                 return;
             }
             OwnerMessage::Verdicts(completed) => {
-                completed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+                for verdict in completed {
+                    self.history.complete_verdict(verdict);
+                }
                 None
             }
             OwnerMessage::Loaded { key, result } => {
@@ -182,7 +184,9 @@ impl Owner {
         self.verdicts.close_all(&self.models.slots, now);
         while let Ok(message) = self.messages.try_recv() {
             if let OwnerMessage::Verdicts(completed) = message {
-                completed.into_iter().for_each(|verdict| self.history.complete_verdict(verdict));
+                for verdict in completed {
+                    self.history.complete_verdict(verdict);
+                }
             }
         }
         self.publisher.send_state(&self.models, self.history.last_entries());

@@ -1,4 +1,4 @@
-//! Text for a GPU's secondary metrics: clocks, PCIe link, processes and throttling. Omits metrics
+//! Text for a GPU's secondary metrics: clocks, `PCIe` link, processes and throttling. Omits metrics
 //! that the driver does not report.
 
 use crate::layout::Bytes;

@@ -90,8 +90,11 @@ pub(super) struct ModelReport {
     silence_ratio_median: f64,
 }
 
+/// Returns the duration of one stage of a change, in microseconds.
+type StageTime = fn(&ChangeTimes) -> f64;
+
 /// The stages, in order, and what is measured beside them.
-const STAGES: [(&str, fn(&ChangeTimes) -> f64); 12] = [
+const STAGES: [(&str, StageTime); 12] = [
     ("wait for the scheduler's thread", |change| change.stages.wait_us),
     ("plan", |change| change.stages.plan_us),
     ("models", |change| change.stages.models_us),

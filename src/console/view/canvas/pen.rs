@@ -15,7 +15,7 @@ pub(crate) struct Pen {
 
 impl Pen {
     /// Returns the number of free columns.
-    pub(crate) fn room(&self) -> u16 {
+    pub(crate) fn room(self) -> u16 {
         self.end.saturating_sub(self.x)
     }
 }

@@ -111,7 +111,7 @@ fn field(canvas: &mut Canvas, area: Rect, label: &str, prompt: &InputPrompt, hel
         None => draw_message(canvas, below, help, theme.dim),
         Some(Err(reason)) => draw_message(canvas, below, reason, theme.bad),
         Some(Ok(None)) => {
-            draw_message(canvas, below, "no change: the value is the same", theme.dim)
+            draw_message(canvas, below, "no change: the value is the same", theme.dim);
         }
         Some(Ok(Some(meant))) => {
             let style = if meant.plan.warnings.is_empty() { theme.good } else { theme.warn };

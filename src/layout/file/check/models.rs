@@ -132,7 +132,6 @@ impl NameChecker<'_> {
         recording: Option<&Result<RecordedArrays, String>>,
     ) {
         match recording {
-            None => {}
             Some(Err(reason)) => {
                 let message = format!("this recording cannot be read: {reason}");
                 let help =
@@ -148,7 +147,6 @@ impl NameChecker<'_> {
                 let help = format!("record an .npz with the arrays {}", keys::all_of(&inputs));
                 self.fault(row, "load.file", message, help);
             }
-            Some(Ok(RecordedArrays::Single)) => {}
             Some(Ok(RecordedArrays::Named(arrays))) => {
                 let has = |input: &&ModelInput| arrays.contains(&input.name);
                 for input in signature.inputs.iter().filter(|input| !has(input)) {
@@ -163,6 +161,7 @@ impl NameChecker<'_> {
                     self.fault(row, "load.file", message, help);
                 }
             }
+            None | Some(Ok(RecordedArrays::Single)) => {}
         }
     }
 
