@@ -9,7 +9,7 @@
 //! This file knows no engine, no thread and no clock; the model checker compiles it as it stands
 //! over a substituted `sync` module.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::gate_state::{BLOCKED_LIMIT, Seat, State, Waiters};
 pub(crate) use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Waiting};
@@ -107,6 +107,11 @@ impl<T> Gate<T> {
             state.bound = bound;
             state.keep = state.keep.max(bound);
         });
+    }
+
+    /// Returns the longest wait of a job; `None` for no limit.
+    pub(crate) fn queue_timeout(&self) -> Option<Duration> {
+        self.lock().policy.timeout
     }
 
     /// Sets the queue's policy. Jobs beyond a lower limit stay; no further one is admitted.

@@ -228,6 +228,11 @@ impl Pool {
         self.inner.expire(now);
     }
 
+    /// Returns the longest wait of a request; `None` for no limit.
+    pub fn queue_timeout(&self) -> Option<Duration> {
+        self.inner.gate.queue_timeout()
+    }
+
     /// Turns requests away, those that wait too, until it is called with `None`: nothing would ever
     /// answer them.
     pub fn refuse(&self, reason: Option<&'static str>) {

@@ -71,7 +71,6 @@ impl Scheduler {
             loader: options.loader,
             desired,
             description,
-            interval: options.interval,
             windows: options.windows,
             journal: options.journal,
             messages: owner_messages,

@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 use crate::machine::request_short_slice;
 use crate::pool::Pool;
 
-/// Time between checks for expired requests, and so the resolution of queue timeouts.
+/// Time between checks while requests wait or run, and so the resolution of queue timeouts.
 const INTERVAL: Duration = Duration::from_millis(10);
+
+/// The longest time between checks while no pool has work.
+const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The handle of the thread. The thread stops when the handle is dropped.
 pub(super) struct Housekeeper {
@@ -55,11 +58,22 @@ impl Housekeeper {
 fn run(messages: &Receiver<HousekeeperMessage>) {
     // Timeouts must not wait for the models' own threads.
     request_short_slice();
-    let mut pools = Vec::new();
-    let mut next = Instant::now() + INTERVAL;
+    let mut pools: Vec<Arc<Pool>> = Vec::new();
+    let mut submitted = 0;
+    // Without pools nothing is due.
+    let mut next: Option<Instant> = None;
     loop {
-        match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            Ok(HousekeeperMessage::Pools(newest)) => pools = newest,
+        let message = match next {
+            Some(next) => messages.recv_timeout(next.saturating_duration_since(Instant::now())),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match message {
+            Ok(HousekeeperMessage::Pools(newest)) => {
+                pools = newest;
+                // A pool may have a new timeout.
+                let soon = Instant::now() + INTERVAL;
+                next = (!pools.is_empty()).then(|| next.map_or(soon, |next| soon.min(next)));
+            }
             Ok(HousekeeperMessage::Changed { pools, at }) => {
                 for pool in &pools {
                     pool.recorder().mark_change(at);
@@ -67,18 +81,36 @@ fn run(messages: &Receiver<HousekeeperMessage>) {
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = Instant::now();
-                for pool in &pools {
-                    check(pool, now);
-                }
-                next = now + INTERVAL;
+                let checks: Vec<_> = pools.iter().map(|pool| check(pool, now)).collect();
+                // Requests may have come and gone between two checks.
+                let newest = checks.iter().map(|check| check.submitted).sum();
+                let is_idle = newest == submitted && !checks.iter().any(|check| check.has_work);
+                submitted = newest;
+                next = Some(now + if is_idle { idle_interval(&pools) } else { INTERVAL });
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-fn check(pool: &Pool, now: Instant) {
+/// The work of a pool at a check.
+struct PoolWork {
+    has_work: bool,
+    /// Requests since the start.
+    submitted: u64,
+}
+
+fn check(pool: &Pool, now: Instant) -> PoolWork {
     pool.expire(now);
     let counts = pool.counts();
-    pool.recorder().note_work(now, counts.queued + counts.executing > 0);
+    let has_work = counts.queued + counts.executing > 0;
+    pool.recorder().note_work(now, has_work);
+    PoolWork { has_work, submitted: counts.submitted }
+}
+
+/// Returns the time to the next check while no pool has work: at most the shortest queue timeout, so
+/// that a check finds a request before its timeout ends.
+fn idle_interval(pools: &[Arc<Pool>]) -> Duration {
+    let shortest = pools.iter().filter_map(|pool| pool.queue_timeout()).min();
+    shortest.map_or(IDLE_INTERVAL, |timeout| timeout.clamp(INTERVAL, IDLE_INTERVAL))
 }

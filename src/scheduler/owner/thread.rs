@@ -33,8 +33,6 @@ pub(in crate::scheduler) struct Owner {
     pub(super) started: Instant,
     /// The published snapshots, for the memory that rows hold.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// Time between checks for verdicts that are due.
-    interval: Duration,
 }
 
 /// The initial state of the owner, and its channels.
@@ -43,7 +41,6 @@ pub(in crate::scheduler) struct OwnerConfig {
     pub(in crate::scheduler) loader: Arc<dyn Loader>,
     pub(in crate::scheduler) desired: DesiredState,
     pub(in crate::scheduler) description: Description,
-    pub(in crate::scheduler) interval: Duration,
     pub(in crate::scheduler) windows: VerdictWindows,
     pub(in crate::scheduler) journal: Option<Sender<JournalEntry>>,
     pub(in crate::scheduler) messages: Receiver<OwnerMessage>,
@@ -76,7 +73,6 @@ impl Owner {
             publisher: Publisher::new(config.shared, housekeeper, config.observer, config.loads),
             started: config.started,
             snapshots: config.snapshots,
-            interval: config.interval,
         })
     }
 
@@ -92,11 +88,8 @@ impl Owner {
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         self.publisher.send_state(&self.models, self.history.last_entries());
-        let mut next_verdicts = Instant::now() + self.interval;
         loop {
-            let next =
-                self.publisher.next_due().map_or(next_verdicts, |due| due.min(next_verdicts));
-            match self.messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match self.next_message() {
                 Ok(OwnerMessage::Stop { patience, reply }) => {
                     if let Some(last) = self.stop(patience) {
                         // The caller may have ended; the pools are drained all the same.
@@ -109,13 +102,21 @@ impl Owner {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             let now = Instant::now();
-            if now >= next_verdicts {
-                next_verdicts = now + self.interval;
+            if self.verdicts.next_due().is_some_and(|due| due <= now) {
                 self.verdicts.close_due(&self.models.slots, now);
             }
             if self.publisher.next_due().is_some_and(|due| due <= now) {
                 self.publisher.send_state(&self.models, self.history.last_entries());
             }
+        }
+    }
+
+    /// Waits for a message or for the next verdict or publication that is due. With neither, the
+    /// thread sleeps until a message comes.
+    fn next_message(&self) -> Result<OwnerMessage, RecvTimeoutError> {
+        match [self.publisher.next_due(), self.verdicts.next_due()].into_iter().flatten().min() {
+            Some(due) => self.messages.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 

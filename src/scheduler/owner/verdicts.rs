@@ -131,6 +131,11 @@ impl Verdicts {
         verdicts
     }
 
+    /// Returns when the first open verdict's window is full; `None` if no verdict is open.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.open.iter().map(|open| open.from + self.windows.length).min()
+    }
+
     /// Closes the verdicts whose window after the change is full. The owner gets them as a message.
     pub(super) fn close_due(&mut self, slots: &Slots, now: Instant) {
         let length = self.windows.length;
