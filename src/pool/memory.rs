@@ -4,17 +4,21 @@
 //! The limit is soft. What a request takes inside the engine is known only once it ran, so the first
 //! one that passes the limit does so for the length of its run. It fails alone, what the engine
 //! kept for it is given back, and requests of that size or more are refused from then on before
-//! they run. Where several ran at once and took the model above it together, those with the largest
-//! inputs fail, and nothing is learned of their size: the concurrency may be to blame.
+//! they run. Where several ran at once and took the model above it together, the largest of them
+//! run again alone, one after another, and fewer requests of that size run at once from then on.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
 use crate::layout::Bytes;
 
 /// No limit.
 const NONE: u64 = u64::MAX;
+
+/// The longest wait for a turn before the limit is read again.
+const TURN_CHECK: Duration = Duration::from_millis(50);
 
 /// Why a request is turned away at the door.
 pub const NO_ROOM: &str =
@@ -37,12 +41,52 @@ pub(super) struct MemoryLimit {
     shrunk_to: AtomicU64,
     /// Requests that run now under a limit.
     runs: Mutex<Runs>,
+    /// Notified when a run ends and when the limit changes.
+    turn: Condvar,
 }
 
 #[derive(Default)]
 struct Runs {
     next: u64,
     now: Vec<Run>,
+    /// Requests that wait to run alone; no other request starts before them.
+    waiting_alone: usize,
+    /// Requests that passed the limit together.
+    crowd: Option<Crowd>,
+}
+
+/// Requests that fit the limit only a few at a time.
+#[derive(Clone, Copy)]
+struct Crowd {
+    /// Input bytes of the smallest such request.
+    from: u64,
+    /// Number of such requests that may run at once, 1 or more.
+    most: usize,
+}
+
+impl Runs {
+    fn may_start(&self, bytes: u64) -> bool {
+        let full = self.crowd.is_some_and(|crowd| {
+            let large = self.now.iter().filter(|run| run.bytes >= crowd.from).count();
+            bytes >= crowd.from && large >= crowd.most
+        });
+        self.waiting_alone == 0 && !full && !self.now.iter().any(|run| run.alone)
+    }
+
+    /// Notes that requests of this size passed the limit when so many of them ran at once.
+    fn learn(&mut self, bytes: u64, together: usize) {
+        let most = together.saturating_sub(1).max(1);
+        let crowd = self.crowd.unwrap_or(Crowd { from: bytes, most });
+        self.crowd = Some(Crowd { from: crowd.from.min(bytes), most: crowd.most.min(most) });
+    }
+}
+
+/// The result of checking a finished run against the limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum RunVerdict {
+    Fits,
+    /// It passed the limit together with others and must run again alone.
+    RunAlone,
 }
 
 /// One request that runs, or has just run.
@@ -54,6 +98,10 @@ struct Run {
     peak: u64,
     /// The largest inputs of another request that ran meanwhile; `None` while it is alone.
     beside: Option<u64>,
+    /// The most requests of its size or more that ran at once meanwhile, itself included.
+    together: usize,
+    /// True if no other request may start.
+    alone: bool,
 }
 
 /// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] forgets it.
@@ -65,6 +113,7 @@ pub(super) struct Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.limit.runs().now.retain(|run| run.id != self.id);
+        self.limit.turn.notify_all();
     }
 }
 
@@ -97,6 +146,7 @@ impl MemoryLimit {
             sharers: AtomicU32::new(1),
             shrunk_to: AtomicU64::new(NONE),
             runs: Mutex::default(),
+            turn: Condvar::new(),
         }
     }
 
@@ -110,6 +160,8 @@ impl MemoryLimit {
         self.limit.store(limit.unwrap_or(NONE), Ordering::Release);
         self.too_large.store(NONE, Ordering::Release);
         self.shrunk_to.store(NONE, Ordering::Release);
+        self.runs().crowd = None;
+        self.turn.notify_all();
     }
 
     /// Forgets what a model held that is gone.
@@ -166,78 +218,143 @@ impl MemoryLimit {
         Some(MemoryCharge { requests: Arc::clone(&self.requests), bytes })
     }
 
-    /// Starts a request, its inputs being on the books, if it may run.
+    /// Waits until this request may run beside others, and starts it. Returns `None` if the model
+    /// holds more than its budget now: then the request has to run alone.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when the budget is spent, or a request no larger than this one
-    /// passed it before.
+    /// [`EngineError::Memory`] when a request no larger than this one passed the budget alone.
     pub(super) fn start(
         &self,
         model: &dyn Model,
         inputs: &[NamedTensor],
+    ) -> Result<Option<Running<'_>>, EngineError> {
+        let bytes = tensor_bytes(inputs);
+        let mut runs = self.runs();
+        while self.limit().is_some() && !runs.may_start(bytes) {
+            runs = self.wait_turn(runs);
+        }
+        self.check_size(bytes)?;
+        if self.exceeded(model).is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.push(&mut runs, model, bytes, false)))
+    }
+
+    /// Waits until no other request runs, and starts this one; no other starts until it ends.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] when the budget is spent even after `shrink`, or a request no larger
+    /// than this one passed it alone.
+    pub(super) fn start_alone(
+        &self,
+        model: &dyn Model,
+        inputs: &[NamedTensor],
+        shrink: impl FnOnce(),
     ) -> Result<Running<'_>, EngineError> {
         let bytes = tensor_bytes(inputs);
-        if let Some(limit) = self.limit() {
-            if self.used() > limit {
-                // It may have given something back since it was last asked.
-                self.look(model);
-            }
-            let (used, large) = (self.used(), self.too_large.load(Ordering::Acquire));
-            if used > limit {
-                let reason = format!(
-                    "the model holds {} and may hold {}: raise `memory`, or wait until it holds less",
-                    size(used),
-                    Bytes(limit)
-                );
-                return Err(EngineError::Memory { reason });
-            }
-            if bytes >= large {
-                let reason = format!(
-                    "a request of {} took the model above {}, so this one of {} is not run: send \
-                     less at once, or raise `memory`",
-                    size(large),
-                    Bytes(limit),
-                    size(bytes)
-                );
-                return Err(EngineError::Memory { reason });
-            }
-        }
         let mut runs = self.runs();
+        runs.waiting_alone += 1;
+        while !runs.now.is_empty() {
+            runs = self.wait_turn(runs);
+        }
+        runs.waiting_alone -= 1;
+        let running = self.push(&mut runs, model, bytes, true);
+        // dropping `running` takes the lock
+        drop(runs);
+        if self.exceeded(model).is_some() {
+            shrink();
+        }
+        if let Some(limit) = self.exceeded(model) {
+            let reason = format!(
+                "the model holds {} and may hold {}: raise `memory`, or wait until it holds less",
+                size(self.used()),
+                Bytes(limit)
+            );
+            return Err(EngineError::Memory { reason });
+        }
+        self.check_size(bytes)?;
+        Ok(running)
+    }
+
+    #[cfg(test)]
+    pub(super) fn may_start(&self, bytes: u64) -> bool {
+        self.runs().may_start(bytes)
+    }
+
+    fn wait_turn<'a>(&self, runs: MutexGuard<'a, Runs>) -> MutexGuard<'a, Runs> {
+        self.turn.wait_timeout(runs, TURN_CHECK).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Returns the limit if the model holds more now.
+    fn exceeded(&self, model: &dyn Model) -> Option<u64> {
+        let limit = self.limit().filter(|limit| self.used() > *limit)?;
+        // It may have freed something since it was last asked.
+        self.look(model);
+        (self.used() > limit).then_some(limit)
+    }
+
+    fn check_size(&self, bytes: u64) -> Result<(), EngineError> {
+        let large = self.too_large.load(Ordering::Acquire);
+        let Some(limit) = self.limit().filter(|_| bytes >= large) else { return Ok(()) };
+        let reason = format!(
+            "a request of {} took the model above {}, so this one of {} is not run: send less at \
+             once, or raise `memory`",
+            size(large),
+            Bytes(limit),
+            size(bytes)
+        );
+        Err(EngineError::Memory { reason })
+    }
+
+    fn push(&self, runs: &mut Runs, model: &dyn Model, bytes: u64, alone: bool) -> Running<'_> {
         if runs.now.is_empty() {
             // what went before is not this request's
             model.take_peak();
         }
-        for run in &mut runs.now {
-            run.beside = run.beside.max(Some(bytes));
-        }
         let beside = runs.now.iter().map(|run| run.bytes).max();
         let id = runs.next;
         runs.next += 1;
-        runs.now.push(Run { id, bytes, peak: 0, beside });
-        Ok(Running { limit: self, id })
+        runs.now.push(Run { id, bytes, peak: 0, beside, together: 1, alone });
+        let sizes: Vec<u64> = runs.now.iter().map(|run| run.bytes).collect();
+        for run in &mut runs.now {
+            if run.id != id {
+                run.beside = run.beside.max(Some(bytes));
+            }
+            let together = sizes.iter().filter(|size| **size >= run.bytes).count();
+            run.together = run.together.max(together);
+        }
+        Running { limit: self, id }
     }
 
     /// Looks at what a run took.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when the model went above its budget meanwhile, and no larger request
-    /// ran beside this one.
-    pub(super) fn ran(&self, running: &Running<'_>, model: &dyn Model) -> Result<(), EngineError> {
-        let Some(limit) = self.limit() else { return Ok(()) };
+    /// [`EngineError::Memory`] when the request took the model above its budget alone.
+    pub(super) fn ran(
+        &self,
+        running: &Running<'_>,
+        model: &dyn Model,
+    ) -> Result<RunVerdict, EngineError> {
+        let Some(limit) = self.limit() else { return Ok(RunVerdict::Fits) };
         let now = self.look(model).total();
         let beside = self.used().saturating_sub(now);
         let mut runs = self.runs();
         let peak = model.take_peak().unwrap_or(0).max(now);
         // the peak is the model's: it is everybody's who runs, since asking once more tells a new one
         runs.now.iter_mut().for_each(|run| run.peak = run.peak.max(peak));
-        let Some(run) = runs.now.iter().find(|run| run.id == running.id) else { return Ok(()) };
+        let Some(run) = runs.now.iter().find(|run| run.id == running.id) else {
+            return Ok(RunVerdict::Fits);
+        };
+        let (bytes, together) = (run.bytes, run.together);
         let most = run.peak.saturating_add(beside);
-        if most <= limit || run.beside.is_some_and(|larger| larger > run.bytes) {
-            return Ok(());
+        if most <= limit || run.beside.is_some_and(|larger| larger > bytes) {
+            return Ok(RunVerdict::Fits);
         }
-        if run.beside.is_none() {
-            self.too_large.fetch_min(run.bytes, Ordering::AcqRel);
+        if run.beside.is_some() {
+            runs.learn(bytes, together);
+            return Ok(RunVerdict::RunAlone);
         }
+        self.too_large.fetch_min(bytes, Ordering::AcqRel);
         let reason = format!(
             "the run took the model to {} and it may hold {}: send less at once, lower the \
              concurrency, or raise `memory`",

@@ -9,6 +9,7 @@ use super::build::Build;
 use super::event::PoolEvent;
 use super::gate::{Ended, Next, SeatId, Waiting};
 use super::inner::{Inner, Job};
+use super::memory::RunVerdict;
 use super::panic_message::panic_message;
 use super::request::{Outcome, Request, RequestError, answer};
 use super::threads::Member;
@@ -157,7 +158,8 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
     }
 }
 
-/// Runs a request if the memory budget allows it, and fails it when its run passed the budget.
+/// Runs a request within the memory budget. One that passes it together with others runs again
+/// alone; one that passes it alone fails.
 fn within_budget(
     inner: &Inner,
     built: &mut dyn Instance,
@@ -165,15 +167,24 @@ fn within_budget(
 ) -> Result<Vec<NamedTensor>, RequestError> {
     let limited = inner.memory.limit().and_then(|_| inner.model());
     let Some(model) = limited else { return run(built, inputs) };
-    let running = inner.memory.start(&*model, inputs)?;
-    let result = run(built, inputs)?;
-    if let Err(error) = inner.memory.ran(&running, &*model) {
-        // Its results go first; then what the engine kept for it can go too.
-        drop((result, running));
-        inner.shrink();
-        return Err(error.into());
+    let mut shared = inner.memory.start(&*model, inputs)?;
+    loop {
+        let running = match shared.take() {
+            Some(running) => running,
+            None => inner.memory.start_alone(&*model, inputs, || inner.shrink())?,
+        };
+        let result = run(built, inputs)?;
+        match inner.memory.ran(&running, &*model) {
+            Ok(RunVerdict::Fits) => return Ok(result),
+            Ok(RunVerdict::RunAlone) => {}
+            Err(error) => {
+                // Its results go first; then the engine can free the memory that it kept for them.
+                drop(result);
+                inner.shrink();
+                return Err(error.into());
+            }
+        }
     }
-    Ok(result)
 }
 
 fn run(built: &mut dyn Instance, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, RequestError> {

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use super::*;
 use crate::engine::synthetic::{Script, SyntheticModel};
 use crate::engine::{Tensor, TensorData};
-use crate::pool::memory::MemoryLimit;
+use crate::pool::memory::{MemoryLimit, RunVerdict};
 
 const KIB: u64 = 1024;
 
@@ -139,14 +139,13 @@ fn a_small_request_does_not_fail_for_a_large_one_beside_it() {
     let limit = MemoryLimit::new();
     limit.set_limit(Some(100 * KIB));
     let (small, large) = (request(KIB as usize), request(8 * KIB as usize));
-    let start = |inputs: &Arc<Vec<NamedTensor>>| limit.start(&model, inputs);
+    let start = |inputs: &Arc<Vec<NamedTensor>>| limit.start(&model, inputs).map(Option::unwrap);
     let (first, second) = (start(&small).unwrap(), start(&large).unwrap());
     // what the large one takes is held by the engine of both
     script.arena.store(200 * KIB, Ordering::SeqCst);
     limit.ran(&first, &model).unwrap();
     drop(first);
-    let error = limit.ran(&second, &model).unwrap_err();
-    assert!(error.to_string().contains("took the model to 200.0 KiB"), "{error}");
+    assert_eq!(limit.ran(&second, &model).unwrap(), RunVerdict::RunAlone);
     drop(second);
     limit.shrink(&model, &[]);
     // it was not alone: its size is no verdict yet
@@ -161,19 +160,43 @@ fn a_small_request_does_not_fail_for_a_large_one_beside_it() {
     limit.ran(&fits, &model).unwrap();
 }
 
-#[test]
-fn requests_of_one_size_that_pass_the_budget_together_fail_without_a_verdict_on_their_size() {
-    let script = Arc::new(Script::default());
+/// Takes 200 KiB when two requests run at once, and checks both.
+fn crowd(limit: &MemoryLimit, script: &Arc<Script>) {
     let model = SyntheticModel::new(script.clone());
-    let limit = MemoryLimit::new();
-    limit.set_limit(Some(100 * KIB));
     let one = request(KIB as usize);
-    let (first, second) = (limit.start(&model, &one).unwrap(), limit.start(&model, &one).unwrap());
+    let start = || limit.start(&model, &one).unwrap().unwrap();
+    let (first, second) = (start(), start());
     script.arena.store(200 * KIB, Ordering::SeqCst);
-    limit.ran(&first, &model).unwrap_err();
-    limit.ran(&second, &model).unwrap_err();
+    assert_eq!(limit.ran(&first, &model).unwrap(), RunVerdict::RunAlone);
+    assert_eq!(limit.ran(&second, &model).unwrap(), RunVerdict::RunAlone);
     drop((first, second));
     limit.shrink(&model, &[]);
-    let alone = limit.start(&model, &one).unwrap();
-    limit.ran(&alone, &model).unwrap();
+}
+
+#[test]
+fn requests_over_the_budget_together_all_complete() {
+    let rig = limited(100, 0);
+    rig.serve(4, ONE);
+    let script = rig.script.clone();
+    script.run_blocked.store(true, Ordering::SeqCst);
+    let outcomes = rig.submit_each((0..4).map(|_| request(KIB as usize)));
+    rig.until("four to run", |_| script.take_most_running() == 4);
+    script.arena.store(200 * KIB, Ordering::SeqCst);
+    script.run_blocked.store(false, Ordering::SeqCst);
+    assert_eq!(reasons(&outcomes, 4), vec!["ok"; 4]);
+    let counts = rig.pool.counts();
+    assert_eq!((counts.completed, counts.failed), (4, 0));
+}
+
+#[test]
+fn small_requests_run_beside_one_of_a_crowd() {
+    let (limit, script) = (MemoryLimit::new(), Arc::new(Script::default()));
+    limit.set_limit(Some(100 * KIB));
+    crowd(&limit, &script);
+    let model = SyntheticModel::new(script);
+    let _large = limit.start(&model, &request(KIB as usize)).unwrap().unwrap();
+    assert!(limit.start(&model, &request(10)).unwrap().is_some());
+    assert!(!limit.may_start(KIB), "its like waits");
+    limit.set_limit(Some(1000 * KIB));
+    assert!(limit.may_start(KIB), "a raised limit lets them run together");
 }
