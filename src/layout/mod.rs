@@ -17,6 +17,7 @@ mod phrases;
 pub mod placement;
 mod plan;
 mod sharing;
+mod sharing_plan;
 #[cfg(test)]
 mod simulated;
 mod units;
@@ -38,8 +39,6 @@ pub use from_file::budget_from_file;
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use plan::{Plan, RowPlan};
-pub use sharing::{
-    ChargePlan, LoadedModelUse, RowMemory, SharingPlan, SharingRule, file_name, possible_sharers,
-    sharers,
-};
+pub use sharing::{LoadedModelUse, RowMemory, SharingRule, file_name, possible_sharers, sharers};
+pub use sharing_plan::{ChargePlan, SharingPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::desired::{DesiredState, Ledger};
-use super::sharing::SharingPlan;
+use super::sharing_plan::SharingPlan;
 use crate::machine::CpuSet;
 
 /// A row before and after a change.

@@ -33,10 +33,10 @@ pub(crate) use linux::tests::examples;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
 pub use process::{
-    NamedThread, current_thread, process_cpu_ns, process_threads, request_realtime,
-    request_short_slice, this_machine,
+    current_thread, process_cpu_ns, process_threads, request_realtime, request_short_slice,
+    this_machine,
 };
 pub use simulated::{AffinityCall, SimulatedMachine};
 pub use special_file::special_file_kind;
-pub use thread_id::ThreadId;
+pub use thread_id::{NamedThread, ThreadId};
 pub use topology::{Core, CoreKind, Description, Limits, Topology};

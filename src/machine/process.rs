@@ -9,7 +9,7 @@ use super::interface::Machine;
 use super::linux::{self, LinuxMachine};
 #[cfg(not(target_os = "linux"))]
 use super::portable::PortableMachine;
-use super::thread_id::ThreadId;
+use super::thread_id::{NamedThread, ThreadId};
 
 /// Detects the machine that this process runs on, restricted to `cores` if given. Call it early: it
 /// reads the CPU mask that the process was started with.
@@ -79,15 +79,6 @@ pub fn request_realtime() -> bool {
     {
         false
     }
-}
-
-/// A thread with its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedThread {
-    /// The thread.
-    pub id: ThreadId,
-    /// Its name; the kernel keeps 15 bytes of it.
-    pub name: String,
 }
 
 /// Returns the threads of this process. Empty if

@@ -1,4 +1,4 @@
-//! The id of a thread.
+//! The id of a thread, and a thread with its name.
 
 use std::fmt;
 
@@ -13,4 +13,13 @@ impl fmt::Display for ThreadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// A thread with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedThread {
+    /// The thread.
+    pub id: ThreadId,
+    /// Its name; the kernel keeps 15 bytes of it.
+    pub name: String,
 }

@@ -21,6 +21,7 @@ mod pressure;
 mod refit;
 mod resolve;
 mod restore;
+mod state_change;
 mod summary;
 mod transfer;
 mod warnings;

@@ -5,7 +5,7 @@ use super::super::desired::Row;
 use super::super::gpu_id::GpuId;
 use super::super::units::print_duration;
 use super::phrases;
-use super::plan::{RowChange, StateChange};
+use super::state_change::{RowChange, StateChange};
 
 /// The most rows that a summary describes before it says "and 3 more".
 const MOST_ROWS: usize = 8;

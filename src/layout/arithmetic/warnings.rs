@@ -6,8 +6,8 @@ use super::super::gpu_check;
 use super::ledger::{memory_budgeted, requested_cores, usable};
 use super::nice::shares_cores;
 use super::phrases;
-use super::plan::{RowChange, StateChange};
 use super::pressure::pressure;
+use super::state_change::{RowChange, StateChange};
 use crate::machine::{CpuSet, Description};
 
 /// Returns the warnings about a change.

@@ -4,6 +4,7 @@
 
 mod pip;
 mod wheel;
+mod write_error;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, IsTerminal, Write};
@@ -16,6 +17,7 @@ use crate::engine::onnxruntime::locate::{self, GPU_SUFFIX};
 use crate::engine::onnxruntime::version;
 use crate::layout::Bytes;
 use wheel::Wanted;
+use write_error::cannot_write;
 
 /// Arguments of `divvy runtime install`.
 #[derive(Debug, Args)]
@@ -202,10 +204,6 @@ fn is_agreed() -> Result<bool, CommandError> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-fn cannot_write(path: &Path, error: &io::Error) -> CommandError {
-    CommandError::Failed(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Puts the unpacked folder in place; an older one of the same version goes away only after.

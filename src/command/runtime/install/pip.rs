@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::super::CommandError;
-use super::cannot_write;
+use super::write_error::cannot_write;
 
 /// The Python that the wheel is for. Any would do: the library inside is the same.
 const PYTHON: &str = "3.12";

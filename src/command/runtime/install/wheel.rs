@@ -7,7 +7,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::super::CommandError;
-use super::cannot_write;
+use super::write_error::cannot_write;
 use crate::engine::onnxruntime::locate;
 
 /// The files to unpack from a wheel.

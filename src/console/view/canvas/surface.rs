@@ -203,6 +203,43 @@ impl<'a> Canvas<'a> {
     pub(crate) fn hit(&mut self, area: Rect, target: Target) {
         self.hits.add(area.intersection(self.buffer.area), target);
     }
+
+    /// Draws a part unless its key and place are those of the last frame. `draw` must not draw
+    /// outside `area`, and must depend only on values that are in `key` or in the settings of the
+    /// whole frame. Without a key the part is always drawn.
+    pub(crate) fn part(&mut self, area: Rect, key: Option<u64>, draw: impl FnOnce(&mut Self)) {
+        let index = self.parts.drawn.len();
+        if let Some(last) = &mut self.parts.last {
+            match last.get_mut(index) {
+                Some(last) if last.area == area => {
+                    let clean = !self.parts.dirty.iter().any(|dirty| dirty.intersects(area));
+                    if key.is_some() && last.key == key && clean {
+                        let part = std::mem::take(last);
+                        self.parts.drawn.push(part);
+                        return;
+                    }
+                }
+                _ => self.parts.moved = true,
+            }
+            self.parts.dirty.push(area);
+            self.clear(area);
+        }
+        let before = std::mem::take(&mut self.hits);
+        self.hits.scroll_limits = before.scroll_limits;
+        draw(self);
+        let drawn = std::mem::replace(&mut self.hits, before);
+        self.hits.scroll_limits = drawn.scroll_limits;
+        self.parts.drawn.push(Part { area, key, hits: drawn.into_places() });
+    }
+
+    /// Moves the click targets of all parts into the frame's.
+    pub(super) fn collect_part_hits(&mut self) {
+        for part in &self.parts.drawn {
+            for (place, target) in &part.hits {
+                self.hits.add(*place, target.clone());
+            }
+        }
+    }
 }
 
 /// Returns true if the text is one character of one column, such as a bar or a corner.

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::columns::Field;
-use super::row::{TableModel, TableRow};
+use super::table_row::{TableModel, TableRow};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Target};
 use crate::console::view::canvas::{Canvas, Pen};

@@ -4,5 +4,6 @@ mod columns;
 mod fields;
 mod row;
 mod table;
+mod table_row;
 
 pub(super) use table::{Labels, draw};

@@ -5,33 +5,13 @@ use ratatui::style::Style;
 
 use super::columns::Field;
 use super::fields;
+use super::table_row::{TableModel, TableRow};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Canvas, Pen};
 use crate::console::view::key::Key;
-use crate::layout::{CoreOwner, Row};
-use crate::telemetry::{ModelState, ModelView};
-
-/// A row of the table with what its fields are drawn from, looked up once.
-pub(super) struct TableRow<'a> {
-    /// The model, or the free cores.
-    pub(super) owner: &'a CoreOwner,
-    /// The model; `None` for the free cores.
-    pub(super) model: Option<TableModel<'a>>,
-}
-
-/// The model of a row.
-#[derive(Clone, Copy)]
-pub(super) struct TableModel<'a> {
-    /// Its index in the layout.
-    pub(super) index: usize,
-    /// Its state in the snapshot.
-    pub(super) view: &'a ModelView,
-    /// Its row with the staged changes.
-    pub(super) row: &'a Row,
-    /// Its short name.
-    pub(super) tag: &'a str,
-}
+use crate::layout::CoreOwner;
+use crate::telemetry::ModelState;
 
 impl<'a> TableRow<'a> {
     /// Looks up the model of a row.

@@ -3,7 +3,8 @@
 use ratatui::layout::Rect;
 
 use super::columns::{Field, columns};
-use super::row::{TableRow, draw_row};
+use super::row::draw_row;
+use super::table_row::TableRow;
 use crate::console::state::{Pane, Target};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 use crate::console::view::key::Key;
