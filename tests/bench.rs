@@ -64,18 +64,20 @@ fn start_measures_every_start() {
 #[test]
 fn frame_measures_both_machine_sizes() {
     let report = bench(&["frame"]);
-    let scenes = all(&report, "scenes");
-    assert_eq!(scenes.len(), 2);
-    for scene in scenes {
-        for kind in ["taken_in", "full", "changed", "unchanged", "plan"] {
-            positive(&scene[kind], &["count", "median_us", "p99_us"]);
+    let scenarios = all(&report, "scenarios");
+    assert_eq!(scenarios.len(), 2);
+    for scenario in scenarios {
+        for kind in ["taken_in", "first", "all_changed", "few_changed", "unchanged", "plan"] {
+            positive(&scenario[kind], &["count", "median_us", "p99_us"]);
         }
-        // every cell but blanks is sent at first, fewer when only figures change, none otherwise
-        let cells = |kind: &str| scene[kind]["cells"].as_u64().unwrap();
-        assert!(cells("full") > cells("changed") && cells("changed") > 0, "{scene}");
-        assert_eq!(cells("unchanged"), 0, "{scene}");
+        let cells = |kind: &str| scenario[kind]["cells"].as_u64().unwrap();
+        assert!(cells("first") > cells("all_changed"), "{scenario}");
+        assert!(cells("all_changed") >= cells("few_changed"), "{scenario}");
+        assert!(cells("few_changed") > 0, "{scenario}");
+        assert_eq!(cells("unchanged"), 0, "{scenario}");
     }
-    assert_eq!((scenes[1]["models"].as_u64(), scenes[1]["cores"].as_u64()), (Some(64), Some(192)));
+    let size = |key: &str| scenarios[1][key].as_u64();
+    assert_eq!((size("models"), size("cores")), (Some(64), Some(192)));
 }
 
 #[test]

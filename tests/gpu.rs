@@ -384,9 +384,9 @@ fn machine_command_lists_gpus() {
         .output()
         .expect("divvy runs");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let cards = report.pointer("/gpus/cards").and_then(serde_json::Value::as_array);
+    let gpus = report.pointer("/gpus/devices").and_then(serde_json::Value::as_array);
     let names: Vec<_> =
-        cards.expect("cards").iter().filter_map(|card| card.get("name")?.as_str()).collect();
+        gpus.expect("GPUs").iter().filter_map(|gpu| gpu.get("name")?.as_str()).collect();
     assert_eq!(names, ["NVIDIA RTX Imaginary", "NVIDIA H000"]);
 }
 
@@ -412,7 +412,7 @@ fn headless_snapshots_contain_gpus() {
     let lines = std::io::BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let found = lines.take(300).map_while(Result::ok).any(|line| {
         let snapshot: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        let busy = snapshot.pointer("/gpu/cards/0/utilisation").and_then(serde_json::Value::as_f64);
+        let busy = snapshot.pointer("/gpus/devices/0/busy").and_then(serde_json::Value::as_f64);
         busy == Some(0.87)
     });
     child.kill().expect("it still runs");
