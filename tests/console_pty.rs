@@ -155,12 +155,14 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
     // instances: one more is one more thread
     let split = |rows: &[String]| model(rows, &donor)?.split;
     let (instances, _) = session.until("the donor's instances", split);
-    let threads = workers(pid, &donor).len();
     session.send("\x1b[C+");
     session.until("one instance more", |rows| {
         (model(rows, &donor)?.split?.0 == instances + 1).then_some(())
     });
-    until("one thread more", || (workers(pid, &donor).len() > threads).then_some(()));
+    // one thread per instance; a parked one may be there already
+    until("a thread per instance", || {
+        (workers(pid, &donor).len() > instances as usize).then_some(())
+    });
     until_all_on(pid, &donor, given_before);
 
     // leaving asks, since this is not saved

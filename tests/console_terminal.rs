@@ -103,7 +103,7 @@ fn the_last_words_of_a_library_that_ends_the_process_are_kept_and_named_at_the_n
     let words = std::fs::read_to_string(home.path("state/divvy/stderr.log")).unwrap();
     assert_eq!(words, "a library was here\n");
     let mut session = open_quiet(&home);
-    session.until_text("messages of native libraries before the crash are in");
+    session.until_text("stderr.log");
     session.send("q");
     session.left().assert_restored();
 }

@@ -197,14 +197,14 @@ fn divvy(arguments: &[&str]) -> Output {
 
 #[test]
 fn check_reports_every_file() {
-    let minimal = "tests/layouts/valid/minimal.toml";
+    let valid = "tests/layouts/valid/embedded.toml";
     let zero = "tests/layouts/invalid/zero.toml";
-    let output = divvy(&[minimal]);
+    let output = divvy(&[valid]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.starts_with(&format!("{minimal}: OK, 1 model on ")), "{text}");
+    assert!(text.starts_with(&format!("{valid}: OK, 1 model on ")), "{text}");
 
-    let output = divvy(&[zero, minimal, "tests/layouts/invalid/units.toml"]);
+    let output = divvy(&[zero, valid, "tests/layouts/invalid/units.toml"]);
     assert_eq!(output.status.code(), Some(2));
     let errors = String::from_utf8(output.stderr).unwrap();
     for want in
@@ -212,7 +212,7 @@ fn check_reports_every_file() {
     {
         assert!(errors.contains(want), "{want} in\n{errors}");
     }
-    assert!(String::from_utf8(output.stdout).unwrap().contains("minimal.toml: OK"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("embedded.toml: OK"));
 }
 
 #[test]
