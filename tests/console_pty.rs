@@ -73,7 +73,7 @@ fn movable(session: &Session, cells: &[Cell]) -> (Cell, String, String) {
 }
 
 #[test]
-fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
+fn layout_saves_after_moving_a_core() {
     if !readable() {
         return;
     }
@@ -196,7 +196,7 @@ fn a_core_is_moved_by_mouse_and_by_keys_undone_and_the_layout_saved() {
 }
 
 #[test]
-fn cores_that_are_selected_together_are_dragged_together() {
+fn selected_cores_drag_together() {
     if !readable() {
         return;
     }
@@ -249,7 +249,7 @@ fn real() -> Option<PathBuf> {
 }
 
 #[test]
-fn a_core_of_real_models_is_dragged_to_another_and_back_while_they_answer() {
+fn real_models_answer_during_a_core_drag() {
     let Some(layout) = real().filter(|_| readable()) else { return };
     let home = Home::new();
     let mut session = open(&home, &[layout.to_str().unwrap()]);
@@ -288,7 +288,7 @@ fn a_core_of_real_models_is_dragged_to_another_and_back_while_they_answer() {
 }
 
 #[test]
-fn a_load_is_typed_into_the_row_acts_at_once_and_is_saved() {
+fn typed_load_is_applied() {
     let home = Home::new();
     let mut session = open_quiet(&home);
     let keys = demo().unwrap().layout().models[0].row_keys().unwrap();

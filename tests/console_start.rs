@@ -13,7 +13,7 @@ use terminal::find;
 use terminal::opened::{open, open_quiet, quiet, until_board};
 
 #[test]
-fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
+fn last_layout_reopens() {
     let home = Home::new();
     let mut session = open_quiet(&home);
     session.send("q");
@@ -44,7 +44,7 @@ fn the_layout_in_use_last_opens_again_and_the_demo_on_request() {
 }
 
 #[test]
-fn what_cannot_start_leaves_the_terminal_alone() {
+fn failed_start_leaves_the_terminal_alone() {
     let home = Home::new();
     let left = open(&home, &["gone.toml"]).left();
     assert_eq!(left.code, 2);
@@ -54,7 +54,7 @@ fn what_cannot_start_leaves_the_terminal_alone() {
 }
 
 #[test]
-fn a_last_layout_whose_model_does_not_load_is_told_and_the_demo_opens() {
+fn demo_opens_if_the_last_layout_fails() {
     let home = Home::new();
     let layout = quiet(&home);
     let model = home.path("own.onnx");
@@ -81,7 +81,7 @@ fn a_last_layout_whose_model_does_not_load_is_told_and_the_demo_opens() {
 }
 
 #[test]
-fn after_a_crash_the_kept_layout_is_offered_and_why_the_demo_opened_is_told_too() {
+fn crash_offers_the_live_layout() {
     let home = Home::new();
     let mut session = open_quiet(&home);
     session.send("q");
@@ -104,7 +104,7 @@ fn after_a_crash_the_kept_layout_is_offered_and_why_the_demo_opened_is_told_too(
 }
 
 #[test]
-fn after_a_crash_the_layout_that_was_loaded_comes_back_with_its_changes_under_its_own_name() {
+fn crash_recovery_keeps_the_layout_name() {
     let home = Home::new();
     let opened = quiet(&home);
     let before = std::fs::read_to_string(&opened).unwrap();

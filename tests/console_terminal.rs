@@ -16,7 +16,7 @@ use terminal::opened::{open_quiet, quiet, until_board};
 use terminal::{SIZE, Session, assert_given_back, find};
 
 #[test]
-fn a_signal_gives_the_terminal_back() {
+fn signal_restores_the_terminal() {
     for stop in [Signal::TERM, Signal::INT, Signal::HUP] {
         let home = Home::new();
         let mut session = open_quiet(&home);
@@ -31,7 +31,7 @@ fn a_signal_gives_the_terminal_back() {
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
+fn panic_restores_the_terminal() {
     if !cfg!(debug_assertions) {
         println!("skipped: only a debug build panics on request");
         return;
@@ -53,7 +53,7 @@ fn a_panic_gives_the_terminal_back_and_is_told_after_that() {
 }
 
 #[test]
-fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_screen() {
+fn library_stderr_goes_to_the_log() {
     if !cfg!(debug_assertions) {
         println!("skipped: only a debug build writes there on request");
         return;
@@ -82,7 +82,7 @@ fn what_a_library_writes_to_standard_error_goes_to_the_log_and_not_over_the_scre
 }
 
 #[test]
-fn the_last_words_of_a_library_that_ends_the_process_are_kept_and_named_at_the_next_start() {
+fn next_start_names_the_stderr_file() {
     if !cfg!(debug_assertions) {
         println!("skipped: only a debug build ends so on request");
         return;
@@ -109,7 +109,7 @@ fn the_last_words_of_a_library_that_ends_the_process_are_kept_and_named_at_the_n
 }
 
 #[test]
-fn a_fault_in_native_code_gives_the_terminal_back_and_ends_the_process_as_it_would_have() {
+fn native_fault_restores_the_terminal() {
     for fault in [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::FPE, Signal::TRAP, Signal::ABORT]
     {
         let home = Home::new();
@@ -137,7 +137,7 @@ fn child_of(parent: u32) -> u32 {
 }
 
 #[test]
-fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
+fn suspend_restores_the_terminal() {
     if !Path::new("/bin/sh").exists() {
         println!("skipped: no /bin/sh here");
         return;
@@ -182,7 +182,7 @@ fn a_suspended_console_gives_the_terminal_to_the_shell_and_comes_back() {
 }
 
 #[test]
-fn a_storm_of_sizes_is_survived_down_to_one_cell() {
+fn survives_resizes_down_to_one_cell() {
     let home = Home::new();
     let mut session = open_quiet(&home);
     let sizes = [(1, 1), (300, 100), (40, 12), (2, 50), (500, 2), (80, 24), (39, 11), (1, 200)];

@@ -85,7 +85,7 @@ fn masks(pid: u32) -> Vec<CpuSet> {
 }
 
 #[test]
-fn a_release_lost_outside_the_pane_gives_the_core_back() {
+fn lost_release_cancels_the_drag() {
     let Some(tmux) = Tmux::new() else { return };
     if binary::allowed().len() < 2 {
         println!("skipped: it takes two cores to move one");
@@ -119,7 +119,7 @@ fn a_release_lost_outside_the_pane_gives_the_core_back() {
 }
 
 #[test]
-fn a_lost_line_ends_the_program() {
+fn lost_terminal_ends_the_program() {
     let Some(tmux) = Tmux::new() else { return };
     let (mut session, pid) = tmux.open();
     session.until("the Board", |rows| models(rows).iter().find(|row| row.cores > 0).cloned());

@@ -39,7 +39,7 @@ fn open(home: &Home, fake: &FakeNvml) -> Session {
 }
 
 #[test]
-fn the_cards_are_shown_with_their_figures_and_their_faults() {
+fn gpus_are_shown_with_their_faults() {
     let fake = FakeNvml::new(TWO_GPUS);
     let home = Home::new();
     let mut session = open(&home, &fake);
@@ -55,7 +55,7 @@ fn the_cards_are_shown_with_their_figures_and_their_faults() {
 }
 
 #[test]
-fn a_model_dragged_onto_a_card_stays_on_the_cpu_where_the_engine_knows_none() {
+fn model_stays_on_the_cpu_without_a_gpu_engine() {
     let fake = FakeNvml::new(&TWO_GPUS.replace("gpu1.mig = 1", "gpu1.mig = 0"));
     let home = Home::new();
     let mut session = open(&home, &fake);

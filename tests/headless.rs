@@ -198,7 +198,7 @@ fn text_reports_add_up_to_the_summary() {
 }
 
 #[test]
-fn json_reports_adjoin_and_add_up() {
+fn json_reports_add_up() {
     let home = Home::new();
     let mut divvy = home.divvy();
     let arguments = ["--headless", "--engine", "rten", "--json", "--interval", "300ms"];

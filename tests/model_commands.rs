@@ -28,7 +28,7 @@ fn refused(words: &[&str], expected: &[&str]) {
 }
 
 #[test]
-fn a_synthesized_model_is_the_same_each_time_and_can_be_inspected() {
+fn synthesized_model_is_reproducible() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (first, second) = (path("a.onnx"), path("b.onnx"));
@@ -50,14 +50,14 @@ fn a_synthesized_model_is_the_same_each_time_and_can_be_inspected() {
 }
 
 #[test]
-fn an_embedded_model_is_inspected_by_its_name() {
+fn embedded_model_is_inspected_by_name() {
     let output = divvy(&["inspect", "detector.onnx"]);
     assert!(output.status.success());
     assert!(stdout(&output).contains("image  float32 [batch, 3, 192, 192]"));
 }
 
 #[test]
-fn what_is_no_model_is_bad_input() {
+fn other_files_are_bad_input() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -75,7 +75,7 @@ fn what_is_no_model_is_bad_input() {
 }
 
 #[test]
-fn impossible_figures_are_bad_input() {
+fn impossible_sizes_are_bad_input() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("m.onnx");
     let path = file.to_str().unwrap();
@@ -86,7 +86,7 @@ fn impossible_figures_are_bad_input() {
 }
 
 #[test]
-fn a_library_that_is_none_is_told_apart() {
+fn other_libraries_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("libonnxruntime.so");
     std::fs::write(&path, "no library").unwrap();

@@ -32,7 +32,7 @@ fn reasons(outcomes: &mpsc::Receiver<Outcome>, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn bytes_that_wait_count_and_the_one_too_many_is_rejected() {
+fn waiting_bytes_count_towards_the_budget() {
     let rig = limited(100, 60);
     rig.pool.memory();
     let outcomes = rig.submit_each((0..5).map(|_| request(10 * KIB as usize)));
@@ -49,7 +49,7 @@ fn bytes_that_wait_count_and_the_one_too_many_is_rejected() {
 }
 
 #[test]
-fn what_the_caller_keeps_costs_nothing_more_for_waiting() {
+fn inputs_held_by_the_caller_are_not_charged() {
     let rig = limited(100, 60);
     let kept = request(30 * KIB as usize);
     let _outcomes = rig.submit_each((0..5).map(|_| kept.clone()));
@@ -58,7 +58,7 @@ fn what_the_caller_keeps_costs_nothing_more_for_waiting() {
 }
 
 #[test]
-fn requests_that_are_turned_away_or_cancelled_leave_the_books() {
+fn rejected_requests_release_their_charge() {
     let rig = limited(1000, 0);
     let outcomes = rig.submit_each((0..3).map(|_| request(5000)));
     let pending = rig.pool.client().submit(request(7000));
@@ -72,7 +72,7 @@ fn requests_that_are_turned_away_or_cancelled_leave_the_books() {
 }
 
 #[test]
-fn a_request_that_passes_the_budget_fails_alone_and_its_like_are_not_run_again() {
+fn oversized_request_fails_without_a_second_run() {
     let rig = limited(100, 50);
     rig.script.arena_per_byte.store(10, Ordering::SeqCst);
     rig.serve(1, ONE);
@@ -101,7 +101,7 @@ fn a_request_that_passes_the_budget_fails_alone_and_its_like_are_not_run_again()
 }
 
 #[test]
-fn a_lower_budget_is_in_force_at_once_and_what_stays_is_named() {
+fn lower_budget_applies_at_once() {
     let rig = limited(1000, 50);
     rig.script.arena_per_byte.store(10, Ordering::SeqCst);
     rig.serve(1, ONE);
@@ -133,7 +133,7 @@ fn an_instance_that_passes_the_budget_is_undone() {
 }
 
 #[test]
-fn a_small_request_does_not_fail_for_a_large_one_beside_it() {
+fn small_request_survives_a_large_one() {
     let script = Arc::new(Script::default());
     let model = SyntheticModel::new(script.clone());
     let limit = MemoryLimit::new();

@@ -139,7 +139,7 @@ fn kinds(outcomes: &mpsc::Receiver<Outcome>) -> HashMap<&'static str, usize> {
 }
 
 #[test]
-fn every_request_is_answered_and_counted() {
+fn every_request_is_counted() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     let outcomes = rig.submit(500);
@@ -178,7 +178,7 @@ fn requests_that_wait_too_long_time_out() {
 }
 
 #[test]
-fn a_failure_or_a_panic_costs_one_request_and_the_instance_is_replaced() {
+fn broken_instance_is_replaced() {
     let rig = rig(QueuePolicy { limit: 100, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     assert_eq!(rig.script.built.load(Ordering::Relaxed), 1);
@@ -200,7 +200,7 @@ fn a_failure_or_a_panic_costs_one_request_and_the_instance_is_replaced() {
 }
 
 #[test]
-fn the_bound_holds_and_parked_instances_return() {
+fn parked_instances_return() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.script.sleep_ns.store(200_000, Ordering::Relaxed);
     rig.serve(3, ONE);
@@ -269,7 +269,7 @@ fn a_newer_build_supersedes_an_older_one() {
 }
 
 #[test]
-fn a_generation_that_grew_while_it_was_built_takes_over_whole() {
+fn growing_generation_takes_over_whole() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
@@ -304,7 +304,7 @@ fn a_width_that_was_given_up_never_takes_over() {
 }
 
 #[test]
-fn one_that_fails_ends_the_whole_of_a_generation_that_grew() {
+fn one_failed_build_ends_its_generation() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
@@ -322,7 +322,7 @@ fn one_that_fails_ends_the_whole_of_a_generation_that_grew() {
 }
 
 #[test]
-fn an_engine_that_panics_while_it_builds_has_failed_to_build() {
+fn panic_during_a_build_is_a_failed_build() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_panics.store(true, Ordering::SeqCst);
@@ -356,7 +356,7 @@ fn an_instance_that_is_being_mended_is_not_missing() {
 }
 
 #[test]
-fn a_reply_that_panics_costs_neither_a_request_nor_a_thread() {
+fn panicking_reply_costs_no_thread() {
     let queue = |timeout| QueuePolicy { limit: 4, timeout, ..QueuePolicy::default() };
     let rig = rig(queue(Some(Duration::from_millis(1))));
     let answered = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -392,7 +392,7 @@ fn a_reply_that_panics_costs_neither_a_request_nor_a_thread() {
 }
 
 #[test]
-fn every_thread_of_the_model_is_pinned_and_read_back() {
+fn every_thread_is_pinned() {
     let rig = rig(QueuePolicy::default());
     rig.serve(2, THREE);
     let members = rig.pool.members();
@@ -419,7 +419,7 @@ fn surplus_sleepers_are_let_go() {
 }
 
 #[test]
-fn surplus_instances_that_are_busy_are_let_go_when_their_request_ends() {
+fn busy_surplus_instances_retire_after_their_request() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(8, ONE);
     rig.script.run_blocked.store(true, Ordering::SeqCst);
@@ -438,7 +438,7 @@ fn surplus_instances_that_are_busy_are_let_go_when_their_request_ends() {
 }
 
 #[test]
-fn draining_answers_everything_and_ends_all_threads() {
+fn draining_answers_every_request() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.script.sleep_ns.store(100_000, Ordering::Relaxed);
     rig.serve(2, ONE);
