@@ -160,9 +160,7 @@ fn layout_saves_after_moving_a_core() {
         (model(rows, &donor)?.split?.0 == instances + 1).then_some(())
     });
     // one thread per instance; a parked one may be there already
-    until("a thread per instance", || {
-        (workers(pid, &donor).len() > instances as usize).then_some(())
-    });
+    until("a thread per instance", || (workers(pid, &donor).len() > instances).then_some(()));
     until_all_on(pid, &donor, given_before);
 
     // leaving asks, since this is not saved

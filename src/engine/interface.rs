@@ -78,7 +78,7 @@ pub trait Engine: Send + Sync {
 /// A GPU, identified by the engine's own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Device {
-    /// CUDA's number in this process (see [`devices::ordinal`]).
+    /// CUDA's number in this process (see [`super::devices::ordinal`]).
     pub ordinal: u32,
     /// The memory limit of one instance there, in bytes.
     pub memory: Option<u64>,
