@@ -51,7 +51,7 @@ fn three_models(home: &Home) -> PathBuf {
     home.write("three.toml", format!("version = 1\n{}", rows.concat()))
 }
 
-/// Whether the cores pane can be read here; says so where it cannot.
+/// Returns true if the cores pane can be read on this machine; prints the reason if not.
 fn readable() -> bool {
     let online = std::thread::available_parallelism().map_or(1, usize::from);
     let fits = (2..32).contains(&online);

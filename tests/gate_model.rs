@@ -57,7 +57,7 @@ const EXHAUSTIVE: usize = 60_000;
 
 struct World {
     gate: Arc<Gate<usize>>,
-    /// How often each job was answered.
+    /// The number of answers per job.
     answers: Vec<AtomicUsize>,
     running: AtomicUsize,
     most: AtomicUsize,
@@ -251,7 +251,7 @@ fn a_broken_seat_is_replaced() {
     world.settle();
 }
 
-fn callers_give_up_and_time_out() {
+fn callers_cancel_or_time_out() {
     let world = World::new(4, 1, Some(Duration::ZERO), Overflow::Block);
     let worker = world.work(0, &[]);
     let cancelling = {
@@ -447,7 +447,7 @@ scenarios!(
     a_generation_takes_over,
     an_abandoned_generation_ends,
     a_broken_seat_is_replaced,
-    callers_give_up_and_time_out,
+    callers_cancel_or_time_out,
     shutdown_turns_away_what_cannot_run,
     sleepers_are_trimmed,
     surplus_seats_end,

@@ -1,7 +1,8 @@
-//! A batch of instances that are being built together: how many are ready, and what happens when
-//! the last one is, or one fails. A generation that does not serve yet has one batch, which grows
-//! when more is asked of it: it must not take over with a part of what it is to have. The model
-//! checker compiles this file, too.
+//! A batch of instances that are built together. It takes over as a whole once the last instance is
+//! ready, or is abandoned as a whole if one fails.
+//!
+//! A generation that does not serve yet has one batch, which grows when more instances are needed, so
+//! that it never takes over with only a part of them. The model checker compiles this file too.
 
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::inner::Inner;
 use super::sync::{Mutex, MutexGuard, PoisonError};
 use crate::engine::InstanceSetup;
 
-/// One batch.
+/// A batch of instances.
 pub(crate) struct Build {
     generation: u64,
     setup: InstanceSetup,
@@ -27,7 +28,7 @@ struct State {
 }
 
 impl Build {
-    /// A batch of `total` instances for a generation of the gate.
+    /// Returns a batch of `total` instances for a generation of the gate.
     pub(crate) fn new(generation: u64, setup: InstanceSetup, total: usize) -> Self {
         let state = Mutex::new(State { ready: 0, total, over: false });
         Self { generation, setup, state, started: Instant::now() }
@@ -37,23 +38,23 @@ impl Build {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The gate's generation that the instances belong to.
+    /// Returns the gate's generation of the instances.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// How they are built.
+    /// Returns the setup of the instances.
     pub(crate) fn setup(&self) -> InstanceSetup {
         self.setup
     }
 
-    /// Instances ready, and in all; `None` when the batch is over.
+    /// Returns the ready instances and all instances; `None` if the batch is over.
     pub(crate) fn progress(&self) -> Option<(usize, usize)> {
         let state = *self.lock();
         (!state.over).then_some((state.ready, state.total))
     }
 
-    /// Asks `more` instances of it. `false`: it is over, and nothing was added.
+    /// Adds `more` instances to the batch. Returns false if it is over and nothing was added.
     pub(crate) fn extend(&self, more: usize) -> bool {
         let mut state = self.lock();
         if !state.over {
@@ -62,7 +63,7 @@ impl Build {
         !state.over
     }
 
-    /// One instance is warm and has its seat. The last one makes the generation serve.
+    /// Records that an instance is ready and has its seat. The last one makes the generation serve.
     pub(crate) fn ready(&self, inner: &Inner) {
         let mut state = self.lock();
         state.ready += 1;
@@ -81,7 +82,7 @@ impl Build {
         }
     }
 
-    /// One instance could not be built: the whole batch is given up, once.
+    /// Records that an instance could not be built, and abandons the whole batch, once.
     pub(crate) fn fail(&self, inner: &Inner, reason: String) {
         if self.give_up(inner) {
             inner.report(PoolEvent::BuildFailed {
@@ -92,7 +93,7 @@ impl Build {
         }
     }
 
-    /// A newer batch took its place.
+    /// Records that a newer batch replaces this one.
     pub(crate) fn supersede(&self, inner: &Inner) {
         self.give_up(inner);
     }

@@ -1,12 +1,13 @@
-//! The protocol between callers and instances: admission, the queue, who may start, who sleeps.
+//! The gate: the protocol between callers and instances. It admits requests, queues them and hands
+//! them to seats, the slots of instances.
 //!
-//! One mutex guards everything, so the books balance at every instant and a bound is in force when
+//! One mutex guards everything, so the counts balance at every instant and a bound is in force when
 //! [`Gate::set_bound`] returns. A job is handed to a sleeping seat directly, under the lock, before
 //! that seat is woken: no wake-up can be lost and no second seat can take it. A seat that ends a job
 //! takes the next one under the same lock. The seat that fell asleep last is woken first, so that
 //! seats beyond the bound stay asleep.
 //!
-//! This file knows no engine, no thread and no clock; the model checker compiles it as it stands
+//! This file knows no engine, no thread and no clock; the model checker compiles it unchanged
 //! over a substituted `sync` module.
 
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ pub(crate) struct Gate<T> {
 }
 
 impl<T> Gate<T> {
-    /// A gate with an empty queue, no seats and a bound of 0.
+    /// Returns a gate with an empty queue, no seats and a bound of 0.
     pub(crate) fn new(policy: QueuePolicy) -> Self {
         Self { state: Mutex::new(State::new(policy)) }
     }
@@ -33,7 +34,7 @@ impl<T> Gate<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a job in. Never blocks.
+    /// Submits a job. Never blocks.
     pub(crate) fn submit(&self, job: T, now: Instant) -> Submitted<T> {
         let mut state = self.lock();
         state.done.submitted += 1;
@@ -63,14 +64,14 @@ impl<T> Gate<T> {
         Submitted::Accepted(id)
     }
 
-    /// Counts a job that its caller turned away before it got here.
+    /// Counts a job that its caller rejected before submitting it.
     pub(crate) fn count_rejected(&self) {
         let mut state = self.lock();
         state.done.submitted += 1;
         state.done.rejected += 1;
     }
 
-    /// Takes a job back that no seat has taken yet. `None`: it runs or has ended.
+    /// Removes a job that no seat has taken yet. Returns `None` if it runs or has ended.
     pub(crate) fn cancel(&self, id: u64) -> Option<T> {
         let mut state = self.lock();
         let found = state.remove_waiting(|waiting| waiting.id == id)?;
@@ -81,7 +82,7 @@ impl<T> Gate<T> {
         Some(found.job)
     }
 
-    /// Takes out the jobs that have waited longer than the timeout; the caller answers them.
+    /// Removes the jobs that have waited longer than the timeout. The caller answers them.
     pub(crate) fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
         let mut state = self.lock();
         let Some(timeout) = state.policy.timeout else { return Vec::new() };
@@ -100,8 +101,8 @@ impl<T> Gate<T> {
         expired
     }
 
-    /// Sets how many jobs may run at once. On return no job starts above the bound; jobs that run
-    /// already are not interrupted.
+    /// Sets the number of jobs that may run at once. On return no job starts above the bound; running
+    /// jobs are not interrupted.
     pub(crate) fn set_bound(&self, bound: usize) {
         self.with_dispatch(|state| {
             state.bound = bound;
@@ -119,8 +120,8 @@ impl<T> Gate<T> {
         self.with_dispatch(|state| state.policy = policy);
     }
 
-    /// Adds a seat of a generation. It gets work once [`Gate::serve`] made that one the serving
-    /// generation, and is retired once that one was abandoned or a later one began to serve.
+    /// Adds a seat of a generation. It gets work once [`Gate::serve`] has made that generation the
+    /// serving one, and retires once that generation is abandoned or a later one serves.
     pub(crate) fn enter(&self, generation: u64) -> SeatId {
         let mut state = self.lock();
         let id = SeatId(state.next_seat);
@@ -138,9 +139,9 @@ impl<T> Gate<T> {
         id
     }
 
-    /// Makes a generation the serving one: idle seats of older ones are retired now, busy ones when
-    /// their job ends. Going back is not possible. Returns whether it serves: an older one and one
-    /// that was abandoned do not, and nothing changes.
+    /// Makes a generation the serving one. Idle seats of older generations retire now, busy ones after
+    /// their job. Returns false and changes nothing if the generation is older than the serving one or
+    /// was abandoned.
     pub(crate) fn serve(&self, generation: u64) -> bool {
         let mut state = self.lock();
         if !state.may_serve(generation) {
@@ -184,9 +185,9 @@ impl<T> Gate<T> {
         notify(&waiters);
     }
 
-    /// Retires serving seats until `keep` are left: sleeping ones now, those asleep longest first,
-    /// busy ones when their job ends. Holds until the bound or [`Gate::keep`] ask for more. Returns
-    /// how many were retired now.
+    /// Retires serving seats until `keep` remain: sleeping ones now, longest asleep first, busy ones
+    /// after their job. Applies until the bound or [`Gate::keep`] asks for more. Returns the number of
+    /// seats retired now.
     pub(crate) fn trim(&self, keep: usize) -> usize {
         let mut state = self.lock();
         let keep = keep.max(state.bound);
@@ -205,13 +206,13 @@ impl<T> Gate<T> {
         surplus
     }
 
-    /// No serving seat is retired while there are `count` or fewer of them.
+    /// Keeps at least `count` serving seats from retiring.
     pub(crate) fn keep(&self, count: usize) {
         let mut state = self.lock();
         state.keep = state.keep.max(count);
     }
 
-    /// Waits until there is a job for this seat, or the seat is to end.
+    /// Waits until there is a job for this seat or the seat must end.
     pub(crate) fn take(&self, id: SeatId) -> Next<T> {
         let mut state = self.lock();
         loop {
@@ -231,8 +232,8 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Ends the job that a seat ran, and gives it the next one where it may have one. After `None`
-    /// the seat calls [`Gate::take`] (a job may have been handed to it already by then).
+    /// Ends a seat's job and returns its next one, if it may have one. After `None` the seat calls
+    /// [`Gate::take`], by which time a job may already have been handed to it.
     pub(crate) fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
         let mut state = self.lock();
         state.end(ended);
@@ -240,7 +241,7 @@ impl<T> Gate<T> {
         let may = stays && state.executing < state.bound as u64;
         if may && let Some(next) = state.pop() {
             state.executing += 1;
-            // The job that ended left room for more than this one when the bound has grown.
+            // If the bound has grown, the ended job leaves room for more than one.
             let waiters = state.dispatch();
             drop(state);
             notify(&waiters);
@@ -261,8 +262,8 @@ impl<T> Gate<T> {
         None
     }
 
-    /// Ends the job that a seat ran and lets the seat have none until [`Gate::repair`]: its instance
-    /// is broken and is being built again.
+    /// Ends a seat's job and gives it no other until [`Gate::repair`], because its instance broke and is
+    /// being rebuilt.
     pub(crate) fn mark_broken(&self, id: SeatId, ended: Ended) {
         let mut state = self.lock();
         state.end(ended);
@@ -275,8 +276,8 @@ impl<T> Gate<T> {
         notify(&waiters);
     }
 
-    /// The instance of a broken seat is whole again; where it is no longer wanted, its seat's next
-    /// [`Gate::take`] says so.
+    /// Returns a broken seat to service after its instance was rebuilt. If it is no longer needed, its
+    /// next [`Gate::take`] ends it.
     pub(crate) fn repair(&self, id: SeatId) {
         let mut state = self.lock();
         if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id && seat.broken) {
@@ -292,12 +293,12 @@ impl<T> Gate<T> {
         notify(&waiters);
     }
 
-    /// Removes a seat whose instance could not be mended.
+    /// Removes a seat whose instance could not be rebuilt.
     pub(crate) fn remove_broken(&self, id: SeatId) {
         self.lock().remove(id);
     }
 
-    /// Admits nothing more. Seats go on until the queue is empty, then retire.
+    /// Stops admission. Seats work until the queue is empty, then retire.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.open = false;
@@ -307,12 +308,12 @@ impl<T> Gate<T> {
         notify(&waiters);
     }
 
-    /// Turns new jobs away, with a reason, until it is set to `None` again. What waits, waits on.
+    /// Rejects new jobs with a reason until it is set to `None`. Waiting jobs keep waiting.
     pub(crate) fn refuse(&self, reason: Option<&'static str>) {
         self.lock().refusal = reason;
     }
 
-    /// Takes out all jobs that wait, counted as rejected; the caller answers them.
+    /// Removes all waiting jobs and counts them as rejected. The caller answers them.
     pub(crate) fn reject_all_waiting(&self) -> Vec<Waiting<T>> {
         let mut state = self.lock();
         let mut away: Vec<Waiting<T>> = state.queue.drain(..).collect();
@@ -324,7 +325,7 @@ impl<T> Gate<T> {
         away
     }
 
-    /// Numbers of jobs by state.
+    /// Returns the number of jobs per state.
     pub(crate) fn counts(&self) -> RequestCounts {
         let state = self.lock();
         RequestCounts {
@@ -335,7 +336,7 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Numbers of seats.
+    /// Returns the number of seats per state.
     pub(crate) fn seats(&self) -> Seats {
         let state = self.lock();
         let serving = state.serving(state.generation);

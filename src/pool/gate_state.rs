@@ -1,4 +1,4 @@
-//! What the gate's one mutex guards, and the moves on it. Whoever calls these holds the lock.
+//! The state under the gate's mutex, and the operations on it. Callers hold the lock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -7,69 +7,69 @@ use super::sync::{Arc, Condvar};
 use crate::layout::{Overflow, QueuePolicy};
 use crate::telemetry::RequestCounts;
 
-/// Whom to wake once the lock is released.
+/// The waiters to notify once the lock is released.
 pub(super) type Waiters = Vec<Arc<Condvar>>;
 
-/// How many callers may wait for room in the queue; beyond it a request is rejected, so that an
+/// Maximum number of callers that wait for room in the queue. Further requests are rejected, so that an
 /// open-loop load into a blocked model cannot take all memory.
 pub(super) const BLOCKED_LIMIT: usize = 65_536;
 
-/// A job and when it came.
+/// A waiting job and its time of arrival.
 pub(crate) struct Waiting<T> {
-    /// The number that [`Gate::submit`] gave it.
+    /// Its number from [`Gate::submit`].
     pub id: u64,
-    /// When it was handed in; the queue's timeout counts from here.
+    /// Time of submission; the queue's timeout counts from here.
     pub since: Instant,
-    /// How long it may wait, as the policy was when it was given to a seat.
+    /// Its maximum wait, by the policy at the time when a seat took it.
     pub timeout: Option<Duration>,
     /// The job.
     pub job: T,
 }
 
 impl<T> Waiting<T> {
-    /// Whether it has waited too long by `now`.
+    /// Returns true if its wait exceeds the maximum at `now`.
     pub(crate) fn is_late(&self, now: Instant) -> bool {
         self.timeout.is_some_and(|timeout| now.saturating_duration_since(self.since) >= timeout)
     }
 }
 
-/// What became of a job that was handed in.
+/// The result of submitting a job.
 pub(crate) enum Submitted<T> {
     /// It waits or runs, under this number.
     Accepted(u64),
-    /// It was turned away; the caller answers it.
+    /// It was rejected; the caller answers it.
     Rejected(T, &'static str),
 }
 
-/// How a job ended in an instance.
+/// The end of a job in an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// With an answer.
     Completed,
     /// With an error or a panic.
     Failed,
-    /// It had waited too long when the instance took it, and was not run.
+    /// Its wait had run out when the instance took it; it was not run.
     TimedOut,
 }
 
-/// What a seat does next.
+/// The next step of a seat.
 pub(crate) enum Next<T> {
     /// Run this.
     Job(Waiting<T>),
-    /// End; the seat is gone already.
+    /// End; the seat is already removed.
     Retire,
 }
 
-/// One seat: an instance as the gate sees it.
+/// A seat: the slot of one instance in the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SeatId(pub(super) u64);
 
-/// Seats by what they do.
+/// The number of seats per state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seats {
     /// Seats of the serving generation.
     pub serving: usize,
-    /// Of those, asleep.
+    /// Serving seats that are asleep.
     pub idle: usize,
     /// Seats of the serving generation whose broken instance is being built again.
     pub repairing: usize,
@@ -82,7 +82,7 @@ pub struct Seats {
 }
 
 impl Seats {
-    /// Whether an instance serves, or will again by itself.
+    /// Returns true if an instance serves or is being rebuilt.
     pub fn any(&self) -> bool {
         self.serving + self.repairing > 0
     }
@@ -101,7 +101,7 @@ pub(super) struct Seat<T> {
 }
 
 impl<T> Seat<T> {
-    /// Whether it may wait for a job.
+    /// Returns true if it may wait for a job.
     pub(super) fn can_sleep(&self) -> bool {
         !self.busy && !self.broken && !self.retire
     }
@@ -121,7 +121,7 @@ pub(super) struct State<T> {
     pub(super) keep: usize,
     pub(super) policy: QueuePolicy,
     pub(super) open: bool,
-    /// Why no job is taken for now, while the gate is open.
+    /// The reason for rejecting jobs while the gate is open, if it does.
     pub(super) refusal: Option<&'static str>,
     pub(super) next_job: u64,
     pub(super) next_seat: u64,
@@ -155,25 +155,25 @@ impl<T> State<T> {
         self.seats.iter().filter(serves).filter(|seat| !seat.broken).count()
     }
 
-    /// Broken seats of the serving generation that are wanted back.
+    /// Broken seats of the serving generation that are still needed.
     pub(super) fn repairing(&self) -> usize {
         let serves = |seat: &&Seat<T>| seat.generation == self.generation && !seat.retire;
         self.seats.iter().filter(serves).filter(|seat| seat.broken).count()
     }
 
-    /// Whether a generation serves or can still come to serve.
+    /// Returns true if a generation serves or may still serve later.
     pub(super) fn may_serve(&self, generation: u64) -> bool {
         generation >= self.generation && !self.abandoned.contains(&generation)
     }
 
-    /// Whether a seat goes on to serve when its job has ended.
+    /// Returns true if a seat keeps serving after its job.
     pub(super) fn stays(&self, id: SeatId) -> bool {
         let seat = self.seats.iter().find(|seat| seat.id == id);
         seat.is_some_and(|seat| seat.generation == self.generation && !seat.retire)
             && self.serving(self.generation) <= self.keep
     }
 
-    /// Lets a seat end when it next looks.
+    /// Makes a seat end at its next check.
     pub(super) fn retire(&mut self, id: SeatId) {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.id == id) {
             seat.retire = true;
@@ -189,7 +189,7 @@ impl<T> State<T> {
         self.queue.is_empty() && self.executing < self.bound as u64 && !self.idle.is_empty()
     }
 
-    /// The next job of the queue; a blocked caller moves up into the room.
+    /// Removes the next job from the queue; a blocked caller takes the freed place.
     pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
         let mut next = self.queue.pop_front()?;
         next.timeout = self.policy.timeout;
@@ -204,7 +204,7 @@ impl<T> State<T> {
         }
     }
 
-    /// Hands waiting jobs to sleeping seats while the bound allows; returns whom to wake.
+    /// Hands waiting jobs to sleeping seats while the bound allows. Returns the waiters to notify.
     pub(super) fn dispatch(&mut self) -> Waiters {
         let mut waiters = Waiters::new();
         self.admit_blocked();
@@ -221,7 +221,7 @@ impl<T> State<T> {
         waiters
     }
 
-    /// When the gate is closed and nothing waits any more: everybody who sleeps, to retire.
+    /// Returns all sleeping seats, to retire, if the gate is closed and no job waits.
     pub(super) fn closing_waiters(&self) -> Waiters {
         if self.open || !self.queue.is_empty() || !self.blocked.is_empty() {
             return Waiters::new();

@@ -16,23 +16,23 @@ use crate::layout::QueuePolicy;
 use crate::machine::{CpuSet, Machine, current_thread};
 use crate::telemetry::{Recorder, RequestCounts};
 
-/// Sleeping instances that are kept, beyond the bound, for a quick return.
+/// Number of parked instances that are kept beyond the bound, for a quick return.
 pub const PARKED_LIMIT: usize = 4;
 
-/// What a model holds, in bytes.
+/// The memory that a model holds, in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolMemory {
-    /// In the engine.
+    /// Held by the engine.
     pub engine: EngineMemory,
-    /// Inputs of requests that wait or run and that nobody else holds.
+    /// Inputs of waiting and running requests that nobody else holds.
     pub requests: u64,
     /// The budget.
     pub limit: Option<u64>,
-    /// What holds memory above the budget, in a sentence; `None` while it is kept.
+    /// The reason why the model is over its budget; `None` while it is not.
     pub over: Option<String>,
 }
 
-/// One model's pool. Dropping it closes the gate and turns waiting requests away.
+/// One model's pool. Dropping it closes the gate and rejects waiting requests.
 pub struct Pool {
     name: Mutex<String>,
     pub(super) inner: Arc<Inner>,
@@ -40,8 +40,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool: it queues requests, but nothing takes them until a model is installed,
-    /// instances are ensured and a bound is set.
+    /// Returns an empty pool. It queues requests, but runs none until a model is installed, instances
+    /// are ensured and a bound is set.
     pub fn new(
         name: &str,
         machine: Arc<dyn Machine>,
@@ -72,68 +72,68 @@ impl Pool {
         self.inner.set_model(model, warm_up);
     }
 
-    /// Takes the model away again. Only before instances have been ensured.
+    /// Removes the model. Only valid before instances have been ensured.
     pub fn uninstall(&self) {
         self.inner.forget_model();
     }
 
-    /// The installed model.
+    /// Returns the installed model.
     pub fn model(&self) -> Option<Arc<dyn Model>> {
         self.inner.model()
     }
 
-    /// The door for callers.
+    /// Returns the sender for callers.
     pub fn sender(&self) -> Arc<dyn RequestSender> {
         self.inner.clone()
     }
 
-    /// A door for callers that wait with `.await`.
+    /// Returns a client for callers that wait with `.await`.
     pub fn client(&self) -> Client {
         Client::new(self.inner.clone())
     }
 
-    /// Allows every thread of the model on `mask` and reads it back. Returns a sentence for each
-    /// thread where the kernel shows another mask.
+    /// Sets and verifies the CPU mask of every thread of the model. Returns one message per thread
+    /// whose mask differs.
     pub fn pin(&self, mask: CpuSet) -> Vec<String> {
         self.inner.threads.pin(mask)
     }
 
-    /// A sentence for each thread that was where it should be and has been moved since by others.
+    /// Returns one message per thread whose mask or nice value another program has changed.
     pub fn strays(&self) -> Vec<String> {
         self.inner.threads.strays()
     }
 
-    /// Sets how its threads stand beside others on the cores that they share, as a nice value counted
-    /// from the program's own, 0 to 19, and reads it back.
+    /// Sets and verifies the nice value of the model's threads, 0 to 19, relative to the program's own.
     ///
     /// # Errors
-    /// A sentence for each thread that the kernel does not let rise; [`Pool::renew`] replaces them.
+    /// One message per thread whose nice value the kernel does not let decrease; [`Pool::renew`]
+    /// replaces these threads.
     pub fn set_nice(&self, nice: i32) -> Result<(), Vec<String>> {
         self.inner.threads.set_nice_values(nice)
     }
 
-    /// The nice value that its threads are to have.
+    /// Returns the desired nice value of its threads.
     pub fn nice(&self) -> i32 {
         self.inner.threads.nice()
     }
 
-    /// Lets the next [`Pool::ensure`] build all instances anew, on new threads, beside those that
-    /// serve. A batch that is on its way for a later generation is as good.
+    /// Makes the next [`Pool::ensure`] replace all instances, on new threads. A pending batch of a later
+    /// generation replaces them too.
     pub fn renew(&self) {
         self.builds().mark_stale(self.inner.gate.seats().generation);
     }
 
-    /// Whether the instances that serve are to be replaced by new ones of the same setup.
+    /// Returns true if the serving instances will be replaced by new ones of the same setup.
     pub fn is_renewing(&self) -> bool {
         self.builds().is_stale(self.inner.gate.seats().generation)
     }
 
-    /// Takes [`Pool::renew`] back: what serves goes on to serve.
+    /// Cancels [`Pool::renew`]: the serving instances keep serving.
     pub fn keep(&self) {
         self.builds().clear_stale();
     }
 
-    /// Sets how many requests may run at once; in force on return.
+    /// Sets the number of requests that may run at once; in force on return.
     pub fn set_bound(&self, bound: usize) {
         self.inner.gate.set_bound(bound);
     }
@@ -143,8 +143,8 @@ impl Pool {
         self.inner.gate.set_policy(queue);
     }
 
-    /// Sets the memory that the model may hold, in bytes; in force for requests from now on. What
-    /// it holds already goes when [`Pool::shrink`] is called.
+    /// Sets the model's memory budget in bytes; it applies to requests from now on. [`Pool::shrink`]
+    /// frees memory that the model already holds.
     pub fn set_memory(&self, limit: Option<u64>) {
         self.inner.memory.set_limit(limit);
     }
@@ -155,20 +155,20 @@ impl Pool {
         self.inner.memory.set_sharers(u32::try_from(rows).unwrap_or(u32::MAX));
     }
 
-    /// Sets what the prepared requests of the built-in load take, in bytes: they count too.
+    /// Sets the size of the built-in load's prepared requests in bytes; they count towards the budget.
     pub fn set_prepared(&self, bytes: u64) {
         self.inner.memory.set_prepared(bytes);
     }
 
-    /// Whether the loaded model keeps its memory budget.
+    /// Checks that the loaded model is within its memory budget.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when it does not.
+    /// [`EngineError::Memory`] if it is not.
     pub fn fits(&self) -> Result<(), EngineError> {
         self.inner.model().map_or(Ok(()), |model| self.inner.memory.fits(&*model))
     }
 
-    /// What the model holds now.
+    /// Returns the memory that the model holds.
     pub fn memory(&self) -> PoolMemory {
         let memory = &self.inner.memory;
         let engine = self.inner.model().map(|model| memory.look(&*model)).unwrap_or_default();
@@ -180,24 +180,24 @@ impl Pool {
         }
     }
 
-    /// Where the model is above its budget and idle: lets the engine give back what it does not
-    /// need, on a thread of its own that runs where the model may. Returns whether it was begun.
+    /// If the model is over its budget and idle, starts a thread on the model's cores in which the engine
+    /// frees what it does not need. Returns true if the thread was started.
     pub fn shrink(&self) -> bool {
         if !self.inner.memory.wants_to_shrink() || self.inner.gate.counts().executing > 0 {
             return false;
         }
         let inner = self.inner.clone();
         let shrink = move || {
-            // Elsewhere it would take another model's core; a refusal costs no more than that.
+            // On other cores it would disturb another model. If pinning fails, it does so this once.
             let _ = inner.machine.set_affinity(current_thread(), &inner.threads.mask());
             inner.shrink();
         };
         std::thread::Builder::new().name("divvy-shrink".to_owned()).spawn(shrink).is_ok()
     }
 
-    /// Makes `count` instances of `setup` serve: builds the missing ones in the
-    /// background, on threads that start on `building_on`. Another setup than the serving one starts a new generation, which takes over when
-    /// all of it is warm; an older batch that is not done is given up. Returns true if instances are
+    /// Makes the ordered instances serve: builds the missing ones in the background, on threads that
+    /// start on the order's CPUs. A setup other than the serving one starts a new generation, which takes over when
+    /// all of it is warm; an older pending batch is abandoned. Returns true if instances are
     /// being built.
     pub fn ensure(&self, count: usize, setup: InstanceSetup, building_on: CpuSet) -> bool {
         let count = count.max(1);
@@ -212,18 +212,18 @@ impl Pool {
         self.builds().setup(&self.inner)
     }
 
-    /// Lets instances beyond `bound` plus [`PARKED_LIMIT`] go: sleeping ones now, busy ones when
-    /// their request ends.
+    /// Retires instances beyond `bound` plus [`PARKED_LIMIT`]: sleeping ones now, busy ones after their
+    /// request.
     pub fn release_parked(&self, bound: usize) {
         self.inner.gate.trim(bound + PARKED_LIMIT);
     }
 
-    /// Instances of the newest batch that are ready, and in all, while it is being built.
+    /// Returns the ready instances and all instances of the newest batch while it is being built.
     pub fn warming(&self) -> Option<(usize, usize)> {
         self.builds().progress()
     }
 
-    /// Answers requests that have waited too long.
+    /// Answers requests whose time in the queue has run out.
     pub fn expire(&self, now: Instant) {
         self.inner.expire(now);
     }
@@ -233,8 +233,8 @@ impl Pool {
         self.inner.gate.queue_timeout()
     }
 
-    /// Turns requests away, those that wait too, until it is called with `None`: nothing would ever
-    /// answer them.
+    /// Rejects all requests, including waiting ones, until it is called with `None`. Used while no
+    /// instance can answer them.
     pub fn refuse(&self, reason: Option<&'static str>) {
         self.inner.gate.refuse(reason);
         if let Some(reason) = reason {
@@ -247,28 +247,28 @@ impl Pool {
         self.inner.gate.counts()
     }
 
-    /// Instances by what they do.
+    /// Returns the number of instances per state.
     pub fn seats(&self) -> Seats {
         self.inner.gate.seats()
     }
 
-    /// The model's threads.
+    /// Returns the model's threads.
     pub fn members(&self) -> Vec<Member> {
         self.inner.threads.members()
     }
 
-    /// The mask that the threads are to have.
+    /// Returns the desired CPU mask of the threads.
     pub fn mask(&self) -> CpuSet {
         self.inner.threads.mask()
     }
 
-    /// The latency windows.
+    /// Returns the latency windows.
     pub fn recorder(&self) -> &Recorder {
         &self.inner.recorder
     }
 
-    /// Admits nothing more and answers what waits, for at most `patience`; what still waits then is
-    /// rejected. Requests that run are always answered. Returns whether all instances have ended.
+    /// Stops admission and answers waiting requests for at most `patience`, then rejects the rest.
+    /// Running requests are always answered. Returns true if all instances have ended.
     pub fn drain(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         self.inner.gate.close();
@@ -277,7 +277,7 @@ impl Pool {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.inner.reject_waiting("the model is being removed");
-        // A request that runs cannot be interrupted; give it as long again.
+        // A running request cannot be interrupted: wait for it as long again.
         let until = Instant::now() + patience;
         while !self.has_ended() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
@@ -285,7 +285,7 @@ impl Pool {
         self.has_ended()
     }
 
-    /// Whether all instances have ended, those that were being built too.
+    /// Returns true if all instances have ended, including those that were being built.
     pub fn has_ended(&self) -> bool {
         self.builds().have_ended()
     }

@@ -1,5 +1,5 @@
-//! The library's call: hand a request in and await its outcome. Dropping the future gives up a
-//! request that no instance has taken yet.
+//! The library's call: submit a request and await its outcome. Dropping the future cancels a request
+//! that no instance has taken yet.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,13 +15,13 @@ use super::request::{Outcome, Request, RequestError, RequestSender};
 use crate::engine::NamedTensor;
 use crate::telemetry::Recorder;
 
-/// A model's door for callers that wait with `.await`. Cheap to clone.
+/// Sends requests to a model for callers that wait with `.await`. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
 }
 
-/// A request that was handed in. Dropping it gives the request up where it still waits.
+/// A submitted request. Dropping it cancels the request if it still waits.
 pub struct Pending {
     inner: Arc<Inner>,
     id: Option<u64>,
@@ -34,33 +34,33 @@ impl Client {
         Self { inner }
     }
 
-    /// The same door for callers that want to be called back.
+    /// Returns the sender for callers that want to be called back.
     pub fn sender(&self) -> Arc<dyn RequestSender> {
         self.inner.clone()
     }
 
-    /// The model's latency windows.
+    /// Returns the model's latency windows.
     pub fn recorder(&self) -> &Recorder {
         &self.inner.recorder
     }
 
-    /// The model's instances by what they do.
+    /// Returns the number of the model's instances per state.
     pub fn seats(&self) -> Seats {
         self.inner.gate.seats()
     }
 
-    /// Runs one request. The outcome's `result` says how it ended; dropping the future before that
+    /// Runs one request and returns its outcome; dropping the future before that
     /// cancels the request if it still waits.
     pub async fn infer(&self, inputs: Arc<Vec<NamedTensor>>) -> Outcome {
         self.submit(inputs).await
     }
 
-    /// Hands a request in at once; await what it returns for the outcome.
+    /// Submits a request at once. Await the returned value for the outcome.
     pub fn submit(&self, inputs: Arc<Vec<NamedTensor>>) -> Pending {
         let (sender, outcome) = oneshot::channel();
         let arrival = Instant::now();
         let reply = Box::new(move |outcome| {
-            // The receiver is gone when the caller gave up; then nobody wants the outcome.
+            // Without a receiver the caller has cancelled, and nobody needs the outcome.
             let _ = sender.send(outcome);
         });
         let id = self.inner.hand_in(Request { inputs, arrival, reply });

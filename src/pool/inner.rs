@@ -1,4 +1,4 @@
-//! What a pool's handle, its door and its workers share.
+//! The state that a pool's handle, its senders and its workers share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,13 +15,13 @@ use crate::machine::Machine;
 use crate::machine::heap::trim_heap;
 use crate::telemetry::Recorder;
 
-/// A request in the gate, with its inputs on the books.
+/// A request in the gate, with the charge for its inputs.
 pub(super) struct Job {
     pub(super) request: Request,
     pub(super) charge: MemoryCharge,
 }
 
-/// What they share.
+/// The shared state of a pool.
 pub(super) struct Inner {
     pub(super) gate: Gate<Job>,
     pub(super) memory: MemoryLimit,
@@ -63,7 +63,7 @@ impl Inner {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The loaded model.
+    /// Returns the loaded model.
     pub(super) fn model(&self) -> Option<Arc<dyn Model>> {
         self.loaded().map(|loaded| loaded.model)
     }
@@ -85,7 +85,7 @@ impl Inner {
         self.loaded().map(|loaded| loaded.warm_up)
     }
 
-    /// Lets the engine give back what it does not need, and the heap its free pages.
+    /// Makes the engine free what it does not need, and the heap return its free pages.
     pub(super) fn shrink(&self) {
         if let Some(loaded) = self.loaded() {
             self.memory.shrink(&*loaded.model, &loaded.warm_up);
@@ -110,13 +110,13 @@ impl Inner {
         (self.listener)(event);
     }
 
-    /// An instance broke and could not be built again.
+    /// Reports an instance that broke and could not be rebuilt.
     pub(super) fn lost(&self, instance: usize, reason: String) {
         *self.last_loss.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
         self.report(PoolEvent::InstanceLost { instance, reason });
     }
 
-    /// Answers requests that waited too long.
+    /// Answers requests whose time in the queue has run out.
     pub(super) fn expire(&self, now: Instant) {
         for Waiting { since, job, .. } in self.gate.expire(now) {
             let waited = now.saturating_duration_since(since);
@@ -124,7 +124,7 @@ impl Inner {
         }
     }
 
-    /// Answers all requests that wait, with a rejection.
+    /// Rejects all waiting requests.
     pub(super) fn reject_waiting(&self, reason: &'static str) {
         let now = Instant::now();
         for waiting in self.gate.reject_all_waiting() {
@@ -132,7 +132,7 @@ impl Inner {
         }
     }
 
-    /// Hands a request in; its number where it was accepted.
+    /// Submits a request. Returns its number if it was accepted.
     pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
         let now = Instant::now();
         let Some(charge) = self.admit(&request) else {
@@ -151,13 +151,13 @@ impl Inner {
 
     fn admit(&self, request: &Request) -> Option<MemoryCharge> {
         self.memory.admit(&request.inputs).or_else(|| {
-            // The engine may have given something back since it was last asked.
+            // The engine may have freed memory since its last report.
             self.memory.look(&*self.model()?);
             self.memory.admit(&request.inputs)
         })
     }
 
-    /// Takes a request back that no instance has taken yet, and answers it as cancelled.
+    /// Cancels a request that no instance has taken yet, and answers it.
     pub(super) fn cancel(&self, id: u64) -> bool {
         let found = self.gate.cancel(id);
         let is_found = found.is_some();
@@ -170,7 +170,7 @@ impl Inner {
 
 impl Job {
     fn reject(self, error: RequestError, now: Instant) {
-        // Off the books before the caller hears of it.
+        // Release the charge before the caller is answered.
         drop(self.charge);
         reject(self.request, error, now);
     }

@@ -24,7 +24,7 @@ const TURN_CHECK: Duration = Duration::from_millis(50);
 pub const NO_ROOM: &str =
     "memory budget: what the model holds and the requests that wait leave no room for it";
 
-/// What one model may hold and what counts against it, in bytes.
+/// A model's memory budget and the charges against it, in bytes.
 pub(super) struct MemoryLimit {
     limit: AtomicU64,
     /// Held by the engine at its last report.
@@ -37,7 +37,7 @@ pub(super) struct MemoryLimit {
     too_large: AtomicU64,
     /// Rows that will share the loaded model, 1 or more.
     sharers: AtomicU32,
-    /// What the engine held after it was last asked to give back what it can.
+    /// Held by the engine after it last freed what it could.
     shrunk_to: AtomicU64,
     /// Requests that run now under a limit.
     runs: Mutex<Runs>,
@@ -364,7 +364,7 @@ impl MemoryLimit {
         Err(EngineError::Memory { reason })
     }
 
-    /// Whether a freshly loaded model, or one with a further instance, keeps the budget.
+    /// Checks that a freshly loaded model, or one with a further instance, is within the budget.
     ///
     /// # Errors
     /// [`EngineError::Memory`] when it does not.
@@ -398,13 +398,13 @@ impl MemoryLimit {
         self.shrunk_to.store(now, Ordering::Release);
     }
 
-    /// Whether the budget is passed and giving back may still help.
+    /// Returns true if the budget is exceeded and the engine may still free memory.
     pub(super) fn wants_to_shrink(&self) -> bool {
         self.limit().is_some_and(|limit| self.used() > limit)
             && self.engine.load(Ordering::Relaxed) != self.shrunk_to.load(Ordering::Acquire)
     }
 
-    /// What holds memory above the budget, in a sentence; `None` while it is kept.
+    /// Returns the reason why the model is over its budget; `None` while it is not.
     pub(super) fn over(&self, memory: &EngineMemory) -> Option<String> {
         let limit = self.limit().filter(|limit| self.used() > *limit)?;
         Some(self.words(memory, limit))

@@ -1,4 +1,4 @@
-//! A request and its answer, as callers of a pool see them.
+//! Requests to a pool and their outcomes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use thiserror::Error;
 use super::panic_message::panic_message;
 use crate::engine::{EngineError, NamedTensor, Signature};
 
-/// Why a request was not answered with tensors. Each submitted request ends in exactly one way.
+/// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
 #[derive(Clone, Debug, Error)]
 pub enum RequestError {
     /// The queue was full and its policy is to reject, or the model takes no requests any more.
     #[error("rejected: {reason}")]
     Rejected {
-        /// Why.
+        /// The reason.
         reason: &'static str,
     },
     /// It waited in the queue longer than the queue's timeout.
     #[error("timed out after {waited:?} in the queue")]
     TimedOut {
-        /// How long it had waited.
+        /// Its time in the queue.
         waited: Duration,
     },
-    /// The caller gave it up before an instance took it.
+    /// The caller cancelled it before an instance took it.
     #[error("cancelled")]
     Cancelled,
     /// The engine failed on it.
@@ -38,14 +38,14 @@ pub enum RequestError {
     },
 }
 
-/// What became of a request, and how long it took.
+/// The outcome of a request and its latency.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The output tensors, or why there are none.
+    /// The output tensors, or the reason why there are none.
     pub result: Result<Vec<NamedTensor>, RequestError>,
-    /// From the intended arrival until an instance took it (or until it was turned away).
+    /// From the intended arrival until an instance took it (or until it was rejected).
     pub queue: Duration,
-    /// In the instance; zero when none took it.
+    /// Time in the instance; zero if none took it.
     pub compute: Duration,
 }
 
@@ -53,8 +53,8 @@ pub struct Outcome {
 /// scheduler's for one that waited too long, so it must be short and must not block.
 pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
 
-/// Gives a caller its answer. A reply that panics is its caller's fault: it costs neither an instance
-/// nor the thread that gives it.
+/// Calls a reply with its outcome. If the reply panics, neither an instance nor the calling thread is
+/// lost.
 pub(super) fn answer(reply: Reply, outcome: Outcome) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| reply(outcome))) {
         tracing::error!("a caller's reply panicked: {}", panic_message(&*panic));
@@ -63,22 +63,22 @@ pub(super) fn answer(reply: Reply, outcome: Outcome) {
 
 /// One request.
 pub struct Request {
-    /// The input tensors. Shared, so that repeated synthetic requests cost nothing to hand in.
+    /// The input tensors. Shared, so that synthetic requests can be repeated without a copy.
     pub inputs: Arc<Vec<NamedTensor>>,
-    /// When it was meant to arrive: latency counts from here (no coordinated omission).
+    /// Intended arrival: latency counts from here (no coordinated omission).
     pub arrival: Instant,
-    /// Who gets the answer.
+    /// Receives the outcome.
     pub reply: Reply,
 }
 
-/// The door of one model's pool, as load generators and servers hold it. Stays valid when the
-/// model is removed: requests are then rejected.
+/// Sends requests to one model's pool. It stays valid after the model is removed; requests are then
+/// rejected.
 pub trait RequestSender: Send + Sync {
-    /// What the model takes and gives.
+    /// Returns the model's inputs and outputs.
     fn signature(&self) -> Arc<Signature>;
 
-    /// Hands a request in. Never blocks the caller: where the queue's overflow is "block", a
-    /// request that finds it full is kept aside, counted as blocked, and enters the queue in order
+    /// Submits a request. Never blocks the caller: if the queue's overflow is "block", a request that
+    /// finds it full is held outside the queue, counted as blocked, and enters the queue in order
     /// of arrival once there is room.
     fn submit(&self, request: Request);
 }

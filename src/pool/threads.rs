@@ -7,15 +7,15 @@ use crate::machine::{AffinityError, CpuSet, Machine, ThreadId};
 /// One thread of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
+    /// The thread's id.
     pub id: ThreadId,
     /// The instance it works for.
     pub instance: usize,
-    /// Whether it helps, or runs requests itself.
+    /// True for an intra-op helper, false for the thread that runs the requests.
     pub helper: bool,
 }
 
-/// All threads of a model and the mask that they are to have.
+/// All threads of a model with their desired mask and nice value.
 pub(super) struct Threads {
     machine: Arc<dyn Machine>,
     inner: Mutex<Inner>,
@@ -26,14 +26,14 @@ struct Inner {
     mask: CpuSet,
     nice: i32,
     members: Vec<Member>,
-    /// Threads that the kernel has shown on the mask since it was set.
+    /// Threads whose mask has been verified since it was set.
     placed: Vec<ThreadId>,
-    /// Threads that the kernel has shown at the nice value since it was set.
+    /// Threads whose nice value has been verified since it was set.
     niced: Vec<ThreadId>,
 }
 
 impl Threads {
-    /// No threads yet; those that join will be allowed on `mask`.
+    /// Returns an empty set of threads; those that join get `mask`.
     pub(super) fn new(machine: Arc<dyn Machine>, mask: CpuSet) -> Self {
         Self { machine, inner: Mutex::new(Inner { mask, ..Inner::default() }) }
     }
@@ -42,8 +42,8 @@ impl Threads {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an instance's threads and places them. Where another mask or nice value is set meanwhile,
-    /// they get that one before this returns: so a thread that has joined is where it should be.
+    /// Adds an instance's threads and places them. If the desired mask or nice value changes meanwhile,
+    /// they get the new one before this returns, so a thread that has joined is always placed correctly.
     pub(super) fn join(&self, members: &[Member]) -> Vec<String> {
         let (mut wanted, added) = {
             let mut inner = self.lock();
@@ -53,8 +53,8 @@ impl Threads {
             ((inner.mask, inner.nice), added)
         };
         loop {
-            // Not under the lock: a thread that moves itself waits for its turn on the new core, and
-            // everybody who changes something would wait with it.
+            // Don't hold the lock here: a thread that re-pins itself blocks until it is scheduled on
+            // the new core, which would stall every change.
             let (mask, nice) = wanted;
             let mut differences = Vec::new();
             let (mut placed, mut niced) = (Vec::new(), Vec::new());
@@ -78,7 +78,7 @@ impl Threads {
         }
     }
 
-    /// Forgets an instance's threads; they have ended or are about to.
+    /// Removes an instance's threads, which have ended or are about to.
     pub(super) fn leave(&self, instance: usize) {
         let mut inner = self.lock();
         let Inner { members, placed, niced, .. } = &mut *inner;
@@ -88,8 +88,8 @@ impl Threads {
         }
     }
 
-    /// Allows all threads on `mask` and reads each one back. Returns a sentence for each thread
-    /// that the kernel shows elsewhere; empty when the mask is in force.
+    /// Sets and verifies the mask of all threads. Returns one message per thread whose mask differs;
+    /// empty if the mask is in force.
     pub(super) fn pin(&self, mask: CpuSet) -> Vec<String> {
         let members = self.set(|inner| {
             inner.mask = mask;
@@ -124,7 +124,7 @@ impl Threads {
         };
         let reniced = |id: &ThreadId| {
             let actual = self.machine.nice(*id).ok().filter(|actual| *actual != nice)?;
-            // Not if this program is changing it at this moment.
+            // Skip it if divvy is changing it at this moment.
             let inner = self.lock();
             (inner.nice == nice && inner.niced.contains(id)).then(|| {
                 format!(
@@ -144,7 +144,7 @@ impl Threads {
         };
         let stray = |id: &ThreadId| {
             let actual = self.machine.affinity(*id).ok().filter(|actual| *actual != mask)?;
-            // Not one that we move ourselves at this moment.
+            // Skip a thread that divvy is moving at this moment.
             let inner = self.lock();
             (inner.mask == mask && inner.placed.contains(id)).then(|| {
                 format!(
@@ -155,15 +155,15 @@ impl Threads {
         placed.iter().filter_map(stray).collect()
     }
 
-    /// Sets what threads are to have from now on; those that are there already.
+    /// Changes the desired values and returns the current threads.
     fn set(&self, what: impl FnOnce(&mut Inner)) -> Vec<Member> {
         let mut inner = self.lock();
         what(&mut inner);
         inner.members.clone()
     }
 
-    /// Gives all threads a nice value, counted from the program's own, and reads each one back; those
-    /// that join later get it too.
+    /// Sets and verifies the nice value of all threads, relative to the program's own. Threads that join
+    /// later get it too.
     ///
     /// # Errors
     /// One message per thread whose nice value is still another one: without privilege a nice value
@@ -188,17 +188,17 @@ impl Threads {
         if refused.is_empty() { Ok(()) } else { Err(refused) }
     }
 
-    /// The nice value that they are to have.
+    /// Returns the desired nice value.
     pub(super) fn nice(&self) -> i32 {
         self.lock().nice
     }
 
-    /// Gives one thread its nice value; a sentence where the kernel shows another one.
+    /// Sets one thread's nice value. Returns a message if it differs afterwards.
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), String> {
         match self.machine.set_nice(thread, nice) {
-            // It ended between two looks at it.
+            // The thread ended meanwhile.
             Ok(()) | Err(AffinityError::NoSuchThread(_)) => Ok(()),
-            // There is no such call at all, and nothing to ask for.
+            // The system has no nice values per thread.
             Err(AffinityError::Unsupported) if nice == 0 => Ok(()),
             Err(AffinityError::Unsupported) => {
                 Err("this operating system has no weights for threads".to_owned())
@@ -207,23 +207,23 @@ impl Threads {
         }
     }
 
-    /// The threads.
+    /// Returns the threads.
     pub(super) fn members(&self) -> Vec<Member> {
         self.lock().members.clone()
     }
 
-    /// The mask that they are to have.
+    /// Returns the desired mask.
     pub(super) fn mask(&self) -> CpuSet {
         self.lock().mask
     }
 }
 
-/// Places one thread and reads it back; a sentence where it is not as asked.
+/// Sets and verifies one thread's mask. Returns a message if it differs afterwards.
 fn place(machine: &dyn Machine, thread: ThreadId, mask: &CpuSet) -> Option<String> {
     match machine.set_affinity(thread, mask).and_then(|()| machine.affinity(thread)) {
         Ok(actual) if actual == *mask => None,
         Ok(actual) => Some(format!("thread {thread} is allowed on {actual}, not on {mask}")),
-        // It ended between two looks at it: nothing is where it should not be.
+        // The thread ended meanwhile, so nothing is misplaced.
         Err(AffinityError::NoSuchThread(_)) => None,
         Err(error) => Some(error.to_string()),
     }

@@ -1,5 +1,5 @@
-//! One instance's thread: builds the instance off to the side, warms it, then takes requests from
-//! the gate until it is told to retire.
+//! The thread of one instance: builds the instance, runs a trial request, then takes requests from the
+//! gate until it retires.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use crate::engine::{EngineError, Instance, NamedTensor};
 use crate::machine::heap::trim_heap;
 use crate::machine::{CpuSet, current_thread};
 
-/// Attempts to build an instance again after it broke, before the pool gives it up.
+/// Maximum number of attempts to rebuild a broken instance.
 const REBUILDS: u32 = 3;
 
-/// Why a worker left its loop.
+/// The reason why a worker left its loop.
 enum WorkerExit {
-    /// The gate told it to.
+    /// The gate retired it.
     Retired,
     /// The instance broke while it ran a request; its seat waits for another.
     Broken(SeatId),
-    /// It could not be warmed up.
+    /// Its trial request failed.
     Cold(String),
 }
 
 /// The body of a worker's thread.
 pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, building_on: CpuSet) {
-    // Threads that the engine makes inherit this mask, and would inherit a narrower one for good.
-    // A refusal leaves the whole process's mask, which is wider and as good.
+    // Threads that the engine creates inherit this mask for good, so it must not be narrower.
+    // If setting it fails, the process's own mask applies, which is wider.
     let _ = inner.machine.set_affinity(current_thread(), &building_on);
     // The seat of an instance that broke.
     let mut broken = None;
@@ -95,7 +95,7 @@ fn occupy(
             inner.gate.repair(seat);
         } else {
             build.ready(inner);
-            // Files that were read and graphs that were rewritten have left free pages behind.
+            // Reading files and rewriting graphs leaves free pages in the heap.
             trim_heap();
         }
         left = serve(inner, seat, built);
@@ -103,7 +103,7 @@ fn occupy(
     left
 }
 
-/// One request that nobody waits for, so that the first real one finds warm caches and arenas.
+/// Runs one trial request, so that the first real one finds warm caches and arenas.
 fn warm_up(inner: &Inner, built: &mut dyn Instance) -> Result<(), String> {
     let Some(inputs) = inner.warm_up_inputs() else { return Ok(()) };
     match run(built, &inputs) {

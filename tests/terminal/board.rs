@@ -8,7 +8,7 @@ pub(crate) struct Cell {
     pub core: u16,
     /// The short name of the first owner, or "free".
     pub owner: String,
-    /// Whether it has further owners.
+    /// True if it has more owners.
     pub shared: bool,
     /// Column and row, from 0.
     pub place: (u16, u16),

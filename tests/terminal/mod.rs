@@ -38,7 +38,7 @@ struct Received {
     shown: bool,
 }
 
-/// What a program left behind.
+/// The state of the terminal and the exit of a program that has ended.
 pub(crate) struct Left {
     pub code: u32,
     pub signal: Option<String>,
@@ -269,7 +269,7 @@ fn modes(master: &dyn MasterPty) -> String {
     format!("{:?}", master.get_termios().unwrap())
 }
 
-/// Where a text begins in bytes.
+/// Returns the position of a text in bytes.
 pub(crate) fn find(bytes: &[u8], wanted: &str) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! What the pool itself costs: a no-op model behind it, beside tokio's `spawn_blocking` and a rayon
+//! The cost of the pool itself: a no-op model in the pool, next to tokio's `spawn_blocking` and a rayon
 //! pool with as many threads. Idle: one request at a time, there and back. Saturated: many at once.
 
 use std::fmt;
@@ -43,7 +43,7 @@ struct Pair {
     rayon_us: f64,
     /// Median over the rounds of the pool's cost as a share of `spawn_blocking`'s.
     ratio: f64,
-    /// What the ratio is to be at most.
+    /// Upper limit of the ratio.
     target: f64,
 }
 

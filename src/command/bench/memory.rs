@@ -1,4 +1,4 @@
-//! Where the memory is: each model alone and all together, with one and with four instances, each
+//! The parts of the process's memory: each model alone and all together, with one and with four instances, each
 //! case in a process of its own, so that none starts from what another left behind. The parts that
 //! divvy accounts for are printed beside the resident set that the kernel counts.
 
@@ -26,7 +26,7 @@ const MANY: usize = 4;
 /// Snapshots under load; the one with the median remainder is reported.
 const LOOKS: usize = 9;
 
-/// What a process of its own is to measure, as its parent says it.
+/// The case that a child process measures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Case {
     /// The models, by name.
@@ -35,7 +35,7 @@ struct Case {
     instances: usize,
 }
 
-/// What it measured.
+/// The result of a child process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Measured {
     /// The models.
@@ -59,13 +59,13 @@ struct Sharing {
     instances: usize,
     one_bytes: u64,
     many_bytes: u64,
-    /// What the three further instances need for requests at once.
+    /// Memory that the three further instances need for concurrent requests.
     activations_bytes: u64,
     /// `many` over `one` and those activations: 1 when the weights are shared.
     ratio: f64,
     /// `many` over `one`, with nothing added.
     plain_ratio: f64,
-    /// What `ratio` is to be at most.
+    /// Upper limit of `ratio`.
     target: f64,
 }
 
@@ -76,7 +76,7 @@ struct MemoryReport {
     setting: Setting,
     cases: Vec<Measured>,
     sharing: Vec<Sharing>,
-    /// What `unattributed` is to be at most, in either direction.
+    /// Upper limit of `unattributed`, in either direction.
     target: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What the pool takes away from an engine: requests a second through the pool, callers asking in
+//! The share of an engine's throughput that the pool costs: requests per second through the pool, callers asking in
 //! a closed loop, beside threads that run the same instances in a bare loop.
 
 use std::fmt;
@@ -29,7 +29,7 @@ struct OverheadReport {
     rounds: u32,
     instances: usize,
     models: Vec<ModelReport>,
-    /// What the ratio is to be at least.
+    /// Lower limit of the ratio.
     target: f64,
 }
 

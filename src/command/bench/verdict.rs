@@ -1,4 +1,4 @@
-//! How often a verdict claims a difference where there is none, and how often it misses a slow-down
+//! The error rates of verdicts: false differences, and missed slowdowns
 //! of 20 %: on seeded autocorrelated streams, and on this machine under a load that does not change.
 
 use std::fmt;

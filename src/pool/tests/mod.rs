@@ -338,7 +338,7 @@ fn panic_during_a_build_is_a_failed_build() {
 }
 
 #[test]
-fn an_instance_that_is_being_mended_is_not_missing() {
+fn instance_under_repair_is_not_missing() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
