@@ -72,11 +72,13 @@ fn frame_measures_both_machine_sizes() {
         }
         let cells = |kind: &str| scenario[kind]["cells"].as_u64().unwrap();
         assert!(cells("first") > cells("all_changed"), "{scenario}");
-        assert!(cells("all_changed") >= cells("few_changed"), "{scenario}");
         assert!(cells("few_changed") > 0, "{scenario}");
         assert_eq!(cells("unchanged"), 0, "{scenario}");
     }
-    let size = |key: &str| scenarios[1][key].as_u64();
+    // only the larger one has more rows than a few
+    let large = &scenarios[1];
+    assert!(large["all_changed"]["cells"].as_u64() > large["few_changed"]["cells"].as_u64());
+    let size = |key: &str| large[key].as_u64();
     assert_eq!((size("models"), size("cores")), (Some(64), Some(192)));
 }
 
