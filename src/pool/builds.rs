@@ -64,7 +64,7 @@ impl Builds {
         self.stale = Some(generation);
     }
 
-    /// Takes [`Builds::mark_stale`] back.
+    /// Cancels [`Builds::mark_stale`].
     pub(super) fn clear_stale(&mut self) {
         self.stale = None;
     }
@@ -110,7 +110,7 @@ impl Builds {
                 self.start_workers(inner, &build, missing, order);
                 return true;
             }
-            // Its last instance became ready at this moment: it serves.
+            // Its last instance has just become ready, so the batch already serves.
         }
         let seats = inner.gate.seats();
         self.setups.retain(|(generation, _)| *generation >= seats.generation);

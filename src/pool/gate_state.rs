@@ -54,7 +54,7 @@ pub(crate) enum Ended {
 
 /// The next step of a seat.
 pub(crate) enum Next<T> {
-    /// Run this.
+    /// Run this job.
     Job(Waiting<T>),
     /// End; the seat is already removed.
     Retire,

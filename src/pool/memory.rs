@@ -1,11 +1,11 @@
-//! Holds one model to its memory budget: what a request may still take is decided when it comes in,
-//! before it runs and after it ran.
+//! Enforces one model's memory budget. Checks each request when it arrives, before it runs and
+//! after it ran.
 //!
-//! The limit is soft. What a request takes inside the engine is known only once it ran, so the first
-//! one that passes the limit does so for the length of its run. It fails alone, what the engine
-//! kept for it is given back, and requests of that size or more are refused from then on before
-//! they run. Where several ran at once and took the model above it together, the largest of them
-//! run again alone, one after another, and fewer requests of that size run at once from then on.
+//! The limit is soft. The memory that a request takes inside the engine is known only after its
+//! run, so the first request that exceeds the limit does so while it runs. Only that request fails.
+//! The engine frees the memory that it kept for it, and later requests of that size or more are
+//! refused before they run. If several requests exceed the limit together, the largest of them run
+//! again alone, one after another, and fewer requests of that size run at once from then on.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ const NONE: u64 = u64::MAX;
 /// The longest wait for a turn before the limit is read again.
 const TURN_CHECK: Duration = Duration::from_millis(50);
 
-/// Why a request is turned away at the door.
+/// The reason given to a request that does not fit the budget on arrival.
 pub const NO_ROOM: &str =
     "memory budget: what the model holds and the requests that wait leave no room for it";
 
@@ -31,9 +31,9 @@ pub(super) struct MemoryLimit {
     engine: AtomicU64,
     /// Prepared requests of the built-in load.
     prepared: AtomicU64,
-    /// Inputs of requests that wait or run and that only we hold.
+    /// Inputs of waiting and running requests that only the pool holds.
     requests: Arc<AtomicU64>,
-    /// The smallest request, by the bytes of its inputs, that passed the limit by itself.
+    /// Input bytes of the smallest request that exceeded the limit alone.
     too_large: AtomicU64,
     /// Rows that will share the loaded model, 1 or more.
     sharers: AtomicU32,
@@ -51,7 +51,7 @@ struct Runs {
     now: Vec<Run>,
     /// Requests that wait to run alone; no other request starts before them.
     waiting_alone: usize,
-    /// Requests that passed the limit together.
+    /// Requests that exceeded the limit together.
     crowd: Option<Crowd>,
 }
 
@@ -73,7 +73,7 @@ impl Runs {
         self.waiting_alone == 0 && !full && !self.now.iter().any(|run| run.alone)
     }
 
-    /// Notes that requests of this size passed the limit when so many of them ran at once.
+    /// Records that `together` requests of this size exceeded the limit at once.
     fn learn(&mut self, bytes: u64, together: usize) {
         let most = together.saturating_sub(1).max(1);
         let crowd = self.crowd.unwrap_or(Crowd { from: bytes, most });
@@ -85,26 +85,27 @@ impl Runs {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RunVerdict {
     Fits,
-    /// It passed the limit together with others and must run again alone.
+    /// It exceeded the limit together with others and must run again alone.
     RunAlone,
 }
 
 /// One request that runs, or has just run.
 struct Run {
     id: u64,
-    /// Of its inputs.
+    /// Bytes of its inputs.
     bytes: u64,
-    /// The most that the engine held meanwhile, as far as it was asked.
+    /// The most memory that the engine reported during the run.
     peak: u64,
-    /// The largest inputs of another request that ran meanwhile; `None` while it is alone.
+    /// The largest inputs of another request that ran at the same time; `None` if none did.
     beside: Option<u64>,
-    /// The most requests of its size or more that ran at once meanwhile, itself included.
+    /// The most requests of its size or more that ran at once during the run, itself included.
     together: usize,
     /// True if no other request may start.
     alone: bool,
 }
 
-/// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] forgets it.
+/// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] discards the
+/// measurement.
 pub(super) struct Running<'a> {
     limit: &'a MemoryLimit,
     id: u64,
@@ -117,7 +118,7 @@ impl Drop for Running<'_> {
     }
 }
 
-/// A request's inputs on the books, until it has been answered.
+/// The memory charge for a request's inputs, until the request is answered.
 pub(super) struct MemoryCharge {
     requests: Arc<AtomicU64>,
     bytes: u64,
@@ -129,13 +130,13 @@ impl Drop for MemoryCharge {
     }
 }
 
-/// Bytes of the elements of these tensors.
+/// Returns the bytes of the tensors' elements.
 pub fn tensor_bytes(tensors: &[NamedTensor]) -> u64 {
     tensors.iter().map(|named| named.tensor.bytes() as u64).sum()
 }
 
 impl MemoryLimit {
-    /// No limit, and nothing held.
+    /// Creates a budget without a limit and with no memory held.
     pub(super) fn new() -> Self {
         Self {
             limit: AtomicU64::new(NONE),
@@ -151,11 +152,11 @@ impl MemoryLimit {
     }
 
     fn runs(&self) -> MutexGuard<'_, Runs> {
-        // nothing panics while it is held
+        // no code panics while it holds this lock
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the limit; what is too large is found out anew.
+    /// Sets the limit, and forgets which requests were too large for the old one.
     pub(super) fn set_limit(&self, limit: Option<u64>) {
         self.limit.store(limit.unwrap_or(NONE), Ordering::Release);
         self.too_large.store(NONE, Ordering::Release);
@@ -164,13 +165,13 @@ impl MemoryLimit {
         self.turn.notify_all();
     }
 
-    /// Forgets what a model held that is gone.
+    /// Clears the memory counted for a removed model.
     pub(super) fn clear(&self) {
         self.engine.store(0, Ordering::Relaxed);
         self.prepared.store(0, Ordering::Relaxed);
     }
 
-    /// The limit.
+    /// Returns the limit.
     pub(super) fn limit(&self) -> Option<u64> {
         let limit = self.limit.load(Ordering::Acquire);
         (limit != NONE).then_some(limit)
@@ -181,12 +182,12 @@ impl MemoryLimit {
         self.sharers.store(rows, Ordering::Relaxed);
     }
 
-    /// Sets what the prepared requests of the built-in load take.
+    /// Sets the size of the built-in load's prepared requests.
     pub(super) fn set_prepared(&self, bytes: u64) {
         self.prepared.store(bytes, Ordering::Relaxed);
     }
 
-    /// Inputs of requests that wait or run and that only we hold.
+    /// Returns the input bytes of waiting and running requests that only the pool holds.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -196,15 +197,15 @@ impl MemoryLimit {
         parts.iter().fold(self.requests(), |sum, part| sum.saturating_add(*part))
     }
 
-    /// Notes what the engine holds now.
+    /// Records and returns the memory that the engine holds now.
     pub(super) fn look(&self, model: &dyn Model) -> EngineMemory {
         let memory = model.memory();
         self.engine.store(memory.total(), Ordering::Relaxed);
         memory
     }
 
-    /// Puts a request's inputs on the books; `None` when the budget has no room for them. Inputs
-    /// that the caller keeps as well cost nothing more for waiting.
+    /// Charges a request's inputs to the budget; `None` if they do not fit. Inputs that the caller
+    /// holds too are not charged.
     pub(super) fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<MemoryCharge> {
         let bytes = if Arc::strong_count(inputs) > 1 { 0 } else { tensor_bytes(inputs) };
         let limit = self.limit.load(Ordering::Acquire);
@@ -213,16 +214,16 @@ impl MemoryLimit {
             let after = held.saturating_add(bytes);
             (limit == NONE || fixed.saturating_add(after) <= limit).then_some(after)
         };
-        // A request without bytes of its own may still be too much for what is held by now.
+        // Even a request that charges nothing is refused if the model already exceeds its limit.
         self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
         Some(MemoryCharge { requests: Arc::clone(&self.requests), bytes })
     }
 
-    /// Waits until this request may run beside others, and starts it. Returns `None` if the model
-    /// holds more than its budget now: then the request has to run alone.
+    /// Waits until this request may run together with others, and starts it. Returns `None` if the
+    /// model now exceeds its budget: then the request has to run alone.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when a request no larger than this one passed the budget alone.
+    /// [`EngineError::Memory`] if a request no larger than this one exceeded the budget alone.
     pub(super) fn start(
         &self,
         model: &dyn Model,
@@ -240,11 +241,11 @@ impl MemoryLimit {
         Ok(Some(self.push(&mut runs, model, bytes, false)))
     }
 
-    /// Waits until no other request runs, and starts this one; no other starts until it ends.
+    /// Waits until no other request runs, and starts this one. No other starts until it ends.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when the budget is spent even after `shrink`, or a request no larger
-    /// than this one passed it alone.
+    /// [`EngineError::Memory`] if the model exceeds its budget even after `shrink`, or if a request
+    /// no larger than this one exceeded it alone.
     pub(super) fn start_alone(
         &self,
         model: &dyn Model,
@@ -288,7 +289,7 @@ impl MemoryLimit {
     /// Returns the limit if the model holds more now.
     fn exceeded(&self, model: &dyn Model) -> Option<u64> {
         let limit = self.limit().filter(|limit| self.used() > *limit)?;
-        // It may have freed something since it was last asked.
+        // The engine may have freed memory since its last report.
         self.look(model);
         (self.used() > limit).then_some(limit)
     }
@@ -308,7 +309,7 @@ impl MemoryLimit {
 
     fn push(&self, runs: &mut Runs, model: &dyn Model, bytes: u64, alone: bool) -> Running<'_> {
         if runs.now.is_empty() {
-            // what went before is not this request's
+            // discard the peak of earlier requests
             model.take_peak();
         }
         let beside = runs.now.iter().map(|run| run.bytes).max();
@@ -326,10 +327,10 @@ impl MemoryLimit {
         Running { limit: self, id }
     }
 
-    /// Looks at what a run took.
+    /// Checks the memory that a run took.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when the request took the model above its budget alone.
+    /// [`EngineError::Memory`] if the request exceeded the budget alone.
     pub(super) fn ran(
         &self,
         running: &Running<'_>,
@@ -340,7 +341,7 @@ impl MemoryLimit {
         let beside = self.used().saturating_sub(now);
         let mut runs = self.runs();
         let peak = model.take_peak().unwrap_or(0).max(now);
-        // the peak is the model's: it is everybody's who runs, since asking once more tells a new one
+        // `take_peak` resets the model's peak, so every running request is given this one
         runs.now.iter_mut().for_each(|run| run.peak = run.peak.max(peak));
         let Some(run) = runs.now.iter().find(|run| run.id == running.id) else {
             return Ok(RunVerdict::Fits);
@@ -367,10 +368,10 @@ impl MemoryLimit {
     /// Checks that a freshly loaded model, or one with a further instance, is within the budget.
     ///
     /// # Errors
-    /// [`EngineError::Memory`] when it does not.
+    /// [`EngineError::Memory`] if it does not fit.
     pub(super) fn fits(&self, model: &dyn Model) -> Result<(), EngineError> {
         let memory = self.look(model);
-        // Rows that are still loading will take their parts.
+        // Rows that are still loading will carry their share.
         let total = memory.total_shared_by(self.sharers.load(Ordering::Relaxed));
         let saved = memory.total().saturating_sub(total);
         match self.limit() {
@@ -385,14 +386,14 @@ impl MemoryLimit {
         }
     }
 
-    /// Lets the engine give back what it does not need. A failing trial request is the engine's
-    /// own affair: the next look tells what is held.
+    /// Lets the engine free memory that it does not need. A failed trial request is only logged:
+    /// the next reading shows how much the engine holds.
     pub(super) fn shrink(&self, model: &dyn Model, trial: &[NamedTensor]) {
         if let Err(error) = model.shrink(trial) {
             tracing::warn!("a request that was to shrink an arena failed: {error}");
         }
-        // The trial's own peak must not count against the next request. Those that run meanwhile have
-        // been looked at before, or are looked at when they end: what they took is held still.
+        // The trial's peak must not count against the next request. Requests that run at the same
+        // time lose nothing: the engine still holds their memory when they are checked.
         model.take_peak();
         let now = self.look(model).total();
         self.shrunk_to.store(now, Ordering::Release);
@@ -428,7 +429,7 @@ impl MemoryLimit {
     }
 }
 
-/// A size for a sentence: rounded, where [`Bytes`] is exact.
+/// Formats a size for a message: rounded, whereas [`Bytes`] is exact.
 fn size(bytes: u64) -> String {
     Bytes(bytes).rounded()
 }

@@ -12,7 +12,7 @@ use crate::engine::{EngineError, NamedTensor, Signature};
 /// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
 #[derive(Clone, Debug, Error)]
 pub enum RequestError {
-    /// The queue was full and its policy is to reject, or the model takes no requests any more.
+    /// The queue was full and its policy is to reject, or the model no longer accepts requests.
     #[error("rejected: {reason}")]
     Rejected {
         /// The reason.
@@ -27,10 +27,10 @@ pub enum RequestError {
     /// The caller cancelled it before an instance took it.
     #[error("cancelled")]
     Cancelled,
-    /// The engine failed on it.
+    /// The engine failed, or the request exceeded the memory budget.
     #[error(transparent)]
     Failed(#[from] EngineError),
-    /// The engine panicked on it; the instance was replaced.
+    /// The engine panicked; the instance was replaced.
     #[error("the engine panicked: {message}")]
     Panicked {
         /// The panic's message.
@@ -49,8 +49,8 @@ pub struct Outcome {
     pub compute: Duration,
 }
 
-/// Called exactly once with the outcome: on the worker's own thread for a request that ran, on the
-/// scheduler's for one that waited too long, so it must be short and must not block.
+/// Called exactly once with the outcome. It must be short and must not block: the worker's thread
+/// calls it for a request that ran, the scheduler's thread for one that timed out.
 pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Calls a reply with its outcome. If the reply panics, neither an instance nor the calling thread is

@@ -24,7 +24,7 @@ const REBUILDS: u32 = 3;
 enum WorkerExit {
     /// The gate retired it.
     Retired,
-    /// The instance broke while it ran a request; its seat waits for another.
+    /// The instance broke while it ran a request; its seat waits for a new one.
     Broken(SeatId),
     /// Its trial request failed.
     Cold(String),
@@ -158,8 +158,8 @@ fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
     }
 }
 
-/// Runs a request within the memory budget. One that passes it together with others runs again
-/// alone; one that passes it alone fails.
+/// Runs a request within the memory budget. If it exceeds the budget together with others, it runs
+/// again alone; if it exceeds it alone, it fails.
 fn within_budget(
     inner: &Inner,
     built: &mut dyn Instance,
@@ -178,7 +178,7 @@ fn within_budget(
             Ok(RunVerdict::Fits) => return Ok(result),
             Ok(RunVerdict::RunAlone) => {}
             Err(error) => {
-                // Its results go first; then the engine can free the memory that it kept for them.
+                // Drop its results first, so that the engine can free their memory.
                 drop(result);
                 inner.shrink();
                 return Err(error.into());

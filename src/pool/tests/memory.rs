@@ -10,7 +10,7 @@ use crate::pool::memory::{MemoryLimit, RunVerdict};
 
 const KIB: u64 = 1024;
 
-/// A request of so many bytes that nobody else holds.
+/// Returns a request of this many bytes that only the pool holds.
 fn request(bytes: usize) -> Arc<Vec<NamedTensor>> {
     let tensor = Tensor::new(vec![bytes], TensorData::U8(vec![0; bytes])).unwrap();
     Arc::new(vec![NamedTensor { name: "x".to_owned(), tensor }])
@@ -84,12 +84,12 @@ fn oversized_request_fails_without_a_second_run() {
     let words = answers(large());
     assert!(words.contains("memory budget") && words.contains("took the model to"), "{words}");
     assert_eq!(rig.runs(), runs + 1, "known only once it ran");
-    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "what was kept for it is given back");
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "the engine freed its memory");
     assert_eq!(rig.pool.memory().over, None);
     let words = answers(large());
     assert!(words.contains("is not run"), "{words}");
     assert_eq!(rig.runs(), runs + 1, "now it is known before");
-    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "it took nothing to give back");
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "nothing to free");
     for _ in 0..3 {
         assert_eq!(answers(small()), "ok");
     }
@@ -125,7 +125,7 @@ fn lower_budget_applies_at_once() {
 }
 
 #[test]
-fn an_instance_that_passes_the_budget_is_undone() {
+fn instance_over_the_budget_fails_to_build() {
     let rig = limited(40, 50);
     let PoolEvent::BuildFailed { reason, .. } = rig.serve(1, ONE) else { panic!("it was built") };
     assert!(reason.contains("memory budget") && reason.contains("50.0 KiB"), "{reason}");
@@ -141,14 +141,14 @@ fn small_request_survives_a_large_one() {
     let (small, large) = (request(KIB as usize), request(8 * KIB as usize));
     let start = |inputs: &Arc<Vec<NamedTensor>>| limit.start(&model, inputs).map(Option::unwrap);
     let (first, second) = (start(&small).unwrap(), start(&large).unwrap());
-    // what the large one takes is held by the engine of both
+    // both requests use one engine, which now holds the large one's memory
     script.arena.store(200 * KIB, Ordering::SeqCst);
     limit.ran(&first, &model).unwrap();
     drop(first);
     assert_eq!(limit.ran(&second, &model).unwrap(), RunVerdict::RunAlone);
     drop(second);
     limit.shrink(&model, &[]);
-    // it was not alone: its size is no verdict yet
+    // it did not run alone, so its size is not refused yet
     let again = start(&large).unwrap();
     script.arena.store(200 * KIB, Ordering::SeqCst);
     limit.ran(&again, &model).unwrap_err();
@@ -160,7 +160,7 @@ fn small_request_survives_a_large_one() {
     limit.ran(&fits, &model).unwrap();
 }
 
-/// Takes 200 KiB when two requests run at once, and checks both.
+/// Runs two requests at once that take 200 KiB, and checks that both must run alone.
 fn crowd(limit: &MemoryLimit, script: &Arc<Script>) {
     let model = SyntheticModel::new(script.clone());
     let one = request(KIB as usize);
@@ -174,7 +174,7 @@ fn crowd(limit: &MemoryLimit, script: &Arc<Script>) {
 }
 
 #[test]
-fn requests_over_the_budget_together_all_complete() {
+fn requests_over_budget_together_all_complete() {
     let rig = limited(100, 0);
     rig.serve(4, ONE);
     let script = rig.script.clone();

@@ -1,4 +1,4 @@
-//! The pool's behaviour, over scripted instances and a machine that only writes down who is where.
+//! Tests of the pool with scripted instances and a fake machine that records masks.
 
 mod memory;
 
@@ -16,7 +16,7 @@ use crate::layout::{Overflow, QueuePolicy};
 use crate::machine::{AffinityError, CoreTimes, Description, MemoryUse, ThreadId, ThreadTimes};
 use crate::machine::{CpuSet, Machine};
 
-/// A machine that believes what it is told.
+/// A machine that records the masks it is given and always reports success.
 #[derive(Default)]
 struct FakeMachine {
     masks: Mutex<HashMap<ThreadId, CpuSet>>,
@@ -281,11 +281,11 @@ fn growing_generation_takes_over_whole() {
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == THREE), "{event:?}");
     assert_eq!(rig.pool.seats().serving, 3);
     rig.until("the old ones end", |pool| pool.members().len() == 9);
-    assert_eq!(rig.events.try_recv().ok(), None, "it is told once");
+    assert_eq!(rig.events.try_recv().ok(), None, "the batch is reported once");
 }
 
 #[test]
-fn a_width_that_was_given_up_never_takes_over() {
+fn abandoned_width_never_takes_over() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
@@ -295,7 +295,7 @@ fn a_width_that_was_given_up_never_takes_over() {
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == ONE), "{event:?}");
-    rig.until("what was given up ends", |pool| {
+    rig.until("the abandoned instances end", |pool| {
         (pool.seats().others, pool.members().len(), rig.built()) == (0, 3, 6)
     });
     assert_eq!((rig.pool.seats().serving, rig.pool.setup()), (3, Some(ONE)));
@@ -373,7 +373,7 @@ fn panicking_reply_costs_no_thread() {
     assert!(rig.pool.inner.cancel(ids[0]));
     rig.pool.expire(Instant::now() + PATIENCE);
     assert_eq!(answered.load(Ordering::SeqCst), 5);
-    // late when the instance takes them, and turned away
+    // these have timed out when the instance takes them
     rig.pool.set_bound(1);
     assert!(submit().is_some() && submit().is_some());
     std::thread::sleep(Duration::from_millis(2));
@@ -419,7 +419,7 @@ fn surplus_sleepers_are_let_go() {
 }
 
 #[test]
-fn busy_surplus_instances_retire_after_their_request() {
+fn busy_surplus_retires_after_its_request() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(8, ONE);
     rig.script.run_blocked.store(true, Ordering::SeqCst);
@@ -431,7 +431,7 @@ fn busy_surplus_instances_retire_after_their_request() {
     rig.script.run_blocked.store(false, Ordering::SeqCst);
     assert_eq!(kinds(&outcomes), HashMap::from([("completed", 100)]));
     rig.until("the surplus ends", |pool| pool.members().len() == 1 + PARKED_LIMIT);
-    // and those that are asked for again stay
+    // instances that are requested again stay
     rig.serve(8, ONE);
     assert_eq!(kinds(&rig.submit(100)), HashMap::from([("completed", 100)]));
     assert_eq!(rig.pool.seats().serving, 8);
@@ -461,7 +461,7 @@ fn a_paused_pool_rejects_its_queue_at_shutdown() {
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_cancels_what_waits() {
+async fn dropped_call_cancels_its_request() {
     let rig = rig(QueuePolicy::default());
     let client = rig.pool.client();
     let waiting =
