@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_screen_and_theme_has_its_own_picture() {
+    fn each_screen_has_its_own_picture() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run.ndjson");
         let snapshot = Snapshot { uptime_us: 5_000_000, ..Snapshot::default() };

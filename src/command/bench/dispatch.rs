@@ -17,10 +17,10 @@ use crate::engine::{InstanceSetup, NamedTensor};
 use crate::machine::this_machine;
 use crate::pool::Client;
 
-/// Turns of all four measurements.
+/// Repetitions of all measurements.
 const ROUNDS: u32 = 9;
 
-/// Requests that are under way at once when saturated.
+/// Requests in flight at once when saturated.
 const AT_ONCE: usize = 512;
 
 /// The report.
@@ -35,7 +35,7 @@ struct DispatchReport {
     saturated: Pair,
 }
 
-/// Microseconds a request, medians over the rounds.
+/// Microseconds per request, medians over the rounds.
 #[derive(Debug, Serialize)]
 struct Pair {
     pool_us: f64,

@@ -20,7 +20,7 @@ use crate::machine::this_machine;
 use crate::scheduler::{Control, Options, Scheduler};
 use crate::telemetry::{MemoryTable, ModelState, Snapshot};
 
-/// Instances of a model that are held against one.
+/// Instances of a model that are compared with one.
 const MANY: usize = 4;
 
 /// Snapshots under load; the one with the median remainder is reported.
@@ -42,7 +42,7 @@ struct Measured {
     models: Vec<String>,
     /// Instances of each.
     instances: usize,
-    /// Requests that were completed before the look.
+    /// Requests completed before the snapshot.
     requests: u64,
     /// The engine's name and version.
     engine: String,
@@ -52,7 +52,7 @@ struct Measured {
     table: MemoryTable,
 }
 
-/// Four instances over one.
+/// The memory of four instances compared with one.
 #[derive(Debug, Serialize)]
 struct Sharing {
     model: String,
@@ -61,9 +61,9 @@ struct Sharing {
     many_bytes: u64,
     /// Memory that the three further instances need for concurrent requests.
     activations_bytes: u64,
-    /// `many` over `one` and those activations: 1 when the weights are shared.
+    /// `many` divided by the sum of `one` and those activations: 1 if the weights are shared.
     ratio: f64,
-    /// `many` over `one`, with nothing added.
+    /// `many` divided by `one`.
     plain_ratio: f64,
     /// Upper limit of `ratio`.
     target: f64,
@@ -211,7 +211,7 @@ fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
     }
 }
 
-/// Measures a case in a process of its own.
+/// Measures a case in a child process.
 fn apart(args: &BenchArgs, case: &Case, cases: f64) -> Result<Measured, CommandError> {
     let failed =
         |words: String| CommandError::Failed(format!("{}: {words}", case.models.join(", ")));
@@ -268,7 +268,7 @@ fn measure(args: &BenchArgs, budgets: &[Budget], case: &Case) -> Result<Measured
     let busy = until(&scheduler, |snapshot| {
         snapshot.models.iter().all(|model| model.counts.completed > 2 * case.instances as u64)
     })?;
-    // activations come and go between two looks
+    // activations change from one snapshot to the next
     let mut looks = vec![busy];
     while looks.len() < LOOKS {
         looks.push(until(&scheduler, |_| true)?);

@@ -16,7 +16,7 @@ use crate::engine::{Instance, InstanceSetup};
 use crate::machine::this_machine;
 use crate::pool::Pool;
 
-/// Turns of both sides.
+/// Repetitions of both measurements.
 const ROUNDS: u32 = 9;
 
 const SETUP: InstanceSetup = InstanceSetup::cpu(1);
@@ -33,7 +33,7 @@ struct OverheadReport {
     target: f64,
 }
 
-/// Requests a second, medians over the rounds.
+/// Requests per second, medians over the rounds.
 #[derive(Debug, Serialize)]
 struct ModelReport {
     model: String,

@@ -32,12 +32,12 @@ struct VerdictReport {
 /// One kind of stream.
 #[derive(Debug, Serialize)]
 struct Stream {
-    /// Requests a second.
+    /// Requests per second.
     rate: usize,
     /// Correlation of neighbouring latencies.
     correlation: f64,
-    /// Independent requests that would tell as much as those of one side: `n (1 - r) / (1 + r)`.
-    /// Below about 100, 20 % is within what chance does, and no method could be sure.
+    /// The effective sample size of one side, in independent requests: `n (1 - r) / (1 + r)`.
+    /// Below about 100, chance alone can cause a difference of 20 %, and no method can be sure.
     effective: u64,
     trials: u64,
     /// Share of the trials without a change that claim one; to be at most 0.05.
@@ -85,7 +85,7 @@ fn stream(seed: u64, rate: usize, correlation: f64, factor: f64) -> Side {
     let mut state = 0.0;
     let samples = (0..count)
         .map(|index| {
-            // The sum of twelve uniform numbers is as good as normal here.
+            // The sum of twelve uniform numbers is close enough to normal here.
             let noise = (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
             state = correlation * state + (1.0 - correlation * correlation).sqrt() * noise;
             Sample {

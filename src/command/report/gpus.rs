@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::telemetry::Snapshot;
 
-/// Returns the lines; empty without GPUs and models on GPUs.
+/// Returns the GPU lines; empty if there is no GPU and no model runs on one.
 pub(super) fn lines(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());

@@ -35,7 +35,7 @@ pub(super) struct Autosave {
     pub(super) thread: std::thread::JoinHandle<AutosaveWorker>,
 }
 
-/// The state of the thread.
+/// The state of the autosave thread.
 pub(super) struct AutosaveWorker {
     files: LiveLayoutFiles,
     document: Document,

@@ -12,7 +12,7 @@ use super::startup_layout::{DEMO, demo_document};
 use crate::console::{LayoutStore, Profile};
 use crate::layout::{Document, Layout};
 
-/// A name and the file of the layout that it stands for.
+/// The name of a layout and its file.
 type NamedFile = (String, PathBuf);
 
 /// The saved layouts in folders.

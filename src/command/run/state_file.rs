@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
-/// Names tried before [`set_aside`] gives up.
+/// Names that [`set_aside`] tries before it fails.
 const MOST_NAMES: usize = 1000;
 
 /// A state file that this divvy cannot use.

@@ -36,7 +36,7 @@ struct DivideReport {
     /// The divided row with the best worst p99 among those where no model's throughput is lower
     /// than the default's; `None` where there is none.
     best: Option<String>,
-    /// The default row's worst p99 as a multiple of its own.
+    /// The default row's worst p99 divided by that of `best`.
     best_ratio: f64,
     target: f64,
 }

@@ -112,7 +112,7 @@ impl FrameScenario {
     }
 }
 
-/// A number from 0 to 1 that the step and the place decide.
+/// Returns a number from 0 to 1 that depends only on `step` and `place`.
 fn share(step: u64, place: u64) -> f64 {
     let seed = step.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ place.wrapping_mul(0xd6e8_feb8_6659_fd93);
     fastrand::Rng::with_seed(seed).f64()
