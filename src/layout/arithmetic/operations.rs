@@ -91,8 +91,9 @@ impl DesiredState {
         restore::cross(self, &from, &to, machine)
     }
 
-    /// Goes from one side of a change to the other. The rows get the order of the other side if no
-    /// model was added or removed since, and the description if it is still that of `from`.
+    /// Switches from one side of a change to the other (undo or redo). The rows get the order of
+    /// the other side if no model was added or removed since, and the description if it is still
+    /// that of `from`.
     ///
     /// # Errors
     /// As [`Self::restore`].

@@ -2,7 +2,7 @@
 //! changed.
 //!
 //! A list loses CPUs that are absent and gets them back when they return. A count or a share gets
-//! free cores for those it lost, shares cores if none is free, and moves back to cores of its own
+//! free cores for those it lost, shares cores if none is free, and moves back to exclusive cores
 //! when there are some. A share follows the number of cores of the machine.
 
 use super::super::budget::CoreRequest;

@@ -30,7 +30,7 @@ pub(super) struct CoreTransfer<'t> {
 }
 
 impl CoreTransfer<'_> {
-    /// Moves the cores.
+    /// Moves the cores to the receiver, or shares them with it.
     ///
     /// # Errors
     /// A refusal that says what the donor has, or why the receiver cannot have the cores.

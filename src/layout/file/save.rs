@@ -220,7 +220,7 @@ fn new_table(budget: &Budget, to: &Origin, folder: Option<&Path>) -> Result<Tabl
     Ok(table)
 }
 
-/// Returns which paths of a row are relative in the text.
+/// Detects which paths of a row are relative in the file.
 fn path_style(table: &Table) -> PathStyle {
     let is_relative = |item: Option<&Item>| {
         let text = item.and_then(Item::as_str)?;

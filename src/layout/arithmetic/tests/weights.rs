@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn weighing(weight: u32, budget: Budget) -> Budget {
+fn with_weight(weight: u32, budget: Budget) -> Budget {
     Budget { weight, ..budget }
 }
 
@@ -14,16 +14,16 @@ fn nices(desired: &DesiredState) -> String {
 
 #[test]
 fn equal_weights_have_nice_0() {
-    let (desired, _) = on(4, [list("a", "0-1"), list("b", "0-1"), weighing(9, list("c", "3"))]);
+    let (desired, _) = on(4, [list("a", "0-1"), list("b", "0-1"), with_weight(9, list("c", "3"))]);
     assert_eq!(nices(&desired), "a 0, b 0, c 0");
-    let (desired, _) = on(2, [weighing(7, list("a", "0-1")), weighing(7, list("b", "0"))]);
+    let (desired, _) = on(2, [with_weight(7, list("a", "0-1")), with_weight(7, list("b", "0"))]);
     assert_eq!(nices(&desired), "a 0, b 0");
 }
 
 #[test]
 fn nice_approximates_weight_ratio() {
     for (weight, nice) in [(1, 0), (2, 3), (4, 6), (8, 9), (16, 12), (64, 19)] {
-        let heavy = weighing(weight, list("a", "0"));
+        let heavy = with_weight(weight, list("a", "0"));
         let (desired, _) = on(2, [heavy, list("b", "0-1")]);
         assert_eq!(nices(&desired), format!("a 0, b {nice}"), "weight {weight}");
     }
@@ -31,14 +31,14 @@ fn nice_approximates_weight_ratio() {
 
 #[test]
 fn indirect_sharers_form_one_group() {
-    let rows = [list("a", "0"), weighing(2, list("b", "0-1")), weighing(8, list("c", "1-2"))];
+    let rows = [list("a", "0"), with_weight(2, list("b", "0-1")), with_weight(8, list("c", "1-2"))];
     let (desired, _) = on(4, rows);
     // on core 0, a and b differ by a factor of 2, though both are below c
     assert_eq!(nices(&desired), "a 9, b 6, c 0");
 }
 
 #[test]
-fn weight_has_a_range() {
+fn rejects_weight_out_of_range() {
     let (desired, machine) = on(2, [list("a", "0-1"), list("b", "0-1")]);
     let weigh = |weight| Change::from(Edit::SetWeight { model: "a".into(), weight });
     let plan = desired.plan(&weigh(4), &machine).unwrap();
