@@ -32,7 +32,7 @@ impl OpenLoop {
         let due = (0..BATCH).take_while(|_| self.offered.take(now).is_some()).count();
         submitter.counters.add_offered(due as u64);
         for _ in 0..BATCH {
-            // Not ahead of `offered`, which advances in batches too.
+            // Never exceed `offered`, which advances in batches too.
             if self.submitted.next() >= self.offered.next() {
                 break;
             }

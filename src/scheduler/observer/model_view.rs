@@ -52,7 +52,8 @@ impl ModelInputs<'_> {
         }
     }
 
-    /// Returns the guessed sizes behind the figures; none unless the built-in load sends the requests.
+    /// Returns the guessed dimensions that the metrics are based on; empty unless the built-in load
+    /// sends the requests.
     fn guessed_dims(&self) -> BTreeMap<String, usize> {
         if self.row.budget.load.is_none() {
             return BTreeMap::new();

@@ -31,7 +31,7 @@ pub(in crate::scheduler) struct Owner {
     pub(super) verdicts: Verdicts,
     pub(super) publisher: Publisher,
     pub(super) started: Instant,
-    /// The published snapshots, for the memory that rows hold.
+    /// The published snapshots; the owner reads the rows' memory from them.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
@@ -121,7 +121,7 @@ impl Owner {
     }
 
     fn handle(&mut self, message: OwnerMessage) {
-        // A caller that has ended needs no reply; its change stays.
+        // Sending fails if the caller has ended: it needs no reply, and its change stays applied.
         let own_change = match message {
             OwnerMessage::Apply { change, author, asked, reply } => {
                 let _ = reply.send(self.apply(change, author, asked));
