@@ -39,7 +39,7 @@ fn without(set: CpuSet, core: u16) -> CpuSet {
     set.difference(&CpuSet::single(CoreId(core)))
 }
 
-/// A layout of the demo's models in which a core of its own moves even on two cores.
+/// Writes a layout of the demo's models in which an exclusive core can move even on two cores.
 fn three_models(home: &Home) -> PathBuf {
     let row = |name: &str, cores: &str| {
         format!(
@@ -61,12 +61,12 @@ fn readable() -> bool {
     fits
 }
 
-/// A core that one model has alone, that model, and another model that could get it.
+/// Returns an exclusive core, its model, and another model that could receive it.
 fn movable(session: &Session, cells: &[Cell]) -> (Cell, String, String) {
     let rows = models(&session.rows());
     let of = |cell: &Cell| rows.iter().find(|row| row.tag == cell.owner && row.split.is_some());
     let alone = cells.iter().filter(|cell| !cell.shared).filter_map(|cell| Some((cell, of(cell)?)));
-    // rather of a model that has more than one
+    // prefer a model that has more than one
     let (cell, donor) = alone.max_by_key(|(_, row)| row.cores).unwrap();
     let other = rows.iter().find(|row| row.split.is_some() && row.name != donor.name).unwrap();
     (cell.clone(), donor.name.clone(), other.name.clone())
@@ -88,7 +88,7 @@ fn layout_saves_after_moving_a_core() {
     assert!(!before.contains(CoreId(core)) && given_before.contains(CoreId(core)));
     let row = model(&session.rows(), &receiver).unwrap();
 
-    // by mouse, from the cores pane onto the row; what it would do is told before the drop
+    // by mouse, from the cores pane onto the row; the screen shows the effect before the drop
     session.press_and_carry(moved.place, row.place);
     session.until_text(&format!("{receiver} {} -> {} cores", row.cores, row.cores + 1));
     assert_eq!(cpus(pid, &receiver), before, "nothing happens before the drop");

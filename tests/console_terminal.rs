@@ -1,5 +1,5 @@
-//! The real binary in a pseudo-terminal: the terminal is given back however the program ends, and
-//! nothing comes over the screen meanwhile.
+//! The real binary in a pseudo-terminal: the terminal is restored however the program ends, and no
+//! foreign output overwrites the screen.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -46,9 +46,9 @@ fn panic_restores_the_terminal() {
     let left = session.left();
     assert_eq!(left.code, 101);
     left.assert_restored();
-    let told = find(&left.bytes, "DIVVY_PANIC").expect("the panic's message");
-    let given_back = find(&left.bytes, "\x1b[?1049l").unwrap();
-    assert!(given_back < told, "the message went away with the alternate screen");
+    let message = find(&left.bytes, "DIVVY_PANIC").expect("the panic's message");
+    let restored = find(&left.bytes, "\x1b[?1049l").unwrap();
+    assert!(restored < message, "the message went away with the alternate screen");
     assert!(left.screen.contains("DIVVY_PANIC"), "{}", left.screen);
 }
 
@@ -69,10 +69,10 @@ fn library_stderr_goes_to_the_log() {
     binary::until("what it wrote", || {
         std::fs::read_to_string(&kept).ok()?.contains("a library was here").then_some(())
     });
-    // until now no frame had it to show
+    // no frame has shown the text so far
     let raw = String::from_utf8_lossy(&session.bytes()).matches("a library was here").count();
     assert_eq!(raw, 0, "it came over the screen");
-    // the log shows it in its own place, marked with where it comes from
+    // the log shows it, marked with its source
     session.send("L");
     session.until_text("stderr: a library was here");
     session.send("q");
@@ -157,7 +157,7 @@ fn suspend_restores_the_terminal() {
     session.send("fg\r");
     until_board(&mut session, 1);
     assert_ne!(session.modes(), cooked, "raw again");
-    // the same when somebody else asks for it
+    // the same when another process sends the signal
     let console = child_of(session.pid());
     signal(console, Signal::TSTP);
     until_shell(&mut session);
@@ -168,7 +168,7 @@ fn suspend_restores_the_terminal() {
     assert_ne!(session.modes(), cooked, "raw again");
     let log = std::fs::read_to_string(home.path("state/divvy/divvy.log")).unwrap();
     assert!(!log.contains("stderr.log"), "the file is this run's again: {log}");
-    // the keys and the mouse mean something again
+    // the keys work again
     session.send("?");
     session.until_text("Help");
     session.send("\x1b");
@@ -197,7 +197,7 @@ fn survives_resizes_down_to_one_cell() {
     }
     session.storm((1, 1));
     session.settle(SIZE);
-    // all anew, whatever the storm left open
+    // redraw everything, whatever the resizes left open
     session.send("\x1b");
     session.send("1");
     session.send("\x0c");

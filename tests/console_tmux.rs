@@ -1,5 +1,5 @@
-//! The console under tmux, which reports no release outside the pane: a drag that ends out there is
-//! given up when the pointer comes back without a button, and a lost line ends the program.
+//! The console under tmux, which reports no button release outside the pane. A drag released there
+//! is cancelled when the pointer returns without a button. A lost connection ends the program.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -25,7 +25,8 @@ struct Tmux {
 }
 
 impl Tmux {
-    /// `None`, with a word, where there is no tmux; with `DIVVY_REQUIRE_TMUX` that is a failure.
+    /// Returns `None`, and prints a message, if tmux is missing. Fails if `DIVVY_REQUIRE_TMUX` is
+    /// set.
     fn new() -> Option<Self> {
         let version = Command::new("tmux").arg("-V").stdout(Stdio::null()).status();
         if !version.is_ok_and(|status| status.success()) {
@@ -40,7 +41,7 @@ impl Tmux {
         Some(Self { home, socket })
     }
 
-    fn tell(&self, arguments: &[&str]) -> String {
+    fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new("tmux").args(["-S", &self.socket]).args(arguments).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{arguments:?}: {output:?}");
@@ -66,7 +67,7 @@ impl Tmux {
             String::from_utf8(output.stdout).ok()?.trim().parse().ok()
         });
         let rows = OTHER_PANE.to_string();
-        self.tell(&["split-window", "-d", "-v", "-l", &rows, "cat"]);
+        self.run(&["split-window", "-d", "-v", "-l", &rows, "cat"]);
         (session, pid)
     }
 }
@@ -123,7 +124,7 @@ fn lost_terminal_ends_the_program() {
     let Some(tmux) = Tmux::new() else { return };
     let (mut session, pid) = tmux.open();
     session.until("the Board", |rows| models(rows).iter().find(|row| row.cores > 0).cloned());
-    tmux.tell(&["kill-server"]);
+    tmux.run(&["kill-server"]);
     until("the end of the program", || {
         // a zombie has no threads to read
         workers(pid, "detector").is_empty().then_some(())

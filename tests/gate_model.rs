@@ -1,7 +1,7 @@
-//! Model checking of the pool's protocol: the shipped `gate.rs`, `gate_state.rs` and `build.rs` over
-//! shuttle's locks, so that every choice of the scheduler is the checker's. Held in every
-//! interleaving that is tried: each job is answered exactly once, none starts above the bound, no
-//! wake-up is lost (a lost one shows as a deadlock), and the books balance.
+//! Model checking of the pool's protocol: the shipped `gate.rs`, `gate_state.rs` and `build.rs`
+//! over shuttle's locks, so that the checker decides every thread switch. It checks in every
+//! interleaving that it tries: each job is answered exactly once, none starts above the bound, no
+//! wake-up is lost (a lost one shows as a deadlock), and the counts balance.
 
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::indexing_slicing)]
@@ -93,12 +93,12 @@ impl World {
         }
     }
 
-    /// A worker: takes jobs until it is retired. Leaves (broken) after the jobs in `breaks`.
+    /// A worker: takes jobs until it is retired. Its instance breaks after the jobs in `breaks`.
     fn work(self: &Arc<Self>, generation: u64, breaks: &'static [usize]) -> thread::JoinHandle<()> {
         self.work_once(generation, breaks, || {})
     }
 
-    /// A worker that does something when it has its seat.
+    /// A worker that calls `seated` when it has its seat.
     fn work_once(
         self: &Arc<Self>,
         generation: u64,
@@ -284,7 +284,7 @@ fn callers_cancel_or_time_out() {
     world.settle();
 }
 
-fn shutdown_turns_away_what_cannot_run() {
+fn shutdown_rejects_jobs_that_cannot_run() {
     let world = World::new(4, 2, None, Overflow::Block);
     // Paused: the bound stays 0, so two jobs queue, two are blocked.
     let worker = world.work(0, &[]);
@@ -317,8 +317,8 @@ fn sleepers_are_trimmed() {
     world.settle();
 }
 
-/// Whatever they do when the bound falls, sleeping, busy or broken: those beyond it end by
-/// themselves, and the rest serves.
+/// When the bound falls, the seats beyond it end by themselves, whether they are asleep, busy or
+/// broken. The rest keep serving.
 fn surplus_seats_end() {
     let world = World::new(3, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
@@ -345,8 +345,8 @@ fn surplus_seats_end() {
     world.settle();
 }
 
-/// Giving a generation up and its taking over meet: one of the two happens, and some seat serves.
-fn a_generation_takes_over_or_is_given_up() {
+/// A generation is abandoned while it takes over: one of the two happens, and some seat serves.
+fn generation_serves_or_is_abandoned() {
     let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(1);
     let workers = vec![world.work(0, &[]), world.work(1, &[])];
@@ -357,7 +357,7 @@ fn a_generation_takes_over_or_is_given_up() {
     world.gate.abandon(1);
     let serves = serving.join().unwrap();
     assert_eq!(world.gate.seats().generation, u64::from(serves));
-    assert!(!world.gate.serve(1) || serves, "what is given up stays so");
+    assert!(!world.gate.serve(1) || serves, "an abandoned generation never serves");
     world.submit_all(2);
     while world.gate.counts().completed < 2 {
         thread::yield_now();
@@ -368,10 +368,11 @@ fn a_generation_takes_over_or_is_given_up() {
     world.settle();
 }
 
-/// A batch of another width grows while it is built, and then it takes over whole, or one of it
-/// fails or a newer one takes its place: one thing happens, and some seats serve. `told` judges
-/// whether it serves and what was told, when all is over.
-fn a_batch_grows(ends: impl Fn(&Inner, &Build), told: impl Fn(bool, &[bool])) {
+/// A batch of another width grows while it is built. Then it takes over as a whole, one of its
+/// instances fails, or a newer batch replaces it: exactly one of these happens, and some seats
+/// serve. In the end `check` gets whether the batch serves, and for each event whether it is
+/// `Built`.
+fn a_batch_grows(ends: impl Fn(&Inner, &Build), check: impl Fn(bool, &[bool])) {
     let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
     let inner = Arc::new(Inner { gate: world.gate.clone(), events: Mutex::default() });
@@ -396,11 +397,11 @@ fn a_batch_grows(ends: impl Fn(&Inner, &Build), told: impl Fn(bool, &[bool])) {
     let seats = world.gate.seats();
     match seats.generation {
         1 => assert_eq!(seats.serving, 1 + usize::from(grew), "it takes over whole"),
-        _ => assert_eq!(seats.serving, 1, "the old one serves on"),
+        _ => assert_eq!(seats.serving, 1, "the old one keeps serving"),
     }
     world.gate.close();
     join(workers);
-    // Told after the batch is over, so complete only now.
+    // Events are reported after the batch is over, so the list is complete only now.
     let events: Vec<bool> = inner
         .events
         .lock()
@@ -408,7 +409,7 @@ fn a_batch_grows(ends: impl Fn(&Inner, &Build), told: impl Fn(bool, &[bool])) {
         .iter()
         .map(|event| matches!(event, PoolEvent::Built(_)))
         .collect();
-    told(seats.generation == 1, &events);
+    check(seats.generation == 1, &events);
     world.settle();
 }
 
@@ -419,7 +420,7 @@ fn a_batch_that_grows_takes_over_whole() {
 fn a_batch_that_grows_fails_whole() {
     a_batch_grows(
         |inner, batch| batch.fail(inner, "scripted".to_owned()),
-        |serves, built| assert_eq!(built, [serves], "it is told which of the two it was"),
+        |serves, built| assert_eq!(built, [serves], "the event matches the result"),
     );
 }
 
@@ -448,10 +449,10 @@ scenarios!(
     an_abandoned_generation_ends,
     a_broken_seat_is_replaced,
     callers_cancel_or_time_out,
-    shutdown_turns_away_what_cannot_run,
+    shutdown_rejects_jobs_that_cannot_run,
     sleepers_are_trimmed,
     surplus_seats_end,
-    a_generation_takes_over_or_is_given_up,
+    generation_serves_or_is_abandoned,
     a_batch_that_grows_takes_over_whole,
     a_batch_that_grows_fails_whole,
     a_batch_that_grows_is_superseded_whole,
@@ -469,7 +470,7 @@ mod exhaustive {
     }
 
     #[test]
-    fn shutdown_turns_away_what_cannot_run() {
-        shuttle::check_dfs(super::shutdown_turns_away_what_cannot_run, Some(super::EXHAUSTIVE));
+    fn shutdown_rejects_jobs_that_cannot_run() {
+        shuttle::check_dfs(super::shutdown_rejects_jobs_that_cannot_run, Some(super::EXHAUSTIVE));
     }
 }

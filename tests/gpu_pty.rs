@@ -1,5 +1,5 @@
-//! The GPU pane from the fake NVML, in the real binary in a pseudo-terminal: cards are shown, a model
-//! is dragged onto one, and stays on the CPU where the engine cannot follow.
+//! The GPU pane from the fake NVML, in the real binary in a pseudo-terminal: it shows the GPUs, and
+//! a model dragged onto one stays on the CPU if the engine supports none.
 #![cfg(target_os = "linux")]
 // clippy allows these in test functions, not in what test functions call
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -66,7 +66,7 @@ fn model_stays_on_the_cpu_without_a_gpu_engine() {
     session.press_and_carry(from, to);
     session.until_text("ranker moves to GPU 0");
     session.mouse(0, to, 'm');
-    // the build fails, the row is put back by the scheduler, and the reason is on the screen
+    // the build fails, the scheduler rolls the row back, and the screen shows the reason
     session.until_text("ranker moves to the CPU");
     session.until("the old place", |rows| place(rows, "1×1", "CPU "));
     session.send("J");

@@ -225,7 +225,7 @@ fn run(events: Vec<Event>) {
             assert!(view.counts.balanced(), "{:?}", view.counts);
         }
     }
-    // Once nothing fails any more, a change to each row repairs it.
+    // Once builds succeed again, a change to each row repairs it.
     let reference = std::cell::RefCell::new(reference);
     test.recover(|applied| reference.borrow_mut().follow(&test, &machine, Some(&applied)));
     let mut reference = reference.into_inner();

@@ -108,7 +108,7 @@ impl TestScheduler {
         test
     }
 
-    /// Starts a layout; `scripted` names the rows that load.
+    /// Starts a layout; `scripted` names the rows whose models can be loaded.
     pub(crate) fn start_with(
         cores: usize,
         models: Vec<Budget>,

@@ -1,4 +1,4 @@
-//! Reads the Board off the screen as a person does: which core is whose, and what a row holds.
+//! Parses the Board from the screen: the owner of each core, and the fields of each row.
 // each test crate uses a part of this
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub place: (u16, u16),
 }
 
-/// The lines between a pane's title and its lower edge, with the row of the first.
+/// Returns the lines between a pane's title and its lower edge, and the row of the first one.
 fn pane<'a>(rows: &'a [String], title: &str) -> Option<(u16, &'a [String])> {
     let top = rows.iter().position(|row| row.starts_with('╭') && row.contains(title))?;
     let inside = &rows[top + 1..];

@@ -34,7 +34,7 @@ pub(crate) struct Session {
 struct Received {
     parser: Parser,
     bytes: Vec<u8>,
-    /// Off while the size changes faster than the bytes that were made for it arrive.
+    /// False during rapid resizes, when bytes drawn for an older size still arrive.
     shown: bool,
 }
 
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// The process that was started.
+    /// Returns the id of the started process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
@@ -278,7 +278,7 @@ fn find_last(bytes: &[u8], wanted: &str) -> Option<usize> {
     bytes.windows(wanted.len()).rposition(|window| window == wanted.as_bytes())
 }
 
-/// Each mode that was switched on was switched off after that, in the bytes themselves.
+/// Asserts that the bytes switch off each mode after they switch it on.
 pub(crate) fn assert_given_back(bytes: &[u8]) {
     for (on, off) in [
         ("\x1b[?1049h", "\x1b[?1049l"),
