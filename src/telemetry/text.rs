@@ -72,11 +72,20 @@ pub fn before_after(comparison: &Comparison, arrow: &str) -> String {
     format!("{} {before} {arrow} {after} {unit}", metric(comparison.metric))
 }
 
+/// Formats the relative change as " (-32%)"; empty if the metric was 0 before the change.
+pub fn percentage(comparison: &Comparison) -> String {
+    if comparison.before > 0.0 {
+        format!(" ({:+.0}%)", comparison.change * 100.0)
+    } else {
+        String::new()
+    }
+}
+
 /// Returns true if the metric changed for the better.
 pub fn better(comparison: &Comparison) -> bool {
     match comparison.metric {
-        Metric::P50 | Metric::P99 => comparison.change < 0.0,
-        Metric::Throughput | Metric::Goodput => comparison.change > 0.0,
+        Metric::P50 | Metric::P99 => comparison.after < comparison.before,
+        Metric::Throughput | Metric::Goodput => comparison.after > comparison.before,
     }
 }
 
@@ -95,7 +104,7 @@ pub fn verdict_clause(verdict: &Verdict, arrow: &str) -> (String, Meaning) {
         return (format!("{model}: no clear difference"), Meaning::Unclear);
     };
     let meaning = if better(shown) { Meaning::Better } else { Meaning::Worse };
-    (format!("{model} {} ({:+.0}%)", before_after(shown, arrow), shown.change * 100.0), meaning)
+    (format!("{model} {}{}", before_after(shown, arrow), percentage(shown)), meaning)
 }
 
 /// Returns a verdict in full: clear differences with their intervals, the other metrics, and the
@@ -199,6 +208,15 @@ mod tests {
         );
         let (text, meaning) = verdict_clause(&verdict, "->");
         assert_eq!(text, "detector p99 21.0 -> 14.2 ms (-32%)");
+        assert_eq!(meaning, Meaning::Better);
+    }
+
+    #[test]
+    fn change_from_zero_has_no_percentage() {
+        let change = Comparison { change: 0.0, ..comparison(Metric::Goodput, 1.0, 2.3, true) };
+        let from_zero = Comparison { before: 0.0, ..change };
+        let (text, meaning) = verdict_clause(&verdict(VerdictStatus::Done, vec![from_zero]), "->");
+        assert_eq!(text, "detector within SLO 0.0 -> 2.3 /s");
         assert_eq!(meaning, Meaning::Better);
     }
 

@@ -44,7 +44,7 @@ pub(super) fn summary(
 /// Returns one metric before and after a change: "p99 21.0 -> 14.2 ms (-32%)".
 pub(super) fn comparison(state: &ConsoleState, comparison: &Comparison) -> String {
     let change = text::before_after(comparison, state.glyphs.arrow);
-    format!("{change} ({:+.0}%)", comparison.change * 100.0)
+    format!("{change}{}", text::percentage(comparison))
 }
 
 /// Returns a verdict as one clause, coloured by whether the change was for the better.
