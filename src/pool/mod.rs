@@ -16,6 +16,7 @@ mod inner;
 mod memory;
 mod panic_message;
 mod request;
+mod serve;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zip::ZipArchive;
 
-use super::{decode, fault, read_file};
+use super::array::{decode, fault, read_file};
 use crate::engine::{EngineError, NamedTensor, Signature, Tensor, TensorData, inputs};
 
 /// The array of a recording that holds arrival times in microseconds.

@@ -3,8 +3,11 @@
 use std::io::Write;
 use std::time::Duration;
 
+use half::f16;
+
+use super::array::decode;
 use super::*;
-use crate::engine::{Dim, ElementType, Signature, TensorSpec};
+use crate::engine::{Dim, ElementType, Signature, Tensor, TensorData, TensorSpec};
 
 /// An `.npy` file of version 1.0.
 fn npy(dtype: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {

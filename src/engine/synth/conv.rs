@@ -2,7 +2,7 @@
 //! class scores and boxes for every cell of the last grid.
 
 use super::graph::{self, Builder, FLOAT, Size as Dim, ints};
-use super::{Size, check_parameters, check_range};
+use super::size::{Size, check_parameters, check_range};
 
 /// The sizes of a detector.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A transformer encoder over token ids: returns one unit vector per text, like an embedder.
 
 use super::graph::{Builder, FLOAT, INT64, Size as Dim, float, int, ints, long};
-use super::{Size, check_parameters, check_range};
+use super::size::{Size, check_parameters, check_range};
 
 /// The sizes of an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A perceptron that scores rows of features, like a ranker of candidates.
 
 use super::graph::{Builder, FLOAT, Size as Dim};
-use super::{Size, check_parameters, check_range};
+use super::size::{Size, check_parameters, check_range};
 
 /// The sizes of a perceptron.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,9 +10,12 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
 use super::scan::{SeenGpus, cuda_version, scan};
+use super::source::{GpuOptions, GpuSource, LIBRARY_VARIABLE};
 use super::text::{lost_note, seconds, unavailable_note};
-use super::{GpuOptions, GpuSource, LIBRARY_VARIABLE};
 use crate::telemetry::snapshot::GpuView;
+
+/// Maximum wait for the first scan. A GPU without persistence mode takes a second or two to wake.
+pub const LIST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pause after a slow scan, as a multiple of its duration. With 4, the driver is busy with scans
 /// for at most a fifth of the time.
@@ -222,4 +225,9 @@ impl SensorThread {
 
 fn view_with_note(note: String, reason: Option<String>) -> GpuView {
     GpuView { note: Some(note), reason, ..GpuView::default() }
+}
+
+/// Scans the GPUs once; waits at most [`LIST_PATIENCE`]. The view's notes report failures.
+pub fn list() -> GpuView {
+    (*GpuSensor::start(GpuOptions::default()).first(LIST_PATIENCE)).clone()
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::files;
+use super::record::files;
 
 /// Appends `lines`, each with its newline, and syncs them to disk. If the files were rotated,
 /// writes `header` first.

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::{FORMAT, Record, Run, files};
+use super::record::{FORMAT, Record, Run, files};
 use crate::telemetry::JournalEntry;
 
 /// The contents of the journal files.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::append::append;
-use super::{ROTATE_AT, Record, Run};
+use super::record::{ROTATE_AT, Record, Run};
 use crate::telemetry::{Conditions, JournalEntry};
 
 /// Pause before a failed write is retried.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::CommandError;
+use crate::command::CommandError;
 use crate::engine::onnxruntime::locate::{self, GPU_SUFFIX};
 use crate::engine::onnxruntime::version;
 use crate::layout::Bytes;

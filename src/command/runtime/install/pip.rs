@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::CommandError;
 use super::write_error::cannot_write;
+use crate::command::CommandError;
 
 /// The Python that the wheel is for. Any would do: the library inside is the same.
 const PYTHON: &str = "3.12";

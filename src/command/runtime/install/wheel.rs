@@ -6,8 +6,8 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
-use super::super::CommandError;
 use super::write_error::cannot_write;
+use crate::command::CommandError;
 use crate::engine::onnxruntime::locate;
 
 /// The files to unpack from a wheel.

@@ -1,0 +1,108 @@
+//! The request loop of one instance: takes requests from the gate, runs and answers them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::gate::{Ended, Next, SeatId, Waiting};
+use super::inner::{Inner, Job};
+use super::memory::RunVerdict;
+use super::panic_message::panic_message;
+use super::request::{Outcome, Request, RequestError, answer};
+use crate::engine::{EngineError, Instance, NamedTensor};
+
+/// The reason why a worker left its loop.
+pub(super) enum WorkerExit {
+    /// The gate retired it.
+    Retired,
+    /// The instance broke while it ran a request; its seat waits for a new one.
+    Broken(SeatId),
+    /// Its trial request failed.
+    Cold(String),
+}
+
+/// Runs requests until the gate retires the seat or the instance breaks.
+pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
+    let mut next = None;
+    loop {
+        let waiting = match next.take() {
+            Some(waiting) => waiting,
+            None => match inner.gate.take(seat) {
+                Next::Job(waiting) => waiting,
+                Next::Retire => return WorkerExit::Retired,
+            },
+        };
+        let start = Instant::now();
+        let late = waiting.is_late(start);
+        let Waiting { since, job, .. } = waiting;
+        let Job { request: Request { inputs, arrival, reply }, charge } = job;
+        let queue = start.saturating_duration_since(arrival);
+        if late {
+            drop(charge);
+            next = inner.gate.finish(seat, Ended::TimedOut);
+            let waited = start.saturating_duration_since(since);
+            let result = Err(RequestError::TimedOut { waited });
+            answer(reply, Outcome { result, queue, compute: Duration::ZERO });
+            continue;
+        }
+        let result = within_budget(inner, built, &inputs);
+        let end = Instant::now();
+        let compute = end.saturating_duration_since(start);
+        drop(inputs);
+        drop(charge);
+        let broken = matches!(
+            result,
+            Err(RequestError::Panicked { .. } | RequestError::Failed(EngineError::Run { .. }))
+        );
+        if result.is_ok() {
+            inner.recorder.record(end, queue, compute);
+        }
+        let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
+        if broken {
+            inner.gate.mark_broken(seat, ended);
+            answer(reply, Outcome { result, queue, compute });
+            return WorkerExit::Broken(seat);
+        }
+        next = inner.gate.finish(seat, ended);
+        answer(reply, Outcome { result, queue, compute });
+    }
+}
+
+/// Runs a request within the memory budget. If it exceeds the budget together with others, it runs
+/// again alone; if it exceeds it alone, it fails.
+fn within_budget(
+    inner: &Inner,
+    built: &mut dyn Instance,
+    inputs: &[NamedTensor],
+) -> Result<Vec<NamedTensor>, RequestError> {
+    let limited = inner.memory.limit().and_then(|_| inner.model());
+    let Some(model) = limited else { return run(built, inputs) };
+    let mut shared = inner.memory.start(&*model, inputs)?;
+    loop {
+        let running = match shared.take() {
+            Some(running) => running,
+            None => inner.memory.start_alone(&*model, inputs, || inner.shrink())?,
+        };
+        let result = run(built, inputs)?;
+        match inner.memory.ran(&running, &*model) {
+            Ok(RunVerdict::Fits) => return Ok(result),
+            Ok(RunVerdict::RunAlone) => {}
+            Err(error) => {
+                // Drop its results first, so that the engine can free their memory.
+                drop(result);
+                inner.shrink();
+                return Err(error.into());
+            }
+        }
+    }
+}
+
+/// Runs one request. A panic of the engine becomes an error.
+pub(super) fn run(
+    built: &mut dyn Instance,
+    inputs: &[NamedTensor],
+) -> Result<Vec<NamedTensor>, RequestError> {
+    match catch_unwind(AssertUnwindSafe(|| built.run(inputs))) {
+        Ok(result) => result.map_err(RequestError::from),
+        Err(panic) => Err(RequestError::Panicked { message: panic_message(&*panic) }),
+    }
+}
