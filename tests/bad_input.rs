@@ -256,6 +256,18 @@ fn check_rejects_a_pipe() {
 }
 
 #[test]
+fn snapshot_rejects_a_pipe() {
+    let home = Home::new();
+    let pipe = home.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from(0o600)).unwrap();
+    let mut command = home.divvy();
+    command.args(["snapshot", "pipe", "--svg", "frame.svg"]);
+    let run = home.run(command);
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert!(run.err.contains("named pipe (FIFO)"), "{}", run.err);
+}
+
+#[test]
 fn check_reads_standard_input() {
     let home = Home::new();
     fs::copy(model("ranker"), home.path("ranker.onnx")).unwrap();

@@ -9,6 +9,7 @@ use super::CommandError;
 use super::run::LayoutFolders;
 use crate::console::state::Screen;
 use crate::console::{ConsoleOptions, GlyphSet, LayoutStore, ThemeName, picture};
+use crate::machine::special_file_kind;
 use crate::telemetry::{LogLevel, LogLines, Snapshot};
 
 /// Arguments of `divvy snapshot`.
@@ -81,9 +82,7 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
         read(io::stdin().lock(), "standard input")?
     } else {
         let name = args.run.display().to_string();
-        let file = File::open(&args.run)
-            .map_err(|error| CommandError::BadInput(format!("{name}: {error}")))?;
-        read(BufReader::new(file), &name)?
+        read(BufReader::new(open(&args.run, "a recording; `-` reads standard input")?), &name)?
     };
     let profiles = layout_store(args)?;
     let options = ConsoleOptions {
@@ -100,6 +99,18 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
     let text = picture(snapshots, &options, columns, rows);
     std::fs::write(&args.svg, text)
         .map_err(|error| CommandError::Failed(format!("{}: {error}", args.svg.display())))
+}
+
+/// Opens a file of the user's. Refuses pipes and devices, which could block forever.
+///
+/// # Errors
+/// [`CommandError::BadInput`] with the path and the reason.
+fn open(path: &Path, expected: &str) -> Result<File, CommandError> {
+    let name = path.display();
+    if let Some(kind) = special_file_kind(path) {
+        return Err(CommandError::BadInput(format!("{name}: this is {kind}, not {expected}")));
+    }
+    File::open(path).map_err(|error| CommandError::BadInput(format!("{name}: {error}")))
 }
 
 /// Returns the saved layouts for the layouts screen.
@@ -131,7 +142,7 @@ fn log_lines(args: &SnapshotArgs) -> Result<LogLines, CommandError> {
             _ => Ok(lines),
         };
     };
-    let text = std::fs::read_to_string(path)
+    let text = io::read_to_string(open(path, "a log file")?)
         .map_err(|error| CommandError::BadInput(format!("{}: {error}", path.display())))?;
     for line in text.lines() {
         if let Some((at_unix_ms, level, from, text)) = parse_log_line(line) {

@@ -81,6 +81,17 @@ pub fn percentage(comparison: &Comparison) -> String {
     }
 }
 
+/// Formats the relative change and its interval; empty if the metric was 0 before the change.
+fn percentage_with_interval(comparison: &Comparison) -> String {
+    let Comparison { before, change, low, high, .. } = comparison;
+    if *before > 0.0 {
+        let [change, low, high] = [change, low, high].map(|part| part * 100.0);
+        format!(" ({change:+.0} %, between {low:+.0} % and {high:+.0} %)")
+    } else {
+        String::new()
+    }
+}
+
 /// Returns true if the metric changed for the better.
 pub fn better(comparison: &Comparison) -> bool {
     match comparison.metric {
@@ -113,15 +124,10 @@ pub fn verdict_text(verdict: &Verdict) -> String {
     if verdict.status != VerdictStatus::Done {
         return undecided(verdict);
     }
-    let clear = verdict.comparisons.iter().filter(|comparison| comparison.clear).map(|shown| {
-        format!(
-            "{} ({:+.0} %, between {:+.0} % and {:+.0} %)",
-            before_after(shown, "->"),
-            shown.change * 100.0,
-            shown.low * 100.0,
-            shown.high * 100.0
-        )
-    });
+    let clear =
+        verdict.comparisons.iter().filter(|comparison| comparison.clear).map(|shown| {
+            format!("{}{}", before_after(shown, "->"), percentage_with_interval(shown))
+        });
     let mut parts: Vec<String> = clear.collect();
     let unclear: Vec<&str> = verdict
         .comparisons
@@ -215,7 +221,12 @@ mod tests {
     fn change_from_zero_has_no_percentage() {
         let change = Comparison { change: 0.0, ..comparison(Metric::Goodput, 1.0, 2.3, true) };
         let from_zero = Comparison { before: 0.0, ..change };
-        let (text, meaning) = verdict_clause(&verdict(VerdictStatus::Done, vec![from_zero]), "->");
+        let verdict = verdict(VerdictStatus::Done, vec![from_zero]);
+        assert_eq!(
+            verdict_text(&verdict),
+            "detector: within SLO 0.0 -> 2.3 /s; 812 and 790 requests"
+        );
+        let (text, meaning) = verdict_clause(&verdict, "->");
         assert_eq!(text, "detector within SLO 0.0 -> 2.3 /s");
         assert_eq!(meaning, Meaning::Better);
     }
