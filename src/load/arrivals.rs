@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
-/// The longest gap, about a year.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// The longest gap between two arrivals, about a year: slower loads send once a year. Bounds the gap
+/// and not the offset from the start, so that a load of any age keeps its rate.
+const LONGEST_GAP: Duration = Duration::from_hours(365 * 24);
 
 /// The gaps between arrivals.
 #[derive(Clone, Debug)]
@@ -77,18 +78,25 @@ impl Arrivals {
             Pace::Constant { rate } => seconds((self.taken + 1) as f64 / *rate),
             Pace::Recorded { offsets, period } => {
                 let length = offsets.len().max(1) as u64;
-                let pass = u32::try_from(self.taken / length).unwrap_or(u32::MAX);
                 let within = usize::try_from(self.taken % length).unwrap_or(0);
                 let offset = offsets.get(within).copied().unwrap_or_default();
-                period.saturating_mul(pass).saturating_add(offset)
+                repeated(*period, self.taken / length).saturating_add(offset)
             }
         };
-        self.start.checked_add(offset.min(LONGEST)).unwrap_or(self.start)
+        let latest = self.next.checked_add(LONGEST_GAP).unwrap_or(self.next);
+        self.start.checked_add(offset).unwrap_or(latest).min(latest)
     }
 }
 
 fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or(LONGEST)
+    Duration::try_from_secs_f64(value).unwrap_or(Duration::MAX)
+}
+
+/// Returns `count` times a period; the longest duration if that is longer.
+fn repeated(period: Duration, count: u64) -> Duration {
+    let nanos = period.as_nanos().saturating_mul(u128::from(count));
+    let seconds = u64::try_from(nanos / 1_000_000_000).unwrap_or(u64::MAX);
+    Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -164,6 +172,25 @@ mod tests {
     #[test]
     fn accepts_a_rate_near_zero() {
         let times = offsets(Pace::Constant { rate: 1e-300 }, 1);
-        assert_eq!(times[0], LONGEST);
+        assert_eq!(times[0], LONGEST_GAP);
+    }
+
+    #[test]
+    fn load_keeps_its_rate_after_a_year() {
+        let day = Duration::from_hours(24);
+        let times = offsets(Pace::Constant { rate: 1.0 / day.as_secs_f64() }, 1000);
+        assert_eq!(times[999], times[998] + day);
+    }
+
+    #[test]
+    fn recording_repeats_past_four_billion_times() {
+        let period = Duration::from_millis(1);
+        let pace = Pace::Recorded { offsets: [Duration::ZERO].into(), period };
+        let mut arrivals = Arrivals::new(pace, Instant::now());
+        arrivals.taken = u64::from(u32::MAX) + 10;
+        arrivals.next = arrivals.start + repeated(period, arrivals.taken);
+        let due = arrivals.next;
+        assert_eq!(arrivals.take(due), Some(due));
+        assert_eq!(arrivals.next() - due, period);
     }
 }
