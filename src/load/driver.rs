@@ -1,13 +1,12 @@
 //! The thread that sends all built-in load, and its handle.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::counters::{LoadCounters, LoadCounts};
+use super::counters::{CountersByModel, LoadCounts};
 use super::error::LoadError;
 use super::job::LoadJob;
 use super::message::LoadMessage;
@@ -24,7 +23,7 @@ const STOP_CHECK: Duration = Duration::from_millis(1);
 /// due. Any thread can use the handle.
 pub struct LoadDriver {
     mailbox: Sender<LoadMessage>,
-    counters: Mutex<BTreeMap<String, Arc<LoadCounters>>>,
+    counters: Mutex<CountersByModel>,
     thread: ThreadId,
     handle: Mutex<Option<JoinHandle<()>>>,
 }
@@ -46,12 +45,7 @@ impl LoadDriver {
             run(loads, &messages);
         })?;
         let thread = id.recv().map_err(|_| io::Error::other("the load thread did not start"))?;
-        Ok(Self {
-            mailbox,
-            counters: Mutex::new(BTreeMap::new()),
-            thread,
-            handle: Mutex::new(Some(handle)),
-        })
+        Ok(Self { mailbox, counters: Mutex::default(), thread, handle: Mutex::new(Some(handle)) })
     }
 
     /// Returns the thread's id, so that it can be kept off reserved cores.
@@ -69,21 +63,27 @@ impl LoadDriver {
         if let Some(job) = &job {
             job.check()?;
         }
-        let counters = self.counters_by_model().entry(model.to_owned()).or_default().clone();
+        let counters = match &job {
+            Some(_) => self.counters_by_model().start(model),
+            None => match self.counters_by_model().stop(model) {
+                Some(counters) => counters,
+                None => return Ok(()),
+            },
+        };
         self.mailbox
             .send(LoadMessage::Set { model: model.to_owned(), job: job.map(Box::new), counters })
             .map_err(|_| LoadError::Stopped)
     }
 
-    /// Returns the intended arrivals of a model's load since the driver started; 0 for an unknown
-    /// model.
+    /// Returns the intended arrivals of a model's load; 0 for an unknown model.
     pub fn offered(&self, model: &str) -> u64 {
         self.counts(model).offered
     }
 
-    /// Returns all counts of a model's load since the driver started; zeros for an unknown model.
+    /// Returns all counts of a model's load since the driver started; zeros for an unknown model. The
+    /// counts of a stopped load are dropped once all its requests have ended and another load starts.
     pub fn counts(&self, model: &str) -> LoadCounts {
-        self.counters_by_model().get(model).map(|counters| counters.counts()).unwrap_or_default()
+        self.counters_by_model().counts(model)
     }
 
     /// Stops all load and the thread, then waits until every request is answered, for at most
@@ -107,16 +107,10 @@ impl LoadDriver {
     }
 
     fn unanswered(&self) -> u64 {
-        self.counters_by_model()
-            .values()
-            .map(|counters| {
-                let counts = counters.counts();
-                counts.submitted.saturating_sub(counts.answered)
-            })
-            .sum()
+        self.counters_by_model().unanswered()
     }
 
-    fn counters_by_model(&self) -> MutexGuard<'_, BTreeMap<String, Arc<LoadCounters>>> {
+    fn counters_by_model(&self) -> MutexGuard<'_, CountersByModel> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -30,6 +30,21 @@ pub struct LoadFollower {
 struct FollowedLoad {
     order: LoadOrder,
     requests: Arc<LoadRequests>,
+    /// Arrivals that the model's earlier loads offered and the generators no longer count.
+    offered_before: u64,
+}
+
+impl FollowedLoad {
+    /// Returns the generators' name of the load.
+    fn key(generation: u64) -> String {
+        generation.to_string()
+    }
+
+    /// Reports the arrivals so far to the scheduler.
+    fn report(&self, driver: &LoadDriver) {
+        let offered = driver.offered(&Self::key(self.order.model.generation));
+        self.order.offered.store(self.offered_before + offered, Ordering::Relaxed);
+    }
 }
 
 /// The loads that run, by the generation of their models: a renamed model keeps its load.
@@ -90,9 +105,8 @@ async fn follow(
             Ok(Err(_)) => break,
             Err(_) => {}
         }
-        for (generation, load) in &current {
-            let offered = driver.offered(&generation.to_string());
-            load.order.offered.store(offered, Ordering::Relaxed);
+        for load in current.values() {
+            load.report(driver);
         }
     }
     stop_all(&current, driver);
@@ -119,19 +133,24 @@ fn start(
     known: Option<FollowedLoad>,
     driver: &LoadDriver,
 ) -> Result<FollowedLoad, LoadError> {
-    let requests = match known {
-        Some(load) => load.requests,
-        None => Arc::new(LoadRequests::of_order(&order.requests)?),
+    let key = FollowedLoad::key(order.model.generation);
+    let (requests, offered_before) = if let Some(load) = known {
+        (load.requests, load.offered_before)
+    } else {
+        let reported = order.offered.load(Ordering::Relaxed);
+        let requests = Arc::new(LoadRequests::of_order(&order.requests)?);
+        (requests, reported.saturating_sub(driver.offered(&key)))
     };
-    let (sender, spec, seed) = (order.sender.clone(), order.spec.clone(), order.model.generation);
+    let (sender, spec, seed) = (order.sender.clone(), order.spec.clone(), order.seed);
     let job = LoadJob { sender, spec, requests: requests.clone(), seed };
-    driver.set(&seed.to_string(), Some(job))?;
-    Ok(FollowedLoad { order: order.clone(), requests })
+    driver.set(&key, Some(job))?;
+    Ok(FollowedLoad { order: order.clone(), requests, offered_before })
 }
 
 fn stop_all(loads: &FollowedLoads, driver: &LoadDriver) {
-    for generation in loads.keys() {
+    for (generation, load) in loads {
+        load.report(driver);
         // An error means that the generators have stopped already.
-        let _ = driver.set(&generation.to_string(), None);
+        let _ = driver.set(&FollowedLoad::key(*generation), None);
     }
 }

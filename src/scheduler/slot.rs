@@ -87,6 +87,9 @@ pub struct LoadOrder {
     pub spec: LoadSpec,
     /// The requests to send.
     pub requests: Arc<PreparedRequests>,
+    /// Seeds gaps and shuffles. It comes from the identity of the row, so it stays the same when
+    /// other models come and go, and when the model is loaded again.
+    pub seed: u64,
     /// The generator's count of intended arrivals.
     pub offered: Arc<AtomicU64>,
 }
@@ -134,6 +137,7 @@ impl Slot {
             sender: self.pool.sender(),
             spec: row.budget.load.clone()?,
             requests: self.requests.clone(),
+            seed: row.id,
             offered: self.offered.clone(),
         })
     }

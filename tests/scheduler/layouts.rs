@@ -130,3 +130,23 @@ fn models_load_for_the_setup_of_their_row() {
     let threads = |name: &str| setups[name].map(|setup| setup.threads);
     assert_eq!((threads("wide"), threads("narrow")), (Some(4), Some(1)));
 }
+
+#[test]
+fn load_seed_survives_reload() {
+    let mut budgets = vec![row("a", "0"), row("b", "1"), row("c", "2")];
+    for budget in &mut budgets {
+        budget.load = Some(divvy::layout::LoadSpec::Poisson { rate: 10.0 });
+    }
+    let test = TestScheduler::start(3, budgets.clone());
+    let seeds = || -> Vec<(String, u64)> {
+        let orders = test.scheduler.loads().borrow().clone();
+        orders.iter().map(|order| (order.model.name.clone(), order.seed)).collect()
+    };
+    let before = seeds();
+    assert_eq!(before.len(), 3);
+    budgets.remove(0);
+    budgets[1].dims.insert("batch".to_owned(), 2);
+    test.apply(Edit::Load { layout: Box::new(layout(budgets)) });
+    test.wait("the reloaded model", || seeds().len() == 2);
+    assert_eq!(seeds(), before[1..]);
+}
