@@ -64,8 +64,9 @@ impl Sensor {
             for thread in threads {
                 let Some(times) = machine.thread_times(*thread) else { continue };
                 seen.insert(*thread, times);
-                // A new thread has lived entirely within this interval.
-                let before = self.threads.get(thread).copied().unwrap_or_default();
+                // A new thread counts from here on: its counters contain the time in which it loaded
+                // files and built instances, which may be far more than the interval.
+                let before = self.threads.get(thread).copied().unwrap_or(times);
                 let cpu = share(times.cpu_ns.saturating_sub(before.cpu_ns));
                 let wait = times
                     .wait_ns
@@ -96,5 +97,38 @@ impl Sensor {
         self.cores = cores.into_iter().map(|times| (times.core, times)).collect();
         self.last_at = Some(now);
         usage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::machine::SimulatedMachine;
+
+    #[test]
+    fn new_thread_counts_from_its_first_sample() {
+        let machine = SimulatedMachine::uniform(1);
+        let (mut sensor, start) = (Sensor::default(), Instant::now());
+        let thread = ThreadId(7);
+        let ran = |ms: u64| ThreadTimes {
+            cpu_ns: ms * 1_000_000,
+            wait_ns: Some(ms * 1_000_000),
+            last_core: Some(CoreId(0)),
+        };
+        let cpu = |usage: &Usage| {
+            let used = usage.threads[&thread];
+            (used.cpu, used.wait, usage.cores[&CoreId(0)].by_group[&0])
+        };
+        sensor.sample(&machine, &[Vec::new()], start);
+        // 3 s of building before it joined, in parallel with others
+        machine.set_thread_times(thread, ran(3000));
+        let second = Duration::from_secs(1);
+        let usage = sensor.sample(&machine, &[vec![thread]], start + second);
+        assert_eq!(cpu(&usage), (0.0, Some(0.0), 0.0));
+        machine.set_thread_times(thread, ran(3500));
+        let usage = sensor.sample(&machine, &[vec![thread]], start + 2 * second);
+        assert_eq!(cpu(&usage), (0.5, Some(0.5), 0.5));
     }
 }
