@@ -109,7 +109,9 @@ impl Owner {
         for verdict in closed {
             self.history.complete_verdict(verdict);
         }
-        self.verdicts.open(entry, &touched, &self.models, now)
+        let opened = self.verdicts.open(entry, &touched, &self.models, now);
+        self.verdicts.forget_removed(&after);
+        opened
     }
 
     fn commit(&mut self, commit: Commit) -> Applied {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::models::LiveModels;
 use super::window_capture::{CaptureJob, CapturedWindow, WindowCapture};
-use crate::layout::Slo;
+use crate::layout::{DesiredState, Slo};
 use crate::pool::Pool;
 use crate::scheduler::messages::{EntryVerdict, OwnerMessage};
 use crate::scheduler::options::VerdictWindows;
@@ -72,6 +72,13 @@ impl Verdicts {
             .filter_map(|rename| Some((rename.to.clone(), self.touched.remove(&rename.from)?)))
             .collect();
         self.touched.extend(taken);
+    }
+
+    /// Forgets the changes of removed models.
+    pub(super) fn forget_removed(&mut self, desired: &DesiredState) {
+        if self.touched.len() > desired.rows.len() {
+            self.touched.retain(|name, _| desired.row(name).is_some());
+        }
     }
 
     /// Closes the open verdicts of models that a change touches: those with a long enough window are
@@ -231,5 +238,21 @@ impl OpenVerdict {
         let is_enough = !verdict.comparisons.is_empty();
         verdict.status = if is_enough { VerdictStatus::Done } else { VerdictStatus::NotEnough };
         verdict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removed_models_are_forgotten() {
+        let (owner, _messages) = std::sync::mpsc::channel();
+        let mut verdicts = Verdicts::new(VerdictWindows::default(), owner).unwrap();
+        for round in 0..100 {
+            verdicts.touched.insert(format!("model {round}"), Instant::now());
+        }
+        verdicts.forget_removed(&DesiredState::default());
+        assert!(verdicts.touched.is_empty());
     }
 }
