@@ -1,5 +1,7 @@
 //! `divvy journal`: lists past changes with time, author and verdict.
 
+use std::sync::Arc;
+
 use std::io::{self, Write};
 
 use jiff::Timestamp;
@@ -83,7 +85,7 @@ fn format(journal: &Journal, args: &JournalArgs, zone: &TimeZone) -> Result<Stri
         }
         for entry in entries {
             text += &if args.json {
-                let entry = Box::new((*entry).clone());
+                let entry = Arc::new((*entry).clone());
                 json(&Record::Entry { run: run.id.clone(), entry })?
             } else {
                 change_text(entry, zone)
@@ -275,7 +277,7 @@ mod tests {
         let text = formatted(&JournalArgs { json: true, ..JournalArgs::default() });
         let records: Vec<Record> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let first = Record::Entry { run: "one".to_owned(), entry: Box::new(entry(1, "ocr")) };
+        let first = Record::Entry { run: "one".to_owned(), entry: Arc::new(entry(1, "ocr")) };
         assert_eq!(records.len(), 3);
         assert_eq!(records[0], first);
     }

@@ -40,8 +40,8 @@ pub trait Control: Send + Sync {
     /// [`Refusal`] if there is none.
     fn redo(&self, author: Author) -> Result<Applied, Refusal>;
 
-    /// Returns the whole journal of this run, oldest first.
-    fn journal(&self) -> Vec<JournalEntry>;
+    /// Returns the whole journal of this run, oldest first; its entries are shared.
+    fn journal(&self) -> Vec<Arc<JournalEntry>>;
 
     /// Returns the live layout, as it would be saved.
     fn layout(&self) -> Layout;

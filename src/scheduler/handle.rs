@@ -11,6 +11,7 @@ use super::control::Control;
 use super::loaded_models::add_sharing;
 use super::messages::{ApplyReply, OwnerMessage, UndoRedo};
 use super::observer::{ObservedMachine, Observer, ObserverConfig};
+use super::observer_channel::ObserverChannel;
 use super::options::Options;
 use super::owner::{Owner, OwnerConfig};
 use super::shared_state::{PublishedState, SharedState};
@@ -44,7 +45,7 @@ impl Scheduler {
         }
         let desired = DesiredState::resolve(layout, &description)?;
         let (owner_sender, owner_messages) = mpsc::channel();
-        let (observer_sender, observer_messages) = mpsc::channel();
+        let observer_channel = ObserverChannel::new();
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(Snapshot::default()));
         let (load_sender, loads) = watch::channel(Arc::new(Vec::new()));
         let shared = SharedState::new(PublishedState {
@@ -62,7 +63,7 @@ impl Scheduler {
             interval: options.interval,
             machine_check: options.machine_check,
             started,
-            messages: observer_messages,
+            messages: observer_channel.receiver,
             owner: owner_sender.clone(),
             snapshots: snapshot_sender,
         });
@@ -75,7 +76,7 @@ impl Scheduler {
             journal: options.journal,
             messages: owner_messages,
             sender: owner_sender.clone(),
-            observer: observer_sender,
+            observer: observer_channel.sender,
             started,
             loads: load_sender,
             shared: shared.clone(),
@@ -179,7 +180,7 @@ impl Control for Scheduler {
         self.undo_redo(UndoRedo::Redo, author)
     }
 
-    fn journal(&self) -> Vec<JournalEntry> {
+    fn journal(&self) -> Vec<Arc<JournalEntry>> {
         let (reply, answer) = mpsc::channel();
         let sent = self.owner.send(OwnerMessage::Journal(reply)).is_ok();
         if sent { answer.recv().unwrap_or_default() } else { Vec::new() }

@@ -35,7 +35,7 @@ pub(super) enum OwnerMessage {
         reply: ApplyReply,
     },
     /// Send the whole journal.
-    Journal(Sender<Vec<JournalEntry>>),
+    Journal(Sender<Vec<Arc<JournalEntry>>>),
     /// A model's file was loaded, or failed to load.
     Loaded { key: ModelKey, result: Result<LoadedModel, EngineError> },
     /// This process cannot use a row's GPU.

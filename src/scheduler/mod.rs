@@ -13,6 +13,7 @@ mod loading;
 mod messages;
 mod model_key;
 mod observer;
+mod observer_channel;
 mod options;
 mod owner;
 mod shared_state;

@@ -1,13 +1,12 @@
 //! The options of a scheduler.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::loading::Loader;
 use crate::machine::Machine;
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Conditions, JournalEntry};
+use crate::telemetry::{Conditions, JournalSender};
 
 /// The longest window before a change, and the length of the one after it.
 const WINDOW: Duration = Duration::from_secs(20);
@@ -36,8 +35,9 @@ pub struct Options {
     /// The windows that verdicts compare.
     pub windows: VerdictWindows,
     /// Receives each entry of the journal when it is made, and again whenever it has changed (a
-    /// verdict, an undo). Closed when the scheduler has stopped.
-    pub journal: Option<Sender<JournalEntry>>,
+    /// verdict, an undo). Closed when the scheduler has stopped. Entries are dropped and counted
+    /// while the receiver is too slow: it never delays a change.
+    pub journal: Option<JournalSender>,
     /// Problems of the surrounding program; snapshots list them among the alerts.
     pub conditions: Conditions,
 }

@@ -6,12 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::layout::{Change, Plan};
 
 /// The author of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
     /// A person at the console.
     Console,
     /// A library call.
+    #[default]
     Api,
     /// A layout file.
     File,
@@ -43,7 +44,7 @@ pub struct Applied {
 }
 
 /// One applied change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JournalEntry {
     /// Increases by one per entry.
     pub id: u64,

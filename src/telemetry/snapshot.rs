@@ -5,6 +5,7 @@
 //! of one core unless stated otherwise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,7 @@ pub struct Snapshot {
     #[serde(rename = "gpus", alias = "gpu")]
     pub gpu: GpuView,
     /// The newest changes, newest last; at most 64.
-    pub changes: Vec<JournalEntry>,
+    pub changes: Vec<Arc<JournalEntry>>,
     /// True if the machine is simulated.
     pub simulated: bool,
     /// Messages for the operator: what is wrong, and why.

@@ -111,7 +111,7 @@ fn rollback_restores_last_served_settings() {
 }
 
 /// Returns the newest entry after `after`, once divvy itself has written it.
-fn own_entry(test: &TestScheduler, after: u64) -> JournalEntry {
+fn own_entry(test: &TestScheduler, after: u64) -> Arc<JournalEntry> {
     let newest = || test.scheduler.journal().pop().unwrap();
     test.wait("the journal", || newest().id > after && newest().author == Author::Scheduler);
     newest()

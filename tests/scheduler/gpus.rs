@@ -43,7 +43,7 @@ fn onto(gpu: Option<GpuId>) -> Edit {
 }
 
 /// Returns the newest entry after `after` that divvy itself has written.
-fn own_entry(test: &TestScheduler, after: u64) -> JournalEntry {
+fn own_entry(test: &TestScheduler, after: u64) -> Arc<JournalEntry> {
     let newest = || {
         let entries = test.scheduler.journal();
         entries.into_iter().rfind(|entry| entry.author == Author::Scheduler && entry.id > after)

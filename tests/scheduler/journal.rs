@@ -1,17 +1,17 @@
 //! The stream of journal entries, and alerts.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::channel;
+use std::sync::Arc;
 use std::time::Duration;
 
 use divvy::scheduler::{Control, VerdictWindows};
-use divvy::telemetry::{Author, JournalEntry, VerdictStatus};
+use divvy::telemetry::{Author, JournalChannel, JournalEntry, VerdictStatus};
 
 use super::test_scheduler::*;
 
 #[test]
 fn journal_receiver_gets_every_entry() {
-    let (sender, followed) = channel();
+    let JournalChannel { sender, receiver } = JournalChannel::default();
     let test = TestScheduler::start_with(3, vec![row("a", "0-2")], &["a".to_owned()], |options| {
         options.journal = Some(sender);
         options.windows = VerdictWindows {
@@ -24,7 +24,7 @@ fn journal_receiver_gets_every_entry() {
         test.apply(concurrency("a", 1 + round % 2));
     }
     test.scheduler.undo(Author::Console).unwrap();
-    let open = |entry: &JournalEntry| {
+    let open = |entry: &Arc<JournalEntry>| {
         entry.verdicts.iter().any(|verdict| verdict.status == VerdictStatus::Open)
     };
     test.wait("the verdicts", || !test.scheduler.journal().iter().any(open));
@@ -32,8 +32,8 @@ fn journal_receiver_gets_every_entry() {
     drop(test);
     // The stream ends, since the scheduler has dropped its sender.
     let mut received = 0;
-    let mut newest: BTreeMap<u64, JournalEntry> = BTreeMap::new();
-    for entry in followed {
+    let mut newest: BTreeMap<u64, Arc<JournalEntry>> = BTreeMap::new();
+    while let Ok(entry) = receiver.recv() {
         received += 1;
         newest.insert(entry.id, entry);
     }

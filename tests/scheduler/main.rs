@@ -8,6 +8,7 @@ mod gpus;
 mod journal;
 mod layouts;
 mod machine;
+mod observer;
 mod property;
 mod renames;
 mod test_scheduler;

@@ -128,7 +128,7 @@ fn verdict_stays_open_after_rename() {
     let renamed = test.apply(rename("a", "x")).id;
     let entry = |id: u64| test.scheduler.journal().into_iter().find(|it| it.id == id).unwrap();
     assert!(entry(renamed).verdicts.is_empty(), "a new name changes no latency");
-    let verdict = || entry(id).verdicts.remove(0);
+    let verdict = || entry(id).verdicts[0].clone();
     test.wait("the verdict", || verdict().status != VerdictStatus::Open);
     assert_eq!(verdict().model, "a", "the entry keeps the name of its time");
     assert_eq!(verdict().status, VerdictStatus::NotEnough, "not superseded");

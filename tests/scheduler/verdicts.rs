@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use divvy::scheduler::{Control, VerdictWindows};
-use divvy::telemetry::{JournalEntry, VerdictStatus};
+use divvy::telemetry::{JournalChannel, JournalEntry, VerdictStatus};
 
 use super::test_scheduler::*;
 
@@ -23,7 +23,7 @@ fn start(length: Duration) -> TestScheduler {
     test
 }
 
-fn entry(test: &TestScheduler, id: u64) -> JournalEntry {
+fn entry(test: &TestScheduler, id: u64) -> Arc<JournalEntry> {
     test.scheduler.journal().into_iter().find(|entry| entry.id == id).unwrap()
 }
 
@@ -49,7 +49,7 @@ fn verdict_is_done_when_its_window_is_full() {
         status(&test, first, "busy") != VerdictStatus::Open
             && status(&test, quiet, "quiet") != VerdictStatus::Open
     });
-    let verdict = entry(&test, first).verdicts.pop().unwrap();
+    let verdict = entry(&test, first).verdicts[0].clone();
     assert_eq!(verdict.status, VerdictStatus::Done, "{verdict:?}");
     assert!(verdict.samples_before > 0 && verdict.samples_after > 0, "{verdict:?}");
     assert!(verdict.comparisons.iter().all(|c| c.low <= c.high && c.before > 0.0));
@@ -68,7 +68,7 @@ fn later_change_supersedes_a_verdict() {
 
 #[test]
 fn stop_closes_open_verdicts() {
-    let (sender, followed) = std::sync::mpsc::channel();
+    let JournalChannel { sender, receiver } = JournalChannel::default();
     let test =
         TestScheduler::start_with(2, vec![row("a", "0"), row("b", "1")], &both(), |options| {
             options.journal = Some(sender);
@@ -97,7 +97,7 @@ fn stop_closes_open_verdicts() {
     test.scheduler.stop(PATIENCE).unwrap();
     drop(test);
     let mut newest = BTreeMap::new();
-    for entry in followed {
+    while let Ok(entry) = receiver.recv() {
         newest.insert(entry.id, entry);
     }
     assert_eq!(newest[&done].verdicts[0].status, VerdictStatus::Done, "{:?}", newest[&done]);

@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,7 +19,7 @@ use crate::command::{CommandError, state_folder};
 use crate::machine::Description;
 use crate::scheduler::Control;
 use crate::telemetry::journal_file::{JournalWriter, Run, WriterOptions};
-use crate::telemetry::{Conditions, JournalEntry, LogLines};
+use crate::telemetry::{Conditions, JournalChannel, JournalSender, LogLines};
 
 /// The file of standard error while the console uses the terminal.
 const STDERR_FILE: &str = "stderr.log";
@@ -155,14 +154,14 @@ impl RunRecords {
         &mut self,
         machine: &Description,
         title: &str,
-    ) -> Option<Sender<JournalEntry>> {
+    ) -> Option<JournalSender> {
         let allowed = machine.limits.allowed.len();
         let all = machine.topology.cores.len();
         let mark = if machine.simulated { " (simulated)" } else { "" };
         let run = Run::begin(format!("{allowed} of {all} cores{mark}"), title.to_owned());
         let options = WriterOptions::new(self.folder.clone(), run, self.conditions.clone());
-        let (sender, entries) = channel();
-        match JournalWriter::start(options, entries) {
+        let JournalChannel { sender, receiver } = JournalChannel::default();
+        match JournalWriter::start(options, receiver) {
             Ok(writer) => self.journal = Some(writer),
             Err(error) => {
                 self.conditions.raise("journal", format!("the journal is not written: {error}"));

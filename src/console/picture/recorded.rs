@@ -59,7 +59,7 @@ impl Control for RecordedControl {
         Err(Self::refusal())
     }
 
-    fn journal(&self) -> Vec<JournalEntry> {
+    fn journal(&self) -> Vec<Arc<JournalEntry>> {
         self.snapshot.changes.clone()
     }
 

@@ -171,7 +171,7 @@ pub enum Action {
     /// The layout to compare the live one with, until one is saved or loaded.
     Baseline(Layout),
     /// The whole journal.
-    Journal(Vec<JournalEntry>),
+    Journal(Vec<Arc<JournalEntry>>),
     /// New lines of the log.
     Log(Vec<LogLine>),
     /// A picture was written to this path, or the error.

@@ -163,7 +163,7 @@ pub struct ConsoleState {
     /// The history of earlier snapshots.
     pub history: History,
     /// The journal; empty until it was read.
-    pub journal: Vec<JournalEntry>,
+    pub journal: Vec<Arc<JournalEntry>>,
     /// The log lines read so far.
     pub log: LogView,
     /// The screen.

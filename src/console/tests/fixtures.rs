@@ -1,5 +1,7 @@
 //! Made-up snapshots for tests: deterministic, and consistent with their layouts.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -268,7 +270,9 @@ pub(crate) fn board() -> Snapshot {
     let machine = machine(8, 4);
     let desired = DesiredState::resolve(&layout(), &machine).unwrap();
     let mut snapshot = snapshot(&desired, &machine);
-    snapshot.changes = vec![entry(1, VerdictStatus::Done, 690), entry(2, VerdictStatus::Open, 742)];
+    snapshot.changes = [entry(1, VerdictStatus::Done, 690), entry(2, VerdictStatus::Open, 742)]
+        .map(Arc::new)
+        .into();
     snapshot
 }
 

@@ -102,7 +102,7 @@ fn words_are_whole_at_common_sizes() {
 #[test]
 fn newest_verdict_fits_common_sizes() {
     let mut snapshot = fixtures::board();
-    snapshot.changes = vec![fixtures::entry(1, VerdictStatus::Done, 690)];
+    snapshot.changes = vec![fixtures::entry(1, VerdictStatus::Done, 690).into()];
     for (width, height) in [(80, 24), (120, 36), (200, 60)] {
         let text = board(&snapshot, width, height).text();
         for clause in ["detector p99 21.0 → 14.2 ms (-32%)", "ocr p99 180.0 → 240.0 ms (+33%)"]
@@ -137,7 +137,7 @@ fn alert_leaves_room_for_the_drag_hint() {
     for changed in [false, true] {
         snapshot.changes.clear();
         if changed {
-            snapshot.changes.push(fixtures::entry(1, VerdictStatus::Open, 690));
+            snapshot.changes.push(fixtures::entry(1, VerdictStatus::Open, 690).into());
         }
         for width in [80, 120] {
             let text = board(&snapshot, width, 24).text();

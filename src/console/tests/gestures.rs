@@ -353,12 +353,12 @@ fn changed_rows_replan_staged_changes() {
     let edit = Edit::SetConcurrency { model: "ocr".into(), concurrency: Auto::Exactly(7) };
     console.control.apply(edit.into(), Author::Api).unwrap();
     let mut snapshot = (*console.control.snapshots().borrow()).as_ref().clone();
-    snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750));
+    snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750).into());
     console.show(snapshot.clone());
     assert_eq!((instances(&console, "detector"), instances(&console, "ocr")), (5, 7));
     // the staged change's model was removed: the change is dropped with a message
     console.control.apply(Edit::Remove { model: "detector".into() }.into(), Author::Api).unwrap();
-    snapshot.changes.push(fixtures::entry(100, VerdictStatus::Open, 751));
+    snapshot.changes.push(fixtures::entry(100, VerdictStatus::Open, 751).into());
     console.show(snapshot);
     assert!(console.state.staged.is_empty());
     assert!(

@@ -1,5 +1,7 @@
 //! Tests that a frame repainted in parts equals a frame drawn whole.
 
+use std::sync::Arc;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
@@ -78,10 +80,11 @@ fn change(snapshot: &mut Snapshot, seed: u64) {
         3 => {
             let id = snapshot.changes.len() as u64 + 1;
             let second = (snapshot.uptime_us / 1_000_000).min(751);
-            snapshot.changes.push(fixtures::entry(id, VerdictStatus::Open, second));
+            snapshot.changes.push(fixtures::entry(id, VerdictStatus::Open, second).into());
         }
         4 => {
             if let Some(entry) = snapshot.changes.last_mut() {
+                let entry = Arc::make_mut(entry);
                 entry.undone = !entry.undone;
             }
         }

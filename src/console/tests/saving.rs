@@ -136,7 +136,7 @@ fn automatic_undo_restores_the_layout_name() {
     let mut entry = fixtures::entry(7, VerdictStatus::Open, 750);
     (entry.author, entry.undoes) = (Author::Scheduler, Some(1));
     let mut snapshot = (*console.state.snapshot).clone();
-    snapshot.changes.push(entry);
+    snapshot.changes.push(entry.into());
     console.show(snapshot.clone());
     assert_eq!(console.state.profile_name(), "balanced");
     // the same entry again changes nothing

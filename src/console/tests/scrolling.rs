@@ -85,7 +85,7 @@ fn wheel_scrolls_changes_without_focus() {
     assert_ne!(console.state.selected, selected);
     // a new change is shown at once
     let mut snapshot = fixtures::board();
-    snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750));
+    snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750).into());
     console.show(snapshot);
     assert_eq!(console.state.scroll_changes, 0);
 }
@@ -96,7 +96,7 @@ fn verdict_is_shown_before_a_long_summary() {
     let mut entry = fixtures::entry(1, VerdictStatus::Done, 690);
     let others = ", ocr has a part that is long, with commas".repeat(12);
     entry.summary = format!("detector 4 -> 5 cores, queue 8 -> 9{others}");
-    snapshot.changes = vec![entry];
+    snapshot.changes = vec![entry.into()];
     for (width, height) in [(80, 24), (120, 36)] {
         let text = console(&snapshot, width, height).text();
         for clause in [
@@ -115,7 +115,7 @@ fn journal_messages_are_never_cut() {
     let mut snapshot = fixtures::board();
     let mut entry = fixtures::entry(1, VerdictStatus::Done, 690);
     entry.warnings = vec!["ocr shares its one core with two others that want all of it".into()];
-    snapshot.changes = vec![entry];
+    snapshot.changes = vec![entry.into()];
     for width in 40..100 {
         let mut console = console(&snapshot, width, 100);
         console.keys("J");

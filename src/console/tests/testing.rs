@@ -112,7 +112,7 @@ impl Control for FakeControl {
         Ok(self.go(&mut inner, plan, Some(of)))
     }
 
-    fn journal(&self) -> Vec<JournalEntry> {
+    fn journal(&self) -> Vec<Arc<JournalEntry>> {
         Vec::new()
     }
 

@@ -64,7 +64,7 @@ impl Assembler {
             process_cpu: self.cpu.process_cpu,
             models,
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
-            changes: state.changes.iter().map(|entry| entry.as_ref().clone()).collect(),
+            changes: state.changes.clone(),
             simulated: state.description.simulated,
             alerts: Vec::new(),
         };

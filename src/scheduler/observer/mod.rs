@@ -9,6 +9,7 @@ mod machine;
 mod memory;
 mod meters;
 mod model_view;
+mod pacer;
 mod sampler;
 mod sharing;
 mod thread;

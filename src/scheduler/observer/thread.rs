@@ -1,7 +1,7 @@
 //! The loop of the observer thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -9,8 +9,10 @@ use tokio::sync::watch;
 use super::assemble::Assembler;
 use super::fault_guard::{FaultGuard, ObserverTask, Outcome};
 use super::machine::ObservedMachine;
+use super::pacer::PublicationPacer;
 use crate::machine::request_short_slice;
 use crate::scheduler::messages::{ObserverMessage, OwnerMessage, SchedulerState};
+use crate::scheduler::observer_channel::ObserverReceiver;
 use crate::telemetry::Snapshot;
 
 /// The initial state of the observer, and its channels.
@@ -21,7 +23,7 @@ pub(in crate::scheduler) struct ObserverConfig {
     /// Time between checks of the machine.
     pub(in crate::scheduler) machine_check: Duration,
     pub(in crate::scheduler) started: Instant,
-    pub(in crate::scheduler) messages: Receiver<ObserverMessage>,
+    pub(in crate::scheduler) messages: ObserverReceiver,
     pub(in crate::scheduler) owner: Sender<OwnerMessage>,
     pub(in crate::scheduler) snapshots: watch::Sender<Arc<Snapshot>>,
 }
@@ -31,6 +33,7 @@ pub(in crate::scheduler) struct Observer {
     config: ObserverConfig,
     state: SchedulerState,
     assembler: Assembler,
+    pacer: PublicationPacer,
     guard: FaultGuard,
 }
 
@@ -41,6 +44,7 @@ impl Observer {
             config,
             state: SchedulerState::default(),
             assembler: Assembler::default(),
+            pacer: PublicationPacer::default(),
         }
     }
 
@@ -50,23 +54,25 @@ impl Observer {
         // Snapshots must be fresh even if the models keep every core busy.
         request_short_slice();
         match self.config.messages.recv() {
-            Ok(ObserverMessage::State(state)) => self.state = *state,
-            Ok(ObserverMessage::Stop(_)) | Err(_) => return,
+            Some(ObserverMessage::State(state)) => self.state = *state,
+            Some(ObserverMessage::Stop(_)) | None => return,
         }
         // The first sample is due at once.
         let mut next_sample = Instant::now();
         let mut next_check = next_sample + self.config.machine_check;
         loop {
-            let wait = next_sample.min(next_check).saturating_duration_since(Instant::now());
-            let is_new = match self.config.messages.recv_timeout(wait) {
+            let now = Instant::now();
+            let next = [Some(next_sample), Some(next_check), self.pacer.due(now)];
+            let next = next.into_iter().flatten().min().unwrap_or(now);
+            match self.config.messages.recv_timeout(next.saturating_duration_since(now)) {
                 Ok(ObserverMessage::State(state)) => {
                     self.state = *state;
-                    true
+                    self.pacer.mark_stale();
                 }
                 Ok(ObserverMessage::Stop(reply)) => return self.stop(&reply),
-                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
-            };
+            }
             let now = Instant::now();
             if now >= next_check {
                 next_check = now + self.config.machine_check;
@@ -77,7 +83,7 @@ impl Observer {
                 next_sample = now + self.config.interval;
                 self.sample();
             }
-            if is_new || is_due {
+            if is_due || self.pacer.due(now).is_some_and(|due| due <= now) {
                 self.publish();
             }
         }
@@ -111,6 +117,13 @@ impl Observer {
     }
 
     fn publish(&mut self) -> Option<Arc<Snapshot>> {
+        let start = Instant::now();
+        let last = self.assemble_and_send();
+        self.pacer.record(start, Instant::now());
+        last
+    }
+
+    fn assemble_and_send(&mut self) -> Option<Arc<Snapshot>> {
         let (config, state, assembler) = (&self.config, &self.state, &mut self.assembler);
         let outcome = self.guard.run(ObserverTask::Publish, || {
             let snapshot = Arc::new(assembler.assemble(state, &config.machine, config.started));

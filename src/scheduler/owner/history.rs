@@ -1,11 +1,10 @@
 //! The journal of this run, with the rows that undo and redo restore.
 
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use crate::layout::{ChangeSide, DesiredState, Plan, Refusal, Row};
 use crate::scheduler::messages::{EntryVerdict, UndoRedo};
-use crate::telemetry::JournalEntry;
+use crate::telemetry::{JournalEntry, JournalSender};
 
 /// Entries in a snapshot.
 const IN_SNAPSHOT: usize = 64;
@@ -49,7 +48,7 @@ impl UndoRedoStep {
 /// All entries of this run, and which of them are undone.
 pub(super) struct History {
     /// Receives each entry that is new or has changed.
-    journal: Option<Sender<JournalEntry>>,
+    journal: Option<JournalSender>,
     steps: Vec<Step>,
     /// Indices of the undone steps, the newest last.
     undone: Vec<usize>,
@@ -57,14 +56,13 @@ pub(super) struct History {
 
 impl History {
     /// An empty history; `journal` receives each entry, now and whenever it changes.
-    pub(super) fn new(journal: Option<Sender<JournalEntry>>) -> Self {
+    pub(super) fn new(journal: Option<JournalSender>) -> Self {
         Self { journal, steps: Vec::new(), undone: Vec::new() }
     }
 
-    fn send(&self, entry: &JournalEntry) {
+    fn send(&self, entry: &Arc<JournalEntry>) {
         if let Some(journal) = &self.journal {
-            // A receiver that has ended has reported why.
-            let _ = journal.send(entry.clone());
+            journal.send(entry.clone());
         }
     }
 
@@ -140,8 +138,9 @@ impl History {
             }
         }
         let [before, after] = sides;
+        let entry = Arc::new(entry);
         self.send(&entry);
-        self.steps.push(Step { entry: Arc::new(entry), before, after });
+        self.steps.push(Step { entry, before, after });
         if self.steps.len() >= DEPTH + DEPTH / 8 {
             let surplus = self.steps.len() - DEPTH;
             self.steps.drain(..surplus);

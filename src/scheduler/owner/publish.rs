@@ -1,7 +1,7 @@
 //! Publication of the owner's state: to the observer, to the load generators, and to callers.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -9,34 +9,36 @@ use tokio::sync::watch;
 use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
 use crate::pool::Pool;
-use crate::scheduler::messages::{ObserverMessage, SchedulerState};
+use crate::scheduler::messages::SchedulerState;
+use crate::scheduler::observer_channel::ObserverSender;
 use crate::scheduler::shared_state::{PublishedState, SharedState};
 use crate::scheduler::slot::LoadOrder;
 use crate::telemetry::{JournalEntry, Snapshot};
 
-/// The shortest time between two states sent to the observer: it assembles a snapshot of each, and a
-/// burst of changes must not wait for that.
+/// The shortest time between two states sent to the observer, so that a burst of changes does not
+/// wait for a copy of the state after each.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The receivers of the owner's state.
 pub(super) struct Publisher {
     shared: SharedState,
     housekeeper: Housekeeper,
-    observer: Sender<ObserverMessage>,
+    observer: ObserverSender,
     loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     /// True if the state has changed since it was last sent to the observer.
     is_stale: bool,
-    last_sent: Option<Instant>,
+    /// When it was last sent, or was due while the observer had not taken the one before.
+    last_tried: Option<Instant>,
 }
 
 impl Publisher {
     pub(super) fn new(
         shared: SharedState,
         housekeeper: Housekeeper,
-        observer: Sender<ObserverMessage>,
+        observer: ObserverSender,
         loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     ) -> Self {
-        Self { shared, housekeeper, observer, loads, is_stale: true, last_sent: None }
+        Self { shared, housekeeper, observer, loads, is_stale: true, last_tried: None }
     }
 
     /// Notes that the state has changed.
@@ -46,8 +48,21 @@ impl Publisher {
 
     /// Returns when the observer should get the state; `None` if it has the newest one.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let next = self.last_sent.map_or_else(Instant::now, |sent| sent + SHORTEST_INTERVAL);
+        let next = self.last_tried.map_or_else(Instant::now, |tried| tried + SHORTEST_INTERVAL);
         self.is_stale.then_some(next)
+    }
+
+    /// Returns true if the observer should get the state now. If it has not taken the one before, the
+    /// state is due again later.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        if self.next_due().is_none_or(|due| due > now) {
+            return false;
+        }
+        let is_ready = self.observer.is_ready();
+        if !is_ready {
+            self.last_tried = Some(now);
+        }
+        is_ready
     }
 
     /// Sends the observer the state.
@@ -58,17 +73,16 @@ impl Publisher {
             slots: models.slots.clone(),
             changes,
         };
-        // The observer survives its own panics and outlives the owner.
-        let _ = self.observer.send(ObserverMessage::State(Box::new(state)));
+        self.observer.send_state(state);
         self.is_stale = false;
-        self.last_sent = Some(Instant::now());
+        self.last_tried = Some(Instant::now());
     }
 
     /// Stops the observer and returns its final snapshot; `None` if it could not assemble one.
     pub(super) fn stop_observer(&self) -> Option<Snapshot> {
         let (reply, answer) = mpsc::channel();
         // A panic while it assembles the snapshot drops the reply.
-        let _ = self.observer.send(ObserverMessage::Stop(reply));
+        self.observer.stop(reply);
         answer.recv().ok()
     }
 

@@ -17,11 +17,12 @@ use super::{machine_changes, pool_events};
 use crate::layout::DesiredState;
 use crate::machine::{Description, Machine, request_realtime};
 use crate::scheduler::loading::Loader;
-use crate::scheduler::messages::{ObserverMessage, OwnerMessage};
+use crate::scheduler::messages::OwnerMessage;
+use crate::scheduler::observer_channel::ObserverSender;
 use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::shared_state::SharedState;
 use crate::scheduler::slot::LoadOrder;
-use crate::telemetry::{JournalEntry, Snapshot};
+use crate::telemetry::{JournalSender, Snapshot};
 
 /// The owner's state.
 pub(in crate::scheduler) struct Owner {
@@ -42,10 +43,10 @@ pub(in crate::scheduler) struct OwnerConfig {
     pub(in crate::scheduler) desired: DesiredState,
     pub(in crate::scheduler) description: Description,
     pub(in crate::scheduler) windows: VerdictWindows,
-    pub(in crate::scheduler) journal: Option<Sender<JournalEntry>>,
+    pub(in crate::scheduler) journal: Option<JournalSender>,
     pub(in crate::scheduler) messages: Receiver<OwnerMessage>,
     pub(in crate::scheduler) sender: Sender<OwnerMessage>,
-    pub(in crate::scheduler) observer: Sender<ObserverMessage>,
+    pub(in crate::scheduler) observer: ObserverSender,
     pub(in crate::scheduler) started: Instant,
     pub(in crate::scheduler) loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     pub(in crate::scheduler) shared: SharedState,
@@ -105,7 +106,7 @@ impl Owner {
             if self.verdicts.next_due().is_some_and(|due| due <= now) {
                 self.verdicts.close_due(&self.models.slots, now);
             }
-            if self.publisher.next_due().is_some_and(|due| due <= now) {
+            if self.publisher.is_due(now) {
                 self.publisher.send_state(&self.models, self.history.last_entries());
             }
         }
@@ -132,8 +133,7 @@ impl Owner {
                 None
             }
             OwnerMessage::Journal(reply) => {
-                let entries = self.history.entries().map(|entry| JournalEntry::clone(entry));
-                let _ = reply.send(entries.collect());
+                let _ = reply.send(self.history.entries().cloned().collect());
                 return;
             }
             OwnerMessage::Verdicts(completed) => {

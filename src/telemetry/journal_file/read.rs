@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::record::{FORMAT, Record, Run, files};
 use crate::telemetry::JournalEntry;
@@ -61,7 +62,7 @@ pub fn read(folder: &Path) -> io::Result<Journal> {
                 )),
                 Ok(Record::Run(run)) => drop(headers.insert(run.id.clone(), run)),
                 Ok(Record::Entry { run, entry }) => {
-                    entries.entry(run).or_default().insert(entry.id, *entry);
+                    entries.entry(run).or_default().insert(entry.id, Arc::unwrap_or_clone(entry));
                 }
                 Err(_) if !is_complete => warnings.push(format!(
                     "{}: the last line is torn: divvy or the machine ended while it was written; \

@@ -1,6 +1,7 @@
 //! The records of a journal file, and the names of its files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ pub enum Record {
         /// The run's id.
         run: String,
         /// The change.
-        entry: Box<JournalEntry>,
+        entry: Arc<JournalEntry>,
     },
 }
 

@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::layout::{Edit, demo};
 use crate::telemetry::{
-    Author, Comparison, Conditions, JournalEntry, Metric, Verdict, VerdictStatus, text,
+    Author, Comparison, Conditions, JournalChannel, JournalEntry, JournalSender, Metric, Verdict,
+    VerdictStatus, text,
 };
 
 /// Maximum wait for a result, generous for busy machines. Only a failing test waits this long.
@@ -43,11 +44,16 @@ fn entry(id: u64) -> JournalEntry {
 /// A running writer and the ends that a test uses.
 struct TestWriter {
     writer: JournalWriter,
-    entries: Sender<JournalEntry>,
+    entries: JournalSender,
     conditions: Conditions,
 }
 
 fn start(folder: &Path, id: &str, rotate_at: u64) -> TestWriter {
+    let channel = JournalChannel::default();
+    start_with(folder, (id, rotate_at), channel)
+}
+
+fn start_with(folder: &Path, (id, rotate_at): (&str, u64), channel: JournalChannel) -> TestWriter {
     let conditions = Conditions::default();
     let run = Run { id: id.to_owned(), layout: "demo".to_owned(), ..Run::default() };
     let options = WriterOptions {
@@ -55,7 +61,7 @@ fn start(folder: &Path, id: &str, rotate_at: u64) -> TestWriter {
         again: Duration::from_millis(5),
         ..WriterOptions::new(folder.to_path_buf(), run, conditions.clone())
     };
-    let (entries, receiver) = channel();
+    let JournalChannel { sender: entries, receiver } = channel;
     TestWriter { writer: JournalWriter::start(options, receiver).unwrap(), entries, conditions }
 }
 
@@ -69,7 +75,7 @@ impl TestWriter {
 fn write(folder: &Path, id: &str, entries: &[JournalEntry]) {
     let writer = start(folder, id, ROTATE_AT);
     for entry in entries {
-        writer.entries.send(entry.clone()).unwrap();
+        writer.entries.send(Arc::new(entry.clone()));
     }
     writer.finish();
 }
@@ -126,7 +132,7 @@ fn torn_last_line_loses_only_itself() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a", &[entry(1)]);
     let path = folder.path().join("journal.ndjson");
-    let second = Record::Entry { run: "a".to_owned(), entry: Box::new(entry(2)) }.line().unwrap();
+    let second = Record::Entry { run: "a".to_owned(), entry: Arc::new(entry(2)) }.line().unwrap();
     let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(&second.as_bytes()[..second.len() / 2]).unwrap();
     let journal = read(folder.path()).unwrap();
@@ -147,7 +153,7 @@ fn rotation_keeps_a_bounded_number_of_files() {
     let writer = start(folder.path(), "a", 1);
     wait_until("the header", || folder.path().join("journal.ndjson").exists());
     for id in 1..=20 {
-        writer.entries.send(entry(id)).unwrap();
+        writer.entries.send(Arc::new(entry(id)));
         let is_written = |id| {
             let journal = read(folder.path()).unwrap();
             journal.runs.iter().any(|run| run.entries.iter().any(|entry| entry.id == id))
@@ -180,7 +186,7 @@ fn failed_write_is_retried_without_loss() {
     wait_until("the alert", || writer.conditions.alerts().len() == 1);
     let alert = writer.conditions.alerts()[0].text.clone();
     assert!(alert.contains("journal") && alert.contains("--state-dir"), "{alert}");
-    writer.entries.send(entry(1)).unwrap();
+    writer.entries.send(Arc::new(entry(1)));
     fs::remove_file(&blocked).unwrap();
     wait_until("the alert to clear", || writer.conditions.alerts().is_empty());
     writer.finish();
@@ -191,4 +197,19 @@ fn failed_write_is_retried_without_loss() {
 fn missing_folder_has_an_empty_journal() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(read(&folder.path().join("gone")).unwrap(), Journal::default());
+}
+
+#[test]
+fn dropped_entries_raise_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let channel = JournalChannel::new(1);
+    for id in 1..=3 {
+        channel.sender.send(Arc::new(entry(id)));
+    }
+    let writer = start_with(folder.path(), ("a", ROTATE_AT), channel);
+    wait_until("the alert", || !writer.conditions.alerts().is_empty());
+    let alert = writer.conditions.alerts()[0].text.clone();
+    assert!(alert.starts_with("2 changes"), "{alert}");
+    writer.finish();
+    assert_eq!(read(folder.path()).unwrap().runs[0].entries, [entry(1)]);
 }

@@ -5,12 +5,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::append::append;
 use super::record::{ROTATE_AT, Record, Run};
-use crate::telemetry::{Conditions, JournalEntry};
+use crate::telemetry::{Conditions, JournalEntry, JournalReceiver};
 
 /// Pause before a failed write is retried.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
@@ -18,8 +19,11 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Maximum size in bytes of the unwritten lines; above it, the oldest are dropped.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 
-/// Key of the writer's condition.
+/// Key of the condition that the journal cannot be written.
 const CONDITION: &str = "journal";
+
+/// Key of the condition that entries are missing from the journal.
+const MISSING_CONDITION: &str = "journal entries";
 
 /// Options of a [`JournalWriter`].
 #[derive(Clone, Debug)]
@@ -54,7 +58,7 @@ impl JournalWriter {
     ///
     /// # Errors
     /// Fails if the system cannot create a thread.
-    pub fn start(options: WriterOptions, entries: Receiver<JournalEntry>) -> io::Result<Self> {
+    pub fn start(options: WriterOptions, entries: JournalReceiver) -> io::Result<Self> {
         let (end, ended) = channel();
         std::thread::Builder::new().name("divvy-journal".to_owned()).spawn(move || {
             WriterThread::new(options).run(&entries);
@@ -82,6 +86,8 @@ struct WriterThread {
     failing: bool,
     /// Lines dropped because too many were pending.
     dropped: usize,
+    /// Entries that the scheduler dropped because this thread was too slow, as last reported.
+    missing: u64,
 }
 
 impl WriterThread {
@@ -94,12 +100,13 @@ impl WriterThread {
             pending_bytes: 0,
             failing: false,
             dropped: 0,
+            missing: 0,
         };
         writer.push(header);
         writer
     }
 
-    fn run(mut self, entries: &Receiver<JournalEntry>) {
+    fn run(mut self, entries: &JournalReceiver) {
         self.write();
         loop {
             let entry = if self.pending.is_empty() {
@@ -116,16 +123,33 @@ impl WriterThread {
                 }
             }
             // Write a burst of entries at once.
-            for entry in entries.try_iter() {
+            for entry in entries.arrived() {
                 self.add(entry);
             }
+            self.report_missing(entries.dropped());
             self.write();
         }
     }
 
-    fn add(&mut self, entry: JournalEntry) {
+    /// Reports entries that the scheduler dropped. The condition stays: they are missing from the
+    /// file.
+    fn report_missing(&mut self, missing: u64) {
+        if missing == self.missing {
+            return;
+        }
+        self.missing = missing;
+        let message = format!(
+            "{missing} changes or verdicts of this run are missing from the journal: the disk of \
+             {} is too slow (--state-dir names another folder)",
+            self.options.folder.display()
+        );
+        tracing::warn!("{message}");
+        self.options.conditions.raise(MISSING_CONDITION, message);
+    }
+
+    fn add(&mut self, entry: Arc<JournalEntry>) {
         let run = self.options.run.id.clone();
-        match (Record::Entry { run, entry: Box::new(entry) }).line() {
+        match (Record::Entry { run, entry }).line() {
             Ok(line) => self.push(line),
             Err(error) => tracing::error!("a change could not be put into the journal: {error}"),
         }

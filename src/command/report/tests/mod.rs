@@ -225,7 +225,7 @@ impl Control for Published {
     fn redo(&self, _: Author) -> Result<Applied, Refusal> {
         unreachable!()
     }
-    fn journal(&self) -> Vec<JournalEntry> {
+    fn journal(&self) -> Vec<Arc<JournalEntry>> {
         unreachable!()
     }
     fn layout(&self) -> Layout {

@@ -27,22 +27,8 @@ impl ScriptedControl {
     /// Changes the cores of the first model.
     fn set_cores(&self, cores: usize) {
         self.layout.lock().unwrap().models[0].cores = CoreRequest::Count(cores);
-        let entry = JournalEntry {
-            id: cores as u64,
-            at_unix_ms: 0,
-            uptime_us: 0,
-            author: Author::Console,
-            change: Change { edits: Vec::new() },
-            summary: String::new(),
-            warnings: Vec::new(),
-            models: Vec::new(),
-            force_us: 0,
-            undone: false,
-            undoes: None,
-            redoes: None,
-            verdicts: Vec::new(),
-        };
-        let snapshot = Snapshot { changes: vec![entry], ..Snapshot::default() };
+        let entry = JournalEntry { id: cores as u64, ..JournalEntry::default() };
+        let snapshot = Snapshot { changes: vec![entry.into()], ..Snapshot::default() };
         self.snapshots.send_replace(Arc::new(snapshot));
     }
 }
@@ -63,7 +49,7 @@ impl Control for ScriptedControl {
     fn redo(&self, _: Author) -> Result<Applied, Refusal> {
         Err(Refusal::whole("scripted"))
     }
-    fn journal(&self) -> Vec<JournalEntry> {
+    fn journal(&self) -> Vec<Arc<JournalEntry>> {
         Vec::new()
     }
     fn layout(&self) -> Layout {

@@ -1,5 +1,7 @@
 //! All changes of this run with their full verdicts.
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
@@ -28,7 +30,7 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<StyledLine> {
     // the snapshot has the newest state, the journal the older changes
     let newest = &state.snapshot.changes;
     let older = state.journal.iter().filter(|entry| newest.iter().all(|new| new.id != entry.id));
-    let mut entries: Vec<&JournalEntry> = older.chain(newest).collect();
+    let mut entries: Vec<&Arc<JournalEntry>> = older.chain(newest).collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
     entries.into_iter().flat_map(|entry| entry_lines(state, entry, width)).collect()
 }
