@@ -1,7 +1,6 @@
 //! Changes: edits of the live layout that are applied as one transaction. Pure data.
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::budget::{Auto, Budget, CoreRequest, Layout, LoadSpec, Objective, QueuePolicy, Slo};
 use super::gpu_id::GpuId;
@@ -201,43 +200,5 @@ impl Change {
 impl From<Edit> for Change {
     fn from(edit: Edit) -> Self {
         Self { edits: vec![edit] }
-    }
-}
-
-/// The reason why a change was refused. A refused change has no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
-#[error("{}{reason}", self.prefix())]
-pub struct Refusal {
-    /// The model whose row caused the refusal, if one did.
-    pub model: Option<String>,
-    /// The message: what is wrong, and what to do.
-    pub reason: String,
-}
-
-impl Refusal {
-    const NOTHING: &str = "nothing would change: the layout is already like that";
-
-    /// Returns a refusal of a change that changes nothing.
-    pub fn nothing() -> Self {
-        Self::whole(Self::NOTHING)
-    }
-
-    /// Returns true if the change was refused only because it changes nothing.
-    pub fn is_nothing(&self) -> bool {
-        self.model.is_none() && self.reason == Self::NOTHING
-    }
-
-    /// Returns a refusal caused by one row.
-    pub fn row(model: &str, reason: impl Into<String>) -> Self {
-        Self { model: Some(model.to_owned()), reason: reason.into() }
-    }
-
-    /// Returns a refusal of the change as a whole.
-    pub fn whole(reason: impl Into<String>) -> Self {
-        Self { model: None, reason: reason.into() }
-    }
-
-    fn prefix(&self) -> String {
-        self.model.as_ref().map_or_else(String::new, |model| format!("{model}: "))
     }
 }

@@ -16,6 +16,7 @@ mod model_name;
 mod phrases;
 pub mod placement;
 mod plan;
+mod refusal;
 mod sharing;
 mod sharing_plan;
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub use budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
     Overflow, QueuePolicy, ReplayOrder, Slo,
 };
-pub use change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
+pub use change::{Change, CoreOwner, CoreSelection, Edit};
 pub use desired::{DesiredState, Ledger, Row};
 pub use diff::{DiffLine, diff, plan_diff};
 pub use edits::edits_between;
@@ -39,6 +40,7 @@ pub use from_file::budget_from_file;
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use plan::{Plan, RowPlan};
+pub use refusal::{Refusal, RefusalKind};
 pub use sharing::{LoadedModelUse, RowMemory, SharingRule, file_name, possible_sharers, sharers};
 pub use sharing_plan::{ChargePlan, SharingPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::budget::{Budget, ModelSource};
-use super::change::Refusal;
 use super::desired::{DesiredState, Row};
 use super::plan::Plan;
+use super::refusal::Refusal;
 use super::sharing_plan::{ChargePlan, SharingPlan};
 use super::units::Bytes;
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
-use super::super::change::Refusal;
 use super::super::gpu_check;
 use super::super::model_name::{NAME_RULE, name_error};
+use super::super::refusal::Refusal;
 use super::super::units::{Bytes, print_duration};
 
 /// The most threads per instance, and the most instances per model.

@@ -1,9 +1,9 @@
 //! A draft of a desired state, with the queries and changes that all edits share.
 
 use super::super::budget::CoreRequest;
-use super::super::change::Refusal;
 use super::super::desired::{DesiredState, Row};
 use super::super::placement;
+use super::super::refusal::Refusal;
 use super::instances::derive_instances;
 use super::ledger::usable;
 use super::phrases;

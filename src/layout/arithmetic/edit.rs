@@ -7,9 +7,10 @@
 use std::cmp::Ordering;
 
 use super::super::budget::{Budget, CoreRequest, Layout};
-use super::super::change::{Change, Edit, Refusal};
+use super::super::change::{Change, Edit};
 use super::super::desired::DesiredState;
 use super::super::gpu_check;
+use super::super::refusal::Refusal;
 use super::draft::Draft;
 use super::ledger::requested_cores;
 use super::resolve::{place, resolve, unplaced};

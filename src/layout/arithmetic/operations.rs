@@ -2,9 +2,10 @@
 //! was.
 
 use super::super::budget::Layout;
-use super::super::change::{Change, Refusal};
+use super::super::change::Change;
 use super::super::desired::{DesiredState, Ledger, Row};
 use super::super::plan::Plan;
+use super::super::refusal::Refusal;
 use super::restore::{ChangeSide, LayoutOutline};
 use super::{edit, ledger, nice, plan, refit, resolve, restore};
 use crate::machine::Description;

@@ -9,8 +9,8 @@
 use std::collections::BTreeSet;
 
 use super::super::budget::{Budget, CoreRequest, Layout};
-use super::super::change::Refusal;
 use super::super::desired::{DesiredState, Row};
+use super::super::refusal::Refusal;
 use super::draft::Draft;
 use super::ledger::requested_cores;
 use super::{bounds, identity, phrases};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::budget::CoreRequest;
-use super::super::change::Refusal;
 use super::super::desired::{DesiredState, Row};
+use super::super::refusal::Refusal;
 use super::draft::Draft;
 use super::identity;
 use super::refit::refit;

@@ -11,9 +11,10 @@
 //! - The last core of a model can be moved away; the model is paused until it has a core again.
 
 use super::super::budget::{Auto, CoreRequest};
-use super::super::change::{CoreOwner, CoreSelection, Refusal};
+use super::super::change::{CoreOwner, CoreSelection};
 use super::super::desired::Row;
 use super::super::placement;
+use super::super::refusal::Refusal;
 use super::draft::Draft;
 use super::{bounds, instances, phrases};
 use crate::machine::CpuSet;

@@ -11,8 +11,9 @@ mod transfers;
 mod weights;
 
 use super::super::budget::{Auto, Budget, CoreRequest, Layout, ModelSource, Objective};
-use super::super::change::{Change, CoreOwner, CoreSelection, Edit, Refusal};
+use super::super::change::{Change, CoreOwner, CoreSelection, Edit};
 use super::super::desired::DesiredState;
+use super::super::refusal::Refusal;
 use super::super::simulated::set;
 use crate::machine::Description;
 
