@@ -86,7 +86,6 @@ fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
 pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action> {
     let (control, profiles) = (context.control.as_ref(), context.profiles.as_deref());
     let no_store = || "this console was started without a place for layouts".to_owned();
-    let author = Author::Console;
     Some(match effect {
         Effect::Plan { ticket, question, change } => {
             Action::Planned { ticket, question, result: Box::new(control.plan(&change)) }
@@ -101,14 +100,16 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
             Action::Read { ticket, result: Box::new(parse_input::read(control, typed, before)) }
         }
         Effect::Apply { kind, change } => {
-            Action::Applied { kind, result: Box::new(control.apply(change, author)) }
+            Action::Applied { kind, result: Box::new(control.apply(change, Author::Console)) }
         }
-        Effect::Undo => {
-            Action::Applied { kind: AppliedKind::Undo, result: Box::new(control.undo(author)) }
-        }
-        Effect::Redo => {
-            Action::Applied { kind: AppliedKind::Redo, result: Box::new(control.redo(author)) }
-        }
+        Effect::Undo => Action::Applied {
+            kind: AppliedKind::Undo,
+            result: Box::new(control.undo(Author::Console)),
+        },
+        Effect::Redo => Action::Applied {
+            kind: AppliedKind::Redo,
+            result: Box::new(control.redo(Author::Console)),
+        },
         Effect::ListProfiles => {
             Action::Profiles(profiles.ok_or_else(no_store).and_then(LayoutStore::list))
         }
@@ -119,13 +120,13 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
         Effect::LoadProfile(name) => {
             let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
-            let result =
-                layout.and_then(|layout| unless_nothing(control.apply(load(layout), author)));
+            let result = layout
+                .and_then(|layout| unless_nothing(control.apply(load(layout), Author::Console)));
             Action::Loaded { name, result: Box::new(result) }
         }
         Effect::Restore(mut layout) => {
             layout.description = control.layout().description;
-            let result = Box::new(control.apply(load(*layout), author));
+            let result = Box::new(control.apply(load(*layout), Author::Console));
             Action::Applied { kind: AppliedKind::Change, result }
         }
         Effect::SaveProfile(name) => {

@@ -1,25 +1,26 @@
 //! The handle of a running scheduler: starts its threads and sends them messages.
 
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::change_request::{ChangeRequest, RequestClaim};
 use super::control::Control;
 use super::loaded_models::add_sharing;
-use super::messages::{ApplyReply, OwnerMessage, UndoRedo};
+use super::messages::OwnerMessage;
 use super::observer::{ObservedMachine, Observer, ObserverConfig};
 use super::observer_channel::ObserverChannel;
 use super::options::Options;
 use super::owner::{Owner, OwnerConfig};
 use super::shared_state::{PublishedState, SharedState};
 use super::slot::LoadOrder;
-use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
+use crate::layout::{Change, DesiredState, Layout, Plan, Refusal, RefusalKind};
 use crate::machine::resident::baseline;
 use crate::pool::Client;
-use crate::telemetry::{Applied, Author, JournalEntry, Snapshot};
+use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion};
 
 /// A running scheduler. Dropping it drains and stops it.
 pub struct Scheduler {
@@ -28,6 +29,7 @@ pub struct Scheduler {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     loads: watch::Receiver<Arc<Vec<LoadOrder>>>,
     readonly: bool,
+    answer_limit: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -86,9 +88,15 @@ impl Scheduler {
         // The observer stops after the owner, so its handle is not kept.
         spawn("divvy-watch", move || observer.run())?;
         let thread = spawn("divvy-sched", move || owner.run())?;
-        let readonly = options.readonly;
-        let thread = Mutex::new(Some(thread));
-        let scheduler = Self { owner: owner_sender, shared, snapshots, loads, readonly, thread };
+        let scheduler = Self {
+            owner: owner_sender,
+            shared,
+            snapshots,
+            loads,
+            readonly: options.readonly,
+            answer_limit: options.answer_limit,
+            thread: Mutex::new(Some(thread)),
+        };
         // The owner answers once it has placed the layout: from here on each model has a client.
         scheduler.journal();
         Ok(scheduler)
@@ -106,42 +114,71 @@ impl Scheduler {
     }
 
     /// Stops the loads, answers waiting requests for at most `patience`, and returns the final
-    /// snapshot. Returns `None` if the scheduler was stopped before, or a bug in divvy prevented
-    /// that snapshot.
+    /// snapshot. Returns `None` if the scheduler was stopped before, a bug in divvy prevented that
+    /// snapshot, or the scheduler's thread has not ended [`Options::answer_limit`] after `patience`:
+    /// it is left behind then, and its models with it.
     pub fn stop(&self, patience: Duration) -> Option<Snapshot> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let (reply, answer) = mpsc::channel();
         self.owner.send(OwnerMessage::Stop { patience, reply }).ok()?;
-        let last = answer.recv().ok();
+        let last = answer.recv_timeout(patience.saturating_add(self.answer_limit));
+        if last == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the scheduler's thread does not end; it is left behind");
+            return None;
+        }
         // The panic hook has logged a panic of the owner.
         let _ = thread.join();
-        last
+        last.ok()
     }
 
     /// Returns an error if changes are refused.
     fn require_writable(&self) -> Result<(), Refusal> {
         if self.readonly {
-            return Err(Refusal::whole("this divvy is read-only: start it without --readonly"));
+            return Err(Refusal::of_kind(
+                RefusalKind::ReadOnly,
+                "this divvy is read-only: start it without --readonly",
+            ));
         }
         Ok(())
     }
 
-    /// Sends the owner a message and waits for the answer.
-    fn request(
+    /// Waits for the answer to a request, for at most the limit. Withdraws the request then if the
+    /// owner has not taken it, and waits once more if it has.
+    fn answer(
         &self,
-        message: impl FnOnce(ApplyReply) -> OwnerMessage,
+        answer: &Receiver<Result<Applied, Refusal>>,
+        claim: &RequestClaim,
     ) -> Result<Applied, Refusal> {
-        self.require_writable()?;
-        let stopped = || Refusal::whole("the scheduler has stopped");
-        let (reply, answer) = mpsc::channel();
-        self.owner.send(message(reply)).map_err(|_| stopped())?;
-        answer.recv().map_err(|_| stopped())?
+        let mut result = answer.recv_timeout(self.answer_limit);
+        let is_withdrawn = result.is_err() && claim.take();
+        if result == Err(RecvTimeoutError::Timeout) && !is_withdrawn {
+            result = answer.recv_timeout(self.answer_limit);
+        }
+        let limit = self.answer_limit.as_secs_f64();
+        result.unwrap_or_else(|error| {
+            Err(match error {
+                RecvTimeoutError::Disconnected if is_withdrawn => stopped(),
+                RecvTimeoutError::Timeout if is_withdrawn => Refusal::of_kind(
+                    RefusalKind::TimedOut,
+                    format!(
+                        "the scheduler has not taken the change within {limit} s, so the change was \
+                         withdrawn: try again"
+                    ),
+                ),
+                RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout => Refusal::of_kind(
+                    RefusalKind::Unanswered,
+                    format!(
+                        "the scheduler took the change and has not answered within {limit} s: the \
+                         journal shows whether it was applied"
+                    ),
+                ),
+            })
+        })
     }
+}
 
-    fn undo_redo(&self, direction: UndoRedo, author: Author) -> Result<Applied, Refusal> {
-        let asked = Instant::now();
-        self.request(|reply| OwnerMessage::UndoRedo { direction, author, asked, reply })
-    }
+fn stopped() -> Refusal {
+    Refusal::of_kind(RefusalKind::Stopped, "the scheduler has stopped")
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Refusal> {
@@ -167,23 +204,24 @@ impl Control for Scheduler {
         Ok(plan)
     }
 
-    fn apply(&self, change: Change, author: Author) -> Result<Applied, Refusal> {
-        let asked = Instant::now();
-        self.request(|reply| OwnerMessage::Apply { change, author, asked, reply })
+    fn version(&self) -> StateVersion {
+        self.shared.read().version
     }
 
-    fn undo(&self, author: Author) -> Result<Applied, Refusal> {
-        self.undo_redo(UndoRedo::Undo, author)
-    }
-
-    fn redo(&self, author: Author) -> Result<Applied, Refusal> {
-        self.undo_redo(UndoRedo::Redo, author)
+    fn request(&self, request: ChangeRequest) -> Result<Applied, Refusal> {
+        self.require_writable()?;
+        let (asked, claim) = (Instant::now(), RequestClaim::default());
+        let (reply, answer) = mpsc::channel();
+        let message = OwnerMessage::Change { request, claim: claim.clone(), asked, reply };
+        self.owner.send(message).map_err(|_| stopped())?;
+        self.answer(&answer, &claim)
     }
 
     fn journal(&self) -> Vec<Arc<JournalEntry>> {
         let (reply, answer) = mpsc::channel();
         let sent = self.owner.send(OwnerMessage::Journal(reply)).is_ok();
-        if sent { answer.recv().unwrap_or_default() } else { Vec::new() }
+        let entries = sent.then(|| answer.recv_timeout(self.answer_limit).ok()).flatten();
+        entries.unwrap_or_else(|| self.snapshots.borrow().changes.clone())
     }
 
     fn layout(&self) -> Layout {

@@ -4,32 +4,25 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use super::change_request::{ChangeRequest, RequestClaim};
 use super::loading::LoadedModel;
 use super::model_key::ModelKey;
 use super::slot::Slots;
 use crate::engine::EngineError;
-use crate::layout::{Change, DesiredState, Refusal};
+use crate::layout::{DesiredState, Refusal};
 use crate::machine::Description;
 use crate::pool::PoolEvent;
-use crate::telemetry::{Applied, Author, JournalEntry, Snapshot, Verdict};
+use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion, Verdict};
 
 /// The sender of the answer to a change.
 pub(super) type ApplyReply = Sender<Result<Applied, Refusal>>;
 
 /// Messages to the owner thread.
 pub(super) enum OwnerMessage {
-    /// Apply a change.
-    Apply {
-        change: Change,
-        author: Author,
-        /// When the caller asked.
-        asked: Instant,
-        reply: ApplyReply,
-    },
-    /// Undo or redo a change.
-    UndoRedo {
-        direction: UndoRedo,
-        author: Author,
+    /// Carry out a request, unless its caller has given up.
+    Change {
+        request: ChangeRequest,
+        claim: RequestClaim,
         /// When the caller asked.
         asked: Instant,
         reply: ApplyReply,
@@ -75,6 +68,7 @@ pub(super) enum ObserverMessage {
 /// The owner's state at one instant.
 #[derive(Default)]
 pub(super) struct SchedulerState {
+    pub(super) version: StateVersion,
     pub(super) desired: Arc<DesiredState>,
     pub(super) description: Arc<Description>,
     pub(super) slots: Slots,

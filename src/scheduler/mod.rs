@@ -5,6 +5,7 @@
 //! observer (`observer/`) samples and publishes. [`Scheduler`] is the handle to both and implements
 //! [`Control`], the interface of every user interface.
 
+mod change_request;
 mod clock;
 mod control;
 mod handle;
@@ -19,6 +20,7 @@ mod owner;
 mod shared_state;
 mod slot;
 
+pub use change_request::{ChangeOperation, ChangeRequest};
 pub use control::Control;
 pub use handle::Scheduler;
 pub use loading::{EngineLoader, LoadRequest, LoadedModel, Loader, PreparedRequests};

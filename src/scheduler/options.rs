@@ -8,6 +8,10 @@ use crate::machine::Machine;
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, JournalSender};
 
+/// The longest time that a call waits for the scheduler's thread. A change takes it far less than a
+/// second, even on a busy machine.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
 /// The longest window before a change, and the length of the one after it.
 const WINDOW: Duration = Duration::from_secs(20);
 
@@ -32,6 +36,10 @@ pub struct Options {
     /// Time between checks for cores that came or went and for threads that were moved; 10 ms to
     /// 1 minute.
     pub machine_check: Duration,
+    /// The longest time that a call waits for the scheduler's thread to take its request, and again
+    /// for it to answer; 10 ms to 1 minute. A request that was not taken in time is never carried
+    /// out.
+    pub answer_limit: Duration,
     /// The windows that verdicts compare.
     pub windows: VerdictWindows,
     /// Receives each entry of the journal when it is made, and again whenever it has changed (a
@@ -52,6 +60,7 @@ impl Options {
             readonly: false,
             gpu: None,
             machine_check: Duration::from_secs(2),
+            answer_limit: ANSWER_LIMIT,
             windows: VerdictWindows::default(),
             journal: None,
             conditions: Conditions::default(),
@@ -63,6 +72,7 @@ impl Options {
         let minute = Duration::from_mins(1);
         self.interval = self.interval.clamp(Duration::from_millis(50), minute);
         self.machine_check = self.machine_check.clamp(Duration::from_millis(10), minute);
+        self.answer_limit = self.answer_limit.clamp(Duration::from_millis(10), minute);
         self
     }
 }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use crate::layout::{DesiredState, Plan};
 use crate::machine::Description;
 use crate::pool::Client;
+use crate::telemetry::StateVersion;
 
 /// One published state.
 #[derive(Clone, Default)]
 pub(super) struct PublishedState {
+    pub(super) version: StateVersion,
     pub(super) desired: Arc<DesiredState>,
     pub(super) machine: Arc<Description>,
     /// Duration of the last build, by model.

@@ -1,26 +1,11 @@
 //! Applied changes and their verdicts, as the journal records them.
 
+use super::author::Author;
 use super::change_stages::ChangeStages;
+use super::state_version::StateVersion;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::layout::{Change, Plan};
-
-/// The author of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Author {
-    /// A person at the console.
-    Console,
-    /// A library call.
-    #[default]
-    Api,
-    /// A layout file.
-    File,
-    /// Advice that was accepted.
-    Advice,
-    /// divvy itself, after a failed build or when the machine has changed.
-    Scheduler,
-}
 
 /// The result of applying a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +26,9 @@ pub struct Applied {
     /// The stages of `force_us`.
     #[serde(default)]
     pub stages: ChangeStages,
+    /// The version of the state after it.
+    #[serde(default)]
+    pub version: StateVersion,
 }
 
 /// One applied change.

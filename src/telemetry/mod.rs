@@ -1,6 +1,7 @@
 //! Measurements: latency windows, per-thread CPU time, memory, GPU sensors, and the [`Snapshot`].
 
 mod alerts;
+mod author;
 mod buckets;
 mod change_stages;
 mod conditions;
@@ -16,13 +17,15 @@ mod recorder;
 mod request_counts;
 mod sensor;
 mod snapshot;
+mod state_version;
 pub mod text;
 pub mod verdict;
 
 pub use alerts::alerts;
+pub use author::{Author, CallerName};
 pub use change_stages::ChangeStages;
 pub use conditions::Conditions;
-pub use journal::{Applied, Author, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
+pub use journal::{Applied, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 pub use journal_channel::{JOURNAL_CAPACITY, JournalChannel, JournalReceiver, JournalSender};
 pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
@@ -35,3 +38,4 @@ pub use snapshot::{
     Actual, Alert, CoreShare, CoreView, GpuCard, GpuView, Histogram, MigDevice, ModelState,
     ModelView, Snapshot, ThreadView, Window,
 };
+pub use state_version::StateVersion;

@@ -13,6 +13,7 @@ use super::journal::JournalEntry;
 use super::latencies::{Distribution, Latencies};
 use super::memory::MemoryTable;
 use super::request_counts::RequestCounts;
+use super::state_version::StateVersion;
 use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Ledger, Row};
 use crate::machine::{Core, CoreId, CpuSet, MemoryUse, ThreadId};
@@ -25,6 +26,9 @@ pub struct Snapshot {
     pub version: u32,
     /// Increases by one per snapshot.
     pub sequence: u64,
+    /// The version of the state that it shows.
+    #[serde(default)]
+    pub state_version: StateVersion,
     /// Wall-clock time, milliseconds since 1970 in UTC.
     pub at_unix_ms: u64,
     /// Time since the scheduler started.

@@ -1,6 +1,7 @@
 //! Text for metrics, verdicts and changes, shared by the console, the report and `divvy journal`.
 
-use super::journal::{Author, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
+use super::author::Author;
+use super::journal::{Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 
 /// The direction of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +40,16 @@ pub fn rate(per_s: f64) -> String {
 }
 
 /// Returns the name of an author.
-pub fn author(author: Author) -> &'static str {
+pub fn author(author: &Author) -> &str {
     match author {
         Author::Console => "console",
         Author::Api => "API",
         Author::File => "file",
         Author::Advice => "advice",
         Author::Scheduler => "divvy",
+        Author::Remote(name) => name.as_str(),
+        Author::Tuner => "tuner",
+        Author::Autopilot => "autopilot",
     }
 }
 
@@ -174,7 +178,7 @@ pub fn headline(entry: &JournalEntry) -> String {
     format!(
         "#{} {}: {step}{}, in force in {} us{undone}",
         entry.id,
-        author(entry.author),
+        author(&entry.author),
         entry.summary,
         entry.force_us
     )

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
-use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, JournalEntry, Snapshot};
+use crate::scheduler::{ChangeRequest, Control};
+use crate::telemetry::{Applied, JournalEntry, Snapshot};
 
 /// A recorded snapshot with its desired state and its machine.
 pub(super) struct RecordedControl {
@@ -47,15 +47,7 @@ impl Control for RecordedControl {
         self.desired.plan(change, &self.machine)
     }
 
-    fn apply(&self, _: Change, _: Author) -> Result<Applied, Refusal> {
-        Err(Self::refusal())
-    }
-
-    fn undo(&self, _: Author) -> Result<Applied, Refusal> {
-        Err(Self::refusal())
-    }
-
-    fn redo(&self, _: Author) -> Result<Applied, Refusal> {
+    fn request(&self, _: ChangeRequest) -> Result<Applied, Refusal> {
         Err(Self::refusal())
     }
 

@@ -15,7 +15,7 @@ use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology}
 use crate::telemetry::{
     Actual, Author, Comparison, CoreShare, CoreView, Distribution, GpuCard, GpuView, Histogram,
     JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState,
-    ModelView, RequestCounts, Snapshot, ThreadView, Verdict, VerdictStatus, Window,
+    ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict, VerdictStatus, Window,
 };
 
 /// Returns a machine of `count` cores, `group` per cache, with four caches per node.
@@ -250,6 +250,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         memory_table: memory_table(desired),
         version: Snapshot::VERSION,
         sequence: 1502,
+        state_version: StateVersion::default(),
         at_unix_ms: 1_769_949_067_000,
         uptime_us: 751_000_000,
         interval_us: 500_000,

@@ -14,8 +14,8 @@ use crate::console::worker::{self, WorkerContext};
 use crate::console::{ConsoleOptions, LayoutStore, Profile, view};
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
-use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, ChangeStages, JournalEntry, LogLines, Snapshot};
+use crate::scheduler::{ChangeOperation, ChangeRequest, Control};
+use crate::telemetry::{Applied, ChangeStages, JournalEntry, LogLines, Snapshot, StateVersion};
 
 struct Inner {
     desired: DesiredState,
@@ -69,6 +69,7 @@ impl FakeControl {
             force_us: 41,
             differences: Vec::new(),
             stages: ChangeStages::default(),
+            version: StateVersion::default(),
         }
     }
 }
@@ -82,34 +83,36 @@ impl Control for FakeControl {
         self.inner.lock().unwrap().desired.plan(change, &self.machine)
     }
 
-    fn apply(&self, change: Change, _: Author) -> Result<Applied, Refusal> {
+    fn request(&self, request: ChangeRequest) -> Result<Applied, Refusal> {
         let mut inner = self.inner.lock().unwrap();
-        let plan = inner.desired.plan(&change, &self.machine)?;
-        let before = (inner.entries + 1, inner.desired.clone());
-        inner.before.push(before);
-        inner.undone.clear();
-        inner.changes.push(change);
-        Ok(self.go(&mut inner, plan, None))
-    }
-
-    fn undo(&self, _: Author) -> Result<Applied, Refusal> {
-        let mut inner = self.inner.lock().unwrap();
-        let (of, before) = inner.before.pop().ok_or_else(|| Refusal::whole("nothing to undo"))?;
         let now = inner.desired.clone();
-        let back = now.undo(&before, &now, &self.machine)?;
-        let plan = now.plan_to(back, &self.machine);
-        inner.undone.push((of, now));
-        Ok(self.go(&mut inner, plan, Some(of)))
-    }
-
-    fn redo(&self, _: Author) -> Result<Applied, Refusal> {
-        let mut inner = self.inner.lock().unwrap();
-        let (of, after) = inner.undone.pop().ok_or_else(|| Refusal::whole("nothing to redo"))?;
-        let now = inner.desired.clone();
-        let again = now.undo(&after, &now, &self.machine)?;
-        let plan = now.plan_to(again, &self.machine);
-        inner.before.push((of, now));
-        Ok(self.go(&mut inner, plan, Some(of)))
+        let (plan, of) = match request.operation {
+            ChangeOperation::Apply(change) => {
+                let plan = now.plan(&change, &self.machine)?;
+                let before = (inner.entries + 1, now);
+                inner.before.push(before);
+                inner.undone.clear();
+                inner.changes.push(change);
+                (plan, None)
+            }
+            ChangeOperation::Undo => {
+                let nothing = || Refusal::whole("nothing to undo");
+                let (of, before) = inner.before.pop().ok_or_else(nothing)?;
+                let back = now.undo(&before, &now, &self.machine)?;
+                let plan = now.plan_to(back, &self.machine);
+                inner.undone.push((of, now));
+                (plan, Some(of))
+            }
+            ChangeOperation::Redo => {
+                let nothing = || Refusal::whole("nothing to redo");
+                let (of, after) = inner.undone.pop().ok_or_else(nothing)?;
+                let again = now.undo(&after, &now, &self.machine)?;
+                let plan = now.plan_to(again, &self.machine);
+                inner.before.push((of, now));
+                (plan, Some(of))
+            }
+        };
+        Ok(self.go(&mut inner, plan, of))
     }
 
     fn journal(&self) -> Vec<Arc<JournalEntry>> {

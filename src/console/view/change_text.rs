@@ -25,7 +25,7 @@ pub(super) fn summary(
     let at = format::time_of_day(entry.at_unix_ms, &state.zone);
     let mut parts = vec![(format!("{at} "), theme.dim)];
     if entry.author != Author::Console {
-        parts.push((format!("{}: ", text::author(entry.author)), theme.dim));
+        parts.push((format!("{}: ", text::author(&entry.author)), theme.dim));
     }
     if entry.undoes.is_some() {
         parts.push(("undo: ".to_owned(), theme.dim));

@@ -54,6 +54,7 @@ impl Assembler {
         let mut snapshot = Snapshot {
             version: Snapshot::VERSION,
             sequence: self.sequence,
+            state_version: state.version,
             at_unix_ms: unix_ms(),
             uptime_us: now.saturating_duration_since(started).as_micros() as u64,
             interval_us: self.cpu.usage.interval_us,

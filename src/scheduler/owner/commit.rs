@@ -8,7 +8,8 @@ use super::own_change::{OwnChange, OwnChangeReason};
 use super::reconcile::{has_changed, renames};
 use super::stage_timer::StageTimer;
 use super::thread::Owner;
-use crate::layout::{Change, DesiredState, Edit, Plan, Refusal};
+use crate::layout::{Change, DesiredState, Edit, Plan, Refusal, RefusalKind};
+use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
 use crate::scheduler::clock::unix_ms;
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::messages::UndoRedo;
@@ -27,37 +28,46 @@ struct Commit {
 }
 
 impl Owner {
-    /// Plans and commits a change.
-    pub(super) fn apply(
+    /// Carries out a request.
+    pub(super) fn request(
         &mut self,
-        change: Change,
-        author: Author,
+        request: ChangeRequest,
         asked: Instant,
     ) -> Result<Applied, Refusal> {
         let mut timer = StageTimer::new(asked);
         timer.end(|stages| &mut stages.wait_us);
-        let mut plan = self.models.desired.plan(&change, &self.models.description)?;
-        self.add_sharing(&mut plan)?;
-        Ok(self.commit(Commit { plan, change, author, asked, timer, step: None }))
+        let ChangeRequest { operation, author, expected } = request;
+        let version = self.models.version;
+        if expected.is_some_and(|expected| expected != version) {
+            return Err(Refusal::of_kind(
+                RefusalKind::StateChanged,
+                "another change came first: look at the present state and decide again",
+            ));
+        }
+        let (plan, change, step) = match operation {
+            ChangeOperation::Apply(change) => {
+                let plan = self.models.desired.plan(&change, &self.models.description)?;
+                (plan, change, None)
+            }
+            ChangeOperation::Undo => self.undo_redo(UndoRedo::Undo)?,
+            ChangeOperation::Redo => self.undo_redo(UndoRedo::Redo)?,
+        };
+        let mut commit = Commit { plan, change, author, asked, timer, step };
+        self.add_sharing(&mut commit.plan)?;
+        Ok(self.commit(commit))
     }
 
-    /// Undoes or redoes a change.
-    pub(super) fn undo_redo(
-        &mut self,
+    /// Plans an undo or redo.
+    fn undo_redo(
+        &self,
         direction: UndoRedo,
-        author: Author,
-        asked: Instant,
-    ) -> Result<Applied, Refusal> {
-        let mut timer = StageTimer::new(asked);
-        timer.end(|stages| &mut stages.wait_us);
-        let desired = self.models.desired.clone();
-        let step = self.history.next_step(direction, &desired)?;
+    ) -> Result<(Plan, Change, Option<UndoRedoStep>), Refusal> {
+        let desired = &self.models.desired;
+        let step = self.history.next_step(direction, desired)?;
         let after = desired.cross(&step.from, &step.to, &self.models.description)?;
-        let mut plan = desired.plan_to(after, &self.models.description);
-        self.add_sharing(&mut plan)?;
+        let plan = desired.plan_to(after, &self.models.description);
         let layout = Box::new(plan.after.layout());
-        let change = Change::from(Edit::Load { layout });
-        Ok(self.commit(Commit { plan, change, author, asked, timer, step: Some(step) }))
+        Ok((plan, Edit::Load { layout }.into(), Some(step)))
     }
 
     /// Adds the effects of a change on loaded models that rows share.
@@ -117,7 +127,7 @@ impl Owner {
     fn commit(&mut self, commit: Commit) -> Applied {
         let Commit { mut plan, change, author, asked, mut timer, step } = commit;
         let after = Arc::new(plan.after.clone());
-        let before = std::mem::replace(&mut self.models.desired, after.clone());
+        let before = self.models.replace_desired(after.clone());
         self.models.add_build_times(&mut plan);
         timer.end(|stages| &mut stages.plan_us);
         let reconciled = self.models.reconcile(&before, &after, &mut timer);
@@ -144,14 +154,15 @@ impl Owner {
             verdicts,
         };
         let of = step.as_ref().map(|step| step.id);
+        let is_own = entry.author == Author::Scheduler;
         match step {
-            None if author == Author::Scheduler => {
+            None if is_own => {
                 self.history.record_own_change(entry, &before, &plan);
             }
             None => self.history.record_change(entry, &before, &plan),
             Some(step) => self.history.record_undo_redo(&step, entry, &before, &plan),
         }
         let (stages, differences) = (timer.stages(), reconciled.differences);
-        Applied { id, of, plan, force_us, differences, stages }
+        Applied { id, of, plan, force_us, differences, stages, version: self.models.version }
     }
 }

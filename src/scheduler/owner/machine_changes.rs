@@ -1,8 +1,6 @@
 //! Changes of the machine during a run: cores that come or go, and threads whose mask or nice value
 //! was changed from outside.
 
-use std::sync::Arc;
-
 use super::enforce;
 use super::models::LiveModels;
 use super::own_change::{OwnChange, OwnChangeReason};
@@ -16,7 +14,7 @@ pub(super) fn follow(models: &mut LiveModels, found: Description) -> Option<OwnC
         restore_threads(models);
         return None;
     }
-    models.description = Arc::new(found);
+    models.replace_machine(found);
     let (after, sentences) = models.desired.refit(&models.description);
     if after == *models.desired {
         restore_threads(models);

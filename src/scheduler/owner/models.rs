@@ -15,9 +15,12 @@ use crate::scheduler::loading::{LoadedModel, Loader, instance_setup};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::{LoadPhase, ServedBudget, Slots};
+use crate::telemetry::StateVersion;
 
 /// The live models.
 pub(super) struct LiveModels {
+    /// The version of `description` and `desired`.
+    pub(super) version: StateVersion,
     pub(super) description: Arc<Description>,
     pub(super) desired: Arc<DesiredState>,
     pub(super) slots: Slots,
@@ -37,6 +40,7 @@ impl LiveModels {
         owner: Sender<OwnerMessage>,
     ) -> Self {
         Self {
+            version: StateVersion::default().next(),
             description: Arc::new(description),
             desired: Arc::new(desired),
             slots: Slots::default(),
@@ -44,6 +48,18 @@ impl LiveModels {
             loads: ModelLoads::new(machine, loader, owner.clone()),
             owner,
         }
+    }
+
+    /// Makes another state the desired one, and returns the one before.
+    pub(super) fn replace_desired(&mut self, after: Arc<DesiredState>) -> Arc<DesiredState> {
+        self.version = self.version.next();
+        std::mem::replace(&mut self.desired, after)
+    }
+
+    /// Makes another machine the present one.
+    pub(super) fn replace_machine(&mut self, found: Description) {
+        self.version = self.version.next();
+        self.description = Arc::new(found);
     }
 
     /// Takes a loaded model, or the reason why it did not load. Returns a rollback if its instances

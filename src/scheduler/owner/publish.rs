@@ -68,6 +68,7 @@ impl Publisher {
     /// Sends the observer the state.
     pub(super) fn send_state(&mut self, models: &LiveModels, changes: Vec<Arc<JournalEntry>>) {
         let state = SchedulerState {
+            version: models.version,
             desired: models.desired.clone(),
             description: models.description.clone(),
             slots: models.slots.clone(),
@@ -110,6 +111,7 @@ impl Publisher {
             models.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
         let clients = models.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
         self.shared.replace(PublishedState {
+            version: models.version,
             desired: models.desired.clone(),
             machine: models.description.clone(),
             last_builds: Arc::new(builds.collect()),

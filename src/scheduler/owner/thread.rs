@@ -124,12 +124,12 @@ impl Owner {
     fn handle(&mut self, message: OwnerMessage) {
         // Sending fails if the caller has ended: it needs no reply, and its change stays applied.
         let own_change = match message {
-            OwnerMessage::Apply { change, author, asked, reply } => {
-                let _ = reply.send(self.apply(change, author, asked));
-                None
-            }
-            OwnerMessage::UndoRedo { direction, author, asked, reply } => {
-                let _ = reply.send(self.undo_redo(direction, author, asked));
+            OwnerMessage::Change { request, claim, asked, reply } => {
+                // A caller that gave up was promised that nothing changes.
+                if !claim.take() {
+                    return;
+                }
+                let _ = reply.send(self.request(request, asked));
                 None
             }
             OwnerMessage::Journal(reply) => {

@@ -16,9 +16,9 @@ use crate::layout::{
     Budget, Change, Layout, Ledger, LoadSpec, ModelSource, Plan, Refusal, Row, Slo,
 };
 use crate::machine::{CpuSet, MemoryUse};
-use crate::scheduler::Control;
+use crate::scheduler::{ChangeRequest, Control};
 use crate::telemetry::{
-    Actual, Alert, Applied, Author, Distribution, Histogram, JournalEntry, Latencies, ModelState,
+    Actual, Alert, Applied, Distribution, Histogram, JournalEntry, Latencies, ModelState,
     ModelView, RequestCounts, Snapshot, Window,
 };
 
@@ -216,13 +216,7 @@ impl Control for Published {
     fn plan(&self, _: &Change) -> Result<Plan, Refusal> {
         unreachable!()
     }
-    fn apply(&self, _: Change, _: Author) -> Result<Applied, Refusal> {
-        unreachable!()
-    }
-    fn undo(&self, _: Author) -> Result<Applied, Refusal> {
-        unreachable!()
-    }
-    fn redo(&self, _: Author) -> Result<Applied, Refusal> {
+    fn request(&self, _: ChangeRequest) -> Result<Applied, Refusal> {
         unreachable!()
     }
     fn journal(&self) -> Vec<Arc<JournalEntry>> {

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use crate::command::run::autosave::{Autosave, AutosaveStart};
 use crate::command::run::live_layout::{LayoutOrigin, LiveLayoutFiles};
 use crate::layout::{Change, CoreRequest, Layout, Plan, Refusal, demo};
-use crate::scheduler::Control;
-use crate::telemetry::{Applied, Author, Conditions, JournalEntry, Snapshot};
+use crate::scheduler::{ChangeRequest, Control};
+use crate::telemetry::{Applied, Conditions, JournalEntry, Snapshot};
 
 /// A run whose layout the test sets.
 struct ScriptedControl {
@@ -40,13 +40,7 @@ impl Control for ScriptedControl {
     fn plan(&self, _: &Change) -> Result<Plan, Refusal> {
         Err(Refusal::whole("scripted"))
     }
-    fn apply(&self, _: Change, _: Author) -> Result<Applied, Refusal> {
-        Err(Refusal::whole("scripted"))
-    }
-    fn undo(&self, _: Author) -> Result<Applied, Refusal> {
-        Err(Refusal::whole("scripted"))
-    }
-    fn redo(&self, _: Author) -> Result<Applied, Refusal> {
+    fn request(&self, _: ChangeRequest) -> Result<Applied, Refusal> {
         Err(Refusal::whole("scripted"))
     }
     fn journal(&self) -> Vec<Arc<JournalEntry>> {

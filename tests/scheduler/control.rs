@@ -1,0 +1,126 @@
+//! Conditional changes, and calls to a scheduler that has stopped or does not answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use divvy::layout::RefusalKind;
+use divvy::machine::{
+    AffinityError, CoreTimes, CpuSet, Description, Machine, MemoryUse, ThreadId, ThreadTimes,
+};
+use divvy::scheduler::{ChangeOperation, ChangeRequest, Control};
+use divvy::telemetry::{Author, StateVersion};
+
+use super::test_scheduler::*;
+
+fn request(count: usize) -> ChangeRequest {
+    ChangeRequest::new(ChangeOperation::Apply(concurrency("m", count).into()), Author::Tuner)
+}
+
+#[test]
+fn change_on_an_old_state_is_refused() {
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    let seen = test.scheduler.version();
+    let applied = test.scheduler.request(request(1).expecting(seen)).unwrap();
+    assert!(applied.version > seen);
+    assert_eq!(test.scheduler.version(), applied.version);
+    let refusal = test.scheduler.request(request(2).expecting(seen)).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::StateChanged);
+    let undo = ChangeRequest::new(ChangeOperation::Undo, Author::Autopilot);
+    let refusal = test.scheduler.request(undo.clone().expecting(seen)).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::StateChanged);
+    assert_eq!(test.scheduler.journal().len(), 1);
+    test.scheduler.request(undo.expecting(applied.version)).unwrap();
+    assert_eq!(test.scheduler.journal().pop().unwrap().author, Author::Autopilot);
+}
+
+#[test]
+fn snapshots_carry_the_version() {
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    let version = test.apply(concurrency("m", 1)).version;
+    test.wait("the snapshot", || test.snapshot().state_version == version);
+}
+
+#[test]
+fn machine_change_moves_the_version() {
+    let test = TestScheduler::start(2, vec![row("m", "0")]);
+    let seen = test.scheduler.version();
+    test.machine.set_quota(Some(1.5));
+    test.wait("the version", || test.scheduler.version() > seen);
+    assert!(test.scheduler.version() > StateVersion::default());
+}
+
+/// A machine whose next thread to be moved waits until it is let go.
+struct StuckMachine {
+    machine: Arc<dyn Machine>,
+    stuck: Arc<AtomicBool>,
+}
+
+impl Machine for StuckMachine {
+    fn describe(&self) -> Description {
+        self.machine.describe()
+    }
+    fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
+        while self.stuck.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.machine.set_affinity(thread, cores)
+    }
+    fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
+        self.machine.affinity(thread)
+    }
+    fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
+        self.machine.set_nice(thread, nice)
+    }
+    fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
+        self.machine.nice(thread)
+    }
+    fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {
+        self.machine.thread_times(thread)
+    }
+    fn core_times(&self) -> Vec<CoreTimes> {
+        self.machine.core_times()
+    }
+    fn memory(&self) -> MemoryUse {
+        self.machine.memory()
+    }
+}
+
+#[test]
+fn stuck_scheduler_answers_with_an_error() {
+    let stuck = Arc::new(AtomicBool::new(false));
+    let names = ["m".to_owned()];
+    let test = TestScheduler::start_with(3, vec![row("m", "0-1")], &names, |options| {
+        let (machine, stuck) = (options.machine.clone(), stuck.clone());
+        options.machine = Arc::new(StuckMachine { machine, stuck });
+        options.answer_limit = Duration::from_millis(50);
+    });
+    test.until("m", |view| view.actual.active == 2 && warm(view));
+    test.apply(concurrency("m", 1));
+    stuck.store(true, Ordering::SeqCst);
+    let cores = divvy::layout::Edit::SetCores {
+        model: "m".to_owned(),
+        cores: divvy::layout::CoreRequest::List(set("0-2")),
+    };
+    let taken = test.scheduler.apply(cores.into(), Author::Api).unwrap_err();
+    assert_eq!(taken.kind, RefusalKind::Unanswered);
+    let withdrawn = test.scheduler.request(request(2)).unwrap_err();
+    assert_eq!(withdrawn.kind, RefusalKind::TimedOut);
+    // The newest snapshot's entries; the change under way is not among them.
+    assert!(test.scheduler.journal().len() <= 1);
+    stuck.store(false, Ordering::SeqCst);
+    test.wait("the change", || test.scheduler.journal().len() == 2);
+    test.apply(concurrency("m", 3));
+    let ids: Vec<u64> = test.scheduler.journal().iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [1, 2, 3], "the withdrawn change was not applied");
+}
+
+#[test]
+fn stopped_scheduler_keeps_its_last_entries() {
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    test.apply(concurrency("m", 1));
+    test.scheduler.stop(PATIENCE).unwrap();
+    let refusal = test.scheduler.request(request(2)).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Stopped);
+    assert_eq!(test.scheduler.journal().len(), 1);
+}
