@@ -142,3 +142,17 @@ fn dropped_call_cancels_its_request() {
     });
     test.until("m", |view| view.counts.cancelled == 1 && view.counts.queued == 0);
 }
+
+#[test]
+fn unrelated_change_orders_no_load() {
+    let mut loaded = row("a", "0-1");
+    loaded.load = Some(divvy::layout::LoadSpec::Constant { rate: 1.0 });
+    let test = TestScheduler::start(3, vec![loaded, row("b", "2")]);
+    let mut loads = test.scheduler.loads();
+    assert_eq!(loads.borrow_and_update().len(), 1);
+    test.apply(concurrency("b", 2));
+    test.apply(concurrency("a", 1));
+    assert!(!loads.has_changed().unwrap());
+    test.apply(Edit::Rename { model: "a".to_owned(), to: "x".to_owned() });
+    assert_eq!(loads.borrow_and_update()[0].model.name, "x");
+}

@@ -70,14 +70,14 @@ fn run(messages: &Receiver<HousekeeperMessage>) {
         match message {
             Ok(HousekeeperMessage::Pools(newest)) => {
                 pools = newest;
-                // A pool may have a new timeout.
-                let soon = Instant::now() + INTERVAL;
-                next = (!pools.is_empty()).then(|| next.map_or(soon, |next| soon.min(next)));
+                next = soon(&pools, next);
             }
-            Ok(HousekeeperMessage::Changed { pools, at }) => {
-                for pool in &pools {
+            Ok(HousekeeperMessage::Changed { pools: changed, at }) => {
+                for pool in &changed {
                     pool.recorder().mark_change(at);
                 }
+                // A pool may have a new timeout.
+                next = soon(&pools, next);
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = Instant::now();
@@ -91,6 +91,12 @@ fn run(messages: &Receiver<HousekeeperMessage>) {
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+/// Returns the time of the next check if one is due soon; `None` without pools.
+fn soon(pools: &[Arc<Pool>], next: Option<Instant>) -> Option<Instant> {
+    let soon = Instant::now() + INTERVAL;
+    (!pools.is_empty()).then(|| next.map_or(soon, |next| soon.min(next)))
 }
 
 /// The work of a pool at a check.

@@ -1,18 +1,18 @@
 //! Publication of the owner's state: to the observer, to the load generators, and to callers.
 
-use std::sync::Arc;
-use std::sync::mpsc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
-use crate::pool::Pool;
+use crate::pool::{Client, Pool};
 use crate::scheduler::messages::SchedulerState;
 use crate::scheduler::observer_channel::ObserverSender;
 use crate::scheduler::shared_state::{PublishedState, SharedState};
-use crate::scheduler::slot::LoadOrder;
+use crate::scheduler::slot::{LoadOrder, Slot, Slots};
 use crate::telemetry::{JournalEntry, Snapshot};
 
 /// The shortest time between two states sent to the observer, so that a burst of changes does not
@@ -25,6 +25,7 @@ pub(super) struct Publisher {
     housekeeper: Housekeeper,
     observer: ObserverSender,
     loads: watch::Sender<Arc<Vec<LoadOrder>>>,
+    models: PublishedModels,
     /// True if the state has changed since it was last sent to the observer.
     is_stale: bool,
     /// When it was last sent, or was due while the observer had not taken the one before.
@@ -38,7 +39,15 @@ impl Publisher {
         observer: ObserverSender,
         loads: watch::Sender<Arc<Vec<LoadOrder>>>,
     ) -> Self {
-        Self { shared, housekeeper, observer, loads, is_stale: true, last_tried: None }
+        Self {
+            shared,
+            housekeeper,
+            observer,
+            loads,
+            models: PublishedModels::default(),
+            is_stale: true,
+            last_tried: None,
+        }
     }
 
     /// Notes that the state has changed.
@@ -87,11 +96,18 @@ impl Publisher {
         answer.recv().ok()
     }
 
-    /// Publishes the loads to run.
+    /// Publishes the loads to run, if they are not those published last.
     pub(super) fn publish_loads(&self, models: &LiveModels) {
         let order = |row: &crate::layout::Row| models.slots.get(&row.budget.name)?.order(row);
-        let orders = models.desired.rows.iter().filter_map(order).collect();
-        self.loads.send_replace(Arc::new(orders));
+        let orders: Vec<LoadOrder> = models.desired.rows.iter().filter_map(order).collect();
+        self.loads.send_if_modified(|published| {
+            let is_same = published.len() == orders.len()
+                && published.iter().zip(&orders).all(|(old, new)| old.is_same(new));
+            if !is_same {
+                *published = Arc::new(orders);
+            }
+            !is_same
+        });
     }
 
     /// Stops all loads.
@@ -105,17 +121,61 @@ impl Publisher {
     }
 
     /// Publishes the state that callers and the housekeeper read.
-    pub(super) fn publish_state(&self, models: &LiveModels) {
-        self.housekeeper.set_pools(models.slots.values().map(|slot| slot.pool.clone()).collect());
-        let builds =
-            models.slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
-        let clients = models.slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
+    pub(super) fn publish_state(&mut self, models: &LiveModels) {
+        if !self.models.is_of(&models.slots) {
+            self.models = PublishedModels::new(&models.slots);
+            let pools = models.slots.values().map(|slot| slot.pool.clone()).collect();
+            self.housekeeper.set_pools(pools);
+        }
         self.shared.replace(PublishedState {
             version: models.version,
             desired: models.desired.clone(),
             machine: models.description.clone(),
+            last_builds: self.models.last_builds.clone(),
+            clients: self.models.clients.clone(),
+        });
+    }
+}
+
+/// What callers read about the slots. Kept while the slots stay the same, so that a change costs
+/// nothing for the rows that it does not touch.
+#[derive(Default)]
+struct PublishedModels {
+    keys: Vec<PublishedKey>,
+    last_builds: Arc<BTreeMap<String, Duration>>,
+    clients: Arc<BTreeMap<String, Client>>,
+}
+
+/// What a slot's published values depend on.
+struct PublishedKey {
+    name: String,
+    generation: u64,
+    last_build: Option<Duration>,
+}
+
+impl PublishedModels {
+    fn new(slots: &Slots) -> Self {
+        let key = |(name, slot): (&String, &Slot)| PublishedKey {
+            name: name.clone(),
+            generation: slot.generation,
+            last_build: slot.last_build,
+        };
+        let builds = slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
+        let clients = slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
+        Self {
+            keys: slots.iter().map(key).collect(),
             last_builds: Arc::new(builds.collect()),
             clients: Arc::new(clients.collect()),
-        });
+        }
+    }
+
+    /// Returns true if these are the values of the slots.
+    fn is_of(&self, slots: &Slots) -> bool {
+        let is_same = |(key, (name, slot)): (&PublishedKey, (&String, &Slot))| {
+            key.generation == slot.generation
+                && key.last_build == slot.last_build
+                && key.name == *name
+        };
+        self.keys.len() == slots.len() && self.keys.iter().zip(slots.iter()).all(is_same)
     }
 }
