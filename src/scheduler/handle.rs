@@ -1,20 +1,22 @@
 //! The handle of a running scheduler: starts its threads and sends them messages.
 
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::change_request::{ChangeRequest, RequestClaim};
+use super::change_request::ChangeRequest;
 use super::control::Control;
+use super::lending::{CoreLending, Loan, LoanId, LoanRequest};
 use super::loaded_models::add_sharing;
 use super::messages::OwnerMessage;
 use super::observer::{ObservedMachine, Observer, ObserverConfig};
 use super::observer_channel::ObserverChannel;
 use super::options::Options;
 use super::owner::{Owner, OwnerConfig};
+use super::owner_handle::OwnerHandle;
 use super::shared_state::{PublishedState, SharedState};
 use super::slot::LoadOrder;
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal, RefusalKind};
@@ -24,12 +26,11 @@ use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion};
 
 /// A running scheduler. Dropping it drains and stops it.
 pub struct Scheduler {
-    owner: Sender<OwnerMessage>,
+    owner: OwnerHandle,
     shared: SharedState,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     loads: watch::Receiver<Arc<Vec<LoadOrder>>>,
     readonly: bool,
-    answer_limit: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -89,12 +90,11 @@ impl Scheduler {
         spawn("divvy-watch", move || observer.run())?;
         let thread = spawn("divvy-sched", move || owner.run())?;
         let scheduler = Self {
-            owner: owner_sender,
+            owner: OwnerHandle::new(owner_sender, options.answer_limit),
             shared,
             snapshots,
             loads,
             readonly: options.readonly,
-            answer_limit: options.answer_limit,
             thread: Mutex::new(Some(thread)),
         };
         // The owner answers once it has placed the layout: from here on each model has a client.
@@ -119,16 +119,13 @@ impl Scheduler {
     /// it is left behind then, and its models with it.
     pub fn stop(&self, patience: Duration) -> Option<Snapshot> {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let (reply, answer) = mpsc::channel();
-        self.owner.send(OwnerMessage::Stop { patience, reply }).ok()?;
-        let last = answer.recv_timeout(patience.saturating_add(self.answer_limit));
-        if last == Err(RecvTimeoutError::Timeout) {
+        let Ok(last) = self.owner.stop(patience) else {
             tracing::error!("the scheduler's thread does not end; it is left behind");
             return None;
-        }
+        };
         // The panic hook has logged a panic of the owner.
         let _ = thread.join();
-        last.ok()
+        last
     }
 
     /// Returns an error if changes are refused.
@@ -141,44 +138,6 @@ impl Scheduler {
         }
         Ok(())
     }
-
-    /// Waits for the answer to a request, for at most the limit. Withdraws the request then if the
-    /// owner has not taken it, and waits once more if it has.
-    fn answer(
-        &self,
-        answer: &Receiver<Result<Applied, Refusal>>,
-        claim: &RequestClaim,
-    ) -> Result<Applied, Refusal> {
-        let mut result = answer.recv_timeout(self.answer_limit);
-        let is_withdrawn = result.is_err() && claim.take();
-        if result == Err(RecvTimeoutError::Timeout) && !is_withdrawn {
-            result = answer.recv_timeout(self.answer_limit);
-        }
-        let limit = self.answer_limit.as_secs_f64();
-        result.unwrap_or_else(|error| {
-            Err(match error {
-                RecvTimeoutError::Disconnected if is_withdrawn => stopped(),
-                RecvTimeoutError::Timeout if is_withdrawn => Refusal::of_kind(
-                    RefusalKind::TimedOut,
-                    format!(
-                        "the scheduler has not taken the change within {limit} s, so the change was \
-                         withdrawn: try again"
-                    ),
-                ),
-                RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout => Refusal::of_kind(
-                    RefusalKind::Unanswered,
-                    format!(
-                        "the scheduler took the change and has not answered within {limit} s: the \
-                         journal shows whether it was applied"
-                    ),
-                ),
-            })
-        })
-    }
-}
-
-fn stopped() -> Refusal {
-    Refusal::of_kind(RefusalKind::Stopped, "the scheduler has stopped")
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Refusal> {
@@ -210,22 +169,28 @@ impl Control for Scheduler {
 
     fn request(&self, request: ChangeRequest) -> Result<Applied, Refusal> {
         self.require_writable()?;
-        let (asked, claim) = (Instant::now(), RequestClaim::default());
-        let (reply, answer) = mpsc::channel();
-        let message = OwnerMessage::Change { request, claim: claim.clone(), asked, reply };
-        self.owner.send(message).map_err(|_| stopped())?;
-        self.answer(&answer, &claim)
+        let asked = Instant::now();
+        self.owner.ask(|question| OwnerMessage::Change { request, asked, question })
     }
 
     fn journal(&self) -> Vec<Arc<JournalEntry>> {
-        let (reply, answer) = mpsc::channel();
-        let sent = self.owner.send(OwnerMessage::Journal(reply)).is_ok();
-        let entries = sent.then(|| answer.recv_timeout(self.answer_limit).ok()).flatten();
-        entries.unwrap_or_else(|| self.snapshots.borrow().changes.clone())
+        self.owner.journal().unwrap_or_else(|| self.snapshots.borrow().changes.clone())
     }
 
     fn layout(&self) -> Layout {
         self.shared.read().desired.layout()
+    }
+}
+
+impl CoreLending for Scheduler {
+    fn lend(&self, request: LoanRequest) -> Result<Loan, Refusal> {
+        self.require_writable()?;
+        self.owner.ask(|question| OwnerMessage::Lend { request, question })
+    }
+
+    fn reclaim(&self, loan: LoanId) -> Result<(), Refusal> {
+        self.require_writable()?;
+        self.owner.ask(|question| OwnerMessage::Reclaim { loan, question })
     }
 }
 

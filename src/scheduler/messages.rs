@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use super::change_request::{ChangeRequest, RequestClaim};
+use super::lending::{Loan, LoanId, LoanRequest};
 use super::loading::LoadedModel;
 use super::model_key::ModelKey;
 use super::slot::Slots;
@@ -14,19 +15,39 @@ use crate::machine::Description;
 use crate::pool::PoolEvent;
 use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion, Verdict};
 
-/// The sender of the answer to a change.
-pub(super) type ApplyReply = Sender<Result<Applied, Refusal>>;
+/// The question of a caller that waits for an answer.
+pub(super) struct Question<T> {
+    /// The owner takes it before it does anything; the caller takes it when it gives up.
+    pub(super) claim: RequestClaim,
+    pub(super) reply: Sender<Result<T, Refusal>>,
+}
+
+impl<T> Question<T> {
+    /// Answers the question, unless its caller has given up: it was promised that nothing happens.
+    /// Returns true if it was answered.
+    pub(super) fn answer(&self, answer: impl FnOnce() -> Result<T, Refusal>) -> bool {
+        let is_first = self.claim.take();
+        if is_first {
+            // A caller that has ended needs no answer; what was done for it stays.
+            let _ = self.reply.send(answer());
+        }
+        is_first
+    }
+}
 
 /// Messages to the owner thread.
 pub(super) enum OwnerMessage {
-    /// Carry out a request, unless its caller has given up.
+    /// Carry out a request for a change.
     Change {
         request: ChangeRequest,
-        claim: RequestClaim,
         /// When the caller asked.
         asked: Instant,
-        reply: ApplyReply,
+        question: Question<Applied>,
     },
+    /// Lend cores.
+    Lend { request: LoanRequest, question: Question<Loan> },
+    /// End a loan.
+    Reclaim { loan: LoanId, question: Question<()> },
     /// Send the whole journal.
     Journal(Sender<Vec<Arc<JournalEntry>>>),
     /// A model's file was loaded, or failed to load.

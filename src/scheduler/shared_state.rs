@@ -30,20 +30,23 @@ impl PublishedState {
     }
 }
 
-/// The shared cell of the published state.
+/// The shared cell of the published state. Its lock is held only to copy or replace one pointer: the
+/// owner, which has a real-time priority, may have to wait for a reader that has lost its core.
 #[derive(Clone)]
-pub(super) struct SharedState(Arc<RwLock<PublishedState>>);
+pub(super) struct SharedState(Arc<RwLock<Arc<PublishedState>>>);
 
 impl SharedState {
     pub(super) fn new(first: PublishedState) -> Self {
-        Self(Arc::new(RwLock::new(first)))
+        Self(Arc::new(RwLock::new(Arc::new(first))))
     }
 
-    pub(super) fn read(&self) -> PublishedState {
+    pub(super) fn read(&self) -> Arc<PublishedState> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn replace(&self, state: PublishedState) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+        let mut state = Arc::new(state);
+        // The old state is dropped after the lock.
+        std::mem::swap(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), &mut state);
     }
 }

@@ -9,6 +9,7 @@ use super::loading::PreparedRequests;
 use super::model_key::ModelKey;
 use crate::engine::{EngineKind, InstanceSetup};
 use crate::layout::{Auto, Bytes, GpuId, LoadSpec, Row};
+use crate::machine::CpuSet;
 use crate::pool::{Pool, RequestSender};
 
 /// The phase of a model's loading.
@@ -54,6 +55,8 @@ impl FailedBuild {
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) pool: Arc<Pool>,
+    /// The cores of its threads in place of the row's, while a loan concerns the model.
+    pub(super) effective_cores: Option<CpuSet>,
     pub(super) phase: LoadPhase,
     /// The number of the slot, unique in this run. Messages carry it, since a name may belong to
     /// another model by the time they arrive.
@@ -92,6 +95,18 @@ pub struct LoadOrder {
     pub seed: u64,
     /// The generator's count of intended arrivals.
     pub offered: Arc<AtomicU64>,
+}
+
+impl LoadOrder {
+    /// Returns true if another order is the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.model == other.model
+            && self.spec == other.spec
+            && self.seed == other.seed
+            && std::ptr::addr_eq(Arc::as_ptr(&self.sender), Arc::as_ptr(&other.sender))
+            && Arc::ptr_eq(&self.requests, &other.requests)
+            && Arc::ptr_eq(&self.offered, &other.offered)
+    }
 }
 
 impl Slot {
@@ -190,11 +205,20 @@ impl Slots {
             return Some(key.name.clone());
         }
         // The model was renamed after the key was made.
-        self.iter().find(|(_, slot)| is_it(slot)).map(|(name, _)| name.clone())
+        self.name_of_generation(key.generation)
+    }
+
+    /// Returns the present name of the model whose slot has this number, if it still exists.
+    pub(super) fn name_of_generation(&self, generation: u64) -> Option<String> {
+        self.iter().find(|(_, slot)| slot.generation == generation).map(|(name, _)| name.clone())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Slot)> {
         self.0.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Slot> {

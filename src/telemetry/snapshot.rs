@@ -211,6 +211,10 @@ pub struct ThreadView {
 pub struct Actual {
     /// The union of the CPU masks of the model's threads.
     pub cores: CpuSet,
+    /// The cores that the model has for now in place of its row's, while cores are lent to it or by
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_cores: Option<CpuSet>,
     /// Instances that may take a request.
     pub active: usize,
     /// Instances that are ready but not needed.

@@ -8,6 +8,7 @@ mod control;
 mod gpus;
 mod journal;
 mod layouts;
+mod loans;
 mod machine;
 mod observer;
 mod property;

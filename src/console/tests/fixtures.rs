@@ -130,6 +130,7 @@ fn view(index: usize, row: &Row) -> ModelView {
         engine_title: "ONNX Runtime 1.32.0".into(),
         actual: Actual {
             cores: row.cores,
+            effective_cores: None,
             active: row.concurrency,
             parked: 0,
             threads_per_instance: row.threads,

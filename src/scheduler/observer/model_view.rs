@@ -71,6 +71,7 @@ impl ModelInputs<'_> {
         let active = seats.serving.min(seats.bound);
         Actual {
             cores,
+            effective_cores: slot.effective_cores,
             active,
             parked: seats.serving - active,
             threads_per_instance: slot.pool.setup().map_or(0, |setup| setup.threads),

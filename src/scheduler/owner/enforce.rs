@@ -19,6 +19,16 @@ pub(super) fn mask(row: &Row, all: &DesiredState, machine: &Description) -> CpuS
     if row.cores.is_empty() { unreserved(row, all, machine) } else { row.cores }
 }
 
+/// Returns the mask of a row's threads now: that of a loan, or [`mask`].
+pub(super) fn effective_mask(
+    row: &Row,
+    all: &DesiredState,
+    slot: &Slot,
+    machine: &Description,
+) -> CpuSet {
+    slot.effective_cores.unwrap_or_else(|| mask(row, all, machine))
+}
+
 /// Returns the cores that no other row has reserved, or all allowed ones if that leaves none.
 pub(super) fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
     let mut rest = machine.limits.allowed;
@@ -61,7 +71,7 @@ pub(super) fn enforce(
     timer.end(|stages| &mut stages.bounds_us);
     // Donors first, so that a core is free as early as possible for its receiver.
     let mut moved: Vec<_> = rows()
-        .map(|(row, old, slot)| (row, old, slot, mask(row, after, machine)))
+        .map(|(row, old, slot)| (row, old, slot, effective_mask(row, after, slot, machine)))
         .filter(|(.., slot, mask)| slot.pool.mask() != *mask)
         .collect();
     moved.sort_by_key(|(row, old, ..)| {
@@ -103,7 +113,7 @@ pub(super) fn place(
     slot: &Slot,
     machine: &Description,
 ) -> Vec<String> {
-    let mut found = slot.pool.pin(mask(row, all, machine));
+    let mut found = slot.pool.pin(effective_mask(row, all, slot, machine));
     found.extend(slot.pool.set_nice(all.nice(row)).err().into_iter().flatten());
     found
 }

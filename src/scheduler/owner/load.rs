@@ -46,6 +46,7 @@ impl ModelLoads {
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
         let mut slot = Slot {
             pool: Arc::new(self.pool(&key, budget, mask)),
+            effective_cores: None,
             phase: LoadPhase::Loading,
             generation: self.generation,
             engine: None,

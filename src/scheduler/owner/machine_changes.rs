@@ -15,6 +15,7 @@ pub(super) fn follow(models: &mut LiveModels, found: Description) -> Option<OwnC
         return None;
     }
     models.replace_machine(found);
+    models.end_all_loans();
     let (after, sentences) = models.desired.refit(&models.description);
     if after == *models.desired {
         restore_threads(models);

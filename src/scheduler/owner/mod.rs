@@ -7,6 +7,7 @@ mod enforce;
 mod history;
 mod housekeeper;
 mod load;
+mod loans;
 mod machine_changes;
 mod models;
 mod own_change;

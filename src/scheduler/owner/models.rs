@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use super::drain::DrainingPools;
 use super::enforce;
 use super::load::ModelLoads;
+use super::loans::Loans;
 use super::own_change::OwnChange;
 use super::rollback::FailedRow;
 use crate::engine::{EngineError, InstanceSetup};
@@ -24,6 +25,7 @@ pub(super) struct LiveModels {
     pub(super) description: Arc<Description>,
     pub(super) desired: Arc<DesiredState>,
     pub(super) slots: Slots,
+    pub(super) loans: Loans,
     pub(super) draining: DrainingPools,
     pub(super) loads: ModelLoads,
     /// The owner's own messages: for what has to wait until the present change is complete.
@@ -44,6 +46,7 @@ impl LiveModels {
             description: Arc::new(description),
             desired: Arc::new(desired),
             slots: Slots::default(),
+            loans: Loans::default(),
             draining: DrainingPools::default(),
             loads: ModelLoads::new(machine, loader, owner.clone()),
             owner,

@@ -9,6 +9,7 @@ use super::stage_timer::StageTimer;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
 use crate::pool::Pool;
+use crate::scheduler::loading::instance_setup;
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::{Rename, Slot};
@@ -34,6 +35,7 @@ impl LiveModels {
         self.remove_slots(before, after);
         self.slots.rename(&renames(before, after));
         self.add_slots(after);
+        self.end_loans_of_change(before, after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         timer.end(|stages| &mut stages.models_us);
         let mut found = enforce::enforce(
@@ -43,6 +45,15 @@ impl LiveModels {
         let in_force = timer.last();
         let mut changed = Vec::new();
         self.set_sharers(after);
+        let machine = self.description.clone();
+        // A change of one row may alter whether another one spins.
+        let is_another_setup = |new: &Row| {
+            before.counterpart(new, after).is_none_or(|old| {
+                let setups = [(old, before), (new, after)];
+                let [old, new] = setups.map(|(row, all)| instance_setup(row, all, &machine.gpus));
+                old != new
+            })
+        };
         for row in &after.rows {
             let is_changed = has_changed(before.counterpart(row, after), row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
@@ -63,7 +74,9 @@ impl LiveModels {
             if is_changed {
                 self.record_served_row(row);
             }
-            self.build_after_change(row, after);
+            if is_changed || found.contains_key(&row.budget.name) || is_another_setup(row) {
+                self.build_after_change(row, after);
+            }
         }
         let differences = found
             .into_iter()
@@ -146,9 +159,16 @@ pub(super) fn renames(before: &DesiredState, after: &DesiredState) -> Vec<Rename
 
 /// Returns true if a row differs in more than its name.
 pub(super) fn has_changed(old: Option<&Row>, new: &Row) -> bool {
-    old.is_none_or(|old| {
-        let mut renamed = Row { generation: new.generation, ..old.clone() };
-        renamed.budget.name.clone_from(&new.budget.name);
-        renamed != *new
-    })
+    let Some(old) = old else { return true };
+    if (old.id, old.cores, old.threads, old.concurrency)
+        != (new.id, new.cores, new.threads, new.concurrency)
+    {
+        return true;
+    }
+    if old.budget.name == new.budget.name {
+        return old.budget != new.budget;
+    }
+    let mut renamed = old.budget.clone();
+    renamed.name.clone_from(&new.budget.name);
+    renamed != new.budget
 }

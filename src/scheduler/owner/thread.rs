@@ -124,12 +124,22 @@ impl Owner {
     fn handle(&mut self, message: OwnerMessage) {
         // Sending fails if the caller has ended: it needs no reply, and its change stays applied.
         let own_change = match message {
-            OwnerMessage::Change { request, claim, asked, reply } => {
-                // A caller that gave up was promised that nothing changes.
-                if !claim.take() {
+            OwnerMessage::Change { request, asked, question } => {
+                if !question.answer(|| self.request(request, asked)) {
                     return;
                 }
-                let _ = reply.send(self.request(request, asked));
+                None
+            }
+            OwnerMessage::Lend { request, question } => {
+                if !question.answer(|| self.models.lend(&request)) {
+                    return;
+                }
+                None
+            }
+            OwnerMessage::Reclaim { loan, question } => {
+                if !question.answer(|| self.models.reclaim(loan)) {
+                    return;
+                }
                 None
             }
             OwnerMessage::Journal(reply) => {

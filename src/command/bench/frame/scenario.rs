@@ -174,6 +174,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
         engine_title: "ONNX Runtime".to_owned(),
         actual: Actual {
             cores: row.cores,
+            effective_cores: None,
             active: row.concurrency,
             parked: 0,
             threads_per_instance: row.threads,
