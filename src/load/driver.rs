@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::error::LoadError;
 use super::job::LoadJob;
 use super::message::LoadMessage;
 use super::running_loads::RunningLoads;
-use crate::machine::{ThreadId, current_thread, request_short_slice};
+use crate::machine::{Clock, SystemClock, ThreadId, current_thread, request_short_slice};
 
 /// Messages handled between two checks for due arrivals, so that a flood of answers delays none.
 const MESSAGES: usize = 256;
@@ -34,6 +34,14 @@ impl LoadDriver {
     /// # Errors
     /// The system's error if the thread cannot be started.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(Arc::new(SystemClock))
+    }
+
+    /// Starts the thread, without any load. Arrivals are due by `clock`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (mailbox, messages) = mpsc::channel();
         let (id_sender, id) = mpsc::sync_channel(1);
         let loads = RunningLoads::new(mailbox.clone());
@@ -42,7 +50,7 @@ impl LoadDriver {
             let _ = id_sender.send(current_thread());
             // An arrival must not wait for the work of earlier ones.
             request_short_slice();
-            run(loads, &messages);
+            run(loads, &messages, &*clock);
         })?;
         let thread = id.recv().map_err(|_| io::Error::other("the load thread did not start"))?;
         Ok(Self { mailbox, counters: Mutex::default(), thread, handle: Mutex::new(Some(handle)) })
@@ -123,10 +131,10 @@ impl Drop for LoadDriver {
 
 /// The thread's loop: submits the requests that are due, then sleeps until the next arrival or
 /// message.
-fn run(mut loads: RunningLoads, messages: &Receiver<LoadMessage>) {
+fn run(mut loads: RunningLoads, messages: &Receiver<LoadMessage>, clock: &dyn Clock) {
     loop {
-        let next = loads.step(Instant::now());
-        let first = match next.map(|due| due.saturating_duration_since(Instant::now())) {
+        let next = loads.step(clock.now());
+        let first = match next.map(|due| clock.sleep_until(due)) {
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(wait) if wait.is_zero() => messages.try_recv().map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
@@ -139,7 +147,7 @@ fn run(mut loads: RunningLoads, messages: &Receiver<LoadMessage>) {
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        let now = Instant::now();
+        let now = clock.now();
         for message in std::iter::once(first).chain(messages.try_iter()).take(MESSAGES) {
             match message {
                 LoadMessage::Set { model, job, counters } => {

@@ -13,7 +13,7 @@ use super::driver::LoadDriver;
 use super::error::LoadError;
 use super::job::LoadJob;
 use super::requests::LoadRequests;
-use crate::machine::ThreadId;
+use crate::machine::{Clock, SystemClock, ThreadId};
 use crate::scheduler::LoadOrder;
 
 /// Time between reports of offered arrivals, and between checks for a stop.
@@ -56,7 +56,18 @@ impl LoadFollower {
     /// # Errors
     /// The system's error if a thread cannot be started.
     pub fn start(orders: watch::Receiver<Arc<Vec<LoadOrder>>>) -> io::Result<Self> {
-        let driver = Arc::new(LoadDriver::start()?);
+        Self::start_with(orders, Arc::new(SystemClock))
+    }
+
+    /// Starts the generators and the thread that follows the orders. Arrivals are due by `clock`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        orders: watch::Receiver<Arc<Vec<LoadOrder>>>,
+        clock: Arc<dyn Clock>,
+    ) -> io::Result<Self> {
+        let driver = Arc::new(LoadDriver::start_with(clock)?);
         let stop = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let (followed, stopped) = (driver.clone(), stop.clone());

@@ -4,6 +4,7 @@
 //! simulated one of any topology. Engines and pools never read `/proc` or `/sys` themselves.
 
 pub mod allocation;
+mod clock;
 mod cpu_set;
 pub mod crash;
 mod error;
@@ -22,6 +23,7 @@ mod special_file;
 mod thread_id;
 mod topology;
 
+pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
 pub use error::{AffinityError, MachineError};
 pub use gpus::{Gpu, GpuPart, Gpus};

@@ -56,10 +56,11 @@ impl Scheduler {
             machine: Arc::new(description.clone()),
             ..PublishedState::default()
         });
-        let started = Instant::now();
+        let started = options.clock.now();
         let observer = Observer::new(ObserverConfig {
             machine: ObservedMachine {
                 machine: options.machine.clone(),
+                clock: options.clock.clone(),
                 gpu: options.gpu,
                 conditions: options.conditions,
             },
@@ -72,6 +73,7 @@ impl Scheduler {
         });
         let owner = Owner::new(OwnerConfig {
             machine: options.machine,
+            clock: options.clock,
             loader: options.loader,
             desired,
             description,

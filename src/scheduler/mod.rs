@@ -6,7 +6,6 @@
 //! [`Control`], the interface of every user interface.
 
 mod change_request;
-mod clock;
 mod control;
 mod handle;
 mod lending;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::loading::Loader;
-use crate::machine::Machine;
+use crate::machine::{Clock, Machine, SystemClock};
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, JournalSender};
 
@@ -25,6 +25,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The machine.
     pub machine: Arc<dyn Machine>,
+    /// The time by which the scheduler decides what is due.
+    pub clock: Arc<dyn Clock>,
     /// The source of models.
     pub loader: Arc<dyn Loader>,
     /// Time between snapshots; 50 ms to 1 minute.
@@ -55,6 +57,7 @@ impl Options {
     pub fn new(machine: Arc<dyn Machine>, loader: Arc<dyn Loader>) -> Self {
         Self {
             machine,
+            clock: Arc::new(SystemClock),
             loader,
             interval: Duration::from_millis(500),
             readonly: false,

@@ -4,6 +4,7 @@
 
 mod builds;
 mod changes;
+mod clock;
 mod control;
 mod gpus;
 mod journal;

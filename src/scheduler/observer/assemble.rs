@@ -9,7 +9,6 @@ use super::model_view::ModelInputs;
 use super::sampler::CpuSampler;
 use crate::layout::{DesiredState, Row};
 use crate::machine::Core;
-use crate::scheduler::clock::unix_ms;
 use crate::scheduler::messages::SchedulerState;
 use crate::telemetry::{CoreShare, CoreView, GpuView, ModelView, Snapshot, Usage, alerts};
 
@@ -46,7 +45,7 @@ impl Assembler {
         started: Instant,
     ) -> Snapshot {
         self.sequence += 1;
-        let now = Instant::now();
+        let now = machine.clock.now();
         let rows = state.desired.rows.iter();
         let models: Vec<ModelView> =
             rows.filter_map(|row| self.model_view(state, row, machine, now)).collect();
@@ -55,7 +54,7 @@ impl Assembler {
             version: Snapshot::VERSION,
             sequence: self.sequence,
             state_version: state.version,
-            at_unix_ms: unix_ms(),
+            at_unix_ms: machine.clock.unix_ms(),
             uptime_us: now.saturating_duration_since(started).as_micros() as u64,
             interval_us: self.cpu.usage.interval_us,
             cores: core_views(state, &self.cpu.usage),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::machine::{Description, Machine};
+use crate::machine::{Clock, Description, Machine};
 use crate::scheduler::messages::SchedulerState;
 use crate::scheduler::slot::Slot;
 use crate::telemetry::Conditions;
@@ -11,6 +11,7 @@ use crate::telemetry::gpu::GpuSource;
 /// The sources of the observer.
 pub(in crate::scheduler) struct ObservedMachine {
     pub(in crate::scheduler) machine: Arc<dyn Machine>,
+    pub(in crate::scheduler) clock: Arc<dyn Clock>,
     pub(in crate::scheduler) gpu: Option<Arc<dyn GpuSource>>,
     pub(in crate::scheduler) conditions: Conditions,
 }

@@ -58,13 +58,15 @@ impl Observer {
             Some(ObserverMessage::Stop(_)) | None => return,
         }
         // The first sample is due at once.
-        let mut next_sample = Instant::now();
+        let clock = self.config.machine.clock.clone();
+        let mut next_sample = clock.now();
         let mut next_check = next_sample + self.config.machine_check;
         loop {
             let now = Instant::now();
-            let next = [Some(next_sample), Some(next_check), self.pacer.due(now)];
-            let next = next.into_iter().flatten().min().unwrap_or(now);
-            match self.config.messages.recv_timeout(next.saturating_duration_since(now)) {
+            let publication = self.pacer.due(now).map(|due| due.saturating_duration_since(now));
+            let wait = clock.sleep_until(next_sample.min(next_check));
+            let wait = publication.map_or(wait, |publication| wait.min(publication));
+            match self.config.messages.recv_timeout(wait) {
                 Ok(ObserverMessage::State(state)) => {
                     self.state = *state;
                     self.pacer.mark_stale();
@@ -73,7 +75,7 @@ impl Observer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let now = Instant::now();
+            let now = clock.now();
             if now >= next_check {
                 next_check = now + self.config.machine_check;
                 self.check();
@@ -83,7 +85,8 @@ impl Observer {
                 next_sample = now + self.config.interval;
                 self.sample();
             }
-            if is_due || self.pacer.due(now).is_some_and(|due| due <= now) {
+            let real_now = Instant::now();
+            if is_due || self.pacer.due(real_now).is_some_and(|due| due <= real_now) {
                 self.publish();
             }
         }
@@ -112,7 +115,7 @@ impl Observer {
     fn sample(&mut self) {
         let (config, state, assembler) = (&self.config, &self.state, &mut self.assembler);
         self.guard.run(ObserverTask::Sample, || {
-            assembler.sample(state, &config.machine, Instant::now());
+            assembler.sample(state, &config.machine, config.machine.clock.now());
         });
     }
 

@@ -9,8 +9,8 @@ use super::reconcile::{has_changed, renames};
 use super::stage_timer::StageTimer;
 use super::thread::Owner;
 use crate::layout::{Change, DesiredState, Edit, Plan, Refusal, RefusalKind};
+use crate::pool::Pool;
 use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
-use crate::scheduler::clock::unix_ms;
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::messages::UndoRedo;
 use crate::telemetry::{Applied, Author, JournalEntry, Verdict};
@@ -105,7 +105,7 @@ impl Owner {
         before: &DesiredState,
         models: &[String],
     ) -> Vec<Verdict> {
-        let (now, after) = (Instant::now(), self.models.desired.clone());
+        let (now, after) = (self.clock.now(), self.models.desired.clone());
         let is_touched = |name: &&String| {
             let new = after.row(name);
             new.is_none_or(|new| {
@@ -124,6 +124,14 @@ impl Owner {
         opened
     }
 
+    /// Has the recorders of changed pools begin their metrics since the last change. `in_force` is the
+    /// real time at which it was in force.
+    pub(super) fn mark_change(&self, changed: Vec<Arc<Pool>>, in_force: Instant) {
+        let now = self.clock.now();
+        let at = now.checked_sub(in_force.elapsed()).unwrap_or(now);
+        self.publisher.mark_change(changed, at);
+    }
+
     fn commit(&mut self, commit: Commit) -> Applied {
         let Commit { mut plan, change, author, asked, mut timer, step } = commit;
         let after = Arc::new(plan.after.clone());
@@ -132,16 +140,17 @@ impl Owner {
         timer.end(|stages| &mut stages.plan_us);
         let reconciled = self.models.reconcile(&before, &after, &mut timer);
         let force_us = reconciled.in_force.saturating_duration_since(asked).as_micros() as u64;
-        self.publisher.mark_change(reconciled.changed, reconciled.in_force);
+        self.mark_change(reconciled.changed, reconciled.in_force);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
         let verdicts = self.verdicts_of_change(id, &before, &models);
+        let uptime = self.clock.now().saturating_duration_since(self.started);
         let entry = JournalEntry {
             id,
-            at_unix_ms: unix_ms(),
-            uptime_us: self.started.elapsed().as_micros() as u64,
+            at_unix_ms: self.clock.unix_ms(),
+            uptime_us: uptime.as_micros() as u64,
             author,
             change,
             summary: plan.summary.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use crate::machine::request_short_slice;
+use crate::machine::{Clock, request_short_slice};
 use crate::pool::Pool;
 
 /// Time between checks while requests wait or run, and so the resolution of queue timeouts.
@@ -35,11 +35,11 @@ impl Housekeeper {
     ///
     /// # Errors
     /// The system's error if the thread cannot be started.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(clock: Arc<dyn Clock>) -> io::Result<Self> {
         let (sender, messages) = mpsc::channel();
         std::thread::Builder::new()
             .name("divvy-expire".to_owned())
-            .spawn(move || run(&messages))
+            .spawn(move || run(&messages, &*clock))
             .map(|_| Self { messages: sender })
     }
 
@@ -55,7 +55,7 @@ impl Housekeeper {
     }
 }
 
-fn run(messages: &Receiver<HousekeeperMessage>) {
+fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock) {
     // Timeouts must not wait for the models' own threads.
     request_short_slice();
     let mut pools: Vec<Arc<Pool>> = Vec::new();
@@ -64,23 +64,26 @@ fn run(messages: &Receiver<HousekeeperMessage>) {
     let mut next: Option<Instant> = None;
     loop {
         let message = match next {
-            Some(next) => messages.recv_timeout(next.saturating_duration_since(Instant::now())),
+            Some(next) => messages.recv_timeout(clock.sleep_until(next)),
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match message {
             Ok(HousekeeperMessage::Pools(newest)) => {
                 pools = newest;
-                next = soon(&pools, next);
+                next = soon(&pools, next, clock.now());
             }
             Ok(HousekeeperMessage::Changed { pools: changed, at }) => {
                 for pool in &changed {
                     pool.recorder().mark_change(at);
                 }
                 // A pool may have a new timeout.
-                next = soon(&pools, next);
+                next = soon(&pools, next, clock.now());
             }
             Err(RecvTimeoutError::Timeout) => {
-                let now = Instant::now();
+                let now = clock.now();
+                if next.is_some_and(|next| now < next) {
+                    continue;
+                }
                 let checks: Vec<_> = pools.iter().map(|pool| check(pool, now)).collect();
                 // Requests may have come and gone between two checks.
                 let newest = checks.iter().map(|check| check.submitted).sum();
@@ -94,8 +97,8 @@ fn run(messages: &Receiver<HousekeeperMessage>) {
 }
 
 /// Returns the time of the next check if one is due soon; `None` without pools.
-fn soon(pools: &[Arc<Pool>], next: Option<Instant>) -> Option<Instant> {
-    let soon = Instant::now() + INTERVAL;
+fn soon(pools: &[Arc<Pool>], next: Option<Instant>, now: Instant) -> Option<Instant> {
+    let soon = now + INTERVAL;
     (!pools.is_empty()).then(|| next.map_or(soon, |next| soon.min(next)))
 }
 

@@ -15,7 +15,7 @@ use super::stage_timer::StageTimer;
 use super::verdicts::Verdicts;
 use super::{machine_changes, pool_events};
 use crate::layout::DesiredState;
-use crate::machine::{Description, Machine, request_realtime};
+use crate::machine::{Clock, Description, Machine, request_realtime};
 use crate::scheduler::loading::Loader;
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::observer_channel::ObserverSender;
@@ -31,6 +31,7 @@ pub(in crate::scheduler) struct Owner {
     pub(super) history: History,
     pub(super) verdicts: Verdicts,
     pub(super) publisher: Publisher,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) started: Instant,
     /// The published snapshots; the owner reads the rows' memory from them.
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -39,6 +40,7 @@ pub(in crate::scheduler) struct Owner {
 /// The initial state of the owner, and its channels.
 pub(in crate::scheduler) struct OwnerConfig {
     pub(in crate::scheduler) machine: Arc<dyn Machine>,
+    pub(in crate::scheduler) clock: Arc<dyn Clock>,
     pub(in crate::scheduler) loader: Arc<dyn Loader>,
     pub(in crate::scheduler) desired: DesiredState,
     pub(in crate::scheduler) description: Description,
@@ -59,7 +61,7 @@ impl Owner {
     /// # Errors
     /// The system's error if a thread cannot be started.
     pub(in crate::scheduler) fn new(config: OwnerConfig) -> io::Result<Self> {
-        let housekeeper = Housekeeper::start()?;
+        let housekeeper = Housekeeper::start(config.clock.clone())?;
         Ok(Self {
             messages: config.messages,
             verdicts: Verdicts::new(config.windows, config.sender.clone())?,
@@ -72,6 +74,7 @@ impl Owner {
             ),
             history: History::new(config.journal),
             publisher: Publisher::new(config.shared, housekeeper, config.observer, config.loads),
+            clock: config.clock,
             started: config.started,
             snapshots: config.snapshots,
         })
@@ -85,7 +88,7 @@ impl Owner {
         let first = self.models.desired.clone();
         let mut timer = StageTimer::new(Instant::now());
         let reconciled = self.models.reconcile(&DesiredState::default(), &first, &mut timer);
-        self.publisher.mark_change(reconciled.changed, reconciled.in_force);
+        self.mark_change(reconciled.changed, reconciled.in_force);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         self.publisher.send_state(&self.models, self.history.last_entries());
@@ -102,11 +105,11 @@ impl Owner {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            let now = Instant::now();
+            let now = self.clock.now();
             if self.verdicts.next_due().is_some_and(|due| due <= now) {
                 self.verdicts.close_due(&self.models.slots, now);
             }
-            if self.publisher.is_due(now) {
+            if self.publisher.is_due(Instant::now()) {
                 self.publisher.send_state(&self.models, self.history.last_entries());
             }
         }
@@ -115,8 +118,11 @@ impl Owner {
     /// Waits for a message or for the next verdict or publication that is due. With neither, the
     /// thread sleeps until a message comes.
     fn next_message(&self) -> Result<OwnerMessage, RecvTimeoutError> {
-        match [self.publisher.next_due(), self.verdicts.next_due()].into_iter().flatten().min() {
-            Some(due) => self.messages.recv_timeout(due.saturating_duration_since(Instant::now())),
+        let publication = self.publisher.next_due();
+        let publication = publication.map(|due| due.saturating_duration_since(Instant::now()));
+        let verdict = self.verdicts.next_due().map(|due| self.clock.sleep_until(due));
+        match [publication, verdict].into_iter().flatten().min() {
+            Some(wait) => self.messages.recv_timeout(wait),
             None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
@@ -185,7 +191,7 @@ impl Owner {
 
     /// Stops the loads, drains all pools, closes the open verdicts, and returns the final snapshot.
     fn stop(&mut self, patience: Duration) -> Option<Snapshot> {
-        let now = Instant::now();
+        let now = self.clock.now();
         self.publisher.stop_loads();
         std::thread::scope(|scope| {
             for slot in self.models.slots.values() {
