@@ -80,7 +80,7 @@ fn load_arrives_in_simulated_time() {
     budget.load = Some(LoadSpec::Constant { rate: 1.0 / 3600.0 });
     let time = SimulatedTime::start(vec![budget]);
     let load = LoadFollower::start_with(time.test.scheduler.loads(), time.clock.clone()).unwrap();
-    time.pass(Duration::from_mins(1), || {
+    time.pass(Duration::from_mins(10), || {
         time.test.snapshot().model("a").is_some_and(|view| view.counts.completed >= 24)
     });
     assert_eq!(load.stop(PATIENCE), 0);
