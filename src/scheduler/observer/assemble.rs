@@ -7,6 +7,7 @@ use super::memory::HeapSampler;
 use super::meters::Meters;
 use super::model_view::ModelInputs;
 use super::sampler::CpuSampler;
+use super::window_cache::WindowCache;
 use crate::layout::{DesiredState, Row};
 use crate::machine::Core;
 use crate::scheduler::messages::SchedulerState;
@@ -18,6 +19,7 @@ pub(super) struct Assembler {
     cpu: CpuSampler,
     meters: Meters,
     heap: HeapSampler,
+    windows: WindowCache,
     /// The number of the newest snapshot.
     sequence: u64,
 }
@@ -35,6 +37,7 @@ impl Assembler {
             slot.pool.shrink();
         }
         self.meters.sample(&state.slots, now);
+        self.windows.clear();
     }
 
     /// Returns the snapshot of a state.
@@ -46,6 +49,7 @@ impl Assembler {
     ) -> Snapshot {
         self.sequence += 1;
         let now = machine.clock.now();
+        self.windows.retain(&state.slots);
         let rows = state.desired.rows.iter();
         let models: Vec<ModelView> =
             rows.filter_map(|row| self.model_view(state, row, machine, now)).collect();
@@ -82,8 +86,9 @@ impl Assembler {
     ) -> Option<ModelView> {
         let slot = state.slots.get(&row.budget.name)?;
         let offered_rate = self.meters.offered_rate(slot, now);
+        let windows = self.windows.get(row, slot, now);
         let (machine, usage) = (&*machine.machine, &self.cpu.usage);
-        Some(ModelInputs { row, slot, machine, usage, offered_rate }.view(now))
+        Some(ModelInputs { row, slot, machine, usage, offered_rate }.view(windows))
     }
 }
 

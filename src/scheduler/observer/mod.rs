@@ -13,6 +13,7 @@ mod pacer;
 mod sampler;
 mod sharing;
 mod thread;
+mod window_cache;
 
 pub(super) use machine::ObservedMachine;
 pub(super) use thread::{Observer, ObserverConfig};

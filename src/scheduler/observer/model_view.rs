@@ -1,13 +1,12 @@
 //! The view of one model in a snapshot.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use crate::layout::{LoadSpec, Row};
 use crate::machine::{CpuSet, Machine};
 use crate::pool::{Member, Seats};
 use crate::scheduler::slot::{LoadPhase, Slot};
-use crate::telemetry::{Actual, ModelState, ModelView, ThreadView, Usage};
+use crate::telemetry::{Actual, ModelState, ModelView, ThreadView, Usage, Windows};
 
 /// The inputs of a model's view.
 pub(super) struct ModelInputs<'a> {
@@ -21,9 +20,8 @@ pub(super) struct ModelInputs<'a> {
 
 impl ModelInputs<'_> {
     /// Returns the view.
-    pub(super) fn view(&self, now: Instant) -> ModelView {
+    pub(super) fn view(&self, windows: Windows) -> ModelView {
         let (row, slot) = (self.row, self.slot);
-        let windows = slot.pool.recorder().windows(now, row.budget.slo.as_ref());
         let seats = slot.pool.seats();
         let actual = self.actual(seats);
         let cpu = actual.threads.iter().fold(0.0, |sum, thread| sum + thread.cpu);
