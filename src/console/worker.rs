@@ -8,7 +8,7 @@ use std::thread;
 
 use super::input::events::ConsoleEvent;
 use super::input::parse_input;
-use super::options::LayoutStore;
+use super::layout_store::LayoutStore;
 use super::state::{Action, AppliedKind, Effect};
 use crate::layout::{Change, Edit, Layout, Refusal};
 use crate::machine::request_short_slice;
@@ -147,7 +147,7 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
         Effect::SetCurrentLayout(name) => {
             if let Some(store) = profiles {
-                store.in_force(name.as_deref());
+                store.set_current(name.as_deref());
             }
             return None;
         }

@@ -110,7 +110,7 @@ pub(super) fn open_console(
     let result = console::run(scheduler.clone(), options);
     let end = result.map_err(|error| CommandError::Failed(error.to_string()))?;
     // the console's worker may not have reported the last one
-    profiles.in_force(end.profile.as_deref());
+    profiles.set_current(end.profile.as_deref());
     session.screen = end.screen;
     // a demo that only replaced the last layout is not the user's choice
     let replaced = fell_back && end.profile.as_deref() == Some(DEMO);

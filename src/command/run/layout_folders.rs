@@ -201,7 +201,7 @@ impl LayoutStore for LayoutFolders {
         fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn in_force(&self, name: Option<&str>) {
+    fn set_current(&self, name: Option<&str>) {
         if let Some(origin) = &self.origin {
             let from = name.and_then(|name| self.find(name));
             origin.send_replace(LayoutOrigin::new(name.unwrap_or(UNNAMED).to_owned(), from));

@@ -10,7 +10,7 @@ use super::drag::DragItem;
 use super::gpus::DeviceChoice;
 use super::hits::{ScrollArea, Target};
 use super::{Column, Pane};
-use crate::console::options::Profile;
+use crate::console::layout_store::Profile;
 use crate::layout::{Budget, Change, CoreOwner, Layout, Plan, Refusal};
 use crate::machine::CoreId;
 use crate::telemetry::{Applied, JournalEntry, LogLine, Snapshot};

@@ -5,7 +5,7 @@ use super::command::Command;
 use super::dialog::{ConfirmedAction, Dialog};
 use super::editor::TextField;
 use super::{ConsoleState, Message, Tone};
-use crate::console::options::Profile;
+use crate::console::layout_store::Profile;
 use crate::layout::{Budget, Layout, Plan};
 use crate::telemetry::Applied;
 

@@ -184,7 +184,7 @@ impl LayoutStore for FakeLayoutStore {
         Ok(())
     }
 
-    fn in_force(&self, name: Option<&str>) {
+    fn set_current(&self, name: Option<&str>) {
         self.told.lock().unwrap().push(name.map(str::to_owned));
     }
 }

@@ -1,0 +1,267 @@
+//! The state of the console, and queries of it.
+
+use std::sync::Arc;
+
+use super::dialog::Dialog;
+use super::drag::Drag;
+use super::history::History;
+use super::hits::ScrollLimits;
+use super::layouts::LayoutList;
+use super::log::LogView;
+use super::origin::Origins;
+use super::screen::{Column, Message, Mode, Pane, Screen, Tone};
+use super::sorting::Sorting;
+use crate::console::glyphs::Glyphs;
+use crate::console::input::Keymap;
+use crate::console::options::ConsoleOptions;
+use crate::console::theme::Theme;
+use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row};
+use crate::machine::{CoreId, CpuSet};
+use crate::telemetry::{JournalEntry, ModelView, Snapshot};
+
+/// Everything that the view needs.
+#[derive(Clone, Debug)]
+pub struct ConsoleState {
+    /// Counts the actions taken in, other than snapshots: the view compares it.
+    pub revision: u64,
+    /// The newest snapshot.
+    pub snapshot: Arc<Snapshot>,
+    /// The history of earlier snapshots.
+    pub history: History,
+    /// The journal; empty until it was read.
+    pub journal: Vec<Arc<JournalEntry>>,
+    /// The log lines read so far.
+    pub log: LogView,
+    /// The screen.
+    pub screen: Screen,
+    /// The focused pane.
+    pub focus: Pane,
+    /// True if the focused pane fills the screen.
+    pub expanded: bool,
+    /// The selected row of the table.
+    pub selected: CoreOwner,
+    /// The selected column.
+    pub column: Column,
+    /// The selected core of the cores pane.
+    pub core: Option<CoreId>,
+    /// The cores of a multiple selection; empty if at most [`Self::core`] is selected.
+    pub picked: CpuSet,
+    /// The order of the table's rows.
+    pub sorting: Sorting,
+    /// The first shown line of a screen with one pane, from 0.
+    pub scroll: usize,
+    /// The first shown line of the newest changes, from 0.
+    pub scroll_changes: usize,
+    /// The scroll limits of the last frame.
+    pub scroll_limits: ScrollLimits,
+    /// The current drag.
+    pub drag: Option<Drag>,
+    /// Live or staged.
+    pub mode: Mode,
+    /// Staged changes, oldest first.
+    pub staged: Vec<Change>,
+    /// The plan of all staged changes.
+    pub staged_plan: Option<Plan>,
+    /// The open dialog.
+    pub dialog: Option<Dialog>,
+    /// The filter: only models whose name contains it are shown.
+    pub filter: String,
+    /// The list of saved layouts.
+    pub layouts: LayoutList,
+    /// The name of the layout.
+    pub profile: Option<String>,
+    /// The rows as they were last saved or loaded; empty if they are saved nowhere, `None` until they
+    /// are known.
+    pub saved: Option<Vec<Budget>>,
+    /// The last message.
+    pub message: Option<Message>,
+    /// True if nothing may be changed.
+    pub readonly: bool,
+    /// True if the mouse is captured.
+    pub mouse: bool,
+    /// Colours.
+    pub theme: Theme,
+    /// Characters.
+    pub glyphs: Glyphs,
+    /// Keys.
+    pub keymap: Keymap,
+    /// True if nothing may follow the pointer.
+    pub reduced_motion: bool,
+    /// The zone of clock times.
+    pub zone: jiff::tz::TimeZone,
+    /// The state after the last applied change, until a snapshot shows it.
+    pub(super) fresh: Option<(DesiredState, Ledger)>,
+    /// True if the console quits as soon as the layout is saved.
+    pub(super) leaving: bool,
+    /// The layouts that an undo returns to.
+    pub(super) origins: Origins,
+    /// An added or renamed model, to be selected once a snapshot shows it.
+    pub(super) arriving: Option<String>,
+    /// The first core of a range.
+    pub(super) anchor: Option<CoreId>,
+    pub(super) tickets: u64,
+    /// The newest request for the plan of the staged changes.
+    pub(super) staged_ticket: u64,
+    /// That request, if it was repeated because the rows had changed.
+    pub(super) planned_anew: u64,
+}
+
+impl ConsoleState {
+    /// The state before the first snapshot.
+    pub fn new(options: &ConsoleOptions) -> Self {
+        Self {
+            revision: 0,
+            snapshot: Arc::default(),
+            history: History::default(),
+            journal: Vec::new(),
+            log: LogView::default(),
+            screen: Screen::default(),
+            focus: Pane::default(),
+            expanded: false,
+            selected: CoreOwner::Free,
+            column: Column::default(),
+            core: None,
+            picked: CpuSet::EMPTY,
+            sorting: Sorting::default(),
+            scroll: 0,
+            scroll_changes: 0,
+            scroll_limits: ScrollLimits::default(),
+            drag: None,
+            mode: options.mode,
+            staged: Vec::new(),
+            staged_plan: None,
+            dialog: None,
+            filter: String::new(),
+            layouts: LayoutList::new(options.last_layout.clone()),
+            profile: options.profile.clone(),
+            saved: None,
+            message: options.greeting.clone().map(|text| Message { text, tone: Tone::Info }),
+            readonly: options.readonly,
+            mouse: options.mouse,
+            theme: Theme::new(options.theme),
+            glyphs: Glyphs::new(options.glyphs),
+            keymap: options.keymap.clone(),
+            reduced_motion: options.reduced_motion,
+            zone: options.zone.clone(),
+            fresh: None,
+            leaving: false,
+            origins: Origins::default(),
+            arriving: None,
+            anchor: None,
+            tickets: 0,
+            staged_ticket: 0,
+            planned_anew: 0,
+        }
+    }
+
+    /// Returns a model's row with the staged changes applied.
+    pub fn row(&self, model: &str) -> Option<&Row> {
+        self.staged_plan
+            .as_ref()
+            .and_then(|plan| plan.after.row(model))
+            .or_else(|| self.live(model))
+    }
+
+    /// Returns a model's row without staged changes, from the snapshot or the last applied change,
+    /// whichever is newer.
+    pub fn live(&self, model: &str) -> Option<&Row> {
+        let shown = self.snapshot.model(model).map(|view| &view.row);
+        let fresh = self.fresh.as_ref().and_then(|(desired, _)| desired.row(model));
+        match (shown, fresh) {
+            (Some(shown), Some(fresh)) if fresh.generation > shown.generation => Some(fresh),
+            (shown, _) => shown,
+        }
+    }
+
+    /// Returns the core and memory ledger with the staged changes applied.
+    pub fn ledger(&self) -> &Ledger {
+        match (&self.staged_plan, &self.fresh) {
+            (Some(plan), _) => &plan.ledger,
+            (None, Some((_, ledger))) => ledger,
+            (None, None) => &self.snapshot.ledger,
+        }
+    }
+
+    /// Returns the rows of the table: the models that match the filter, then the free cores.
+    pub fn rows(&self) -> Vec<CoreOwner> {
+        let wanted = self.filter.to_lowercase();
+        let models = self.snapshot.models.iter();
+        let mut names: Vec<&String> = models
+            .map(|model| &model.row.budget.name)
+            .filter(|name| wanted.is_empty() || name.to_lowercase().contains(&wanted))
+            .collect();
+        self.sorting.arrange(&mut names);
+        names
+            .into_iter()
+            .map(|name| CoreOwner::Model(name.clone()))
+            .chain(std::iter::once(CoreOwner::Free))
+            .collect()
+    }
+
+    /// Returns a model's index in the layout.
+    pub fn index(&self, model: &str) -> Option<usize> {
+        self.snapshot.models.iter().position(|view| view.row.budget.name == model)
+    }
+
+    /// Returns the selected model; `None` if the row of free cores is selected.
+    pub fn selected_model(&self) -> Option<&ModelView> {
+        match &self.selected {
+            CoreOwner::Model(name) => self.snapshot.model(name),
+            CoreOwner::Free => None,
+        }
+    }
+
+    /// Like [`Self::row`], but skips the lookup by name if nothing is staged or newly applied.
+    pub(crate) fn row_of<'a>(&'a self, view: &'a ModelView) -> &'a Row {
+        let name = &view.row.budget.name;
+        if let Some(row) = self.staged_plan.as_ref().and_then(|plan| plan.after.row(name)) {
+            return row;
+        }
+        let fresh = self.fresh.as_ref().and_then(|(desired, _)| desired.row(name));
+        fresh.filter(|fresh| fresh.generation > view.row.generation).unwrap_or(&view.row)
+    }
+
+    /// Returns the models that own a core with the staged changes applied, as indices in the layout.
+    pub fn owners(&self, core: CoreId) -> Vec<usize> {
+        let models = self.snapshot.models.iter().enumerate();
+        models
+            .filter(|(_, view)| self.row_of(view).cores.contains(core))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Returns true if the layout differs from the one last saved or loaded.
+    pub fn modified(&self) -> bool {
+        let fresh = self.fresh.as_ref().map(|(desired, _)| desired);
+        let Some(saved) = &self.saved else { return false };
+        if self.snapshot.uptime_us == 0 && fresh.is_none() {
+            // before the first snapshot there is nothing to compare
+            return false;
+        }
+        let count = fresh.map_or(self.snapshot.models.len(), |desired| desired.rows.len());
+        // the snapshot does not have a new row yet
+        let row = |name: &str| self.live(name).or_else(|| fresh?.row(name));
+        saved.len() != count
+            || saved.iter().any(|budget| row(&budget.name).is_none_or(|row| row.budget != *budget))
+    }
+
+    /// Returns the name of the layout for the header.
+    pub fn profile_name(&self) -> &str {
+        self.profile.as_deref().unwrap_or("unnamed")
+    }
+
+    pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
+        self.message = Some(Message { text: text.into(), tone });
+    }
+
+    pub(super) fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Returns the staged changes followed by this one.
+    pub(super) fn on_top(&self, change: &Change) -> Change {
+        let staged = self.staged.iter().flat_map(|staged| staged.edits.iter());
+        Change { edits: staged.chain(&change.edits).cloned().collect() }
+    }
+}
