@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::CommandError;
 use super::run::LayoutFolders;
 use crate::console::state::Screen;
-use crate::console::{ConsoleOptions, GlyphSet, LayoutStore, ThemeName, picture};
+use crate::console::{ConsoleOptions, GlyphSet, ThemeName, picture};
 use crate::machine::special_file_kind;
+use crate::scheduler::LayoutStore;
 use crate::telemetry::{LogLevel, LogLines, Snapshot};
 
 /// Arguments of `divvy snapshot`.
@@ -87,7 +88,7 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
     let profiles = layout_store(args)?;
     let options = ConsoleOptions {
         profiles,
-        log: log_lines(args)?,
+        log: Arc::new(log_lines(args)?),
         profile: Some(args.title.clone()),
         theme: args.theme,
         glyphs: args.glyphs,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::input::events::{self, ConsoleEvent};
 use super::input::pointer;
+use super::known_revisions::KnownRevisions;
 use super::options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
 use super::picture::svg;
 use super::state::{self, Action, Command, ConsoleState, Effect, update};
@@ -43,7 +44,12 @@ pub fn run(
     let baseline = options.baseline.unwrap_or_else(|| control.layout());
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
-    let context = worker::WorkerContext { control, profiles: options.profiles, log: options.log };
+    let revisions = KnownRevisions::default();
+    if let (Some(name), Some(revision)) = (&options.profile, options.revision) {
+        revisions.insert(name.clone(), revision);
+    }
+    let (profiles, log) = (options.profiles, options.log);
+    let context = worker::WorkerContext { control, profiles, revisions, log };
     let worker = worker::start(context, sender);
     let mut console =
         EventLoop { state, painter: Painter::default(), unsent: true, screen, worker };

@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use super::glyphs::GlyphSet;
 use super::input::Keymap;
-use super::layout_store::LayoutStore;
 use super::state::{Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
+use crate::scheduler::{LayoutRevision, LayoutStore, RunLog};
 use crate::telemetry::LogLines;
 
 /// The options of a console.
@@ -21,6 +21,8 @@ pub struct ConsoleOptions {
     pub profiles: Option<Arc<dyn LayoutStore>>,
     /// The name of the loaded layout, if it has one.
     pub profile: Option<String>,
+    /// The revision of the loaded layout's file. `None`: a save overwrites the file in any case.
+    pub revision: Option<LayoutRevision>,
     /// The saved version of the loaded layout, if it may differ from the running one; empty if the
     /// layout is saved nowhere. `None`: both are equal.
     pub baseline: Option<Layout>,
@@ -29,7 +31,7 @@ pub struct ConsoleOptions {
     /// The saved layout used last, which is listed first.
     pub last_layout: Option<String>,
     /// The newest lines of the log, if they are kept.
-    pub log: LogLines,
+    pub log: Arc<dyn RunLog>,
     /// The file that receives stderr while the console uses the screen. `None`: only the log
     /// receives it.
     pub stderr: Option<PathBuf>,
@@ -63,10 +65,11 @@ impl Default for ConsoleOptions {
         Self {
             profiles: None,
             profile: None,
+            revision: None,
             baseline: None,
             greeting: None,
             last_layout: None,
-            log: LogLines::default(),
+            log: Arc::new(LogLines::default()),
             stderr: None,
             screen: Screen::default(),
             readonly: false,

@@ -8,12 +8,12 @@ use std::thread;
 
 use super::input::events::ConsoleEvent;
 use super::input::parse_input;
-use super::layout_store::LayoutStore;
+use super::known_revisions::KnownRevisions;
 use super::state::{Action, AppliedKind, Effect};
 use crate::layout::{Change, Edit, Layout, Refusal};
 use crate::machine::request_short_slice;
-use crate::scheduler::Control;
-use crate::telemetry::{Author, LogLines};
+use crate::scheduler::{Control, LayoutStore, LayoutStoreError, RunLog};
+use crate::telemetry::Author;
 
 /// The objects that effects use.
 pub(super) struct WorkerContext {
@@ -21,8 +21,10 @@ pub(super) struct WorkerContext {
     pub control: Arc<dyn Control>,
     /// The store of saved layouts.
     pub profiles: Option<Arc<dyn LayoutStore>>,
+    /// The revisions of the layouts that were loaded or saved.
+    pub revisions: KnownRevisions,
     /// The newest lines of the log.
-    pub log: LogLines,
+    pub log: Arc<dyn RunLog>,
 }
 
 /// Starts the worker. It ends when the sender is dropped.
@@ -84,8 +86,12 @@ fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
 
 /// Performs an effect. Returns its answer, if it has one.
 pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action> {
-    let (control, profiles) = (context.control.as_ref(), context.profiles.as_deref());
-    let no_store = || "this console was started without a place for layouts".to_owned();
+    let (control, revisions) = (context.control.as_ref(), &context.revisions);
+    let profiles = || {
+        let store = context.profiles.as_deref();
+        store.ok_or_else(|| "this console was started without a place for layouts".to_owned())
+    };
+    let message = |error: LayoutStoreError| error.to_string();
     Some(match effect {
         Effect::Plan { ticket, question, change } => {
             Action::Planned { ticket, question, result: Box::new(control.plan(&change)) }
@@ -111,15 +117,15 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
             result: Box::new(control.redo(Author::Console)),
         },
         Effect::ListProfiles => {
-            Action::Profiles(profiles.ok_or_else(no_store).and_then(LayoutStore::list))
+            Action::Profiles(profiles().and_then(|store| store.list().map_err(message)))
         }
         Effect::PreviewProfile { ticket, name } => {
-            let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
-            let result = layout.and_then(|layout| unless_nothing(control.plan(&load(layout))));
+            let saved = profiles().and_then(|store| store.read(&name).map_err(message));
+            let result = saved.and_then(|saved| unless_nothing(control.plan(&load(saved.layout))));
             Action::Previewed { ticket, result: Box::new(result) }
         }
         Effect::LoadProfile(name) => {
-            let layout = profiles.ok_or_else(no_store).and_then(|store| store.load(&name));
+            let layout = profiles().and_then(|store| revisions.load(store, &name).map_err(message));
             let result = layout
                 .and_then(|layout| unless_nothing(control.apply(load(layout), Author::Console)));
             Action::Loaded { name, result: Box::new(result) }
@@ -131,28 +137,29 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
         Effect::SaveProfile(name) => {
             let layout = control.layout();
-            let result = profiles
-                .ok_or_else(no_store)
-                .and_then(|store| store.save(&name, &layout))
-                .map(|place| (layout.models, place));
+            let result = profiles()
+                .and_then(|store| revisions.save(store, &name, &layout))
+                .map(|receipt| (layout.models, receipt.place));
             Action::Saved { name, result }
         }
         Effect::RenameProfile { from, to } => {
-            let result = profiles.ok_or_else(no_store).and_then(|store| store.rename(&from, &to));
+            revisions.forget(&from);
+            let result = profiles().and_then(|store| store.rename(&from, &to).map_err(message));
             Action::Renamed { from, to, result }
         }
         Effect::DeleteProfile(name) => {
-            let result = profiles.ok_or_else(no_store).and_then(|store| store.delete(&name));
+            revisions.forget(&name);
+            let result = profiles().and_then(|store| store.delete(&name).map_err(message));
             Action::Deleted { name, result }
         }
         Effect::SetCurrentLayout(name) => {
-            if let Some(store) = profiles {
+            if let Ok(store) = profiles() {
                 store.set_current(name.as_deref());
             }
             return None;
         }
         Effect::ReadJournal => Action::Journal(control.journal()),
-        Effect::ReadLog { after } => Action::Log(context.log.after(after)),
+        Effect::ReadLog { after } => Action::Log(context.log.lines_after(after)),
         // performed by the event loop
         Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;

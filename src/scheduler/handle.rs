@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::change_request::ChangeRequest;
 use super::control::Control;
+use super::inspection::ModelInspection;
 use super::lending::{CoreLending, Loan, LoanId, LoanRequest};
 use super::loaded_models::add_sharing;
 use super::messages::OwnerMessage;
@@ -19,6 +20,7 @@ use super::owner::{Owner, OwnerConfig};
 use super::owner_handle::OwnerHandle;
 use super::shared_state::{PublishedState, SharedState};
 use super::slot::LoadOrder;
+use crate::engine::onnx::ModelFile;
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal, RefusalKind};
 use crate::machine::resident::baseline;
 use crate::pool::Client;
@@ -193,6 +195,15 @@ impl CoreLending for Scheduler {
     fn reclaim(&self, loan: LoanId) -> Result<(), Refusal> {
         self.require_writable()?;
         self.owner.ask(|question| OwnerMessage::Reclaim { loan, question })
+    }
+}
+
+impl ModelInspection for Scheduler {
+    fn inspect(&self, model: &str) -> Result<ModelFile, Refusal> {
+        let state = self.shared.read();
+        let row = state.desired.row(model);
+        let row = row.ok_or_else(|| Refusal::row(model, "there is no model of this name"))?;
+        ModelFile::read(&row.budget.source).map_err(|error| Refusal::row(model, error.to_string()))
     }
 }
 

@@ -8,6 +8,8 @@
 mod change_request;
 mod control;
 mod handle;
+mod inspection;
+mod layout_store;
 mod lending;
 mod loaded_models;
 mod loading;
@@ -24,6 +26,10 @@ mod slot;
 pub use change_request::{ChangeOperation, ChangeRequest};
 pub use control::Control;
 pub use handle::Scheduler;
+pub use inspection::{ModelInspection, RunLog};
+pub use layout_store::{
+    LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
+};
 pub use lending::{CoreLending, Loan, LoanId, LoanRequest};
 pub use loading::{EngineLoader, LoadRequest, LoadedModel, Loader, PreparedRequests};
 pub use model_key::ModelKey;

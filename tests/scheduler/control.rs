@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use divvy::layout::RefusalKind;
+use divvy::layout::{ModelSource, RefusalKind};
 use divvy::machine::{
     AffinityError, CoreTimes, CpuSet, Description, Machine, MemoryUse, ThreadId, ThreadTimes,
 };
-use divvy::scheduler::{ChangeOperation, ChangeRequest, Control};
+use divvy::scheduler::{ChangeOperation, ChangeRequest, Control, ModelInspection};
 use divvy::telemetry::{Author, StateVersion};
 
 use super::test_scheduler::*;
@@ -123,4 +123,16 @@ fn stopped_scheduler_keeps_its_last_entries() {
     let refusal = test.scheduler.request(request(2)).unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Stopped);
     assert_eq!(test.scheduler.journal().len(), 1);
+}
+
+#[test]
+fn inspection_reads_the_file_of_a_row() {
+    let mut embedded = row("m", "0");
+    embedded.source = ModelSource::Embedded("detector.onnx".to_owned());
+    let test = TestScheduler::start(2, vec![embedded, row("missing", "1")]);
+    let file = test.scheduler.inspect("m").unwrap();
+    assert!(!file.signature.inputs.is_empty());
+    let refusal = test.scheduler.inspect("missing").unwrap_err();
+    assert_eq!(refusal.model.as_deref(), Some("missing"));
+    assert!(test.scheduler.inspect("x").is_err());
 }

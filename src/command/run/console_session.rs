@@ -15,9 +15,9 @@ use super::startup::Startup;
 use super::startup_layout::{DEMO, StartupLayout};
 use crate::command::{CommandError, config};
 use crate::console::state::Command;
-use crate::console::{self, ConsoleOptions, Exit, LayoutStore, ThemeName};
+use crate::console::{self, ConsoleOptions, Exit, ThemeName};
 use crate::layout::Layout;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{LayoutStore, Scheduler};
 
 /// The console's options from the environment, the config file and the arguments; later ones win.
 ///
@@ -65,7 +65,7 @@ impl ConsoleStart {
         Self {
             options: ConsoleOptions {
                 greeting,
-                log: records.log(),
+                log: Arc::new(records.log()),
                 stderr: Some(records.stderr_file()),
                 ..options
             },
@@ -94,7 +94,10 @@ pub(super) fn open_console(
     let folders = LayoutFolders::new(args.layout_dir.clone()).map_err(CommandError::Failed)?;
     let profiles = Arc::new(folders.with_files(opened, last).with_origin(start.origin));
     let last_layout = session.layout.clone().filter(|name| profiles.has(name));
+    // a restored layout is not that of its file
+    let revision = if args.last { None } else { profiles.read(&layout.title).ok() };
     let options = ConsoleOptions {
+        revision: revision.map(|saved| saved.revision),
         greeting: options.greeting.or_else(|| {
             last_layout.as_ref()?;
             session.greeting(&layout.title, &options.keymap.shown(Command::Layouts))

@@ -1,16 +1,20 @@
 //! The saved layouts: the file that was opened, the user's folder, `layouts/` in the current folder,
 //! and the demo in the executable.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use etcetera::BaseStrategy;
 use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, UNNAMED};
 use super::startup_layout::{DEMO, demo_document};
-use crate::console::{LayoutStore, Profile};
-use crate::layout::{Document, Layout};
+use crate::layout::{Document, Faults, Layout};
+use crate::scheduler::{
+    LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
+};
 
 /// The name of a layout and its file.
 type NamedFile = (String, PathBuf);
@@ -27,6 +31,7 @@ pub(in crate::command) struct LayoutFolders {
     last: Option<NamedFile>,
     /// Receives the saved layout from which the live one comes.
     origin: Option<watch::Sender<LayoutOrigin>>,
+    writing: Mutex<()>,
 }
 
 impl LayoutFolders {
@@ -47,7 +52,7 @@ impl LayoutFolders {
         };
         let here = PathBuf::from("layouts");
         let others = if here.is_dir() && !is_same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self { opened: None, home, others, last: None, origin: None })
+        Ok(Self { opened: None, home, others, last: None, origin: None, writing: Mutex::default() })
     }
 
     /// Adds the layout that this run opened, and the one of an earlier run.
@@ -84,21 +89,27 @@ impl LayoutFolders {
             })
     }
 
+    fn missing(&self, name: &str) -> LayoutStoreError {
+        let place = self.home.display().to_string();
+        LayoutStoreError::Missing { name: name.to_owned(), place }
+    }
+
+    /// Keeps other calls of this process from writing between a check and the write that follows it.
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the file for a new layout of this name.
-    fn new_file(&self, name: &str) -> Result<PathBuf, String> {
+    fn new_file(&self, name: &str) -> Result<PathBuf, LayoutStoreError> {
         let is_file_name = !name.is_empty()
             && name.len() <= 100
             && !name.starts_with('.')
             && name.chars().all(|letter| !letter.is_control() && !r#"/\:*?"<>|"#.contains(letter));
         if !is_file_name {
-            return Err(format!("`{name}` is not a file name: use letters, digits, - and _"));
+            return Err(LayoutStoreError::BadName(name.to_owned()));
         }
         Ok(self.home.join(format!("{name}.toml")))
     }
-}
-
-fn demo_layout() -> Result<Layout, String> {
-    demo_document().map(|document| document.layout().clone()).map_err(|faults| faults.to_string())
 }
 
 fn is_same(a: &Path, b: &Path) -> bool {
@@ -117,7 +128,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 impl LayoutStore for LayoutFolders {
-    fn list(&self) -> Result<Vec<Profile>, String> {
+    fn list(&self) -> Result<Vec<Profile>, LayoutStoreError> {
         let opened = self.opened.iter().map(|(name, _)| name.clone());
         let last = self.last.iter().map(|(name, _)| name.clone());
         let mut found: Vec<(String, PathBuf)> = Vec::new();
@@ -144,7 +155,7 @@ impl LayoutStore for LayoutFolders {
             profiles.push(Profile {
                 name: DEMO.to_owned(),
                 place: "part of divvy".to_owned(),
-                description: demo_layout()?.description,
+                description: demo()?.layout().description.clone(),
                 read_only: true,
             });
         }
@@ -152,53 +163,69 @@ impl LayoutStore for LayoutFolders {
         Ok(profiles)
     }
 
-    fn load(&self, name: &str) -> Result<Layout, String> {
-        let Some(path) = self.find(name) else {
-            if name == DEMO {
-                return demo_layout();
-            }
-            return Err(format!("there is no layout `{name}` in {}", self.home.display()));
+    fn read(&self, name: &str) -> Result<SavedLayout, LayoutStoreError> {
+        let document = match self.find(name) {
+            Some(path) => Layout::read(&path).map_err(|faults| invalid(&faults))?,
+            None if name == DEMO => demo()?,
+            None => return Err(self.missing(name)),
         };
-        let document = Layout::read(&path).map_err(|faults| faults.to_string())?;
-        Ok(document.layout().clone())
+        Ok(SavedLayout { layout: document.layout().clone(), revision: revision(&document) })
     }
 
-    fn save(&self, name: &str, layout: &Layout) -> Result<String, String> {
+    fn save(
+        &self,
+        name: &str,
+        layout: &Layout,
+        condition: &SaveCondition,
+    ) -> Result<SaveReceipt, LayoutStoreError> {
+        let _writing = self.lock();
         let path = match self.find(name) {
             Some(path) => path,
             None => self.new_file(name)?,
         };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| {
-                format!("cannot create the folder {}: {error}", folder.display())
+                let folder = folder.display();
+                LayoutStoreError::Io(format!("cannot create the folder {folder}: {error}"))
             })?;
         }
         // an existing file keeps its comments; a file with faults is not overwritten
         let document = if path.exists() {
-            Layout::read(&path).map_err(|faults| faults.to_string())?
+            let saved = Layout::read(&path).map_err(|faults| invalid(&faults))?;
+            match condition {
+                SaveCondition::Always => {}
+                SaveCondition::New => return Err(LayoutStoreError::NameTaken(name.to_owned())),
+                SaveCondition::Unchanged(expected) if revision(&saved) == *expected => {}
+                SaveCondition::Unchanged(_) => {
+                    return Err(LayoutStoreError::Changed(name.to_owned()));
+                }
+            }
+            saved
         } else {
-            Document::from_layout(layout.clone()).map_err(|error| error.to_string())?
+            Document::from_layout(layout.clone()).map_err(io)?
         };
-        document.save(layout, &path).map_err(|error| error.to_string())?;
-        Ok(path.display().to_string())
+        let saved = document.save(layout, &path).map_err(io)?;
+        Ok(SaveReceipt { place: path.display().to_string(), revision: revision(&saved) })
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), String> {
-        let old = self.find(from).ok_or_else(|| format!("there is no layout file `{from}`"))?;
+    fn rename(&self, from: &str, to: &str) -> Result<(), LayoutStoreError> {
+        let _writing = self.lock();
+        let old = self.find(from).ok_or_else(|| self.missing(from))?;
         let new = self.new_file(to)?;
         if new.exists() || self.find(to).is_some() {
-            return Err(format!("a layout `{to}` already exists"));
+            return Err(LayoutStoreError::NameTaken(to.to_owned()));
         }
-        fs::create_dir_all(&self.home).map_err(|error| error.to_string())?;
+        fs::create_dir_all(&self.home).map_err(io)?;
         // paths in a layout are relative to its file, so they change with the folder
-        let document = Layout::read(&old).map_err(|faults| faults.to_string())?;
-        document.save(document.layout(), &new).map_err(|error| error.to_string())?;
-        fs::remove_file(&old).map_err(|error| format!("{}: {error}", old.display()))
+        let document = Layout::read(&old).map_err(|faults| invalid(&faults))?;
+        document.save(document.layout(), &new).map_err(io)?;
+        fs::remove_file(&old).map_err(|error| file_error(&old, &error))
     }
 
-    fn delete(&self, name: &str) -> Result<(), String> {
-        let path = self.find(name).ok_or_else(|| format!("there is no layout file `{name}`"))?;
-        fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))
+    fn delete(&self, name: &str) -> Result<(), LayoutStoreError> {
+        let _writing = self.lock();
+        let path = self.find(name).ok_or_else(|| self.missing(name))?;
+        fs::remove_file(&path).map_err(|error| file_error(&path, &error))
     }
 
     fn set_current(&self, name: Option<&str>) {
@@ -207,6 +234,26 @@ impl LayoutStore for LayoutFolders {
             origin.send_replace(LayoutOrigin::new(name.unwrap_or(UNNAMED).to_owned(), from));
         }
     }
+}
+
+fn demo() -> Result<Document, LayoutStoreError> {
+    demo_document().map_err(|faults| invalid(&faults))
+}
+
+fn revision(document: &Document) -> LayoutRevision {
+    LayoutRevision::of(document.text())
+}
+
+fn invalid(faults: &Faults) -> LayoutStoreError {
+    LayoutStoreError::Invalid(faults.to_string())
+}
+
+fn io(error: impl Display) -> LayoutStoreError {
+    LayoutStoreError::Io(error.to_string())
+}
+
+fn file_error(path: &Path, error: &std::io::Error) -> LayoutStoreError {
+    LayoutStoreError::Io(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -220,16 +267,41 @@ mod tests {
         (folder, folders)
     }
 
+    fn save(folders: &LayoutFolders, name: &str, layout: &Layout) -> String {
+        folders.save(name, layout, &SaveCondition::Always).unwrap().place
+    }
+
+    fn load(folders: &LayoutFolders, name: &str) -> Result<Layout, LayoutStoreError> {
+        folders.read(name).map(|saved| saved.layout)
+    }
+
+    #[test]
+    fn save_refuses_a_changed_file() {
+        let (_folder, folders) = folders();
+        let layout = demo().unwrap().layout().clone();
+        let first = folders.save("mine", &layout, &SaveCondition::New).unwrap();
+        assert_eq!(folders.read("mine").unwrap().revision, first.revision);
+        let text = fs::read_to_string(&first.place).unwrap();
+        fs::write(&first.place, format!("{text}# by hand\n")).unwrap();
+        let unchanged = SaveCondition::Unchanged(first.revision);
+        let refused = |condition| folders.save("mine", &layout, condition).unwrap_err();
+        assert_eq!(refused(&unchanged), LayoutStoreError::Changed("mine".to_owned()));
+        assert_eq!(refused(&SaveCondition::New), LayoutStoreError::NameTaken("mine".to_owned()));
+        let revision = folders.read("mine").unwrap().revision;
+        folders.save("mine", &layout, &SaveCondition::Unchanged(revision)).unwrap();
+        assert!(fs::read_to_string(&first.place).unwrap().contains("# by hand"));
+    }
+
     #[test]
     fn saved_layout_is_listed_renamed_deleted() {
         let (_folder, folders) = folders();
-        let mut layout = demo_layout().unwrap();
+        let mut layout = demo().unwrap().layout().clone();
         layout.models[0].cores = CoreRequest::Count(2);
         layout.models[0].engine = EngineChoice::Rten;
-        folders.save("mine", &layout).unwrap();
-        assert_eq!(folders.load("mine").unwrap(), layout);
+        save(&folders, "mine", &layout);
+        assert_eq!(load(&folders, "mine").unwrap(), layout);
         folders.rename("mine", "ours").unwrap();
-        assert!(folders.load("mine").is_err());
+        assert!(load(&folders, "mine").is_err());
         assert!(folders.list().unwrap().iter().any(|profile| profile.name == "ours"));
         folders.delete("ours").unwrap();
         assert!(!folders.list().unwrap().iter().any(|profile| profile.name == "ours"));
@@ -239,8 +311,8 @@ mod tests {
     fn earlier_layout_hides_no_file_of_this_run() {
         let (folder, folders) = folders();
         let elsewhere = LayoutFolders::new(Some(folder.path().join("elsewhere"))).unwrap();
-        let layout = demo_layout().unwrap();
-        let last = PathBuf::from(elsewhere.save("night", &layout).unwrap());
+        let layout = demo().unwrap().layout().clone();
+        let last = PathBuf::from(save(&elsewhere, "night", &layout));
         let folders = folders.with_files(None, Some(("night".to_owned(), last.clone())));
         // without another of its name, it is found
         assert_eq!(folders.find("night"), Some(last.clone()));
@@ -248,9 +320,9 @@ mod tests {
         let other = Layout { description: "of this run".to_owned(), ..layout.clone() };
         fs::create_dir_all(&folders.home).unwrap();
         fs::copy(&last, &own).unwrap();
-        folders.save("night", &other).unwrap();
-        assert_eq!(folders.load("night").unwrap(), other);
-        assert_eq!(elsewhere.load("night").unwrap(), layout);
+        save(&folders, "night", &other);
+        assert_eq!(load(&folders, "night").unwrap(), other);
+        assert_eq!(load(&elsewhere, "night").unwrap(), layout);
         let listed = folders.list().unwrap();
         let listed: Vec<_> = listed.iter().filter(|profile| profile.name == "night").collect();
         assert_eq!(listed.len(), 1);
@@ -258,7 +330,7 @@ mod tests {
         folders.delete("night").unwrap();
         assert!(last.is_file() && !own.exists());
         // the opened layout wins over the folders
-        folders.save("night", &other).unwrap();
+        save(&folders, "night", &other);
         let folders = folders.with_files(Some(("night".to_owned(), last.clone())), None);
         assert_eq!(folders.find("night"), Some(last));
     }
@@ -266,21 +338,24 @@ mod tests {
     #[test]
     fn save_keeps_comments() {
         let (_folder, folders) = folders();
-        let mut layout = demo_layout().unwrap();
-        let place = folders.save("mine", &layout).unwrap();
+        let mut layout = demo().unwrap().layout().clone();
+        let place = save(&folders, "mine", &layout);
         let text = fs::read_to_string(&place).unwrap();
         fs::write(&place, format!("# my comment\n{text}")).unwrap();
         layout.models[0].cores = CoreRequest::Count(3);
-        folders.save("mine", &layout).unwrap();
+        save(&folders, "mine", &layout);
         assert!(fs::read_to_string(&place).unwrap().starts_with("# my comment\n"));
-        assert_eq!(folders.load("mine").unwrap(), layout);
+        assert_eq!(load(&folders, "mine").unwrap(), layout);
     }
 
     #[test]
     fn rejects_names_outside_the_folder() {
         let (_folder, folders) = folders();
         for name in ["../x", "", ".hidden", "a/b", "a\nb"] {
-            assert!(folders.save(name, &demo_layout().unwrap()).is_err(), "{name:?}");
+            assert!(
+                folders.save(name, demo().unwrap().layout(), &SaveCondition::Always).is_err(),
+                "{name:?}"
+            );
         }
     }
 }

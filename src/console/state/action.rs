@@ -10,9 +10,9 @@ use super::drag::DragItem;
 use super::gpus::DeviceChoice;
 use super::hits::{ScrollArea, Target};
 use super::{Column, Pane};
-use crate::console::layout_store::Profile;
 use crate::layout::{Budget, Change, CoreOwner, Layout, Plan, Refusal};
 use crate::machine::CoreId;
+use crate::scheduler::Profile;
 use crate::telemetry::{Applied, JournalEntry, LogLine, Snapshot};
 
 /// Everything that changes the console's state.

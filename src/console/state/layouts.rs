@@ -5,8 +5,8 @@ use super::command::Command;
 use super::dialog::{ConfirmedAction, Dialog};
 use super::editor::TextField;
 use super::{ConsoleState, Message, Tone};
-use crate::console::layout_store::Profile;
 use crate::layout::{Budget, Layout, Plan};
+use crate::scheduler::Profile;
 use crate::telemetry::Applied;
 
 /// The list with its selection.

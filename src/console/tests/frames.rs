@@ -11,11 +11,11 @@ use ratatui::layout::Rect;
 
 use super::fixtures;
 use super::testing::TestConsole;
+use crate::console::GlyphSet;
 use crate::console::glyphs::Glyphs;
 use crate::console::picture::dump;
 use crate::console::state::{Action, Target};
 use crate::console::theme::{Theme, ThemeName};
-use crate::console::{GlyphSet, LayoutStore};
 use crate::layout::CoreOwner;
 use crate::scheduler::Control;
 use crate::telemetry::{LogLevel, MemoryRow, Snapshot, VerdictStatus};
@@ -430,7 +430,7 @@ fn long_list_of_layouts_keeps_selection_in_view() {
         let mut desk = board(&fixtures::board(), width, height);
         let layout = desk.control.layout();
         for index in 0..200 {
-            desk.profiles.save(&format!("night-{index:03}"), &layout).unwrap();
+            desk.profiles.put(&format!("night-{index:03}"), &layout);
         }
         desk.keys("oG");
         let text = desk.text();

@@ -4,7 +4,6 @@ use crossterm::event::KeyCode;
 
 use super::fixtures;
 use super::testing::TestConsole;
-use crate::console::LayoutStore;
 use crate::console::state::{Effect, LayoutList, Screen, Target};
 use crate::layout::{CoreRequest, Layout};
 use crate::scheduler::Control;
@@ -23,7 +22,7 @@ fn other() -> Layout {
 fn console() -> TestConsole {
     let mut console = TestConsole::new(120, 36);
     console.keys("s");
-    console.profiles.save("alt", &other()).unwrap();
+    console.profiles.put("alt", &other());
     console.refresh();
     console
 }
@@ -298,7 +297,7 @@ fn layout_list_commands_work() {
 #[test]
 fn applying_live_layout_changes_only_the_name() {
     let mut console = TestConsole::new(120, 36);
-    console.profiles.save("other", &console.control.layout()).unwrap();
+    console.profiles.put("other", &console.control.layout());
     console.keys("o");
     assert!(
         console.text().contains("No changes: the live layout is the same"),
@@ -327,7 +326,7 @@ fn revert_asks_then_restores_the_layout() {
 fn last_used_layout_is_listed_first() {
     let mut console = TestConsole::new(120, 36);
     for name in ["day", "night", "balanced"] {
-        console.profiles.save(name, &fixtures::layout()).unwrap();
+        console.profiles.put(name, &fixtures::layout());
     }
     console.state.layouts = LayoutList::new(Some("night".into()));
     console.keys("o");
@@ -338,4 +337,20 @@ fn last_used_layout_is_listed_first() {
     let text = console.text();
     assert!(text.lines().any(|line| line.contains("night   used last")), "{text}");
     assert_eq!(text.matches("used last").count(), 1);
+}
+
+#[test]
+fn save_after_an_outside_change_asks_again() {
+    let mut console = console();
+    load(&mut console, "alt");
+    let mut outside = other();
+    outside.description = "by another program".to_owned();
+    console.profiles.put("alt", &outside);
+    console.keys("+");
+    console.refresh();
+    console.keys("s");
+    assert!(console.message().contains("another program has changed alt"), "{}", console.message());
+    assert_eq!(console.profiles.load("alt").unwrap(), outside);
+    console.keys("s");
+    assert_eq!(console.profiles.load("alt").unwrap(), console.control.layout());
 }

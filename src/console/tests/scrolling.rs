@@ -6,7 +6,6 @@ use crossterm::event::{KeyCode, MouseEventKind};
 
 use super::fixtures;
 use super::testing::TestConsole;
-use crate::console::LayoutStore;
 use crate::console::state::{Action, ScrollArea, Target};
 use crate::layout::{Budget, CoreRequest, Layout, LoadSpec, ModelSource};
 use crate::telemetry::{LogLevel, Snapshot, VerdictStatus};
@@ -144,7 +143,7 @@ fn other() -> Layout {
 #[test]
 fn preview_lists_every_difference() {
     let mut console = TestConsole::new(120, 36);
-    console.profiles.save("other", &other()).unwrap();
+    console.profiles.put("other", &other());
     console.keys("o");
     let text = console.text();
     for words in [
@@ -167,7 +166,7 @@ fn preview_lists_every_difference() {
 fn long_preview_scrolls() {
     for by_key in [false, true] {
         let mut console = TestConsole::new(80, 12);
-        console.profiles.save("other", &other()).unwrap();
+        console.profiles.put("other", &other());
         console.keys("o");
         assert!(console.text().contains("more below"), "{}", console.text());
         assert!(!console.text().contains("removed"), "{}", console.text());

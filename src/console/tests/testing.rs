@@ -9,12 +9,16 @@ use tokio::sync::watch;
 
 use super::fixtures;
 use crate::console::input::pointer;
+use crate::console::known_revisions::KnownRevisions;
 use crate::console::state::{Action, ConsoleState, Effect, HitMap, Target, update};
 use crate::console::worker::{self, WorkerContext};
-use crate::console::{ConsoleOptions, LayoutStore, Profile, view};
+use crate::console::{ConsoleOptions, view};
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
-use crate::scheduler::{ChangeOperation, ChangeRequest, Control};
+use crate::scheduler::{
+    ChangeOperation, ChangeRequest, Control, LayoutRevision, LayoutStore, LayoutStoreError,
+    Profile, SaveCondition, SaveReceipt, SavedLayout,
+};
 use crate::telemetry::{Applied, ChangeStages, JournalEntry, LogLines, Snapshot, StateVersion};
 
 struct Inner {
@@ -138,14 +142,25 @@ impl FakeLayoutStore {
         self.told.lock().unwrap().clone()
     }
 
-    fn at(saved: &[(String, Layout)], name: &str) -> Result<usize, String> {
+    fn at(saved: &[(String, Layout)], name: &str) -> Result<usize, LayoutStoreError> {
         let place = saved.iter().position(|(other, _)| other == name);
-        place.ok_or_else(|| format!("no layout is named {name}"))
+        let (name, place_name) = (name.to_owned(), "/layouts".to_owned());
+        place.ok_or(LayoutStoreError::Missing { name, place: place_name })
+    }
+
+    /// Returns a saved layout.
+    pub(super) fn load(&self, name: &str) -> Result<Layout, LayoutStoreError> {
+        self.read(name).map(|saved| saved.layout)
+    }
+
+    /// Saves a layout as another program does.
+    pub(super) fn put(&self, name: &str, layout: &Layout) {
+        self.save(name, layout, &SaveCondition::Always).unwrap();
     }
 }
 
 impl LayoutStore for FakeLayoutStore {
-    fn list(&self) -> Result<Vec<Profile>, String> {
+    fn list(&self) -> Result<Vec<Profile>, LayoutStoreError> {
         let saved = self.saved.lock().unwrap();
         Ok(saved
             .iter()
@@ -158,26 +173,38 @@ impl LayoutStore for FakeLayoutStore {
             .collect())
     }
 
-    fn load(&self, name: &str) -> Result<Layout, String> {
+    fn read(&self, name: &str) -> Result<SavedLayout, LayoutStoreError> {
         let saved = self.saved.lock().unwrap();
-        Self::at(&saved, name).map(|at| saved[at].1.clone())
+        let layout = saved[Self::at(&saved, name)?].1.clone();
+        Ok(SavedLayout { revision: LayoutRevision::of(&format!("{layout:?}")), layout })
     }
 
-    fn save(&self, name: &str, layout: &Layout) -> Result<String, String> {
+    fn save(
+        &self,
+        name: &str,
+        layout: &Layout,
+        condition: &SaveCondition,
+    ) -> Result<SaveReceipt, LayoutStoreError> {
+        if let SaveCondition::Unchanged(revision) = condition
+            && self.read(name)?.revision != *revision
+        {
+            return Err(LayoutStoreError::Changed(name.to_owned()));
+        }
         let mut saved = self.saved.lock().unwrap();
         saved.retain(|(other, _)| other != name);
         saved.push((name.to_owned(), layout.clone()));
-        Ok(format!("/layouts/{name}.toml"))
+        let revision = LayoutRevision::of(&format!("{layout:?}"));
+        Ok(SaveReceipt { place: format!("/layouts/{name}.toml"), revision })
     }
 
-    fn rename(&self, from: &str, to: &str) -> Result<(), String> {
+    fn rename(&self, from: &str, to: &str) -> Result<(), LayoutStoreError> {
         let mut saved = self.saved.lock().unwrap();
         let at = Self::at(&saved, from)?;
         to.clone_into(&mut saved[at].0);
         Ok(())
     }
 
-    fn delete(&self, name: &str) -> Result<(), String> {
+    fn delete(&self, name: &str) -> Result<(), LayoutStoreError> {
         let mut saved = self.saved.lock().unwrap();
         let at = Self::at(&saved, name)?;
         saved.remove(at);
@@ -193,6 +220,7 @@ impl LayoutStore for FakeLayoutStore {
 pub(super) struct TestConsole {
     pub control: Arc<FakeControl>,
     pub profiles: Arc<FakeLayoutStore>,
+    revisions: KnownRevisions,
     pub log: LogLines,
     pub state: ConsoleState,
     pub hits: HitMap,
@@ -217,6 +245,7 @@ impl TestConsole {
             state: ConsoleState::new(&options),
             control,
             profiles: Arc::default(),
+            revisions: KnownRevisions::default(),
             log: LogLines::default(),
             hits: HitMap::default(),
             frame: Buffer::empty(Rect::new(0, 0, width, height)),
@@ -262,7 +291,8 @@ impl TestConsole {
         WorkerContext {
             control: self.control.clone(),
             profiles: Some(self.profiles.clone()),
-            log: self.log.clone(),
+            revisions: self.revisions.clone(),
+            log: Arc::new(self.log.clone()),
         }
     }
 
