@@ -171,7 +171,7 @@ impl EventLoop {
         if matches!(action, Action::Resized) {
             // the terminal may have been resized back and forth since the last frame and lost
             // cells, so send the whole frame even if the size is the same
-            self.screen.clear()?;
+            self.screen.clear();
             self.unsent = true;
         }
         for effect in update(&mut self.state, action) {
@@ -181,7 +181,7 @@ impl EventLoop {
                 Effect::Redraw => {
                     #[cfg(debug_assertions)]
                     on_request();
-                    self.screen.clear()?;
+                    self.screen.clear();
                     self.unsent = true;
                 }
                 Effect::Suspend => {
@@ -213,7 +213,8 @@ impl EventLoop {
         let area = self.screen.area()?;
         self.unsent |= self.painter.paint(&self.state, area) == Painted::Changed;
         if self.unsent {
-            self.screen.show(self.painter.frame())?;
+            let changed = self.painter.take_changed();
+            self.screen.show(self.painter.frame(), &changed)?;
             self.unsent = false;
         }
         self.state.scroll_limits = self.painter.hits().scroll_limits;

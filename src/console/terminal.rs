@@ -17,12 +17,13 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
+use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::{Terminal, backend::CrosstermBackend};
 
 use super::panic_log;
 use super::stderr_redirect::StderrRedirect;
+use super::view::SentFrame;
 #[cfg(unix)]
 use crate::machine::crash;
 
@@ -44,7 +45,8 @@ fn owner() -> MutexGuard<'static, Option<ThreadId>> {
 
 /// The terminal in the console's mode. Dropping it restores the terminal.
 pub struct TerminalScreen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    backend: CrosstermBackend<BufWriter<Stdout>>,
+    sent: SentFrame,
     mouse: bool,
     /// The file that receives stderr in the meantime.
     stderr: Option<PathBuf>,
@@ -63,24 +65,18 @@ impl TerminalScreen {
         restore_on_panic();
         take(mouse, stderr.as_deref())?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
-        let terminal = Terminal::new(backend).inspect_err(|_| restore())?;
-        Ok(Self { terminal, mouse, stderr })
+        Ok(Self { backend, sent: SentFrame::default(), mouse, stderr })
     }
 
-    /// Sends the cells that differ from the last frame in one write.
+    /// Sends the cells of the changed areas that differ from the last frame, in one write. Sends the
+    /// whole frame after [`clear`](Self::clear), or if its size is another.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn show(&mut self, frame: &Buffer) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(|to| {
-            let buffer = to.buffer_mut();
-            // otherwise the size has changed, and a resize event will follow
-            if buffer.area == frame.area {
-                buffer.content.clone_from_slice(&frame.content);
-            }
-        })?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    pub fn show(&mut self, frame: &Buffer, changed: &[Rect]) -> io::Result<()> {
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        self.sent.send(frame, changed, &mut self.backend)?;
+        execute!(self.backend, EndSynchronizedUpdate)
     }
 
     /// Returns the area of the whole terminal.
@@ -88,18 +84,13 @@ impl TerminalScreen {
     /// # Errors
     /// When the terminal is gone.
     pub fn area(&self) -> io::Result<Rect> {
-        let size = self.terminal.size()?;
+        let size = self.backend.size()?;
         Ok(Rect { x: 0, y: 0, width: size.width, height: size.height })
     }
 
     /// Invalidates the last frame, so that the next one is sent whole.
-    ///
-    /// # Errors
-    /// When the terminal is gone.
-    pub fn clear(&mut self) -> io::Result<()> {
-        // not `Terminal::clear`, which queries the cursor position: some terminals never answer
-        let size = self.terminal.size()?;
-        self.terminal.resize(Rect { x: 0, y: 0, width: size.width, height: size.height })
+    pub fn clear(&mut self) {
+        self.sent.invalidate();
     }
 
     /// Captures the mouse, or leaves it to the terminal.
@@ -125,7 +116,8 @@ impl TerminalScreen {
         #[cfg(unix)]
         crash::suspend_process_group()?;
         take(self.mouse, self.stderr.as_deref())?;
-        self.clear()
+        self.clear();
+        Ok(())
     }
 }
 

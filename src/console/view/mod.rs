@@ -12,8 +12,10 @@ mod key;
 mod painter;
 mod plan_text;
 mod screens;
+mod sent_frame;
 mod tags;
 mod text_field;
 
 pub use frame::{MIN_SIZE, draw};
 pub use painter::{Painted, Painter};
+pub use sent_frame::SentFrame;

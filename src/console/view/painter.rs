@@ -18,8 +18,13 @@ pub struct Painter {
     frame: Buffer,
     hits: HitMap,
     parts: Vec<Part>,
+    /// The areas drawn since they were last taken.
+    changed: Vec<Rect>,
     source: Option<Source>,
 }
+
+/// From this number of changed areas on, the whole frame counts as changed.
+const MAX_AREAS: usize = 256;
 
 /// The source of a frame: equal sources give equal frames.
 #[derive(Debug)]
@@ -63,6 +68,12 @@ impl Painter {
         &self.frame
     }
 
+    /// Returns the areas drawn since the last call, which may overlap. All other cells of the frame
+    /// are as they were then.
+    pub fn take_changed(&mut self) -> Vec<Rect> {
+        std::mem::take(&mut self.changed)
+    }
+
     /// Returns the click targets of the frame.
     pub fn hits(&self) -> &HitMap {
         &self.hits
@@ -75,16 +86,22 @@ impl Painter {
         let limits = self.hits.scroll_limits;
         let mut canvas = Canvas::with_parts(state, &mut self.frame, parts, limits);
         draw_on(&mut canvas);
+        let dirty = canvas.take_dirty();
         let Some((hits, parts)) = canvas.finish() else {
             return false;
         };
         (self.hits, self.parts) = (hits, parts);
+        self.changed.extend(dirty);
+        if self.changed.len() >= MAX_AREAS {
+            self.changed = vec![self.frame.area];
+        }
         true
     }
 
     fn paint_whole(&mut self, state: &ConsoleState, area: Rect) {
         self.frame.resize(area);
         self.frame.reset();
+        self.changed = vec![area];
         let mut canvas = Canvas::new(state, &mut self.frame);
         draw_on(&mut canvas);
         if let Some((hits, parts)) = canvas.finish() {

@@ -4,10 +4,11 @@
 mod scenario;
 
 use std::fmt;
+use std::io::{self, Sink};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ratatui::buffer::Buffer;
+use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use serde::Serialize;
 
@@ -16,7 +17,7 @@ use super::report::{Setting, Table, print, quantile};
 use crate::command::CommandError;
 use crate::console::ConsoleOptions;
 use crate::console::state::{Action, ConsoleState, update};
-use crate::console::view::{Painted, Painter};
+use crate::console::view::{Painted, Painter, SentFrame};
 use crate::layout::{Change, CoreOwner, CoreSelection, Edit};
 use crate::machine::this_machine;
 use scenario::{Figures, FrameScenario};
@@ -209,19 +210,19 @@ fn measure(
     })
 }
 
-/// Draws as the console does: paints, copies the frame to the terminal's buffer and compares it with
-/// the frame sent last.
+/// Draws as the console does: paints, compares the changed areas with the frame sent last, and encodes
+/// the cells for a terminal.
 struct FakeTerminal {
     area: Rect,
     painter: Painter,
-    next: Buffer,
-    sent: Buffer,
+    sent: SentFrame,
+    backend: CrosstermBackend<Sink>,
 }
 
 impl FakeTerminal {
     fn new(area: Rect) -> Self {
-        let empty = Buffer::empty(area);
-        Self { area, painter: Painter::default(), next: empty.clone(), sent: empty }
+        let backend = CrosstermBackend::new(io::sink());
+        Self { area, painter: Painter::default(), sent: SentFrame::default(), backend }
     }
 
     /// Returns the number of cells sent.
@@ -229,11 +230,9 @@ impl FakeTerminal {
         if self.painter.paint(state, self.area) == Painted::Unchanged {
             return 0;
         }
-        self.next.content.clone_from_slice(&self.painter.frame().content);
-        let cells = self.sent.diff(&self.next).len();
-        std::mem::swap(&mut self.sent, &mut self.next);
-        self.next.reset();
-        cells
+        let changed = self.painter.take_changed();
+        // a sink never fails
+        self.sent.send(self.painter.frame(), &changed, &mut self.backend).unwrap_or_default()
     }
 }
 

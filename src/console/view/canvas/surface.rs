@@ -44,6 +44,11 @@ impl<'a> Canvas<'a> {
         self.buffer.area
     }
 
+    /// Returns the areas drawn so far in a frame of which only the changed parts are drawn.
+    pub(crate) fn take_dirty(&mut self) -> Vec<Rect> {
+        std::mem::take(&mut self.parts.dirty)
+    }
+
     /// Ends the frame. Returns its click targets and its parts; `None` if the parts are not those of
     /// the last frame.
     pub(crate) fn finish(mut self) -> Option<(HitMap, Vec<Part>)> {
