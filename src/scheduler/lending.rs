@@ -51,8 +51,8 @@ pub trait CoreLending: Send + Sync {
     /// of the rows.
     ///
     /// # Errors
-    /// [`Refusal`] if the lender does not have the cores to itself for lending or would have none
-    /// left, or as for [`super::Control::request`].
+    /// [`Refusal`] if the lender does not have the cores to itself or would have none left, if they are
+    /// lent already, or as for [`super::Control::request`].
     fn lend(&self, request: LoanRequest) -> Result<Loan, Refusal>;
 
     /// Ends a loan. On return, masks have been set and read back.

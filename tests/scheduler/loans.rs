@@ -167,11 +167,14 @@ fn refuses_what_cannot_be_lent() {
         refusal.reason
     };
     assert!(refused("0-1", Some("a"), "b").contains("at least one core"));
-    assert!(refused("3", Some("a"), "b").contains("does not have all"));
+    assert!(refused("4", Some("a"), "b").contains("does not have all"));
     assert!(refused("0", Some("a"), "a").contains("already has"));
-    assert!(refused("3", None, "b").contains("not free"));
-    assert!(refused("9", None, "b").contains("not free"));
+    assert!(refused("3", None, "b").contains("has some of the cores 3 too"));
+    assert!(refused("9", None, "b").contains("not allowed"));
     assert!(refused("1", Some("a"), "x").contains("no model of this name"));
+    test.apply(set_cores("c", "1,3"));
+    assert!(refused("1", Some("a"), "b").contains("has some of the cores 1 too"));
+    test.apply(set_cores("c", "3"));
     lend(&test, "1", Some("a"), "b");
     assert!(refused("1", Some("a"), "c").contains("already lent"));
     assert!(refused("0", Some("a"), "c").contains("at least one core"));

@@ -12,8 +12,8 @@ use divvy::layout::{
     Slo,
 };
 use divvy::machine::{Description, Machine};
-use divvy::scheduler::Control;
-use divvy::telemetry::{Applied, Author};
+use divvy::scheduler::{Control, CoreLending, LoanRequest};
+use divvy::telemetry::{Applied, Author, ModelView};
 
 use super::test_scheduler::*;
 
@@ -25,6 +25,8 @@ enum Event {
     Change(Change),
     Undo,
     Redo,
+    Lend(LoanRequest),
+    Reclaim,
     Submit(usize, usize),
     Fail(usize, u64),
     Panic(usize, u64),
@@ -100,11 +102,19 @@ fn edits() -> impl Strategy<Value = Edit> {
     ]
 }
 
+fn loans() -> impl Strategy<Value = LoanRequest> {
+    (0usize..CORES, prop::option::of(names()), names()).prop_map(|(core, lender, borrower)| {
+        LoanRequest { cores: set(&core.to_string()), lender, borrower }
+    })
+}
+
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => prop::collection::vec(edits(), 1..3).prop_map(|edits| Event::Change(Change { edits })),
         1 => Just(Event::Undo),
         1 => Just(Event::Redo),
+        4 => loans().prop_map(Event::Lend),
+        1 => Just(Event::Reclaim),
         6 => (0usize..4, 1usize..60).prop_map(|(model, count)| Event::Submit(model, count)),
         1 => (0usize..4, 0u64..8).prop_map(|(model, every)| Event::Fail(model, every)),
         1 => (0usize..4, 0u64..8).prop_map(|(model, every)| Event::Panic(model, every)),
@@ -123,6 +133,17 @@ fn assert_sound(desired: &DesiredState, machine: &Description) {
         assert!(row.cores.is_subset(&machine.limits.allowed));
         for other in desired.rows.iter().filter(|other| other.budget.name != row.budget.name) {
             assert!(!row.budget.reserve || row.cores.is_disjoint(&other.cores));
+        }
+    }
+}
+
+/// Checks that no loan puts two models on a core that one of them has reserved.
+fn assert_reserves_hold(models: &[ModelView]) {
+    let cores = |view: &ModelView| view.actual.effective_cores.unwrap_or(view.row.cores);
+    for (at, view) in models.iter().enumerate() {
+        for (_, other) in models.iter().enumerate().filter(|(other, _)| *other != at) {
+            let is_apart = cores(view).is_disjoint(&cores(other));
+            assert!(is_apart || !view.row.budget.reserve, "{view:?} {other:?}");
         }
     }
 }
@@ -169,6 +190,7 @@ fn run(events: Vec<Event>) {
     let mut reference =
         Reference { state: DesiredState::resolve(&first, &machine).unwrap(), seen: 0 };
     let answers: Vec<Arc<Answers>> = (0..4).map(|_| Arc::default()).collect();
+    let mut loans = Vec::new();
     for event in events {
         match event {
             Event::Change(change) => {
@@ -194,6 +216,21 @@ fn run(events: Vec<Event>) {
             Event::Redo => {
                 let step = test.scheduler.redo(Author::Api);
                 reference.follow(&test, &machine, step.ok().as_ref());
+            }
+            Event::Lend(request) => {
+                let layout = test.scheduler.layout();
+                if let Ok(loan) = test.scheduler.lend(request) {
+                    assert_eq!(loan.differences, Vec::<String>::new());
+                    loans.push(loan.id);
+                }
+                // A failed build may change it meanwhile.
+                reference.follow(&test, &machine, None);
+                let now = test.scheduler.layout();
+                assert!(now == layout || now == reference.state.layout());
+            }
+            Event::Reclaim => {
+                // Fails if a change has ended it.
+                let _ = loans.pop().map(|loan| test.scheduler.reclaim(loan));
             }
             Event::Submit(at, count) => {
                 if test.scheduler.client(&name(at)).is_some() {
@@ -221,9 +258,11 @@ fn run(events: Vec<Event>) {
             Event::Stop => break,
         }
         assert_sound(&reference.state, &machine);
-        for view in &test.snapshot().models {
+        let snapshot = test.snapshot();
+        for view in &snapshot.models {
             assert!(view.counts.balanced(), "{:?}", view.counts);
         }
+        assert_reserves_hold(&snapshot.models);
     }
     // Once builds succeed again, a change to each row repairs it.
     let reference = std::cell::RefCell::new(reference);

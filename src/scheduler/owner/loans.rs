@@ -172,14 +172,18 @@ impl LiveModels {
         if !lent.is_disjoint(cores) {
             return Err(Refusal::whole(format!("some of the cores {cores} are already lent")));
         }
-        let Some(lender) = lender else {
-            let allowed = self.description.limits.allowed;
-            let taken = self.desired.rows.iter().fold(lent, |all, row| all.union(&row.cores));
-            if cores.difference(&allowed.difference(&taken)).is_empty() {
-                return Ok((None, borrower_generation));
-            }
-            return Err(Refusal::whole(format!("some of the cores {cores} are not free")));
-        };
+        if !cores.is_subset(&self.description.limits.allowed) {
+            return Err(Refusal::whole(format!("some of the cores {cores} are not allowed here")));
+        }
+        let is_other = |name: &str| lender.as_deref() != Some(name);
+        let mut others = self.desired.rows.iter().filter(|row| is_other(&row.budget.name));
+        if let Some(owner) = others.find(|row| !row.cores.is_disjoint(cores)) {
+            return Err(Refusal::row(
+                &owner.budget.name,
+                format!("it has some of the cores {cores} too, so they cannot be lent"),
+            ));
+        }
+        let Some(lender) = lender else { return Ok((None, borrower_generation)) };
         let lender_generation = generation(lender)?;
         if !cores.difference(&own(lender)).is_empty() {
             return Err(Refusal::row(lender, format!("it does not have all of the cores {cores}")));
