@@ -34,6 +34,8 @@ pub enum RefusalKind {
     Stopped,
     /// The scheduler did not take the change in time, and will not.
     TimedOut,
+    /// Too many requests wait for the scheduler already.
+    Busy,
     /// The scheduler took the change and has not answered: it may yet be applied. The journal shows
     /// whether it was.
     Unanswered,

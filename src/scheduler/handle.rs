@@ -178,7 +178,9 @@ impl Control for Scheduler {
     }
 
     fn journal(&self) -> Vec<Arc<JournalEntry>> {
-        self.owner.journal().unwrap_or_else(|| self.snapshots.borrow().changes.clone())
+        self.owner
+            .ask(OwnerMessage::Journal)
+            .unwrap_or_else(|_| self.snapshots.borrow().changes.clone())
     }
 
     fn layout(&self) -> Layout {

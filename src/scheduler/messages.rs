@@ -9,6 +9,7 @@ use super::lending::{Loan, LoanId, LoanRequest};
 use super::loading::LoadedModel;
 use super::model_key::ModelKey;
 use super::slot::Slots;
+use super::waiting::WaitingSlot;
 use crate::engine::EngineError;
 use crate::layout::{DesiredState, Refusal};
 use crate::machine::Description;
@@ -17,6 +18,8 @@ use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion, Verdict};
 
 /// The question of a caller that waits for an answer.
 pub(super) struct Question<T> {
+    /// Counts the question until it is dropped.
+    pub(super) _slot: WaitingSlot,
     /// The owner takes it before it does anything; the caller takes it when it gives up.
     pub(super) claim: RequestClaim,
     pub(super) reply: Sender<Result<T, Refusal>>,
@@ -49,7 +52,7 @@ pub(super) enum OwnerMessage {
     /// End a loan.
     Reclaim { loan: LoanId, question: Question<()> },
     /// Send the whole journal.
-    Journal(Sender<Vec<Arc<JournalEntry>>>),
+    Journal(Question<Vec<Arc<JournalEntry>>>),
     /// A model's file was loaded, or failed to load.
     Loaded { key: ModelKey, result: Result<LoadedModel, EngineError> },
     /// This process cannot use a row's GPU.

@@ -22,6 +22,7 @@ mod owner;
 mod owner_handle;
 mod shared_state;
 mod slot;
+mod waiting;
 
 pub use change_request::{ChangeOperation, ChangeRequest};
 pub use control::Control;

@@ -1,13 +1,13 @@
 //! The callers' end of the owner's messages. No call waits for the owner without a limit.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::change_request::RequestClaim;
 use super::messages::{OwnerMessage, Question};
+use super::waiting::{MAX_WAITING, WaitingCount};
 use crate::layout::{Refusal, RefusalKind};
-use crate::telemetry::{JournalEntry, Snapshot};
+use crate::telemetry::Snapshot;
 
 /// The owner has not ended in time.
 pub(super) struct StillRunning;
@@ -15,28 +15,35 @@ pub(super) struct StillRunning;
 /// Sends the owner messages and waits for its answers.
 pub(super) struct OwnerHandle {
     messages: Sender<OwnerMessage>,
+    waiting: WaitingCount,
     /// The longest wait for the owner to take a message, and again for its answer.
     limit: Duration,
 }
 
 impl OwnerHandle {
     pub(super) fn new(messages: Sender<OwnerMessage>, limit: Duration) -> Self {
-        Self { messages, limit }
+        Self { messages, waiting: WaitingCount::default(), limit }
     }
 
     /// Asks the owner to carry out a request. Withdraws the request if the owner has not taken it
     /// within the limit, and waits once more if it has.
     ///
     /// # Errors
-    /// The owner's refusal; [`RefusalKind::Stopped`] and [`RefusalKind::TimedOut`] if the request
-    /// will not be carried out; [`RefusalKind::Unanswered`] if it may be.
+    /// The owner's refusal; [`RefusalKind::Stopped`], [`RefusalKind::TimedOut`] and
+    /// [`RefusalKind::Busy`] if the request will not be carried out; [`RefusalKind::Unanswered`] if it may be.
     pub(super) fn ask<T>(
         &self,
         message: impl FnOnce(Question<T>) -> OwnerMessage,
     ) -> Result<T, Refusal> {
+        let Some(slot) = self.waiting.enter() else {
+            return Err(Refusal::of_kind(
+                RefusalKind::Busy,
+                format!("{MAX_WAITING} requests wait for the scheduler already: try again later"),
+            ));
+        };
         let claim = RequestClaim::default();
         let (reply, answers) = mpsc::channel();
-        let question = Question { claim: claim.clone(), reply };
+        let question = Question { _slot: slot, claim: claim.clone(), reply };
         self.messages.send(message(question)).map_err(|_| stopped())?;
         let error = match answers.recv_timeout(self.limit) {
             Ok(answer) => return answer,
@@ -66,13 +73,6 @@ impl OwnerHandle {
         })
     }
 
-    /// Returns the whole journal; `None` if the owner has stopped or does not answer.
-    pub(super) fn journal(&self) -> Option<Vec<Arc<JournalEntry>>> {
-        let (reply, answer) = mpsc::channel();
-        self.messages.send(OwnerMessage::Journal(reply)).ok()?;
-        answer.recv_timeout(self.limit).ok()
-    }
-
     /// Stops the owner: it drains its pools for at most `patience`. Returns its final snapshot, unless
     /// a bug prevented it.
     ///
@@ -92,4 +92,20 @@ impl OwnerHandle {
 
 fn stopped() -> Refusal {
     Refusal::of_kind(RefusalKind::Stopped, "the scheduler has stopped")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_requests_are_bounded() {
+        let (sender, messages) = mpsc::channel();
+        let owner = OwnerHandle::new(sender, Duration::ZERO);
+        let ask = || owner.ask(OwnerMessage::Journal).unwrap_err().kind;
+        assert!((0..MAX_WAITING).all(|_| ask() == RefusalKind::TimedOut));
+        assert_eq!(ask(), RefusalKind::Busy);
+        assert_eq!(messages.try_iter().count(), MAX_WAITING);
+        assert_eq!(ask(), RefusalKind::TimedOut, "the owner has taken the others");
+    }
 }

@@ -148,8 +148,8 @@ impl Owner {
                 }
                 None
             }
-            OwnerMessage::Journal(reply) => {
-                let _ = reply.send(self.history.entries().cloned().collect());
+            OwnerMessage::Journal(question) => {
+                question.answer(|| Ok(self.history.entries().cloned().collect()));
                 return;
             }
             OwnerMessage::Verdicts(completed) => {
