@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use divvy::engine::Engines;
 use divvy::engine::inputs::{self, InputRules};
-use divvy::layout::{Auto, Edit, EngineChoice, demo};
+use divvy::layout::{Auto, Edit, EngineChoice, FileCheck, demo};
 use divvy::machine::allocation::CountingAllocator;
 use divvy::machine::this_machine;
 use divvy::scheduler::{EngineLoader, Options};
@@ -24,7 +24,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let document = match std::env::args_os().nth(1).map(PathBuf::from) {
-        Some(path) => Layout::read(&path)?,
+        Some(path) => Layout::read(&path, FileCheck::Required)?,
         None => demo()?,
     };
     let layout = document.layout();

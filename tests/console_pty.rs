@@ -10,7 +10,7 @@ mod terminal;
 use std::path::{Path, PathBuf};
 
 use binary::{Home, until, workers};
-use divvy::layout::{Layout, LoadSpec, demo};
+use divvy::layout::{FileCheck, Layout, LoadSpec, demo};
 use divvy::machine::{CoreId, CpuSet};
 use terminal::Session;
 use terminal::board::{Cell, Row, cell, model, models};
@@ -175,7 +175,7 @@ fn layout_saves_after_moving_a_core() {
     session.send("\x15night\r");
     session.until_text("night saved to");
     let saved = home.path("layouts/night.toml");
-    let layout = Layout::read(&saved).unwrap().layout().clone();
+    let layout = Layout::read(&saved, FileCheck::Required).unwrap().layout().clone();
     let names: Vec<&str> = layout.models.iter().map(|model| model.name.as_str()).collect();
     assert_eq!(names, DEMO);
     session.send("q");
@@ -314,7 +314,8 @@ fn typed_load_is_applied() {
     session.until("the board alone", |rows| pointed(rows).is_none().then_some(()));
     session.send("s");
     session.until_text("quiet saved to");
-    let layout = Layout::read(&home.path("quiet.toml")).unwrap().layout().clone();
+    let layout =
+        Layout::read(&home.path("quiet.toml"), FileCheck::Required).unwrap().layout().clone();
     let load = LoadSpec::Closed { clients: 2, think: std::time::Duration::ZERO };
     assert_eq!(layout.models[0].load, Some(load));
     session.send("q");

@@ -311,6 +311,39 @@ fn binary_runs_without_other_files() {
 }
 
 #[test]
+fn bad_model_of_a_layout_fails_alone() {
+    let home = Home::new();
+    home.write("damaged.onnx", "no model");
+    let row = |name: &str, path: &str| {
+        format!(
+            "[[model]]\nname = \"{name}\"\npath = \"{path}\"\ncores = 1\nload = {{ kind = \"closed\", clients = 1 }}\n"
+        )
+    };
+    let rows = [
+        row("good", "embedded:ranker.onnx"),
+        row("damaged", "damaged.onnx"),
+        row("missing", "missing.onnx"),
+    ];
+    home.write("layout.toml", "version = 1\n".to_owned() + &rows.concat());
+    let run = |arguments: &[&str]| {
+        let mut command = home.divvy();
+        command.args(["layout.toml", "--headless", "--for", "500ms", "--engine", "rten"]);
+        command.args(arguments);
+        home.run(command)
+    };
+    let lenient = run(&[]);
+    assert_eq!(lenient.status.code(), Some(1), "{lenient:?}");
+    assert!(lenient.err.contains("2 of 3 models cannot be loaded"), "{}", lenient.err);
+    assert!(lenient.out.contains("damaged failed:"), "{}", lenient.out);
+    assert!(!lenient.out.contains("0 requests submitted"), "{}", lenient.out);
+    let strict = run(&["--strict"]);
+    assert_eq!(strict.status.code(), Some(2), "{strict:?}");
+    for fault in ["damaged.onnx", "missing.onnx"] {
+        assert!(strict.err.contains(fault), "{}", strict.err);
+    }
+}
+
+#[test]
 fn cores_option_limits_cpus() {
     let home = Home::new();
     let last = CpuSet::single(binary::allowed().iter().last().unwrap());

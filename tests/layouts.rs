@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use divvy::layout::{Document, Faults, Layout, ReportStyle, schema};
+use divvy::layout::{Document, Faults, FileCheck, Layout, ReportStyle, schema};
 use divvy::machine::Description;
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn layouts(folder: &str) -> BTreeMap<String, PathBuf> {
 }
 
 fn checked(path: &Path) -> Result<(Document, String), Faults> {
-    let document = Layout::read(path)?;
+    let document = Layout::read(path, FileCheck::Required)?;
     let warnings = document.check(&Description::uniform(4))?;
     let text = document.render_warnings(&warnings, ReportStyle::Plain);
     Ok((document, text))
@@ -74,7 +74,7 @@ fn rejects_paths_that_are_no_files() {
         ("tests/layouts", "this is a folder, not a layout"),
         ("/dev/zero", "this is a device, not a layout"),
     ] {
-        let faults = Layout::read(Path::new(path)).unwrap_err();
+        let faults = Layout::read(Path::new(path), FileCheck::Required).unwrap_err();
         assert!(faults.to_string().contains(want), "{faults}");
         assert!(faults.to_string().contains(path), "{faults}");
     }
@@ -92,7 +92,8 @@ fn shipped_layouts_are_valid() {
     for name in ["demo", "demo-small", "balanced", "detector-first"] {
         let path = folder.path().join(format!("layouts/{name}.toml"));
         fs::copy(format!("layouts/{name}.toml"), &path).unwrap();
-        let document = Layout::read(&path).unwrap_or_else(|faults| panic!("{faults}"));
+        let document =
+            Layout::read(&path, FileCheck::Required).unwrap_or_else(|faults| panic!("{faults}"));
         for cores in [2, 3, 4, 8, 64, 256] {
             document
                 .check(&Description::uniform(cores))

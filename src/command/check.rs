@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::CommandError;
 use super::model_names::{NameScope, read_model_names};
 use super::stdout::{print_json, print_text};
-use crate::layout::{Document, Fault, Faults, Layout, ReportStyle, Warning, schema};
+use crate::layout::{Document, Fault, Faults, FileCheck, Layout, ReportStyle, Warning, schema};
 use crate::machine::{CpuSet, Description, this_machine};
 use crate::telemetry::gpu;
 
@@ -89,7 +89,11 @@ fn title(path: &Path) -> String {
 }
 
 fn read(path: &Path) -> Result<Document, Faults> {
-    if path == Path::new(STDIN) { Layout::read_stdin() } else { Layout::read(path) }
+    if path == Path::new(STDIN) {
+        return Layout::read_stdin(FileCheck::Skipped);
+    }
+    // a layout with other faults is read again, to report missing files together with them
+    Layout::read(path, FileCheck::Skipped).or_else(|_| Layout::read(path, FileCheck::Required))
 }
 
 /// A valid layout.
@@ -111,7 +115,7 @@ fn check(mut document: Document, machine: &Description, fit: bool) -> Result<Val
     }
     let warnings = document.check(machine)?;
     let names = read_model_names(document.layout(), NameScope::AllRows);
-    document.check_models(&names)?;
+    document.check_files_and_models(&names)?;
     Ok(ValidLayout { document, warnings, fitted: changes })
 }
 

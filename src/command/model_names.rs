@@ -9,22 +9,23 @@ use crate::layout::{
     Budget, Layout, LoadSpec, ModelInput, ModelNames, ModelSignature, ModelSource, RecordedArrays,
 };
 
-/// The rows whose models are read.
+/// The rows to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameScope {
     /// Every row, so that models that cannot be read are reported.
     AllRows,
-    /// Rows with keys that refer to names in a model or a recording.
-    RowsWithNames,
+    /// Rows with keys that refer to names in a model or a recording, if both can be read. The others
+    /// fail alone when they are loaded.
+    ReadableRows,
 }
 
 /// Returns one entry per row for [`Document::check_models`](crate::layout::Document::check_models).
 /// The model of several rows is read once.
-pub(crate) fn read_model_names(layout: &Layout, scope: NameScope) -> Vec<ModelNames> {
+pub(crate) fn read_model_names(layout: &Layout, scope: NameScope) -> Vec<Option<ModelNames>> {
     let mut signatures: BTreeMap<String, Result<ModelSignature, String>> = BTreeMap::new();
     let mut names = |row: &Budget| {
-        if scope == NameScope::RowsWithNames && !has_names(row) {
-            return ModelNames { signature: Ok(ModelSignature::default()), recording: None };
+        if scope == NameScope::ReadableRows && !has_names(row) {
+            return None;
         }
         let signature = signatures
             .entry(format!("{:?}", row.source))
@@ -34,7 +35,9 @@ pub(crate) fn read_model_names(layout: &Layout, scope: NameScope) -> Vec<ModelNa
             Some(LoadSpec::Replay { file, .. }) => Some(read_arrays(file)),
             _ => None,
         };
-        ModelNames { signature, recording }
+        let is_readable = signature.is_ok() && !matches!(recording, Some(Err(_)));
+        let is_checked = scope == NameScope::AllRows || is_readable;
+        is_checked.then_some(ModelNames { signature, recording })
     };
     layout.models.iter().map(&mut names).collect()
 }

@@ -33,7 +33,7 @@ pub use desired::{DesiredState, Ledger, Row};
 pub use diff::{DiffLine, diff, plan_diff};
 pub use edits::edits_between;
 pub use file::{
-    Document, Fault, Faults, Fitted, ModelInput, ModelNames, ModelSignature, Origin,
+    Document, Fault, Faults, FileCheck, Fitted, ModelInput, ModelNames, ModelSignature, Origin,
     RecordedArrays, ReportStyle, RowKey, SaveError, Warning, demo, demo_for, schema,
 };
 pub use from_file::budget_from_file;

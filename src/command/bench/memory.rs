@@ -14,7 +14,7 @@ use super::report::{Setting, Table, print, ratio};
 use super::{BenchArgs, BenchEngine, models};
 use crate::command::CommandError;
 use crate::engine::MemorySource;
-use crate::layout::{Auto, Budget, CoreRequest, Layout, LoadSpec, QueuePolicy};
+use crate::layout::{Auto, Budget, CoreRequest, FileCheck, Layout, LoadSpec, QueuePolicy};
 use crate::load::LoadFollower;
 use crate::machine::this_machine;
 use crate::scheduler::{Control, Options, Scheduler};
@@ -203,8 +203,8 @@ fn budgets(args: &BenchArgs) -> Result<Vec<Budget>, CommandError> {
         |path: &Path| path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
     match args.models.as_slice() {
         [path] if is_layout(path) => {
-            let document =
-                Layout::read(path).map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+            let document = Layout::read(path, FileCheck::Required)
+                .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
             Ok(document.layout().models.clone())
         }
         _ => models::budgets(args),

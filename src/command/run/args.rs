@@ -29,6 +29,10 @@ pub struct RunArgs {
     /// Report one JSON snapshot per line (with --headless).
     #[arg(long)]
     pub json: bool,
+    /// End with exit code 2 if any model or file of the layout cannot be loaded; without it, such a
+    /// model fails alone.
+    #[arg(long)]
+    pub strict: bool,
     /// The engine of models whose layout sets none.
     #[arg(long, value_enum, default_value_t = EngineArg::Auto)]
     pub engine: EngineArg,

@@ -16,7 +16,7 @@ use super::startup_layout::{DEMO, StartupLayout};
 use crate::command::{CommandError, config};
 use crate::console::state::Command;
 use crate::console::{self, ConsoleOptions, Exit, ThemeName};
-use crate::layout::Layout;
+use crate::layout::{FileCheck, Layout};
 use crate::scheduler::{LayoutStore, Scheduler};
 
 /// The console's options from the environment, the config file and the arguments; later ones win.
@@ -136,7 +136,7 @@ pub(super) fn open_console(
 /// Returns a restored layout as its file has it: the restored one may have unsaved changes.
 fn saved_version(restored: &StartupLayout) -> Layout {
     let document = match &restored.path {
-        Some(path) => Layout::read(path).ok(),
+        Some(path) => Layout::read(path, FileCheck::Skipped).ok(),
         None if restored.title == DEMO => super::startup_layout::demo_document().ok(),
         None => None,
     };

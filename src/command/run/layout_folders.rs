@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, UNNAMED};
 use super::startup_layout::{DEMO, demo_document};
-use crate::layout::{Document, Faults, Layout};
+use crate::layout::{Document, Faults, FileCheck, Layout};
 use crate::scheduler::{
     LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
 };
@@ -142,7 +142,7 @@ impl LayoutStore for LayoutFolders {
         let mut profiles: Vec<Profile> = found
             .into_iter()
             .map(|(name, path)| Profile {
-                description: match Layout::read(&path) {
+                description: match Layout::read(&path, FileCheck::Skipped) {
                     Ok(document) => document.layout().description.clone(),
                     Err(_) => format!("has faults: see `divvy check {}`", path.display()),
                 },
@@ -165,7 +165,9 @@ impl LayoutStore for LayoutFolders {
 
     fn read(&self, name: &str) -> Result<SavedLayout, LayoutStoreError> {
         let document = match self.find(name) {
-            Some(path) => Layout::read(&path).map_err(|faults| invalid(&faults))?,
+            Some(path) => {
+                Layout::read(&path, FileCheck::Skipped).map_err(|faults| invalid(&faults))?
+            }
             None if name == DEMO => demo()?,
             None => return Err(self.missing(name)),
         };
@@ -191,7 +193,8 @@ impl LayoutStore for LayoutFolders {
         }
         // an existing file keeps its comments; a file with faults is not overwritten
         let document = if path.exists() {
-            let saved = Layout::read(&path).map_err(|faults| invalid(&faults))?;
+            let saved =
+                Layout::read(&path, FileCheck::Skipped).map_err(|faults| invalid(&faults))?;
             match condition {
                 SaveCondition::Always => {}
                 SaveCondition::New => return Err(LayoutStoreError::NameTaken(name.to_owned())),
@@ -217,7 +220,7 @@ impl LayoutStore for LayoutFolders {
         }
         fs::create_dir_all(&self.home).map_err(io)?;
         // paths in a layout are relative to its file, so they change with the folder
-        let document = Layout::read(&old).map_err(|faults| invalid(&faults))?;
+        let document = Layout::read(&old, FileCheck::Skipped).map_err(|faults| invalid(&faults))?;
         document.save(document.layout(), &new).map_err(io)?;
         fs::remove_file(&old).map_err(|error| file_error(&old, &error))
     }

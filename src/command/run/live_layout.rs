@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::preload::RequiredModels;
 use super::startup_layout::StartupLayout;
 use super::state_file::{self, StateFileError};
 use crate::command::{CommandError, state_folder};
-use crate::layout::{Document, Layout};
+use crate::layout::{Document, FileCheck, Layout};
 
 /// The title of a layout that is saved nowhere.
 pub(super) const UNNAMED: &str = "unnamed";
@@ -212,10 +213,11 @@ impl LiveLayoutFiles {
                 CommandError::BadInput(format!("--last: {}: {error}", path.display()))
             })?;
             let Some(info) = info else { continue };
-            let document =
-                Layout::read(&path).map_err(|faults| CommandError::BadInput(faults.to_string()))?;
+            let document = Layout::read(&path, FileCheck::Skipped)
+                .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
             let LayoutOrigin { from, title } = info.origin;
-            return Ok(StartupLayout { document, path: from, title });
+            let required = RequiredModels::Any;
+            return Ok(StartupLayout { document, path: from, title, required });
         }
         let mut message =
             format!("--last: no run has left a layout in {} yet", self.folder.display());

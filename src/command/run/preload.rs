@@ -1,5 +1,5 @@
-//! Loads all models before the scheduler starts, so that a bad model ends the program with exit code
-//! 2 instead of leaving it half running.
+//! Loads all models before the scheduler starts, so that a run of which no model can serve ends with
+//! exit code 2 before anything is started.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -17,18 +17,37 @@ use crate::telemetry::name_list;
 /// Loading time before progress is printed.
 const PROGRESS_DELAY: Duration = Duration::from_millis(400);
 
-/// A loader that hands out each preloaded model once, and loads all others.
+/// The models that must load for a run to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequiredModels {
+    /// Every model.
+    All,
+    /// At least one; the others fail alone.
+    Any,
+}
+
+/// A loader that hands out the result of each preloaded model once, and loads all others.
 pub(super) struct PreloadedModels<L> {
     loader: L,
-    ready: Mutex<HashMap<String, (Budget, LoadedModel)>>,
+    tried: Mutex<HashMap<String, TriedModel>>,
+}
+
+/// The result of preloading one model.
+struct TriedModel {
+    /// The row that it was loaded for.
+    budget: Budget,
+    /// The model, or the reason why it cannot serve.
+    result: Result<LoadedModel, String>,
 }
 
 impl<L: Loader> Loader for PreloadedModels<L> {
     fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
         let budget = &request.budget;
-        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
-        match ready {
-            Some((for_budget, loaded)) if same_model(&for_budget, budget) => Ok(loaded),
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner).remove(&budget.name);
+        match tried {
+            Some(tried) if same_model(&tried.budget, budget) => {
+                tried.result.map_err(|reason| EngineError::Unavailable { reason })
+            }
             _ => self.loader.load(request),
         }
     }
@@ -39,18 +58,27 @@ fn same_model(a: &Budget, b: &Budget) -> bool {
         == (&b.source, b.engine, &b.dims, &b.inputs, &b.load)
 }
 
+/// The models to load.
+#[derive(Clone, Copy)]
+pub(super) struct PreloadPlan<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) machine: &'a Description,
+    pub(super) required: RequiredModels,
+}
+
 /// Loads all models of a layout in parallel and runs one request on each; prints progress if that
-/// takes long.
+/// takes long, and the faults of models that fail alone.
 ///
 /// # Errors
-/// [`CommandError::BadInput`] with the faults of all models that fail to load or run.
+/// [`CommandError::BadInput`] with the faults of all models that fail to load or run, if a required
+/// one is among them.
 pub(super) fn preload<L: Loader>(
-    layout: &Layout,
-    machine: &Description,
+    plan: PreloadPlan<'_>,
     loader: L,
     progress: &mut dyn Write,
 ) -> Result<PreloadedModels<L>, CommandError> {
-    let mut ready = HashMap::new();
+    let PreloadPlan { layout, machine, required } = plan;
+    let mut tried = HashMap::new();
     let mut faults = Vec::new();
     let begun = Instant::now();
     let mut printed = false;
@@ -78,12 +106,11 @@ pub(super) fn preload<L: Loader>(
             match results.recv_timeout(patience.max(Duration::from_millis(250))) {
                 Ok((budget, result)) => {
                     waiting.retain(|name| *name != budget.name);
-                    match result {
-                        Ok(loaded) => {
-                            ready.insert(budget.name.clone(), (budget.clone(), loaded));
-                        }
-                        Err(reason) => faults.push((budget.name.as_str(), reason)),
+                    if let Err(reason) = &result {
+                        faults.push((budget.name.as_str(), reason.clone()));
                     }
+                    let budget = budget.clone();
+                    tried.insert(budget.name.clone(), TriedModel { budget, result });
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     printed = true;
@@ -104,10 +131,20 @@ pub(super) fn preload<L: Loader>(
     if printed && faults.is_empty() {
         let _ = writeln!(progress, "all {} models loaded", layout.models.len());
     }
-    if faults.is_empty() {
-        return Ok(PreloadedModels { loader, ready: Mutex::new(ready) });
+    if !faults.is_empty() {
+        let reasons = describe(&layout.models, &faults);
+        let (failed, all) = (faults.len(), layout.models.len());
+        if required == RequiredModels::All || failed == all {
+            return Err(CommandError::BadInput(reasons));
+        }
+        // a closed stderr must not stop the run
+        let _ = writeln!(
+            progress,
+            "divvy: {reasons}\ndivvy: {failed} of {all} models cannot be loaded; the others run \
+             (--strict refuses such a layout)"
+        );
     }
-    Err(CommandError::BadInput(describe(&layout.models, &faults)))
+    Ok(PreloadedModels { loader, tried: Mutex::new(tried) })
 }
 
 /// Returns one line per reason with the models that it affects, in layout order.

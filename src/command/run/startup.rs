@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::{DisplayMode, RunArgs};
 use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
-use super::preload::{PreloadedModels, preload};
+use super::preload::{PreloadPlan, PreloadedModels, RequiredModels, preload};
 use super::run_records::RunRecords;
 use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
 use crate::command::CommandError;
@@ -89,18 +89,31 @@ impl<'a> Startup<'a> {
     /// Loads the models of the layout.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] for models that cannot be loaded or run.
+    /// [`CommandError::BadInput`] if a required model cannot be loaded or run.
     pub(super) fn load(&mut self) -> Result<StartupLoader, CommandError> {
         let engines = Arc::new(Engines::new(self.args.engine.into(), self.args.ort_dylib.clone()));
         let description = self.description.clone();
-        let load = |layout: &Layout| {
+        let strict = self.args.strict;
+        let load = |startup: &Self| {
             let loader = EngineLoader::new(engines.clone());
-            preload(layout, &description, loader, &mut std::io::stderr())
+            let required = if strict { RequiredModels::All } else { startup.opened.required };
+            let plan = PreloadPlan { layout: &startup.layout, machine: &description, required };
+            preload(plan, loader, &mut std::io::stderr())
         };
-        match load(&self.layout) {
+        match load(self) {
             Err(CommandError::BadInput(reason)) if self.has_fallback() => {
                 self.fall_back_to_demo(&reason)?;
-                load(&self.layout)
+                load(self)
+            }
+            // no model can run: show the places in the layout where they are known
+            Err(CommandError::BadInput(reason)) => {
+                let document = &self.opened.document;
+                let names = read_model_names(document.layout(), NameScope::AllRows);
+                let located = document.check_files_and_models(&names).err();
+                let text = located
+                    .filter(|_| self.opened.path.is_some())
+                    .map_or(reason, |faults| faults.to_string());
+                Err(CommandError::BadInput(text))
             }
             other => other,
         }
@@ -129,8 +142,13 @@ impl<'a> Startup<'a> {
         let mut stderr = std::io::stderr();
         let document = &self.opened.document;
         let bad = |faults: Faults| CommandError::BadInput(faults.to_string());
-        let names = read_model_names(document.layout(), NameScope::RowsWithNames);
-        document.check_models(&names).map_err(bad)?;
+        if self.args.strict {
+            let names = read_model_names(document.layout(), NameScope::AllRows);
+            document.check_files_and_models(&names).map_err(bad)?;
+        } else {
+            let names = read_model_names(document.layout(), NameScope::ReadableRows);
+            document.check_models(&names).map_err(bad)?;
+        }
         if self.args.fit {
             let fitted = document.fit(&self.description);
             for change in &fitted.changes {

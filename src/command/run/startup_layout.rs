@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::preload::RequiredModels;
 use crate::command::CommandError;
-use crate::layout::{CoreRequest, Document, Faults, Layout, budget_from_file};
+use crate::layout::{CoreRequest, Document, Faults, FileCheck, Layout, budget_from_file};
 
 /// The title of the demo.
 pub(super) const DEMO: &str = "demo";
@@ -21,6 +22,8 @@ pub(super) struct StartupLayout {
     pub path: Option<PathBuf>,
     /// The title on the screen.
     pub title: String,
+    /// The models that must load for the run to start.
+    pub required: RequiredModels,
 }
 
 /// A layout together with a notice for the user about why it was opened.
@@ -55,7 +58,7 @@ pub(super) fn last_or_demo(
         .filter(|path| path.exists())
         .ok_or_else(|| format!("the last layout, {title}, no longer exists"))
         .and_then(|path| {
-            let document = Layout::read(&path).map_err(|faults| {
+            let document = Layout::read(&path, FileCheck::Skipped).map_err(|faults| {
                 let fault = first_fault(&faults);
                 format!("the last layout, {title}, is invalid: {fault}")
             })?;
@@ -67,7 +70,8 @@ pub(super) fn last_or_demo(
     match read {
         Ok((document, path)) => {
             let notice = format!("Opened {title}, the last layout. `divvy --demo` opens the demo.");
-            let layout = StartupLayout { document, path: Some(path), title };
+            let required = RequiredModels::Any;
+            let layout = StartupLayout { document, path: Some(path), title, required };
             Ok(ChosenLayout { layout, notice: Some(notice) })
         }
         Err(reason) => {
@@ -95,7 +99,8 @@ pub(super) fn first_fault(faults: &Faults) -> String {
 /// [`CommandError::Failed`] if the layout in the executable has faults.
 pub(super) fn demo() -> Result<StartupLayout, CommandError> {
     let document = demo_document().map_err(|faults| CommandError::Failed(faults.to_string()))?;
-    Ok(StartupLayout { document, path: None, title: DEMO.to_owned() })
+    let (title, required) = (DEMO.to_owned(), RequiredModels::Any);
+    Ok(StartupLayout { document, path: None, title, required })
 }
 
 /// Returns the demo layout for the cores of this process.
@@ -122,7 +127,8 @@ pub(super) fn from_arguments(arguments: &[PathBuf]) -> Result<StartupLayout, Com
             let layout = layout_of_models(arguments)?;
             let document = Document::from_layout(layout)
                 .map_err(|error| CommandError::BadInput(error.to_string()))?;
-            Ok(StartupLayout { document, path: None, title: "models".to_owned() })
+            let (title, required) = ("models".to_owned(), RequiredModels::All);
+            Ok(StartupLayout { document, path: None, title, required })
         }
         ([layout, ..], [model, ..]) => Err(CommandError::BadInput(format!(
             "{} and {}: a layout cannot be opened together with models; pass a single layout file, \
@@ -141,13 +147,15 @@ pub(super) fn from_arguments(arguments: &[PathBuf]) -> Result<StartupLayout, Com
 
 fn read_layout(path: &Path) -> Result<StartupLayout, CommandError> {
     let bad = |faults: Faults| CommandError::BadInput(faults.to_string());
+    let required = RequiredModels::Any;
     if path == Path::new(STDIN) {
-        let document = Layout::read_stdin().map_err(bad)?;
-        return Ok(StartupLayout { document, path: None, title: "standard input".to_owned() });
+        let document = Layout::read_stdin(FileCheck::Skipped).map_err(bad)?;
+        let title = "standard input".to_owned();
+        return Ok(StartupLayout { document, path: None, title, required });
     }
-    let document = Layout::read(path).map_err(bad)?;
+    let document = Layout::read(path, FileCheck::Skipped).map_err(bad)?;
     let title = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
-    Ok(StartupLayout { document, path: Some(path.to_owned()), title })
+    Ok(StartupLayout { document, path: Some(path.to_owned()), title, required })
 }
 
 fn is_layout(path: &Path) -> bool {

@@ -3,6 +3,7 @@
 use super::document::Document;
 use super::faults::Faults;
 use super::origin::Origin;
+use super::parse::FileCheck;
 
 /// The text of `layouts/demo.toml`.
 const TEXT: &str = include_str!("../../../layouts/demo.toml");
@@ -30,7 +31,7 @@ pub fn demo_for(cores: usize) -> Result<Document, Faults> {
 }
 
 fn parse(text: &str) -> Result<Document, Faults> {
-    Document::parse(text, &Origin::Embedded("demo".to_owned()))
+    Document::parse(text, &Origin::Embedded("demo".to_owned()), FileCheck::Required)
 }
 
 #[cfg(test)]

@@ -31,22 +31,22 @@ impl Layout {
     /// # Errors
     /// All faults of the file, each with its line; or the reason why the file cannot be read:
     /// missing, a folder, a pipe, no permission, larger than 4 MiB, not UTF-8.
-    pub fn read(path: &Path) -> Result<Document, Faults> {
+    pub fn read(path: &Path, files: FileCheck) -> Result<Document, Faults> {
         let origin = Origin::File(path.to_path_buf());
-        Document::parse(&read_text(path)?, &origin)
+        Document::parse(&read_text(path)?, &origin, files)
     }
 
     /// Reads a layout from standard input. Relative paths in it start at the current folder.
     ///
     /// # Errors
     /// As [`Layout::read`].
-    pub fn read_stdin() -> Result<Document, Faults> {
+    pub fn read_stdin(files: FileCheck) -> Result<Document, Faults> {
         let origin = Origin::Stdin;
         let text = read_bounded(std::io::stdin().lock()).map_err(|error| {
             let fault = Fault::whole(format!("this layout cannot be read: {error}"));
             Faults::unread(origin.name(), fault)
         })?;
-        Document::parse(&decode(&origin.name(), text)?, &origin)
+        Document::parse(&decode(&origin.name(), text)?, &origin, files)
     }
 }
 
@@ -55,8 +55,8 @@ impl Document {
     ///
     /// # Errors
     /// All faults of the text, each with its line.
-    pub fn parse(text: &str, origin: &Origin) -> Result<Self, Faults> {
-        let (layout, spans) = parse::parse(text, origin, FileCheck::Required)?;
+    pub fn parse(text: &str, origin: &Origin, files: FileCheck) -> Result<Self, Faults> {
+        let (layout, spans) = parse::parse(text, origin, files)?;
         Ok(Self { layout, text: text.to_owned(), origin: origin.clone(), spans })
     }
 
@@ -86,12 +86,32 @@ impl Document {
     }
 
     /// Checks the names that refer to the inside of a model or of a recording: `dims`, `inputs`,
-    /// `carry` and the arrays of a replay. `models` has one entry per row, in the layout's order.
+    /// `carry` and the arrays of a replay. `models` has one entry per row, in the layout's order;
+    /// `None` skips the row.
     ///
     /// # Errors
     /// All faults, each with its line and the names that would be right.
-    pub fn check_models(&self, models: &[ModelNames]) -> Result<(), Faults> {
+    pub fn check_models(&self, models: &[Option<ModelNames>]) -> Result<(), Faults> {
         check::models::check(&self.text, &self.rows(), models).map_err(|list| self.faults(list))
+    }
+
+    /// Checks that the files of the layout can be read, then the names as
+    /// [`Document::check_models`] does.
+    ///
+    /// # Errors
+    /// All faults, in the order of the text; at most one that concerns a missing file per line.
+    pub fn check_files_and_models(&self, models: &[Option<ModelNames>]) -> Result<(), Faults> {
+        let files = parse::parse(&self.text, &self.origin, FileCheck::Required);
+        let mut list: Vec<Fault> =
+            files.err().map(|faults| faults.faults().to_vec()).unwrap_or_default();
+        let names = check::models::check(&self.text, &self.rows(), models).err();
+        for fault in names.unwrap_or_default() {
+            if list.iter().all(|known| known.line != fault.line) {
+                list.push(fault);
+            }
+        }
+        list.sort_by_key(|fault| (fault.line, fault.column));
+        if list.is_empty() { Ok(()) } else { Err(self.faults(list)) }
     }
 
     /// Returns warnings as a report with the lines that they refer to.

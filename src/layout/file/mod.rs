@@ -24,6 +24,7 @@ pub use document::Document;
 pub use faults::{Fault, Faults, ReportStyle};
 pub use fit::Fitted;
 pub use origin::Origin;
+pub use parse::FileCheck;
 pub use row_keys::RowKey;
 pub use save_error::SaveError;
 pub use schema::schema;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::command::run::autosave::{Autosave, AutosaveStart};
 use crate::command::run::live_layout::{LayoutOrigin, LiveLayoutFiles};
-use crate::layout::{Change, CoreRequest, Layout, Plan, Refusal, demo};
+use crate::layout::{Change, CoreRequest, FileCheck, Layout, Plan, Refusal, demo};
 use crate::scheduler::{ChangeRequest, Control};
 use crate::telemetry::{Applied, Conditions, JournalEntry, Snapshot};
 
@@ -81,7 +81,7 @@ fn saved_cores(folder: &Path) -> CoreRequest {
 
 fn wait_for_save(folder: &Path, count: usize) {
     let end = Instant::now() + Duration::from_secs(30);
-    while !Layout::read(&folder.join("live.toml"))
+    while !Layout::read(&folder.join("live.toml"), FileCheck::Skipped)
         .is_ok_and(|found| found.layout().models[0].cores == CoreRequest::Count(count))
     {
         assert!(Instant::now() < end, "the layout was not saved");

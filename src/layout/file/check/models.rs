@@ -42,18 +42,20 @@ pub enum RecordedArrays {
     Named(Vec<String>),
 }
 
-/// Checks the names in the rows of a text; `models` has one entry per row.
+/// Checks the names in the rows of a text; `models` has one entry per row, `None` skips the row.
 ///
 /// # Errors
 /// All faults: names that the model or the recording does not have.
 pub(in super::super) fn check(
     text: &str,
     rows: &[CheckedRow<'_>],
-    models: &[ModelNames],
+    models: &[Option<ModelNames>],
 ) -> Result<(), Vec<Fault>> {
     let mut checker = NameChecker { text, faults: Vec::new() };
     for (row, model) in rows.iter().zip(models) {
-        checker.row(*row, model);
+        if let Some(model) = model {
+            checker.row(*row, model);
+        }
     }
     if checker.faults.is_empty() { Ok(()) } else { Err(checker.faults) }
 }
@@ -74,8 +76,7 @@ impl NameChecker<'_> {
             }
             Err(reason) => {
                 let message = format!("this model cannot be read: {reason}");
-                let help =
-                    "divvy cannot start with it; its `dims`, `inputs` and `load` were not checked";
+                let help = "divvy cannot load it; its `dims`, `inputs` and `load` were not checked";
                 self.fault(row, "path", message, help.to_owned());
             }
         }
@@ -191,11 +192,16 @@ fn choices(written: &str, what: &str, known: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::file::{Document, Origin};
+    use crate::layout::file::{Document, FileCheck, Origin};
 
     fn document(keys: &str) -> Document {
         let head = "version = 1\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n";
-        Document::parse(&format!("{head}{keys}\n"), &Origin::Embedded("test".into())).unwrap()
+        Document::parse(
+            &format!("{head}{keys}\n"),
+            &Origin::Embedded("test".into()),
+            FileCheck::Required,
+        )
+        .unwrap()
     }
 
     fn signature() -> ModelSignature {
@@ -214,7 +220,7 @@ mod tests {
     }
 
     fn faults(keys: &str) -> Vec<String> {
-        let faults = document(keys).check_models(&[names()]).unwrap_err();
+        let faults = document(keys).check_models(&[Some(names())]).unwrap_err();
         faults.faults().iter().map(ToString::to_string).collect()
     }
 
@@ -227,7 +233,7 @@ mod tests {
               are `x.0`, `x.2` and `batch`"
             ]
         );
-        assert_eq!(document("dims = { \"x.2\" = 1 }").check_models(&[names()]), Ok(()));
+        assert_eq!(document("dims = { \"x.2\" = 1 }").check_models(&[Some(names())]), Ok(()));
     }
 
     #[test]
@@ -250,7 +256,7 @@ mod tests {
                 .collect();
             document.layout.models[0].load =
                 Some(LoadSpec::Replay { file, order, rate: None, carry });
-            let faults = document.check_models(&[names()]);
+            let faults = document.check_models(&[Some(names())]);
             faults.err().map(|faults| faults.faults()[0].message.clone())
         };
         assert_eq!(replay("y>x"), None);
@@ -262,7 +268,7 @@ mod tests {
     fn recording_needs_an_array_per_input() {
         let check = |recording| {
             let names = ModelNames { recording: Some(recording), ..names() };
-            let faults = document("").check_models(&[names]).unwrap_err();
+            let faults = document("").check_models(&[Some(names)]).unwrap_err();
             faults.faults()[0].message.clone()
         };
         assert_eq!(
@@ -279,7 +285,7 @@ mod tests {
     #[test]
     fn unreadable_model_is_a_fault() {
         let names = ModelNames { signature: Err("no ONNX file".into()), recording: None };
-        let faults = document("dims = { a = 1 }").check_models(&[names]).unwrap_err();
+        let faults = document("dims = { a = 1 }").check_models(&[Some(names)]).unwrap_err();
         assert_eq!(faults.faults()[0].line, Some(4));
         assert_eq!(faults.faults()[0].message, "this model cannot be read: no ONNX file");
     }

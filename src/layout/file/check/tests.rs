@@ -1,7 +1,7 @@
 //! Faults and warnings of whole layouts on a machine.
 
 use crate::layout::Warning;
-use crate::layout::file::{Document, Origin};
+use crate::layout::file::{Document, FileCheck, Origin};
 use crate::machine::{Description, Gpu, Gpus};
 
 fn document(rows: &[&str]) -> Document {
@@ -11,7 +11,7 @@ fn document(rows: &[&str]) -> Document {
         write!(text, "[[model]]\nname = \"m{index}\"\npath = \"embedded:ranker.onnx\"\n{row}\n")
             .unwrap();
     }
-    Document::parse(&text, &Origin::Embedded("test".into())).unwrap()
+    Document::parse(&text, &Origin::Embedded("test".into()), FileCheck::Required).unwrap()
 }
 
 fn faults(rows: &[&str], machine: &Description) -> Vec<String> {

@@ -9,5 +9,5 @@ mod spans;
 mod values;
 
 pub(super) use layout::parse;
-pub(super) use reader::FileCheck;
+pub use reader::FileCheck;
 pub(super) use spans::RowSpans;

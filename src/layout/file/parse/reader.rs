@@ -15,10 +15,10 @@ pub(super) type TomlValue<'t> = Spanned<DeValue<'t>>;
 
 /// The check of the files that a layout names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum FileCheck {
+pub enum FileCheck {
     /// The files must exist and be readable.
     Required,
-    /// The files are not checked: a layout can be saved while a model's file is missing.
+    /// The files are not checked: a model whose file is missing fails alone when it is loaded.
     Skipped,
 }
 

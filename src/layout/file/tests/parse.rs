@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::layout::file::{Document, Faults, Origin, keys};
+use crate::layout::file::{Document, Faults, FileCheck, Origin, keys};
 use crate::layout::{
     Auto, Bytes, CoreRequest, GpuId, InputSpec, LoadSpec, ModelSource, Overflow, Slo,
 };
@@ -11,7 +11,7 @@ fn row(fields: &str) -> Result<Document, Faults> {
     let text = format!(
         "version = 1\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n{fields}\n"
     );
-    Document::parse(&text, &Origin::Embedded("test".into()))
+    Document::parse(&text, &Origin::Embedded("test".into()), FileCheck::Required)
 }
 
 fn messages(faults: &Faults) -> Vec<String> {
@@ -115,7 +115,8 @@ fn rejects_keys_of_later_versions() {
 #[test]
 fn reports_all_syntax_faults() {
     let text = "version = 1\ndescription = \nmodel = 3\nx = = 2\n";
-    let faults = Document::parse(text, &Origin::Embedded("test".into())).unwrap_err();
+    let faults =
+        Document::parse(text, &Origin::Embedded("test".into()), FileCheck::Required).unwrap_err();
     let lines: Vec<usize> = faults.faults().iter().filter_map(|fault| fault.line).collect();
     assert!(lines.contains(&2) && lines.contains(&3) && lines.contains(&4), "{faults}");
 }

@@ -55,7 +55,7 @@ fn commented() -> (tempfile::TempDir, Document) {
     let folder = folder_with_models();
     let path = folder.path().join("l.toml");
     fs::write(&path, COMMENTED).unwrap();
-    let document = Layout::read(&path).unwrap();
+    let document = Layout::read(&path, FileCheck::Required).unwrap();
     (folder, document)
 }
 
@@ -105,7 +105,7 @@ fn only_changed_values_are_rewritten() {
             "+seq = 256 # short texts",
         ]
     );
-    assert_eq!(Layout::read(&folder.path().join("l.toml")).unwrap(), saved);
+    assert_eq!(Layout::read(&folder.path().join("l.toml"), FileCheck::Required).unwrap(), saved);
 }
 
 #[test]
@@ -115,7 +115,10 @@ fn saves_added_removed_or_moved_models() {
     let detector = layout.models.remove(0);
     layout.models.push(Budget::new("ranker", ModelSource::Embedded("ranker.onnx".into())));
     let text = document.render(&layout, document.origin()).unwrap();
-    assert_eq!(Document::parse(&text, document.origin()).unwrap().layout(), &layout);
+    assert_eq!(
+        Document::parse(&text, document.origin(), FileCheck::Required).unwrap().layout(),
+        &layout
+    );
     for comment in ["# the machine in the cellar", "# --- vision ---", "# knows faces", "# the end"]
     {
         assert!(text.contains(comment), "{comment} in\n{text}");
@@ -126,7 +129,10 @@ fn saves_added_removed_or_moved_models() {
     swapped.models.swap(0, 1);
     assert_eq!(swapped.models[1], detector);
     let text = document.render(&swapped, document.origin()).unwrap();
-    assert_eq!(Document::parse(&text, document.origin()).unwrap().layout(), &swapped);
+    assert_eq!(
+        Document::parse(&text, document.origin(), FileCheck::Required).unwrap().layout(),
+        &swapped
+    );
     for comment in ["# finds things", "# word numbers", "# short texts"] {
         assert!(text.contains(comment), "{comment} in\n{text}");
     }
@@ -243,7 +249,7 @@ fn unreadable_files_are_faults_with_lines() {
                     let nobody = rustix::process::Uid::from_raw(65534);
                     rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
                 }
-                Layout::read(&path).unwrap_err()
+                Layout::read(&path, FileCheck::Required).unwrap_err()
             });
             attempt.join().unwrap()
         })
