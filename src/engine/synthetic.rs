@@ -39,8 +39,14 @@ pub struct Script {
     pub arena_per_byte: AtomicU64,
     /// Bytes kept for the largest request so far.
     pub arena: AtomicU64,
-    /// Number of calls of `shrink`.
+    /// Number of calls of `shrink` that have ended.
     pub shrunk: AtomicU64,
+    /// True while calls of `shrink` must wait.
+    pub shrink_blocked: AtomicBool,
+    /// Bytes that `shrink` cannot free.
+    pub arena_kept: AtomicU64,
+    /// Number of calls of `memory`.
+    pub reports: AtomicU64,
     /// Instances built so far.
     pub built: AtomicUsize,
     /// Requests run so far, trial requests included.
@@ -109,6 +115,7 @@ impl Model for SyntheticModel {
     }
 
     fn memory(&self) -> EngineMemory {
+        self.script.reports.fetch_add(1, Ordering::SeqCst);
         EngineMemory {
             gpu: None,
             weights: self.script.weights.load(Ordering::SeqCst),
@@ -123,8 +130,11 @@ impl Model for SyntheticModel {
     }
 
     fn shrink(&self, _trial: &[NamedTensor]) -> Result<(), EngineError> {
+        while self.script.shrink_blocked.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.script.arena.store(self.script.arena_kept.load(Ordering::SeqCst), Ordering::SeqCst);
         self.script.shrunk.fetch_add(1, Ordering::SeqCst);
-        self.script.arena.store(0, Ordering::SeqCst);
         Ok(())
     }
 }

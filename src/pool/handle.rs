@@ -181,18 +181,29 @@ impl Pool {
     }
 
     /// If the model is over its budget and idle, starts a thread on the model's cores in which the engine
-    /// frees what it does not need. Returns true if the thread was started.
+    /// frees what it does not need. At most one runs at a time, and after one that did not help there is
+    /// a pause. Returns true if the thread was started.
     pub fn shrink(&self) -> bool {
-        if !self.inner.memory.wants_to_shrink() || self.inner.gate.counts().executing > 0 {
+        let memory = &self.inner.memory;
+        if !memory.wants_to_shrink()
+            || self.inner.gate.counts().executing > 0
+            || !memory.shrinks.reserve(Instant::now())
+        {
             return false;
         }
         let inner = self.inner.clone();
         let shrink = move || {
+            let turn = inner.memory.shrinks.turn();
             // On other cores it would disturb another model. If pinning fails, it does so this once.
             let _ = inner.machine.set_affinity(current_thread(), &inner.threads.mask());
             inner.shrink();
+            turn.end(!inner.memory.is_exceeded());
         };
-        std::thread::Builder::new().name("divvy-shrink".to_owned()).spawn(shrink).is_ok()
+        let started = std::thread::Builder::new().name("divvy-shrink".to_owned()).spawn(shrink);
+        if started.is_err() {
+            drop(memory.shrinks.turn());
+        }
+        started.is_ok()
     }
 
     /// Makes the ordered instances serve: builds the missing ones in the background, on threads that

@@ -135,7 +135,7 @@ impl Inner {
     /// Submits a request. Returns its number if it was accepted.
     pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
         let now = Instant::now();
-        let Some(charge) = self.admit(&request) else {
+        let Some(charge) = self.memory.admit(&request.inputs) else {
             self.gate.count_rejected();
             reject(request, RequestError::Rejected { reason: NO_ROOM }, now);
             return None;
@@ -147,14 +147,6 @@ impl Inner {
                 None
             }
         }
-    }
-
-    fn admit(&self, request: &Request) -> Option<MemoryCharge> {
-        self.memory.admit(&request.inputs).or_else(|| {
-            // The engine may have freed memory since its last report.
-            self.memory.look(&*self.model()?);
-            self.memory.admit(&request.inputs)
-        })
     }
 
     /// Cancels a request that no instance has taken yet, and answers it.

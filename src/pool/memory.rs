@@ -3,14 +3,15 @@
 //!
 //! The limit is soft. The memory that a request takes inside the engine is known only after its
 //! run, so the first request that exceeds the limit does so while it runs. Only that request fails.
-//! The engine frees the memory that it kept for it, and later requests of that size or more are
-//! refused before they run. If several requests exceed the limit together, the largest of them run
+//! The engine frees the memory that it kept for it before the next run, and later requests of that
+//! size or more are refused before they run. If several requests exceed the limit together, the largest of them run
 //! again alone, one after another, and fewer requests of that size run at once from then on.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::shrink_pacer::ShrinkPacer;
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
 use crate::layout::Bytes;
 
@@ -20,7 +21,8 @@ const NONE: u64 = u64::MAX;
 /// The longest wait for a turn before the limit is read again.
 const TURN_CHECK: Duration = Duration::from_millis(50);
 
-/// The reason given to a request that does not fit the budget on arrival.
+/// The reason given to a request that would not fit even if it ran alone, or whose inputs do not fit
+/// beside those that wait.
 pub const NO_ROOM: &str =
     "memory budget: what the model holds and the requests that wait leave no room for it";
 
@@ -29,6 +31,8 @@ pub(super) struct MemoryLimit {
     limit: AtomicU64,
     /// Held by the engine at its last report.
     engine: AtomicU64,
+    /// The part of it that it cannot free: weights and graphs.
+    fixed: AtomicU64,
     /// Prepared requests of the built-in load.
     prepared: AtomicU64,
     /// Inputs of waiting and running requests that only the pool holds.
@@ -37,8 +41,11 @@ pub(super) struct MemoryLimit {
     too_large: AtomicU64,
     /// Rows that will share the loaded model, 1 or more.
     sharers: AtomicU32,
-    /// Held by the engine after it last freed what it could.
+    /// Held by the engine after it last freed what it could while no request ran; [`NONE`] if that
+    /// has not happened under this limit.
     shrunk_to: AtomicU64,
+    /// The pace of attempts to free memory while the model is idle.
+    pub(super) shrinks: ShrinkPacer,
     /// Requests that run now under a limit.
     runs: Mutex<Runs>,
     /// Notified when a run ends and when the limit changes.
@@ -141,11 +148,13 @@ impl MemoryLimit {
         Self {
             limit: AtomicU64::new(NONE),
             engine: AtomicU64::new(0),
+            fixed: AtomicU64::new(0),
             prepared: AtomicU64::new(0),
             requests: Arc::default(),
             too_large: AtomicU64::new(NONE),
             sharers: AtomicU32::new(1),
             shrunk_to: AtomicU64::new(NONE),
+            shrinks: ShrinkPacer::default(),
             runs: Mutex::default(),
             turn: Condvar::new(),
         }
@@ -161,6 +170,7 @@ impl MemoryLimit {
         self.limit.store(limit.unwrap_or(NONE), Ordering::Release);
         self.too_large.store(NONE, Ordering::Release);
         self.shrunk_to.store(NONE, Ordering::Release);
+        self.shrinks.reset();
         self.runs().crowd = None;
         self.turn.notify_all();
     }
@@ -168,6 +178,7 @@ impl MemoryLimit {
     /// Clears the memory counted for a removed model.
     pub(super) fn clear(&self) {
         self.engine.store(0, Ordering::Relaxed);
+        self.fixed.store(0, Ordering::Relaxed);
         self.prepared.store(0, Ordering::Relaxed);
     }
 
@@ -200,21 +211,36 @@ impl MemoryLimit {
     /// Records and returns the memory that the engine holds now.
     pub(super) fn look(&self, model: &dyn Model) -> EngineMemory {
         let memory = model.memory();
+        self.fixed.store(memory.weights.saturating_add(memory.graph), Ordering::Relaxed);
         self.engine.store(memory.total(), Ordering::Relaxed);
         memory
     }
 
-    /// Charges a request's inputs to the budget; `None` if they do not fit. Inputs that the caller
-    /// holds too are not charged.
+    /// Returns the bytes that the engine would hold if no request ran and it freed what it can.
+    fn least(&self) -> u64 {
+        let engine = self.engine.load(Ordering::Relaxed);
+        let fixed = self.fixed.load(Ordering::Relaxed);
+        match self.shrunk_to.load(Ordering::Acquire) {
+            NONE => fixed.min(engine),
+            shrunk_to => fixed.max(shrunk_to).min(engine),
+        }
+    }
+
+    /// Charges a request's inputs to the budget; `None` if they would not fit even if the request ran
+    /// alone, or not beside the requests that wait. Inputs that the caller holds too are not charged.
+    ///
+    /// Memory that running requests make the engine hold does not count here: the request waits for
+    /// them. The engine is not asked, so a refusal costs no more than an acceptance; its last report is
+    /// at most as old as the last snapshot or run.
     pub(super) fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<MemoryCharge> {
         let bytes = if Arc::strong_count(inputs) > 1 { 0 } else { tensor_bytes(inputs) };
         let limit = self.limit.load(Ordering::Acquire);
-        let fixed = self.used().saturating_sub(self.requests());
-        let room = |held: u64| {
-            let after = held.saturating_add(bytes);
-            (limit == NONE || fixed.saturating_add(after) <= limit).then_some(after)
+        let held = self.least().saturating_add(self.prepared.load(Ordering::Relaxed));
+        let room = |requests: u64| {
+            let after = requests.saturating_add(bytes);
+            (limit == NONE || held.saturating_add(after) <= limit).then_some(after)
         };
-        // Even a request that charges nothing is refused if the model already exceeds its limit.
+        // Even a request that charges nothing is refused if the model alone exceeds its limit.
         self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
         Some(MemoryCharge { requests: Arc::clone(&self.requests), bytes })
     }
@@ -262,7 +288,7 @@ impl MemoryLimit {
         let running = self.push(&mut runs, model, bytes, true);
         // dropping `running` takes the lock
         drop(runs);
-        if self.exceeded(model).is_some() {
+        if self.exceeded(model).is_some() && self.wants_to_shrink() {
             shrink();
         }
         if let Some(limit) = self.exceeded(model) {
@@ -396,13 +422,23 @@ impl MemoryLimit {
         // time lose nothing: the engine still holds their memory when they are checked.
         model.take_peak();
         let now = self.look(model).total();
-        self.shrunk_to.store(now, Ordering::Release);
+        // With other requests running, it holds more than it must.
+        if self.runs().now.iter().all(|run| run.alone) {
+            self.shrunk_to.store(now, Ordering::Release);
+        }
     }
 
     /// Returns true if the budget is exceeded and the engine may still free memory.
     pub(super) fn wants_to_shrink(&self) -> bool {
+        let least = self.least();
+        // Requests and results of the moment make the figure vary a little.
+        let varies = least / 64;
+        self.is_exceeded() && self.engine.load(Ordering::Relaxed) > least.saturating_add(varies)
+    }
+
+    /// Returns true if the model holds more than its limit, by the engine's last report.
+    pub(super) fn is_exceeded(&self) -> bool {
         self.limit().is_some_and(|limit| self.used() > limit)
-            && self.engine.load(Ordering::Relaxed) != self.shrunk_to.load(Ordering::Acquire)
     }
 
     /// Returns the reason why the model is over its budget; `None` while it is not.

@@ -17,6 +17,7 @@ mod memory;
 mod panic_message;
 mod request;
 mod serve;
+mod shrink_pacer;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -86,12 +86,9 @@ fn within_budget(
         match inner.memory.ran(&running, &*model) {
             Ok(RunVerdict::Fits) => return Ok(result),
             Ok(RunVerdict::RunAlone) => {}
-            Err(error) => {
-                // Drop its results first, so that the engine can free their memory.
-                drop(result);
-                inner.shrink();
-                return Err(error.into());
-            }
+            // The engine frees its memory before the next run that needs room, or once the model is
+            // idle: this request's caller does not wait for that.
+            Err(error) => return Err(error.into()),
         }
     }
 }

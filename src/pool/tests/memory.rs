@@ -84,15 +84,16 @@ fn oversized_request_fails_without_a_second_run() {
     let words = answers(large());
     assert!(words.contains("memory budget") && words.contains("took the model to"), "{words}");
     assert_eq!(rig.runs(), runs + 1, "known only once it ran");
-    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "the engine freed its memory");
-    assert_eq!(rig.pool.memory().over, None);
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 0, "its caller does not wait for that");
     let words = answers(large());
     assert!(words.contains("is not run"), "{words}");
     assert_eq!(rig.runs(), runs + 1, "now it is known before");
-    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "nothing to free");
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 0, "not for a refusal");
     for _ in 0..3 {
         assert_eq!(answers(small()), "ok");
     }
+    assert_eq!(rig.script.shrunk.load(Ordering::SeqCst), 1, "once, for the first that needed room");
+    assert_eq!(rig.pool.memory().over, None);
     assert_eq!(rig.built(), built, "the instance is not to blame");
     let counts = rig.pool.counts();
     assert_eq!((counts.completed, counts.failed), (4, 2));
@@ -199,4 +200,63 @@ fn small_requests_run_beside_one_of_a_crowd() {
     assert!(!limit.may_start(KIB), "its like waits");
     limit.set_limit(Some(1000 * KIB));
     assert!(limit.may_start(KIB), "a raised limit lets them run together");
+}
+
+#[test]
+fn arrivals_wait_for_requests_over_the_budget() {
+    let rig = limited(100, 0);
+    rig.serve(2, ONE);
+    let script = rig.script.clone();
+    script.run_blocked.store(true, Ordering::SeqCst);
+    let running = rig.submit_each((0..2).map(|_| request(KIB as usize)));
+    rig.until("two to run", |_| script.take_most_running() == 2);
+    script.arena.store(200 * KIB, Ordering::SeqCst);
+    assert!(rig.pool.memory().over.is_some());
+    let arrived = rig.submit_each((0..3).map(|_| request(KIB as usize)));
+    assert_eq!(rig.pool.counts().queued, 3, "each fits alone");
+    let refused = rig.submit_each([request(98 * KIB as usize)]);
+    assert!(reasons(&refused, 1)[0].contains("memory budget"), "no room beside the waiting ones");
+    script.run_blocked.store(false, Ordering::SeqCst);
+    assert_eq!(reasons(&running, 2), vec!["ok"; 2]);
+    assert_eq!(reasons(&arrived, 3), vec!["ok"; 3]);
+}
+
+#[test]
+fn refusals_do_not_ask_the_engine() {
+    let rig = limited(40, 50);
+    rig.pool.memory();
+    let reports = rig.script.reports.load(Ordering::SeqCst);
+    let outcomes = rig.submit_each((0..100).map(|_| request(10)));
+    assert!(reasons(&outcomes, 100).iter().all(|reason| reason.contains("memory budget")));
+    assert_eq!(rig.script.reports.load(Ordering::SeqCst), reports);
+}
+
+#[test]
+fn idle_model_shrinks_on_one_thread() {
+    let rig = limited(1000, 50);
+    rig.script.arena.store(80 * KIB, Ordering::SeqCst);
+    rig.script.shrink_blocked.store(true, Ordering::SeqCst);
+    rig.pool.set_memory(Some(60 * KIB));
+    rig.pool.memory();
+    let started = (0..100).filter(|_| rig.pool.shrink()).count();
+    assert_eq!(started, 1);
+    rig.script.shrink_blocked.store(false, Ordering::SeqCst);
+    rig.until("the arena to shrink", |pool| pool.memory().over.is_none());
+}
+
+#[test]
+fn shrinking_ends_when_it_cannot_help() {
+    let rig = limited(1000, 50);
+    rig.script.arena.store(80 * KIB, Ordering::SeqCst);
+    rig.script.arena_kept.store(70 * KIB, Ordering::SeqCst);
+    rig.pool.set_memory(Some(60 * KIB));
+    rig.pool.memory();
+    assert!(rig.pool.shrink());
+    rig.until("it to end", |pool| !pool.inner.memory.wants_to_shrink());
+    // requests of the moment make the figure vary
+    rig.script.arena.store(71 * KIB, Ordering::SeqCst);
+    assert!(rig.pool.memory().over.is_some());
+    assert!(!rig.pool.shrink());
+    let answer = reasons(&rig.submit_each([request(10)]), 1).remove(0);
+    assert!(answer.starts_with("rejected: memory budget"), "known on arrival: {answer}");
 }
