@@ -41,7 +41,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is advanced.
+/// A simulated clock; it moves only when it is advanced.
 #[derive(Debug)]
 pub struct SimulatedClock {
     start: Instant,
@@ -54,7 +54,7 @@ impl SimulatedClock {
     /// Time between two questions of a sleeping thread, in real time.
     const POLL: Duration = Duration::from_millis(1);
 
-    /// A clock that stands at this wall-clock time, in milliseconds since 1970.
+    /// A clock at this wall-clock time, in milliseconds since 1970.
     pub fn new(start_unix_ms: u64) -> Self {
         Self { start: Instant::now(), start_unix_ms, passed: AtomicU64::new(0) }
     }

@@ -1,4 +1,4 @@
-//! Requests for changes, and the claim on each: the owner takes it, or its caller gives up first.
+//! Requests for changes. Each is claimed once: by the owner, or by a caller that gives up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

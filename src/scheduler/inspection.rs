@@ -1,4 +1,4 @@
-//! What a user interface may ask beside [`super::Control`]: the files of the models and the log.
+//! Interfaces beside [`super::Control`]: the files of the models, and the log.
 
 use crate::engine::onnx::ModelFile;
 use crate::layout::Refusal;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Requests that wait at most. Callers that give up and try again must not fill the memory while the
-/// owner hangs.
+/// The maximum number of waiting requests. Callers that give up and try again must not fill the memory
+/// while the owner hangs.
 pub(super) const MAX_WAITING: usize = 1024;
 
 /// The number of waiting requests. Clones share it.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::history::UndoRedoStep;
 use super::own_change::{OwnChange, OwnChangeReason};
-use super::reconcile::{has_changed, renames};
+use super::row_changes::{has_changed, renames};
 use super::stage_timer::StageTimer;
 use super::thread::Owner;
 use crate::layout::{Change, DesiredState, Edit, Plan, Refusal, RefusalKind};

@@ -1,31 +1,46 @@
 //! The loans in force: what separates the layout as it is effective now from the layout as desired.
 
-use super::enforce;
-use super::models::LiveModels;
-use super::reconcile::has_changed;
-use crate::layout::{DesiredState, Refusal};
 use crate::machine::CpuSet;
-use crate::scheduler::lending::{Loan, LoanId, LoanRequest};
+use crate::scheduler::lending::LoanId;
 
 /// A loan in force. Models are identified by the generations of their slots.
-struct OpenLoan {
-    id: LoanId,
-    cores: CpuSet,
-    lender: Option<u64>,
-    borrower: u64,
+pub(super) struct OpenLoan {
+    pub(super) id: LoanId,
+    pub(super) cores: CpuSet,
+    pub(super) lender: Option<u64>,
+    pub(super) borrower: u64,
 }
 
 /// The loans in force.
 #[derive(Default)]
 pub(super) struct Loans {
-    open: Vec<OpenLoan>,
+    pub(super) open: Vec<OpenLoan>,
     /// The number of the newest loan.
     number: u64,
 }
 
 impl Loans {
+    /// Adds a loan and returns its number.
+    pub(super) fn add(&mut self, cores: CpuSet, lender: Option<u64>, borrower: u64) -> LoanId {
+        self.number += 1;
+        let id = LoanId(self.number);
+        self.open.push(OpenLoan { id, cores, lender, borrower });
+        id
+    }
+
+    /// Removes a loan; `None` if it has ended.
+    pub(super) fn remove(&mut self, id: LoanId) -> Option<OpenLoan> {
+        let at = self.open.iter().position(|loan| loan.id == id)?;
+        Some(self.open.remove(at))
+    }
+
+    /// Returns all cores that are lent.
+    pub(super) fn lent(&self) -> CpuSet {
+        self.open.iter().fold(CpuSet::EMPTY, |all, loan| all.union(&loan.cores))
+    }
+
     /// Returns the cores of a model, given those of its row; `None` if no loan concerns it.
-    fn effective_cores(&self, generation: u64, own: CpuSet) -> Option<CpuSet> {
+    pub(super) fn effective_cores(&self, generation: u64, own: CpuSet) -> Option<CpuSet> {
         let mut concerned = false;
         let mut cores = own;
         for loan in self.open.iter().filter(|loan| loan.lender == Some(generation)) {
@@ -35,162 +50,5 @@ impl Loans {
             (cores, concerned) = (cores.union(&loan.cores), true);
         }
         concerned.then_some(cores)
-    }
-}
-
-impl LiveModels {
-    /// Puts a loan in force.
-    ///
-    /// # Errors
-    /// [`Refusal`] if the lender cannot lend the cores, or the borrower has them.
-    pub(super) fn lend(&mut self, request: &LoanRequest) -> Result<Loan, Refusal> {
-        let (lender, borrower) = self.check_loan(request)?;
-        self.loans.number += 1;
-        let id = LoanId(self.loans.number);
-        self.loans.open.push(OpenLoan { id, cores: request.cores, lender, borrower });
-        let all = self.desired.clone();
-        self.set_effective_cores(&all);
-        // The lender first, so that a core is free as early as possible for its borrower.
-        let order = request.lender.iter().chain([&request.borrower]);
-        let differences = order.flat_map(|name| self.place_effective(name, &all)).collect();
-        Ok(Loan { id, differences })
-    }
-
-    /// Ends a loan.
-    ///
-    /// # Errors
-    /// [`Refusal`] if it has ended.
-    pub(super) fn reclaim(&mut self, id: LoanId) -> Result<(), Refusal> {
-        let at = self.loans.open.iter().position(|loan| loan.id == id);
-        let Some(loan) = at.map(|at| self.loans.open.remove(at)) else {
-            return Err(Refusal::whole(format!("{id} has ended")));
-        };
-        let all = self.desired.clone();
-        self.set_effective_cores(&all);
-        let parties = [Some(loan.borrower), loan.lender];
-        for generation in parties.into_iter().flatten() {
-            if let Some(name) = self.slots.name_of_generation(generation) {
-                self.place_effective(&name, &all);
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends all loans, as after a change of the machine.
-    pub(super) fn end_all_loans(&mut self) {
-        for loan in std::mem::take(&mut self.loans.open) {
-            tracing::info!("{} has ended: the machine has changed", loan.id);
-        }
-        let all = self.desired.clone();
-        for name in self.set_effective_cores(&all) {
-            self.place_effective(&name, &all);
-        }
-    }
-
-    /// Ends the loans that a change concerns; enforcing the change then places the threads.
-    pub(super) fn end_loans_of_change(&mut self, before: &DesiredState, after: &DesiredState) {
-        if self.loans.open.is_empty() {
-            return;
-        }
-        let mut touched_cores = CpuSet::EMPTY;
-        let mut kept = Vec::new();
-        for row in &after.rows {
-            let old = before.counterpart(row, after);
-            if has_changed(old, row) {
-                let old = old.map_or(CpuSet::EMPTY, |old| old.cores);
-                touched_cores = touched_cores.union(&row.cores).union(&old);
-            } else if let Some(slot) = self.slots.get(&row.budget.name) {
-                kept.push(slot.generation);
-            }
-        }
-        self.loans.open.retain(|loan| {
-            let parties = loan.lender.iter().chain([&loan.borrower]);
-            let is_kept = loan.cores.is_disjoint(&touched_cores)
-                && parties.into_iter().all(|party| kept.contains(party));
-            if !is_kept {
-                tracing::info!("{} has ended with a change of its cores or models", loan.id);
-            }
-            is_kept
-        });
-        self.set_effective_cores(after);
-    }
-
-    /// Sets the effective cores of all slots. Returns the models for which they differ from before.
-    fn set_effective_cores(&mut self, all: &DesiredState) -> Vec<String> {
-        let mut changed = Vec::new();
-        for row in &all.rows {
-            let Some(slot) = self.slots.get_mut(&row.budget.name) else { continue };
-            let cores = self.loans.effective_cores(slot.generation, row.cores);
-            if slot.effective_cores != cores {
-                slot.effective_cores = cores;
-                changed.push(row.budget.name.clone());
-            }
-        }
-        changed
-    }
-
-    /// Places the threads of a model on its effective cores. Returns the differences that the kernel
-    /// shows.
-    fn place_effective(&mut self, name: &str, all: &DesiredState) -> Vec<String> {
-        let (Some(row), Some(slot)) = (all.row(name), self.slots.get_mut(name)) else {
-            return Vec::new();
-        };
-        let found = slot.pool.pin(enforce::effective_mask(row, all, slot, &self.description));
-        if !found.is_empty() {
-            // The next check of the machine tries again.
-            slot.difference = Some(found.join("; "));
-        }
-        found.into_iter().map(|line| format!("{name}: {line}")).collect()
-    }
-
-    /// Checks a request for a loan. Returns the generations of the lender and of the borrower.
-    fn check_loan(&self, request: &LoanRequest) -> Result<(Option<u64>, u64), Refusal> {
-        let LoanRequest { cores, lender, borrower } = request;
-        let generation = |name: &str| {
-            let slot = self.slots.get(name);
-            slot.map(|slot| slot.generation)
-                .ok_or_else(|| Refusal::row(name, "there is no model of this name"))
-        };
-        let own = |name: &str| self.desired.row(name).map_or(CpuSet::EMPTY, |row| row.cores);
-        let borrower_generation = generation(borrower)?;
-        if cores.is_empty() {
-            return Err(Refusal::whole("a loan needs at least one core"));
-        }
-        if own(borrower).is_empty() {
-            return Err(Refusal::row(borrower, "it has no cores of its own, so it borrows none"));
-        }
-        let effective = self.loans.effective_cores(borrower_generation, own(borrower));
-        if !effective.unwrap_or(own(borrower)).is_disjoint(cores)
-            || lender.as_ref() == Some(borrower)
-        {
-            return Err(Refusal::row(
-                borrower,
-                format!("it already has some of the cores {cores}"),
-            ));
-        }
-        let lent = self.loans.open.iter().fold(CpuSet::EMPTY, |all, loan| all.union(&loan.cores));
-        if !lent.is_disjoint(cores) {
-            return Err(Refusal::whole(format!("some of the cores {cores} are already lent")));
-        }
-        if !cores.is_subset(&self.description.limits.allowed) {
-            return Err(Refusal::whole(format!("some of the cores {cores} are not allowed here")));
-        }
-        let is_other = |name: &str| lender.as_deref() != Some(name);
-        let mut others = self.desired.rows.iter().filter(|row| is_other(&row.budget.name));
-        if let Some(owner) = others.find(|row| !row.cores.is_disjoint(cores)) {
-            return Err(Refusal::row(
-                &owner.budget.name,
-                format!("it has some of the cores {cores} too, so they cannot be lent"),
-            ));
-        }
-        let Some(lender) = lender else { return Ok((None, borrower_generation)) };
-        let lender_generation = generation(lender)?;
-        if !cores.difference(&own(lender)).is_empty() {
-            return Err(Refusal::row(lender, format!("it does not have all of the cores {cores}")));
-        }
-        if own(lender).difference(&lent).difference(cores).is_empty() {
-            return Err(Refusal::row(lender, "it keeps at least one core: lend fewer"));
-        }
-        Ok((Some(lender_generation), borrower_generation))
     }
 }

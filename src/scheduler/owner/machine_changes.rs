@@ -2,6 +2,7 @@
 //! was changed from outside.
 
 use super::enforce;
+use super::lend;
 use super::models::LiveModels;
 use super::own_change::{OwnChange, OwnChangeReason};
 use crate::layout::{Change, Edit};
@@ -15,7 +16,7 @@ pub(super) fn follow(models: &mut LiveModels, found: Description) -> Option<OwnC
         return None;
     }
     models.replace_machine(found);
-    models.end_all_loans();
+    lend::end_all_loans(models);
     let (after, sentences) = models.desired.refit(&models.description);
     if after == *models.desired {
         restore_threads(models);

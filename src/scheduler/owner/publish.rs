@@ -137,8 +137,8 @@ impl Publisher {
     }
 }
 
-/// What callers read about the slots. Kept while the slots stay the same, so that a change costs
-/// nothing for the rows that it does not touch.
+/// The published values of the slots. They are kept while the slots stay the same, so that a change
+/// costs nothing for the rows that it does not touch.
 #[derive(Default)]
 struct PublishedModels {
     keys: Vec<PublishedKey>,
@@ -146,7 +146,7 @@ struct PublishedModels {
     clients: Arc<BTreeMap<String, Client>>,
 }
 
-/// What a slot's published values depend on.
+/// The values of a slot on which its published values depend.
 struct PublishedKey {
     name: String,
     generation: u64,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforce::{self, Transition};
+use super::lend;
 use super::models::LiveModels;
+use super::row_changes::{has_changed, renames};
 use super::stage_timer::StageTimer;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
@@ -12,7 +14,7 @@ use crate::pool::Pool;
 use crate::scheduler::loading::instance_setup;
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
-use crate::scheduler::slot::{Rename, Slot};
+use crate::scheduler::slot::Slot;
 
 /// The outcome of enforcing a desired state.
 pub(super) struct Reconciled {
@@ -35,7 +37,7 @@ impl LiveModels {
         self.remove_slots(before, after);
         self.slots.rename(&renames(before, after));
         self.add_slots(after);
-        self.end_loans_of_change(before, after);
+        lend::end_loans_of_change(self, before, after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         timer.end(|stages| &mut stages.models_us);
         let mut found = enforce::enforce(
@@ -146,29 +148,4 @@ impl LiveModels {
             let _ = self.owner.send(OwnerMessage::GpuUnusable { key, reason });
         }
     }
-}
-
-/// Returns the models with another name in `after`.
-pub(super) fn renames(before: &DesiredState, after: &DesiredState) -> Vec<Rename> {
-    let rename = |new: &Row| {
-        let (from, to) = (&before.counterpart(new, after)?.budget.name, &new.budget.name);
-        (from != to).then(|| Rename { from: from.clone(), to: to.clone() })
-    };
-    after.rows.iter().filter_map(rename).collect()
-}
-
-/// Returns true if a row differs in more than its name.
-pub(super) fn has_changed(old: Option<&Row>, new: &Row) -> bool {
-    let Some(old) = old else { return true };
-    if (old.id, old.cores, old.threads, old.concurrency)
-        != (new.id, new.cores, new.threads, new.concurrency)
-    {
-        return true;
-    }
-    if old.budget.name == new.budget.name {
-        return old.budget != new.budget;
-    }
-    let mut renamed = old.budget.clone();
-    renamed.name.clone_from(&new.budget.name);
-    renamed != new.budget
 }

@@ -13,7 +13,7 @@ use super::models::LiveModels;
 use super::publish::Publisher;
 use super::stage_timer::StageTimer;
 use super::verdicts::Verdicts;
-use super::{machine_changes, pool_events};
+use super::{lend, machine_changes, pool_events};
 use crate::layout::DesiredState;
 use crate::machine::{Clock, Description, Machine, request_realtime};
 use crate::scheduler::loading::Loader;
@@ -137,13 +137,13 @@ impl Owner {
                 None
             }
             OwnerMessage::Lend { request, question } => {
-                if !question.answer(|| self.models.lend(&request)) {
+                if !question.answer(|| lend::lend(&mut self.models, &request)) {
                     return;
                 }
                 None
             }
             OwnerMessage::Reclaim { loan, question } => {
-                if !question.answer(|| self.models.reclaim(loan)) {
+                if !question.answer(|| lend::reclaim(&mut self.models, loan)) {
                     return;
                 }
                 None
