@@ -156,3 +156,22 @@ fn unrelated_change_orders_no_load() {
     test.apply(Edit::Rename { model: "a".to_owned(), to: "x".to_owned() });
     assert_eq!(loads.borrow_and_update()[0].model.name, "x");
 }
+
+#[test]
+fn stop_answers_requests_of_removed_models() {
+    let test = TestScheduler::start(2, vec![row("stays", "0"), row("leaves", "1")]);
+    let script = test.scripts.of("leaves");
+    script.run_blocked.store(true, Ordering::SeqCst);
+    let answers = Arc::new(Answers::default());
+    test.submit("leaves", 2, &answers);
+    test.until("leaves", |view| view.counts.executing == 1);
+    test.apply(Edit::Remove { model: "leaves".to_owned() });
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            script.run_blocked.store(false, Ordering::SeqCst);
+        });
+        test.scheduler.stop(PATIENCE).unwrap();
+        assert!(answers.all(), "{answers:?}");
+    });
+}

@@ -31,6 +31,11 @@ impl DrainingPools {
         }
     }
 
+    /// Returns the pools that are still draining.
+    pub(super) fn pools(&self) -> Vec<Arc<Pool>> {
+        self.0.iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Moves the threads of draining pools off the cores that `after` reserves. If that leaves no
     /// core, they stay on all allowed ones.
     pub(super) fn move_off_reserved_cores(&mut self, after: &DesiredState, allowed: CpuSet) {

@@ -189,13 +189,15 @@ impl Owner {
         self.publisher.mark_stale();
     }
 
-    /// Stops the loads, drains all pools, closes the open verdicts, and returns the final snapshot.
+    /// Stops the loads, drains all pools, also those of removed models, closes the open verdicts, and returns the final snapshot.
     fn stop(&mut self, patience: Duration) -> Option<Snapshot> {
         let now = self.clock.now();
         self.publisher.stop_loads();
+        let mut pools = self.models.draining.pools();
+        pools.extend(self.models.slots.values().map(|slot| slot.pool.clone()));
         std::thread::scope(|scope| {
-            for slot in self.models.slots.values() {
-                scope.spawn(|| slot.pool.drain(patience));
+            for pool in &pools {
+                scope.spawn(|| pool.drain(patience));
             }
         });
         self.verdicts.close_all(&self.models.slots, now);
