@@ -11,7 +11,7 @@ mod sync {
     pub(crate) use std::sync::PoisonError;
 }
 mod event {
-    pub(crate) use divvy::pool::{BuildReport, PoolEvent};
+    pub(crate) use divvy::pool::{BatchId, BuildReport, PoolEvent};
 }
 /// The parts of a pool that a batch needs.
 mod inner {
@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 use build::Build;
 use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
-use event::{BuildReport, PoolEvent};
+use event::{BatchId, BuildReport, PoolEvent};
 use gate::{Ended, Gate, Next, Submitted};
 use inner::Inner;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -376,7 +376,8 @@ fn a_batch_grows(ends: impl Fn(&Inner, &Build), check: impl Fn(bool, &[bool])) {
     let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
     let inner = Arc::new(Inner { gate: world.gate.clone(), events: Mutex::default() });
-    let batch = Arc::new(Build::new(1, engine::InstanceSetup::cpu(2), 1));
+    let id = BatchId { batch: 1, generation: 1 };
+    let batch = Arc::new(Build::new(id, engine::InstanceSetup::cpu(2), 1));
     let member = || {
         let (inner, batch) = (inner.clone(), batch.clone());
         world.work_once(1, &[], move || batch.ready(&inner))

@@ -6,14 +6,14 @@
 
 use std::time::Instant;
 
-use super::event::{BuildReport, PoolEvent};
+use super::event::{BatchId, BuildReport, PoolEvent};
 use super::inner::Inner;
 use super::sync::{Mutex, MutexGuard, PoisonError};
 use crate::engine::InstanceSetup;
 
 /// A batch of instances.
 pub(crate) struct Build {
-    generation: u64,
+    id: BatchId,
     setup: InstanceSetup,
     /// Locked until the gate serves the batch, so that a batch that is seen as complete also serves.
     state: Mutex<State>,
@@ -29,18 +29,18 @@ struct State {
 
 impl Build {
     /// Returns a batch of `total` instances for a generation of the gate.
-    pub(crate) fn new(generation: u64, setup: InstanceSetup, total: usize) -> Self {
+    pub(crate) fn new(id: BatchId, setup: InstanceSetup, total: usize) -> Self {
         let state = Mutex::new(State { ready: 0, total, over: false });
-        Self { generation, setup, state, started: Instant::now() }
+        Self { id, setup, state, started: Instant::now() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the gate's generation of the instances.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
+    /// Returns the number of the batch, and the gate's generation of the instances.
+    pub(crate) fn id(&self) -> BatchId {
+        self.id
     }
 
     /// Returns the setup of the instances.
@@ -71,11 +71,11 @@ impl Build {
             return;
         }
         state.over = true;
-        let serves = inner.gate.serve(self.generation);
+        let serves = inner.gate.serve(self.id.generation);
         drop(state);
         if serves {
             inner.report(PoolEvent::Built(BuildReport {
-                generation: self.generation,
+                id: self.id,
                 setup: self.setup,
                 took: self.started.elapsed(),
             }));
@@ -85,11 +85,7 @@ impl Build {
     /// Records that an instance could not be built, and abandons the whole batch, once.
     pub(crate) fn fail(&self, inner: &Inner, reason: String) {
         if self.give_up(inner) {
-            inner.report(PoolEvent::BuildFailed {
-                generation: self.generation,
-                setup: self.setup,
-                reason,
-            });
+            inner.report(PoolEvent::BuildFailed { id: self.id, setup: self.setup, reason });
         }
     }
 
@@ -104,7 +100,7 @@ impl Build {
             return false;
         }
         state.over = true;
-        inner.gate.abandon(self.generation);
+        inner.gate.abandon(self.id.generation);
         true
     }
 }

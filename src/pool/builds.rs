@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::build::Build;
+use super::event::BatchId;
 use super::inner::Inner;
 use super::worker;
 use crate::engine::InstanceSetup;
@@ -32,6 +33,7 @@ pub(super) struct Builds {
     workers: Vec<JoinHandle<()>>,
     next_instance: usize,
     next_generation: u64,
+    next_batch: u64,
 }
 
 impl Default for Builds {
@@ -43,6 +45,7 @@ impl Default for Builds {
             workers: Vec::new(),
             next_instance: 0,
             next_generation: 1,
+            next_batch: 1,
         }
     }
 }
@@ -57,6 +60,11 @@ impl Builds {
     /// over.
     pub(super) fn progress(&self) -> Option<(usize, usize)> {
         self.latest.as_ref().and_then(|build| build.progress())
+    }
+
+    /// Returns true if no newer batch exists.
+    pub(super) fn is_newest(&self, id: BatchId) -> bool {
+        self.latest.as_ref().is_none_or(|build| build.id() == id)
     }
 
     /// Makes the next [`Builds::ensure`] replace the instances of this generation.
@@ -100,7 +108,7 @@ impl Builds {
         if let Some(build) = pending {
             let (ready, total) = build.progress().unwrap_or_default();
             let seats = inner.gate.seats();
-            let existing = if build.generation() == seats.generation {
+            let existing = if build.id().generation == seats.generation {
                 seats.serving + seats.repairing + total.saturating_sub(ready)
             } else {
                 total
@@ -126,7 +134,9 @@ impl Builds {
         if missing == 0 {
             return false;
         }
-        let build = Arc::new(Build::new(generation, setup, missing));
+        let id = BatchId { batch: self.next_batch, generation };
+        self.next_batch += 1;
+        let build = Arc::new(Build::new(id, setup, missing));
         self.setups.push((generation, setup));
         self.setups.dedup();
         self.latest = Some(build.clone());

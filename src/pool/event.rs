@@ -7,11 +7,20 @@ use crate::engine::InstanceSetup;
 /// Receives a pool's events.
 pub type Listener = Box<dyn Fn(PoolEvent) + Send + Sync>;
 
+/// The numbers of a batch of builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchId {
+    /// The number of the batch, unique in its pool; a later batch has a higher one.
+    pub batch: u64,
+    /// The generation of the instances. Several batches can add instances to one generation.
+    pub generation: u64,
+}
+
 /// A batch of instances that is warm and has begun to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BuildReport {
-    /// The generation of the instances.
-    pub generation: u64,
+    /// The batch.
+    pub id: BatchId,
     /// The settings that the instances were built with.
     pub setup: InstanceSetup,
     /// Time from the order until all instances were warm.
@@ -25,8 +34,8 @@ pub enum PoolEvent {
     Built(BuildReport),
     /// A batch failed; the previous instances keep serving.
     BuildFailed {
-        /// The generation of the instances.
-        generation: u64,
+        /// The batch. By the time the event is handled, a newer one may have replaced it.
+        id: BatchId,
         /// The settings of the batch.
         setup: InstanceSetup,
         /// The reason.

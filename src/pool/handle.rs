@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::builds::{BuildOrder, Builds};
-use super::event::Listener;
+use super::event::{BatchId, Listener};
 use super::gate::Gate;
 use super::gate_state::Seats;
 use super::infer::Client;
@@ -232,6 +232,11 @@ impl Pool {
     /// Returns the ready instances and all instances of the newest batch while it is being built.
     pub fn warming(&self) -> Option<(usize, usize)> {
         self.builds().progress()
+    }
+
+    /// Returns true if no batch of builds newer than this one exists.
+    pub fn is_newest(&self, id: BatchId) -> bool {
+        self.builds().is_newest(id)
     }
 
     /// Answers requests whose time in the queue has run out.

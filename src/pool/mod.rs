@@ -24,7 +24,7 @@ mod tests;
 mod threads;
 mod worker;
 
-pub use event::{BuildReport, Listener, PoolEvent};
+pub use event::{BatchId, BuildReport, Listener, PoolEvent};
 pub use gate_state::Seats;
 pub use handle::{PARKED_LIMIT, Pool, PoolMemory};
 pub use infer::{Client, Pending};

@@ -77,7 +77,7 @@ fn occupy(
             left = WorkerExit::Cold(error.to_string());
             return;
         }
-        let seat = broken.unwrap_or_else(|| inner.gate.enter(build.generation()));
+        let seat = broken.unwrap_or_else(|| inner.gate.enter(build.id().generation));
         if broken.is_some() {
             inner.gate.repair(seat);
         } else {

@@ -109,10 +109,13 @@ impl LiveModels {
         self.roll_back_gpu(name, &reason)
     }
 
-    /// Returns the rollback of a row whose GPU this process cannot use.
+    /// Returns the rollback of a row whose GPU this process cannot use; `None` if the row has been
+    /// changed meanwhile and can be built.
     pub(super) fn roll_back_gpu(&mut self, name: &str, reason: &str) -> Option<OwnChange> {
         let all = self.desired.clone();
-        let gpu = all.row(name)?.budget.gpu.as_ref()?;
+        let row = all.row(name)?;
+        let gpu = row.budget.gpu.as_ref()?;
+        instance_setup(row, &all, &self.description.gpus).err()?;
         let message = format!("instances on {} could not be built: {reason}", gpu.title());
         self.roll_back(name, &FailedRow { setup: None, reason: reason.to_owned(), message })
     }
