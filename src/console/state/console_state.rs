@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::action::Effect;
+use super::core_order;
 use super::dialog::Dialog;
 use super::drag::Drag;
 use super::history::History;
@@ -15,9 +17,12 @@ use crate::console::glyphs::Glyphs;
 use crate::console::input::Keymap;
 use crate::console::options::ConsoleOptions;
 use crate::console::theme::Theme;
-use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row};
+use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row, RowKey};
 use crate::machine::{CoreId, CpuSet};
 use crate::telemetry::{JournalEntry, ModelView, Snapshot};
+
+/// The answer that cancels quitting.
+const STAY: (&str, &str, &str) = ("n", "stay", "stay");
 
 /// Everything that the view needs.
 #[derive(Clone, Debug)]
@@ -263,5 +268,33 @@ impl ConsoleState {
     pub(super) fn on_top(&self, change: &Change) -> Change {
         let staged = self.staged.iter().flat_map(|staged| staged.edits.iter());
         Change { edits: staged.chain(&change.edits).cloned().collect() }
+    }
+    /// Returns the keys of a model's row with the staged changes applied; empty if it was removed.
+    pub fn row_keys(&self, model: &str) -> Vec<RowKey> {
+        let keys = self.row(model).map(|row| row.budget.row_keys());
+        // a path that is not UTF-8 (set through the API) cannot be written to a layout file
+        keys.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Returns the answers of the question before quitting: key, description, and a single word for
+    /// it.
+    pub fn ways_out(&self) -> [(&'static str, &'static str, &'static str); 3] {
+        if self.staged.is_empty() {
+            [("s", "save and leave", "save, leave"), ("q", "leave without saving", "leave"), STAY]
+        } else {
+            [("enter", "apply", "apply"), ("q", "leave without applying", "leave"), STAY]
+        }
+    }
+
+    /// Requests newer lines if the log is shown.
+    pub(super) fn follow_log(&self) -> Vec<Effect> {
+        let shown = self.screen == Screen::Log;
+        shown.then(|| self.log.ask()).into_iter().collect()
+    }
+
+    /// Returns the groups of cores with the same node and last-level cache, as indices in the
+    /// snapshot, ordered by their first core.
+    pub fn core_groups(&self) -> Vec<Vec<usize>> {
+        core_order::groups(&self.snapshot.cores)
     }
 }

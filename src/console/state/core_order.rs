@@ -1,7 +1,6 @@
 //! The order of the cores on the screen: cores of the same node and last-level cache are adjacent,
 //! regardless of their numbers. Steps and ranges use this order too.
 
-use super::ConsoleState;
 use crate::machine::CoreId;
 use crate::telemetry::CoreView;
 
@@ -12,33 +11,30 @@ fn key(view: &CoreView) -> GroupKey {
     (view.core.node, view.core.l3)
 }
 
-impl ConsoleState {
-    /// Returns the groups of cores with the same node and last-level cache, as indices in the
-    /// snapshot, ordered by their first core.
-    pub fn core_groups(&self) -> Vec<Vec<usize>> {
-        let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
-        for (index, view) in self.snapshot.cores.iter().enumerate() {
-            let key = key(view);
-            match groups.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, members)) => members.push(index),
-                None => groups.push((key, vec![index])),
-            }
+/// Returns the groups of cores with the same node and last-level cache, as indices, ordered by their
+/// first core.
+pub(super) fn groups(cores: &[CoreView]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(GroupKey, Vec<usize>)> = Vec::new();
+    for (index, view) in cores.iter().enumerate() {
+        let key = key(view);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, members)) => members.push(index),
+            None => groups.push((key, vec![index])),
         }
-        groups.into_iter().map(|(_, members)| members).collect()
     }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
 
-    /// Returns all cores in screen order.
-    pub(super) fn cores_in_order(&self) -> Vec<&CoreView> {
-        let places = self.core_groups().into_iter().flatten();
-        places.filter_map(|index| self.snapshot.cores.get(index)).collect()
-    }
+/// Returns all cores in screen order.
+pub(super) fn arranged(cores: &[CoreView]) -> Vec<&CoreView> {
+    groups(cores).into_iter().flatten().filter_map(|index| cores.get(index)).collect()
+}
 
-    /// Returns the core at a distance from the selected one, or from the first.
-    pub(super) fn core_beside(&self, by: i32) -> Option<CoreId> {
-        let cores = self.cores_in_order();
-        let place = |core| cores.iter().position(|view| view.core.id == core);
-        let at = self.core.and_then(place).unwrap_or(0);
-        let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
-        cores.get(next).map(|view| view.core.id)
-    }
+/// Returns the core at a distance from another one, or from the first.
+pub(super) fn beside(cores: &[CoreView], from: Option<CoreId>, by: i32) -> Option<CoreId> {
+    let cores = arranged(cores);
+    let place = |core| cores.iter().position(|view| view.core.id == core);
+    let at = from.and_then(place).unwrap_or(0);
+    let next = at.saturating_add_signed(by as isize).min(cores.len().saturating_sub(1));
+    cores.get(next).map(|view| view.core.id)
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::action::Effect;
-use super::{ConsoleState, Screen};
 use crate::telemetry::{LogLine, LogLines};
 
 /// The newest lines, and the last one shown.
@@ -48,14 +47,6 @@ impl LogView {
         if end >= self.lines.len() {
             self.last = None;
         }
-    }
-}
-
-impl ConsoleState {
-    /// Requests newer lines if the log is shown.
-    pub(super) fn follow_log(&self) -> Vec<Effect> {
-        let shown = self.screen == Screen::Log;
-        shown.then(|| self.log.ask()).into_iter().collect()
     }
 }
 

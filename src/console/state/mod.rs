@@ -1,23 +1,32 @@
 //! The console's state: one value that `update` changes and the view reads.
 
 mod action;
+mod changes;
 mod command;
+mod commands;
 mod console_state;
 mod core_order;
 mod dialog;
+mod dialog_keys;
 mod drag;
 mod editor;
+mod gestures;
 pub mod gpus;
 mod history;
 mod hits;
+mod layout_commands;
 mod layouts;
 mod log;
 mod navigation;
 mod origin;
+mod origin_changes;
+mod row_editing;
 mod row_editor;
+mod row_order;
 mod screen;
 mod selection;
 mod sorting;
+mod staging;
 mod steps;
 mod update;
 

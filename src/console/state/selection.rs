@@ -1,94 +1,101 @@
-//! Multiple selection of cores: a range by Shift with arrows or click, single cores by Ctrl with
-//! click. Selected cores are dragged together, even if they have different owners.
+//! The selection of a row and of cores. A range of cores is selected by Shift with arrows or click,
+//! single cores by Ctrl with click. Selected cores are dragged together, even if they have different
+//! owners.
 
-use super::drag::DragItem;
-use super::{ConsoleState, Pane};
-use crate::layout::{CoreOwner, CoreSelection};
+use super::console_state::ConsoleState;
+use super::core_order;
+use super::screen::Pane;
+use crate::layout::CoreOwner;
 use crate::machine::{CoreId, CpuSet};
+use crate::telemetry::Snapshot;
 
-impl ConsoleState {
-    /// Moves the selected core and extends the range to it.
-    pub(super) fn extend(&mut self, by: i32) {
-        if self.drag.is_some() {
-            return;
-        }
-        if self.focus != Pane::Cores {
-            self.focus = Pane::Cores;
-            self.leave_cores();
-            return self.step_core(0);
-        }
-        let from = self.anchor.or(self.core);
-        self.step_core(by);
-        self.anchor = from.or(self.core);
-        self.pick_range();
+pub(super) fn select(state: &mut ConsoleState, row: Option<CoreOwner>) {
+    if let Some(row) = row {
+        state.selected = row;
     }
+}
 
-    /// Handles a click with Shift: selects all cores from the anchor to this one.
-    pub(super) fn pick_to(&mut self, core: CoreId) {
-        self.focus = Pane::Cores;
-        self.anchor = self.anchor.or(self.core).or(Some(core));
-        self.core = Some(core);
-        self.pick_range();
+/// Selects an added model as soon as a snapshot shows it.
+pub(super) fn select_arrived(state: &mut ConsoleState) {
+    if let Some(name) = &state.arriving
+        && state.snapshot.model(name).is_some()
+    {
+        state.selected = CoreOwner::Model(name.clone());
+        state.arriving = None;
     }
+}
 
-    /// Handles a click with Ctrl: adds the core to the selection, or removes it.
-    pub(super) fn pick_too(&mut self, core: CoreId) {
-        self.focus = Pane::Cores;
-        if self.picked.contains(core) {
-            self.picked.remove(core);
-        } else {
-            self.picked.insert(core);
-        }
-        self.core = Some(core);
-        self.anchor = Some(core);
+/// Moves the selection to the first row if the selected one was removed or filtered out.
+pub(super) fn keep_selection(state: &mut ConsoleState) {
+    let rows = state.rows();
+    if !rows.contains(&state.selected) {
+        select(state, rows.first().cloned());
     }
+    let gone = |snapshot: &Snapshot, core| snapshot.cores.iter().all(|view| view.core.id != core);
+    if state.core.is_some_and(|core| gone(&state.snapshot, core)) {
+        state.core = None;
+    }
+}
 
-    fn pick_range(&mut self) {
-        // the range is in screen order
-        let cores = self.cores_in_order();
-        let place = |id: CoreId| cores.iter().position(|view| view.core.id == id);
-        let (Some(from), Some(to)) = (self.anchor.and_then(place), self.core.and_then(place))
-        else {
-            return;
-        };
-        let range = from.min(to)..=from.max(to);
-        self.picked = cores
-            .iter()
-            .enumerate()
-            .filter(|(at, view)| range.contains(at) && view.allowed)
-            .map(|(_, view)| view.core.id)
-            .collect();
-    }
+/// Selects another core, in the order of ids.
+pub(super) fn step_core(state: &mut ConsoleState, by: i32) {
+    state.core = core_order::beside(&state.snapshot.cores, state.core, by);
+}
 
-    /// Clears the multiple selection.
-    pub(super) fn leave_cores(&mut self) {
-        self.picked = CpuSet::EMPTY;
-        self.anchor = None;
+/// Moves the selected core and extends the range to it.
+pub(super) fn extend(state: &mut ConsoleState, by: i32) {
+    if state.drag.is_some() {
+        return;
     }
+    if state.focus != Pane::Cores {
+        state.focus = Pane::Cores;
+        clear_picked(state);
+        return step_core(state, 0);
+    }
+    let from = state.anchor.or(state.core);
+    step_core(state, by);
+    state.anchor = from.or(state.core);
+    pick_range(state);
+}
 
-    /// Returns the drag item of a core: all selected cores if it is one of them.
-    pub fn token_at(&self, core: CoreId) -> Option<DragItem> {
-        if self.picked.contains(core) { self.picked_token() } else { self.core_token(core) }
-    }
+/// Handles a click with Shift: selects all cores from the anchor to this one.
+pub(super) fn pick_range_to(state: &mut ConsoleState, core: CoreId) {
+    state.focus = Pane::Cores;
+    state.anchor = state.anchor.or(state.core).or(Some(core));
+    state.core = Some(core);
+    pick_range(state);
+}
 
-    /// Returns the drag item of the selected cores with their owners; `None` if this process
-    /// may use none of them.
-    pub fn picked_token(&self) -> Option<DragItem> {
-        let mut parts: Vec<(CoreOwner, CpuSet)> = Vec::new();
-        for core in self.picked.iter() {
-            let Some(party) = self.core_party(core) else {
-                continue;
-            };
-            match parts.iter_mut().find(|(other, _)| *other == party) {
-                Some((_, cores)) => cores.insert(core),
-                None => parts.push((party, CpuSet::single(core))),
-            }
-        }
-        match parts.len() {
-            0 | 1 => parts
-                .pop()
-                .map(|(from, cores)| DragItem::Cores { cores: CoreSelection::These(cores), from }),
-            _ => Some(DragItem::Several(parts)),
-        }
+/// Handles a click with Ctrl: adds the core to the selection, or removes it.
+pub(super) fn toggle_picked(state: &mut ConsoleState, core: CoreId) {
+    state.focus = Pane::Cores;
+    if state.picked.contains(core) {
+        state.picked.remove(core);
+    } else {
+        state.picked.insert(core);
     }
+    state.core = Some(core);
+    state.anchor = Some(core);
+}
+
+fn pick_range(state: &mut ConsoleState) {
+    // the range is in screen order
+    let cores = core_order::arranged(&state.snapshot.cores);
+    let place = |id: CoreId| cores.iter().position(|view| view.core.id == id);
+    let (Some(from), Some(to)) = (state.anchor.and_then(place), state.core.and_then(place)) else {
+        return;
+    };
+    let range = from.min(to)..=from.max(to);
+    state.picked = cores
+        .iter()
+        .enumerate()
+        .filter(|(at, view)| range.contains(at) && view.allowed)
+        .map(|(_, view)| view.core.id)
+        .collect();
+}
+
+/// Clears the multiple selection.
+pub(super) fn clear_picked(state: &mut ConsoleState) {
+    state.picked = CpuSet::EMPTY;
+    state.anchor = None;
 }

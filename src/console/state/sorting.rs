@@ -4,7 +4,6 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::{ConsoleState, Tone};
 use crate::telemetry::ModelView;
 
 /// The key that rows are sorted by.
@@ -35,7 +34,7 @@ pub enum SortKey {
 
 impl SortKey {
     /// The keys that the sort command cycles through. A click on a column's title reaches the others.
-    const CYCLE: [Self; 7] =
+    pub(super) const CYCLE: [Self; 7] =
         [Self::Layout, Self::Name, Self::Cores, Self::P99, Self::Slack, Self::Cpu, Self::Queue];
 
     /// Returns the key's name for a title, such as "p99".
@@ -84,8 +83,8 @@ impl SortKey {
 /// The order of the rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sorting {
-    key: SortKey,
-    reversed: bool,
+    pub(super) key: SortKey,
+    pub(super) reversed: bool,
     /// Index of each model in the order; empty for the layout's order.
     places: HashMap<String, usize>,
 }
@@ -121,7 +120,7 @@ impl Sorting {
         }
     }
 
-    fn take(&mut self, models: &[ModelView]) {
+    pub(super) fn take(&mut self, models: &[ModelView]) {
         let key = self.key;
         let rising = self.rising();
         let mut order: Vec<(usize, &ModelView)> = models.iter().enumerate().collect();
@@ -143,39 +142,9 @@ impl Sorting {
     }
 
     /// Returns true if a model was added or removed since the order was computed.
-    fn is_old(&self, models: &[ModelView]) -> bool {
+    pub(super) fn is_old(&self, models: &[ModelView]) -> bool {
         !self.places.is_empty()
             && (self.places.len() != models.len()
                 || models.iter().any(|view| !self.places.contains_key(&view.row.budget.name)))
-    }
-}
-
-impl ConsoleState {
-    /// Sorts by the next key.
-    pub(super) fn sort_on(&mut self) {
-        let at = SortKey::CYCLE.iter().position(|key| *key == self.sorting.key).unwrap_or(0);
-        let next = SortKey::CYCLE.get((at + 1) % SortKey::CYCLE.len()).copied();
-        self.sort_by(next.unwrap_or_default(), false);
-    }
-
-    /// Sorts by the key of a clicked title; a second click reverses the order.
-    pub(super) fn sort_by_title(&mut self, key: SortKey) {
-        let again = self.sorting.key == key;
-        self.sort_by(key, again && !self.sorting.reversed);
-    }
-
-    fn sort_by(&mut self, key: SortKey, reversed: bool) {
-        self.sorting.key = key;
-        self.sorting.reversed = reversed;
-        self.sorting.take(&self.snapshot.models);
-        let words = self.sorting.words().unwrap_or_else(|| "as in the layout".to_owned());
-        self.say(Tone::Info, format!("sorted {words}; rows keep this order until you sort again"));
-    }
-
-    /// Computes the order again if models were added or removed.
-    pub(super) fn keep_order(&mut self) {
-        if self.sorting.is_old(&self.snapshot.models) {
-            self.sorting.take(&self.snapshot.models);
-        }
     }
 }

@@ -1,0 +1,215 @@
+//! Runs commands, from keys, the palette and clicks.
+
+use super::action::Effect;
+use super::command::Command;
+use super::console_state::ConsoleState;
+use super::dialog::Dialog;
+use super::editor::TextField;
+use super::hits::ScrollArea;
+use super::row_editor::InputPrompt;
+use super::screen::{Mode, Pane, Screen, Tone};
+use super::{
+    gestures, layout_commands, navigation, row_editing, row_order, selection, staging, steps,
+};
+use crate::console::format;
+use crate::console::theme::Theme;
+use crate::layout::CoreOwner;
+
+pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
+    if state.readonly && command.changes() {
+        state.say(Tone::Bad, format!("read-only: {} is off", command.name()));
+        return Vec::new();
+    }
+    if !matches!(command, Command::Redraw | Command::Suspend) && state.drag.is_none() {
+        state.message = None;
+    }
+    match command {
+        Command::Up => return navigation::move_by(state, -1),
+        Command::Down => return navigation::move_by(state, 1),
+        Command::Left => navigation::sideways(state, -1),
+        Command::Right => navigation::sideways(state, 1),
+        Command::PageUp if state.screen == Screen::Layouts => {
+            navigation::scroll_lines(state, ScrollArea::Preview, -10);
+        }
+        Command::PageDown if state.screen == Screen::Layouts => {
+            navigation::scroll_lines(state, ScrollArea::Preview, 10);
+        }
+        Command::PageUp => return navigation::move_by(state, -10),
+        Command::PageDown => return navigation::move_by(state, 10),
+        Command::First => return navigation::move_by(state, i32::MIN),
+        Command::Last => return navigation::move_by(state, i32::MAX),
+        Command::NextPane => navigation::next_pane(state),
+        Command::Lift => return gestures::lift(state),
+        Command::Accept => return accept(state),
+        Command::Cancel => cancel(state),
+        Command::More => return step_selected(state, 1),
+        Command::Less => return step_selected(state, -1),
+        Command::Share => return gestures::toggle_share(state),
+        Command::Undo => {
+            if state.staged.pop().is_some() {
+                return staging::plan_staged(state);
+            }
+            return vec![Effect::Undo];
+        }
+        Command::Redo => return vec![Effect::Redo],
+        Command::ExtendLeft => selection::extend(state, -1),
+        Command::ExtendRight => selection::extend(state, 1),
+        Command::Sort => row_order::sort_by_next(state),
+        Command::Staged => toggle_staged(state),
+        Command::Pause => return steps::pause(state),
+        Command::Edit => row_editing::open_row(state),
+        Command::Add => state.dialog = Some(Dialog::Add(InputPrompt::new(""))),
+        Command::Remove => row_editing::ask_remove(state),
+        Command::Reserve => return steps::reserve(state),
+        Command::Save => {
+            return match state.profile.clone() {
+                Some(name) => vec![Effect::SaveProfile(name)],
+                None => layout_commands::ask_save_as(state),
+            };
+        }
+        Command::SaveAs => return layout_commands::ask_save_as(state),
+        Command::Restore => layout_commands::ask_restore(state),
+        Command::Layouts => {
+            show(state, Screen::Layouts);
+            return vec![Effect::ListProfiles];
+        }
+        Command::Rename if state.screen == Screen::Layouts => layout_commands::ask_rename(state),
+        Command::Delete if state.screen == Screen::Layouts => layout_commands::ask_delete(state),
+        Command::Rename | Command::Delete => {
+            let key = state.keymap.shown(Command::Layouts);
+            state.say(
+                Tone::Info,
+                format!(
+                    "{} works on the layouts screen ({key}); {} removes a model",
+                    command.name(),
+                    state.keymap.shown(Command::Remove)
+                ),
+            );
+        }
+        Command::Detail => show(state, Screen::Detail),
+        Command::Machine => show(state, Screen::Machine),
+        Command::Memory => show(state, Screen::Memory),
+        Command::Journal => {
+            show(state, Screen::Journal);
+            return vec![Effect::ReadJournal];
+        }
+        Command::Log => {
+            show(state, Screen::Log);
+            return state.follow_log();
+        }
+        Command::Board => show(state, Screen::Board),
+        Command::Expand => state.expanded = !state.expanded,
+        Command::Filter => {
+            state.dialog = Some(Dialog::Filter { editor: TextField::new(&state.filter) });
+        }
+        Command::Palette => {
+            state.dialog = Some(Dialog::Palette { editor: TextField::default(), at: 0 });
+        }
+        Command::Help => state.dialog = Some(Dialog::Help { scroll: 0 }),
+        Command::Theme => {
+            state.theme = Theme::new(state.theme.name.next());
+            state.say(Tone::Info, format!("theme {}", state.theme.name));
+        }
+        Command::Mouse => {
+            gestures::cancel_drag(state, "the mouse was switched");
+            state.mouse = !state.mouse;
+            let word = if state.mouse { "on" } else { "off: the terminal selects text" };
+            state.say(Tone::Info, format!("mouse {word}"));
+            return vec![Effect::Mouse(state.mouse)];
+        }
+        Command::Picture => return vec![Effect::Picture],
+        Command::Redraw => return vec![Effect::Redraw],
+        Command::Suspend => {
+            gestures::cancel_drag(state, "the program was suspended");
+            return vec![Effect::Suspend];
+        }
+        Command::Quit => {
+            gestures::cancel_drag(state, "leaving");
+            let unsaved = !state.readonly && (state.modified() || !state.staged.is_empty());
+            if unsaved {
+                state.dialog = Some(Dialog::Quit);
+            } else {
+                return vec![Effect::Quit];
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn accept(state: &mut ConsoleState) -> Vec<Effect> {
+    if state.drag.is_some() {
+        return gestures::drop_item(state, None);
+    }
+    if state.screen == Screen::Layouts {
+        return layout_commands::apply_layout(state);
+    }
+    if !state.staged.is_empty() {
+        return staging::apply_staged(state);
+    }
+    if state.screen == Screen::Board && matches!(state.selected, CoreOwner::Model(_)) {
+        show(state, Screen::Detail);
+    }
+    Vec::new()
+}
+
+fn cancel(state: &mut ConsoleState) {
+    if state.drag.is_some() {
+        gestures::cancel_drag(state, "cancelled");
+    } else if !state.staged.is_empty() {
+        let count = state.staged.len();
+        state.staged.clear();
+        state.staged_plan = None;
+        let dropped = format::counted(count, "staged change");
+        state.say(Tone::Info, format!("{dropped} discarded"));
+    } else if !state.picked.is_empty() {
+        selection::clear_picked(state);
+    } else if state.expanded {
+        state.expanded = false;
+    } else if state.screen != Screen::Board {
+        show(state, Screen::Board);
+    } else if state.filter.is_empty() {
+        state.focus = Pane::Models;
+    } else {
+        state.filter.clear();
+    }
+}
+
+fn step_selected(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
+    if state.drag.is_some() {
+        return gestures::change_amount(state, by);
+    }
+    match state.selected.clone() {
+        CoreOwner::Model(name) => steps::step(state, &name, state.column, by),
+        CoreOwner::Free => {
+            state.say(Tone::Info, "select a model: the row of free cores cannot be changed");
+            Vec::new()
+        }
+    }
+}
+
+fn show(state: &mut ConsoleState, screen: Screen) {
+    gestures::cancel_drag(state, "another screen was opened");
+    state.screen = screen;
+    state.scroll = 0;
+    state.expanded = false;
+}
+
+fn toggle_staged(state: &mut ConsoleState) {
+    state.mode = match state.mode {
+        Mode::Live => Mode::Staged,
+        Mode::Staged if state.staged.is_empty() => Mode::Live,
+        Mode::Staged => {
+            let (apply, drop) =
+                (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));
+            return state.say(
+                Tone::Bad,
+                format!("there are staged changes: {apply} applies them, {drop} discards them"),
+            );
+        }
+    };
+    let text = match state.mode {
+        Mode::Live => "live mode: changes are applied at once",
+        Mode::Staged => "staged mode: changes wait until they are applied",
+    };
+    state.say(Tone::Info, text);
+}

@@ -1,0 +1,199 @@
+//! The keys of open dialogs.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::action::Effect;
+use super::command::Command;
+use super::console_state::ConsoleState;
+use super::dialog::{ConfirmedAction, Dialog, matching};
+use super::screen::Tone;
+use super::{commands, layout_commands, row_editing, selection, staging};
+use crate::layout::Edit;
+
+/// Handles a key while a dialog is open.
+pub(super) fn press(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
+    let effects = answer(state, key);
+    // cancel the quit after saving
+    state.leaving &= state.dialog.is_some()
+        || effects.iter().any(|effect| matches!(effect, Effect::SaveProfile(_)));
+    effects
+}
+
+fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
+    let Some(mut dialog) = state.dialog.take() else {
+        return Vec::new();
+    };
+    if let Dialog::Row(editor) = dialog {
+        return row_editing::row_editor_key(state, editor, key);
+    }
+    if key.code == KeyCode::Esc {
+        if matches!(dialog, Dialog::Filter { .. }) {
+            state.filter.clear();
+        }
+        return Vec::new();
+    }
+    let enter = key.code == KeyCode::Enter;
+    match &mut dialog {
+        Dialog::Help { scroll } => {
+            match key.code {
+                KeyCode::Down | KeyCode::Char('j') => *scroll += 1,
+                KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
+                KeyCode::PageDown | KeyCode::Char(' ') => *scroll += 10,
+                KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
+                KeyCode::Home | KeyCode::Char('g') => *scroll = 0,
+                _ => return Vec::new(),
+            }
+            state.dialog = Some(dialog);
+            Vec::new()
+        }
+        Dialog::Palette { editor, at } => {
+            let found = matching(&editor.text());
+            match key.code {
+                KeyCode::Enter => {
+                    return match found.get(*at).copied() {
+                        Some(command) => commands::run(state, command),
+                        None => Vec::new(),
+                    };
+                }
+                KeyCode::Up => *at = at.saturating_sub(1),
+                KeyCode::PageUp => *at = at.saturating_sub(10),
+                KeyCode::PageDown => *at = (*at + 10).min(found.len().saturating_sub(1)),
+                KeyCode::Down => *at = (*at + 1).min(found.len().saturating_sub(1)),
+                _ => {
+                    editor.key(key);
+                    *at = 0;
+                }
+            }
+            state.dialog = Some(dialog);
+            Vec::new()
+        }
+        Dialog::Filter { editor } => {
+            editor.key(key);
+            state.filter = editor.text();
+            selection::keep_selection(state);
+            if !enter {
+                state.dialog = Some(dialog);
+            }
+            Vec::new()
+        }
+        Dialog::Add(prompt) => {
+            let effects = row_editing::prompt_key(state, prompt, key, None);
+            state.dialog = Some(dialog);
+            effects
+        }
+        // handled above
+        Dialog::Row(_) => Vec::new(),
+        Dialog::SaveAs { editor } if enter => {
+            let name = editor.text().trim().to_owned();
+            if let Some(reason) = bad_name(&name) {
+                state.say(Tone::Bad, reason);
+                state.dialog = Some(dialog);
+                return Vec::new();
+            }
+            if state.profile.as_ref() != Some(&name) && state.layouts.has(&name) {
+                let question = format!("{name} exists. Write over it?");
+                state.dialog =
+                    Some(Dialog::Confirm { question, yes: ConfirmedAction::Overwrite(name) });
+                return Vec::new();
+            }
+            vec![Effect::SaveProfile(name)]
+        }
+        Dialog::Rename { from, editor } if enter => {
+            let to = editor.text().trim().to_owned();
+            if let Some(reason) = bad_name(&to) {
+                state.say(Tone::Bad, reason);
+                state.dialog = Some(dialog);
+                return Vec::new();
+            }
+            if *from == to {
+                return Vec::new();
+            }
+            vec![Effect::RenameProfile { from: from.clone(), to }]
+        }
+        Dialog::SaveAs { editor } | Dialog::Rename { editor, .. } => {
+            editor.key(key);
+            state.dialog = Some(dialog);
+            Vec::new()
+        }
+        Dialog::Confirm { yes, .. } => match key.code {
+            KeyCode::Char('y') | KeyCode::Enter => confirmed(state, yes.clone()),
+            KeyCode::Char('n') => Vec::new(),
+            _ => {
+                state.dialog = Some(dialog);
+                Vec::new()
+            }
+        },
+        Dialog::Quit => match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                vec![Effect::Quit]
+            }
+            KeyCode::Char('q' | 'y') => vec![Effect::Quit],
+            KeyCode::Char('s') if state.staged.is_empty() => {
+                state.leaving = true;
+                commands::run(state, Command::Save)
+            }
+            KeyCode::Enter if !state.staged.is_empty() => staging::apply_staged(state),
+            KeyCode::Char('n') => Vec::new(),
+            _ => {
+                state.dialog = Some(dialog);
+                Vec::new()
+            }
+        },
+    }
+}
+
+/// Inserts pasted text into the open text field.
+pub(super) fn paste(state: &mut ConsoleState, text: &str) -> Vec<Effect> {
+    match &mut state.dialog {
+        Some(Dialog::Add(_) | Dialog::Row(_)) => {
+            return row_editing::paste_into_prompt(state, text);
+        }
+        Some(
+            Dialog::Palette { editor, .. }
+            | Dialog::SaveAs { editor }
+            | Dialog::Rename { editor, .. },
+        ) => editor.insert(text),
+        Some(Dialog::Filter { editor }) => {
+            editor.insert(text);
+            state.filter = editor.text();
+            selection::keep_selection(state);
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn confirmed(state: &mut ConsoleState, yes: ConfirmedAction) -> Vec<Effect> {
+    match yes {
+        ConfirmedAction::Delete(name) => vec![Effect::DeleteProfile(name)],
+        ConfirmedAction::Overwrite(name) => vec![Effect::SaveProfile(name)],
+        ConfirmedAction::Restore => layout_commands::restore_saved(state),
+        ConfirmedAction::Remove(model) => staging::commit(state, Edit::Remove { model }.into()),
+    }
+}
+
+/// Returns the reason why a text cannot be the name of a layout.
+fn bad_name(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("type a name first")
+    } else if name.starts_with('.') || name.contains(['/', '\\']) {
+        Some("a layout's name cannot start with a dot or contain a slash")
+    } else if name.len() > 100 {
+        Some("a layout's name has at most 100 bytes")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_layouts_stay_inside_their_folder() {
+        for name in ["", "../../etc/passwd", ".hidden", "a\\b"] {
+            assert!(bad_name(name).is_some(), "{name}");
+        }
+        assert_eq!(bad_name("night shift"), None);
+    }
+}
