@@ -4,6 +4,7 @@
 //! of the history, and the version of the state stays the same.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct LoanRequest {
     pub lender: Option<String>,
     /// The model that gets them.
     pub borrower: String,
+    /// The time after which the loan ends by itself, so that a lender that has crashed leaves none
+    /// behind; `None` for no limit.
+    pub duration: Option<Duration>,
 }
 
 /// A loan that is in force.
@@ -43,9 +47,9 @@ pub struct Loan {
     pub differences: Vec<String>,
 }
 
-/// Lends cores from model to model. A loan ends when it is reclaimed, with a change of the row of either
-/// model or of a row that has one of the cores, when either model is loaded again or removed, and when
-/// the machine changes.
+/// Lends cores from model to model. A loan ends when it is reclaimed, after its duration, with a change
+/// of the row of either model or of a row that has one of the cores, when either model is loaded again
+/// or removed, and when the machine changes.
 pub trait CoreLending: Send + Sync {
     /// Lends cores. On return, masks have been set and read back. Concurrency and weights stay those
     /// of the rows.

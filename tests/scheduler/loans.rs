@@ -1,9 +1,11 @@
 //! Loans of cores: masks move, and neither the layout nor the journal does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use divvy::layout::{CoreRequest, Edit};
-use divvy::machine::{CpuSet, ThreadId};
+use divvy::machine::{CpuSet, SimulatedClock, ThreadId};
 use divvy::scheduler::{Control, CoreLending, LoanId, LoanRequest};
 use divvy::telemetry::JournalChannel;
 
@@ -16,7 +18,7 @@ fn start() -> TestScheduler {
 
 fn request(cores: &str, lender: Option<&str>, borrower: &str) -> LoanRequest {
     let lender = lender.map(str::to_owned);
-    LoanRequest { cores: set(cores), lender, borrower: borrower.to_owned() }
+    LoanRequest { cores: set(cores), lender, borrower: borrower.to_owned(), duration: None }
 }
 
 fn lend(test: &TestScheduler, cores: &str, lender: Option<&str>, borrower: &str) -> LoanId {
@@ -150,7 +152,7 @@ fn threads_that_join_get_the_effective_cores() {
     test.apply(concurrency("c", 2));
     let script = test.scripts.of("b");
     script.panic_every.store(1, std::sync::atomic::Ordering::SeqCst);
-    let answers = std::sync::Arc::new(Answers::default());
+    let answers = Arc::new(Answers::default());
     test.submit("b", 1, &answers);
     test.wait("the failure", || answers.all());
     script.panic_every.store(0, std::sync::atomic::Ordering::SeqCst);
@@ -178,4 +180,26 @@ fn refuses_what_cannot_be_lent() {
     lend(&test, "1", Some("a"), "b");
     assert!(refused("1", Some("a"), "c").contains("already lent"));
     assert!(refused("0", Some("a"), "c").contains("at least one core"));
+}
+
+#[test]
+fn loan_ends_after_its_duration() {
+    let clock = Arc::new(SimulatedClock::new(0));
+    let names = ["a".to_owned(), "b".to_owned()];
+    let rows = vec![row("a", "0-1"), row("b", "2")];
+    let test = TestScheduler::start_with(3, rows, &names, |options| options.clock = clock.clone());
+    let duration = Some(Duration::from_hours(1));
+    let loan = LoanRequest { duration, ..request("1", Some("a"), "b") };
+    let loan = test.scheduler.lend(loan).unwrap().id;
+    let has_loan = || {
+        let snapshot = test.snapshot();
+        snapshot.model("a").is_some_and(|view| view.actual.effective_cores.is_some())
+    };
+    test.wait("the loan", has_loan);
+    clock.advance(Duration::from_mins(59));
+    test.apply(Edit::Rename { model: "b".to_owned(), to: "x".to_owned() });
+    assert_eq!(test.snapshot().model("a").unwrap().actual.effective_cores, Some(set("0")));
+    clock.advance(Duration::from_mins(1));
+    test.wait("its end", || !has_loan());
+    assert!(test.scheduler.reclaim(loan).is_err());
 }

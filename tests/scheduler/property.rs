@@ -104,7 +104,7 @@ fn edits() -> impl Strategy<Value = Edit> {
 
 fn loans() -> impl Strategy<Value = LoanRequest> {
     (0usize..CORES, prop::option::of(names()), names()).prop_map(|(core, lender, borrower)| {
-        LoanRequest { cores: set(&core.to_string()), lender, borrower }
+        LoanRequest { cores: set(&core.to_string()), lender, borrower, duration: None }
     })
 }
 

@@ -1,19 +1,28 @@
 //! Lends cores: checks loans, puts them in force and ends them.
 
+use std::time::Instant;
+
 use super::enforce;
+use super::loans::OpenLoan;
 use super::models::LiveModels;
 use super::row_changes::has_changed;
 use crate::layout::{DesiredState, Refusal};
 use crate::machine::CpuSet;
 use crate::scheduler::lending::{Loan, LoanId, LoanRequest};
 
-/// Puts a loan in force.
+/// Puts a loan in force, which begins `now`.
 ///
 /// # Errors
 /// [`Refusal`] if the lender cannot lend the cores, or the borrower has them.
-pub(super) fn lend(models: &mut LiveModels, request: &LoanRequest) -> Result<Loan, Refusal> {
+pub(super) fn lend(
+    models: &mut LiveModels,
+    request: &LoanRequest,
+    now: Instant,
+) -> Result<Loan, Refusal> {
     let (lender, borrower) = check_loan(models, request)?;
-    let id = models.loans.add(request.cores, lender, borrower);
+    let id = models.loans.next_id();
+    let end = request.duration.and_then(|duration| now.checked_add(duration));
+    models.loans.open.push(OpenLoan { id, cores: request.cores, lender, borrower, end });
     let all = models.desired.clone();
     set_effective_cores(models, &all);
     // The lender first, so that a core is free as early as possible for its borrower.
@@ -39,6 +48,19 @@ pub(super) fn reclaim(models: &mut LiveModels, id: LoanId) -> Result<(), Refusal
         }
     }
     Ok(())
+}
+
+/// Ends the loans whose time is over. Returns true if there were any.
+pub(super) fn end_expired_loans(models: &mut LiveModels, now: Instant) -> bool {
+    let is_over = |loan: &OpenLoan| loan.end.is_some_and(|end| end <= now);
+    let over: Vec<LoanId> =
+        models.loans.open.iter().filter(|loan| is_over(loan)).map(|loan| loan.id).collect();
+    for id in &over {
+        tracing::info!("{id} has ended: its time is over");
+        // It is open, so it can be reclaimed.
+        let _ = reclaim(models, *id);
+    }
+    !over.is_empty()
 }
 
 /// Ends all loans, as after a change of the machine.
@@ -114,7 +136,7 @@ fn place_effective(models: &mut LiveModels, name: &str, all: &DesiredState) -> V
 
 /// Checks a request for a loan. Returns the generations of the lender and of the borrower.
 fn check_loan(models: &LiveModels, request: &LoanRequest) -> Result<(Option<u64>, u64), Refusal> {
-    let LoanRequest { cores, lender, borrower } = request;
+    let LoanRequest { cores, lender, borrower, .. } = request;
     let generation = |name: &str| {
         let slot = models.slots.get(name);
         slot.map(|slot| slot.generation)

@@ -1,5 +1,7 @@
 //! The loans in force: what separates the layout as it is effective now from the layout as desired.
 
+use std::time::Instant;
+
 use crate::machine::CpuSet;
 use crate::scheduler::lending::LoanId;
 
@@ -9,6 +11,8 @@ pub(super) struct OpenLoan {
     pub(super) cores: CpuSet,
     pub(super) lender: Option<u64>,
     pub(super) borrower: u64,
+    /// When it ends by itself.
+    pub(super) end: Option<Instant>,
 }
 
 /// The loans in force.
@@ -20,12 +24,15 @@ pub(super) struct Loans {
 }
 
 impl Loans {
-    /// Adds a loan and returns its number.
-    pub(super) fn add(&mut self, cores: CpuSet, lender: Option<u64>, borrower: u64) -> LoanId {
+    /// Returns the number of the next loan.
+    pub(super) fn next_id(&mut self) -> LoanId {
         self.number += 1;
-        let id = LoanId(self.number);
-        self.open.push(OpenLoan { id, cores, lender, borrower });
-        id
+        LoanId(self.number)
+    }
+
+    /// Returns when the first loan ends by itself; `None` if none does.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.open.iter().filter_map(|loan| loan.end).min()
     }
 
     /// Removes a loan; `None` if it has ended.

@@ -109,19 +109,23 @@ impl Owner {
             if self.verdicts.next_due().is_some_and(|due| due <= now) {
                 self.verdicts.close_due(&self.models.slots, now);
             }
+            if lend::end_expired_loans(&mut self.models, now) {
+                self.publisher.mark_stale();
+            }
             if self.publisher.is_due(Instant::now()) {
                 self.publisher.send_state(&self.models, self.history.last_entries());
             }
         }
     }
 
-    /// Waits for a message or for the next verdict or publication that is due. With neither, the
+    /// Waits for a message or for the next verdict, end of a loan or publication. With none, the
     /// thread sleeps until a message comes.
     fn next_message(&self) -> Result<OwnerMessage, RecvTimeoutError> {
         let publication = self.publisher.next_due();
         let publication = publication.map(|due| due.saturating_duration_since(Instant::now()));
-        let verdict = self.verdicts.next_due().map(|due| self.clock.sleep_until(due));
-        match [publication, verdict].into_iter().flatten().min() {
+        let due = [self.verdicts.next_due(), self.models.loans.next_end()];
+        let due = due.into_iter().flatten().min().map(|due| self.clock.sleep_until(due));
+        match [publication, due].into_iter().flatten().min() {
             Some(wait) => self.messages.recv_timeout(wait),
             None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
@@ -137,7 +141,7 @@ impl Owner {
                 None
             }
             OwnerMessage::Lend { request, question } => {
-                if !question.answer(|| lend::lend(&mut self.models, &request)) {
+                if !question.answer(|| lend::lend(&mut self.models, &request, self.clock.now())) {
                     return;
                 }
                 None
