@@ -9,8 +9,8 @@ mod terminal;
 
 use binary::{Home, signal};
 use rustix::process::Signal;
-use terminal::find;
 use terminal::opened::{open, open_quiet, quiet, until_board};
+use terminal::{Session, find};
 
 #[test]
 fn last_layout_reopens() {
@@ -139,4 +139,31 @@ fn crash_recovery_keeps_the_layout_name() {
     assert_eq!(std::fs::read_to_string(&opened).unwrap(), before);
     let after = std::fs::read_to_string(&loaded).unwrap();
     assert!(after.contains("concurrency = 2") && after.contains("weight = 2"), "{after}");
+}
+
+#[test]
+fn dumb_terminal_gets_reports() {
+    let home = Home::new();
+    let arguments = ["--engine", "rten"];
+    let variables = [("TERM", "dumb")];
+    let mut session = Session::start_with(&home, binary::DIVVY, &arguments, (120, 36), &variables);
+    session.until_text("TERM=dumb");
+    session.until_text("req/s");
+    signal(session.pid(), Signal::INT);
+    let left = session.left();
+    assert_eq!(left.code, 0, "{}", left.screen);
+    assert_eq!(find(&left.bytes, "\x1b[?1049h"), None);
+}
+
+#[test]
+fn c_locale_gets_ascii() {
+    let home = Home::new();
+    let variables = [("LC_ALL", "C")];
+    let arguments = ["--engine", "rten", "--demo"];
+    let mut session = Session::start_with(&home, binary::DIVVY, &arguments, (120, 36), &variables);
+    session.until_text("detector");
+    session.send("q");
+    let left = session.left();
+    left.assert_restored();
+    assert!(left.bytes.is_ascii());
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
@@ -81,25 +82,70 @@ impl<'de> Deserialize<'de> for Command {
 impl FromStr for Config {
     type Err = String;
 
-    /// Reads a config file's text. The error shows line, column and the offending text.
+    /// Reads a config file's text. The error shows line, column and text of every fault.
     fn from_str(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        let mut seen: Vec<(Key, Command)> = Vec::new();
-        for (command, keys) in &config.keys {
-            for key in keys {
-                let (at, key) = (key.span().start, *key.get_ref());
-                if let Some((_, other)) = seen.iter().find(|(bound, _)| *bound == key) {
-                    let (one, two) = (other.name(), command.name());
-                    let (line, column) = position(text, at);
-                    return Err(format!(
-                        "line {line}, column {column}: the key `{key}` is given to both {one} and {two}"
-                    ));
-                }
-                seen.push((key, *command));
+        let mut faults = Vec::new();
+        let mut rest = text.to_owned();
+        let config = loop {
+            let error = match toml::from_str::<Self>(&rest) {
+                Ok(config) => break config,
+                Err(error) => error,
+            };
+            faults.push((error.span().map_or(0, |span| span.start), error.to_string()));
+            // look for further faults without the lines of this one
+            match error.span().and_then(|span| without_lines(&rest, span)) {
+                Some(shorter) if shorter.parse::<toml::Table>().is_ok() => rest = shorter,
+                _ => return Err(listed(faults)),
             }
-        }
-        Ok(config)
+        };
+        faults.extend(keys_given_twice(&config, text));
+        if faults.is_empty() { Ok(config) } else { Err(listed(faults)) }
     }
+}
+
+/// A fault with its place in the text, in bytes.
+type PlacedFault = (usize, String);
+
+/// Returns the faults in the order of the text, one after the other.
+fn listed(mut faults: Vec<PlacedFault>) -> String {
+    faults.sort();
+    let texts: Vec<String> = faults.into_iter().map(|(_, text)| text).collect();
+    texts.join("\n")
+}
+
+/// Returns the text with the letters of a span's lines replaced by spaces, so that the places of all
+/// others stay; `None` if the lines are blank already.
+fn without_lines(text: &str, span: Range<usize>) -> Option<String> {
+    let start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let end = span.end.max(span.start);
+    let end = text.get(end..)?.find('\n').map_or(text.len(), |at| end + at);
+    let lines = text.get(start..end)?;
+    if lines.trim().is_empty() {
+        return None;
+    }
+    let blank: String = lines.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+    Some([text.get(..start)?, &blank, text.get(end..)?].concat())
+}
+
+/// Returns a fault for each key that two commands have.
+fn keys_given_twice(config: &Config, text: &str) -> Vec<PlacedFault> {
+    let mut seen: Vec<(Key, Command)> = Vec::new();
+    let mut faults = Vec::new();
+    for (command, keys) in &config.keys {
+        for key in keys {
+            let (at, key) = (key.span().start, *key.get_ref());
+            if let Some((_, other)) = seen.iter().find(|(bound, _)| *bound == key) {
+                let (one, two) = (other.name(), command.name());
+                let (line, column) = position(text, at);
+                let text = format!(
+                    "line {line}, column {column}: the key `{key}` is given to both {one} and {two}"
+                );
+                faults.push((at, text));
+            }
+            seen.push((key, *command));
+        }
+    }
+    faults
 }
 
 /// Returns the line and column of a byte, from 1.
@@ -130,7 +176,7 @@ pub fn default_config() -> String {
     let options = ConsoleOptions::default();
     let mut text = format!(
         "# theme = \"{}\"  # ansi, truecolor, colour-blind or mono; default: by the terminal\n\
-         # glyphs = \"{}\"  # block, braille or ascii\n\
+         # glyphs = \"{}\"  # block, braille or ascii; default: ascii if the locale is not UTF-8\n\
          # mouse = {}\n\
          # mode = \"live\"  # or staged: gestures add up until they are applied\n\
          # refresh_ms = {}  # shortest time between two frames for new data, 50 to 10000\n\
@@ -180,6 +226,25 @@ mod tests {
         assert!(options.reduced_motion);
         assert_eq!(options.keymap.command("ctrl-u".parse().unwrap()), Some(Command::Undo));
         assert_eq!(options.keymap.command("u".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn all_faults_are_reported() {
+        let text = "theme = \"beige\"\nmouse = \"yes\"\nrefresh_ms = 1\n[keys]\nfly = [\"f\"]\n\
+                    undo = [\n  \"hyper-u\",\n]\nredo = [\"r\"]\nquit = [\"r\"]\n";
+        let error = text.parse::<Config>().unwrap_err();
+        for word in ["beige", "boolean", "50 to 10000", "fly", "hyper-u", "quit"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        for line in ["line 1", "line 2", "line 3", "line 5", "line 6"] {
+            assert!(error.contains(line), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn syntax_fault_is_reported_once() {
+        let error = "theme = \"mono\nmouse = true\n".parse::<Config>().unwrap_err();
+        assert_eq!(error.matches("TOML parse error").count(), 1, "{error}");
     }
 
     #[test]

@@ -16,6 +16,21 @@ pub enum GlyphSet {
     Ascii,
 }
 
+impl GlyphSet {
+    /// Returns the default for the values of `LC_ALL`, `LC_CTYPE`, `LANG` and `TERM`: ASCII if the locale
+    /// names another character set than UTF-8, or on the Linux console, whose font lacks the blocks.
+    ///
+    /// Without a locale, block elements: containers and remote shells often set none.
+    pub fn from_environment(locale: [Option<&str>; 3], term: Option<&str>) -> Self {
+        let locale = locale.into_iter().flatten().find(|value| !value.is_empty());
+        let is_utf8 = locale.is_none_or(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
+        if is_utf8 && term != Some("linux") { Self::default() } else { Self::Ascii }
+    }
+}
+
 impl fmt::Display for GlyphSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -174,6 +189,17 @@ fn braille(left: Option<f64>, right: Option<f64>) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_locales_get_ascii() {
+        let of = |all, ctype, lang| GlyphSet::from_environment([all, ctype, lang], Some("xterm"));
+        assert_eq!(of(None, None, Some("C")), GlyphSet::Ascii);
+        assert_eq!(of(Some("POSIX"), None, Some("en_US.UTF-8")), GlyphSet::Ascii);
+        assert_eq!(of(Some(""), Some("C.utf8"), Some("C")), GlyphSet::Block);
+        assert_eq!(of(None, None, None), GlyphSet::Block);
+        let linux = GlyphSet::from_environment([None, None, Some("C.UTF-8")], Some("linux"));
+        assert_eq!(linux, GlyphSet::Ascii);
+    }
 
     #[test]
     fn ascii_stays_ascii() {

@@ -85,11 +85,21 @@ pub(super) enum DisplayMode {
 }
 
 impl DisplayMode {
-    /// Returns the mode for these arguments: the console needs a terminal.
+    /// Returns the mode for these arguments: the console needs a terminal that can move its cursor.
     pub(super) fn of(args: &RunArgs) -> Self {
-        let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
-        if args.headless || !is_terminal { Self::Headless } else { Self::Console }
+        let is_headless = args.headless || no_console().is_some();
+        if is_headless { Self::Headless } else { Self::Console }
     }
+}
+
+/// Returns the reason why no console can open; `None` if one can.
+pub(super) fn no_console() -> Option<&'static str> {
+    let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    if !is_terminal {
+        return Some("not a terminal");
+    }
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    is_dumb.then_some("this terminal cannot draw a screen (TERM=dumb)")
 }
 
 impl RunArgs {

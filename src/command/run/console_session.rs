@@ -15,7 +15,7 @@ use super::startup::Startup;
 use super::startup_layout::{DEMO, StartupLayout};
 use crate::command::{CommandError, config};
 use crate::console::state::Command;
-use crate::console::{self, ConsoleOptions, Exit, ThemeName};
+use crate::console::{self, ConsoleOptions, Exit, GlyphSet, ThemeName};
 use crate::layout::{FileCheck, Layout};
 use crate::scheduler::{LayoutStore, Scheduler};
 
@@ -26,8 +26,11 @@ use crate::scheduler::{LayoutStore, Scheduler};
 pub(super) fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandError> {
     let variable = |name| std::env::var(name).ok();
     let (no_color, colorterm) = (variable("NO_COLOR"), variable("COLORTERM"));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(variable);
+    let locale = locale.each_ref().map(Option::as_deref);
     let mut options = ConsoleOptions {
         theme: ThemeName::from_environment(no_color.as_deref(), colorterm.as_deref()),
+        glyphs: GlyphSet::from_environment(locale, variable("TERM").as_deref()),
         reduced_motion: variable("DIVVY_REDUCED_MOTION").is_some_and(|value| !value.is_empty()),
         ..ConsoleOptions::default()
     };

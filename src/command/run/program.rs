@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{DisplayMode, RunArgs};
+use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
 use super::own_threads;
 use super::run_records::{Restore, RunRecords};
@@ -95,8 +95,8 @@ fn print_notices(
     for notice in notices {
         writeln!(stderr, "divvy: {notice}")?;
     }
-    if mode == DisplayMode::Headless && !args.headless {
-        writeln!(stderr, "divvy: not a terminal, so divvy reports as with --headless")?;
+    if let Some(reason) = no_console().filter(|_| mode == DisplayMode::Headless && !args.headless) {
+        writeln!(stderr, "divvy: {reason}, so divvy reports as with --headless")?;
     }
     Ok(())
 }
