@@ -1,5 +1,5 @@
-//! Model checking of the pool's protocol: the shipped `gate.rs`, `gate_state.rs` and `build.rs`
-//! over shuttle's locks, so that the checker decides every thread switch. It checks in every
+//! Model checking of the pool's protocol: the shipped files of the gate and `build.rs` over shuttle's
+//! locks, atomics and channels, so that the checker decides every thread switch. It checks in every
 //! interleaving that it tries: each job is answered exactly once, none starts above the bound, no
 //! wake-up is lost (a lost one shows as a deadlock), and the counts balance.
 
@@ -7,8 +7,42 @@
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod sync {
-    pub(crate) use shuttle::sync::{Arc, Condvar, Mutex, MutexGuard};
-    pub(crate) use std::sync::PoisonError;
+    pub(crate) use shuttle::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, mpsc};
+    pub(crate) use std::sync::{PoisonError, TryLockError};
+
+    use shuttle::sync::Condvar;
+
+    /// A thread to wake. shuttle's own `park` also returns without a reason, which an exhaustive check
+    /// would repeat for ever.
+    #[derive(Clone)]
+    pub(crate) struct Thread(Arc<(Mutex<bool>, Condvar)>);
+
+    shuttle::thread_local! {
+        static CURRENT: Thread = Thread(Arc::default());
+    }
+
+    impl Thread {
+        pub(crate) fn unpark(&self) {
+            *self.0.0.lock().unwrap() = true;
+            self.0.1.notify_one();
+        }
+    }
+
+    pub(crate) fn current() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
+    pub(crate) fn park() {
+        let thread = current();
+        let mut token = thread.0.0.lock().unwrap();
+        while !*token {
+            token = thread.0.1.wait(token).unwrap();
+        }
+        *token = false;
+    }
 }
 mod event {
     pub(crate) use divvy::pool::{BatchId, BuildReport, PoolEvent};
@@ -35,8 +69,18 @@ mod inner {
 mod build;
 #[path = "../src/pool/gate.rs"]
 mod gate;
+#[path = "../src/pool/gate_flags.rs"]
+mod gate_flags;
+#[path = "../src/pool/gate_seats.rs"]
+mod gate_seats;
 #[path = "../src/pool/gate_state.rs"]
 mod gate_state;
+#[path = "../src/pool/job_queue.rs"]
+mod job_queue;
+#[path = "../src/pool/published_counts.rs"]
+mod published_counts;
+#[path = "../src/pool/seat_table.rs"]
+mod seat_table;
 
 use std::time::{Duration, Instant};
 
@@ -109,11 +153,12 @@ impl World {
         thread::spawn(move || {
             let seat = world.gate.enter(generation);
             seated();
+            let waiter = world.gate.waiter(seat).unwrap();
             let mut next = None;
             loop {
                 let waiting = match next.take() {
                     Some(waiting) => waiting,
-                    None => match world.gate.take(seat) {
+                    None => match world.gate.take(&waiter) {
                         Next::Job(waiting) => waiting,
                         Next::Retire => return,
                     },
@@ -284,6 +329,143 @@ fn callers_cancel_or_time_out() {
     world.settle();
 }
 
+/// Submitting, cancelling, expiring and closing together: the seat ends by itself although nobody but
+/// `cancel` or `expire` empties the queue, and each job is answered once.
+fn submit_cancel_expire_close() {
+    let world = World::new(3, 1, Some(Duration::ZERO), Overflow::Block);
+    let worker = world.work(0, &[]);
+    let cancelling = {
+        let world = world.clone();
+        thread::spawn(move || {
+            let ids: Vec<_> = (0..2).filter_map(|job| world.submit(job)).collect();
+            for id in ids.into_iter().rev() {
+                world.gate.cancel(id).into_iter().for_each(|job| world.answer(job));
+            }
+        })
+    };
+    let expiring = {
+        let world = world.clone();
+        thread::spawn(move || {
+            world.submit(2);
+            // One that fails because of the lock is repeated, as the housekeeper does.
+            while world.gate.counts().queued + world.gate.counts().blocked > 0 {
+                for late in world.gate.expire(Instant::now()) {
+                    world.answer(late.job);
+                }
+                thread::yield_now();
+            }
+        })
+    };
+    world.gate.close();
+    cancelling.join().unwrap();
+    expiring.join().unwrap();
+    // The bound stays 0.
+    worker.join().unwrap();
+    world.settle();
+}
+
+/// A caller that finds the lock taken leaves its job in the inbox, and whoever has the lock hands it
+/// over, without a further call.
+fn inbox_jobs_reach_a_seat() {
+    let world = World::new(3, 8, None, Overflow::Reject);
+    world.gate.set_bound(2);
+    let workers = vec![world.work(0, &[]), world.work(0, &[])];
+    let callers = (0..3)
+        .map(|job| {
+            let world = world.clone();
+            thread::spawn(move || {
+                world.submit(job);
+            })
+        })
+        .collect();
+    join(callers);
+    while world.gate.counts().completed < 3 {
+        thread::yield_now();
+    }
+    world.gate.close();
+    join(workers);
+    assert!(world.most.load(Ordering::SeqCst) <= 2);
+    world.settle();
+}
+
+/// The limit holds with callers that submit at the same time, whether or not they get the lock.
+fn the_queue_limit_is_exact() {
+    let world = World::new(4, 1, None, Overflow::Reject);
+    world.gate.set_bound(0);
+    let callers = (0..4)
+        .map(|job| {
+            let world = world.clone();
+            thread::spawn(move || {
+                world.submit(job);
+            })
+        })
+        .collect();
+    join(callers);
+    let counts = world.gate.counts();
+    assert_eq!((counts.queued, counts.rejected), (1, 3));
+    world.gate.close();
+    for away in world.gate.reject_waiting(u64::MAX) {
+        world.answer(away.job);
+    }
+    world.settle();
+}
+
+/// A seat's thread ends without having ended its seat: a job that was handed to it goes to another.
+fn a_dead_seats_job_goes_on() {
+    let world = World::new(2, 8, None, Overflow::Reject);
+    world.gate.set_bound(2);
+    let dying = {
+        let world = world.clone();
+        thread::spawn(move || {
+            let seat = world.gate.enter(0);
+            thread::yield_now();
+            world.gate.suspend(seat);
+            world.gate.remove(seat);
+        })
+    };
+    let worker = world.work(0, &[]);
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || world.submit_all(2))
+    };
+    dying.join().unwrap();
+    caller.join().unwrap();
+    while world.gate.counts().completed < 2 {
+        thread::yield_now();
+    }
+    world.gate.close();
+    worker.join().unwrap();
+    world.settle();
+}
+
+/// Counts balance whenever they are read, and contain every job whose submission has returned.
+fn counts_balance_at_any_time() {
+    let world = World::new(3, 1, None, Overflow::Block);
+    world.gate.set_bound(1);
+    let worker = world.work(0, &[1]);
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || {
+            for job in 0..3 {
+                world.submit(job);
+                assert!(world.gate.counts().submitted > job as u64);
+            }
+        })
+    };
+    let mut ended = 0;
+    while ended < 3 {
+        let counts = world.gate.counts();
+        assert!(counts.balanced());
+        assert!(counts.executing <= 1 && counts.queued <= 1, "{counts:?}");
+        ended = counts.completed + counts.failed;
+        thread::yield_now();
+    }
+    caller.join().unwrap();
+    world.gate.close();
+    worker.join().unwrap();
+    world.settle();
+}
+
 fn shutdown_rejects_jobs_that_cannot_run() {
     let world = World::new(4, 2, None, Overflow::Block);
     // Paused: the bound stays 0, so two jobs queue, two are blocked.
@@ -294,7 +476,7 @@ fn shutdown_rejects_jobs_that_cannot_run() {
     };
     world.gate.close();
     caller.join().unwrap();
-    for away in world.gate.reject_all_waiting() {
+    for away in world.gate.reject_waiting(u64::MAX) {
         world.answer(away.job);
     }
     worker.join().unwrap();
@@ -450,6 +632,11 @@ scenarios!(
     an_abandoned_generation_ends,
     a_broken_seat_is_replaced,
     callers_cancel_or_time_out,
+    submit_cancel_expire_close,
+    inbox_jobs_reach_a_seat,
+    the_queue_limit_is_exact,
+    a_dead_seats_job_goes_on,
+    counts_balance_at_any_time,
     shutdown_rejects_jobs_that_cannot_run,
     sleepers_are_trimmed,
     surplus_seats_end,
@@ -468,6 +655,11 @@ mod exhaustive {
     #[test]
     fn an_abandoned_generation_ends() {
         shuttle::check_dfs(super::an_abandoned_generation_ends, Some(super::EXHAUSTIVE));
+    }
+
+    #[test]
+    fn the_queue_limit_is_exact() {
+        shuttle::check_dfs(super::the_queue_limit_is_exact, Some(super::EXHAUSTIVE));
     }
 
     #[test]

@@ -1,32 +1,45 @@
 //! The gate: the protocol between callers and instances. It admits requests, queues them and hands
 //! them to seats, the slots of instances.
 //!
-//! One mutex guards everything, so the counts balance at every instant and a bound is in force when
-//! [`Gate::set_bound`] returns. A job is handed to a sleeping seat directly, under the lock, before
-//! that seat is woken: no wake-up can be lost and no second seat can take it. A seat that ends a job
-//! takes the next one under the same lock. The seat that fell asleep last is woken first, so that
-//! seats beyond the bound stay asleep.
+//! The threads of instances share one lock. Callers, the owner and the observer never wait for it,
+//! because its holder may be a thread of low weight that has just lost its core. They change atomics
+//! (`gate_flags.rs`) or put a job into the inbox, and then try the lock. If another thread holds it, that
+//! thread finds the change or the job: every holder looks again after it has released the lock
+//! ([`Gate::pump`]). Readers use the counts that each holder publishes (`published_counts.rs`).
 //!
-//! This file knows no engine, no thread and no clock; the model checker compiles it unchanged
-//! over a substituted `sync` module.
+//! A job is handed to a sleeping seat directly, under the lock, before that seat is woken: no wake-up
+//! can be lost and no second seat can take it. A seat that ends a job takes the next one under the same
+//! lock. The seat that fell asleep last is woken first, so that seats beyond the bound stay asleep. The
+//! bound and the number of running jobs are one word, so a bound is in force when [`Gate::set_bound`]
+//! returns.
+//!
+//! These files know no engine and no clock; the model checker compiles them unchanged over a substituted
+//! `sync` module.
 
 use std::time::{Duration, Instant};
 
-use super::gate_state::{BLOCKED_LIMIT, Seat, State, Waiters};
-pub(crate) use super::gate_state::{Ended, Next, SeatId, Seats, Submitted, Waiting};
-use super::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use super::gate_flags::{GateFlags, REMOVED};
+pub(crate) use super::gate_state::{
+    BATCH, Ended, Next, Rejected, SeatId, Seats, Submitted, Waiting,
+};
+use super::gate_state::{Mail, State};
+use super::sync::{Mutex, MutexGuard, Ordering, PoisonError, TryLockError, fence, mpsc};
 use crate::layout::QueuePolicy;
 use crate::telemetry::RequestCounts;
 
 /// The gate of one model.
 pub(crate) struct Gate<T> {
+    pub(super) flags: GateFlags,
+    inbox: mpsc::Sender<Mail<T>>,
     state: Mutex<State<T>>,
 }
 
 impl<T> Gate<T> {
     /// Returns a gate with an empty queue, no seats and a bound of 0.
     pub(crate) fn new(policy: QueuePolicy) -> Self {
-        Self { state: Mutex::new(State::new(policy)) }
+        let (inbox, receiver) = mpsc::channel();
+        let state = Mutex::new(State::new(receiver));
+        Self { flags: GateFlags::new(policy), inbox, state }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -34,334 +47,235 @@ impl<T> Gate<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Submits a job. Never blocks.
-    pub(crate) fn submit(&self, job: T, now: Instant) -> Submitted<T> {
+    /// Waits for the lock, changes the state, and settles it. Only for the threads of instances, and for
+    /// calls that nobody waits for.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
-        state.done.submitted += 1;
-        if !state.open {
-            state.done.rejected += 1;
-            return Submitted::Rejected(job, "the model is being removed");
+        let result = change(&mut state);
+        self.settle(state);
+        self.pump();
+        result
+    }
+
+    /// Like [`Gate::change`], for a call that changes neither the counts nor who may get a job.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut State<T>) -> R) -> R {
+        let mut state = self.lock();
+        let result = look(&mut state);
+        drop(state);
+        self.pump();
+        result
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, State<T>>> {
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
-        if let Some(reason) = state.refusal {
-            state.done.rejected += 1;
+    }
+
+    /// Settles the state, releases the lock and wakes the seats that got a job or have to end.
+    fn settle(&self, mut state: MutexGuard<'_, State<T>>) {
+        state.settle(&self.flags);
+        let wakes = std::mem::take(&mut state.seats.wakes);
+        drop(state);
+        wakes.wake();
+    }
+
+    /// Does what other threads have left for the holder of the lock, unless a thread holds it, which
+    /// then does it.
+    fn pump(&self) {
+        loop {
+            // Pairs with the other threads' fences: this thread sees what they left, or they see that
+            // the lock is free.
+            fence(Ordering::SeqCst);
+            if !self.flags.is_due() {
+                return;
+            }
+            let Some(state) = self.try_lock() else { return };
+            self.settle(state);
+        }
+    }
+
+    /// Submits a job. Never waits for the lock.
+    pub(crate) fn submit(&self, job: T, now: Instant) -> Submitted<T> {
+        if let Some(reason) = self.flags.refusal() {
+            self.flags.count_refused();
             return Submitted::Rejected(job, reason);
         }
-        let id = state.next_job;
-        let waiting = Waiting { id, since: now, timeout: None, job };
         // A job that a seat can take at once does not count against the queue's limit.
-        if state.queue.len() < state.policy.limit || state.can_start() {
-            state.queue.push_back(waiting);
-        } else if state.blocks() && state.blocked.len() < BLOCKED_LIMIT {
-            state.blocked.push_back(waiting);
-        } else {
-            state.done.rejected += 1;
-            return Submitted::Rejected(waiting.job, "the queue is full");
+        if !self.flags.take_room() {
+            self.flags.count_refused();
+            return Submitted::Rejected(job, "the queue is full");
         }
-        state.next_job += 1;
-        let waiters = state.dispatch();
-        drop(state);
-        notify(&waiters);
+        let id = self.flags.next_job();
+        let waiting = Waiting { id, since: now, timeout: None, job };
+        let direct = if self.flags.has_ready_seat() { self.try_lock() } else { None };
+        if let Some(mut state) = direct {
+            state.admit(&self.flags, waiting);
+            self.settle(state);
+        } else {
+            if let Err(mpsc::SendError(Mail::Job(waiting))) = self.inbox.send(Mail::Job(waiting)) {
+                // Unreachable: the receiver lives as long as the gate.
+                return Submitted::Rejected(waiting.job, REMOVED);
+            }
+            self.flags.count_sent();
+        }
+        self.pump();
+        // Whoever closed the gate meanwhile may have answered the waiting jobs before this one came.
+        if let Some(reason) = self.flags.refusal()
+            && let Some(job) = self.withdraw(id)
+        {
+            return Submitted::Rejected(job, reason);
+        }
         Submitted::Accepted(id)
+    }
+
+    /// Removes a job that was submitted while the gate was closed, and counts it as rejected.
+    fn withdraw(&self, id: u64) -> Option<T> {
+        self.change(|state| {
+            let found = state.remove(id)?;
+            state.ended.rejected += 1;
+            Some(found.job)
+        })
     }
 
     /// Counts a job that its caller rejected before submitting it.
     pub(crate) fn count_rejected(&self) {
-        let mut state = self.lock();
-        state.done.submitted += 1;
-        state.done.rejected += 1;
+        self.flags.count_refused();
     }
 
     /// Removes a job that no seat has taken yet. Returns `None` if it runs or has ended.
     pub(crate) fn cancel(&self, id: u64) -> Option<T> {
-        let mut state = self.lock();
-        let found = state.remove_waiting(|waiting| waiting.id == id)?;
-        state.done.cancelled += 1;
-        let waiters = state.dispatch();
-        drop(state);
-        notify(&waiters);
-        Some(found.job)
+        self.change(|state| {
+            let found = state.remove(id)?;
+            state.ended.cancelled += 1;
+            Some(found.job)
+        })
     }
 
-    /// Removes the jobs that have waited longer than the timeout. The caller answers them.
+    /// Removes jobs that have waited longer than the timeout, [`BATCH`] at most. The caller answers
+    /// them. Removes none if another thread holds the lock; the next call removes them.
     pub(crate) fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
-        let mut state = self.lock();
-        let Some(timeout) = state.policy.timeout else { return Vec::new() };
+        let Some(timeout) = self.flags.timeout() else { return Vec::new() };
+        let Some(mut state) = self.try_lock() else { return Vec::new() };
         let late = |waiting: &Waiting<T>| now.saturating_duration_since(waiting.since) >= timeout;
-        let mut expired = Vec::new();
-        while state.queue.front().is_some_and(late) {
-            expired.extend(state.queue.pop_front());
-        }
-        while state.blocked.front().is_some_and(late) {
-            expired.extend(state.blocked.pop_front());
-        }
-        state.done.timed_out += expired.len() as u64;
-        let waiters = state.dispatch();
-        drop(state);
-        notify(&waiters);
+        let expired = state.remove_first(late);
+        state.ended.timed_out += expired.len() as u64;
+        self.settle(state);
+        self.pump();
         expired
     }
 
     /// Sets the number of jobs that may run at once. On return no job starts above the bound; running
     /// jobs are not interrupted.
     pub(crate) fn set_bound(&self, bound: usize) {
-        self.with_dispatch(|state| {
-            state.bound = bound;
-            state.keep = state.keep.max(bound);
-        });
+        self.flags.set_bound(bound);
+        self.changed();
     }
 
     /// Returns the longest wait of a job; `None` for no limit.
     pub(crate) fn queue_timeout(&self) -> Option<Duration> {
-        self.lock().policy.timeout
+        self.flags.timeout()
     }
 
     /// Sets the queue's policy. Jobs beyond a lower limit stay; no further one is admitted.
     pub(crate) fn set_policy(&self, policy: QueuePolicy) {
-        self.with_dispatch(|state| state.policy = policy);
-    }
-
-    /// Adds a seat of a generation. It gets work once [`Gate::serve`] has made that generation the
-    /// serving one, and retires once that generation is abandoned or a later one serves.
-    pub(crate) fn enter(&self, generation: u64) -> SeatId {
-        let mut state = self.lock();
-        let id = SeatId(state.next_seat);
-        state.next_seat += 1;
-        let retire = !state.may_serve(generation);
-        let waiter = Arc::new(Condvar::new());
-        let (busy, broken) = (false, false);
-        state.seats.push(Seat { id, generation, handed: None, busy, broken, retire, waiter });
-        if generation == state.generation {
-            state.idle.push(id);
-        }
-        let waiters = state.dispatch();
-        drop(state);
-        notify(&waiters);
-        id
-    }
-
-    /// Makes a generation the serving one. Idle seats of older generations retire now, busy ones after
-    /// their job. Returns false and changes nothing if the generation is older than the serving one or
-    /// was abandoned.
-    pub(crate) fn serve(&self, generation: u64) -> bool {
-        let mut state = self.lock();
-        if !state.may_serve(generation) {
-            return false;
-        }
-        if generation == state.generation {
-            return true;
-        }
-        state.generation = generation;
-        state.abandoned.retain(|abandoned| *abandoned > generation);
-        state.idle.clear();
-        let mut waiters = Waiters::new();
-        let mut idle = Vec::new();
-        for seat in &mut state.seats {
-            if seat.generation < generation {
-                seat.retire = true;
-                waiters.push(seat.waiter.clone());
-            } else if seat.generation == generation && seat.can_sleep() {
-                idle.push(seat.id);
-            }
-        }
-        state.idle = idle;
-        waiters.extend(state.dispatch());
-        drop(state);
-        notify(&waiters);
-        true
-    }
-
-    /// Retires seats of a generation that will never serve.
-    pub(crate) fn abandon(&self, generation: u64) {
-        let mut state = self.lock();
-        let mut waiters = Waiters::new();
-        if generation > state.generation && state.may_serve(generation) {
-            state.abandoned.push(generation);
-            for seat in state.seats.iter_mut().filter(|seat| seat.generation == generation) {
-                seat.retire = true;
-                waiters.push(seat.waiter.clone());
-            }
-        }
-        drop(state);
-        notify(&waiters);
+        self.flags.set_policy(policy);
     }
 
     /// Retires serving seats until `keep` remain: sleeping ones now, longest asleep first, busy ones
-    /// after their job. Applies until the bound or [`Gate::keep`] asks for more. Returns the number of
-    /// seats retired now.
-    pub(crate) fn trim(&self, keep: usize) -> usize {
-        let mut state = self.lock();
-        let keep = keep.max(state.bound);
-        state.keep = keep;
-        let generation = state.generation;
-        let serving = state.serving(generation);
-        let surplus = serving.saturating_sub(keep).min(state.idle.len());
-        let leaving: Vec<SeatId> = state.idle.drain(..surplus).collect();
-        let mut waiters = Waiters::new();
-        for seat in state.seats.iter_mut().filter(|seat| leaving.contains(&seat.id)) {
-            seat.retire = true;
-            waiters.push(seat.waiter.clone());
+    /// after their job. Applies until the bound or [`Gate::keep`] asks for more.
+    pub(crate) fn trim(&self, keep: usize) {
+        self.flags.set_keep(keep);
+        if self.seats().serving > self.flags.keep() {
+            self.changed();
         }
-        drop(state);
-        notify(&waiters);
-        surplus
     }
 
     /// Keeps at least `count` serving seats from retiring.
     pub(crate) fn keep(&self, count: usize) {
-        let mut state = self.lock();
-        state.keep = state.keep.max(count);
+        self.flags.raise_keep(count);
     }
 
-    /// Waits until there is a job for this seat or the seat must end.
-    pub(crate) fn take(&self, id: SeatId) -> Next<T> {
-        let mut state = self.lock();
-        loop {
-            let over = !state.open && state.queue.is_empty() && state.blocked.is_empty();
-            let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) else {
-                return Next::Retire;
-            };
-            if let Some(job) = seat.handed.take() {
-                return Next::Job(job);
-            }
-            if seat.retire || over {
-                state.remove(id);
-                return Next::Retire;
-            }
-            let waiter = seat.waiter.clone();
-            state = waiter.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Ends a seat's job and returns its next one, if it may have one. After `None` the seat calls
-    /// [`Gate::take`], by which time a job may already have been handed to it.
-    pub(crate) fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
-        let mut state = self.lock();
-        state.end(ended);
-        let stays = state.stays(id);
-        let may = stays && state.executing < state.bound as u64;
-        if may && let Some(next) = state.pop() {
-            state.executing += 1;
-            // If the bound has grown, the ended job leaves room for more than one.
-            let waiters = state.dispatch();
-            drop(state);
-            notify(&waiters);
-            return Some(next);
-        }
-        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
-            seat.busy = false;
-            if stays {
-                state.idle.push(id);
-            } else {
-                state.retire(id);
-            }
-        }
-        let mut waiters = state.dispatch();
-        waiters.extend(state.closing_waiters());
-        drop(state);
-        notify(&waiters);
-        None
-    }
-
-    /// Ends a seat's job and gives it no other until [`Gate::repair`], because its instance broke and is
-    /// being rebuilt.
-    pub(crate) fn mark_broken(&self, id: SeatId, ended: Ended) {
-        let mut state = self.lock();
-        state.end(ended);
-        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id) {
-            (seat.busy, seat.broken) = (false, true);
-        }
-        let mut waiters = state.dispatch();
-        waiters.extend(state.closing_waiters());
-        drop(state);
-        notify(&waiters);
-    }
-
-    /// Returns a broken seat to service after its instance was rebuilt. If it is no longer needed, its
-    /// next [`Gate::take`] ends it.
-    pub(crate) fn repair(&self, id: SeatId) {
-        let mut state = self.lock();
-        if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == id && seat.broken) {
-            seat.broken = false;
-            if state.stays(id) {
-                state.idle.push(id);
-            } else {
-                state.retire(id);
-            }
-        }
-        let waiters = state.dispatch();
-        drop(state);
-        notify(&waiters);
-    }
-
-    /// Removes a seat whose instance could not be rebuilt.
-    pub(crate) fn remove_broken(&self, id: SeatId) {
-        self.lock().remove(id);
+    /// Retires seats of a generation that will never serve.
+    pub(crate) fn abandon(&self, generation: u64) {
+        // The receiver lives as long as the gate.
+        let _ = self.inbox.send(Mail::Abandon(generation));
+        self.changed();
     }
 
     /// Stops admission. Seats work until the queue is empty, then retire.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.open = false;
-        let mut waiters = state.dispatch();
-        waiters.extend(state.closing_waiters());
-        drop(state);
-        notify(&waiters);
+        self.flags.close();
+        self.changed();
     }
 
     /// Rejects new jobs with a reason until it is set to `None`. Waiting jobs keep waiting.
-    pub(crate) fn refuse(&self, reason: Option<&'static str>) {
-        self.lock().refusal = reason;
+    pub(crate) fn refuse(&self, reason: Option<Rejected>) {
+        self.flags.refuse(reason);
     }
 
-    /// Removes all waiting jobs and counts them as rejected. The caller answers them.
-    pub(crate) fn reject_all_waiting(&self) -> Vec<Waiting<T>> {
-        let mut state = self.lock();
-        let mut away: Vec<Waiting<T>> = state.queue.drain(..).collect();
-        away.extend(state.blocked.drain(..));
-        state.done.rejected += away.len() as u64;
-        let waiters = state.closing_waiters();
-        drop(state);
-        notify(&waiters);
-        away
+    fn changed(&self) {
+        self.flags.mark_changed();
+        self.pump();
     }
 
-    /// Returns the number of jobs per state.
+    /// Returns the number that the next submitted job gets.
+    pub(crate) fn next_job(&self) -> u64 {
+        self.flags.jobs()
+    }
+
+    /// Removes jobs with numbers below `before` that wait, [`BATCH`] at most, and counts them as
+    /// rejected. The caller answers them.
+    pub(crate) fn reject_waiting(&self, before: u64) -> Vec<Waiting<T>> {
+        self.change(|state| {
+            let rejected = state.remove_first(|waiting| waiting.id < before);
+            state.ended.rejected += rejected.len() as u64;
+            rejected
+        })
+    }
+
+    /// Returns the number of jobs per state. They balance, and include every job whose submission has
+    /// returned.
     pub(crate) fn counts(&self) -> RequestCounts {
-        let state = self.lock();
+        let flags = &self.flags;
+        let beside = || (flags.executing(), flags.sent(), flags.refused());
+        let (counts, (executing, sent, refused)) = flags.published.read(beside);
+        let waiting = counts.queued + sent.saturating_sub(counts.received);
+        // A holder of the lock that starts a job counts it as running before it publishes.
+        let started = executing.saturating_sub(counts.executing);
+        let waiting = waiting.saturating_sub(started);
+        let executing = counts.executing + started;
+        let queued = flags.queued(waiting);
+        let rejected = counts.rejected + refused;
+        let ended =
+            counts.completed + counts.failed + counts.timed_out + counts.cancelled + rejected;
         RequestCounts {
-            blocked: state.blocked.len() as u64,
-            queued: state.queue.len() as u64,
-            executing: state.executing,
-            ..state.done
+            submitted: waiting + executing + ended,
+            blocked: waiting - queued,
+            queued,
+            executing,
+            completed: counts.completed,
+            rejected,
+            timed_out: counts.timed_out,
+            cancelled: counts.cancelled,
+            failed: counts.failed,
         }
     }
 
     /// Returns the number of seats per state.
     pub(crate) fn seats(&self) -> Seats {
-        let state = self.lock();
-        let serving = state.serving(state.generation);
-        let repairing = state.repairing();
+        let (counts, bound) = self.flags.published.read(|| self.flags.bound());
+        let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        let (serving, repairing) = (number(counts.serving), number(counts.repairing));
         Seats {
             serving,
-            idle: state.idle.len(),
+            idle: number(counts.idle),
             repairing,
-            others: state.seats.len() - serving - repairing,
-            bound: state.bound,
-            generation: state.generation,
+            others: number(counts.seats).saturating_sub(serving + repairing),
+            bound,
+            generation: counts.generation,
         }
-    }
-
-    fn with_dispatch(&self, change: impl FnOnce(&mut State<T>)) {
-        let mut state = self.lock();
-        change(&mut state);
-        let waiters = state.dispatch();
-        drop(state);
-        notify(&waiters);
-    }
-}
-
-fn notify(waiters: &[Arc<Condvar>]) {
-    for waiter in waiters {
-        waiter.notify_one();
     }
 }

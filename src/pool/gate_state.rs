@@ -1,18 +1,18 @@
-//! The state under the gate's mutex, and the operations on it. Callers hold the lock.
+//! The state under the gate's lock, and the operations on it. Callers hold the lock.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::sync::{Arc, Condvar};
-use crate::layout::{Overflow, QueuePolicy};
-use crate::telemetry::RequestCounts;
+use super::gate_flags::GateFlags;
+use super::job_queue::JobQueue;
+use super::published_counts::GateCounts;
+use super::seat_table::SeatTable;
+use super::sync::{Arc, AtomicBool, mpsc};
 
-/// The waiters to notify once the lock is released.
-pub(super) type Waiters = Vec<Arc<Condvar>>;
+/// Waiting jobs that [`Gate::expire`] and [`Gate::reject_waiting`] remove at most at a time.
+pub(crate) const BATCH: usize = 1024;
 
-/// Maximum number of callers that wait for room in the queue. Further requests are rejected, so that an
-/// open-loop load into a blocked model cannot take all memory.
-pub(super) const BLOCKED_LIMIT: usize = 65_536;
+/// The reason for rejecting a job.
+pub(crate) type Rejected = &'static str;
 
 /// A waiting job and its time of arrival.
 pub(crate) struct Waiting<T> {
@@ -38,7 +38,7 @@ pub(crate) enum Submitted<T> {
     /// It waits or runs, under this number.
     Accepted(u64),
     /// It was rejected; the caller answers it.
-    Rejected(T, &'static str),
+    Rejected(T, Rejected),
 }
 
 /// The end of a job in an instance.
@@ -61,8 +61,18 @@ pub(crate) enum Next<T> {
 }
 
 /// A seat: the slot of one instance in the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SeatId(pub(super) u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeatId {
+    pub(super) index: usize,
+    /// Never used again, unlike the index.
+    pub(super) number: u64,
+}
+
+/// The waiting side of a seat, for the thread of its instance.
+pub(crate) struct SeatWaiter {
+    pub(super) id: SeatId,
+    pub(super) signal: Arc<AtomicBool>,
+}
 
 /// The number of seats per state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,171 +98,201 @@ impl Seats {
     }
 }
 
-pub(super) struct Seat<T> {
-    pub(super) id: SeatId,
-    pub(super) generation: u64,
-    /// Handed to this seat and not yet picked up.
-    pub(super) handed: Option<Waiting<T>>,
-    pub(super) busy: bool,
-    /// Its instance is being built again.
-    pub(super) broken: bool,
-    pub(super) retire: bool,
-    pub(super) waiter: Arc<Condvar>,
+/// A message to the holder of the lock.
+pub(super) enum Mail<T> {
+    Job(Waiting<T>),
+    /// A generation will never serve.
+    Abandon(u64),
 }
 
-impl<T> Seat<T> {
-    /// Returns true if it may wait for a job.
-    pub(super) fn can_sleep(&self) -> bool {
-        !self.busy && !self.broken && !self.retire
-    }
+/// Ended jobs by kind.
+#[derive(Default)]
+pub(super) struct EndedJobs {
+    pub(super) completed: u64,
+    pub(super) failed: u64,
+    pub(super) timed_out: u64,
+    pub(super) cancelled: u64,
+    pub(super) rejected: u64,
 }
 
 pub(super) struct State<T> {
-    pub(super) queue: VecDeque<Waiting<T>>,
-    pub(super) blocked: VecDeque<Waiting<T>>,
-    pub(super) seats: Vec<Seat<T>>,
-    /// Idle seats of the serving generation; the last one fell asleep last.
-    pub(super) idle: Vec<SeatId>,
-    pub(super) generation: u64,
+    inbox: mpsc::Receiver<Mail<T>>,
+    /// Jobs taken from the inbox so far.
+    received: u64,
+    /// Jobs admitted since the last publication.
+    admitted: i64,
+    /// Ready seats minus waiting jobs at the last publication.
+    published_room: i64,
+    pub(super) queue: JobQueue<T>,
+    pub(super) seats: SeatTable<T>,
     /// Generations later than the serving one that will never serve.
-    pub(super) abandoned: Vec<u64>,
-    pub(super) bound: usize,
-    /// Serving seats beyond this many end when their job does; never below the bound.
-    pub(super) keep: usize,
-    pub(super) policy: QueuePolicy,
-    pub(super) open: bool,
-    /// The reason for rejecting jobs while the gate is open, if it does.
-    pub(super) refusal: Option<&'static str>,
-    pub(super) next_job: u64,
-    pub(super) next_seat: u64,
-    pub(super) done: RequestCounts,
-    pub(super) executing: u64,
+    abandoned: Vec<u64>,
+    pub(super) ended: EndedJobs,
 }
 
 impl<T> State<T> {
-    pub(super) fn new(policy: QueuePolicy) -> Self {
+    pub(super) fn new(inbox: mpsc::Receiver<Mail<T>>) -> Self {
         Self {
-            queue: VecDeque::new(),
-            blocked: VecDeque::new(),
-            seats: Vec::new(),
-            idle: Vec::new(),
-            generation: 0,
+            inbox,
+            received: 0,
+            admitted: 0,
+            published_room: 0,
+            queue: JobQueue::new(),
+            seats: SeatTable::new(),
             abandoned: Vec::new(),
-            bound: 0,
-            keep: usize::MAX,
-            policy,
-            open: true,
-            refusal: None,
-            next_job: 0,
-            next_seat: 0,
-            done: RequestCounts::default(),
-            executing: 0,
+            ended: EndedJobs::default(),
         }
-    }
-
-    pub(super) fn serving(&self, generation: u64) -> usize {
-        let serves = |seat: &&Seat<T>| seat.generation == generation && !seat.retire;
-        self.seats.iter().filter(serves).filter(|seat| !seat.broken).count()
-    }
-
-    /// Broken seats of the serving generation that are still needed.
-    pub(super) fn repairing(&self) -> usize {
-        let serves = |seat: &&Seat<T>| seat.generation == self.generation && !seat.retire;
-        self.seats.iter().filter(serves).filter(|seat| seat.broken).count()
     }
 
     /// Returns true if a generation serves or may still serve later.
     pub(super) fn may_serve(&self, generation: u64) -> bool {
-        generation >= self.generation && !self.abandoned.contains(&generation)
+        generation >= self.seats.generation && !self.abandoned.contains(&generation)
     }
 
-    /// Returns true if a seat keeps serving after its job.
-    pub(super) fn stays(&self, id: SeatId) -> bool {
-        let seat = self.seats.iter().find(|seat| seat.id == id);
-        seat.is_some_and(|seat| seat.generation == self.generation && !seat.retire)
-            && self.serving(self.generation) <= self.keep
+    /// Makes a generation that may serve the serving one.
+    pub(super) fn serve(&mut self, generation: u64) {
+        self.abandoned.retain(|abandoned| *abandoned > generation);
+        self.seats.serve(generation);
     }
 
-    /// Makes a seat end at its next check.
-    pub(super) fn retire(&mut self, id: SeatId) {
-        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.id == id) {
-            seat.retire = true;
+    fn abandon(&mut self, generation: u64) {
+        if generation > self.seats.generation && self.may_serve(generation) {
+            self.abandoned.push(generation);
+            self.seats.retire_where(|seat| seat.generation == generation);
         }
     }
 
-    /// Returns true if callers that find the queue full wait for room.
-    pub(super) fn blocks(&self) -> bool {
-        self.policy.overflow == Overflow::Block
-    }
-
-    pub(super) fn can_start(&self) -> bool {
-        self.queue.is_empty() && self.executing < self.bound as u64 && !self.idle.is_empty()
-    }
-
-    /// Removes the next job from the queue; a blocked caller takes the freed place.
-    pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
-        let mut next = self.queue.pop_front()?;
-        next.timeout = self.policy.timeout;
-        self.admit_blocked();
-        Some(next)
-    }
-
-    pub(super) fn admit_blocked(&mut self) {
-        while self.queue.len() < self.policy.limit {
-            let Some(waiting) = self.blocked.pop_front() else { return };
-            self.queue.push_back(waiting);
-        }
-    }
-
-    /// Hands waiting jobs to sleeping seats while the bound allows. Returns the waiters to notify.
-    pub(super) fn dispatch(&mut self) -> Waiters {
-        let mut waiters = Waiters::new();
-        self.admit_blocked();
-        while self.executing < self.bound as u64 && !self.queue.is_empty() {
-            let Some(id) = self.idle.pop() else { break };
-            let Some(job) = self.pop() else { break };
-            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.id == id) {
-                seat.handed = Some(job);
-                seat.busy = true;
-                self.executing += 1;
-                waiters.push(seat.waiter.clone());
+    /// Takes a job from the inbox.
+    fn receive(&mut self) -> Option<Waiting<T>> {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Mail::Job(waiting)) => {
+                    self.received += 1;
+                    self.admitted += 1;
+                    return Some(waiting);
+                }
+                Ok(Mail::Abandon(generation)) => self.abandon(generation),
+                Err(_) => return None,
             }
         }
-        waiters
     }
 
-    /// Returns all sleeping seats, to retire, if the gate is closed and no job waits.
-    pub(super) fn closing_waiters(&self) -> Waiters {
-        if self.open || !self.queue.is_empty() || !self.blocked.is_empty() {
-            return Waiters::new();
-        }
-        self.seats.iter().filter(|seat| !seat.busy).map(|seat| seat.waiter.clone()).collect()
-    }
-
-    pub(super) fn end(&mut self, ended: Ended) {
-        self.executing -= 1;
-        match ended {
-            Ended::Completed => self.done.completed += 1,
-            Ended::Failed => self.done.failed += 1,
-            Ended::TimedOut => self.done.timed_out += 1,
+    /// Moves all jobs from the inbox to the queue.
+    pub(super) fn receive_all(&mut self) {
+        while let Some(waiting) = self.receive() {
+            self.queue.push(waiting);
         }
     }
 
-    pub(super) fn remove(&mut self, id: SeatId) {
-        self.seats.retain(|seat| seat.id != id);
-        self.idle.retain(|idle| *idle != id);
+    /// Admits a job that does not come through the inbox.
+    pub(super) fn admit(&mut self, flags: &GateFlags, mut waiting: Waiting<T>) {
+        self.admitted += 1;
+        if flags.has_mail(self.received) {
+            self.receive_all();
+        }
+        if self.queue.is_empty() && self.seats.idle() > 0 && flags.try_start() {
+            waiting.timeout = flags.timeout();
+            match self.seats.hand(waiting) {
+                None => return,
+                Some(returned) => {
+                    flags.end();
+                    waiting = returned;
+                }
+            }
+        }
+        self.queue.push(waiting);
     }
 
-    pub(super) fn remove_waiting(
+    /// Removes the next job that waits.
+    pub(super) fn pop(&mut self, flags: &GateFlags) -> Option<Waiting<T>> {
+        let mut next = self.queue.pop();
+        if next.is_none() && flags.has_mail(self.received) {
+            next = self.receive();
+        }
+        next.map(|waiting| Waiting { timeout: flags.timeout(), ..waiting })
+    }
+
+    /// Removes a job that no seat has taken.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Waiting<T>> {
+        self.receive_all();
+        self.queue.remove(id)
+    }
+
+    /// Removes waiting jobs from the front of the queue while they match, [`BATCH`] at most.
+    pub(super) fn remove_first(
         &mut self,
-        found: impl Fn(&Waiting<T>) -> bool,
-    ) -> Option<Waiting<T>> {
-        if let Some(at) = self.queue.iter().position(&found) {
-            let waiting = self.queue.remove(at);
-            self.admit_blocked();
-            return waiting;
+        matches: impl Fn(&Waiting<T>) -> bool,
+    ) -> Vec<Waiting<T>> {
+        self.receive_all();
+        std::iter::from_fn(|| self.queue.pop_if(&matches)).take(BATCH).collect()
+    }
+
+    /// Ends a running job. The caller counts it as no longer running.
+    pub(super) fn count_ended(&mut self, ended: Ended) {
+        match ended {
+            Ended::Completed => self.ended.completed += 1,
+            Ended::Failed => self.ended.failed += 1,
+            Ended::TimedOut => self.ended.timed_out += 1,
         }
-        let at = self.blocked.iter().position(&found)?;
-        self.blocked.remove(at)
+    }
+
+    /// Puts a seat without a job to sleep, or retires it if it is no longer needed.
+    pub(super) fn rest(&mut self, flags: &GateFlags, id: SeatId) {
+        if self.seats.stays(id, flags.keep()) {
+            self.seats.rest(id);
+        } else {
+            self.seats.retire(id);
+        }
+    }
+
+    /// Brings the seats up to date before the lock is released: follows changes made without the
+    /// lock, hands waiting jobs to sleeping seats, and publishes the counts.
+    pub(super) fn settle(&mut self, flags: &GateFlags) {
+        if flags.take_changed() {
+            self.receive_all();
+            self.seats.trim(flags.keep());
+        }
+        while self.seats.idle() > 0
+            && (!self.queue.is_empty() || flags.has_mail(self.received))
+            && flags.try_start()
+        {
+            let job = self.pop(flags);
+            let is_handed = job.is_some();
+            let unhanded = job.and_then(|job| self.seats.hand(job));
+            if unhanded.is_some() || !is_handed {
+                flags.end();
+                self.queue.extend(unhanded);
+                break;
+            }
+        }
+        if flags.is_closed() {
+            self.receive_all();
+            if self.queue.is_empty() {
+                self.seats.retire_sleeping();
+            }
+        }
+        self.publish(flags);
+    }
+
+    fn publish(&mut self, flags: &GateFlags) {
+        let ready = flags.publish(self.received, self.seats.idle());
+        let room = ready as i64 - self.queue.len() as i64;
+        flags.add_room(room - self.published_room + self.admitted);
+        (self.published_room, self.admitted) = (room, 0);
+        flags.published.publish(&GateCounts {
+            completed: self.ended.completed,
+            failed: self.ended.failed,
+            timed_out: self.ended.timed_out,
+            cancelled: self.ended.cancelled,
+            rejected: self.ended.rejected,
+            queued: self.queue.len() as u64,
+            executing: flags.executing(),
+            received: self.received,
+            serving: self.seats.serving as u64,
+            idle: self.seats.idle() as u64,
+            repairing: self.seats.repairing as u64,
+            seats: self.seats.len() as u64,
+            generation: self.seats.generation,
+        });
     }
 }

@@ -226,7 +226,7 @@ impl Pool {
     /// Retires instances beyond `bound` plus [`PARKED_LIMIT`]: sleeping ones now, busy ones after their
     /// request.
     pub fn release_parked(&self, bound: usize) {
-        self.inner.gate.trim(bound + PARKED_LIMIT);
+        self.inner.gate.trim(bound.saturating_add(PARKED_LIMIT));
     }
 
     /// Returns the ready instances and all instances of the newest batch while it is being built.
@@ -293,6 +293,7 @@ impl Pool {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.inner.reject_waiting("the model is being removed");
+        self.inner.replies.wait_for_answers(patience);
         // A running request cannot be interrupted: wait for it as long again.
         let until = Instant::now() + patience;
         while !self.has_ended() && Instant::now() < until {

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use super::gate_state::Seats;
 use super::inner::Inner;
-use super::request::{Outcome, Request, RequestError, RequestSender};
+use super::job::{Job, ReplyTarget};
+use super::request::{Outcome, RequestError, RequestSender};
 use crate::engine::NamedTensor;
 use crate::telemetry::Recorder;
 
@@ -59,11 +60,8 @@ impl Client {
     pub fn submit(&self, inputs: Arc<Vec<NamedTensor>>) -> Pending {
         let (sender, outcome) = oneshot::channel();
         let arrival = Instant::now();
-        let reply = Box::new(move |outcome| {
-            // Without a receiver the caller has cancelled, and nobody needs the outcome.
-            let _ = sender.send(outcome);
-        });
-        let id = self.inner.hand_in(Request { inputs, arrival, reply });
+        let job = Job { inputs, arrival, reply: ReplyTarget::Channel(sender), charge: None };
+        let id = self.inner.submit_job(job, arrival);
         Pending { inner: self.inner.clone(), id, arrival, outcome }
     }
 }

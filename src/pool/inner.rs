@@ -2,24 +2,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::event::{Listener, PoolEvent};
-use super::gate::{Gate, Submitted, Waiting};
-use super::memory::{MemoryCharge, MemoryLimit, NO_ROOM};
+use super::gate::{BATCH, Gate, Rejected, Submitted, Waiting};
+use super::job::{Job, ReplyTarget};
+use super::memory::{MemoryLimit, NO_ROOM, tensor_bytes};
 use super::panic_message::panic_message;
-use super::request::{Outcome, Request, RequestError, RequestSender, answer};
+use super::replies::ReplyThread;
+use super::request::{Request, RequestError, RequestSender};
 use super::threads::Threads;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
 use crate::machine::heap::trim_heap;
 use crate::telemetry::Recorder;
-
-/// A request in the gate, with the charge for its inputs.
-pub(super) struct Job {
-    pub(super) request: Request,
-    pub(super) charge: MemoryCharge,
-}
 
 /// The shared state of a pool.
 pub(super) struct Inner {
@@ -29,6 +25,7 @@ pub(super) struct Inner {
     pub(super) machine: Arc<dyn Machine>,
     pub(super) recorder: Recorder,
     pub(super) listener: Listener,
+    pub(super) replies: Arc<ReplyThread>,
     loaded: RwLock<Option<Loaded>>,
     last_loss: Mutex<Option<String>>,
 }
@@ -54,6 +51,7 @@ impl Inner {
             machine,
             recorder: Recorder::new(Instant::now()),
             listener,
+            replies: ReplyThread::shared(),
             loaded: RwLock::new(None),
             last_loss: Mutex::new(None),
         }
@@ -116,37 +114,75 @@ impl Inner {
         self.report(PoolEvent::InstanceLost { instance, reason });
     }
 
-    /// Answers requests whose time in the queue has run out.
+    /// Has requests answered whose time in the queue has run out.
     pub(super) fn expire(&self, now: Instant) {
-        for Waiting { since, job, .. } in self.gate.expire(now) {
-            let waited = now.saturating_duration_since(since);
-            job.reject(RequestError::TimedOut { waited }, now);
+        loop {
+            let expired = self.gate.expire(now);
+            let is_last = expired.len() < BATCH;
+            if !expired.is_empty() {
+                self.replies.answer_later(move || {
+                    for Waiting { since, job, .. } in expired {
+                        let waited = now.saturating_duration_since(since);
+                        job.reject(RequestError::TimedOut { waited }, now);
+                    }
+                });
+            }
+            if is_last {
+                return;
+            }
         }
     }
 
-    /// Rejects all waiting requests.
-    pub(super) fn reject_waiting(&self, reason: &'static str) {
-        let now = Instant::now();
-        for waiting in self.gate.reject_all_waiting() {
-            waiting.job.reject(RequestError::Rejected { reason }, now);
-        }
+    /// Has all requests rejected that wait now.
+    pub(super) fn reject_waiting(self: &Arc<Self>, reason: Rejected) {
+        let inner = self.clone();
+        // Not those that are submitted once the model accepts requests again.
+        let before = self.gate.next_job();
+        self.replies.answer_later(move || {
+            loop {
+                let rejected = inner.gate.reject_waiting(before);
+                let (is_last, now) = (rejected.len() < BATCH, Instant::now());
+                for waiting in rejected {
+                    waiting.job.reject(RequestError::Rejected { reason }, now);
+                }
+                if is_last {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Submits a caller's request. Returns its number if it was accepted.
+    pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
+        let Request { inputs, arrival, reply } = request;
+        let job = Job { inputs, arrival, reply: ReplyTarget::Call(reply), charge: None };
+        self.submit_job(job, Instant::now())
     }
 
     /// Submits a request. Returns its number if it was accepted.
-    pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
-        let now = Instant::now();
-        let Some(charge) = self.memory.admit(&request.inputs) else {
+    pub(super) fn submit_job(&self, mut job: Job, now: Instant) -> Option<u64> {
+        if !self.admit(&mut job) {
             self.gate.count_rejected();
-            reject(request, RequestError::Rejected { reason: NO_ROOM }, now);
+            job.reject(RequestError::Rejected { reason: NO_ROOM }, now);
             return None;
-        };
-        match self.gate.submit(Job { request, charge }, now) {
+        }
+        match self.gate.submit(job, now) {
             Submitted::Accepted(id) => Some(id),
             Submitted::Rejected(job, reason) => {
                 job.reject(RequestError::Rejected { reason }, now);
                 None
             }
         }
+    }
+
+    /// Charges a request's inputs to the budget. Returns false if they do not fit.
+    fn admit(&self, job: &mut Job) -> bool {
+        // Nothing to compare with, and nothing to count.
+        if self.memory.limit().is_none() && tensor_bytes(&job.inputs) == 0 {
+            return true;
+        }
+        job.charge = self.memory.admit(&job.inputs);
+        job.charge.is_some()
     }
 
     /// Cancels a request that no instance has taken yet, and answers it.
@@ -158,19 +194,6 @@ impl Inner {
         }
         is_found
     }
-}
-
-impl Job {
-    fn reject(self, error: RequestError, now: Instant) {
-        // Release the charge before the caller is answered.
-        drop(self.charge);
-        reject(self.request, error, now);
-    }
-}
-
-fn reject(request: Request, error: RequestError, now: Instant) {
-    let queue = now.saturating_duration_since(request.arrival);
-    answer(request.reply, Outcome { result: Err(error), queue, compute: Duration::ZERO });
 }
 
 impl RequestSender for Inner {

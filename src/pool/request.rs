@@ -49,8 +49,11 @@ pub struct Outcome {
     pub compute: Duration,
 }
 
-/// Called exactly once with the outcome. It must be short and must not block: the worker's thread
-/// calls it for a request that ran, the scheduler's thread for one that timed out.
+/// Called exactly once with the outcome: by the instance's thread for a request that an instance took,
+/// by the submitting thread for one that was rejected on arrival, by the cancelling thread for a
+/// cancelled one, and by one thread for all models (`divvy-replies`) for one that timed out in the queue
+/// or was rejected while it waited. It must be short and must not block, since the next request or the
+/// next reply waits for it. It may submit requests, and it may call the scheduler.
 pub type Reply = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Calls a reply with its outcome. If the reply panics, neither an instance nor the calling thread is

@@ -4,10 +4,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::gate::{Ended, Next, SeatId, Waiting};
-use super::inner::{Inner, Job};
+use super::inner::Inner;
+use super::job::Job;
 use super::memory::RunVerdict;
 use super::panic_message::panic_message;
-use super::request::{Outcome, Request, RequestError, answer};
+use super::request::RequestError;
+use super::taken_job::TakenJob;
 use crate::engine::{EngineError, Instance, NamedTensor};
 
 /// The reason why a worker left its loop.
@@ -22,29 +24,32 @@ pub(super) enum WorkerExit {
 
 /// Runs requests until the gate retires the seat or the instance breaks.
 pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
+    let Some(waiter) = inner.gate.waiter(seat) else { return WorkerExit::Retired };
+    // The next job, with the time when its seat took it.
     let mut next = None;
     loop {
-        let waiting = match next.take() {
-            Some(waiting) => waiting,
-            None => match inner.gate.take(seat) {
-                Next::Job(waiting) => waiting,
+        let (waiting, start) = match next.take() {
+            Some(next) => next,
+            None => match inner.gate.take(&waiter) {
+                Next::Job(waiting) => (waiting, Instant::now()),
                 Next::Retire => return WorkerExit::Retired,
             },
         };
-        let start = Instant::now();
         let late = waiting.is_late(start);
         let Waiting { since, job, .. } = waiting;
-        let Job { request: Request { inputs, arrival, reply }, charge } = job;
+        let Job { inputs, arrival, reply, charge } = job;
         let queue = start.saturating_duration_since(arrival);
+        let taken = TakenJob::new(inner, seat, queue, reply);
         if late {
             drop(charge);
-            next = inner.gate.finish(seat, Ended::TimedOut);
             let waited = start.saturating_duration_since(since);
-            let result = Err(RequestError::TimedOut { waited });
-            answer(reply, Outcome { result, queue, compute: Duration::ZERO });
+            let error = RequestError::TimedOut { waited };
+            let after = taken.finish(Ended::TimedOut, Err(error), Duration::ZERO);
+            next = after.map(|waiting| (waiting, Instant::now()));
             continue;
         }
         let result = within_budget(inner, built, &inputs);
+        // One reading of the clock ends this job and starts the next: the reply counts to the latter.
         let end = Instant::now();
         let compute = end.saturating_duration_since(start);
         drop(inputs);
@@ -56,14 +61,12 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         if result.is_ok() {
             inner.recorder.record(end, queue, compute);
         }
-        let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
         if broken {
-            inner.gate.mark_broken(seat, ended);
-            answer(reply, Outcome { result, queue, compute });
+            taken.break_seat(result, compute);
             return WorkerExit::Broken(seat);
         }
-        next = inner.gate.finish(seat, ended);
-        answer(reply, Outcome { result, queue, compute });
+        let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
+        next = taken.finish(ended, result, compute).map(|waiting| (waiting, end));
     }
 }
 

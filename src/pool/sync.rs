@@ -1,4 +1,9 @@
-//! The locks of the gate's protocol. The model checker compiles `gate.rs` and `build.rs` with
-//! another module of this name.
+//! The locks, atomics and threads of the gate's protocol. The model checker compiles the gate's files
+//! and `build.rs` with another module of this name.
 
-pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+pub(super) use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
+};
+pub(super) use std::sync::mpsc;
+pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+pub(super) use std::thread::{Thread, current, park};

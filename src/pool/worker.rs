@@ -1,6 +1,7 @@
 //! The thread of one instance: builds the instance, runs a trial request, then serves until its seat
 //! retires.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::build::Build;
 use super::event::PoolEvent;
 use super::gate::SeatId;
 use super::inner::Inner;
+use super::panic_message::panic_message;
 use super::serve::{WorkerExit, run, serve};
 use super::threads::Member;
 use crate::engine::Instance;
@@ -27,10 +29,12 @@ pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, buil
     let mut failures = 0;
     loop {
         let left = match inner.build_instance(build.setup()) {
-            Ok(mut built) => occupy(inner, build, instance, broken, built.as_mut()),
+            Ok(mut built) => {
+                let worker = Worker { inner, build, instance };
+                worker.occupy(&mut broken, built.as_mut())
+            }
             Err(error) => WorkerExit::Cold(error.to_string()),
         };
-        inner.threads.leave(instance);
         match left {
             WorkerExit::Retired => return,
             WorkerExit::Broken(seat) => (broken, failures) = (Some(seat), 0),
@@ -38,7 +42,7 @@ pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, buil
                 let Some(seat) = broken else { return build.fail(inner, reason) };
                 failures += 1;
                 if failures > REBUILDS {
-                    inner.gate.remove_broken(seat);
+                    inner.gate.remove(seat);
                     return inner.lost(instance, reason);
                 }
                 std::thread::sleep(Duration::from_millis(50) * failures);
@@ -47,47 +51,80 @@ pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, buil
     }
 }
 
-/// Serves with one built instance, on the thread that its engine prefers.
-fn occupy(
-    inner: &Arc<Inner>,
-    build: &Arc<Build>,
+/// The threads of an instance, as members of its model. Dropping it removes them.
+struct JoinedThreads<'a> {
+    inner: &'a Inner,
     instance: usize,
-    broken: Option<SeatId>,
-    built: &mut dyn Instance,
-) -> WorkerExit {
-    let outer = current_thread();
-    let mut left = WorkerExit::Retired;
-    built.occupy(&mut |built| {
-        let own = current_thread();
-        let mut members = vec![Member { id: own, instance, helper: false }];
-        let helpers = built.threads().into_iter().chain([outer]).filter(|id| *id != own);
-        members.extend(helpers.map(|id| Member { id, instance, helper: true }));
-        let reasons = inner.threads.join(&members);
-        if !reasons.is_empty() {
-            inner.report(PoolEvent::PlacementMismatch { reasons });
-        }
-        if let Err(reason) = warm_up(inner, built) {
-            left = WorkerExit::Cold(reason);
-            return;
-        }
-        if broken.is_none()
-            && let Some(model) = inner.model()
-            && let Err(error) = inner.memory.fits(&*model)
-        {
-            left = WorkerExit::Cold(error.to_string());
-            return;
-        }
-        let seat = broken.unwrap_or_else(|| inner.gate.enter(build.id().generation));
-        if broken.is_some() {
-            inner.gate.repair(seat);
-        } else {
-            build.ready(inner);
-            // Reading files and rewriting graphs leaves free pages in the heap.
-            trim_heap();
-        }
-        left = serve(inner, seat, built);
-    });
-    left
+}
+
+impl Drop for JoinedThreads<'_> {
+    fn drop(&mut self) {
+        self.inner.threads.leave(self.instance);
+    }
+}
+
+/// One instance's worker.
+struct Worker<'a> {
+    inner: &'a Arc<Inner>,
+    build: &'a Arc<Build>,
+    instance: usize,
+}
+
+impl Worker<'_> {
+    /// Serves with one built instance. A panic outside of its runs breaks the instance, as one inside
+    /// does. `seat` is the seat of the broken instance before it; it gets that of this one.
+    fn occupy(&self, seat: &mut Option<SeatId>, built: &mut dyn Instance) -> WorkerExit {
+        let mut entered = *seat;
+        let occupied = catch_unwind(AssertUnwindSafe(|| self.serve_with(&mut entered, built)));
+        *seat = entered;
+        occupied.unwrap_or_else(|panic| match entered {
+            // The request that it ran is answered and has broken the seat.
+            Some(broken) if !self.inner.gate.suspend(broken) => WorkerExit::Broken(broken),
+            _ => WorkerExit::Cold(format!("its thread panicked: {}", panic_message(&*panic))),
+        })
+    }
+
+    /// Serves on the thread that the engine prefers.
+    fn serve_with(&self, seat: &mut Option<SeatId>, built: &mut dyn Instance) -> WorkerExit {
+        let Self { inner, build, instance } = *self;
+        let outer = current_thread();
+        let mut left = WorkerExit::Retired;
+        let _joined = JoinedThreads { inner, instance };
+        built.occupy(&mut |built| {
+            let own = current_thread();
+            let mut members = vec![Member { id: own, instance, helper: false }];
+            let helpers = built.threads().into_iter().chain([outer]).filter(|id| *id != own);
+            members.extend(helpers.map(|id| Member { id, instance, helper: true }));
+            let reasons = inner.threads.join(&members);
+            if !reasons.is_empty() {
+                inner.report(PoolEvent::PlacementMismatch { reasons });
+            }
+            if let Err(reason) = warm_up(inner, built) {
+                left = WorkerExit::Cold(reason);
+                return;
+            }
+            if seat.is_none()
+                && let Some(model) = inner.model()
+                && let Err(error) = inner.memory.fits(&*model)
+            {
+                left = WorkerExit::Cold(error.to_string());
+                return;
+            }
+            let own_seat = if let Some(broken) = *seat {
+                inner.gate.repair(broken);
+                broken
+            } else {
+                let entered = inner.gate.enter(build.id().generation);
+                *seat = Some(entered);
+                build.ready(inner);
+                // Reading files and rewriting graphs leaves free pages in the heap.
+                trim_heap();
+                entered
+            };
+            left = serve(inner, own_seat, built);
+        });
+        left
+    }
 }
 
 /// Runs one trial request, so that the first real one finds warm caches and arenas.

@@ -1,6 +1,7 @@
 //! Tests of the pool with scripted instances and a fake machine that records masks.
 
 mod memory;
+mod replies;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -372,7 +373,7 @@ fn panicking_reply_costs_no_thread() {
     assert_eq!((ids.len(), submit()), (4, None), "the fifth is rejected");
     assert!(rig.pool.inner.cancel(ids[0]));
     rig.pool.expire(Instant::now() + PATIENCE);
-    assert_eq!(answered.load(Ordering::SeqCst), 5);
+    rig.until("the expired ones", |_| answered.load(Ordering::SeqCst) == 5);
     // these have timed out when the instance takes them
     rig.pool.set_bound(1);
     assert!(submit().is_some() && submit().is_some());
@@ -385,7 +386,7 @@ fn panicking_reply_costs_no_thread() {
     rig.pool.set_bound(0);
     assert!(submit().is_some());
     rig.pool.refuse(Some("the test says so"));
-    assert_eq!(answered.load(Ordering::SeqCst), 9);
+    rig.until("the refused one", |_| answered.load(Ordering::SeqCst) == 9);
     let counts = rig.pool.counts();
     assert!(counts.balanced() && (counts.completed, counts.rejected) == (4, 2), "{counts:?}");
     assert_eq!((rig.pool.seats().serving, rig.built()), (1, 1));

@@ -1,0 +1,51 @@
+//! A request on its way through the gate.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::memory::MemoryCharge;
+use super::request::{Outcome, Reply, RequestError, answer};
+use crate::engine::NamedTensor;
+
+/// The receiver of an outcome.
+pub(super) enum ReplyTarget {
+    /// A caller's function.
+    Call(Reply),
+    /// A caller that waits with `.await`; costs no allocation per request.
+    Channel(oneshot::Sender<Outcome>),
+}
+
+impl ReplyTarget {
+    /// Delivers the outcome.
+    pub(super) fn answer(self, outcome: Outcome) {
+        match self {
+            Self::Call(reply) => answer(reply, outcome),
+            Self::Channel(sender) => {
+                // Without a receiver the caller has cancelled, and nobody needs the outcome.
+                let _ = sender.send(outcome);
+            }
+        }
+    }
+}
+
+/// A request in the gate, with the charge for its inputs.
+pub(super) struct Job {
+    pub(super) inputs: Arc<Vec<NamedTensor>>,
+    /// Intended arrival.
+    pub(super) arrival: Instant,
+    pub(super) reply: ReplyTarget,
+    /// `None` if its inputs cost the pool nothing.
+    pub(super) charge: Option<MemoryCharge>,
+}
+
+impl Job {
+    /// Answers the request with an error, without having run it.
+    pub(super) fn reject(self, error: RequestError, now: Instant) {
+        // Release the charge before the caller is answered.
+        drop(self.charge);
+        let queue = now.saturating_duration_since(self.arrival);
+        self.reply.answer(Outcome { result: Err(error), queue, compute: Duration::ZERO });
+    }
+}
