@@ -25,6 +25,7 @@ pub(super) enum WorkerExit {
 /// Runs requests until the gate retires the seat or the instance breaks.
 pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
     let Some(waiter) = inner.gate.waiter(seat) else { return WorkerExit::Retired };
+    let mut recorder = inner.recorder.instance();
     // The next job, with the time when its seat took it.
     let mut next = None;
     loop {
@@ -59,7 +60,7 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             Err(RequestError::Panicked { .. } | RequestError::Failed(EngineError::Run { .. }))
         );
         if result.is_ok() {
-            inner.recorder.record(end, queue, compute);
+            recorder.record(end, queue, compute);
         }
         if broken {
             taken.break_seat(result, compute);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::loading::Loader;
 use crate::machine::{Clock, Machine, SystemClock};
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Conditions, JournalSender};
+use crate::telemetry::{Conditions, JournalSender, verdict};
 
 /// The longest time that a call waits for the scheduler's thread. A change takes it far less than a
 /// second, even on a busy machine.
@@ -80,7 +80,8 @@ impl Options {
     }
 }
 
-/// The windows that a verdict compares.
+/// The windows that a verdict compares. Requests are kept for five times the shortest one (40 s by
+/// default); what is older is left out of a longer window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VerdictWindows {
     /// The longest window before a change, and the length of the one after it.
@@ -89,6 +90,15 @@ pub struct VerdictWindows {
     pub shortest: Duration,
     /// Time left out after a change.
     pub settle: Duration,
+}
+
+impl VerdictWindows {
+    /// Returns the shortest length of the cells in which requests are counted: two per block of the
+    /// shortest window, within the range that the housekeeper's checks allow.
+    pub(super) fn cell(&self) -> Duration {
+        let shortest = self.shortest / (2 * verdict::BLOCKS as u32);
+        shortest.clamp(Duration::from_millis(10), Duration::from_millis(250))
+    }
 }
 
 impl Default for VerdictWindows {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hdrhistogram::Histogram as Hdr;
+use hdrhistogram::{Counter, Histogram as Hdr};
 use serde::{Deserialize, Serialize};
 
 /// Latencies of a window, from HDR histograms of two significant digits (within 1 %).
@@ -26,11 +26,11 @@ pub struct Distribution {
 
 /// The total latencies of all completed requests of a model, within 1 %.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Latencies(Option<Arc<Hdr<u32>>>);
+pub struct Latencies(Option<Arc<Hdr<u64>>>);
 
 impl Latencies {
     /// Wraps a histogram in microseconds.
-    pub(super) fn new(histogram: Hdr<u32>) -> Self {
+    pub(super) fn new(histogram: Hdr<u64>) -> Self {
         Self(Some(Arc::new(histogram)))
     }
 
@@ -48,7 +48,7 @@ impl Latencies {
 }
 
 /// Returns the percentiles of a histogram in microseconds.
-pub(super) fn distribution(hdr: &Hdr<u32>) -> Distribution {
+pub(super) fn distribution<C: Counter>(hdr: &Hdr<C>) -> Distribution {
     if hdr.is_empty() {
         return Distribution::default();
     }

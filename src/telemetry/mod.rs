@@ -2,7 +2,6 @@
 
 mod alerts;
 mod author;
-mod buckets;
 mod change_stages;
 mod conditions;
 pub mod gpu;
@@ -13,7 +12,7 @@ mod latencies;
 mod log_lines;
 mod memory;
 mod name_list;
-mod recorder;
+mod recording;
 mod request_counts;
 mod sensor;
 mod snapshot;
@@ -31,7 +30,7 @@ pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use name_list::{name_list, separated_list};
-pub use recorder::{MAX_SAMPLES, Recorder, Sample, Windows};
+pub use recording::{Cell, InstanceRecorder, LatencyCount, Recorder, Windows};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use snapshot::{

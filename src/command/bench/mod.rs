@@ -15,6 +15,7 @@ mod pools;
 mod report;
 mod start;
 mod verdict;
+mod verdict_streams;
 
 pub use args::{BenchArgs, BenchEngine, BenchName};
 

@@ -31,15 +31,16 @@ enum HousekeeperMessage {
 }
 
 impl Housekeeper {
-    /// Starts the thread.
+    /// Starts the thread. `cell` is the shortest length of the cells that the recorders keep for
+    /// verdicts.
     ///
     /// # Errors
     /// The system's error if the thread cannot be started.
-    pub(super) fn start(clock: Arc<dyn Clock>) -> io::Result<Self> {
+    pub(super) fn start(clock: Arc<dyn Clock>, cell: Duration) -> io::Result<Self> {
         let (sender, messages) = mpsc::channel();
         std::thread::Builder::new()
             .name("divvy-expire".to_owned())
-            .spawn(move || run(&messages, &*clock))
+            .spawn(move || run(&messages, &*clock, cell))
             .map(|_| Self { messages: sender })
     }
 
@@ -55,7 +56,7 @@ impl Housekeeper {
     }
 }
 
-fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock) {
+fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duration) {
     // Timeouts must not wait for the models' own threads.
     request_short_slice();
     let mut pools: Vec<Arc<Pool>> = Vec::new();
@@ -84,7 +85,7 @@ fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock) {
                 if next.is_some_and(|next| now < next) {
                     continue;
                 }
-                let checks: Vec<_> = pools.iter().map(|pool| check(pool, now)).collect();
+                let checks: Vec<_> = pools.iter().map(|pool| check(pool, now, cell)).collect();
                 // Requests may have come and gone between two checks.
                 let newest = checks.iter().map(|check| check.submitted).sum();
                 let is_idle = newest == submitted && !checks.iter().any(|check| check.has_work);
@@ -109,11 +110,12 @@ struct PoolWork {
     submitted: u64,
 }
 
-fn check(pool: &Pool, now: Instant) -> PoolWork {
+fn check(pool: &Pool, now: Instant, cell: Duration) -> PoolWork {
     pool.expire(now);
     let counts = pool.counts();
     let has_work = counts.queued + counts.executing > 0;
     pool.recorder().note_work(now, has_work);
+    pool.recorder().close_cell(now, cell);
     PoolWork { has_work, submitted: counts.submitted }
 }
 

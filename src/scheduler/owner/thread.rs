@@ -61,7 +61,7 @@ impl Owner {
     /// # Errors
     /// The system's error if a thread cannot be started.
     pub(in crate::scheduler) fn new(config: OwnerConfig) -> io::Result<Self> {
-        let housekeeper = Housekeeper::start(config.clock.clone())?;
+        let housekeeper = Housekeeper::start(config.clock.clone(), config.windows.cell())?;
         Ok(Self {
             messages: config.messages,
             verdicts: Verdicts::new(config.windows, config.sender.clone())?,

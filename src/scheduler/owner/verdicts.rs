@@ -218,7 +218,7 @@ impl OpenVerdict {
         Verdict {
             model: self.name_in_entry.clone(),
             status,
-            samples_before: self.before.get().map_or(0, |side| side.samples.len() as u64),
+            samples_before: self.before.get().map_or(0, Side::completed),
             samples_after: 0,
             comparisons: Vec::new(),
         }
@@ -229,9 +229,8 @@ impl OpenVerdict {
         let Some(pool) = pool else { return self.verdict(VerdictStatus::Superseded) };
         let before = self.before.wait();
         let mut verdict = self.verdict(VerdictStatus::NotEnough);
-        let samples = pool.recorder().samples(self.from, now);
-        verdict.samples_after = samples.len() as u64;
-        let after = Side { samples, from: self.from, to: now };
+        let after = Side::new(pool.recorder().cells(self.from, now));
+        verdict.samples_after = after.completed();
         if let Some(before) = before {
             verdict.comparisons = verdict::compare(before, &after, self.slo.as_ref(), self.metrics);
         }

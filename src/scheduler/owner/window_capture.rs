@@ -1,5 +1,5 @@
-//! Copies of the request samples before a change, made on another thread: a copy holds the recorder's
-//! lock and takes long enough to delay the next change.
+//! Copies of the recorded cells before a change, made on another thread: the recorder's lock may be held
+//! by a reader of the windows, which would delay the next change.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -39,11 +39,11 @@ pub(super) struct CaptureJob {
 impl CaptureJob {
     fn run(&self) {
         let recorder = self.pool.recorder();
-        let Some(oldest) = recorder.oldest_sample() else { return };
+        let Some(oldest) = recorder.oldest_cell() else { return };
         let (from, to) = (self.from.max(oldest), self.to);
         if to.saturating_duration_since(from) >= self.shortest {
             // Set once, since a job runs once.
-            let _ = self.window.0.set(Some(Side { samples: recorder.samples(from, to), from, to }));
+            let _ = self.window.0.set(Some(Side::new(recorder.cells(from, to))));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::command::bench::report::quantile;
 use crate::pool::Client;
+use crate::telemetry::Latencies;
 
 /// The metrics of one model in a window.
 pub(super) struct WindowMetrics {
@@ -21,6 +21,8 @@ pub(super) type WindowReport = BTreeMap<String, WindowMetrics>;
 /// A window that is being measured.
 pub(super) struct MeasuredWindow {
     from: Instant,
+    /// The latencies until its start.
+    before: BTreeMap<String, Latencies>,
 }
 
 impl MeasuredWindow {
@@ -29,26 +31,26 @@ impl MeasuredWindow {
         for client in clients.values() {
             client.recorder().reset_silence();
         }
-        Self { from: Instant::now() }
+        let latencies =
+            |(name, client): (&String, &Client)| (name.clone(), client.recorder().latencies());
+        Self { from: Instant::now(), before: clients.iter().map(latencies).collect() }
     }
 
     /// Ends the window and returns its metrics.
     pub(super) fn end(self, clients: &BTreeMap<String, Client>) -> WindowReport {
-        let to = Instant::now();
-        let metrics = |client: &Client| {
+        let span = self.from.elapsed().as_secs_f64().max(1e-9);
+        let metrics = |(name, client): (&String, &Client)| {
             let recorder = client.recorder();
             let silence = recorder.longest_silence();
-            let samples = recorder.samples(self.from, to);
-            let totals: Vec<f64> =
-                samples.iter().map(|sample| f64::from(sample.total_us) / 1e3).collect();
-            // Only the newest requests are kept; the window may have had more.
-            let begin = samples.first().map_or(self.from, |sample| sample.at);
-            WindowMetrics {
-                p99_ms: quantile(&totals, 0.99),
-                per_s: totals.len() as f64 / (to - begin).as_secs_f64().max(1e-9),
+            let before = self.before.get(name).cloned().unwrap_or_default();
+            let totals = recorder.latencies().since(&before);
+            let metrics = WindowMetrics {
+                p99_ms: totals.p99_us as f64 / 1e3,
+                per_s: totals.count as f64 / span,
                 silence_ms: silence.as_secs_f64() * 1e3,
-            }
+            };
+            (name.clone(), metrics)
         };
-        clients.iter().map(|(name, client)| (name.clone(), metrics(client))).collect()
+        clients.iter().map(metrics).collect()
     }
 }

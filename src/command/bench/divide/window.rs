@@ -7,7 +7,6 @@ use super::rows::{BenchArrangement, CLIENTS};
 use crate::command::CommandError;
 use crate::command::bench::models::BenchModel;
 use crate::command::bench::pools::{PoolSetup, TIMEOUT, serving_pool};
-use crate::command::bench::report::quantile;
 use crate::engine::{EngineError, EngineMemory, Instance, InstanceSetup, Model, Signature};
 use crate::layout::LoadSpec;
 use crate::load::{LoadDriver, LoadJob, LoadRequests};
@@ -146,22 +145,18 @@ pub(super) fn measure(
     }
     std::thread::sleep(window / 5);
     let from = Instant::now();
+    let before: Vec<_> = pools.iter().map(|pool| pool.recorder().latencies()).collect();
     std::thread::sleep(window * 4 / 5);
-    let to = Instant::now();
+    let span = from.elapsed().as_secs_f64().max(1e-9);
     let figures = pools
         .iter()
-        .map(|pool| {
-            let samples = pool.recorder().samples(from, to);
-            let totals: Vec<f64> =
-                samples.iter().map(|sample| f64::from(sample.total_us) / 1e3).collect();
-            let begin = samples.first().map_or(from, |sample| sample.at).max(from);
-            // of very many requests, only the newest are kept
-            let span =
-                if samples.len() < crate::telemetry::MAX_SAMPLES { to - from } else { to - begin };
+        .zip(&before)
+        .map(|(pool, before)| {
+            let totals = pool.recorder().latencies().since(before);
             ModelMetrics {
-                per_s: totals.len() as f64 / span.as_secs_f64().max(1e-9),
-                p50_ms: quantile(&totals, 0.5),
-                p99_ms: quantile(&totals, 0.99),
+                per_s: totals.count as f64 / span,
+                p50_ms: totals.p50_us as f64 / 1e3,
+                p99_ms: totals.p99_us as f64 / 1e3,
             }
         })
         .collect();
