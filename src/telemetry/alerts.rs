@@ -1,7 +1,9 @@
 //! Alerts: messages that say what is wrong, and why.
 
+use super::model_view::{ModelState, ModelView};
 use super::name_list::name_list;
-use super::snapshot::{Alert, ModelState, ModelView, Snapshot, Window};
+use super::snapshot::{Alert, Snapshot};
+use super::window::Window;
 use crate::layout::{Slo, print_duration};
 
 /// A model is starved if it waits for a CPU for more than this share of its runnable time.

@@ -4,13 +4,16 @@ mod alerts;
 mod author;
 mod change_stages;
 mod conditions;
+mod core_view;
 pub mod gpu;
+mod gpu_view;
 mod journal;
 mod journal_channel;
 pub mod journal_file;
 mod latencies;
 mod log_lines;
 mod memory;
+mod model_view;
 mod name_list;
 mod recording;
 mod request_counts;
@@ -19,22 +22,24 @@ mod snapshot;
 mod state_version;
 pub mod text;
 pub mod verdict;
+mod window;
 
 pub use alerts::alerts;
 pub use author::{Author, CallerName};
 pub use change_stages::ChangeStages;
 pub use conditions::Conditions;
+pub use core_view::{CoreShare, CoreView};
+pub use gpu_view::{GpuCard, GpuView, MigDevice};
 pub use journal::{Applied, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 pub use journal_channel::{JOURNAL_CAPACITY, JournalChannel, JournalReceiver, JournalSender};
 pub use latencies::{Distribution, Latencies};
 pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
+pub use model_view::{Actual, ModelState, ModelView, ThreadView};
 pub use name_list::{name_list, separated_list};
 pub use recording::{Cell, InstanceRecorder, LatencyCount, Recorder, Windows};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
-pub use snapshot::{
-    Actual, Alert, CoreShare, CoreView, GpuCard, GpuView, Histogram, MigDevice, ModelState,
-    ModelView, Snapshot, ThreadView, Window,
-};
+pub use snapshot::{Alert, Snapshot};
 pub use state_version::StateVersion;
+pub use window::{Histogram, Window};

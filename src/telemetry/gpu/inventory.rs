@@ -1,7 +1,7 @@
 //! Converts sensor readings to the machine's list of GPUs, from which layouts choose.
 
 use crate::machine::{Gpu, GpuPart, Gpus};
-use crate::telemetry::snapshot::{GpuCard, GpuView, MigDevice};
+use crate::telemetry::gpu_view::{GpuCard, GpuView, MigDevice};
 
 impl GpuView {
     /// Returns the GPUs and their MIG devices without current metrics.

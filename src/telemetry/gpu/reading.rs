@@ -12,7 +12,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
 use super::text::{is_driver_error, is_gpu_error, throttle_reasons};
-use crate::telemetry::snapshot::{GpuCard, MigDevice};
+use crate::telemetry::gpu_view::{GpuCard, MigDevice};
 
 /// Maximum age of a process utilisation sample. Older samples are ignored.
 const MAX_SAMPLE_AGE: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use nvml_wrapper::error::NvmlError;
 
 use super::reading::read_gpu;
 use super::text::{gpu_fault, is_driver_error};
-use crate::telemetry::snapshot::GpuCard;
+use crate::telemetry::gpu_view::GpuCard;
 
 /// The GPUs of earlier scans.
 #[derive(Default)]

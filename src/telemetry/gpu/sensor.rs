@@ -12,7 +12,7 @@ use nvml_wrapper::error::NvmlError;
 use super::scan::{SeenGpus, cuda_version, scan};
 use super::source::{GpuOptions, GpuSource, LIBRARY_VARIABLE};
 use super::text::{lost_note, seconds, unavailable_note};
-use crate::telemetry::snapshot::GpuView;
+use crate::telemetry::gpu_view::GpuView;
 
 /// Maximum wait for the first scan. A GPU without persistence mode takes a second or two to wake.
 pub const LIST_PATIENCE: Duration = Duration::from_secs(10);

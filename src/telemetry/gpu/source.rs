@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::telemetry::snapshot::GpuView;
+use crate::telemetry::gpu_view::GpuView;
 
 /// Environment variable with the path of an NVML library that replaces the system's.
 pub const LIBRARY_VARIABLE: &str = "DIVVY_NVML";

@@ -1,7 +1,7 @@
 //! Logarithmic latency buckets for the histogram pane: eight per octave, with the sums of queue and
 //! compute time in each.
 
-use crate::telemetry::snapshot::Histogram;
+use crate::telemetry::window::Histogram;
 
 /// Buckets per octave.
 pub(super) const PER_OCTAVE: usize = 8;

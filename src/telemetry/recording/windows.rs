@@ -13,7 +13,7 @@ use super::collected::{Collected, NumberedCount};
 use super::log_linear::lowest_us;
 use crate::layout::Slo;
 use crate::telemetry::latencies::{Latencies, distribution};
-use crate::telemetry::snapshot::{Histogram, Window};
+use crate::telemetry::window::{Histogram, Window};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SECONDS_PER_BLOCK: u32 = 5;
