@@ -38,16 +38,13 @@ impl AnswerCheck {
         let (answers, twice) = (self.answers.clone(), self.twice.clone());
         answers.asked.fetch_add(1, Ordering::SeqCst);
         let once = AtomicBool::new(false);
-        client.sender().submit(Request {
-            inputs: Arc::default(),
-            arrival: std::time::Instant::now(),
-            reply: Box::new(move |outcome| {
-                if once.swap(true, Ordering::SeqCst) {
-                    twice.fetch_add(1, Ordering::SeqCst);
-                }
-                answers.note(&outcome);
-            }),
+        let reply = Box::new(move |outcome| {
+            if once.swap(true, Ordering::SeqCst) {
+                twice.fetch_add(1, Ordering::SeqCst);
+            }
+            answers.note(&outcome);
         });
+        client.sender().submit(Request::new(Arc::default(), reply));
     }
 }
 

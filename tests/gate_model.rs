@@ -79,6 +79,8 @@ mod gate_state;
 mod job_queue;
 #[path = "../src/pool/published_counts.rs"]
 mod published_counts;
+#[path = "../src/pool/rejection.rs"]
+mod rejection;
 #[path = "../src/pool/seat_table.rs"]
 mod seat_table;
 

@@ -106,11 +106,8 @@ fn layout_follows_a_real_cpuset() {
     for _ in 0..2000 {
         let answers = answers.clone();
         answers.asked.fetch_add(1, Ordering::SeqCst);
-        sender.submit(Request {
-            inputs: Arc::default(),
-            arrival: Instant::now(),
-            reply: Box::new(move |outcome| answers.note(&outcome)),
-        });
+        let reply = Box::new(move |outcome| answers.note(&outcome));
+        sender.submit(Request::new(Arc::default(), reply));
     }
     let one = CpuSet::single(all.lowest().unwrap());
     cpuset.write("cpuset.cpus", &one.to_string()).unwrap();

@@ -72,11 +72,9 @@ impl LoadSubmitter {
             in_flight: self.in_flight.clone(),
             caller,
         };
-        self.sender.submit(Request {
-            inputs,
-            arrival,
-            reply: Box::new(|outcome| pending.end(outcome)),
-        });
+        let request = Request::new(inputs, Box::new(|outcome| pending.end(outcome)));
+        // Its reply reports the outcome.
+        let _ = self.sender.submit(request.with_arrival(arrival));
     }
 }
 

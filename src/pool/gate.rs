@@ -18,11 +18,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::gate_flags::{GateFlags, REMOVED};
-pub(crate) use super::gate_state::{
-    BATCH, Ended, Next, Rejected, SeatId, Seats, Submitted, Waiting,
-};
+use super::gate_flags::GateFlags;
+pub(crate) use super::gate_state::{BATCH, Ended, Next, SeatId, Seats, Submitted, Waiting};
 use super::gate_state::{Mail, State};
+use super::rejection::Rejection;
 use super::sync::{Mutex, MutexGuard, Ordering, PoisonError, TryLockError, fence, mpsc};
 use crate::layout::QueuePolicy;
 use crate::telemetry::RequestCounts;
@@ -106,7 +105,7 @@ impl<T> Gate<T> {
         // A job that a seat can take at once does not count against the queue's limit.
         if !self.flags.take_room() {
             self.flags.count_refused();
-            return Submitted::Rejected(job, "the queue is full");
+            return Submitted::Rejected(job, self.flags.full_queue());
         }
         let id = self.flags.next_job();
         let waiting = Waiting { id, since: now, timeout: None, job };
@@ -117,7 +116,7 @@ impl<T> Gate<T> {
         } else {
             if let Err(mpsc::SendError(Mail::Job(waiting))) = self.inbox.send(Mail::Job(waiting)) {
                 // Unreachable: the receiver lives as long as the gate.
-                return Submitted::Rejected(waiting.job, REMOVED);
+                return Submitted::Rejected(waiting.job, Rejection::Removed);
             }
             self.flags.count_sent();
         }
@@ -212,7 +211,7 @@ impl<T> Gate<T> {
     }
 
     /// Rejects new jobs with a reason until it is set to `None`. Waiting jobs keep waiting.
-    pub(crate) fn refuse(&self, reason: Option<Rejected>) {
+    pub(crate) fn refuse(&self, reason: Option<Rejection>) {
         self.flags.refuse(reason);
     }
 

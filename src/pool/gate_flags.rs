@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::gate_state::Rejected;
 use super::published_counts::PublishedCounts;
+use super::rejection::Rejection;
 use super::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering, PoisonError};
 use crate::layout::{Overflow, QueuePolicy};
 
@@ -44,7 +44,7 @@ pub(super) struct GateFlags {
     closed: AtomicBool,
     refusing: AtomicBool,
     /// The reason for rejecting jobs while the gate is open, if it does.
-    refusal: Mutex<Option<Rejected>>,
+    refusal: Mutex<Option<Rejection>>,
     /// Jobs rejected on arrival.
     refused: AtomicU64,
     next_job: AtomicU64,
@@ -122,7 +122,7 @@ impl GateFlags {
         self.closed.load(Ordering::SeqCst)
     }
 
-    pub(super) fn refuse(&self, reason: Option<Rejected>) {
+    pub(super) fn refuse(&self, reason: Option<Rejection>) {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reason;
         // Closing is for good; it may happen between these two.
         self.refusing.store(reason.is_some(), Ordering::SeqCst);
@@ -132,12 +132,12 @@ impl GateFlags {
     }
 
     /// Returns the reason for rejecting all jobs, if there is one.
-    pub(super) fn refusal(&self) -> Option<Rejected> {
+    pub(super) fn refusal(&self) -> Option<Rejection> {
         if !self.refusing.load(Ordering::SeqCst) {
             return None;
         }
         if self.is_closed() {
-            return Some(REMOVED);
+            return Some(Rejection::Removed);
         }
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,6 +146,11 @@ impl GateFlags {
     pub(super) fn take_room(&self) -> bool {
         let take = |room: i64| (room > 0).then(|| room - 1);
         self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+    }
+
+    /// Returns the reason for rejecting a job for which there is no room.
+    pub(super) fn full_queue(&self) -> Rejection {
+        if self.bound() == 0 { Rejection::Paused } else { Rejection::QueueFull }
     }
 
     pub(super) fn add_room(&self, jobs: i64) {
@@ -258,6 +263,3 @@ impl GateFlags {
         self.running.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
-
-/// The reason for rejecting jobs of a closed gate.
-pub(super) const REMOVED: Rejected = "the model is being removed";

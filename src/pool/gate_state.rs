@@ -5,14 +5,12 @@ use std::time::{Duration, Instant};
 use super::gate_flags::GateFlags;
 use super::job_queue::JobQueue;
 use super::published_counts::GateCounts;
+use super::rejection::Rejection;
 use super::seat_table::SeatTable;
 use super::sync::{Arc, AtomicBool, mpsc};
 
 /// Waiting jobs that [`Gate::expire`] and [`Gate::reject_waiting`] remove at most at a time.
 pub(crate) const BATCH: usize = 1024;
-
-/// The reason for rejecting a job.
-pub(crate) type Rejected = &'static str;
 
 /// A waiting job and its time of arrival.
 pub(crate) struct Waiting<T> {
@@ -38,7 +36,7 @@ pub(crate) enum Submitted<T> {
     /// It waits or runs, under this number.
     Accepted(u64),
     /// It was rejected; the caller answers it.
-    Rejected(T, Rejected),
+    Rejected(T, Rejection),
 }
 
 /// The end of a job in an instance.

@@ -9,6 +9,7 @@ use super::gate::Gate;
 use super::gate_state::Seats;
 use super::infer::Client;
 use super::inner::Inner;
+use super::rejection::Rejection;
 use super::request::RequestSender;
 use super::threads::{Member, Threads};
 use crate::engine::{EngineError, EngineMemory, InstanceSetup, Model, NamedTensor};
@@ -251,7 +252,7 @@ impl Pool {
 
     /// Rejects all requests, including waiting ones, until it is called with `None`. Used while no
     /// instance can answer them.
-    pub fn refuse(&self, reason: Option<&'static str>) {
+    pub fn refuse(&self, reason: Option<Rejection>) {
         self.inner.gate.refuse(reason);
         if let Some(reason) = reason {
             self.inner.reject_waiting(reason);
@@ -292,7 +293,7 @@ impl Pool {
         while can_drain(self.seats()) && self.waiting() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.inner.reject_waiting("the model is being removed");
+        self.inner.reject_waiting(Rejection::Removed);
         self.inner.replies.wait_for_answers(patience);
         // A running request cannot be interrupted: wait for it as long again.
         let until = Instant::now() + patience;
@@ -316,6 +317,6 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.inner.gate.close();
-        self.inner.reject_waiting("the model is being removed");
+        self.inner.reject_waiting(Rejection::Removed);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::gate_state::Seats;
 use super::inner::Inner;
 use super::job::{Job, ReplyTarget};
-use super::request::{Outcome, RequestError, RequestSender};
+use super::request::{Outcome, RequestError, RequestId, RequestOptions, RequestSender};
 use crate::engine::NamedTensor;
 use crate::telemetry::Recorder;
 
@@ -25,7 +25,7 @@ pub struct Client {
 /// A submitted request. Dropping it cancels the request if it still waits.
 pub struct Pending {
     inner: Arc<Inner>,
-    id: Option<u64>,
+    id: Option<RequestId>,
     arrival: Instant,
     outcome: oneshot::Receiver<Outcome>,
 }
@@ -58,11 +58,24 @@ impl Client {
 
     /// Submits a request at once. Await the returned value for the outcome.
     pub fn submit(&self, inputs: Arc<Vec<NamedTensor>>) -> Pending {
+        self.submit_with(inputs, RequestOptions::default())
+    }
+
+    /// Submits a request at once, with a deadline or a priority. Await the returned value for the outcome.
+    pub fn submit_with(&self, inputs: Arc<Vec<NamedTensor>>, options: RequestOptions) -> Pending {
         let (sender, outcome) = oneshot::channel();
         let arrival = Instant::now();
-        let job = Job { inputs, arrival, reply: ReplyTarget::Channel(sender), charge: None };
-        let id = self.inner.submit_job(job, arrival);
+        let reply = ReplyTarget::Channel(sender);
+        let job = Job { inputs, arrival, deadline: options.deadline, reply, charge: None };
+        let id = self.inner.submit_job(job, arrival).map(|number| self.inner.request_id(number));
         Pending { inner: self.inner.clone(), id, arrival, outcome }
+    }
+}
+
+impl Pending {
+    /// Returns the number by which [`RequestSender::cancel`] cancels it; `None` once it has ended.
+    pub fn id(&self) -> Option<RequestId> {
+        self.id
     }
 }
 

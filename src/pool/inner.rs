@@ -1,16 +1,18 @@
 //! The state that a pool's handle, its senders and its workers share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::event::{Listener, PoolEvent};
-use super::gate::{BATCH, Gate, Rejected, Submitted, Waiting};
-use super::job::{Job, ReplyTarget};
-use super::memory::{MemoryLimit, NO_ROOM, tensor_bytes};
+use super::gate::{BATCH, Gate, Submitted, Waiting};
+use super::job::Job;
+use super::memory::{MemoryLimit, tensor_bytes};
 use super::panic_message::panic_message;
+use super::rejection::Rejection;
 use super::replies::ReplyThread;
-use super::request::{Request, RequestError, RequestSender};
+use super::request::{Request, RequestError, RequestId, RequestSender};
 use super::threads::Threads;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
@@ -19,6 +21,8 @@ use crate::telemetry::Recorder;
 
 /// The shared state of a pool.
 pub(super) struct Inner {
+    /// The pool's number, unique in this process.
+    id: u64,
     pub(super) gate: Gate<Job>,
     pub(super) memory: MemoryLimit,
     pub(super) threads: Threads,
@@ -44,7 +48,9 @@ impl Inner {
         machine: Arc<dyn Machine>,
         listener: Listener,
     ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             gate,
             memory: MemoryLimit::new(),
             threads,
@@ -134,7 +140,7 @@ impl Inner {
     }
 
     /// Has all requests rejected that wait now.
-    pub(super) fn reject_waiting(self: &Arc<Self>, reason: Rejected) {
+    pub(super) fn reject_waiting(self: &Arc<Self>, reason: Rejection) {
         let inner = self.clone();
         // Not those that are submitted once the model accepts requests again.
         let before = self.gate.next_job();
@@ -152,18 +158,16 @@ impl Inner {
         });
     }
 
-    /// Submits a caller's request. Returns its number if it was accepted.
-    pub(super) fn hand_in(&self, request: Request) -> Option<u64> {
-        let Request { inputs, arrival, reply } = request;
-        let job = Job { inputs, arrival, reply: ReplyTarget::Call(reply), charge: None };
-        self.submit_job(job, Instant::now())
+    /// Returns the id of a request that this pool has accepted under a number.
+    pub(super) const fn request_id(&self, number: u64) -> RequestId {
+        RequestId { pool: self.id, number }
     }
 
     /// Submits a request. Returns its number if it was accepted.
     pub(super) fn submit_job(&self, mut job: Job, now: Instant) -> Option<u64> {
         if !self.admit(&mut job) {
             self.gate.count_rejected();
-            job.reject(RequestError::Rejected { reason: NO_ROOM }, now);
+            job.reject(RequestError::Rejected { reason: Rejection::OverBudget }, now);
             return None;
         }
         match self.gate.submit(job, now) {
@@ -186,8 +190,8 @@ impl Inner {
     }
 
     /// Cancels a request that no instance has taken yet, and answers it.
-    pub(super) fn cancel(&self, id: u64) -> bool {
-        let found = self.gate.cancel(id);
+    pub(super) fn cancel_number(&self, number: u64) -> bool {
+        let found = self.gate.cancel(number);
         let is_found = found.is_some();
         if let Some(job) = found {
             job.reject(RequestError::Cancelled, Instant::now());
@@ -201,7 +205,11 @@ impl RequestSender for Inner {
         self.loaded().map_or_else(Arc::default, |loaded| loaded.signature)
     }
 
-    fn submit(&self, request: Request) {
-        let _ = self.hand_in(request);
+    fn submit(&self, request: Request) -> Option<RequestId> {
+        self.submit_job(Job::new(request), Instant::now()).map(|number| self.request_id(number))
+    }
+
+    fn cancel(&self, id: RequestId) -> bool {
+        id.pool == self.id && self.cancel_number(id.number)
     }
 }

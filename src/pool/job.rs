@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::memory::MemoryCharge;
-use super::request::{Outcome, Reply, RequestError, answer};
+use super::request::{Outcome, Reply, Request, RequestError, answer};
 use crate::engine::NamedTensor;
 
 /// The receiver of an outcome.
@@ -35,12 +35,21 @@ pub(super) struct Job {
     pub(super) inputs: Arc<Vec<NamedTensor>>,
     /// Intended arrival.
     pub(super) arrival: Instant,
+    /// It is not run if an instance takes it at this time or later.
+    pub(super) deadline: Option<Instant>,
     pub(super) reply: ReplyTarget,
     /// `None` if its inputs cost the pool nothing.
     pub(super) charge: Option<MemoryCharge>,
 }
 
 impl Job {
+    /// Returns the job of a caller's request.
+    pub(super) fn new(request: Request) -> Self {
+        let Request { inputs, arrival, options, reply } = request;
+        let deadline = options.deadline;
+        Self { inputs, arrival, deadline, reply: ReplyTarget::Call(reply), charge: None }
+    }
+
     /// Answers the request with an error, without having run it.
     pub(super) fn reject(self, error: RequestError, now: Instant) {
         // Release the charge before the caller is answered.

@@ -21,11 +21,6 @@ const NONE: u64 = u64::MAX;
 /// The longest wait for a turn before the limit is read again.
 const TURN_CHECK: Duration = Duration::from_millis(50);
 
-/// The reason given to a request that would not fit even if it ran alone, or whose inputs do not fit
-/// beside those that wait.
-pub const NO_ROOM: &str =
-    "memory budget: what the model holds and the requests that wait leave no room for it";
-
 /// A model's memory budget and the charges against it, in bytes.
 pub(super) struct MemoryLimit {
     limit: AtomicU64,

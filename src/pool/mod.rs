@@ -20,6 +20,7 @@ mod job_queue;
 mod memory;
 mod panic_message;
 mod published_counts;
+mod rejection;
 mod replies;
 mod request;
 mod seat_table;
@@ -36,7 +37,10 @@ pub use event::{BatchId, BuildReport, Listener, PoolEvent};
 pub use gate_state::Seats;
 pub use handle::{PARKED_LIMIT, Pool, PoolMemory};
 pub use infer::{Client, Pending};
-pub use memory::{NO_ROOM, tensor_bytes};
+pub use memory::tensor_bytes;
 pub use panic_message::panic_message;
-pub use request::{Outcome, Reply, Request, RequestError, RequestSender};
+pub use rejection::Rejection;
+pub use request::{
+    Outcome, Priority, Reply, Request, RequestError, RequestId, RequestOptions, RequestSender,
+};
 pub use threads::Member;

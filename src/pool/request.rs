@@ -7,18 +7,19 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::panic_message::panic_message;
+use super::rejection::Rejection;
 use crate::engine::{EngineError, NamedTensor, Signature};
 
 /// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
 #[derive(Clone, Debug, Error)]
 pub enum RequestError {
-    /// The queue was full and its policy is to reject, or the model no longer accepts requests.
+    /// The model did not accept it, or removed it from its queue; no instance ran it.
     #[error("rejected: {reason}")]
     Rejected {
         /// The reason.
-        reason: &'static str,
+        reason: Rejection,
     },
-    /// It waited in the queue longer than the queue's timeout.
+    /// Its deadline passed, or it waited longer than the queue's timeout, before an instance ran it.
     #[error("timed out after {waited:?} in the queue")]
     TimedOut {
         /// Its time in the queue.
@@ -27,15 +28,39 @@ pub enum RequestError {
     /// The caller cancelled it before an instance took it.
     #[error("cancelled")]
     Cancelled,
-    /// The engine failed, or the request exceeded the memory budget.
+    /// Its tensors do not fit the model: the request is wrong, and would fail again.
+    #[error("input `{input}`: {reason}")]
+    Input {
+        /// The input's name.
+        input: String,
+        /// The fault, and the names, types or shapes that the model expects.
+        reason: String,
+    },
+    /// It ran alone and exceeded the model's memory budget, or is no smaller than one that did.
+    #[error("memory budget: {reason}")]
+    OverBudget {
+        /// The memory needed, the budget and what to do.
+        reason: String,
+    },
+    /// The engine failed.
     #[error(transparent)]
-    Failed(#[from] EngineError),
+    Failed(EngineError),
     /// The engine panicked; the instance was replaced.
     #[error("the engine panicked: {message}")]
     Panicked {
         /// The panic's message.
         message: String,
     },
+}
+
+impl From<EngineError> for RequestError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Input { input, reason } => Self::Input { input, reason },
+            EngineError::Memory { reason } => Self::OverBudget { reason },
+            error => Self::Failed(error),
+        }
+    }
 }
 
 /// The outcome of a request and its latency.
@@ -64,14 +89,61 @@ pub(super) fn answer(reply: Reply, outcome: Outcome) {
     }
 }
 
-/// One request.
+/// The importance of a request, -128 to 127; 0 unless the caller sets it. It is stored with the request
+/// but does not change the order yet: a queue serves requests in order of submission.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(pub i8);
+
+/// The number of an accepted request, unique in this process, by which it can be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    /// The pool that accepted it.
+    pub(super) pool: u64,
+    /// Its number in that pool.
+    pub(super) number: u64,
+}
+
+/// The settings of a request that most callers leave alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestOptions {
+    /// If an instance takes it at this time or later, the request times out and is not run. The queue's
+    /// own timeout applies too: the earlier one counts. `None` for no deadline. The caller learns of a
+    /// missed deadline when an instance takes the request, or when the queue's timeout has passed.
+    pub deadline: Option<Instant>,
+    /// Its importance.
+    pub priority: Priority,
+}
+
+/// One request. [`Request::new`] makes it; the fields can then be changed.
+#[non_exhaustive]
 pub struct Request {
     /// The input tensors. Shared, so that synthetic requests can be repeated without a copy.
     pub inputs: Arc<Vec<NamedTensor>>,
     /// Intended arrival: latency counts from here (no coordinated omission).
     pub arrival: Instant,
+    /// Its deadline and priority.
+    pub options: RequestOptions,
     /// Receives the outcome.
     pub reply: Reply,
+}
+
+impl Request {
+    /// Creates a request that arrives now, without a deadline and with priority 0.
+    pub fn new(inputs: Arc<Vec<NamedTensor>>, reply: Reply) -> Self {
+        Self { inputs, arrival: Instant::now(), options: RequestOptions::default(), reply }
+    }
+
+    /// Sets the intended arrival.
+    #[must_use]
+    pub fn with_arrival(self, arrival: Instant) -> Self {
+        Self { arrival, ..self }
+    }
+
+    /// Sets the deadline and the priority.
+    #[must_use]
+    pub fn with_options(self, options: RequestOptions) -> Self {
+        Self { options, ..self }
+    }
 }
 
 /// Sends requests to one model's pool. It stays valid after the model is removed; requests are then
@@ -80,8 +152,13 @@ pub trait RequestSender: Send + Sync {
     /// Returns the model's inputs and outputs.
     fn signature(&self) -> Arc<Signature>;
 
-    /// Submits a request. Never blocks the caller: if the queue's overflow is "block", a request that
+    /// Submits a request and returns the number by which it can be cancelled; `None` if it was rejected
+    /// and answered at once. Never blocks the caller: if the queue's overflow is "block", a request that
     /// finds it full is held outside the queue, counted as blocked, and enters the queue in order
     /// of arrival once there is room.
-    fn submit(&self, request: Request);
+    fn submit(&self, request: Request) -> Option<RequestId>;
+
+    /// Cancels a request that no instance has taken yet, and answers it. Returns false if it runs or has
+    /// ended, or was not submitted here.
+    fn cancel(&self, id: RequestId) -> bool;
 }

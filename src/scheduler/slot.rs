@@ -10,7 +10,7 @@ use super::model_key::ModelKey;
 use crate::engine::{EngineKind, InstanceSetup};
 use crate::layout::{Auto, Bytes, GpuId, LoadSpec, Row};
 use crate::machine::CpuSet;
-use crate::pool::{Pool, RequestSender};
+use crate::pool::{Pool, Rejection, RequestSender};
 
 /// The phase of a model's loading.
 #[derive(Clone)]
@@ -113,7 +113,7 @@ impl Slot {
     /// Marks the model as failed. Its requests are rejected, since nothing would answer them.
     pub(super) fn fail(&mut self, reason: String) {
         self.phase = LoadPhase::Failed(reason);
-        self.pool.refuse(Some("the model failed; its state says why"));
+        self.pool.refuse(Some(Rejection::ModelFailed));
     }
 
     /// Clears the failures of a model whose row has changed.

@@ -41,11 +41,8 @@ fn layout_loads_as_one_transaction() {
     let answers = Arc::new(Answers::default());
     let noting = answers.clone();
     answers.asked.fetch_add(1, Ordering::SeqCst);
-    sender.submit(divvy::pool::Request {
-        inputs: Arc::default(),
-        arrival: std::time::Instant::now(),
-        reply: Box::new(move |outcome| noting.note(&outcome)),
-    });
+    let reply = Box::new(move |outcome| noting.note(&outcome));
+    sender.submit(divvy::pool::Request::new(Arc::default(), reply));
     assert_eq!(answers.rejected.load(Ordering::SeqCst), 1);
 }
 

@@ -229,11 +229,8 @@ impl TestScheduler {
         for _ in 0..count {
             let answers = answers.clone();
             answers.asked.fetch_add(1, Ordering::SeqCst);
-            sender.submit(Request {
-                inputs: Arc::default(),
-                arrival: Instant::now(),
-                reply: Box::new(move |outcome| answers.note(&outcome)),
-            });
+            let reply = Box::new(move |outcome| answers.note(&outcome));
+            sender.submit(Request::new(Arc::default(), reply));
         }
     }
 }
@@ -261,7 +258,7 @@ impl Answers {
             Err(RequestError::Rejected { .. }) => &self.rejected,
             Err(RequestError::TimedOut { .. }) => &self.timed_out,
             Err(RequestError::Cancelled) => &self.cancelled,
-            Err(RequestError::Failed(_) | RequestError::Panicked { .. }) => &self.failed,
+            Err(_) => &self.failed,
         };
         kind.fetch_add(1, Ordering::SeqCst);
     }

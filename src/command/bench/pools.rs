@@ -125,5 +125,5 @@ fn send(callers: &Arc<Callers>, request: usize) {
         }
         sender.active.fetch_sub(1, Ordering::AcqRel);
     });
-    callers.sender.submit(Request { inputs, arrival: Instant::now(), reply });
+    let _ = callers.sender.submit(Request::new(inputs, reply));
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::{ElementType, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 use crate::load::LoadRequests;
-use crate::pool::{Outcome, Request, RequestError, RequestSender};
+use crate::pool::{Outcome, Rejection, Request, RequestError, RequestId, RequestSender};
 
 /// A tensor of one number.
 pub(in crate::load) fn scalar(name: &str, value: f32) -> NamedTensor {
@@ -64,7 +64,7 @@ impl FakeSender {
 
     /// Rejects up to `count` requests.
     pub(in crate::load) fn reject(&self, count: usize) -> usize {
-        self.end(count, |_| Err(RequestError::Rejected { reason: "full" }))
+        self.end(count, |_| Err(RequestError::Rejected { reason: Rejection::QueueFull }))
     }
 
     /// Drops requests without calling their replies, as no real receiver should.
@@ -98,8 +98,13 @@ impl RequestSender for FakeSender {
         Arc::new(Signature { inputs: vec![spec("x"), spec("state")], outputs: vec![spec("next")] })
     }
 
-    fn submit(&self, request: Request) {
+    fn submit(&self, request: Request) -> Option<RequestId> {
         self.seen.lock().unwrap().push((request.arrival, request.inputs.clone()));
         self.waiting.lock().unwrap().push_back(request);
+        None
+    }
+
+    fn cancel(&self, _: RequestId) -> bool {
+        false
     }
 }

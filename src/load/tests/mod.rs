@@ -340,7 +340,7 @@ impl crate::pool::RequestSender for Echo {
         Arc::default()
     }
 
-    fn submit(&self, request: crate::pool::Request) {
+    fn submit(&self, request: crate::pool::Request) -> Option<crate::pool::RequestId> {
         *self.0.lock().unwrap() += 1;
         let zero = Duration::ZERO;
         (request.reply)(crate::pool::Outcome {
@@ -348,6 +348,11 @@ impl crate::pool::RequestSender for Echo {
             queue: zero,
             compute: zero,
         });
+        None
+    }
+
+    fn cancel(&self, _: crate::pool::RequestId) -> bool {
+        false
     }
 }
 

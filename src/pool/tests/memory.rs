@@ -65,8 +65,8 @@ fn rejected_requests_release_their_charge() {
     assert_eq!(rig.pool.memory().requests, 22_000);
     drop(pending);
     assert_eq!(rig.pool.memory().requests, 15_000);
-    rig.pool.refuse(Some("the model is gone"));
-    assert_eq!(reasons(&outcomes, 3), vec!["rejected: the model is gone"; 3]);
+    rig.pool.refuse(Some(Rejection::ModelFailed));
+    assert_eq!(reasons(&outcomes, 3), vec!["rejected: the model failed; its state says why"; 3]);
     assert_eq!(rig.pool.memory().requests, 0);
     assert!(rig.pool.counts().balanced());
 }

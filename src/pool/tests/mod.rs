@@ -104,11 +104,8 @@ impl TestPool {
         let (sender, outcomes) = mpsc::channel();
         for inputs in requests {
             let sender = sender.clone();
-            self.pool.sender().submit(Request {
-                inputs,
-                arrival: Instant::now(),
-                reply: Box::new(move |outcome| drop(sender.send(outcome))),
-            });
+            let reply = Box::new(move |outcome| drop(sender.send(outcome)));
+            self.pool.sender().submit(Request::new(inputs, reply));
         }
         outcomes
     }
@@ -132,6 +129,8 @@ fn kinds(outcomes: &mpsc::Receiver<Outcome>) -> HashMap<&'static str, usize> {
             Err(RequestError::TimedOut { .. }) => "timed out",
             Err(RequestError::Cancelled) => "cancelled",
             Err(RequestError::Failed(_)) => "failed",
+            Err(RequestError::Input { .. }) => "wrong input",
+            Err(RequestError::OverBudget { .. }) => "over budget",
             Err(RequestError::Panicked { .. }) => "panicked",
         };
         *kinds.entry(kind).or_default() += 1;
@@ -367,11 +366,11 @@ fn panicking_reply_costs_no_thread() {
             answered.fetch_add(1, Ordering::SeqCst);
             std::panic::resume_unwind(Box::new("a caller's own fault"));
         });
-        rig.pool.inner.hand_in(Request { inputs: Arc::default(), arrival: Instant::now(), reply })
+        rig.pool.sender().submit(Request::new(Arc::default(), reply))
     };
-    let ids: Vec<u64> = (0..4).filter_map(|_| submit()).collect();
+    let ids: Vec<RequestId> = (0..4).filter_map(|_| submit()).collect();
     assert_eq!((ids.len(), submit()), (4, None), "the fifth is rejected");
-    assert!(rig.pool.inner.cancel(ids[0]));
+    assert!(rig.pool.sender().cancel(ids[0]));
     rig.pool.expire(Instant::now() + PATIENCE);
     rig.until("the expired ones", |_| answered.load(Ordering::SeqCst) == 5);
     // these have timed out when the instance takes them
@@ -385,7 +384,7 @@ fn panicking_reply_costs_no_thread() {
     assert_eq!(kinds(&rig.submit(3)), HashMap::from([("completed", 3)]));
     rig.pool.set_bound(0);
     assert!(submit().is_some());
-    rig.pool.refuse(Some("the test says so"));
+    rig.pool.refuse(Some(Rejection::ModelFailed));
     rig.until("the refused one", |_| answered.load(Ordering::SeqCst) == 9);
     let counts = rig.pool.counts();
     assert!(counts.balanced() && (counts.completed, counts.rejected) == (4, 2), "{counts:?}");
@@ -479,4 +478,51 @@ fn thread_names_fit_the_kernel() {
     assert_eq!(thread_name("detector", 3), "detector/3");
     assert_eq!(thread_name("a-very-long-model-name", 12), "a-very-long-/12");
     assert!(thread_name("ディテクター検出器", 7).len() <= 15);
+}
+
+fn by(deadline: Instant) -> RequestOptions {
+    RequestOptions { deadline: Some(deadline), ..RequestOptions::default() }
+}
+
+#[test]
+fn past_deadline_times_out_without_a_run() {
+    let rig = rig(QueuePolicy::default());
+    rig.serve(1, ONE);
+    let runs = rig.runs();
+    let (sender, outcomes) = mpsc::channel();
+    let reply = Box::new(move |outcome| drop(sender.send(outcome)));
+    let request = Request::new(Arc::default(), reply).with_options(by(Instant::now()));
+    rig.pool.sender().submit(request);
+    assert_eq!(kinds(&outcomes), HashMap::from([("timed out", 1)]));
+    assert_eq!((rig.runs(), rig.pool.counts().timed_out), (runs, 1));
+}
+
+#[test]
+fn future_deadline_lets_it_run() {
+    let rig = rig(QueuePolicy::default());
+    rig.serve(1, ONE);
+    let client = rig.pool.client();
+    let pending = client.submit_with(Arc::default(), by(Instant::now() + PATIENCE));
+    rig.until("it ends", |pool| pool.counts().completed == 1);
+    drop(pending);
+}
+
+#[test]
+fn full_queue_of_a_paused_model_says_paused() {
+    let rig = rig(QueuePolicy { limit: 1, ..QueuePolicy::default() });
+    let outcomes = rig.submit(2);
+    let outcome = outcomes.recv_timeout(PATIENCE).unwrap();
+    let paused = RequestError::Rejected { reason: Rejection::Paused };
+    assert_eq!(outcome.result.unwrap_err().to_string(), paused.to_string());
+}
+
+#[test]
+fn a_pool_ignores_another_pools_request_id() {
+    let (one, other) = (rig(QueuePolicy::default()), rig(QueuePolicy::default()));
+    let request = || Request::new(Arc::default(), Box::new(|_| {}));
+    let id = one.pool.sender().submit(request()).unwrap();
+    other.pool.sender().submit(request()).unwrap();
+    assert!(!other.pool.sender().cancel(id));
+    assert!(one.pool.sender().cancel(id));
+    assert_eq!((one.pool.counts().cancelled, other.pool.counts().cancelled), (1, 0));
 }

@@ -15,7 +15,7 @@ fn submit_blocking(pool: &Pool) -> (mpsc::Sender<()>, mpsc::Receiver<std::thread
         report.send(std::thread::current().id()).unwrap();
         let _ = gone.recv_timeout(PATIENCE);
     });
-    let request = Request { inputs: Arc::default(), arrival: Instant::now(), reply };
+    let request = Request::new(Arc::default(), reply);
     pool.sender().submit(request);
     (go, thread)
 }
@@ -36,7 +36,7 @@ fn expiry_does_not_wait_for_replies() {
 fn refusal_does_not_wait_for_replies() {
     let rig = rig(QueuePolicy::default());
     let (go, thread) = submit_blocking(&rig.pool);
-    rig.pool.refuse(Some("the test says so"));
+    rig.pool.refuse(Some(Rejection::ModelFailed));
     assert_ne!(thread.recv_timeout(PATIENCE).unwrap(), std::thread::current().id());
     drop(go);
 }
@@ -46,9 +46,9 @@ fn refusal_spares_later_requests() {
     let rig = rig(QueuePolicy::default());
     let (go, thread) = submit_blocking(&rig.pool);
     // It waits behind the first refusal's reply.
-    rig.pool.refuse(Some("the test says so"));
+    rig.pool.refuse(Some(Rejection::ModelFailed));
     thread.recv_timeout(PATIENCE).unwrap();
-    rig.pool.refuse(Some("the test says so"));
+    rig.pool.refuse(Some(Rejection::ModelFailed));
     rig.pool.refuse(None);
     let outcomes = rig.submit(1);
     drop(go);

@@ -98,7 +98,7 @@ mod tests {
         script.run_blocked.store(true, Ordering::SeqCst);
         let (answer, answered) = mpsc::channel();
         let reply = Box::new(move |_| answer.send(()).unwrap());
-        let request = Request { inputs: Arc::default(), arrival: Instant::now(), reply };
+        let request = Request::new(Arc::default(), reply);
         pool.client().sender().submit(request);
         let start = Instant::now();
         while pool.counts().executing == 0 {
