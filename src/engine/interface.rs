@@ -163,8 +163,8 @@ pub trait Instance: Send {
     ///
     /// # Errors
     /// [`EngineError::Input`] when the tensors do not fit the signature, [`EngineError::Run`] when
-    /// the engine failed. The instance can be used again after the former; after the latter it
-    /// should be replaced.
+    /// the engine failed. The instance can be used again after the former. After the latter it can be
+    /// used again if it still runs a known good request; engines do not tell the two cases apart.
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError>;
 
     /// Returns another handle of the same session, as for a program that calls one session from

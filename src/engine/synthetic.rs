@@ -19,6 +19,8 @@ pub struct Script {
     pub sleep_ns: AtomicU64,
     /// One request out of this many fails with an engine error; 0 for never.
     pub fail_every: AtomicU64,
+    /// True if requests with inputs fail with an engine error; the trial request has none.
+    pub inputs_fail: AtomicBool,
     /// One request out of this many panics; 0 for never.
     pub panic_every: AtomicU64,
     /// Time that building an instance takes, in nanoseconds.
@@ -64,7 +66,7 @@ impl Script {
         for every in [&self.fail_every, &self.panic_every, &self.build_ns, &self.sleep_ns] {
             every.store(0, Ordering::SeqCst);
         }
-        for flag in [&self.build_fails, &self.build_panics, &self.run_blocked] {
+        for flag in [&self.build_fails, &self.build_panics, &self.run_blocked, &self.inputs_fail] {
             flag.store(false, Ordering::SeqCst);
         }
         for width in [&self.build_fails_at, &self.build_blocked] {
@@ -243,7 +245,8 @@ impl Instance for SyntheticInstance {
         if due(script.panic_every.load(Ordering::Relaxed)) {
             std::panic::resume_unwind(Box::new("the script says so"));
         }
-        if due(script.fail_every.load(Ordering::Relaxed)) {
+        let is_wrong = !inputs.is_empty() && script.inputs_fail.load(Ordering::Relaxed);
+        if is_wrong || due(script.fail_every.load(Ordering::Relaxed)) {
             let reason = "the script says so".to_owned();
             return Err(EngineError::Run { engine: "synthetic", reason: reason.into() });
         }

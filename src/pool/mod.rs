@@ -13,6 +13,7 @@ mod gate_flags;
 mod gate_seats;
 mod gate_state;
 mod handle;
+mod health;
 mod infer;
 mod inner;
 mod job;

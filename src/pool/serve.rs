@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::gate::{Ended, Next, SeatId, Waiting};
+use super::health::{HealthChecks, run_trial};
 use super::inner::Inner;
 use super::job::Job;
 use super::memory::RunVerdict;
 use super::panic_message::panic_message;
 use super::request::RequestError;
 use super::taken_job::TakenJob;
-use crate::engine::{EngineError, Instance, NamedTensor};
+use crate::engine::{Instance, NamedTensor};
 
 /// The reason why a worker left its loop.
 pub(super) enum WorkerExit {
@@ -26,6 +27,7 @@ pub(super) enum WorkerExit {
 pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
     let Some(waiter) = inner.gate.waiter(seat) else { return WorkerExit::Retired };
     let mut recorder = inner.recorder.instance();
+    let mut checks = HealthChecks::default();
     // The next job, with the time when its seat took it.
     let mut next = None;
     loop {
@@ -56,10 +58,12 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         let compute = end.saturating_duration_since(start);
         drop(inputs);
         drop(charge);
-        let broken = matches!(
-            result,
-            Err(RequestError::Panicked { .. } | RequestError::Failed(EngineError::Run { .. }))
-        );
+        // A failure may be the request's fault: only one that a known good request repeats breaks the
+        // instance.
+        let broken = match &result {
+            Ok(_) => false,
+            Err(error) => checks.is_broken(error, end, || run_trial(inner, built)),
+        };
         if result.is_ok() {
             recorder.record(end, queue, compute);
         }
@@ -68,6 +72,8 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             return WorkerExit::Broken(seat);
         }
         let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
+        // A check took time that is not the next request's.
+        let end = if result.is_ok() { end } else { Instant::now() };
         next = taken.finish(ended, result, compute).map(|waiting| (waiting, end));
     }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::build::Build;
 use super::event::PoolEvent;
 use super::gate::SeatId;
+use super::health::run_trial;
 use super::inner::Inner;
 use super::panic_message::panic_message;
-use super::serve::{WorkerExit, run, serve};
+use super::serve::{WorkerExit, serve};
 use super::threads::Member;
 use crate::engine::Instance;
 use crate::machine::heap::trim_heap;
@@ -99,7 +100,8 @@ impl Worker<'_> {
             if !reasons.is_empty() {
                 inner.report(PoolEvent::PlacementMismatch { reasons });
             }
-            if let Err(reason) = warm_up(inner, built) {
+            // The first real request then finds warm caches and arenas.
+            if let Err(reason) = run_trial(inner, built) {
                 left = WorkerExit::Cold(reason);
                 return;
             }
@@ -124,14 +126,5 @@ impl Worker<'_> {
             left = serve(inner, own_seat, built);
         });
         left
-    }
-}
-
-/// Runs one trial request, so that the first real one finds warm caches and arenas.
-fn warm_up(inner: &Inner, built: &mut dyn Instance) -> Result<(), String> {
-    let Some(inputs) = inner.warm_up_inputs() else { return Ok(()) };
-    match run(built, &inputs) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("the trial request failed: {error}")),
     }
 }

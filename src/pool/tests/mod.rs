@@ -1,5 +1,6 @@
 //! Tests of the pool with scripted instances and a fake machine that records masks.
 
+mod failures;
 mod memory;
 mod replies;
 
@@ -478,51 +479,4 @@ fn thread_names_fit_the_kernel() {
     assert_eq!(thread_name("detector", 3), "detector/3");
     assert_eq!(thread_name("a-very-long-model-name", 12), "a-very-long-/12");
     assert!(thread_name("ディテクター検出器", 7).len() <= 15);
-}
-
-fn by(deadline: Instant) -> RequestOptions {
-    RequestOptions { deadline: Some(deadline), ..RequestOptions::default() }
-}
-
-#[test]
-fn past_deadline_times_out_without_a_run() {
-    let rig = rig(QueuePolicy::default());
-    rig.serve(1, ONE);
-    let runs = rig.runs();
-    let (sender, outcomes) = mpsc::channel();
-    let reply = Box::new(move |outcome| drop(sender.send(outcome)));
-    let request = Request::new(Arc::default(), reply).with_options(by(Instant::now()));
-    rig.pool.sender().submit(request);
-    assert_eq!(kinds(&outcomes), HashMap::from([("timed out", 1)]));
-    assert_eq!((rig.runs(), rig.pool.counts().timed_out), (runs, 1));
-}
-
-#[test]
-fn future_deadline_lets_it_run() {
-    let rig = rig(QueuePolicy::default());
-    rig.serve(1, ONE);
-    let client = rig.pool.client();
-    let pending = client.submit_with(Arc::default(), by(Instant::now() + PATIENCE));
-    rig.until("it ends", |pool| pool.counts().completed == 1);
-    drop(pending);
-}
-
-#[test]
-fn full_queue_of_a_paused_model_says_paused() {
-    let rig = rig(QueuePolicy { limit: 1, ..QueuePolicy::default() });
-    let outcomes = rig.submit(2);
-    let outcome = outcomes.recv_timeout(PATIENCE).unwrap();
-    let paused = RequestError::Rejected { reason: Rejection::Paused };
-    assert_eq!(outcome.result.unwrap_err().to_string(), paused.to_string());
-}
-
-#[test]
-fn a_pool_ignores_another_pools_request_id() {
-    let (one, other) = (rig(QueuePolicy::default()), rig(QueuePolicy::default()));
-    let request = || Request::new(Arc::default(), Box::new(|_| {}));
-    let id = one.pool.sender().submit(request()).unwrap();
-    other.pool.sender().submit(request()).unwrap();
-    assert!(!other.pool.sender().cancel(id));
-    assert!(one.pool.sender().cancel(id));
-    assert_eq!((one.pool.counts().cancelled, other.pool.counts().cancelled), (1, 0));
 }
