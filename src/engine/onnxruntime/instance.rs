@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::lease::NarrowLease;
 use super::run;
 use super::session::OrtSession;
+use super::sessions::NarrowUse;
 use crate::engine::{EngineError, Instance, NamedTensor};
 use crate::machine::ThreadId;
 use crate::machine::allocation::Account;
@@ -13,7 +13,7 @@ use crate::machine::allocation::Account;
 pub(super) struct OrtInstance {
     pub(super) session: Arc<OrtSession>,
     /// Counts this model among the users of a shared session.
-    pub(super) lease: Option<Arc<NarrowLease>>,
+    pub(super) narrow: Option<NarrowUse>,
     pub(super) account: Arc<Account>,
 }
 
@@ -28,7 +28,7 @@ impl Instance for OrtInstance {
 
     fn another(&self) -> Option<Box<dyn Instance>> {
         let (session, account) = (Arc::clone(&self.session), Arc::clone(&self.account));
-        Some(Box::new(Self { session, lease: self.lease.clone(), account }))
+        Some(Box::new(Self { session, narrow: self.narrow.clone(), account }))
     }
 
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {

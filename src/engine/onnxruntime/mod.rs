@@ -15,6 +15,7 @@ mod model;
 mod run;
 mod session;
 mod session_memory;
+mod sessions;
 mod value;
 
 pub use engine::{OnnxRuntime, start_bytes};

@@ -8,7 +8,8 @@ use super::lease::{NarrowLease, join_narrow};
 use super::library::Library;
 use super::session::OrtSession;
 use super::session_memory::SessionMemory;
-use super::{cuda, run};
+use super::sessions::{FirstSession, NarrowUse, Sessions};
+use super::{cuda, run, sessions};
 use crate::engine::onnx::ModelFile;
 use crate::engine::shared::SharedModels;
 use crate::engine::{
@@ -18,31 +19,13 @@ use crate::engine::{
 use crate::layout::ModelSource;
 use crate::machine::allocation::Account;
 
-/// The sessions of a model.
-struct Sessions {
-    /// The shared session while this model or one of its instances uses it.
-    narrow: Weak<NarrowLease>,
-    /// Keeps the shared session for the next instance; `None` while only wider instances exist.
-    kept_narrow: Option<Arc<NarrowLease>>,
-    /// Sessions of wider instances, and of those on a GPU, that may still be alive.
-    wide: Vec<Weak<OrtSession>>,
-    /// The session that was built during the load, until an instance takes it.
-    first: Option<FirstSession>,
-}
-
-/// A session for one wide instance, or one on a GPU, that no instance uses yet.
-struct FirstSession {
-    setup: InstanceSetup,
-    session: Arc<OrtSession>,
-}
-
 /// A row's loaded model.
 pub(super) struct OrtModel {
     library: Arc<Library>,
     models: Arc<SharedModels<Arc<OrtSession>>>,
     source: ModelSource,
     file: Arc<ModelFile>,
-    sessions: Mutex<Sessions>,
+    sessions: Arc<Mutex<Sessions>>,
     /// Held while the shared session is built.
     building: Mutex<()>,
     account: Arc<Account>,
@@ -73,7 +56,7 @@ impl OrtModel {
             models: Arc::clone(models),
             source: source.clone(),
             file,
-            sessions: Mutex::new(sessions),
+            sessions: Arc::new(Mutex::new(sessions)),
             building: Mutex::new(()),
             account: Arc::clone(&account),
         })
@@ -108,7 +91,7 @@ impl OrtModel {
             models: Arc::clone(models),
             source: source.clone(),
             file,
-            sessions: Mutex::new(sessions),
+            sessions: Arc::new(Mutex::new(sessions)),
             building: Mutex::new(()),
             account: Arc::clone(&account),
         })
@@ -124,7 +107,8 @@ impl OrtModel {
     fn on_one_thread(&self) -> Result<OrtInstance, EngineError> {
         let lease = self.narrow()?;
         let session = Arc::clone(&**lease);
-        Ok(OrtInstance { session, lease: Some(lease), account: Arc::clone(&self.account) })
+        let narrow = Some(NarrowUse::new(lease, Arc::clone(&self.sessions)));
+        Ok(OrtInstance { session, narrow, account: Arc::clone(&self.account) })
     }
 
     fn live_narrow(&self) -> Option<Arc<NarrowLease>> {
@@ -132,9 +116,7 @@ impl OrtModel {
     }
 
     fn live_wide(&self) -> Vec<Arc<OrtSession>> {
-        let mut sessions = self.sessions();
-        sessions.wide.retain(|session| session.strong_count() > 0);
-        sessions.wide.iter().filter_map(Weak::upgrade).collect()
+        self.sessions().live_wide()
     }
 
     fn build(&self, setup: InstanceSetup) -> Result<Arc<OrtSession>, EngineError> {
@@ -142,8 +124,7 @@ impl OrtModel {
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        // Nothing panics while the lock is held.
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        sessions::lock(&self.sessions)
     }
 
     fn narrow(&self) -> Result<Arc<NarrowLease>, EngineError> {
@@ -193,7 +174,7 @@ impl Model for OrtModel {
         // On a GPU one session must not run two requests at once, so there each instance has its
         // own.
         let session = self.wide(setup)?;
-        Ok(Box::new(OrtInstance { session, lease: None, account: Arc::clone(&self.account) }))
+        Ok(Box::new(OrtInstance { session, narrow: None, account: Arc::clone(&self.account) }))
     }
 
     fn with_trial_instance(
@@ -203,7 +184,7 @@ impl Model for OrtModel {
         let first = self.sessions().first.as_ref().map(|first| Arc::clone(&first.session));
         let mut instance = match first {
             Some(session) => {
-                OrtInstance { session, lease: None, account: Arc::clone(&self.account) }
+                OrtInstance { session, narrow: None, account: Arc::clone(&self.account) }
             }
             None => self.on_one_thread()?,
         };
@@ -256,8 +237,12 @@ impl Model for OrtModel {
         let narrow = self.live_narrow();
         let narrow = narrow.iter().map(|lease| Arc::clone(&***lease));
         for session in self.live_wide().into_iter().chain(narrow) {
-            session.request_shrink();
-            run::run(&session, trial)?;
+            // A session that ran nothing since has nothing to free.
+            if session.has_grown() {
+                session.request_shrink();
+                run::run(&session, trial)?;
+                session.mark_shrunk();
+            }
         }
         Ok(())
     }

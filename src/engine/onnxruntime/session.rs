@@ -2,7 +2,7 @@
 //! of a session's helper threads are known from the moment they exist.
 
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -33,6 +33,8 @@ pub(super) struct OrtSession {
     gpu_turn: Mutex<()>,
     /// True if the next request frees the unused parts of the arena when it ends.
     shrink_next: AtomicBool,
+    /// Bytes of the arena after it last shrank; 0 before.
+    shrunk_to: AtomicU64,
 }
 
 impl OrtSession {
@@ -67,6 +69,7 @@ impl OrtSession {
             helpers,
             gpu_turn: Mutex::new(()),
             shrink_next: AtomicBool::new(false),
+            shrunk_to: AtomicU64::new(0),
             raw,
         };
         growth.finish(&built.raw, in_arena.max(in_file));
@@ -82,6 +85,19 @@ impl OrtSession {
     /// Makes the next request free the unused parts of the arena when it ends.
     pub(super) fn request_shrink(&self) {
         self.shrink_next.store(true, Ordering::Release);
+    }
+
+    /// Returns true if requests have made the arena larger since it last shrank, or if the library does
+    /// not tell.
+    pub(super) fn has_grown(&self) -> bool {
+        let growth = self.raw.arena_growth();
+        growth.is_none_or(|arena| arena.allocated > self.shrunk_to.load(Ordering::Relaxed))
+    }
+
+    /// Records the size of the arena after it shrank.
+    pub(super) fn mark_shrunk(&self) {
+        let now = self.raw.arena_growth().map_or(0, |arena| arena.allocated);
+        self.shrunk_to.store(now, Ordering::Relaxed);
     }
 
     /// Returns true, once, if a shrink was requested.

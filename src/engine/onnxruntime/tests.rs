@@ -345,3 +345,26 @@ fn another_setup_frees_the_session_of_the_load() {
     let _narrow = model.instance(SINGLE_THREAD).unwrap();
     assert_eq!(model.memory().copies, 1);
 }
+
+#[test]
+fn last_narrow_instance_frees_the_shared_session() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load(&embedded("ranker.onnx")).unwrap();
+    let narrow = model.instance(SINGLE_THREAD).unwrap();
+    let _wide = model.instance(InstanceSetup::cpu(2)).unwrap();
+    // as after a failed run, while the wide one already serves
+    let rebuilt = model.instance(SINGLE_THREAD).unwrap();
+    assert_eq!(model.memory().copies, 2, "both use the shared session");
+    drop(narrow);
+    drop(rebuilt);
+    assert_eq!(model.memory().copies, 1);
+}
+
+#[test]
+fn trial_beside_wide_instances_leaves_no_copy() {
+    let Some(engine) = engine() else { return };
+    let model = engine.load_for(&embedded("ranker.onnx"), InstanceSetup::cpu(2)).unwrap();
+    let _wide = model.instance(InstanceSetup::cpu(2)).unwrap();
+    model.with_trial_instance(&mut |_| ()).unwrap();
+    assert_eq!(model.memory().copies, 1);
+}
