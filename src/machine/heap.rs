@@ -1,6 +1,17 @@
 //! Statistics of the C heap, and the return of its free pages.
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::time::Duration;
+
+/// Time from a request until the heap is trimmed, and so the least time between two trims. Requests
+/// that come meanwhile are served by the same trim.
+const TRIM_DELAY: Duration = Duration::from_secs(1);
+
+/// The thread that trims the heap.
+static TRIMMER: OnceLock<Option<SyncSender<()>>> = OnceLock::new();
+
 /// Sizes of the C heap, in bytes. Rust's allocations are part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heap {
@@ -55,9 +66,10 @@ pub fn heap() -> Option<Heap> {
     }
 }
 
-/// Returns the heap's free pages to the system, so that freed memory leaves the resident set. Takes up
-/// to some milliseconds. Does nothing if the system allocator has no such call.
-pub fn trim_heap() {
+/// Returns the heap's free pages to the system, so that freed memory leaves the resident set. Takes a
+/// tenth of a second per gigabyte of heap, and locks the allocator's arenas in turn meanwhile. Does
+/// nothing if the system allocator has no such call.
+fn trim_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         unsafe extern "C" {
@@ -65,5 +77,61 @@ pub fn trim_heap() {
         }
         // SAFETY: a function of glibc that may be called at any time from any thread.
         let _ = unsafe { malloc_trim(0) };
+    }
+}
+
+/// Has the heap's free pages returned to the system within about [`TRIM_DELAY`], on a thread for which
+/// nobody waits. However many ask, at most one trim starts per [`TRIM_DELAY`].
+pub fn request_trim() {
+    let start = || {
+        let (sender, requests) = mpsc::sync_channel(1);
+        let body = move || {
+            use_cores_of_process();
+            run_trims(&requests, TRIM_DELAY, trim_heap);
+        };
+        let started = std::thread::Builder::new().name("divvy-trim".to_owned()).spawn(body);
+        started.ok().map(|_| sender)
+    };
+    if let Some(trimmer) = TRIMMER.get_or_init(start) {
+        // If it is full, a trim is due anyway.
+        let _ = trimmer.try_send(());
+    }
+}
+
+/// Calls `trim` once for all requests that come within `delay` of the first.
+fn run_trims(requests: &Receiver<()>, delay: Duration, mut trim: impl FnMut()) {
+    while requests.recv().is_ok() {
+        std::thread::sleep(delay);
+        while requests.try_recv().is_ok() {}
+        trim();
+    }
+}
+
+/// Lets this thread run where the process's first thread may: it was started by a model's thread, whose
+/// cores are the model's.
+fn use_cores_of_process() {
+    #[cfg(target_os = "linux")]
+    {
+        let process = rustix::process::getpid();
+        // If that fails, it stays on the model's cores.
+        let _ = rustix::thread::sched_getaffinity(Some(process))
+            .and_then(|cores| rustix::thread::sched_setaffinity(None, &cores));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_a_batch_share_one_trim() {
+        let (sender, requests) = mpsc::sync_channel(100);
+        for _ in 0..100 {
+            sender.send(()).unwrap();
+        }
+        drop(sender);
+        let mut trims = 0;
+        run_trims(&requests, Duration::ZERO, || trims += 1);
+        assert_eq!(trims, 1);
     }
 }

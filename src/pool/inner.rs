@@ -16,7 +16,7 @@ use super::request::{Request, RequestError, RequestId, RequestSender};
 use super::threads::Threads;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::Machine;
-use crate::machine::heap::trim_heap;
+use crate::machine::heap::request_trim;
 use crate::telemetry::Recorder;
 
 /// The shared state of a pool.
@@ -89,11 +89,11 @@ impl Inner {
         self.loaded().map(|loaded| loaded.warm_up)
     }
 
-    /// Makes the engine free what it does not need, and the heap return its free pages.
+    /// Makes the engine free what it does not need. The heap returns its free pages soon after.
     pub(super) fn shrink(&self) {
         if let Some(loaded) = self.loaded() {
             self.memory.shrink(&*loaded.model, &loaded.warm_up);
-            trim_heap();
+            request_trim();
         }
     }
 

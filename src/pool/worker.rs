@@ -14,7 +14,7 @@ use super::panic_message::panic_message;
 use super::serve::{WorkerExit, serve};
 use super::threads::Member;
 use crate::engine::Instance;
-use crate::machine::heap::trim_heap;
+use crate::machine::heap::request_trim;
 use crate::machine::{CpuSet, current_thread};
 
 /// Maximum number of attempts to rebuild a broken instance.
@@ -120,7 +120,7 @@ impl Worker<'_> {
                 *seat = Some(entered);
                 build.ready(inner);
                 // Reading files and rewriting graphs leaves free pages in the heap.
-                trim_heap();
+                request_trim();
                 entered
             };
             left = serve(inner, own_seat, built);

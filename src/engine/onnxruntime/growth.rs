@@ -66,11 +66,13 @@ impl BuildGrowth {
         let mut sampled = Vec::new();
         let mut meter = meter();
         let now = meter.foreign_heap(&mut sampled);
+        let arena = session.cpu_arena().map_or(0, |arena| arena.allocated);
         let (session, weights) = (Arc::downgrade(session), weights.cast_signed());
         let estimates = meter.builds.finish(self.id, now, Some((session.clone(), weights)));
-        // From now on, the session's arena is subtracted too.
+        // From now on, the session's arena is subtracted too. The heap is not read again for that: a
+        // reading locks the allocator for everyone.
         meter.sessions.push(session);
-        meter.builds.last = meter.foreign_heap(&mut sampled);
+        meter.builds.last = now - arena.cast_signed();
         set_graphs(estimates);
     }
 }
