@@ -1,5 +1,6 @@
 //! A model's pool: its gate, its threads and its builds behind one handle.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,9 +84,14 @@ impl Pool {
         self.inner.model()
     }
 
-    /// Returns the sender for callers.
+    /// Returns the sender for the built-in load; callers use [`Pool::client`].
     pub fn sender(&self) -> Arc<dyn RequestSender> {
         self.inner.clone()
+    }
+
+    /// Returns true once a caller other than the built-in load has sent a request.
+    pub fn has_callers(&self) -> bool {
+        self.inner.has_callers.load(Ordering::Relaxed)
     }
 
     /// Returns a client for callers that wait with `.await`.

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use tokio::sync::oneshot;
 use super::gate_state::Seats;
 use super::inner::Inner;
 use super::job::{Job, ReplyTarget};
-use super::request::{Outcome, RequestError, RequestId, RequestOptions, RequestSender};
-use crate::engine::NamedTensor;
+use super::request::{Outcome, Request, RequestError, RequestId, RequestOptions, RequestSender};
+use crate::engine::{NamedTensor, Signature};
 use crate::telemetry::Recorder;
 
 /// Sends requests to a model for callers that wait with `.await`. Cheap to clone.
@@ -37,7 +38,7 @@ impl Client {
 
     /// Returns the sender for callers that want to be called back.
     pub fn sender(&self) -> Arc<dyn RequestSender> {
-        self.inner.clone()
+        Arc::new(CallerSender { inner: self.inner.clone() })
     }
 
     /// Returns the model's latency windows.
@@ -63,6 +64,7 @@ impl Client {
 
     /// Submits a request at once, with a deadline or a priority. Await the returned value for the outcome.
     pub fn submit_with(&self, inputs: Arc<Vec<NamedTensor>>, options: RequestOptions) -> Pending {
+        mark_caller(&self.inner);
         let (sender, outcome) = oneshot::channel();
         let arrival = Instant::now();
         let reply = ReplyTarget::Channel(sender);
@@ -76,6 +78,33 @@ impl Pending {
     /// Returns the number by which [`RequestSender::cancel`] cancels it; `None` once it has ended.
     pub fn id(&self) -> Option<RequestId> {
         self.id
+    }
+}
+
+/// Records that the model serves requests other than those of the built-in load.
+fn mark_caller(inner: &Inner) {
+    if !inner.has_callers.load(Ordering::Relaxed) {
+        inner.has_callers.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Sends the requests of callers, whose sizes are real.
+struct CallerSender {
+    inner: Arc<Inner>,
+}
+
+impl RequestSender for CallerSender {
+    fn signature(&self) -> Arc<Signature> {
+        self.inner.signature()
+    }
+
+    fn submit(&self, request: Request) -> Option<RequestId> {
+        mark_caller(&self.inner);
+        self.inner.submit(request)
+    }
+
+    fn cancel(&self, id: RequestId) -> bool {
+        RequestSender::cancel(&*self.inner, id)
     }
 }
 

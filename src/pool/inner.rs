@@ -1,7 +1,7 @@
 //! The state that a pool's handle, its senders and its workers share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub(super) struct Inner {
     pub(super) recorder: Recorder,
     pub(super) listener: Listener,
     pub(super) replies: Arc<ReplyThread>,
+    /// True once a caller other than the built-in load has sent a request.
+    pub(super) has_callers: AtomicBool,
     loaded: RwLock<Option<Loaded>>,
     last_loss: Mutex<Option<String>>,
 }
@@ -58,6 +60,7 @@ impl Inner {
             recorder: Recorder::new(Instant::now()),
             listener,
             replies: ReplyThread::shared(),
+            has_callers: AtomicBool::new(false),
             loaded: RwLock::new(None),
             last_loss: Mutex::new(None),
         }

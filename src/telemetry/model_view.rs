@@ -116,7 +116,7 @@ pub struct ModelView {
     pub latencies: Latencies,
     /// Open dimensions whose size divvy guessed for the built-in load, with the guess: the figures may
     /// not be those of real requests. Batches of one are left out. Empty if the layout's `dims`, a
-    /// recording or arrays set the sizes, or no built-in load runs.
+    /// recording or arrays set the sizes, if no built-in load runs, or once a caller has sent a request.
     #[serde(default)]
     pub guessed_dims: BTreeMap<String, usize>,
     /// CPU time during the interval, in cores.

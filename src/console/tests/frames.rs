@@ -12,6 +12,7 @@ use ratatui::layout::Rect;
 use super::fixtures;
 use super::testing::TestConsole;
 use crate::console::GlyphSet;
+use crate::console::format;
 use crate::console::glyphs::Glyphs;
 use crate::console::picture::dump;
 use crate::console::state::{Action, Target};
@@ -436,4 +437,16 @@ fn long_list_of_layouts_keeps_selection_in_view() {
         let text = desk.text();
         assert!(text.contains("night-199"), "{text}");
     }
+}
+
+#[test]
+fn guessed_sizes_are_marked() {
+    let mut snapshot = fixtures::board();
+    assert!(!board(&snapshot, 120, 36).text().contains('~'));
+    let p99 = format!("~{}", format::millis(snapshot.models[0].minute.total.p99_us));
+    snapshot.models[0].guessed_dims.insert("height".to_owned(), 224);
+    let mut console = board(&snapshot, 120, 36);
+    assert!(console.text().contains(&p99), "{}", console.text());
+    console.keys("d");
+    assert!(console.text().contains("height = 224"), "{}", console.text());
 }

@@ -480,3 +480,12 @@ fn thread_names_fit_the_kernel() {
     assert_eq!(thread_name("a-very-long-model-name", 12), "a-very-long-/12");
     assert!(thread_name("ディテクター検出器", 7).len() <= 15);
 }
+
+#[test]
+fn only_callers_count_as_callers() {
+    let rig = rig(QueuePolicy::default());
+    rig.submit_each([Arc::default()]);
+    assert!(!rig.pool.has_callers(), "the built-in load uses this sender");
+    drop(rig.pool.client().submit(Arc::default()));
+    assert!(rig.pool.has_callers());
+}

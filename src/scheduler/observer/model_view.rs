@@ -51,9 +51,9 @@ impl ModelInputs<'_> {
     }
 
     /// Returns the guessed dimensions that the metrics are based on; empty unless the built-in load
-    /// sends the requests.
+    /// alone sends the requests.
     fn guessed_dims(&self) -> BTreeMap<String, usize> {
-        if self.row.budget.load.is_none() {
+        if self.row.budget.load.is_none() || self.slot.pool.has_callers() {
             return BTreeMap::new();
         }
         // a guess of 1 is a batch of one request, which real requests usually are

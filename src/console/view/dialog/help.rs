@@ -1,4 +1,4 @@
-//! The help page: gestures and keys.
+//! The help page: gestures, signs and keys.
 
 use ratatui::layout::Rect;
 
@@ -19,9 +19,16 @@ const GESTURES: [(&str, &str); 9] = [
     ("pane title", "click it to expand the pane to the whole screen; again to go back"),
 ];
 
-/// Returns the lines of the help page: gestures, then each command with its keys.
+/// The signs of the table of models.
+const SIGNS: [(&str, &str); 1] = [(
+    "~ at p50, p99",
+    "the load's request sizes are guessed; `dims`, a recording or a real request clears it",
+)];
+
+/// Returns the lines of the help page: gestures, signs, then each command with its keys.
 fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
-    let gestures = GESTURES.iter().map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
+    let gestures =
+        GESTURES.iter().chain(&SIGNS).map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
     let keys = Command::ALL.iter().map(|command| {
         let keys: Vec<String> = state.keymap.keys(*command).map(|key| key.to_string()).collect();
         (keys.join(" "), command.to_string())

@@ -40,6 +40,21 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
             format!("{load}{offered}; metrics come from synthetic requests"),
         ));
     }
+    if !view.guessed_dims.is_empty() {
+        let sizes = view.guessed_dims.iter().map(|(name, size)| format!("{name} = {size}"));
+        let sizes: Vec<String> = sizes.collect();
+        lines.push(vec![
+            (format!("{:<14}", "sizes guessed"), theme.dim),
+            (
+                format!(
+                    "{} (marked ~ on the board): real requests may take another time; set `dims`, or \
+                     replay a recording",
+                    sizes.join(", ")
+                ),
+                theme.warn,
+            ),
+        ]);
+    }
     lines.push(StyledLine::new());
     lines.push(heading("Budget: requested and in force"));
     lines.extend(budget_lines(state, view).into_iter().map(|(what, text)| pair(what, text)));

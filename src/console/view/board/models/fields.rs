@@ -76,8 +76,8 @@ pub(super) fn draw(
             canvas.put_right(pen, &text, size, theme.text);
         }
         Field::P50 | Field::P99 if quiet => canvas.put_right(pen, "-", size, theme.dim),
-        Field::P50 => canvas.put_right(pen, &format::millis(minute.total.p50_us), size, theme.text),
-        Field::P99 => canvas.put_right(pen, &format::millis(minute.total.p99_us), size, theme.text),
+        Field::P50 => canvas.put_right(pen, &latency(view, minute.total.p50_us), size, theme.text),
+        Field::P99 => canvas.put_right(pen, &latency(view, minute.total.p99_us), size, theme.text),
         Field::Slo => draw_slo(canvas, pen, size, (view, row)),
         Field::Gpu => draw_gpu(canvas, pen, size, row),
         Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
@@ -89,6 +89,12 @@ pub(super) fn draw(
             canvas.put(pen, &trend(state, name), own);
         }
     }
+}
+
+/// Returns a latency in milliseconds, marked if the sizes of the requests are guessed.
+fn latency(view: &ModelView, us: u64) -> String {
+    let mark = if view.guessed_dims.is_empty() { "" } else { "~" };
+    format!("{mark}{}", format::millis(us))
 }
 
 /// Columns of the trend.

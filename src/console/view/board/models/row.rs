@@ -55,7 +55,7 @@ impl<'a> TableRow<'a> {
         key.add((total.count == 0, total.p50_us, total.p99_us, view.minute.slo_us));
         key.add_float(view.second.completed_per_s);
         key.add_float(view.cpu);
-        key.add(view.memory.total());
+        key.add((view.memory.total(), view.guessed_dims.is_empty()));
         key.add(fields::trend(state, &budget.name));
         key
     }
