@@ -3,6 +3,8 @@
 //! `live.toml` is the layout of the current or last run. `live.json` records which saved layout it
 //! is and whether that run ended cleanly. After a crash the pair is renamed to `crashed.*`, until
 //! `--last` loads it or a later run with changes ends cleanly.
+//!
+//! Runs at the same time each have files of their own: the second one has `live-2.*`, and so on.
 
 use std::fs::{self, File};
 use std::io;
@@ -67,10 +69,32 @@ impl LiveLayoutInfo {
     }
 }
 
+/// The maximum number of runs that save their layouts in one state folder at the same time.
+const MAX_RUNS: usize = 16;
+
+/// The number of a run among those that use a state folder at the same time, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RunNumber(usize);
+
+impl RunNumber {
+    fn all() -> impl Iterator<Item = Self> {
+        (1..=MAX_RUNS).map(Self)
+    }
+
+    /// Returns the run's file name for `live.toml` and the like.
+    fn file(self, name: &str, extension: &str) -> String {
+        match self.0 {
+            1 => format!("{name}.{extension}"),
+            number => format!("{name}-{number}.{extension}"),
+        }
+    }
+}
+
 /// The files of live layouts in a state folder.
 pub(super) struct LiveLayoutFiles {
     folder: PathBuf,
-    /// The lock of the run that saves its layout in this folder; `None` if another divvy holds it.
+    run: RunNumber,
+    /// The lock of this run's files; `None` if too many others use the folder.
     lock: Option<File>,
     /// Messages about files that were set aside.
     notices: Vec<String>,
@@ -86,30 +110,62 @@ impl Drop for LiveLayoutFiles {
 }
 
 impl LiveLayoutFiles {
-    /// Opens the folder, which is created if needed. Renames the layout of a crashed run to
-    /// `crashed.*`, and sets files aside that this divvy cannot read.
+    /// Opens the folder, which is created if needed, and takes the first number that no other run
+    /// has. Renames the layouts of crashed runs to `crashed.*`, and sets files aside that this divvy
+    /// cannot read.
     ///
     /// # Errors
     /// A message when the folder cannot be created or written.
     pub(super) fn open(folder: &Path) -> Result<Self, String> {
         state_folder::create(folder)?;
         let failed = |error: io::Error| format!("{}: {error}", folder.display());
-        let lock = File::create(folder.join("live.lock")).map_err(failed)?;
-        let lock = lock.try_lock().is_ok().then_some(lock);
-        let mut files = Self { folder: folder.to_path_buf(), lock, notices: Vec::new() };
-        if files.lock.is_some() {
-            for name in ["live", "crashed"] {
-                files.set_aside_unreadable(name).map_err(failed)?;
+        let mut files = Self::unlocked(folder);
+        for run in RunNumber::all() {
+            // later numbers have files only if that many runs were there at once
+            let is_used = || files.folder.join(run.file("live", "toml")).exists();
+            if files.lock.is_some() && !is_used() {
+                continue;
             }
-            files.keep_crashed().map_err(failed)?;
+            let lock = File::create(folder.join(run.file("live", "lock"))).map_err(failed)?;
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            for name in ["live", "crashed"] {
+                files.set_aside_unreadable(run, name).map_err(failed)?;
+            }
+            files.keep_crashed(run).map_err(failed)?;
+            if files.lock.is_none() {
+                (files.run, files.lock) = (run, Some(lock));
+            } else {
+                lock.unlock().map_err(failed)?;
+            }
         }
+        files.note_other_runs();
         Ok(files)
+    }
+
+    fn unlocked(folder: &Path) -> Self {
+        let notices = Vec::new();
+        Self { folder: folder.to_path_buf(), run: RunNumber(1), lock: None, notices }
+    }
+
+    /// Adds a notice if this run is not the only one in the folder.
+    fn note_other_runs(&mut self) {
+        let file = match (&self.lock, self.run) {
+            (Some(_), RunNumber(1)) => return,
+            (Some(_), run) => format!("autosaved as {}", run.file("live", "toml")),
+            (None, _) => "not autosaved".to_owned(),
+        };
+        self.notices.push(format!(
+            "another divvy uses the state folder {}; the layout of this run is {file}",
+            self.folder.display()
+        ));
     }
 
     /// A view of a folder without its lock.
     #[cfg(test)]
     pub(super) fn without_lock(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf(), lock: None, notices: Vec::new() }
+        Self::unlocked(folder)
     }
 
     /// Returns true if this run saves its layout in the folder.
@@ -127,17 +183,21 @@ impl LiveLayoutFiles {
         &self.notices
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+    fn path(&self, run: RunNumber, name: &str, extension: &str) -> PathBuf {
+        self.folder.join(run.file(name, extension))
     }
 
     /// Reads the information about `live` or `crashed`; `None` without such a layout.
     ///
     /// # Errors
     /// [`StateFileError`] when this divvy cannot use one of the two files.
-    fn read_info(&self, name: &str) -> Result<Option<LiveLayoutInfo>, StateFileError> {
-        let layout = self.path(&format!("{name}.toml"));
-        let info = state_file::read(&self.path(&format!("{name}.json")), LiveLayoutInfo::VERSION)?;
+    fn read_info(
+        &self,
+        run: RunNumber,
+        name: &str,
+    ) -> Result<Option<LiveLayoutInfo>, StateFileError> {
+        let layout = self.path(run, name, "toml");
+        let info = state_file::read(&self.path(run, name, "json"), LiveLayoutInfo::VERSION)?;
         if !layout.is_file() {
             return Ok(None);
         }
@@ -145,24 +205,50 @@ impl LiveLayoutFiles {
         Ok(Some(info.unwrap_or_else(LiveLayoutInfo::unknown)))
     }
 
-    /// Returns the information about a usable layout.
+    /// Returns the information about this run's usable layout.
+    #[cfg(test)]
     pub(super) fn info(&self, name: &str) -> Option<LiveLayoutInfo> {
-        self.read_info(name).ok().flatten()
+        self.info_of(self.run, name)
+    }
+
+    /// Returns the information about a usable layout.
+    fn info_of(&self, run: RunNumber, name: &str) -> Option<LiveLayoutInfo> {
+        self.read_info(run, name).ok().flatten()
+    }
+
+    /// Returns the runs with such a layout, the newest first.
+    fn newest_first(&self, name: &str) -> Vec<RunNumber> {
+        let time = |run: &RunNumber| {
+            let layout = fs::metadata(self.path(*run, name, "toml"));
+            layout.and_then(|found| found.modified()).ok()
+        };
+        let mut runs: Vec<RunNumber> = RunNumber::all().filter(|run| time(run).is_some()).collect();
+        runs.sort_by_key(|run| std::cmp::Reverse(time(run)));
+        runs
+    }
+
+    /// Returns the newest layout of a crashed run, and the number of all.
+    fn newest_crashed(&self) -> Option<(RunNumber, LiveLayoutInfo, usize)> {
+        let runs = self.newest_first("crashed");
+        let infos = runs.iter().filter_map(|run| Some((*run, self.info_of(*run, "crashed")?)));
+        let infos: Vec<_> = infos.collect();
+        let count = infos.len();
+        infos.into_iter().next().map(|(run, info)| (run, info, count))
     }
 
     /// Renames the files of a layout that this divvy cannot use.
-    fn set_aside_unreadable(&mut self, name: &str) -> io::Result<()> {
-        let Err(error) = self.read_info(name) else { return Ok(()) };
+    fn set_aside_unreadable(&mut self, run: RunNumber, name: &str) -> io::Result<()> {
+        let Err(error) = self.read_info(run, name) else { return Ok(()) };
         let mut kept = Vec::new();
         for extension in ["toml", "json"] {
-            let path = self.path(&format!("{name}.{extension}"));
+            let path = self.path(run, name, extension);
             if path.exists() {
                 kept.push(state_file::set_aside(&path)?.display().to_string());
             }
         }
         let notice = format!(
             "the layout of an earlier run ({}) is not offered: {error}; it was kept as {}",
-            self.path(&format!("{name}.json")).display(),
+            self.path(run, name, "json").display(),
             kept.join(" and "),
         );
         tracing::warn!("{notice}");
@@ -170,14 +256,16 @@ impl LiveLayoutFiles {
         Ok(())
     }
 
-    fn keep_crashed(&self) -> io::Result<()> {
-        let Some(live) = self.info("live").filter(|info| !info.clean) else { return Ok(()) };
+    fn keep_crashed(&self, run: RunNumber) -> io::Result<()> {
+        let Some(live) = self.info_of(run, "live").filter(|info| !info.clean) else {
+            return Ok(());
+        };
         // a run without changes does not replace a crashed layout that is still offered
-        if live.changed || self.info("crashed").is_none() {
-            fs::rename(self.path("live.toml"), self.path("crashed.toml"))?;
-            let info = self.path("live.json");
+        if live.changed || self.info_of(run, "crashed").is_none() {
+            fs::rename(self.path(run, "live", "toml"), self.path(run, "crashed", "toml"))?;
+            let info = self.path(run, "live", "json");
             if info.exists() {
-                fs::rename(info, self.path("crashed.json"))?;
+                fs::rename(info, self.path(run, "crashed", "json"))?;
             }
         }
         Ok(())
@@ -185,11 +273,17 @@ impl LiveLayoutFiles {
 
     /// Returns the message that offers the layout of a crashed run.
     pub(super) fn offer(&self) -> Option<String> {
-        let info = self.info("crashed")?;
-        Some(format!(
-            "the last run of {} did not end cleanly; `divvy --last` restores its layout",
-            info.origin.title
-        ))
+        let (_, info, count) = self.newest_crashed()?;
+        let title = info.origin.title;
+        Some(match count {
+            1 => format!(
+                "the last run of {title} did not end cleanly; `divvy --last` restores its layout"
+            ),
+            _ => format!(
+                "{count} runs did not end cleanly; `divvy --last` restores the layout of the newest, \
+                 {title}, and then the others in turn"
+            ),
+        })
     }
 
     /// Returns the message that names `path`, the file of standard error, if it was written after
@@ -197,7 +291,9 @@ impl LiveLayoutFiles {
     pub(super) fn stderr_notice(&self, path: &Path) -> Option<String> {
         let modified = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
         let has_text = fs::metadata(path).is_ok_and(|found| found.len() > 0);
-        (has_text && modified(path)? >= modified(&self.path("crashed.toml"))?).then(|| {
+        let (crashed, ..) = self.newest_crashed()?;
+        let layout = self.path(crashed, "crashed", "toml");
+        (has_text && modified(path)? >= modified(&layout)?).then(|| {
             format!("messages of native libraries before the crash are in {}", path.display())
         })
     }
@@ -207,9 +303,11 @@ impl LiveLayoutFiles {
     /// # Errors
     /// [`CommandError::BadInput`] when there is none, or it has faults.
     pub(super) fn last(&self) -> Result<StartupLayout, CommandError> {
-        for name in ["crashed", "live"] {
-            let path = self.path(&format!("{name}.toml"));
-            let info = self.read_info(name).map_err(|error| {
+        let runs = |name| self.newest_first(name).into_iter().map(move |run| (run, name));
+        // the newest live layout may be that of another run, which still goes on
+        for (run, name) in runs("crashed").chain([(self.run, "live")]).chain(runs("live")) {
+            let path = self.path(run, name, "toml");
+            let info = self.read_info(run, name).map_err(|error| {
                 CommandError::BadInput(format!("--last: {}: {error}", path.display()))
             })?;
             let Some(info) = info else { continue };
@@ -238,16 +336,22 @@ impl LiveLayoutFiles {
         layout: &Layout,
         info: &LiveLayoutInfo,
     ) -> Result<(), String> {
-        document.save(layout, &self.path("live.toml")).map_err(|error| error.to_string())?;
-        let path = self.path("live.json");
+        // without models there is nothing to restore, and no valid layout: the last one with models
+        // stays
+        if !layout.models.is_empty() {
+            let path = self.path(self.run, "live", "toml");
+            document.save(layout, &path).map_err(|error| error.to_string())?;
+        }
+        let path = self.path(self.run, "live", "json");
         state_file::write(&path, info).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Removes the layout of a crashed run.
+    /// Removes the layout of the crashed run that was offered, the newest.
     pub(super) fn remove_crashed(&self) {
-        for name in ["crashed.json", "crashed.toml"] {
-            // usually there is none
-            let _ = fs::remove_file(self.path(name));
+        let Some((run, ..)) = self.newest_crashed() else { return };
+        for extension in ["json", "toml"] {
+            // without its JSON file, the layout is still offered
+            let _ = fs::remove_file(self.path(run, "crashed", extension));
         }
     }
 }

@@ -172,18 +172,24 @@ fn runs_without_changes_keep_the_offer() {
 }
 
 #[test]
-fn second_divvy_does_not_save() {
+fn running_divvy_has_not_crashed() {
     let folder = tempfile::tempdir().unwrap();
     let control = ScriptedControl::new();
     let first = start(folder.path(), &control, false);
     let files = LiveLayoutFiles::open(folder.path()).unwrap();
-    // the first run is still going: no crash
     assert_eq!(files.offer(), None);
-    let second =
-        Autosave::start(files, start_options(false), control.clone(), Conditions::default())
-            .unwrap();
-    assert!(second.is_none());
     first.finish(&*control);
+}
+
+#[test]
+fn run_without_a_lock_does_not_save() {
+    let folder = tempfile::tempdir().unwrap();
+    let control = ScriptedControl::new();
+    let files = LiveLayoutFiles::without_lock(folder.path());
+    let autosave =
+        Autosave::start(files, start_options(false), control.clone(), Conditions::default());
+    assert!(autosave.unwrap().is_none());
+    assert!(!folder.path().join("live.toml").exists());
 }
 
 #[test]
@@ -194,4 +200,44 @@ fn last_without_earlier_run_is_bad_input() {
     };
     assert!(error.to_string().contains("no run has left a layout"), "{error}");
     assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn runs_at_the_same_time_keep_own_layouts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let runs: Vec<_> = [5, 6]
+        .map(|cores| {
+            let control = ScriptedControl::new();
+            control.set_cores(cores);
+            (start(path, &control, false), control)
+        })
+        .into();
+    let second = LiveLayoutFiles::open(path).unwrap();
+    assert!(second.notices()[0].contains("live-3.toml"), "{:?}", second.notices());
+    drop(second);
+    for (autosave, control) in runs {
+        control.set_cores(8);
+        crash(autosave);
+    }
+    let files = LiveLayoutFiles::open(path).unwrap();
+    assert!(files.notices().is_empty(), "{:?}", files.notices());
+    assert!(files.offer().unwrap().contains("2 runs"), "{:?}", files.offer());
+    files.remove_crashed();
+    assert!(files.offer().unwrap().contains("the last run of demo"), "{:?}", files.offer());
+    files.remove_crashed();
+    assert_eq!(files.offer(), None);
+}
+
+#[test]
+fn run_that_removed_its_models_ends_cleanly() {
+    let folder = tempfile::tempdir().unwrap();
+    let control = ScriptedControl::new();
+    let autosave = start(folder.path(), &control, false);
+    control.set_cores(7);
+    control.layout.lock().unwrap().models.clear();
+    autosave.finish(&*control);
+    let files = LiveLayoutFiles::open(folder.path()).unwrap();
+    assert_eq!(files.offer(), None);
+    assert!(files.last().is_ok(), "the layout before the removal");
 }
