@@ -110,7 +110,16 @@ pub enum EngineError {
         /// The memory needed, the budget and what to do.
         reason: String,
     },
-    /// A request failed inside the engine.
+    /// The engine refused a request because of its values or shapes, which the signature does not
+    /// tell: the request is wrong, and would fail again.
+    #[error("{engine} refused the request: {reason}")]
+    InvalidRequest {
+        /// The engine's name.
+        engine: &'static str,
+        /// The explained reason.
+        reason: EngineReason,
+    },
+    /// A request failed inside the engine, for a reason that may not be the request's.
     #[error("the request failed in {engine}: {reason}")]
     Run {
         /// The engine's name.
@@ -126,6 +135,7 @@ impl EngineError {
         match self {
             Self::Unsupported { reason, .. }
             | Self::Load { reason, .. }
+            | Self::InvalidRequest { reason, .. }
             | Self::Run { reason, .. } => reason.raw(),
             _ => None,
         }

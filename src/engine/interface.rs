@@ -162,9 +162,10 @@ pub trait Instance: Send {
     /// Runs one request to its end.
     ///
     /// # Errors
-    /// [`EngineError::Input`] when the tensors do not fit the signature, [`EngineError::Run`] when
-    /// the engine failed. The instance can be used again after the former. After the latter it can be
-    /// used again if it still runs a known good request; engines do not tell the two cases apart.
+    /// [`EngineError::Input`] when the tensors do not fit the signature, [`EngineError::InvalidRequest`]
+    /// when the engine says that the request is at fault: the instance can be used again after both.
+    /// [`EngineError::Run`] for every other failure: the instance can be used again if it still runs a
+    /// known good request.
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError>;
 
     /// Returns another handle of the same session, as for a program that calls one session from

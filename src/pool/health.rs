@@ -19,7 +19,7 @@ pub(super) struct HealthChecks {
 
 impl HealthChecks {
     /// Returns true if the instance has to be replaced after a request ended with `error` at `now`: it
-    /// panicked, or the engine failed and fails on the trial request too. A failure that follows the last
+    /// panicked, or the engine failed for a reason that may not be the request's and fails on the trial request too. A failure that follows the last
     /// check within [`CHECK_INTERVAL`] is not checked.
     pub(super) fn is_broken(
         &mut self,
@@ -71,6 +71,14 @@ mod tests {
         assert!(checks.is_broken(&failed(), now, fails));
         assert!(!checks.is_broken(&failed(), now + CHECK_INTERVAL / 2, fails));
         assert!(checks.is_broken(&failed(), now + CHECK_INTERVAL, fails));
+    }
+
+    #[test]
+    fn invalid_requests_need_no_check() {
+        let reason = "no".to_owned().into();
+        let error = EngineError::InvalidRequest { engine: "synthetic", reason };
+        let check = || panic!("it was checked");
+        assert!(!HealthChecks::default().is_broken(&error.into(), Instant::now(), check));
     }
 
     #[test]

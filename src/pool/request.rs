@@ -42,7 +42,10 @@ pub enum RequestError {
         /// The memory needed, the budget and what to do.
         reason: String,
     },
-    /// The engine failed.
+    /// The engine refused its values or shapes: the request is wrong, and would fail again.
+    #[error(transparent)]
+    Invalid(EngineError),
+    /// The engine failed, and did not say that the request is at fault.
     #[error(transparent)]
     Failed(EngineError),
     /// The engine panicked; the instance was replaced.
@@ -58,6 +61,7 @@ impl From<EngineError> for RequestError {
         match error {
             EngineError::Input { input, reason } => Self::Input { input, reason },
             EngineError::Memory { reason } => Self::OverBudget { reason },
+            error @ EngineError::InvalidRequest { .. } => Self::Invalid(error),
             error => Self::Failed(error),
         }
     }

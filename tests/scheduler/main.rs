@@ -2,6 +2,7 @@
 //! it refuses, and what it never loses.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod bad_requests;
 mod builds;
 mod changes;
 mod clock;

@@ -1,5 +1,7 @@
 //! Checks tensors against a signature.
 
+use std::collections::BTreeMap;
+
 use crate::engine::{Dim, EngineError, NamedTensor, Signature, Tensor, TensorSpec};
 
 /// Checks that each input is given exactly once, with the right type and a shape that fits.
@@ -43,6 +45,40 @@ pub fn arrange<'a>(
             Ok(tensor)
         })
         .collect()
+}
+
+/// Returns the error of a run that failed: [`EngineError::Input`] if two dimensions of one name differ
+/// in the request, otherwise `error`.
+///
+/// Only a failure makes such a difference a fault. Many models declare one name for dimensions that
+/// may well differ, and run such requests.
+pub(crate) fn explain_failure(
+    signature: &Signature,
+    inputs: &[NamedTensor],
+    error: EngineError,
+) -> EngineError {
+    find_unequal_dims(signature, inputs).unwrap_or(error)
+}
+
+/// Returns the error of the first named dimension that has two sizes.
+fn find_unequal_dims(signature: &Signature, inputs: &[NamedTensor]) -> Option<EngineError> {
+    let mut sizes: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for spec in &signature.inputs {
+        let given = inputs.iter().find(|given| given.name == spec.name)?;
+        for (dim, size) in spec.dims.iter().flatten().zip(given.tensor.shape()) {
+            let Dim::Named(name) = dim else { continue };
+            let (first, input) = *sizes.entry(name).or_insert((*size, &spec.name));
+            if first != *size {
+                return Some(EngineError::Input {
+                    input: spec.name.clone(),
+                    reason: format!(
+                        "its dimension `{name}` is {size}, where that of `{input}` is {first}"
+                    ),
+                });
+            }
+        }
+    }
+    None
 }
 
 fn fits(spec: &TensorSpec, tensor: &Tensor) -> Result<(), EngineError> {
@@ -101,6 +137,24 @@ mod tests {
     fn rate() -> NamedTensor {
         let tensor = Tensor::new(vec![], TensorData::I64(vec![16_000])).unwrap();
         NamedTensor { name: "rate".into(), tensor }
+    }
+
+    #[test]
+    fn unequal_named_dims_explain_a_failure() {
+        let mut signature = signature();
+        let dims = Some(vec![Dim::Named("n".into())]);
+        signature.inputs[1] = TensorSpec { name: "y".into(), element: ElementType::F32, dims };
+        let y = |size: usize| {
+            let tensor = Tensor::new(vec![size], TensorData::F32(vec![0.0; size])).unwrap();
+            NamedTensor { name: "y".into(), tensor }
+        };
+        let reason = || "no".to_owned().into();
+        let explain = |size| {
+            let error = EngineError::Run { engine: "engine", reason: reason() };
+            explain_failure(&signature, &[y(size), x(&[5, 2])], error).to_string()
+        };
+        assert_eq!(explain(3), "input `y`: its dimension `n` is 3, where that of `x` is 5");
+        assert!(explain(5).contains("failed in engine"));
     }
 
     #[test]

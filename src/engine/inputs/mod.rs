@@ -4,5 +4,6 @@ mod check;
 mod dims;
 mod synthesize;
 
+pub(crate) use check::explain_failure;
 pub use check::{arrange, check_inputs};
 pub use synthesize::{InputRules, SynthesizedRequest, synthesize};

@@ -1,6 +1,8 @@
 //! Explanations of the library's messages: what is wrong and what to do, in place of source files
 //! and C++ signatures. The library has no error codes for these cases, only its messages.
 
+use ort::ErrorCode;
+
 use super::cuda;
 use super::library::{Library, NAME};
 use super::message::{between, number_after, shorten};
@@ -9,6 +11,9 @@ use crate::engine::{Device, EngineError, EngineReason};
 
 /// Hint where to find the library's own message, for a message that is not explained further.
 const SEE_MESSAGE: &str = "`divvy inspect -v` prints ONNX Runtime's own message";
+
+/// Text before the name of an operator that failed.
+const FAILED_OPERATOR: &str = "Non-zero status code returned while running ";
 
 /// Explains why a session could not be built. Writes the library's own message to the log.
 pub(super) fn load(
@@ -36,6 +41,31 @@ pub(super) fn load(
             reason: EngineReason::explained(sentence, message),
         },
     }
+}
+
+/// Explains why the library did not run a request, and tells a request's fault from the engine's.
+pub(super) fn failed_run(code: ErrorCode, message: &str) -> EngineError {
+    let reason = run(message);
+    if is_invalid_request(code, message) {
+        EngineError::InvalidRequest { engine: NAME, reason }
+    } else {
+        EngineError::Run { engine: NAME, reason }
+    }
+}
+
+/// Returns true if a code does not say what failed: operators use any of these for shapes that do not
+/// fit.
+pub(super) fn is_general(code: ErrorCode) -> bool {
+    use ErrorCode::{GenericFailure, InvalidArgument, RuntimeException};
+    matches!(code, GenericFailure | InvalidArgument | RuntimeException)
+}
+
+/// Returns true if an operator refused the values or the shapes of a request. Without an operator,
+/// an invalid argument may be one of divvy's own options for the run.
+fn is_invalid_request(code: ErrorCode, message: &str) -> bool {
+    message.contains(FAILED_OPERATOR)
+        && (code == ErrorCode::InvalidArgument
+            || message.contains("indices element out of data bounds"))
 }
 
 /// Explains why a request failed.
@@ -160,11 +190,10 @@ fn split_version(operator: &str) -> (&str, String) {
 
 fn explain_run(message: &str) -> String {
     // The innermost operator of nested graphs is the one that failed.
-    const BEGIN: &str = "Non-zero status code returned while running ";
-    let Some(at) = message.rfind(BEGIN) else {
+    let Some(at) = message.rfind(FAILED_OPERATOR) else {
         return shorten(message);
     };
-    let detail = message.get(at + BEGIN.len()..).unwrap_or_default();
+    let detail = message.get(at + FAILED_OPERATOR.len()..).unwrap_or_default();
     let operator = detail.split(' ').next().unwrap_or_default();
     let node = between(detail, "Name:'", "'").filter(|name| !name.is_empty());
     let node = node.map(|name| format!(" (node `{name}`)")).unwrap_or_default();
@@ -195,6 +224,27 @@ mod tests {
         match explain_load("1.31.1", message) {
             Explanation::Load(sentence) => sentence,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn code_tells_whose_fault_a_failure_is() {
+        let gather = "Non-zero status code returned while running Gather node. Name:'g' Status \
+                      Message: indices element out of data bounds, idx=9 must be within [-4,3]";
+        let other = "Non-zero status code returned while running Conv node. Name:'c' Status \
+                     Message: bad";
+        let options = "Did not find an arena based allocator registered for device-id";
+        for (code, message, is_invalid) in [
+            (ErrorCode::InvalidArgument, gather, true),
+            (ErrorCode::GenericFailure, gather, true),
+            (ErrorCode::InvalidArgument, other, true),
+            (ErrorCode::RuntimeException, other, false),
+            (ErrorCode::ExecutionProviderFailure, other, false),
+            (ErrorCode::InvalidArgument, options, false),
+        ] {
+            let error = failed_run(code, message);
+            let found = matches!(error, EngineError::InvalidRequest { .. });
+            assert_eq!(found, is_invalid, "{code:?}: {message}");
         }
     }
 

@@ -11,7 +11,7 @@ use ort::session::RunOptions;
 use super::explain;
 use super::library::NAME;
 use super::session::OrtSession;
-use super::value::{Value, check};
+use super::value::{Value, check_with_code};
 use crate::engine::{Device, EngineError, NamedTensor, inputs};
 
 /// Runs one request to its end on the calling thread and the session's helpers.
@@ -58,7 +58,14 @@ pub(super) fn run(
     // SAFETY: each is null or a value that the call above made for us.
     let results: Vec<Option<Value<'_>>> =
         results.into_iter().map(|result| unsafe { Value::from_raw(result) }).collect();
-    check(status).map_err(fault)?;
+    check_with_code(status).map_err(|error| {
+        let failed = explain::failed_run(error.code(), error.message());
+        if explain::is_general(error.code()) {
+            inputs::explain_failure(signature, given, failed)
+        } else {
+            failed
+        }
+    })?;
     signature
         .outputs
         .iter()

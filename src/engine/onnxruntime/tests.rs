@@ -246,7 +246,7 @@ fn session_works_after_a_failed_request() {
     let tensor = Tensor::new(vec![1, 1], TensorData::I64(vec![1_000_000])).unwrap();
     let bad = [NamedTensor { name: "tokens".to_owned(), tensor }];
     let error = instance.run(&bad).unwrap_err();
-    assert!(matches!(error, EngineError::Run { .. }), "{error}");
+    assert!(matches!(error, EngineError::InvalidRequest { .. }), "{error}");
     assert!(instance.run(&request("embedder.onnx")).is_ok());
 }
 

@@ -18,8 +18,13 @@ use crate::engine::{ElementType, Tensor, TensorData};
 
 /// Converts the library's status to its message, and frees it.
 pub(super) fn check(status: OrtStatusPtr) -> Result<(), String> {
+    check_with_code(status).map_err(|error| error.message().to_owned())
+}
+
+/// Converts the library's status to its code and message, and frees it.
+pub(super) fn check_with_code(status: OrtStatusPtr) -> Result<(), ort::Error> {
     // SAFETY: every status that a call gave is passed here exactly once; null means no error.
-    unsafe { ort::Error::result_from_status(status) }.map_err(|error| error.message().to_owned())
+    unsafe { ort::Error::result_from_status(status) }
 }
 
 /// An owned value of the library that may point into memory of lifetime `'a`.

@@ -1,6 +1,6 @@
 //! Explanations of rten's messages: which operator is unsupported, and what to do.
 
-use rten::{LoadError, LoadErrorKind};
+use rten::{LoadError, LoadErrorKind, RunErrorKind};
 
 use super::name::NAME;
 use crate::engine::onnx::{self, ModelFile, Node};
@@ -37,12 +37,40 @@ pub(super) fn load(source: &ModelSource, file: &ModelFile, error: &LoadError) ->
     }
 }
 
-/// Explains why a request failed. Writes rten's own message to the log.
-pub(super) fn run(message: &str) -> EngineError {
+/// Explains why a request failed, and tells a request's fault from the engine's. Writes rten's own
+/// message to the log.
+pub(super) fn run(kind: &RunErrorKind, message: &str) -> EngineError {
     tracing::debug!(target: "rten", "a request failed: {message}");
     let reason = EngineReason::explained(explain_run(message), message);
-    EngineError::Run { engine: NAME, reason }
+    if is_invalid_request(kind, message) {
+        EngineError::InvalidRequest { engine: NAME, reason }
+    } else {
+        EngineError::Run { engine: NAME, reason }
+    }
 }
+
+/// Returns true if the values or the shapes of a request were refused. rten does not expose the kind
+/// of an operator's error; its message begins with it.
+fn is_invalid_request(kind: &RunErrorKind, message: &str) -> bool {
+    match kind {
+        RunErrorKind::InvalidInput => true,
+        RunErrorKind::OperatorError => innermost(message)
+            .strip_prefix("operator \"")
+            .and_then(|rest| rest.split_once("\" failed: "))
+            .is_some_and(|(_, error)| {
+                error.starts_with(INVALID_VALUE) || error.starts_with("incompatible input shapes: ")
+            }),
+        _ => false,
+    }
+}
+
+/// Returns the message of the innermost operator of nested graphs, which is the one that failed.
+fn innermost(message: &str) -> &str {
+    message.rsplit(" subgraph error: ").next().unwrap_or(message)
+}
+
+/// Begin of rten's message about a value of an input or an attribute.
+const INVALID_VALUE: &str = "input or attribute has invalid value: ";
 
 /// Returns the names of the operators that match.
 type FindOperators<'a> = &'a dyn Fn(&dyn Fn(&Node<'_>) -> bool) -> Vec<String>;
@@ -116,8 +144,7 @@ fn listed(operators: &[String]) -> String {
 }
 
 fn explain_run(message: &str) -> String {
-    // The innermost operator of nested graphs is the one that failed.
-    let message = message.rsplit(" subgraph error: ").next().unwrap_or(message);
+    let message = innermost(message);
     let Some((name, rest)) =
         message.strip_prefix("operator \"").and_then(|rest| rest.split_once('"'))
     else {
@@ -165,7 +192,7 @@ fn explain_run(message: &str) -> String {
             _ => format!("its input {input} must be {wanted}, and is {given}"),
         });
     }
-    if let Some(detail) = error.strip_prefix("input or attribute has invalid value: ") {
+    if let Some(detail) = error.strip_prefix(INVALID_VALUE) {
         return failed(detail);
     }
     failed(error)
@@ -268,6 +295,25 @@ mod tests {
             ),
         ] {
             assert_eq!(explain_run(message), sentence);
+        }
+    }
+
+    #[test]
+    fn kind_tells_whose_fault_a_failure_is() {
+        let operator = |error: &str| format!("operator \"a\" failed: {error}. Inputs were ()");
+        let nested = format!("operator \"i\" subgraph error: {}", operator(INVALID_VALUE));
+        for (kind, message, is_invalid) in [
+            (RunErrorKind::InvalidInput, "input \"x\" is invalid: no".to_owned(), true),
+            (RunErrorKind::OperatorError, operator("incompatible input shapes: no"), true),
+            (RunErrorKind::OperatorError, operator(INVALID_VALUE), true),
+            (RunErrorKind::OperatorError, nested, true),
+            (RunErrorKind::OperatorError, operator("unsupported input type"), false),
+            (RunErrorKind::OperatorError, operator("required inputs were missing"), false),
+            (RunErrorKind::PlanningError, operator(INVALID_VALUE), false),
+        ] {
+            let error = run(&kind, &message);
+            let found = matches!(error, EngineError::InvalidRequest { .. });
+            assert_eq!(found, is_invalid, "{message}");
         }
     }
 

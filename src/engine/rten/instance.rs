@@ -53,19 +53,19 @@ impl Instance for RtenInstance {
         self.threads.clone()
     }
 
-    fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+    fn run(&mut self, given: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
         let graph = &**self.graph;
-        let arranged = inputs::arrange(&graph.signature, inputs)?;
+        let arranged = inputs::arrange(&graph.signature, given)?;
         let mut values = Vec::with_capacity(arranged.len());
         for ((spec, id), tensor) in graph.signature.inputs.iter().zip(&graph.inputs).zip(arranged) {
             values.push((*id, convert::input(&spec.name, tensor)?));
         }
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
         let fault = |reason: String| EngineError::Run { engine: NAME, reason: reason.into() };
-        let outputs = graph
-            .model
-            .run(values, &graph.outputs, Some(options))
-            .map_err(|error| explain::run(&error.to_string()))?;
+        let outputs = graph.model.run(values, &graph.outputs, Some(options)).map_err(|error| {
+            let error = explain::run(&error.kind(), &error.to_string());
+            inputs::explain_failure(&graph.signature, given, error)
+        })?;
         graph
             .signature
             .outputs

@@ -1,6 +1,7 @@
-//! Tests of both engines on small models made by hand: empty tensors and refusals.
+//! Tests of both engines on small models made by hand: empty tensors, refusals and failed requests.
 
 mod empty_tensors;
+mod failed_requests;
 mod refusals;
 
 use std::path::Path;

@@ -1,7 +1,9 @@
 //! Tests of requests that fail: what they cost the instances, and deadlines.
 
 use super::*;
-use crate::engine::{Tensor, TensorData};
+use crate::engine::rten::Rten;
+use crate::engine::{Engine, Tensor, TensorData};
+use crate::layout::ModelSource;
 
 /// The inputs of a request that fails while the script's `inputs_fail` is set.
 fn wrong() -> Arc<Vec<NamedTensor>> {
@@ -19,6 +21,25 @@ fn wrong_requests_rebuild_no_instance() {
     assert_eq!(kinds(&outcomes), HashMap::from([("failed", 100), ("completed", 100)]));
     assert_eq!((rig.built(), rig.pool.seats().serving), (1, 1));
     assert_eq!((rig.pool.counts().failed, rig.pool.seats().repairing), (100, 0));
+}
+
+fn tokens(id: i64) -> Arc<Vec<NamedTensor>> {
+    let tensor = Tensor::new(vec![1, 1], TensorData::I64(vec![id])).unwrap();
+    Arc::new(vec![NamedTensor { name: "tokens".into(), tensor }])
+}
+
+#[test]
+fn bad_token_ids_cost_no_instance() {
+    let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
+    let source = ModelSource::Embedded("embedder.onnx".to_owned());
+    rig.pool.install(Rten::default().load(&source).unwrap(), tokens(1));
+    rig.serve(1, ONE);
+    let threads = rig.pool.members();
+    let mixed = (0..40).map(|at| tokens(if at % 2 == 0 { 1_000_000 } else { at }));
+    let outcomes = rig.submit_each(mixed);
+    assert_eq!(kinds(&outcomes), HashMap::from([("invalid", 20), ("completed", 20)]));
+    assert_eq!((rig.pool.counts().failed, rig.pool.seats().repairing), (20, 0));
+    assert_eq!(rig.pool.members(), threads, "no instance was replaced");
 }
 
 #[test]

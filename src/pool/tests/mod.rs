@@ -131,6 +131,7 @@ fn kinds(outcomes: &mpsc::Receiver<Outcome>) -> HashMap<&'static str, usize> {
             Err(RequestError::Cancelled) => "cancelled",
             Err(RequestError::Failed(_)) => "failed",
             Err(RequestError::Input { .. }) => "wrong input",
+            Err(RequestError::Invalid(_)) => "invalid",
             Err(RequestError::OverBudget { .. }) => "over budget",
             Err(RequestError::Panicked { .. }) => "panicked",
         };
