@@ -175,8 +175,10 @@ fn refuses_what_cannot_be_lent() {
     assert!(refused("9", None, "b").contains("not allowed"));
     assert!(refused("1", Some("a"), "x").contains("no model of this name"));
     test.apply(set_cores("c", "1,3"));
+    test.until("c", warm);
     assert!(refused("1", Some("a"), "b").contains("has some of the cores 1 too"));
     test.apply(set_cores("c", "3"));
+    test.until("c", warm);
     lend(&test, "1", Some("a"), "b");
     assert!(refused("1", Some("a"), "c").contains("already lent"));
     assert!(refused("0", Some("a"), "c").contains("at least one core"));

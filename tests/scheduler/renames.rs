@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use divvy::layout::{Change, Edit, LoadSpec};
 use divvy::load::LoadFollower;
+use divvy::pool::Client;
 use divvy::scheduler::{Control, VerdictWindows};
 use divvy::telemetry::{Author, ModelState, ModelView, VerdictStatus};
 
@@ -13,6 +14,11 @@ use super::test_scheduler::*;
 
 fn rename(model: &str, to: &str) -> Edit {
     Edit::Rename { model: model.to_owned(), to: to.to_owned() }
+}
+
+/// Returns true if two clients send to the same loaded model.
+fn is_same_model(a: &Client, b: &Client) -> bool {
+    Arc::ptr_eq(&a.sender().signature(), &b.sender().signature())
 }
 
 #[test]
@@ -30,7 +36,7 @@ fn rename_keeps_pool_without_rebuild() {
     let applied = test.apply(rename("old", "new"));
     assert!(!applied.plan.rows[0].rebuild);
     assert!(test.scheduler.client("old").is_none());
-    assert!(Arc::ptr_eq(&test.scheduler.client("new").unwrap().sender(), &client.sender()));
+    assert!(is_same_model(&test.scheduler.client("new").unwrap(), &client));
     let view = test.until("new", |view| view.state == ModelState::Running);
     assert!(view.counts.submitted >= before.counts.submitted, "the counters continue");
     assert!(view.run.total.count >= before.run.total.count, "the metrics continue");
@@ -73,12 +79,12 @@ fn two_models_exchange_their_names() {
     let (a, b) = (test.scheduler.client("a").unwrap(), test.scheduler.client("b").unwrap());
     let edits = vec![rename("a", "c"), rename("b", "a"), rename("c", "b")];
     test.scheduler.apply(Change { edits }, Author::Api).unwrap();
-    let sender = |name: &str| test.scheduler.client(name).unwrap().sender();
-    assert!(Arc::ptr_eq(&sender("b"), &a.sender()) && Arc::ptr_eq(&sender("a"), &b.sender()));
+    let client = |name: &str| test.scheduler.client(name).unwrap();
+    assert!(is_same_model(&client("b"), &a) && is_same_model(&client("a"), &b));
     let view = test.until("b", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.cores, set("0-1"));
     test.scheduler.undo(Author::Api).unwrap();
-    assert!(Arc::ptr_eq(&sender("a"), &a.sender()));
+    assert!(is_same_model(&client("a"), &a));
 }
 
 #[test]
@@ -88,7 +94,7 @@ fn new_model_may_take_the_old_name() {
     let add = Edit::Add { budget: Box::new(row("a", "2")) };
     test.scheduler.apply(Change { edits: vec![rename("a", "x"), add] }, Author::Api).unwrap();
     test.until("a", |view| view.state == ModelState::Running && view.actual.active == 1);
-    assert!(Arc::ptr_eq(&test.scheduler.client("x").unwrap().sender(), &client.sender()));
+    assert!(is_same_model(&test.scheduler.client("x").unwrap(), &client));
     assert_eq!(test.scripts.loads.load(Ordering::SeqCst), 2);
 }
 
