@@ -16,8 +16,8 @@ use divvy::layout::{
     Auto, Change, CoreOwner, CoreRequest, CoreSelection, Edit, Overflow, QueuePolicy,
 };
 use divvy::machine::{CoreId, CpuSet};
-use divvy::pool::{Client, Request};
-use divvy::scheduler::{Control, Scheduler};
+use divvy::pool::Request;
+use divvy::scheduler::{Control, ModelClient, Scheduler};
 use divvy::telemetry::Author;
 
 use test_scheduler::*;
@@ -34,7 +34,7 @@ struct AnswerCheck {
 }
 
 impl AnswerCheck {
-    fn submit(&self, client: &Client) {
+    fn submit(&self, client: &ModelClient) {
         let (answers, twice) = (self.answers.clone(), self.twice.clone());
         answers.asked.fetch_add(1, Ordering::SeqCst);
         let once = AtomicBool::new(false);

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::gate_state::Seats;
 use super::inner::Inner;
 use super::job::{Job, ReplyTarget};
+use super::rejection::Rejection;
 use super::request::{Outcome, Request, RequestError, RequestId, RequestOptions, RequestSender};
 use crate::engine::{NamedTensor, Signature};
 use crate::telemetry::Recorder;
@@ -25,8 +26,8 @@ pub struct Client {
 
 /// A submitted request. Dropping it cancels the request if it still waits.
 pub struct Pending {
-    inner: Arc<Inner>,
-    id: Option<RequestId>,
+    /// The request's number and its pool; `None` once it has ended.
+    waiting: Option<(RequestId, Arc<Inner>)>,
     arrival: Instant,
     outcome: oneshot::Receiver<Outcome>,
 }
@@ -38,7 +39,12 @@ impl Client {
 
     /// Returns the sender for callers that want to be called back.
     pub fn sender(&self) -> Arc<dyn RequestSender> {
-        Arc::new(CallerSender { inner: self.inner.clone() })
+        Arc::new(CallerSender(self.clone()))
+    }
+
+    /// Returns true if both send to the same pool.
+    pub fn is_same_pool(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Returns the model's latency windows.
@@ -69,15 +75,43 @@ impl Client {
         let arrival = Instant::now();
         let reply = ReplyTarget::Channel(sender);
         let job = Job { inputs, arrival, deadline: options.deadline, reply, charge: None };
-        let id = self.inner.submit_job(job, arrival).map(|number| self.inner.request_id(number));
-        Pending { inner: self.inner.clone(), id, arrival, outcome }
+        let number = self.inner.submit_job(job, arrival);
+        let waiting = number.map(|number| (self.inner.request_id(number), self.inner.clone()));
+        Pending { waiting, arrival, outcome }
     }
 }
 
 impl Pending {
+    /// Returns a request that has been rejected.
+    pub(crate) fn rejected(reason: Rejection) -> Self {
+        let (sender, outcome) = oneshot::channel();
+        let result = Err(RequestError::Rejected { reason });
+        // The receiver is right here.
+        let _ = sender.send(Outcome { result, queue: Duration::ZERO, compute: Duration::ZERO });
+        Self { waiting: None, arrival: Instant::now(), outcome }
+    }
+
     /// Returns the number by which [`RequestSender::cancel`] cancels it; `None` once it has ended.
     pub fn id(&self) -> Option<RequestId> {
-        self.id
+        self.waiting.as_ref().map(|(id, _)| *id)
+    }
+}
+
+impl Client {
+    /// Returns the model's inputs and outputs.
+    pub(crate) fn signature(&self) -> Arc<Signature> {
+        self.inner.signature()
+    }
+
+    /// Submits a caller's request, as [`RequestSender::submit`].
+    pub(crate) fn send(&self, request: Request) -> Option<RequestId> {
+        mark_caller(&self.inner);
+        self.inner.submit(request)
+    }
+
+    /// Cancels a request, as [`RequestSender::cancel`].
+    pub(crate) fn cancel(&self, id: RequestId) -> bool {
+        RequestSender::cancel(&*self.inner, id)
     }
 }
 
@@ -89,22 +123,19 @@ fn mark_caller(inner: &Inner) {
 }
 
 /// Sends the requests of callers, whose sizes are real.
-struct CallerSender {
-    inner: Arc<Inner>,
-}
+struct CallerSender(Client);
 
 impl RequestSender for CallerSender {
     fn signature(&self) -> Arc<Signature> {
-        self.inner.signature()
+        self.0.signature()
     }
 
     fn submit(&self, request: Request) -> Option<RequestId> {
-        mark_caller(&self.inner);
-        self.inner.submit(request)
+        self.0.send(request)
     }
 
     fn cancel(&self, id: RequestId) -> bool {
-        RequestSender::cancel(&*self.inner, id)
+        self.0.cancel(id)
     }
 }
 
@@ -115,7 +146,7 @@ impl Future for Pending {
         let Poll::Ready(outcome) = Pin::new(&mut self.outcome).poll(context) else {
             return Poll::Pending;
         };
-        self.id = None;
+        self.waiting = None;
         Poll::Ready(outcome.unwrap_or_else(|_| Outcome {
             result: Err(RequestError::Cancelled),
             queue: self.arrival.elapsed(),
@@ -126,8 +157,8 @@ impl Future for Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.inner.cancel(id);
+        if let Some((id, pool)) = self.waiting.take() {
+            pool.cancel(id);
         }
     }
 }

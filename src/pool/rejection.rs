@@ -19,6 +19,9 @@ pub enum Rejection {
     /// The model is being removed, or has been.
     #[error("the model is being removed")]
     Removed,
+    /// No model has the name that the request was sent to.
+    #[error("there is no model of this name")]
+    NoSuchModel,
     /// The model could not be loaded, or has lost its last instance.
     #[error("the model failed; its state says why")]
     ModelFailed,

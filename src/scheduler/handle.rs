@@ -13,6 +13,7 @@ use super::inspection::ModelInspection;
 use super::lending::{CoreLending, Loan, LoanId, LoanRequest};
 use super::loaded_models::add_sharing;
 use super::messages::OwnerMessage;
+use super::model_client::ModelClient;
 use super::observer::{ObservedMachine, Observer, ObserverConfig};
 use super::observer_channel::ObserverChannel;
 use super::options::Options;
@@ -23,7 +24,6 @@ use super::slot::LoadOrder;
 use crate::engine::onnx::ModelFile;
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal, RefusalKind};
 use crate::machine::resident::baseline;
-use crate::pool::Client;
 use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion};
 
 /// A running scheduler. Dropping it drains and stops it.
@@ -111,10 +111,11 @@ impl Scheduler {
         self.loads.clone()
     }
 
-    /// Returns the client of a model, or `None` if there is no such model. Requests sent while the
-    /// model loads wait for it.
-    pub fn client(&self, model: &str) -> Option<Client> {
-        self.shared.read().clients.get(model).cloned()
+    /// Returns a client of the models that have a name, from now on; `None` if no model has it now.
+    /// Requests sent while the model loads wait for it.
+    pub fn client(&self, model: &str) -> Option<ModelClient> {
+        let has_name = self.shared.read().clients.contains_key(model);
+        has_name.then(|| ModelClient::new(model, &self.shared))
     }
 
     /// Stops the loads, answers waiting requests for at most `patience`, and returns the final

@@ -1,7 +1,7 @@
 //! The part of the owner's state that callers read without a message to the owner.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use crate::layout::{DesiredState, Plan};
@@ -40,6 +40,10 @@ impl SharedState {
         Self(Arc::new(RwLock::new(Arc::new(first))))
     }
 
+    pub(super) fn downgrade(&self) -> WeakSharedState {
+        WeakSharedState(Arc::downgrade(&self.0))
+    }
+
     pub(super) fn read(&self) -> Arc<PublishedState> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -48,5 +52,16 @@ impl SharedState {
         let mut state = Arc::new(state);
         // The old state is dropped after the lock.
         std::mem::swap(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), &mut state);
+    }
+}
+
+/// The shared cell for holders that may outlive the scheduler.
+#[derive(Clone)]
+pub(super) struct WeakSharedState(Weak<RwLock<Arc<PublishedState>>>);
+
+impl WeakSharedState {
+    /// Returns the published state; `None` once the scheduler has been dropped.
+    pub(super) fn read(&self) -> Option<Arc<PublishedState>> {
+        self.0.upgrade().map(|state| SharedState(state).read())
     }
 }

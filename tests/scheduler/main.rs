@@ -5,6 +5,7 @@
 mod bad_requests;
 mod builds;
 mod changes;
+mod clients;
 mod clock;
 mod control;
 mod gpus;

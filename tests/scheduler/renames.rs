@@ -16,9 +16,9 @@ fn rename(model: &str, to: &str) -> Edit {
     Edit::Rename { model: model.to_owned(), to: to.to_owned() }
 }
 
-/// Returns true if two clients send to the same loaded model.
-fn is_same_model(a: &Client, b: &Client) -> bool {
-    Arc::ptr_eq(&a.sender().signature(), &b.sender().signature())
+/// Returns the client of the pool that a model has now.
+fn pool_client(test: &TestScheduler, model: &str) -> Client {
+    test.scheduler.client(model).unwrap().current().unwrap()
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn rename_keeps_pool_without_rebuild() {
     script.sleep_ns.store(1_000_000, Ordering::SeqCst);
     let answers = Arc::new(Answers::default());
     test.submit("old", 300, &answers);
-    let client = test.scheduler.client("old").unwrap();
+    let client = pool_client(&test, "old");
     let before = test.until("old", |view| view.counts.completed > 10);
     let (built, loads) =
         (script.built.load(Ordering::SeqCst), test.scripts.loads.load(Ordering::SeqCst));
@@ -36,7 +36,7 @@ fn rename_keeps_pool_without_rebuild() {
     let applied = test.apply(rename("old", "new"));
     assert!(!applied.plan.rows[0].rebuild);
     assert!(test.scheduler.client("old").is_none());
-    assert!(is_same_model(&test.scheduler.client("new").unwrap(), &client));
+    assert!(pool_client(&test, "new").is_same_pool(&client));
     let view = test.until("new", |view| view.state == ModelState::Running);
     assert!(view.counts.submitted >= before.counts.submitted, "the counters continue");
     assert!(view.run.total.count >= before.run.total.count, "the metrics continue");
@@ -76,25 +76,24 @@ fn undo_renames_back() {
 #[test]
 fn two_models_exchange_their_names() {
     let test = TestScheduler::start(3, vec![row("a", "0-1"), row("b", "2")]);
-    let (a, b) = (test.scheduler.client("a").unwrap(), test.scheduler.client("b").unwrap());
+    let (a, b) = (pool_client(&test, "a"), pool_client(&test, "b"));
     let edits = vec![rename("a", "c"), rename("b", "a"), rename("c", "b")];
     test.scheduler.apply(Change { edits }, Author::Api).unwrap();
-    let client = |name: &str| test.scheduler.client(name).unwrap();
-    assert!(is_same_model(&client("b"), &a) && is_same_model(&client("a"), &b));
+    assert!(pool_client(&test, "b").is_same_pool(&a) && pool_client(&test, "a").is_same_pool(&b));
     let view = test.until("b", |view| view.state == ModelState::Running);
     assert_eq!(view.actual.cores, set("0-1"));
     test.scheduler.undo(Author::Api).unwrap();
-    assert!(is_same_model(&client("a"), &a));
+    assert!(pool_client(&test, "a").is_same_pool(&a));
 }
 
 #[test]
 fn new_model_may_take_the_old_name() {
     let test = TestScheduler::start(3, vec![row("a", "0-1")]);
-    let client = test.scheduler.client("a").unwrap();
+    let client = pool_client(&test, "a");
     let add = Edit::Add { budget: Box::new(row("a", "2")) };
     test.scheduler.apply(Change { edits: vec![rename("a", "x"), add] }, Author::Api).unwrap();
     test.until("a", |view| view.state == ModelState::Running && view.actual.active == 1);
-    assert!(is_same_model(&test.scheduler.client("x").unwrap(), &client));
+    assert!(pool_client(&test, "x").is_same_pool(&client));
     assert_eq!(test.scripts.loads.load(Ordering::SeqCst), 2);
 }
 

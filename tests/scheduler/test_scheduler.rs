@@ -192,7 +192,7 @@ impl TestScheduler {
         for model in &names {
             // Pending builds end first; they may still fail.
             self.until(model, |view| {
-                let seats = self.scheduler.client(model).unwrap().seats();
+                let seats = self.scheduler.client(model).unwrap().current().unwrap().seats();
                 warm(view) && seats.repairing == 0
             });
             let queue = QueuePolicy { limit: 99_999, ..QueuePolicy::default() };

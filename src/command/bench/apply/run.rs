@@ -143,7 +143,7 @@ pub(in crate::command::bench) fn run(args: &BenchArgs) -> Result<(), CommandErro
 }
 
 fn clients(scheduler: &Scheduler, layout: &Layout) -> BTreeMap<String, Client> {
-    let client = |name: &String| Some((name.clone(), scheduler.client(name)?));
+    let client = |name: &String| Some((name.clone(), scheduler.client(name)?.current()?));
     layout.models.iter().filter_map(|budget| client(&budget.name)).collect()
 }
 

@@ -1,0 +1,110 @@
+//! Clients that follow a model's name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use divvy::layout::{Budget, Edit, ModelSource};
+use divvy::pool::{Outcome, Rejection, Request, RequestError};
+use divvy::scheduler::ModelClient;
+use divvy::telemetry::ModelState;
+
+use super::test_scheduler::*;
+
+/// Runs one request without inputs and waits for its outcome.
+fn infer(client: &ModelClient) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(client.infer(Arc::default()))
+}
+
+fn is_missing(outcome: &Outcome) -> bool {
+    let reason = Rejection::NoSuchModel;
+    matches!(&outcome.result, Err(RequestError::Rejected { reason: given }) if *given == reason)
+}
+
+fn runs(test: &TestScheduler, model: &str) -> u64 {
+    test.scripts.of(model).runs.load(Ordering::SeqCst)
+}
+
+fn remove(test: &TestScheduler, model: &str) {
+    test.apply(Edit::Remove { model: model.to_owned() });
+}
+
+fn add(test: &TestScheduler, budget: Budget) {
+    let name = budget.name.clone();
+    test.apply(Edit::Add { budget: Box::new(budget) });
+    test.until(&name, |view| view.state == ModelState::Running && warm(view));
+}
+
+#[test]
+fn client_rejects_while_no_model_has_the_name() {
+    let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
+    let client = test.scheduler.client("a").unwrap();
+    remove(&test, "a");
+    assert!(client.current().is_none());
+    assert!(is_missing(&infer(&client)));
+}
+
+#[test]
+fn client_serves_a_model_added_again() {
+    let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
+    let client = test.scheduler.client("a").unwrap();
+    assert!(infer(&client).result.is_ok());
+    remove(&test, "a");
+    add(&test, row("a", "0"));
+    assert!(infer(&client).result.is_ok());
+}
+
+#[test]
+fn client_serves_a_model_reloaded_from_another_file() {
+    let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
+    let client = test.scheduler.client("a").unwrap();
+    let before = client.current().unwrap();
+    let source = ModelSource::File("/other.onnx".into());
+    let next = Budget { source, ..row("a", "0") };
+    test.apply(Edit::Load { layout: Box::new(layout(vec![next, row("b", "1")])) });
+    assert!(!client.current().unwrap().is_same_pool(&before));
+    assert!(infer(&client).result.is_ok());
+}
+
+#[test]
+fn client_follows_the_name_not_the_row() {
+    let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
+    let client = test.scheduler.client("a").unwrap();
+    test.apply(Edit::Rename { model: "a".to_owned(), to: "old".to_owned() });
+    assert!(is_missing(&infer(&client)), "no model has the name");
+    test.apply(Edit::Rename { model: "b".to_owned(), to: "a".to_owned() });
+    let served = runs(&test, "b");
+    assert!(infer(&client).result.is_ok());
+    assert_eq!(runs(&test, "b"), served + 1);
+}
+
+#[test]
+fn sender_follows_the_name() {
+    let test = TestScheduler::start(2, vec![row("a", "0"), row("b", "1")]);
+    let sender = test.scheduler.client("a").unwrap().sender();
+    remove(&test, "a");
+    let missing = Arc::new(AtomicUsize::new(0));
+    let counted = missing.clone();
+    let reply = Box::new(move |outcome| {
+        counted.fetch_add(usize::from(is_missing(&outcome)), Ordering::SeqCst);
+    });
+    assert!(sender.submit(Request::new(Arc::default(), reply)).is_none());
+    assert_eq!(missing.load(Ordering::SeqCst), 1);
+    add(&test, row("a", "0"));
+    let (answers, asked) = (Arc::new(Answers::default()), runs(&test, "a"));
+    let noting = answers.clone();
+    answers.asked.fetch_add(1, Ordering::SeqCst);
+    let reply = Box::new(move |outcome| noting.note(&outcome));
+    assert!(sender.submit(Request::new(Arc::default(), reply)).is_some());
+    test.wait("the answer", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 1);
+    assert!(runs(&test, "a") > asked);
+}
+
+#[test]
+fn client_outlives_its_scheduler() {
+    let test = TestScheduler::start(1, vec![row("a", "0")]);
+    let client = test.scheduler.client("a").unwrap();
+    drop(test);
+    assert!(is_missing(&infer(&client)));
+}
