@@ -7,8 +7,9 @@
 //!
 //! # Embedding
 //!
-//! A [`Scheduler`] runs the models of a [`Layout`]. [`Scheduler::client`] sends requests to one of
-//! them; [`Control`] changes budgets and returns snapshots. `examples/embed.rs` is a whole program.
+//! A [`Scheduler`] runs the models of a [`Layout`]. [`Scheduler::client`] sends requests to the
+//! model of one name, also after it is reloaded; [`Control`] changes budgets and returns snapshots.
+//! `examples/embed.rs` is a whole program.
 //!
 //! ```
 //! use std::sync::Arc;
