@@ -70,27 +70,59 @@ impl Client {
 
     /// Submits a request at once, with a deadline or a priority. Await the returned value for the outcome.
     pub fn submit_with(&self, inputs: Arc<Vec<NamedTensor>>, options: RequestOptions) -> Pending {
-        mark_caller(&self.inner);
+        Self::submit_to(|| Some(self.clone()), inputs, options)
+    }
+}
+
+/// Submissions to the pool that `find` returns. If that pool is being removed, `find` is called again;
+/// the request is rejected when it returns the same pool twice.
+impl Client {
+    /// As [`Client::submit_with`]. Rejects the request with [`Rejection::NoSuchModel`] if there is no
+    /// pool.
+    pub(crate) fn submit_to(
+        find: impl Fn() -> Option<Self>,
+        inputs: Arc<Vec<NamedTensor>>,
+        options: RequestOptions,
+    ) -> Pending {
         let (sender, outcome) = oneshot::channel();
         let arrival = Instant::now();
         let reply = ReplyTarget::Channel(sender);
         let job = Job { inputs, arrival, deadline: options.deadline, reply, charge: None };
-        let number = self.inner.submit_job(job, arrival);
-        let waiting = number.map(|number| (self.inner.request_id(number), self.inner.clone()));
-        Pending { waiting, arrival, outcome }
+        Pending { waiting: Self::offer_to(find, job, arrival), arrival, outcome }
+    }
+
+    /// As [`RequestSender::submit`]. Rejects the request with [`Rejection::NoSuchModel`] if there is no
+    /// pool.
+    pub(crate) fn send_to(find: impl Fn() -> Option<Self>, request: Request) -> Option<RequestId> {
+        Self::offer_to(find, Job::new(request), Instant::now()).map(|(id, _)| id)
+    }
+
+    fn offer_to(
+        find: impl Fn() -> Option<Self>,
+        mut job: Job,
+        now: Instant,
+    ) -> Option<(RequestId, Arc<Inner>)> {
+        let mut removed: Option<Self> = None;
+        let reason = loop {
+            let Some(client) = find() else { break Rejection::NoSuchModel };
+            if removed.as_ref().is_some_and(|removed| removed.is_same_pool(&client)) {
+                break Rejection::Removed;
+            }
+            mark_caller(&client.inner);
+            match client.inner.offer_job(job, now) {
+                Ok(number) => {
+                    return number.map(|number| (client.inner.request_id(number), client.inner));
+                }
+                Err(returned) => job = returned,
+            }
+            removed = Some(client);
+        };
+        job.reject(RequestError::Rejected { reason }, now);
+        None
     }
 }
 
 impl Pending {
-    /// Returns a request that has been rejected.
-    pub(crate) fn rejected(reason: Rejection) -> Self {
-        let (sender, outcome) = oneshot::channel();
-        let result = Err(RequestError::Rejected { reason });
-        // The receiver is right here.
-        let _ = sender.send(Outcome { result, queue: Duration::ZERO, compute: Duration::ZERO });
-        Self { waiting: None, arrival: Instant::now(), outcome }
-    }
-
     /// Returns the number by which [`RequestSender::cancel`] cancels it; `None` once it has ended.
     pub fn id(&self) -> Option<RequestId> {
         self.waiting.as_ref().map(|(id, _)| *id)
@@ -101,12 +133,6 @@ impl Client {
     /// Returns the model's inputs and outputs.
     pub(crate) fn signature(&self) -> Arc<Signature> {
         self.inner.signature()
-    }
-
-    /// Submits a caller's request, as [`RequestSender::submit`].
-    pub(crate) fn send(&self, request: Request) -> Option<RequestId> {
-        mark_caller(&self.inner);
-        self.inner.submit(request)
     }
 
     /// Cancels a request, as [`RequestSender::cancel`].
@@ -131,7 +157,8 @@ impl RequestSender for CallerSender {
     }
 
     fn submit(&self, request: Request) -> Option<RequestId> {
-        self.0.send(request)
+        mark_caller(&self.0.inner);
+        self.0.inner.submit(request)
     }
 
     fn cancel(&self, id: RequestId) -> bool {

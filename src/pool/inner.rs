@@ -167,17 +167,29 @@ impl Inner {
     }
 
     /// Submits a request. Returns its number if it was accepted.
-    pub(super) fn submit_job(&self, mut job: Job, now: Instant) -> Option<u64> {
+    pub(super) fn submit_job(&self, job: Job, now: Instant) -> Option<u64> {
+        self.offer_job(job, now).unwrap_or_else(|job| {
+            job.reject(RequestError::Rejected { reason: Rejection::Removed }, now);
+            None
+        })
+    }
+
+    /// Submits a request. Returns its number if it was accepted.
+    ///
+    /// # Errors
+    /// The request, unanswered, if the model is being removed.
+    pub(super) fn offer_job(&self, mut job: Job, now: Instant) -> Result<Option<u64>, Job> {
         if !self.admit(&mut job) {
             self.gate.count_rejected();
             job.reject(RequestError::Rejected { reason: Rejection::OverBudget }, now);
-            return None;
+            return Ok(None);
         }
         match self.gate.submit(job, now) {
-            Submitted::Accepted(id) => Some(id),
+            Submitted::Accepted(id) => Ok(Some(id)),
+            Submitted::Rejected(job, Rejection::Removed) => Err(Job { charge: None, ..job }),
             Submitted::Rejected(job, reason) => {
                 job.reject(RequestError::Rejected { reason }, now);
-                None
+                Ok(None)
             }
         }
     }

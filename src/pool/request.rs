@@ -143,13 +143,6 @@ impl Request {
         Self { arrival, ..self }
     }
 
-    /// Answers the request with a rejection on the calling thread.
-    pub(crate) fn reject(self, reason: Rejection) {
-        let result = Err(RequestError::Rejected { reason });
-        let queue = self.arrival.elapsed();
-        answer(self.reply, Outcome { result, queue, compute: Duration::ZERO });
-    }
-
     /// Sets the deadline and the priority.
     #[must_use]
     pub fn with_options(self, options: RequestOptions) -> Self {

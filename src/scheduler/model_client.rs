@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use super::shared_state::{SharedState, WeakSharedState};
 use crate::engine::{NamedTensor, Signature};
-use crate::pool::{
-    Client, Outcome, Pending, Rejection, Request, RequestId, RequestOptions, RequestSender,
-};
+use crate::pool::{Client, Outcome, Pending, Request, RequestId, RequestOptions, RequestSender};
 
 /// Sends requests to whichever model has a name when they are submitted. It stays valid when that model
 /// is removed and added again, reloaded from another file, or renamed: after a rename, the next model of
 /// the old name gets the requests. While no model has the name, requests are rejected with
-/// [`Rejection::NoSuchModel`]; a request that meets the removal may be rejected with
-/// [`Rejection::Removed`] instead. Cheap to clone.
+/// [`crate::pool::Rejection::NoSuchModel`]. Cheap to clone.
 #[derive(Clone)]
 pub struct ModelClient {
     name: Arc<str>,
@@ -56,10 +53,7 @@ impl ModelClient {
     /// Submits a request at once, with a deadline or a priority. Await the returned value for the
     /// outcome.
     pub fn submit_with(&self, inputs: Arc<Vec<NamedTensor>>, options: RequestOptions) -> Pending {
-        match self.current() {
-            Some(client) => client.submit_with(inputs, options),
-            None => Pending::rejected(Rejection::NoSuchModel),
-        }
+        Client::submit_to(|| self.current(), inputs, options)
     }
 }
 
@@ -72,11 +66,7 @@ impl RequestSender for ModelSender {
     }
 
     fn submit(&self, request: Request) -> Option<RequestId> {
-        if let Some(client) = self.0.current() {
-            return client.send(request);
-        }
-        request.reject(Rejection::NoSuchModel);
-        None
+        Client::send_to(|| self.0.current(), request)
     }
 
     fn cancel(&self, id: RequestId) -> bool {

@@ -1,10 +1,11 @@
 //! Clients that follow a model's name.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use divvy::layout::{Budget, Edit, ModelSource};
-use divvy::pool::{Outcome, Rejection, Request, RequestError};
+use divvy::pool::{Outcome, Rejection, Request, RequestError, RequestSender};
 use divvy::scheduler::ModelClient;
 use divvy::telemetry::ModelState;
 
@@ -107,4 +108,48 @@ fn client_outlives_its_scheduler() {
     let client = test.scheduler.client("a").unwrap();
     drop(test);
     assert!(is_missing(&infer(&client)));
+}
+
+/// Submits requests until `over`, with at most 500 unanswered.
+fn submit_until(over: &AtomicBool, sender: &dyn RequestSender, answers: &Arc<Answers>) {
+    while !over.load(Ordering::SeqCst) {
+        if answers.asked.load(Ordering::SeqCst) > answers.answered() + 500 {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let noting = answers.clone();
+        answers.asked.fetch_add(1, Ordering::SeqCst);
+        let reply = Box::new(move |outcome| noting.note(&outcome));
+        sender.submit(Request::new(Arc::default(), reply));
+    }
+}
+
+/// Sets a flag when it is dropped, so that a failed test ends its threads.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn reloads_of_a_running_model_reject_nothing() {
+    let test = TestScheduler::start(1, vec![row("a", "0")]);
+    let sender = test.scheduler.client("a").unwrap().sender();
+    let (answers, over) = (Arc::new(Answers::default()), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| submit_until(&over, &*sender, &answers));
+        }
+        let _end = SetOnDrop(&over);
+        for at in 0..20 {
+            let source = ModelSource::File(format!("/{at}.onnx").into());
+            let next = Budget { source, ..row("a", "0") };
+            test.apply(Edit::Load { layout: Box::new(layout(vec![next])) });
+            test.until("a", |view| view.state == ModelState::Running && warm(view));
+        }
+    });
+    test.wait("answers", || answers.all());
+    assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered(), "{answers:?}");
 }

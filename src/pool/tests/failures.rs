@@ -90,6 +90,34 @@ fn full_queue_of_a_paused_model_says_paused() {
 }
 
 #[test]
+fn request_goes_on_to_the_next_pool() {
+    let (old, new) = (rig(QueuePolicy::default()), rig(QueuePolicy::default()));
+    new.serve(1, ONE);
+    old.pool.drain(Duration::ZERO);
+    let found = std::cell::Cell::new(0);
+    let find = || {
+        found.set(found.get() + 1);
+        Some(if found.get() == 1 { old.pool.client() } else { new.pool.client() })
+    };
+    let (sender, outcomes) = mpsc::channel();
+    let reply = Box::new(move |outcome| drop(sender.send(outcome)));
+    assert!(Client::send_to(find, Request::new(Arc::default(), reply)).is_some());
+    assert_eq!(kinds(&outcomes), HashMap::from([("completed", 1)]));
+    assert_eq!(found.get(), 2);
+}
+
+#[test]
+fn removed_pool_without_a_successor_rejects() {
+    let rig = rig(QueuePolicy::default());
+    rig.pool.drain(Duration::ZERO);
+    let (sender, outcomes) = mpsc::channel();
+    let reply = Box::new(move |outcome| drop(sender.send(outcome)));
+    let find = || Some(rig.pool.client());
+    assert!(Client::send_to(find, Request::new(Arc::default(), reply)).is_none());
+    assert_eq!(kinds(&outcomes), HashMap::from([("rejected", 1)]));
+}
+
+#[test]
 fn a_pool_ignores_another_pools_request_id() {
     let (one, other) = (rig(QueuePolicy::default()), rig(QueuePolicy::default()));
     let request = || Request::new(Arc::default(), Box::new(|_| {}));

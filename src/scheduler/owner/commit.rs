@@ -143,6 +143,7 @@ impl Owner {
         self.mark_change(reconciled.changed, reconciled.in_force);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
+        self.models.draining.start();
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
         let verdicts = self.verdicts_of_change(id, &before, &models);

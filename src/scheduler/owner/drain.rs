@@ -10,15 +10,30 @@ use crate::pool::Pool;
 /// Time that a removed model has to answer its waiting requests.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pools that are draining.
+/// The pools of removed models.
 #[derive(Default)]
-pub(super) struct DrainingPools(Vec<Weak<Pool>>);
+pub(super) struct DrainingPools {
+    /// They still accept requests: clients find their successors only in the next published state.
+    removed: Vec<Arc<Pool>>,
+    draining: Vec<Weak<Pool>>,
+}
 
 impl DrainingPools {
-    /// Drains a pool in the background. Waiting requests are answered, or rejected when the time is
-    /// over.
-    pub(super) fn drain(&mut self, pool: Arc<Pool>) {
-        self.0.push(Arc::downgrade(&pool));
+    /// Adds the pool of a removed model. [`Self::start`] drains it.
+    pub(super) fn add(&mut self, pool: Arc<Pool>) {
+        self.removed.push(pool);
+    }
+
+    /// Drains the added pools in the background, once clients no longer find them. Waiting requests
+    /// are answered, or rejected when the time is over.
+    pub(super) fn start(&mut self) {
+        for pool in std::mem::take(&mut self.removed) {
+            self.drain(pool);
+        }
+    }
+
+    fn drain(&mut self, pool: Arc<Pool>) {
+        self.draining.push(Arc::downgrade(&pool));
         let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
             drain_until_ended(&pool, PATIENCE, || {
                 tracing::warn!(
@@ -31,18 +46,19 @@ impl DrainingPools {
         }
     }
 
-    /// Returns the pools that are still draining.
+    /// Returns the pools that have not ended.
     pub(super) fn pools(&self) -> Vec<Arc<Pool>> {
-        self.0.iter().filter_map(Weak::upgrade).collect()
+        let draining = self.draining.iter().filter_map(Weak::upgrade);
+        draining.chain(self.removed.iter().cloned()).collect()
     }
 
     /// Moves the threads of draining pools off the cores that `after` reserves. If that leaves no
     /// core, they stay on all allowed ones.
     pub(super) fn move_off_reserved_cores(&mut self, after: &DesiredState, allowed: CpuSet) {
-        self.0.retain(|pool| pool.strong_count() > 0);
+        self.draining.retain(|pool| pool.strong_count() > 0);
         let reserving = after.rows.iter().filter(|row| row.budget.reserve);
         let reserved = reserving.fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
-        for pool in self.0.iter().filter_map(Weak::upgrade) {
+        for pool in self.pools() {
             let choices = [pool.mask().intersection(&allowed), allowed];
             let free = choices.iter().map(|cores| cores.difference(&reserved));
             let mask = free.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed);

@@ -109,7 +109,7 @@ impl LiveModels {
             let new = after.counterpart(old, before);
             let is_removed = new.is_none_or(|new| self.must_reload(old, new));
             if is_removed && let Some(slot) = self.slots.remove(name) {
-                self.draining.drain(slot.pool);
+                self.draining.add(slot.pool);
             }
         }
     }
