@@ -1,7 +1,8 @@
 //! The history of snapshots: one point per second and model, for the heat map and the graphs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::layout::Row;
 use crate::telemetry::{GpuCard, Histogram, Snapshot};
 
 /// Latency bins of a point: four per octave, from 1 us on. The last one contains all slower
@@ -52,10 +53,23 @@ impl GpuHistoryPoint {
     }
 }
 
-/// The newest points of each model and GPU.
+/// The identity of a model's points. States from before models had ids use the name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ModelKey {
+    Id(u64),
+    Name(String),
+}
+
+impl ModelKey {
+    fn of(row: &Row) -> Self {
+        if row.id == 0 { Self::Name(row.budget.name.clone()) } else { Self::Id(row.id) }
+    }
+}
+
+/// The newest points of each model and GPU. A renamed model keeps its points.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    models: BTreeMap<String, VecDeque<HistoryPoint>>,
+    models: BTreeMap<ModelKey, VecDeque<HistoryPoint>>,
     /// The points of each GPU, by its index.
     cards: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
 }
@@ -82,7 +96,9 @@ impl History {
     /// Adds a snapshot. Replaces a point of the same second. Drops removed models.
     pub fn observe(&mut self, snapshot: &Snapshot) {
         let second = snapshot.uptime_us / 1_000_000;
-        self.models.retain(|name, _| snapshot.model(name).is_some());
+        let keys: BTreeSet<ModelKey> =
+            snapshot.models.iter().map(|view| ModelKey::of(&view.row)).collect();
+        self.models.retain(|key, _| keys.contains(key));
         for card in &snapshot.gpu.cards {
             let moments = self.cards.entry(card.index).or_default();
             if moments.back().is_some_and(|last| last.second >= second) {
@@ -94,7 +110,7 @@ impl History {
             }
         }
         for model in &snapshot.models {
-            let moments = self.models.entry(model.row.budget.name.clone()).or_default();
+            let moments = self.models.entry(ModelKey::of(&model.row)).or_default();
             if moments.back().is_some_and(|last| last.second >= second) {
                 moments.pop_back();
             }
@@ -116,8 +132,8 @@ impl History {
     }
 
     /// Returns the points of a model, oldest first.
-    pub fn of(&self, model: &str) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
-        self.models.get(model).into_iter().flatten()
+    pub fn of(&self, row: &Row) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
+        self.models.get(&ModelKey::of(row)).into_iter().flatten()
     }
 }
 
@@ -134,7 +150,8 @@ mod tests {
             snapshot.uptime_us = half_second * 500_000;
             history.observe(&snapshot);
         }
-        let seconds: Vec<u64> = history.of("detector").map(|moment| moment.second).collect();
+        let seconds: Vec<u64> =
+            history.of(&snapshot.models[0].row).map(|moment| moment.second).collect();
         assert_eq!(seconds.len(), History::SECONDS);
         assert!(seconds.windows(2).all(|pair| pair[1] == pair[0] + 1));
     }
@@ -157,9 +174,22 @@ mod tests {
         let mut history = History::default();
         let mut snapshot = fixtures::board();
         history.observe(&snapshot);
-        snapshot.models.remove(0);
+        let removed = snapshot.models.remove(0);
         history.observe(&snapshot);
-        assert_eq!(history.of("detector").count(), 0);
-        assert_eq!(history.of("ocr").count(), 1);
+        assert_eq!(history.of(&removed.row).count(), 0);
+        assert_eq!(history.of(&snapshot.models[0].row).count(), 1);
+    }
+
+    #[test]
+    fn renamed_model_keeps_its_history() {
+        let mut history = History::default();
+        let mut snapshot = fixtures::board();
+        snapshot.uptime_us = 1_000_000;
+        snapshot.models[0].row.id = 7;
+        history.observe(&snapshot);
+        snapshot.uptime_us = 2_000_000;
+        snapshot.models[0].row.budget.name = "finder".into();
+        history.observe(&snapshot);
+        assert_eq!(history.of(&snapshot.models[0].row).count(), 2);
     }
 }

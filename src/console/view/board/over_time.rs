@@ -30,7 +30,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let note = format!("ms, one column per second, {} change", state.glyphs.change);
     let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
     let width = inside.width.saturating_sub(SCALE) as usize;
-    let moments: Vec<&HistoryPoint> = state.history.of(name).collect();
+    let moments: Vec<&HistoryPoint> = state.history.of(&view.row).collect();
     let Some(now) = moments.last().map(|moment| moment.second) else {
         return canvas.note(inside, "Measuring the first second.", theme.dim);
     };
@@ -96,12 +96,12 @@ pub(super) fn key(state: &ConsoleState) -> Key {
     let Some(view) = state.selected_model() else { return key };
     let name = &view.row.budget.name;
     key.add(name);
-    let moments = state.history.of(name);
+    let moments = state.history.of(&view.row);
     key.add(moments.size_hint());
     if let Some(newest) = moments.last() {
         key.add((newest.second, newest.bins));
     }
-    key.add(state.history.of(name).next().map(|oldest| oldest.second));
+    key.add(state.history.of(&view.row).next().map(|oldest| oldest.second));
     for entry in &state.snapshot.changes {
         key.add((entry.uptime_us, &entry.models));
     }

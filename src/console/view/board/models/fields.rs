@@ -86,7 +86,7 @@ pub(super) fn draw(
             canvas.put_right(pen, &format::bytes(held), size, theme.text);
         }
         Field::Trend => {
-            canvas.put(pen, &trend(state, name), own);
+            canvas.put(pen, &trend(state, row), own);
         }
     }
 }
@@ -101,8 +101,8 @@ fn latency(view: &ModelView, us: u64) -> String {
 const TREND: usize = 12;
 
 /// Returns the p99 of the last seconds as a small graph.
-pub(super) fn trend(state: &ConsoleState, model: &str) -> String {
-    let recent: Vec<f64> = state.history.of(model).map(|moment| moment.p99_us as f64).collect();
+pub(super) fn trend(state: &ConsoleState, row: &Row) -> String {
+    let recent: Vec<f64> = state.history.of(row).map(|moment| moment.p99_us as f64).collect();
     let most = recent.iter().copied().fold(1.0, f64::max);
     let shown = recent.len().saturating_sub(2 * TREND);
     let shares: Vec<f64> =

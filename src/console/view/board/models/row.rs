@@ -56,7 +56,7 @@ impl<'a> TableRow<'a> {
         key.add_float(view.second.completed_per_s);
         key.add_float(view.cpu);
         key.add((view.memory.total(), view.guessed_dims.is_empty()));
-        key.add(fields::trend(state, &budget.name));
+        key.add(fields::trend(state, &view.row));
         key
     }
 }
