@@ -35,12 +35,16 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
     let enter = key.code == KeyCode::Enter;
     match &mut dialog {
         Dialog::Help { scroll } => {
+            let most = state.scroll_limits.help;
+            // the page may have become shorter since
+            *scroll = (*scroll).min(most);
             match key.code {
-                KeyCode::Down | KeyCode::Char('j') => *scroll += 1,
+                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(most),
                 KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-                KeyCode::PageDown | KeyCode::Char(' ') => *scroll += 10,
+                KeyCode::PageDown | KeyCode::Char(' ') => *scroll = (*scroll + 10).min(most),
                 KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
                 KeyCode::Home | KeyCode::Char('g') => *scroll = 0,
+                KeyCode::End | KeyCode::Char('G') => *scroll = most,
                 _ => return Vec::new(),
             }
             state.dialog = Some(dialog);

@@ -181,3 +181,22 @@ fn long_preview_scrolls() {
         assert!(!console.text().contains("more below"), "{}", console.text());
     }
 }
+
+#[test]
+fn end_keys_reach_the_last_help_line() {
+    for (last, first) in [(KeyCode::End, KeyCode::Home), (KeyCode::Char('G'), KeyCode::Char('g'))] {
+        let mut console = TestConsole::new(80, 12);
+        console.keys("?");
+        let top = console.text();
+        assert!(!top.contains("quit; asks first"), "{top}");
+        console.key(last);
+        let end = console.text();
+        assert!(end.contains("quit; asks first"), "{end}");
+        console.key(KeyCode::Down);
+        assert_eq!(console.text(), end, "scrolling past the end is not accumulated");
+        console.key(KeyCode::Up);
+        assert_ne!(console.text(), end);
+        console.key(first);
+        assert_eq!(console.text(), top);
+    }
+}

@@ -147,6 +147,11 @@ impl<'a> Canvas<'a> {
         self.hits.scroll_limits.log = lines;
     }
 
+    /// Records the highest first line of the help page that still fills it.
+    pub(crate) fn set_help_limit(&mut self, first: usize) {
+        self.hits.scroll_limits.help = first;
+    }
+
     /// Writes text at the right of a field of `size` columns.
     pub(crate) fn put_right(&mut self, pen: &mut Pen, text: &str, size: usize, style: Style) {
         self.put(pen, &format::right(text, size), style);
