@@ -1,10 +1,11 @@
-//! The board with 200 models: keys reach every row, and the selected row is always shown.
+//! The console with 200 models: keys reach every row of the board and the end of other screens.
 
 use crossterm::event::KeyCode;
 
 use super::fixtures;
 use super::testing::TestConsole;
 use crate::layout::CoreOwner;
+use crate::telemetry::LogLevel;
 
 fn console() -> TestConsole {
     let mut layout = fixtures::layout();
@@ -59,4 +60,38 @@ fn sorting_keeps_the_selected_row_in_view() {
         console.keys("O");
         assert_selected(&console, "m010");
     }
+}
+
+/// Pages down from the top of a screen of more than ten hidden lines, then jumps to its end.
+fn assert_pages_to_the_end(console: &mut TestConsole) {
+    console.key(KeyCode::Home);
+    let top = console.text();
+    console.key(KeyCode::PageDown);
+    let page = console.text();
+    assert_ne!(page, top);
+    console.key(KeyCode::PageUp);
+    assert_eq!(console.text(), top);
+    console.key(KeyCode::End);
+    assert_ne!(console.text(), page);
+    assert!(!console.text().contains("more below"), "{}", console.text());
+}
+
+#[test]
+fn machine_screen_pages_to_its_end() {
+    let mut console = console();
+    console.keys("m");
+    assert!(console.text().contains("more below"), "{}", console.text());
+    assert_pages_to_the_end(&mut console);
+}
+
+#[test]
+fn log_screen_pages_to_its_end() {
+    let mut console = console();
+    for number in 0..200 {
+        let text = format!("m{number:03} is ready.");
+        console.log.push(1_769_949_067_000, LogLevel::Info, "divvy", &text);
+    }
+    console.keys("L");
+    assert_pages_to_the_end(&mut console);
+    assert!(console.text().contains("m199 is ready."), "{}", console.text());
 }
