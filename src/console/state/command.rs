@@ -42,6 +42,8 @@ commands! {
     Right, "right", "right", "next column, or next core";
     PageUp, "page-up", "page up", "ten rows or lines up";
     PageDown, "page-down", "page down", "ten rows or lines down";
+    PreviewUp, "preview-up", "preview up", "layouts screen: scroll the layout's changes up";
+    PreviewDown, "preview-down", "preview down", "layouts screen: scroll the layout's changes down";
     ExtendLeft, "extend-left", "select", "select a range of cores in the cores pane, to the left";
     ExtendRight, "extend-right", "select", "select a range of cores in the cores pane, to the right";
     First, "first", "first", "first row or line";

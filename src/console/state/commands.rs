@@ -15,6 +15,9 @@ use crate::console::format;
 use crate::console::theme::Theme;
 use crate::layout::CoreOwner;
 
+/// Lines that a key scrolls the preview of a saved layout by.
+const PREVIEW_STEP: i32 = 5;
+
 pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
     if state.readonly && command.changes() {
         state.say(Tone::Bad, format!("read-only: {} is off", command.name()));
@@ -28,14 +31,10 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Down => return navigation::move_by(state, 1),
         Command::Left => navigation::sideways(state, -1),
         Command::Right => navigation::sideways(state, 1),
-        Command::PageUp if state.screen == Screen::Layouts => {
-            navigation::scroll_lines(state, ScrollArea::Preview, -10);
-        }
-        Command::PageDown if state.screen == Screen::Layouts => {
-            navigation::scroll_lines(state, ScrollArea::Preview, 10);
-        }
         Command::PageUp => return navigation::move_by(state, -10),
         Command::PageDown => return navigation::move_by(state, 10),
+        Command::PreviewUp => navigation::scroll_lines(state, ScrollArea::Preview, -PREVIEW_STEP),
+        Command::PreviewDown => navigation::scroll_lines(state, ScrollArea::Preview, PREVIEW_STEP),
         Command::First => return navigation::move_by(state, i32::MIN),
         Command::Last => return navigation::move_by(state, i32::MAX),
         Command::NextPane => navigation::next_pane(state),

@@ -172,13 +172,50 @@ fn long_preview_scrolls() {
         assert!(!console.text().contains("removed"), "{}", console.text());
         for _ in 0..20 {
             if by_key {
-                console.key(KeyCode::PageDown);
+                console.keys("]");
             } else {
                 wheel(&mut console, ScrollArea::Preview, 1);
             }
         }
         assert!(console.text().contains("removed"), "{}", console.text());
         assert!(!console.text().contains("more below"), "{}", console.text());
+    }
+}
+
+#[test]
+fn footer_names_the_preview_key() {
+    let mut console = TestConsole::new(80, 12);
+    console.profiles.put("other", &other());
+    console.keys("o");
+    // the footer uses the limits of the frame before
+    console.draw();
+    let top = console.text();
+    assert!(top.contains("] scroll"), "{top}");
+    console.keys("]");
+    assert_ne!(console.text(), top);
+    console.keys("[");
+    assert_eq!(console.text(), top);
+}
+
+#[test]
+fn page_keys_page_the_layouts() {
+    let mut console = TestConsole::new(80, 24);
+    for number in 0..200 {
+        console.profiles.put(&format!("layout{number:03}"), &other());
+    }
+    console.keys("o");
+    for (key, at) in [
+        (KeyCode::PageDown, 10),
+        (KeyCode::PageDown, 20),
+        (KeyCode::PageUp, 10),
+        (KeyCode::End, 199),
+        (KeyCode::PageUp, 189),
+        (KeyCode::Home, 0),
+    ] {
+        console.key(key);
+        assert_eq!(console.state.layouts.at, at, "{key:?}");
+        let name = &console.state.layouts.selected().unwrap().name;
+        assert!(console.text().contains(name), "{name}: {}", console.text());
     }
 }
 

@@ -67,7 +67,7 @@ const QUIT_COLUMNS: usize = 8;
 fn draw_command_keys(canvas: &mut Canvas, mut pen: Pen) {
     let state = canvas.state;
     for command in commands(state).iter().chain(&[Command::Quit]) {
-        if *command == Command::PageDown && state.scroll_limits.preview == 0 {
+        if *command == Command::PreviewDown && state.scroll_limits.preview == 0 {
             continue;
         }
         let label = label(state, *command);
@@ -91,7 +91,7 @@ fn label(state: &ConsoleState, command: Command) -> &'static str {
         (Command::Cancel, _, Screen::Board) => "discard",
         (Command::Up, true, _) => "previous",
         (Command::Down, true, _) => "next",
-        (Command::Down | Command::PageDown, ..) => "scroll",
+        (Command::Down | Command::PreviewDown, ..) => "scroll",
         (Command::Accept, _, Screen::Layouts) => "apply",
         (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
         _ => command.label(),
@@ -144,7 +144,7 @@ fn commands(state: &ConsoleState) -> &'static [Command] {
         (false, Screen::Layouts) => &[
             Command::Cancel,
             Command::Accept,
-            Command::PageDown,
+            Command::PreviewDown,
             Command::SaveAs,
             Command::Rename,
             Command::Delete,
