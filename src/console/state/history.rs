@@ -55,12 +55,12 @@ impl GpuHistoryPoint {
 
 /// The identity of a model's points. States from before models had ids use the name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum ModelKey {
+enum HistoryKey {
     Id(u64),
     Name(String),
 }
 
-impl ModelKey {
+impl HistoryKey {
     fn of(row: &Row) -> Self {
         if row.id == 0 { Self::Name(row.budget.name.clone()) } else { Self::Id(row.id) }
     }
@@ -69,7 +69,7 @@ impl ModelKey {
 /// The newest points of each model and GPU. A renamed model keeps its points.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    models: BTreeMap<ModelKey, VecDeque<HistoryPoint>>,
+    models: BTreeMap<HistoryKey, VecDeque<HistoryPoint>>,
     /// The points of each GPU, by its index.
     cards: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
 }
@@ -96,8 +96,8 @@ impl History {
     /// Adds a snapshot. Replaces a point of the same second. Drops removed models.
     pub fn observe(&mut self, snapshot: &Snapshot) {
         let second = snapshot.uptime_us / 1_000_000;
-        let keys: BTreeSet<ModelKey> =
-            snapshot.models.iter().map(|view| ModelKey::of(&view.row)).collect();
+        let keys: BTreeSet<HistoryKey> =
+            snapshot.models.iter().map(|view| HistoryKey::of(&view.row)).collect();
         self.models.retain(|key, _| keys.contains(key));
         for card in &snapshot.gpu.cards {
             let moments = self.cards.entry(card.index).or_default();
@@ -110,7 +110,7 @@ impl History {
             }
         }
         for model in &snapshot.models {
-            let moments = self.models.entry(ModelKey::of(&model.row)).or_default();
+            let moments = self.models.entry(HistoryKey::of(&model.row)).or_default();
             if moments.back().is_some_and(|last| last.second >= second) {
                 moments.pop_back();
             }
@@ -133,7 +133,7 @@ impl History {
 
     /// Returns the points of a model, oldest first.
     pub fn of(&self, row: &Row) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
-        self.models.get(&ModelKey::of(row)).into_iter().flatten()
+        self.models.get(&HistoryKey::of(row)).into_iter().flatten()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Heights {
 
 /// The rows that the panes ask for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct HeightDemand {
     /// Rows of a pane's border.
     pub(super) border: u16,
     /// Rows of the table of models, without its titles.
@@ -29,8 +29,8 @@ pub(super) struct Wanted {
 impl Heights {
     /// Divides `height` rows. `cores_in` returns the rows of the cores pane for the rows that it may
     /// have, borders included.
-    pub(super) fn divide(height: u16, wanted: Wanted, cores_in: impl Fn(u16) -> u16) -> Self {
-        let Wanted { border, models, resources } = wanted;
+    pub(super) fn divide(height: u16, wanted: HeightDemand, cores_in: impl Fn(u16) -> u16) -> Self {
+        let HeightDemand { border, models, resources } = wanted;
         let mut heights = Self::default();
         let mut rest = height;
         let mut take = |wanted: u16, keep: u16| {
@@ -79,7 +79,7 @@ mod tests {
         fn table_always_has_room(
             height in 9u16..300, models in 1u16..200, border in 1u16..3, cores in 2u16..40,
         ) {
-            let wanted = Wanted { border, models, resources: 1 };
+            let wanted = HeightDemand { border, models, resources: 1 };
             let heights = Heights::divide(height, wanted, |_| cores);
             let sum = heights.cores + heights.models + heights.latency + heights.changes
                 + heights.resources;

@@ -2,7 +2,7 @@
 
 use ratatui::layout::Rect;
 
-use super::heights::{Heights, Wanted};
+use super::heights::{HeightDemand, Heights};
 use super::models::Labels;
 use super::{changes, cores, latency, models, over_time, resources};
 use crate::console::state::Pane;
@@ -19,7 +19,7 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
     let boxed = area.height >= 26 && area.width >= 80;
     let border = if boxed { Border::Box } else { Border::Rule };
     let inside = area.width - border.columns();
-    let wanted = Wanted {
+    let wanted = HeightDemand {
         border: border.rows(),
         models: u16::try_from(state.rows().len()).unwrap_or(u16::MAX),
         resources: resources::height(state),
