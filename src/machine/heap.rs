@@ -80,8 +80,8 @@ fn trim_heap() {
     }
 }
 
-/// Has the heap's free pages returned to the system within about [`TRIM_DELAY`], on a thread for which
-/// nobody waits. However many ask, at most one trim starts per [`TRIM_DELAY`].
+/// Has the heap's free pages returned to the system within about a second, on a thread for which nobody
+/// waits. However many ask, at most one trim starts per second.
 pub fn request_trim() {
     let start = || {
         let (sender, requests) = mpsc::sync_channel(1);

@@ -41,7 +41,8 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         let late = waiting.is_late(start);
         let Waiting { since, job, .. } = waiting;
         let Job { inputs, arrival, deadline, reply, charge } = job;
-        let late = late || deadline.is_some_and(|deadline| deadline <= start);
+        // The start may be older than the request: it is the end of the job before.
+        let late = late || deadline.is_some_and(|deadline| deadline <= Instant::now());
         let queue = start.saturating_duration_since(arrival);
         let taken = TakenJob::new(inner, seat, queue, reply);
         if late {

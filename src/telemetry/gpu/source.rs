@@ -15,7 +15,7 @@ pub trait GpuSource: Send + Sync {
     fn latest(&self) -> Arc<GpuView>;
 }
 
-/// Options of a [`GpuSensor`].
+/// Options of a [`GpuSensor`](super::GpuSensor).
 #[derive(Clone, Debug)]
 pub struct GpuOptions {
     /// Path of the NVML library. `None`: the path in [`LIBRARY_VARIABLE`], else the system's
