@@ -366,7 +366,7 @@ fn submit_cancel_expire_close() {
     world.settle();
 }
 
-/// A caller that finds the lock taken leaves its job in the inbox, and whoever has the lock hands it
+/// A caller that finds the lock taken leaves its job in the inbox, and the holder of the lock hands it
 /// over, without a further call.
 fn inbox_jobs_reach_a_seat() {
     let world = World::new(3, 8, None, Overflow::Reject);

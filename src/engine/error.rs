@@ -111,7 +111,7 @@ pub enum EngineError {
         reason: String,
     },
     /// The engine refused a request because of its values or shapes, which the signature does not
-    /// tell: the request is wrong, and would fail again.
+    /// show: the request is wrong, and would fail again.
     #[error("{engine} refused the request: {reason}")]
     InvalidRequest {
         /// The engine's name.

@@ -11,8 +11,8 @@ use crate::engine::NamedTensor;
 /// The result of a request.
 pub(super) type RunResult = Result<Vec<NamedTensor>, RequestError>;
 
-/// A taken job. If it is dropped before it ended, its seat is marked as broken, and the caller is told
-/// that the instance panicked.
+/// A taken job. If it is dropped before it ended, its seat is marked as broken, and the caller gets the
+/// error of a panic.
 pub(super) struct TakenJob<'a> {
     inner: &'a Inner,
     seat: SeatId,

@@ -1,4 +1,4 @@
-//! Requests for changes. Each is claimed once: by the owner, or by a caller that gives up.
+//! Requests for changes. Each is claimed once: by the owner, or by a caller that withdraws it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

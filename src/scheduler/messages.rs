@@ -20,13 +20,13 @@ use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion, Verdict};
 pub(super) struct Question<T> {
     /// Counts the question until it is dropped.
     pub(super) _slot: WaitingSlot,
-    /// The owner takes it before it does anything; the caller takes it when it gives up.
+    /// The owner takes it before it does anything; the caller takes it to withdraw the question.
     pub(super) claim: RequestClaim,
     pub(super) reply: Sender<Result<T, Refusal>>,
 }
 
 impl<T> Question<T> {
-    /// Answers the question, unless its caller has given up: it was promised that nothing happens.
+    /// Answers the question, unless its caller has withdrawn it: the caller was promised that nothing happens.
     /// Returns true if it was answered.
     pub(super) fn answer(&self, answer: impl FnOnce() -> Result<T, Refusal>) -> bool {
         let is_first = self.claim.take();

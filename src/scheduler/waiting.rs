@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The maximum number of waiting requests. Callers that give up and try again must not fill the memory
+/// The maximum number of waiting requests. Callers that withdraw a request and try again must not fill the memory
 /// while the owner hangs.
 pub(super) const MAX_WAITING: usize = 1024;
 

@@ -43,7 +43,7 @@ pub(super) struct StreamKind {
     pub(super) source: Source,
 }
 
-/// What is drawn at random.
+/// The random part of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// Each request's latency, which is correlated with the one before. Requests arrive evenly.

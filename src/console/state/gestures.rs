@@ -11,19 +11,19 @@ use crate::layout::{CoreOwner, CoreSelection, Plan, Refusal};
 use crate::machine::CpuSet;
 
 /// Starts a drag.
-pub(super) fn grab(state: &mut ConsoleState, token: DragItem, means: DragInput) -> Vec<Effect> {
+pub(super) fn grab(state: &mut ConsoleState, token: DragItem, input: DragInput) -> Vec<Effect> {
     if state.readonly {
         state.say(Tone::Bad, "read-only: nothing can be changed here");
         return Vec::new();
     }
     state.message = None;
-    let at = match means {
+    let at = match input {
         DragInput::ButtonHeld { origin, .. } => Some(origin),
         DragInput::Clicked | DragInput::Keyboard => None,
     };
     state.drag = Some(Drag {
         item: token,
-        input: means,
+        input,
         pointer: at,
         receiver: None,
         share: false,

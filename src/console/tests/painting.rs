@@ -84,7 +84,7 @@ impl FakeScreen {
     }
 }
 
-/// What a cell shows. A cell that was never written looks like a space.
+/// The visible content of a cell. A cell that was never written looks like a space.
 fn appearance(cell: &vt100::Cell) -> impl PartialEq + std::fmt::Debug + use<> {
     let text = if cell.has_contents() { cell.contents() } else { " " };
     let attributes = [cell.bold(), cell.dim(), cell.italic(), cell.underline(), cell.inverse()];

@@ -43,7 +43,7 @@ pub(super) fn load(
     }
 }
 
-/// Explains why the library did not run a request, and tells a request's fault from the engine's.
+/// Explains why the library did not run a request, and distinguishes a request's fault from the engine's.
 pub(super) fn failed_run(code: ErrorCode, message: &str) -> EngineError {
     let reason = run(message);
     if is_invalid_request(code, message) {

@@ -88,7 +88,7 @@ impl OrtSession {
     }
 
     /// Returns true if requests have made the arena larger since it last shrank, or if the library does
-    /// not tell.
+    /// not report it.
     pub(super) fn has_grown(&self) -> bool {
         let growth = self.raw.arena_growth();
         growth.is_none_or(|arena| arena.allocated > self.shrunk_to.load(Ordering::Relaxed))

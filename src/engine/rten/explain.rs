@@ -37,7 +37,7 @@ pub(super) fn load(source: &ModelSource, file: &ModelFile, error: &LoadError) ->
     }
 }
 
-/// Explains why a request failed, and tells a request's fault from the engine's. Writes rten's own
+/// Explains why a request failed, and distinguishes a request's fault from the engine's. Writes rten's own
 /// message to the log.
 pub(super) fn run(kind: &RunErrorKind, message: &str) -> EngineError {
     tracing::debug!(target: "rten", "a request failed: {message}");

@@ -1,4 +1,4 @@
-//! Tests of requests that fail: a request's fault is told from an engine's.
+//! Tests of requests that fail: an engine's fault and a request's are distinguished.
 
 use super::*;
 use crate::engine::{InstanceSetup, NamedTensor, Tensor, TensorData};

@@ -20,7 +20,7 @@ pub(super) struct InstanceReader {
     buckets: Vec<Bucket>,
 }
 
-/// Whether an instance can record more.
+/// The state of the instance behind a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InstanceState {
     Recording,
