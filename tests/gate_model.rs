@@ -6,44 +6,13 @@
 #![allow(dead_code, unused_imports, missing_docs, unreachable_pub)]
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::indexing_slicing)]
 
-mod sync {
-    pub(crate) use shuttle::sync::atomic::{
-        AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
-    };
-    pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, mpsc};
-    pub(crate) use std::sync::{PoisonError, TryLockError};
+#[path = "gate_model/batches.rs"]
+mod batches;
+#[path = "gate_model/sync.rs"]
+mod sync;
+#[path = "gate_model/world.rs"]
+mod world;
 
-    use shuttle::sync::Condvar;
-
-    /// A thread to wake. shuttle's own `park` also returns without a reason, which an exhaustive check
-    /// would repeat for ever.
-    #[derive(Clone)]
-    pub(crate) struct Thread(Arc<(Mutex<bool>, Condvar)>);
-
-    shuttle::thread_local! {
-        static CURRENT: Thread = Thread(Arc::default());
-    }
-
-    impl Thread {
-        pub(crate) fn unpark(&self) {
-            *self.0.0.lock().unwrap() = true;
-            self.0.1.notify_one();
-        }
-    }
-
-    pub(crate) fn current() -> Thread {
-        CURRENT.with(Thread::clone)
-    }
-
-    pub(crate) fn park() {
-        let thread = current();
-        let mut token = thread.0.0.lock().unwrap();
-        while !*token {
-            token = thread.0.1.wait(token).unwrap();
-        }
-        *token = false;
-    }
-}
 mod event {
     pub(crate) use divvy::pool::{BatchId, BuildReport, PoolEvent};
 }
@@ -86,7 +55,10 @@ mod seat_table;
 
 use std::time::{Duration, Instant};
 
-use build::Build;
+use batches::{
+    a_batch_that_grows_fails_whole, a_batch_that_grows_is_superseded_whole,
+    a_batch_that_grows_takes_over_whole,
+};
 use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
 use event::{BatchId, BuildReport, PoolEvent};
@@ -95,118 +67,12 @@ use inner::Inner;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
+use world::{World, join};
 
 /// Interleavings tried at random for each scenario.
 const RANDOM: usize = 3_000;
 /// Interleavings tried in depth-first order for the small scenarios; the bound of "all".
 const EXHAUSTIVE: usize = 60_000;
-
-struct World {
-    gate: Arc<Gate<usize>>,
-    /// The number of answers per job.
-    answers: Vec<AtomicUsize>,
-    running: AtomicUsize,
-    most: AtomicUsize,
-}
-
-impl World {
-    fn new(jobs: usize, limit: usize, timeout: Option<Duration>, overflow: Overflow) -> Arc<Self> {
-        Arc::new(Self {
-            gate: Arc::new(Gate::new(QueuePolicy { limit, timeout, overflow })),
-            answers: (0..jobs).map(|_| AtomicUsize::new(0)).collect(),
-            running: AtomicUsize::new(0),
-            most: AtomicUsize::new(0),
-        })
-    }
-
-    fn answer(&self, job: usize) {
-        self.answers[job].fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn submit(&self, job: usize) -> Option<u64> {
-        match self.gate.submit(job, Instant::now()) {
-            Submitted::Accepted(id) => Some(id),
-            Submitted::Rejected(job, _) => {
-                self.answer(job);
-                None
-            }
-        }
-    }
-
-    fn submit_all(&self, jobs: usize) {
-        for job in 0..jobs {
-            self.submit(job);
-        }
-    }
-
-    /// A worker: takes jobs until it is retired. Its instance breaks after the jobs in `breaks`.
-    fn work(self: &Arc<Self>, generation: u64, breaks: &'static [usize]) -> thread::JoinHandle<()> {
-        self.work_once(generation, breaks, || {})
-    }
-
-    /// A worker that calls `seated` when it has its seat.
-    fn work_once(
-        self: &Arc<Self>,
-        generation: u64,
-        breaks: &'static [usize],
-        seated: impl FnOnce() + Send + 'static,
-    ) -> thread::JoinHandle<()> {
-        let world = self.clone();
-        thread::spawn(move || {
-            let seat = world.gate.enter(generation);
-            seated();
-            let waiter = world.gate.waiter(seat).unwrap();
-            let mut next = None;
-            loop {
-                let waiting = match next.take() {
-                    Some(waiting) => waiting,
-                    None => match world.gate.take(&waiter) {
-                        Next::Job(waiting) => waiting,
-                        Next::Retire => return,
-                    },
-                };
-                let running = world.running.fetch_add(1, Ordering::SeqCst) + 1;
-                world.most.fetch_max(running, Ordering::SeqCst);
-                thread::yield_now();
-                world.running.fetch_sub(1, Ordering::SeqCst);
-                let job: usize = waiting.job;
-                if breaks.contains(&job) {
-                    world.gate.mark_broken(seat, Ended::Failed);
-                    world.answer(job);
-                    world.gate.repair(seat);
-                } else {
-                    next = world.gate.finish(seat, Ended::Completed);
-                    world.answer(job);
-                }
-            }
-        })
-    }
-
-    fn settle(&self) {
-        for (job, answers) in self.answers.iter().enumerate() {
-            assert_eq!(answers.load(Ordering::SeqCst), 1, "job {job}");
-        }
-        let counts = self.gate.counts();
-        assert_eq!(counts.queued + counts.blocked + counts.executing, 0);
-        assert_eq!(
-            counts.submitted,
-            counts.completed
-                + counts.rejected
-                + counts.timed_out
-                + counts.cancelled
-                + counts.failed
-        );
-        assert_eq!(counts.submitted as usize, self.answers.len());
-        let seats = self.gate.seats();
-        assert_eq!((seats.serving, seats.others), (0, 0), "every seat has ended");
-    }
-}
-
-fn join(threads: Vec<thread::JoinHandle<()>>) {
-    for thread in threads {
-        thread.join().unwrap();
-    }
-}
 
 fn one_seat_two_callers() {
     let world = World::new(2, 8, None, Overflow::Reject);
@@ -550,70 +416,6 @@ fn generation_serves_or_is_abandoned() {
     world.gate.close();
     join(workers);
     world.settle();
-}
-
-/// A batch of another width grows while it is built. Then it takes over as a whole, one of its
-/// instances fails, or a newer batch replaces it: exactly one of these happens, and some seats
-/// serve. In the end `check` gets whether the batch serves, and for each event whether it is
-/// `Built`.
-fn a_batch_grows(ends: impl Fn(&Inner, &Build), check: impl Fn(bool, &[bool])) {
-    let world = World::new(2, 8, None, Overflow::Reject);
-    world.gate.set_bound(2);
-    let inner = Arc::new(Inner { gate: world.gate.clone(), events: Mutex::default() });
-    let id = BatchId { batch: 1, generation: 1 };
-    let batch = Arc::new(Build::new(id, engine::InstanceSetup::cpu(2), 1));
-    let member = || {
-        let (inner, batch) = (inner.clone(), batch.clone());
-        world.work_once(1, &[], move || batch.ready(&inner))
-    };
-    let mut workers = vec![world.work(0, &[]), member()];
-    let grew = batch.extend(1);
-    if grew {
-        workers.push(member());
-    }
-    ends(&inner, &batch);
-    world.submit_all(2);
-    while world.gate.counts().completed < 2 {
-        thread::yield_now();
-    }
-    while batch.progress().is_some() {
-        thread::yield_now();
-    }
-    let seats = world.gate.seats();
-    match seats.generation {
-        1 => assert_eq!(seats.serving, 1 + usize::from(grew), "it takes over whole"),
-        _ => assert_eq!(seats.serving, 1, "the old one keeps serving"),
-    }
-    world.gate.close();
-    join(workers);
-    // Events are reported after the batch is over, so the list is complete only now.
-    let events: Vec<bool> = inner
-        .events
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|event| matches!(event, PoolEvent::Built(_)))
-        .collect();
-    check(seats.generation == 1, &events);
-    world.settle();
-}
-
-fn a_batch_that_grows_takes_over_whole() {
-    a_batch_grows(|_, _| {}, |serves, built| assert_eq!((serves, built), (true, &[true][..])));
-}
-
-fn a_batch_that_grows_fails_whole() {
-    a_batch_grows(
-        |inner, batch| batch.fail(inner, "scripted".to_owned()),
-        |serves, built| assert_eq!(built, [serves], "the event matches the result"),
-    );
-}
-
-fn a_batch_that_grows_is_superseded_whole() {
-    a_batch_grows(
-        |inner, batch| batch.supersede(inner),
-        |serves, built| assert_eq!(built, if serves { &[true][..] } else { &[] }),
-    );
 }
 
 macro_rules! scenarios {

@@ -1,0 +1,38 @@
+//! The model checker's locks, atomics, channels and threads, under the names that the gate uses.
+
+pub(crate) use shuttle::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
+};
+pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, mpsc};
+pub(crate) use std::sync::{PoisonError, TryLockError};
+
+use shuttle::sync::Condvar;
+
+/// A thread to wake. shuttle's own `park` also returns without a reason, which an exhaustive check
+/// would repeat for ever.
+#[derive(Clone)]
+pub(crate) struct Thread(Arc<(Mutex<bool>, Condvar)>);
+
+shuttle::thread_local! {
+    static CURRENT: Thread = Thread(Arc::default());
+}
+
+impl Thread {
+    pub(crate) fn unpark(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_one();
+    }
+}
+
+pub(crate) fn current() -> Thread {
+    CURRENT.with(Thread::clone)
+}
+
+pub(crate) fn park() {
+    let thread = current();
+    let mut token = thread.0.0.lock().unwrap();
+    while !*token {
+        token = thread.0.1.wait(token).unwrap();
+    }
+    *token = false;
+}
