@@ -67,7 +67,7 @@ pub(super) struct PreloadPlan<'a> {
 }
 
 /// Loads all models of a layout in parallel and runs one request on each; prints progress if that
-/// takes long, and the faults of models that fail alone.
+/// takes long, and the names of models that fail alone.
 ///
 /// # Errors
 /// [`CommandError::BadInput`] with the faults of all models that fail to load or run, if a required
@@ -132,16 +132,17 @@ pub(super) fn preload<L: Loader>(
         let _ = writeln!(progress, "all {} models loaded", layout.models.len());
     }
     if !faults.is_empty() {
-        let reasons = describe(&layout.models, &faults);
         let (failed, all) = (faults.len(), layout.models.len());
         if required == RequiredModels::All || failed == all {
-            return Err(CommandError::BadInput(reasons));
+            return Err(CommandError::BadInput(describe(&layout.models, &faults)));
         }
-        // a closed stderr must not stop the run
+        // The run itself shows the reasons. A closed stderr must not stop it.
+        let names: Vec<&str> = faults.iter().map(|(name, _)| *name).collect();
         let _ = writeln!(
             progress,
-            "divvy: {reasons}\ndivvy: {failed} of {all} models cannot be loaded; the others run \
-             (--strict refuses such a layout)"
+            "divvy: {failed} of {all} models cannot be loaded ({}); the others run (--strict refuses \
+             such a layout)",
+            name_list(&names)
         );
     }
     Ok(PreloadedModels { loader, tried: Mutex::new(tried) })
