@@ -230,7 +230,7 @@ fn selected_cores_drag_together() {
     let number = rows.iter().position(|other| other.name == row.name).unwrap() + 1;
     session.send(&format!("{number}\r"));
     until_all_on(pid, &row.name, with(with(before, first.core), second.core));
-    session.send("qq");
+    session.send("qd");
     session.left().assert_restored();
 }
 

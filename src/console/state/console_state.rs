@@ -280,9 +280,9 @@ impl ConsoleState {
     /// it.
     pub fn ways_out(&self) -> [(&'static str, &'static str, &'static str); 3] {
         if self.staged.is_empty() {
-            [("s", "save and leave", "save, leave"), ("q", "leave without saving", "leave"), STAY]
+            [("s", "save and leave", "save, leave"), ("d", "leave without saving", "leave"), STAY]
         } else {
-            [("enter", "apply", "apply"), ("q", "leave without applying", "leave"), STAY]
+            [("enter", "apply", "apply"), ("d", "leave without applying", "leave"), STAY]
         }
     }
 

@@ -32,6 +32,12 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
         }
         return Vec::new();
     }
+    // the answers of a question are plain keys: ctrl-d is not `d`
+    let is_question = matches!(dialog, Dialog::Confirm { .. } | Dialog::Quit);
+    if is_question && key.modifiers.intersects(!KeyModifiers::SHIFT) {
+        state.dialog = Some(dialog);
+        return Vec::new();
+    }
     let enter = key.code == KeyCode::Enter;
     match &mut dialog {
         Dialog::Help { scroll } => {
@@ -120,7 +126,7 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
             Vec::new()
         }
         Dialog::Confirm { yes, .. } => match key.code {
-            KeyCode::Char('y') | KeyCode::Enter => confirmed(state, yes.clone()),
+            KeyCode::Char('y') => confirmed(state, yes.clone()),
             KeyCode::Char('n') => Vec::new(),
             _ => {
                 state.dialog = Some(dialog);
@@ -128,10 +134,7 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
             }
         },
         Dialog::Quit => match key.code {
-            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                vec![Effect::Quit]
-            }
-            KeyCode::Char('q' | 'y') => vec![Effect::Quit],
+            KeyCode::Char('d') => vec![Effect::Quit],
             KeyCode::Char('s') if state.staged.is_empty() => {
                 state.leaving = true;
                 commands::run(state, Command::Save)

@@ -151,7 +151,7 @@ fn mouse_bytes_drag_a_core() {
     tty.until("cancelled: the button's release was lost");
     tty.send("q");
     tty.until("leave without saving");
-    tty.send("q");
+    tty.send("d");
     tty.until("left by Quit with detector on 0-3,5");
     assert!(tty.child.wait().unwrap().success());
     tty.assert_restored();

@@ -1,10 +1,10 @@
 //! Tests of the live layout's name and of the file that a save writes.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::fixtures;
 use super::testing::TestConsole;
-use crate::console::state::{Effect, LayoutList, Screen, Target};
+use crate::console::state::{Action, Effect, LayoutList, Screen, Target};
 use crate::layout::{CoreRequest, Layout};
 use crate::scheduler::Control;
 use crate::telemetry::{Author, VerdictStatus};
@@ -180,7 +180,7 @@ fn quit_asks_about_staged_changes() {
     assert_eq!((console.control.changes().len(), console.left.len()), (1, 0));
     assert!(console.state.dialog.is_none());
     let mut console = staged();
-    console.keys("q");
+    console.keys("d");
     assert_eq!((console.control.changes().len(), &console.left[..]), (0, &[Effect::Quit][..]));
 }
 
@@ -214,7 +214,7 @@ fn questions_fit_the_smallest_screen() {
         let text = console.text();
         let boxed: String = text.lines().filter(|line| line.contains('│')).collect();
         for word in
-            ["has", "unsaved", "changes.", "s save and leave", "q leave without saving", "n stay"]
+            ["has", "unsaved", "changes.", "s save and leave", "d leave without saving", "n stay"]
         {
             assert!(boxed.contains(word), "{word} at {width}:\n{text}");
         }
@@ -254,12 +254,66 @@ fn quit_asks_only_if_changes_would_be_lost() {
     assert_eq!(console.left, []);
     assert!(console.text().contains("leave without saving"), "{}", console.text());
     console.keys("nq");
-    console.keys("q");
+    console.keys("d");
     assert_eq!(console.left, [Effect::Quit]);
     let mut console = TestConsole::new(120, 36);
     console.keys("+qs");
     assert_eq!(console.left, [Effect::Quit], "saved first");
     assert!(console.profiles.load("balanced").is_ok());
+}
+
+/// Every key of a usual keyboard, with and without ctrl.
+fn all_keys() -> Vec<KeyEvent> {
+    let codes = (' '..='~').map(KeyCode::Char).chain([
+        KeyCode::Enter,
+        KeyCode::Tab,
+        KeyCode::Backspace,
+        KeyCode::Delete,
+        KeyCode::Up,
+        KeyCode::PageDown,
+        KeyCode::F(1),
+    ]);
+    let modifiers = [KeyModifiers::NONE, KeyModifiers::CONTROL, KeyModifiers::ALT];
+    codes.flat_map(|code| modifiers.map(|modifiers| KeyEvent::new(code, modifiers))).collect()
+}
+
+/// Presses every key but the plain `answers` at a question and expects no effect.
+fn assert_only_answers(console: &mut TestConsole, answers: &[KeyCode]) {
+    let (dialog, changes) = (console.state.dialog.clone(), console.control.changes().len());
+    assert!(dialog.is_some());
+    for key in all_keys() {
+        let suspends = key == KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL);
+        if suspends || key.modifiers == KeyModifiers::NONE && answers.contains(&key.code) {
+            continue;
+        }
+        console.act(Action::Key(key));
+        assert_eq!(console.state.dialog, dialog, "{key:?}");
+        assert_eq!((&console.left[..], console.control.changes().len()), (&[][..], changes));
+    }
+}
+
+#[test]
+fn quit_question_takes_only_shown_keys() {
+    let mut console = TestConsole::new(120, 36);
+    console.keys("+q");
+    assert_only_answers(&mut console, &['s', 'd', 'n'].map(KeyCode::Char));
+    let mut console = TestConsole::new(120, 36);
+    console.keys("t+q");
+    assert_only_answers(&mut console, &[KeyCode::Enter, KeyCode::Char('d'), KeyCode::Char('n')]);
+}
+
+#[test]
+fn other_questions_take_only_shown_keys() {
+    let answers = ['y', 'n'].map(KeyCode::Char);
+    for keys in ["X", "+R"] {
+        let mut console = TestConsole::new(120, 36);
+        console.keys(keys);
+        assert_only_answers(&mut console, &answers);
+    }
+    let mut console = console();
+    console.keys("o");
+    console.key(KeyCode::Delete);
+    assert_only_answers(&mut console, &answers);
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(super) fn draw_question(
     }
     let height = question.len() + 1 + lines.len() + 2;
     let question_box =
-        DialogBox { width: WIDTH, height: height as u16, title: "Question", note: "" };
+        DialogBox { width: WIDTH, height: height as u16, title: "Question", note: "esc cancels" };
     let inside = question_box.draw(canvas, area);
     let theme = &canvas.state.theme;
     // the answers keep their lines, however long the question is
