@@ -107,6 +107,11 @@ pub trait Model: Send + Sync {
     /// Returns its inputs and outputs.
     fn signature(&self) -> &Signature;
 
+    /// Returns true if requests may have inputs that the signature does not show, as those of a stand-in.
+    fn accepts_any_inputs(&self) -> bool {
+        false
+    }
+
     /// Builds an instance. Takes from microseconds to the time of a whole session, so call it from
     /// a thread that nobody waits for, and one that may run on every core.
     ///

@@ -98,6 +98,10 @@ impl Model for SyntheticModel {
         &self.signature
     }
 
+    fn accepts_any_inputs(&self) -> bool {
+        true
+    }
+
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
         std::thread::sleep(Duration::from_nanos(self.script.build_ns.load(Ordering::Relaxed)));
         let blocked = || self.script.build_blocked.load(Ordering::SeqCst);

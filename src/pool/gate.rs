@@ -144,6 +144,16 @@ impl<T> Gate<T> {
         self.flags.count_refused();
     }
 
+    /// Counts a job as failed that its caller answered before submitting it, because it was wrong.
+    pub(crate) fn count_wrong(&self) {
+        self.flags.count_wrong();
+    }
+
+    /// Returns the reason for rejecting all jobs, if there is one.
+    pub(crate) fn refusal(&self) -> Option<Rejection> {
+        self.flags.refusal()
+    }
+
     /// Removes a job that no seat has taken yet. Returns `None` if it runs or has ended.
     pub(crate) fn cancel(&self, id: u64) -> Option<T> {
         self.change(|state| {
@@ -239,17 +249,16 @@ impl<T> Gate<T> {
     /// returned.
     pub(crate) fn counts(&self) -> RequestCounts {
         let flags = &self.flags;
-        let beside = || (flags.executing(), flags.sent(), flags.refused());
-        let (counts, (executing, sent, refused)) = flags.published.read(beside);
+        let beside = || (flags.executing(), flags.sent(), flags.refused(), flags.wrong());
+        let (counts, (executing, sent, refused, wrong)) = flags.published.read(beside);
         let waiting = counts.queued + sent.saturating_sub(counts.received);
         // A holder of the lock that starts a job counts it as running before it publishes.
         let started = executing.saturating_sub(counts.executing);
         let waiting = waiting.saturating_sub(started);
         let executing = counts.executing + started;
         let queued = flags.queued(waiting);
-        let rejected = counts.rejected + refused;
-        let ended =
-            counts.completed + counts.failed + counts.timed_out + counts.cancelled + rejected;
+        let (rejected, failed) = (counts.rejected + refused, counts.failed + wrong);
+        let ended = counts.completed + failed + counts.timed_out + counts.cancelled + rejected;
         RequestCounts {
             submitted: waiting + executing + ended,
             blocked: waiting - queued,
@@ -259,7 +268,7 @@ impl<T> Gate<T> {
             rejected,
             timed_out: counts.timed_out,
             cancelled: counts.cancelled,
-            failed: counts.failed,
+            failed,
         }
     }
 

@@ -47,6 +47,8 @@ pub(super) struct GateFlags {
     refusal: Mutex<Option<Rejection>>,
     /// Jobs rejected on arrival.
     refused: AtomicU64,
+    /// Jobs that were wrong on arrival.
+    wrong: AtomicU64,
     next_job: AtomicU64,
     /// Serving seats beyond this many end when their job does; never below the bound.
     keep: AtomicUsize,
@@ -72,6 +74,7 @@ impl GateFlags {
             refusing: AtomicBool::new(false),
             refusal: Mutex::new(None),
             refused: AtomicU64::new(0),
+            wrong: AtomicU64::new(0),
             next_job: AtomicU64::new(0),
             keep: AtomicUsize::new(usize::MAX),
             limit: AtomicUsize::new(0),
@@ -175,6 +178,14 @@ impl GateFlags {
 
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn count_wrong(&self) {
+        self.wrong.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn wrong(&self) -> u64 {
+        self.wrong.load(Ordering::SeqCst)
     }
 
     pub(super) fn count_sent(&self) {

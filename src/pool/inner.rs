@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::event::{Listener, PoolEvent};
 use super::gate::{BATCH, Gate, Submitted, Waiting};
+use super::input_check::InputCheck;
 use super::job::Job;
 use super::memory::{MemoryLimit, tensor_bytes};
 use super::panic_message::panic_message;
@@ -32,6 +33,7 @@ pub(super) struct Inner {
     pub(super) replies: Arc<ReplyThread>,
     /// True once a caller other than the built-in load has sent a request.
     pub(super) has_callers: AtomicBool,
+    inputs: InputCheck,
     loaded: RwLock<Option<Loaded>>,
     last_loss: Mutex<Option<String>>,
 }
@@ -39,7 +41,6 @@ pub(super) struct Inner {
 #[derive(Clone)]
 struct Loaded {
     model: Arc<dyn Model>,
-    signature: Arc<Signature>,
     warm_up: Arc<Vec<NamedTensor>>,
 }
 
@@ -61,6 +62,7 @@ impl Inner {
             listener,
             replies: ReplyThread::shared(),
             has_callers: AtomicBool::new(false),
+            inputs: InputCheck::default(),
             loaded: RwLock::new(None),
             last_loss: Mutex::new(None),
         }
@@ -76,8 +78,8 @@ impl Inner {
     }
 
     pub(super) fn set_model(&self, model: Arc<dyn Model>, warm_up: Arc<Vec<NamedTensor>>) {
-        let signature = Arc::new(model.signature().clone());
-        let loaded = Loaded { model, signature, warm_up };
+        self.inputs.publish(&*model);
+        let loaded = Loaded { model, warm_up };
         self.memory.look(&*loaded.model);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
     }
@@ -179,6 +181,9 @@ impl Inner {
     /// # Errors
     /// The request, unanswered, if the model is being removed.
     pub(super) fn offer_job(&self, mut job: Job, now: Instant) -> Result<Option<u64>, Job> {
+        if let Err(error) = self.inputs.check(&job.inputs) {
+            return self.refuse_wrong(job, error, now).map(|()| None);
+        }
         if !self.admit(&mut job) {
             self.gate.count_rejected();
             job.reject(RequestError::Rejected { reason: Rejection::OverBudget }, now);
@@ -192,6 +197,25 @@ impl Inner {
                 Ok(None)
             }
         }
+    }
+
+    /// Answers a request whose inputs do not fit the model. No instance sees it.
+    ///
+    /// # Errors
+    /// The request, unanswered, if the model is being removed: its successor may have other inputs.
+    fn refuse_wrong(&self, job: Job, error: EngineError, now: Instant) -> Result<(), Job> {
+        match self.gate.refusal() {
+            Some(Rejection::Removed) => return Err(job),
+            Some(reason) => {
+                self.gate.count_rejected();
+                job.reject(RequestError::Rejected { reason }, now);
+            }
+            None => {
+                self.gate.count_wrong();
+                job.reject(error.into(), now);
+            }
+        }
+        Ok(())
     }
 
     /// Charges a request's inputs to the budget. Returns false if they do not fit.
@@ -217,7 +241,7 @@ impl Inner {
 
 impl RequestSender for Inner {
     fn signature(&self) -> Arc<Signature> {
-        self.loaded().map_or_else(Arc::default, |loaded| loaded.signature)
+        self.inputs.signature()
     }
 
     fn submit(&self, request: Request) -> Option<RequestId> {

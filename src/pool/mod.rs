@@ -16,6 +16,7 @@ mod handle;
 mod health;
 mod infer;
 mod inner;
+mod input_check;
 mod job;
 mod job_queue;
 mod memory;

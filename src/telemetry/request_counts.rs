@@ -21,7 +21,7 @@ pub struct RequestCounts {
     pub timed_out: u64,
     /// Cancelled by the caller before an instance took them.
     pub cancelled: u64,
-    /// Ended with an error or a panic.
+    /// Ended with an error or a panic, or had inputs that do not fit the model.
     pub failed: u64,
 }
 

@@ -4,22 +4,47 @@ use std::collections::BTreeMap;
 
 use crate::engine::{Dim, EngineError, NamedTensor, Signature, Tensor, TensorSpec};
 
-/// Checks that each input is given exactly once, with the right type and a shape that fits.
+/// Checks that each input is given exactly once, with the right type and a shape that fits. Does not
+/// allocate if they do.
 ///
 /// # Errors
 /// [`EngineError::Input`] with the input's name, its actual and its expected type or shape.
 pub fn check_inputs(signature: &Signature, inputs: &[NamedTensor]) -> Result<(), EngineError> {
-    arrange(signature, inputs).map(|_| ())
+    if !is_in_order(signature, inputs) {
+        check_names(signature, inputs)?;
+    }
+    for (index, spec) in signature.inputs.iter().enumerate() {
+        let tensor = find(spec, index, inputs).ok_or_else(|| EngineError::Input {
+            input: spec.name.clone(),
+            reason: format!("it is missing; give {}", describe(spec)),
+        })?;
+        fits(spec, tensor)?;
+    }
+    Ok(())
 }
 
-/// As [`check_inputs`]. Returns the tensors in the signature's order.
+/// As [`check_inputs`]. Returns the tensors with their specifications, in the signature's order.
 ///
 /// # Errors
 /// As [`check_inputs`].
 pub fn arrange<'a>(
-    signature: &Signature,
+    signature: &'a Signature,
     inputs: &'a [NamedTensor],
-) -> Result<Vec<&'a Tensor>, EngineError> {
+) -> Result<impl Iterator<Item = (&'a TensorSpec, &'a Tensor)>, EngineError> {
+    check_inputs(signature, inputs)?;
+    let specs = signature.inputs.iter().enumerate();
+    Ok(specs.filter_map(move |(index, spec)| Some((spec, find(spec, index, inputs)?))))
+}
+
+/// Returns true if the inputs have the names of the signature's, in its order.
+fn is_in_order(signature: &Signature, inputs: &[NamedTensor]) -> bool {
+    let specs = &signature.inputs;
+    specs.len() == inputs.len()
+        && specs.iter().zip(inputs).all(|(spec, given)| spec.name == given.name)
+}
+
+/// Checks that the model has an input of each name, and that no name is given twice.
+fn check_names(signature: &Signature, inputs: &[NamedTensor]) -> Result<(), EngineError> {
     for (index, given) in inputs.iter().enumerate() {
         let fault = |reason: String| EngineError::Input { input: given.name.clone(), reason };
         if !signature.inputs.iter().any(|spec| spec.name == given.name) {
@@ -29,22 +54,14 @@ pub fn arrange<'a>(
             return Err(fault("it is given twice".to_owned()));
         }
     }
-    signature
-        .inputs
-        .iter()
-        .map(|spec| {
-            let tensor = inputs
-                .iter()
-                .find(|given| given.name == spec.name)
-                .map(|given| &given.tensor)
-                .ok_or_else(|| EngineError::Input {
-                    input: spec.name.clone(),
-                    reason: format!("it is missing; give {}", describe(spec)),
-                })?;
-            fits(spec, tensor)?;
-            Ok(tensor)
-        })
-        .collect()
+    Ok(())
+}
+
+/// Returns the tensor of one input. Looks first where it is if the inputs are in the signature's order.
+fn find<'a>(spec: &TensorSpec, index: usize, inputs: &'a [NamedTensor]) -> Option<&'a Tensor> {
+    let is_it = |given: &&NamedTensor| given.name == spec.name;
+    let found = inputs.get(index).filter(is_it).or_else(|| inputs.iter().find(is_it));
+    found.map(|given| &given.tensor)
 }
 
 /// Returns the error of a run that failed: [`EngineError::Input`] if two dimensions of one name differ
@@ -160,7 +177,9 @@ mod tests {
     #[test]
     fn inputs_are_arranged_in_the_models_order() {
         let given = [rate(), x(&[5, 2])];
-        let arranged = arrange(&signature(), &given).unwrap();
+        let signature = signature();
+        let arranged: Vec<&Tensor> =
+            arrange(&signature, &given).unwrap().map(|(_, tensor)| tensor).collect();
         assert_eq!(arranged, [&given[1].tensor, &given[0].tensor]);
     }
 

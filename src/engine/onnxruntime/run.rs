@@ -22,8 +22,8 @@ pub(super) fn run(
     let fault = |reason: String| EngineError::Run { engine: NAME, reason: explain::run(&reason) };
     let signature = &session.file.signature;
     let arranged = inputs::arrange(signature, given)?;
-    let mut lent = Vec::with_capacity(arranged.len());
-    for (spec, tensor) in signature.inputs.iter().zip(arranged) {
+    let mut lent = Vec::with_capacity(given.len());
+    for (spec, tensor) in arranged {
         lent.push(
             Value::lend(&session.library, tensor)
                 .map_err(|reason| EngineError::Input { input: spec.name.clone(), reason })?,

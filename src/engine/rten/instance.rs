@@ -56,8 +56,8 @@ impl Instance for RtenInstance {
     fn run(&mut self, given: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
         let graph = &**self.graph;
         let arranged = inputs::arrange(&graph.signature, given)?;
-        let mut values = Vec::with_capacity(arranged.len());
-        for ((spec, id), tensor) in graph.signature.inputs.iter().zip(&graph.inputs).zip(arranged) {
+        let mut values = Vec::with_capacity(given.len());
+        for ((spec, tensor), id) in arranged.zip(&graph.inputs) {
             values.push((*id, convert::input(&spec.name, tensor)?));
         }
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));

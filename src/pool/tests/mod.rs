@@ -1,6 +1,7 @@
 //! Tests of the pool with scripted instances and a fake machine that records masks.
 
 mod failures;
+mod input_check;
 mod memory;
 mod replies;
 
