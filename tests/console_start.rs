@@ -117,7 +117,7 @@ fn crash_recovery_keeps_the_layout_name() {
     session.until_text("▸ alt");
     session.until_text("weight 1 → 2");
     session.send("\r");
-    session.until_text("alt is in force");
+    session.until_text("in force in");
     session.send("bl+");
     session.until_text("1 -> 2 instances");
     let kept = |name: &str, text: &str| {

@@ -181,7 +181,7 @@ fn change_text(entry: &JournalEntry, zone: &TimeZone) -> String {
 mod tests {
     use super::*;
     use crate::layout::{Auto, Edit};
-    use crate::telemetry::{Author, Comparison, Metric, Verdict, VerdictStatus};
+    use crate::telemetry::{Author, ChangeStatus, Comparison, Metric, Verdict, VerdictStatus};
 
     fn entry(id: u64, model: &str) -> JournalEntry {
         let concurrency = Auto::Exactly(2);
@@ -204,6 +204,8 @@ mod tests {
             warnings: Vec::new(),
             models: vec![model.to_owned()],
             force_us: 41,
+            status: ChangeStatus::InForce,
+            built_us: None,
             undone: false,
             undoes: None,
             redoes: None,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthStr;
 
-pub(super) use crate::telemetry::text::{millis, rate};
+pub(super) use crate::telemetry::text::{duration as latency, millis, rate};
 
 /// Returns the number of terminal columns of a text.
 pub(super) fn width(text: &str) -> usize {
@@ -51,15 +51,6 @@ pub(super) fn right(text: &str, size: usize) -> String {
     let text = fit(text, size, ">");
     let gap = size.saturating_sub(width(&text));
     format!("{:gap$}{text}", "")
-}
-
-/// Formats a latency with its unit, for messages: "850 us", "14.2 ms", "2.3 s".
-pub(super) fn latency(us: u64) -> String {
-    match us {
-        0..1000 => format!("{us} us"),
-        1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
-        _ => format!("{:.1} s", us as f64 / 1e6),
-    }
 }
 
 /// Formats a count, at most five columns.

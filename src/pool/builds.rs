@@ -62,6 +62,12 @@ impl Builds {
         self.latest.as_ref().and_then(|build| build.progress())
     }
 
+    /// Returns the number of the newest batch and its instances; `None` if it is over.
+    pub(super) fn batch(&self) -> Option<(u64, usize)> {
+        let build = self.latest.as_ref()?;
+        build.progress().map(|(_, total)| (build.id().batch, total))
+    }
+
     /// Returns true if no newer batch exists.
     pub(super) fn is_newest(&self, id: BatchId) -> bool {
         self.latest.as_ref().is_none_or(|build| build.id() == id)

@@ -241,6 +241,11 @@ impl Pool {
         self.builds().progress()
     }
 
+    /// Returns the number of the batch that is being built and its instances.
+    pub fn batch(&self) -> Option<(u64, usize)> {
+        self.builds().batch()
+    }
+
     /// Returns true if no batch of builds newer than this one exists.
     pub fn is_newest(&self, id: BatchId) -> bool {
         self.builds().is_newest(id)

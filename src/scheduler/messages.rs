@@ -14,7 +14,7 @@ use crate::engine::EngineError;
 use crate::layout::{DesiredState, Refusal};
 use crate::machine::Description;
 use crate::pool::PoolEvent;
-use crate::telemetry::{Applied, JournalEntry, Snapshot, StateVersion, Verdict};
+use crate::telemetry::{Applied, ChangeStatus, JournalEntry, Snapshot, StateVersion, Verdict};
 
 /// The question of a caller that waits for an answer.
 pub(super) struct Question<T> {
@@ -96,6 +96,31 @@ pub(super) struct SchedulerState {
     pub(super) desired: Arc<DesiredState>,
     pub(super) description: Arc<Description>,
     pub(super) slots: Slots,
+    pub(super) changes: ChangeLog,
+}
+
+/// The newest changes.
+#[derive(Default)]
+pub(super) struct ChangeLog {
     /// The newest entries of the journal, oldest first.
-    pub(super) changes: Vec<Arc<JournalEntry>>,
+    pub(super) entries: Vec<Arc<JournalEntry>>,
+    /// The entries whose instances are being built, each with the generations of their slots.
+    pub(super) builds: Vec<(u64, Vec<u64>)>,
+}
+
+impl ChangeLog {
+    /// Returns the entries, with the number of instances that are ready now.
+    pub(super) fn entries_now(
+        &self,
+        slots: &Slots,
+        desired: &DesiredState,
+    ) -> Vec<Arc<JournalEntry>> {
+        let mut entries = self.entries.clone();
+        for (id, building) in &self.builds {
+            let Some(entry) = entries.iter_mut().find(|entry| entry.id == *id) else { continue };
+            let (ready, total) = slots.instances_ready(building, desired);
+            Arc::make_mut(entry).status = ChangeStatus::Building { ready, total };
+        }
+        entries
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::loading::PreparedRequests;
 use super::model_key::ModelKey;
 use crate::engine::{EngineKind, InstanceSetup};
-use crate::layout::{Auto, Bytes, GpuId, LoadSpec, Row};
+use crate::layout::{Auto, Bytes, DesiredState, GpuId, LoadSpec, Row};
 use crate::machine::CpuSet;
 use crate::pool::{Pool, Rejection, RequestSender};
 
@@ -49,6 +49,16 @@ impl FailedBuild {
         };
         format!("{instances} could not be built: {}", self.reason)
     }
+}
+
+/// The state of a model's builds.
+pub(super) enum BuildProgress {
+    /// Its file is being loaded, or instances are being built.
+    Pending,
+    /// Nothing is being built.
+    Ended,
+    /// It could not be loaded or built, for this reason.
+    Failed(String),
 }
 
 /// One model. The observer has a copy: it shares the pool and holds the rest as of one instant.
@@ -137,6 +147,30 @@ impl Slot {
         self.pool.warming().is_none() && !self.pool.seats().any()
     }
 
+    /// Returns the state of the model's builds.
+    pub(super) fn build_progress(&self) -> BuildProgress {
+        match (&self.phase, &self.failed_build) {
+            (LoadPhase::Loading, _) => BuildProgress::Pending,
+            (LoadPhase::Failed(reason), _) => BuildProgress::Failed(reason.clone()),
+            (LoadPhase::Loaded, _) if self.pool.batch().is_some() => BuildProgress::Pending,
+            (LoadPhase::Loaded, Some(failed)) => BuildProgress::Failed(failed.message()),
+            (LoadPhase::Loaded, None) => BuildProgress::Ended,
+        }
+    }
+
+    /// Returns how many instances of a row are ready and how many are to serve, while some are being
+    /// built.
+    pub(super) fn instances_ready(&self, row: &Row) -> Option<(usize, usize)> {
+        let wanted = row.concurrency.max(1);
+        if matches!(self.phase, LoadPhase::Loading) {
+            return Some((0, wanted));
+        }
+        let (ready, total) = self.pool.warming()?;
+        // A batch that adds to the serving instances has only the missing ones.
+        let total_wanted = wanted.max(total);
+        Some((total_wanted.saturating_sub(total.saturating_sub(ready)), total_wanted))
+    }
+
     /// Returns true if the model itself failed to load.
     pub(super) fn has_failed_to_load(&self) -> bool {
         matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_none()
@@ -208,9 +242,26 @@ impl Slots {
         self.name_of_generation(key.generation)
     }
 
+    /// Returns the slot with this number, if it still exists, with its model's name.
+    pub(super) fn of_generation(&self, generation: u64) -> Option<(&String, &Slot)> {
+        self.iter().find(|(_, slot)| slot.generation == generation)
+    }
+
     /// Returns the present name of the model whose slot has this number, if it still exists.
     pub(super) fn name_of_generation(&self, generation: u64) -> Option<String> {
-        self.iter().find(|(_, slot)| slot.generation == generation).map(|(name, _)| name.clone())
+        self.of_generation(generation).map(|(name, _)| name.clone())
+    }
+
+    /// Returns how many instances of these slots, by generation, are ready, and how many are to serve.
+    pub(super) fn instances_ready(&self, slots: &[u64], desired: &DesiredState) -> (usize, usize) {
+        let of = |slot: &u64| {
+            let (name, slot) = self.of_generation(*slot)?;
+            let row = desired.row(name)?;
+            let all = row.concurrency.max(1);
+            Some(slot.instances_ready(row).unwrap_or((all, all)))
+        };
+        let sum = |(ready, total), (more, of): (usize, usize)| (ready + more, total + of);
+        slots.iter().filter_map(of).fold((0, 0), sum)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Slot)> {

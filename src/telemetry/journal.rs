@@ -2,6 +2,7 @@
 
 use super::author::Author;
 use super::change_stages::ChangeStages;
+use super::change_status::ChangeStatus;
 use super::state_version::StateVersion;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -29,6 +30,9 @@ pub struct Applied {
     /// The version of the state after it.
     #[serde(default)]
     pub version: StateVersion,
+    /// Its status when `apply` returned. The journal's entry has the later ones.
+    #[serde(default)]
+    pub status: ChangeStatus,
 }
 
 /// One applied change.
@@ -50,9 +54,16 @@ pub struct JournalEntry {
     pub warnings: Vec<String>,
     /// The models that it affected.
     pub models: Vec<String>,
-    /// Time until it was in force, in microseconds.
+    /// Time until masks were verified and bounds were in force, in microseconds. Excludes builds.
     #[serde(rename = "in_force_us", alias = "force_us")]
     pub force_us: u64,
+    /// Its status.
+    #[serde(default)]
+    pub status: ChangeStatus,
+    /// Time until the instances that were built for it served, in microseconds; `None` if none were
+    /// built or they do not serve yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_us: Option<u64>,
     /// True if an undo reversed it.
     pub undone: bool,
     /// The entry that this one undoes, if it is an undo.

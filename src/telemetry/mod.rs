@@ -3,6 +3,7 @@
 mod alerts;
 mod author;
 mod change_stages;
+mod change_status;
 mod conditions;
 mod core_view;
 pub mod gpu;
@@ -27,6 +28,7 @@ mod window;
 pub use alerts::alerts;
 pub use author::{Author, CallerName};
 pub use change_stages::ChangeStages;
+pub use change_status::ChangeStatus;
 pub use conditions::Conditions;
 pub use core_view::{CoreShare, CoreView};
 pub use gpu_view::{GpuCard, GpuView, MigDevice};

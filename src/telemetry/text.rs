@@ -1,6 +1,7 @@
 //! Text for metrics, verdicts and changes, shared by the console, the report and `divvy journal`.
 
 use super::author::Author;
+use super::change_status::ChangeStatus;
 use super::journal::{Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 
 /// The direction of a verdict.
@@ -166,22 +167,52 @@ fn undecided(verdict: &Verdict) -> String {
     }
 }
 
-/// Returns a change in one line without its time: author, summary, time until in force, and whether
-/// it was undone.
+/// Formats a duration with its unit: "850 us", "14.2 ms", "2.3 s".
+pub fn duration(us: u64) -> String {
+    match us {
+        0..1000 => format!("{us} us"),
+        1000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => format!("{:.1} s", us as f64 / 1e6),
+    }
+}
+
+/// Formats the status of a change, which took `us` microseconds to come into force: "in force in
+/// 134 us", "building 59 of 300", "rolled back: no memory".
+pub fn status(status: &ChangeStatus, us: u64) -> String {
+    match status {
+        ChangeStatus::InForce => format!("in force in {}", duration(us)),
+        ChangeStatus::Building { ready, total } => format!("building {ready} of {total}"),
+        ChangeStatus::RolledBack { reason } => format!("rolled back: {reason}"),
+        ChangeStatus::Failed { reason } => format!("failed: {reason}"),
+        ChangeStatus::Replaced => "replaced before it was in force".to_owned(),
+    }
+}
+
+/// Formats the status of an entry.
+pub fn entry_status(entry: &JournalEntry) -> String {
+    status(&entry.status, entry.built_us.unwrap_or(entry.force_us))
+}
+
+/// Returns a change in one line without its time: author, summary, status, and whether it was undone.
 pub fn headline(entry: &JournalEntry) -> String {
     let step = match (entry.undoes, entry.redoes) {
         (Some(id), _) => format!("undo of #{id}: "),
         (None, Some(id)) => format!("redo of #{id}: "),
         (None, None) => String::new(),
     };
-    let undone = if entry.undone { " (undone)" } else { "" };
+    let undone = if is_undone(entry) { " (undone)" } else { "" };
     format!(
-        "#{} {}: {step}{}, in force in {} us{undone}",
+        "#{} {}: {step}{}, {}{undone}",
         entry.id,
         author(&entry.author),
         entry.summary,
-        entry.force_us
+        entry_status(entry)
     )
+}
+
+/// Returns true if an undo reversed a change. A rollback is not called an undo.
+pub fn is_undone(entry: &JournalEntry) -> bool {
+    entry.undone && !entry.status.is_failure()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use divvy::engine::synthetic::Script;
 use divvy::layout::{Auto, Change, Edit};
 use divvy::scheduler::Control;
-use divvy::telemetry::{Author, JournalEntry, ModelState, ModelView};
+use divvy::telemetry::{Author, ChangeStatus, JournalEntry, ModelState, ModelView};
 
 use super::test_scheduler::*;
 
@@ -108,6 +108,100 @@ fn rollback_restores_last_served_settings() {
     assert_eq!(test.scheduler.journal().pop().unwrap().undoes, Some(two));
     let asked = test.scheduler.layout().models.remove(0);
     assert_eq!((asked.threads, asked.weight), (Auto::Auto, 1));
+}
+
+/// Returns the entry with a number.
+fn entry(test: &TestScheduler, id: u64) -> Arc<JournalEntry> {
+    let journal = test.scheduler.journal();
+    journal.into_iter().find(|entry| entry.id == id).unwrap()
+}
+
+/// Waits until a snapshot shows that an entry has a status.
+fn until_status(test: &TestScheduler, id: u64, is_it: impl Fn(&ChangeStatus) -> bool) {
+    test.wait("the status", || {
+        let snapshot = test.snapshot();
+        snapshot.changes.iter().any(|entry| entry.id == id && is_it(&entry.status))
+    });
+}
+
+#[test]
+fn change_builds_until_its_instances_serve() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let script = test.scripts.of("m");
+    script.build_blocked.store(2, Ordering::SeqCst);
+    let applied = test.apply(threads("m", 2));
+    assert_eq!(applied.status, ChangeStatus::Building { ready: 0, total: 2 });
+    let pending = |ready| ChangeStatus::Building { ready, total: 2 };
+    until_status(&test, applied.id, |status| *status == pending(0));
+    script.build_blocked.store(0, Ordering::SeqCst);
+    until_status(&test, applied.id, |status| *status == ChangeStatus::InForce);
+    let entry = entry(&test, applied.id);
+    assert!(entry.built_us.is_some_and(|us| us >= entry.force_us), "{entry:?}");
+}
+
+#[test]
+fn change_without_builds_is_in_force() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let applied = test.apply(concurrency("m", 2));
+    assert_eq!(applied.status, ChangeStatus::InForce);
+    assert_eq!(entry(&test, applied.id).built_us, None);
+}
+
+#[test]
+fn growth_counts_serving_instances() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    test.scripts.of("m").build_blocked.store(1, Ordering::SeqCst);
+    let applied = test.apply(concurrency("m", 10));
+    let ready = test.until("m", |view| matches!(view.state, ModelState::Warming { .. }));
+    assert_eq!(ready.state, ModelState::Warming { ready: 4, total: 10 });
+    assert_eq!(applied.status, ChangeStatus::Building { ready: 4, total: 10 });
+}
+
+#[test]
+fn failed_growth_restores_the_number() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    test.scripts.of("m").build_fails.store(true, Ordering::SeqCst);
+    let failing = test.apply(concurrency("m", 300)).id;
+    assert_eq!(own_entry(&test, failing).undoes, Some(failing));
+    let view = test.until("m", |view| view.row.concurrency == 4 && warm(view));
+    assert_eq!(view.row.budget.concurrency, Auto::Auto);
+    assert_eq!(view.actual.active, 4);
+}
+
+#[test]
+fn rolled_back_change_names_the_reason() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    test.scripts.of("m").build_fails.store(true, Ordering::SeqCst);
+    let applied = test.apply(threads("m", 4));
+    own_entry(&test, applied.id);
+    let has_reason = |status: &ChangeStatus| match status {
+        ChangeStatus::RolledBack { reason } => reason.contains("the script says so"),
+        _ => false,
+    };
+    until_status(&test, applied.id, has_reason);
+}
+
+#[test]
+fn replaced_build_was_not_in_force() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let script = test.scripts.of("m");
+    script.build_blocked.store(Script::ALL, Ordering::SeqCst);
+    let first = test.apply(threads("m", 2)).id;
+    let other = test.apply(Edit::SetWeight { model: "m".to_owned(), weight: 2 });
+    assert_eq!(other.status, ChangeStatus::InForce, "it builds nothing");
+    until_status(&test, first, |status| matches!(status, ChangeStatus::Building { .. }));
+    let second = test.apply(threads("m", 4)).id;
+    until_status(&test, first, |status| *status == ChangeStatus::Replaced);
+    script.build_blocked.store(0, Ordering::SeqCst);
+    until_status(&test, second, |status| *status == ChangeStatus::InForce);
+}
+
+#[test]
+fn added_model_that_fails_is_not_in_force() {
+    let test = TestScheduler::start(4, vec![row("m", "0-3")]);
+    let added = test.apply(Edit::Add { budget: Box::new(row("missing", "0")) });
+    assert!(matches!(added.status, ChangeStatus::Building { .. }), "{added:?}");
+    until_status(&test, added.id, |status| matches!(status, ChangeStatus::Failed { .. }));
 }
 
 /// Returns the newest entry after `after`, once divvy itself has written it.

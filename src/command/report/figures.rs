@@ -51,7 +51,7 @@ pub(super) fn state(state: &ModelState) -> String {
     match state {
         ModelState::Loading => "loading".to_owned(),
         ModelState::Running => "running".to_owned(),
-        ModelState::Warming { ready, total } => format!("warming {ready}/{total}"),
+        ModelState::Warming { ready, total } => format!("building {ready} of {total}"),
         ModelState::Paused => "paused".to_owned(),
         ModelState::Failed { .. } => "failed".to_owned(),
         ModelState::Draining => "draining".to_owned(),

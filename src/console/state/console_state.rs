@@ -10,6 +10,7 @@ use super::history::History;
 use super::hits::ScrollLimits;
 use super::layouts::LayoutList;
 use super::log::LogView;
+use super::message_change::MessageChange;
 use super::origin::Origins;
 use super::screen::{Column, Message, Mode, Pane, Screen, Tone};
 use super::sorting::Sorting;
@@ -80,6 +81,8 @@ pub struct ConsoleState {
     pub saved: Option<Vec<Budget>>,
     /// The last message.
     pub message: Option<Message>,
+    /// The change that the message is about.
+    pub(super) message_change: Option<MessageChange>,
     /// True if nothing may be changed.
     pub readonly: bool,
     /// True if the mouse is captured.
@@ -141,6 +144,7 @@ impl ConsoleState {
             profile: options.profile.clone(),
             saved: None,
             message: options.greeting.clone().map(|text| Message { text, tone: Tone::Info }),
+            message_change: None,
             readonly: options.readonly,
             mouse: options.mouse,
             theme: Theme::new(options.theme),
@@ -257,6 +261,7 @@ impl ConsoleState {
 
     pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
         self.message = Some(Message { text: text.into(), tone });
+        self.message_change = None;
     }
 
     pub(super) fn ticket(&mut self) -> u64 {

@@ -5,8 +5,8 @@ use super::command::Command;
 use super::console_state::ConsoleState;
 use super::dialog::{ConfirmedAction, Dialog};
 use super::editor::TextField;
-use super::origin_changes;
 use super::screen::{Message, Tone};
+use super::{message_change, origin_changes};
 use crate::layout::{Budget, Layout, Plan};
 use crate::scheduler::Profile;
 use crate::telemetry::Applied;
@@ -74,7 +74,8 @@ pub(super) fn layout_loaded(
             Vec::new()
         }
         Ok(Some(applied)) => {
-            state.say(Tone::Good, format!("{name} is in force: {}", applied.plan.summary));
+            let head = format!("{name}: {}", applied.plan.summary);
+            message_change::say_applied(state, head, &applied);
             origin_changes::set_origin(
                 state,
                 name,

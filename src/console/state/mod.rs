@@ -17,6 +17,7 @@ mod hits;
 mod layout_commands;
 mod layouts;
 mod log;
+mod message_change;
 mod navigation;
 mod origin;
 mod origin_changes;

@@ -2,8 +2,8 @@
 
 use super::action::{AppliedKind, Effect, PlanPurpose};
 use super::console_state::ConsoleState;
-use super::origin_changes;
 use super::screen::{Mode, Tone};
+use super::{message_change, origin_changes};
 use crate::layout::{Change, Plan, Refusal};
 use crate::telemetry::Applied;
 
@@ -80,16 +80,8 @@ pub(super) fn change_applied(
             let layout = applied.of.and_then(|entry| origin_changes::switch_origin(state, entry));
             let layout =
                 layout.map_or_else(String::new, |name| format!("the layout is {name} again, "));
-            let summary = &applied.plan.summary;
-            let mut text = format!("{kind}{layout}{summary}, in force in {} us", applied.force_us);
-            let mut tone = Tone::Good;
-            if let Some(difference) = applied.differences.first() {
-                text = format!("{text}; {difference}");
-                tone = Tone::Bad;
-            } else if let Some(warning) = applied.plan.warnings.first() {
-                text = format!("{text}; {warning}");
-            }
-            state.say(tone, text);
+            let head = format!("{kind}{layout}{}", applied.plan.summary);
+            message_change::say_applied(state, head, &applied);
             state.fresh = Some((applied.plan.after, applied.plan.ledger));
         }
         Err(refusal) => state.say(Tone::Bad, format!("refused: {refusal}")),

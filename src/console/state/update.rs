@@ -11,8 +11,8 @@ use super::drag::DragInput;
 use super::hits::Target;
 use super::screen::{Pane, Screen, Tone};
 use super::{
-    commands, dialog_keys, gestures, layout_commands, navigation, origin_changes, row_editing,
-    row_order, selection, staging, steps,
+    commands, dialog_keys, gestures, layout_commands, message_change, navigation, origin_changes,
+    row_editing, row_order, selection, staging, steps,
 };
 use crate::layout::CoreOwner;
 
@@ -79,7 +79,8 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             // the staged changes were planned on rows that have changed
             let overtaken = newer && !state.staged.is_empty();
             let known = state.snapshot.newest_change();
-            state.snapshot = snapshot;
+            let before = std::mem::replace(&mut state.snapshot, snapshot);
+            message_change::follow_changes(state, &before);
             origin_changes::switch_origins_of_others(state, known);
             staging::drop_overtaken(state);
             if first {

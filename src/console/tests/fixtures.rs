@@ -13,9 +13,10 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, Comparison, CoreShare, CoreView, Distribution, GpuCard, GpuView, Histogram,
-    JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice, ModelState,
-    ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict, VerdictStatus, Window,
+    Actual, Author, ChangeStatus, Comparison, CoreShare, CoreView, Distribution, GpuCard, GpuView,
+    Histogram, JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice,
+    ModelState, ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict,
+    VerdictStatus, Window,
 };
 
 /// Returns a machine of `count` cores, `group` per cache, with four caches per node.
@@ -314,6 +315,8 @@ pub(crate) fn entry(id: u64, status: VerdictStatus, second: u64) -> JournalEntry
         warnings: Vec::new(),
         models: vec!["ocr".into(), "detector".into()],
         force_us: 41,
+        status: ChangeStatus::InForce,
+        built_us: None,
         undone: false,
         undoes: None,
         redoes: None,

@@ -1,5 +1,6 @@
 //! Tests of the whole console: gestures and keys in, changes and frames out.
 
+mod change_status;
 mod editing;
 pub(crate) mod fixtures;
 mod frames;

@@ -19,7 +19,9 @@ use crate::scheduler::{
     ChangeOperation, ChangeRequest, Control, LayoutRevision, LayoutStore, LayoutStoreError,
     Profile, SaveCondition, SaveReceipt, SavedLayout,
 };
-use crate::telemetry::{Applied, ChangeStages, JournalEntry, LogLines, Snapshot, StateVersion};
+use crate::telemetry::{
+    Applied, ChangeStages, ChangeStatus, JournalEntry, LogLines, Snapshot, StateVersion,
+};
 
 struct Inner {
     desired: DesiredState,
@@ -74,6 +76,7 @@ impl FakeControl {
             differences: Vec::new(),
             stages: ChangeStages::default(),
             version: StateVersion::default(),
+            status: ChangeStatus::InForce,
         }
     }
 }

@@ -4,9 +4,9 @@ use super::canvas::StyledText;
 use crate::console::format;
 use crate::console::state::ConsoleState;
 use crate::telemetry::text::{self, Meaning};
-use crate::telemetry::{Author, Comparison, JournalEntry, Verdict};
+use crate::telemetry::{Author, ChangeStatus, Comparison, JournalEntry, Verdict};
 
-/// Display of the time that a change took to come into force.
+/// Display of the time that a change took to come into force. Another status is always shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ForceTime {
     /// With the time.
@@ -28,14 +28,20 @@ pub(super) fn summary(
         parts.push((format!("{}: ", text::author(&entry.author)), theme.dim));
     }
     if entry.undoes.is_some() {
-        parts.push(("undo: ".to_owned(), theme.dim));
+        let word = if entry.author == Author::Scheduler { "rollback: " } else { "undo: " };
+        parts.push((word.to_owned(), theme.dim));
     }
     let style = if entry.undone { theme.dim } else { theme.text };
     parts.push((entry.summary.clone(), style));
-    if time == ForceTime::Shown {
-        parts.push((format!(", in force in {} us", entry.force_us), theme.dim));
+    let style = match &entry.status {
+        ChangeStatus::InForce | ChangeStatus::Replaced => theme.dim,
+        ChangeStatus::Building { .. } => theme.warn,
+        ChangeStatus::RolledBack { .. } | ChangeStatus::Failed { .. } => theme.bad,
+    };
+    if time == ForceTime::Shown || entry.status != ChangeStatus::InForce {
+        parts.push((format!(", {}", text::entry_status(entry)), style));
     }
-    if entry.undone {
+    if text::is_undone(entry) {
         parts.push((" (undone)".to_owned(), theme.dim));
     }
     parts

@@ -68,7 +68,7 @@ impl Assembler {
             process_cpu: self.cpu.process_cpu,
             models,
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
-            changes: state.changes.clone(),
+            changes: state.changes.entries_now(&state.slots, &state.desired),
             simulated: state.description.simulated,
             alerts: Vec::new(),
         };

@@ -98,7 +98,7 @@ fn state(row: &Row, slot: &Slot, seats: Seats) -> ModelState {
     match &slot.phase {
         LoadPhase::Loading => ModelState::Loading,
         LoadPhase::Failed(reason) => ModelState::Failed { reason: reason.clone() },
-        LoadPhase::Loaded => match slot.pool.warming() {
+        LoadPhase::Loaded => match slot.instances_ready(row) {
             Some(_) if !seats.any() => ModelState::Loading,
             Some((ready, total)) => ModelState::Warming { ready, total },
             None if row.concurrency == 0 => ModelState::Paused,

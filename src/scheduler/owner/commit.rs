@@ -1,9 +1,11 @@
 //! Commits changes: enforces a plan and records it in the journal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::history::UndoRedoStep;
+use super::open_changes::{BuildEffect, StatusUpdate};
 use super::own_change::{OwnChange, OwnChangeReason};
 use super::row_changes::{has_changed, renames};
 use super::stage_timer::StageTimer;
@@ -13,7 +15,7 @@ use crate::pool::Pool;
 use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::messages::UndoRedo;
-use crate::telemetry::{Applied, Author, JournalEntry, Verdict};
+use crate::telemetry::{Applied, Author, ChangeStatus, JournalEntry, Verdict};
 
 /// A change that is about to be committed.
 struct Commit {
@@ -87,7 +89,9 @@ impl Owner {
     pub(super) fn commit_own(&mut self, own: OwnChange) {
         let OwnChange { reason, plan, change } = own;
         let step = match reason {
-            OwnChangeReason::FailedBuild => {
+            OwnChangeReason::FailedBuild { slot, reason } => {
+                let update = self.open_changes.roll_back(slot, &reason);
+                self.update_statuses(update);
                 self.history.reverted_step(&self.models.desired, &plan.after)
             }
             OwnChangeReason::MachineChanged => None,
@@ -95,6 +99,38 @@ impl Owner {
         let asked = Instant::now();
         let timer = StageTimer::new(asked);
         self.commit(Commit { plan, change, author: Author::Scheduler, asked, timer, step });
+    }
+
+    /// Sets the new status of entries.
+    fn update_statuses(&mut self, updates: impl IntoIterator<Item = StatusUpdate>) {
+        for update in updates {
+            if update.status == ChangeStatus::InForce {
+                self.verdicts.start(update.entry, self.clock.now());
+            }
+            self.history.update_status(update);
+            self.publisher.mark_stale();
+        }
+    }
+
+    /// Closes the open changes whose builds have ended, after an event of this slot was handled.
+    pub(super) fn settle_changes(&mut self, slot: u64) {
+        let settled = self.open_changes.settle(&self.models.slots, slot);
+        self.update_statuses(settled);
+    }
+
+    /// Returns how many instances of a new change are ready; `InForce` if it builds none.
+    fn first_status(
+        &self,
+        builds: &BTreeMap<u64, BuildEffect>,
+        after: &DesiredState,
+    ) -> ChangeStatus {
+        let is_open = |(_, effect): &(&u64, &BuildEffect)| **effect != BuildEffect::Dropped;
+        let open: Vec<u64> = builds.iter().filter(is_open).map(|(slot, _)| *slot).collect();
+        if open.is_empty() {
+            return ChangeStatus::InForce;
+        }
+        let (ready, total) = self.models.slots.instances_ready(&open, after);
+        ChangeStatus::Building { ready, total }
     }
 
     /// Closes the verdicts that a change cuts short and returns its own, for the models that it
@@ -158,11 +194,17 @@ impl Owner {
             warnings: plan.warnings.clone(),
             models,
             force_us,
+            status: self.first_status(&reconciled.builds, &after),
+            built_us: None,
             undone: false,
             undoes: step.as_ref().and_then(UndoRedoStep::undoes),
             redoes: step.as_ref().and_then(UndoRedoStep::redoes),
             verdicts,
         };
+        let status = entry.status.clone();
+        if status != ChangeStatus::InForce {
+            self.verdicts.hold(id, self.clock.now());
+        }
         let of = step.as_ref().map(|step| step.id);
         let is_own = entry.author == Author::Scheduler;
         match step {
@@ -172,7 +214,10 @@ impl Owner {
             None => self.history.record_change(entry, &before, &plan),
             Some(step) => self.history.record_undo_redo(&step, entry, &before, &plan),
         }
+        let replaced = self.open_changes.open(id, asked, &reconciled.builds);
+        self.update_statuses(replaced);
         let (stages, differences) = (timer.stages(), reconciled.differences);
-        Applied { id, of, plan, force_us, differences, stages, version: self.models.version }
+        let version = self.models.version;
+        Applied { id, of, plan, force_us, differences, stages, version, status }
     }
 }

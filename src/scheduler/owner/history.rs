@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::open_changes::StatusUpdate;
 use crate::layout::{ChangeSide, DesiredState, Plan, Refusal, Row};
 use crate::scheduler::messages::{EntryVerdict, UndoRedo};
 use crate::telemetry::{JournalEntry, JournalSender};
@@ -87,6 +88,17 @@ impl History {
         if let Some(open) = entry.verdicts.iter_mut().find(|open| open.model == verdict.model) {
             *open = verdict;
         }
+        let entry = step.entry.clone();
+        self.send(&entry);
+    }
+
+    /// Sets the status of an entry, if that entry is still in memory.
+    pub(super) fn update_status(&mut self, update: StatusUpdate) {
+        let at = self.steps.iter().rposition(|step| step.entry.id == update.entry);
+        let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
+        let entry = Arc::make_mut(&mut step.entry);
+        entry.status = update.status;
+        entry.built_us = update.built.map(|took| took.as_micros() as u64);
         let entry = step.entry.clone();
         self.send(&entry);
     }

@@ -11,6 +11,7 @@ mod load;
 mod loans;
 mod machine_changes;
 mod models;
+mod open_changes;
 mod own_change;
 mod pool_events;
 mod publish;

@@ -141,11 +141,14 @@ impl LiveModels {
             && let Some(slot) = self.slots.get_mut(name)
         {
             let budget = &row.budget;
+            // With fewer instances than the row asks for, the number that served before is the target.
+            let before = slot.served.as_ref().map(|served| served.concurrency);
+            let before = before.filter(|_| slot.pool.seats().serving < row.concurrency);
             slot.served = Some(ServedBudget {
                 threads: budget.threads,
                 gpu: budget.gpu.clone(),
                 gpu_memory: budget.gpu_memory,
-                concurrency: budget.concurrency,
+                concurrency: before.unwrap_or(budget.concurrency),
             });
         }
     }

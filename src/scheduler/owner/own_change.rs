@@ -10,11 +10,16 @@ pub(super) struct OwnChange {
 }
 
 /// The reason for a change that divvy makes itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum OwnChangeReason {
     /// A build failed. The change counts as an undo if it reverts the whole change that asked for
     /// the build.
-    FailedBuild,
+    FailedBuild {
+        /// The slot whose row is rolled back, by its generation.
+        slot: u64,
+        /// The part that could not be built, and the reason.
+        reason: String,
+    },
     /// Cores of the machine came or went.
     MachineChanged,
 }

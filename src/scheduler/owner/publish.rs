@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
 use crate::pool::{Client, Pool};
-use crate::scheduler::messages::SchedulerState;
+use crate::scheduler::messages::{ChangeLog, SchedulerState};
 use crate::scheduler::observer_channel::ObserverSender;
 use crate::scheduler::shared_state::{PublishedState, SharedState};
 use crate::scheduler::slot::{LoadOrder, Slot, Slots};
-use crate::telemetry::{JournalEntry, Snapshot};
+use crate::telemetry::Snapshot;
 
 /// The shortest time between two states sent to the observer, so that a burst of changes does not
 /// wait for a copy of the state after each.
@@ -75,7 +75,7 @@ impl Publisher {
     }
 
     /// Sends the observer the state.
-    pub(super) fn send_state(&mut self, models: &LiveModels, changes: Vec<Arc<JournalEntry>>) {
+    pub(super) fn send_state(&mut self, models: &LiveModels, changes: ChangeLog) {
         let state = SchedulerState {
             version: models.version,
             desired: models.desired.clone(),

@@ -1,11 +1,13 @@
 //! Brings the slots and pools from one desired state to the next.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::enforce::{self, Transition};
 use super::lend;
 use super::models::LiveModels;
+use super::open_changes::BuildEffect;
 use super::row_changes::{has_changed, renames};
 use super::stage_timer::StageTimer;
 use crate::engine::EngineKind;
@@ -24,6 +26,8 @@ pub(super) struct Reconciled {
     pub(super) differences: Vec<String>,
     /// The pools of the rows that changed.
     pub(super) changed: Vec<Arc<Pool>>,
+    /// The effects on the builds of models, by the generations of their slots.
+    pub(super) builds: BTreeMap<u64, BuildEffect>,
 }
 
 impl LiveModels {
@@ -36,7 +40,7 @@ impl LiveModels {
     ) -> Reconciled {
         self.remove_slots(before, after);
         self.slots.rename(&renames(before, after));
-        self.add_slots(after);
+        let mut builds = self.add_slots(after);
         lend::end_loans_of_change(self, before, after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         timer.end(|stages| &mut stages.models_us);
@@ -77,14 +81,14 @@ impl LiveModels {
                 self.record_served_row(row);
             }
             if is_changed || found.contains_key(&row.budget.name) || is_another_setup(row) {
-                self.build_after_change(row, after);
+                builds.extend(self.build_after_change(row, after));
             }
         }
         let differences = found
             .into_iter()
             .flat_map(|(name, lines)| lines.into_iter().map(move |line| format!("{name}: {line}")))
             .collect();
-        Reconciled { in_force, differences, changed }
+        Reconciled { in_force, differences, changed, builds }
     }
 
     /// Sets the number of rows that will share the loaded model of each row.
@@ -125,27 +129,35 @@ impl LiveModels {
             || (new.memory != old.memory && failed())
     }
 
-    /// Starts loading the models that have no slot yet.
-    fn add_slots(&mut self, after: &DesiredState) {
+    /// Starts loading the models that have no slot yet. Returns their builds.
+    fn add_slots(&mut self, after: &DesiredState) -> BTreeMap<u64, BuildEffect> {
+        let mut builds = BTreeMap::new();
         for row in &after.rows {
             let name = &row.budget.name;
             if self.slots.get(name).is_none() {
                 let mask = enforce::mask(row, after, &self.description);
                 let slot = self.loads.start(row, after, mask, &self.description);
+                builds.insert(slot.generation, BuildEffect::Started);
                 self.slots.insert(name.clone(), slot);
             }
         }
+        builds
     }
 
     /// Starts the builds of a row. An unusable GPU is handled after this change, since it may roll
-    /// the row back.
-    fn build_after_change(&self, row: &Row, after: &DesiredState) {
-        let unusable = enforce::build(row, after, &self.slots, &self.description).err();
+    /// the row back. Returns the slot's generation and the effect on its builds, if there is one.
+    fn build_after_change(&self, row: &Row, after: &DesiredState) -> Option<(u64, BuildEffect)> {
         let name = &row.budget.name;
-        if let (Some(reason), Some(slot)) = (unusable, self.slots.get(name)) {
+        let slot = self.slots.get(name)?;
+        let before = slot.pool.batch();
+        if let Err(reason) = enforce::build(row, after, &self.slots, &self.description) {
             let key = ModelKey { name: name.clone(), generation: slot.generation };
             // This thread has the receiver.
             let _ = self.owner.send(OwnerMessage::GpuUnusable { key, reason });
+            return Some((slot.generation, BuildEffect::UnusableGpu));
         }
+        let now = slot.pool.batch();
+        let effect = if now.is_some() { BuildEffect::Started } else { BuildEffect::Dropped };
+        (now != before).then_some((slot.generation, effect))
     }
 }

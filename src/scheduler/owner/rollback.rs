@@ -40,7 +40,9 @@ impl FailedRow {
                 continue;
             }
             plan.warnings.push(self.message.clone());
-            return Some(OwnChange { reason: OwnChangeReason::FailedBuild, plan, change });
+            let reason = self.message.clone();
+            let reason = OwnChangeReason::FailedBuild { slot: slot.generation, reason };
+            return Some(OwnChange { reason, plan, change });
         }
         None
     }
@@ -63,7 +65,9 @@ fn edits(slot: &Slot, row: &Row, threads: Option<Auto>, serving: InstanceSetup) 
     // Instances share the memory limit, so another number of them changes the limit of each.
     let limit = row.gpu_memory_each().map(|bytes| bytes.0);
     let serving_limit = serving.device.and_then(|device| device.memory);
-    if served.gpu.is_some() && limit != serving_limit && budget.concurrency != served.concurrency {
+    let is_limited = served.gpu.is_some() && limit != serving_limit;
+    let is_short = slot.pool.seats().serving < row.concurrency;
+    if (is_limited || is_short) && budget.concurrency != served.concurrency {
         edits.push(Edit::SetConcurrency { model: model(), concurrency: served.concurrency });
     }
     edits

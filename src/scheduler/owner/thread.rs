@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::history::History;
 use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
+use super::open_changes::OpenChanges;
 use super::publish::Publisher;
 use super::stage_timer::StageTimer;
 use super::verdicts::Verdicts;
@@ -17,7 +18,7 @@ use super::{lend, machine_changes, pool_events};
 use crate::layout::DesiredState;
 use crate::machine::{Clock, Description, Machine, request_realtime};
 use crate::scheduler::loading::Loader;
-use crate::scheduler::messages::OwnerMessage;
+use crate::scheduler::messages::{ChangeLog, OwnerMessage};
 use crate::scheduler::observer_channel::ObserverSender;
 use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::shared_state::SharedState;
@@ -29,6 +30,7 @@ pub(in crate::scheduler) struct Owner {
     messages: Receiver<OwnerMessage>,
     pub(super) models: LiveModels,
     pub(super) history: History,
+    pub(super) open_changes: OpenChanges,
     pub(super) verdicts: Verdicts,
     pub(super) publisher: Publisher,
     pub(super) clock: Arc<dyn Clock>,
@@ -73,6 +75,7 @@ impl Owner {
                 config.sender,
             ),
             history: History::new(config.journal),
+            open_changes: OpenChanges::default(),
             publisher: Publisher::new(config.shared, housekeeper, config.observer, config.loads),
             clock: config.clock,
             started: config.started,
@@ -91,7 +94,7 @@ impl Owner {
         self.mark_change(reconciled.changed, reconciled.in_force);
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
-        self.publisher.send_state(&self.models, self.history.last_entries());
+        self.publisher.send_state(&self.models, self.change_log());
         loop {
             match self.next_message() {
                 Ok(OwnerMessage::Stop { patience, reply }) => {
@@ -113,7 +116,7 @@ impl Owner {
                 self.publisher.mark_stale();
             }
             if self.publisher.is_due(Instant::now()) {
-                self.publisher.send_state(&self.models, self.history.last_entries());
+                self.publisher.send_state(&self.models, self.change_log());
             }
         }
     }
@@ -133,6 +136,7 @@ impl Owner {
 
     fn handle(&mut self, message: OwnerMessage) {
         // Sending fails if the caller has ended: it needs no reply, and its change stays applied.
+        let mut handled = None;
         let own_change = match message {
             OwnerMessage::Change { request, asked, question } => {
                 if !question.answer(|| self.request(request, asked)) {
@@ -163,17 +167,21 @@ impl Owner {
                 None
             }
             OwnerMessage::Loaded { key, result } => {
+                handled = Some(key.generation);
                 let own_change = self.models.take_loaded(&key, result);
                 self.publisher.publish_loads(&self.models);
                 own_change
             }
             OwnerMessage::Pool { key, event } => {
+                handled = Some(key.generation);
                 let own_change = pool_events::handle(&mut self.models, &key, event);
                 self.publisher.publish_state(&self.models);
                 self.publisher.publish_loads(&self.models);
                 own_change
             }
             OwnerMessage::GpuUnusable { key, reason } => {
+                handled = Some(key.generation);
+                self.open_changes.note_gpu_handled(key.generation);
                 self.models.slots.name_of(&key).and_then(|name| {
                     tracing::error!("{name}: {reason}");
                     self.models.roll_back_gpu(&name, &reason)
@@ -190,7 +198,15 @@ impl Owner {
         if let Some(own_change) = own_change {
             self.commit_own(own_change);
         }
+        if let Some(slot) = handled {
+            self.settle_changes(slot);
+        }
         self.publisher.mark_stale();
+    }
+
+    /// Returns the newest changes for the observer.
+    fn change_log(&self) -> ChangeLog {
+        ChangeLog { entries: self.history.last_entries(), builds: self.open_changes.builds() }
     }
 
     /// Stops the loads, drains all pools, also those of removed models, closes the open verdicts, and returns the final snapshot.
@@ -212,7 +228,7 @@ impl Owner {
                 }
             }
         }
-        self.publisher.send_state(&self.models, self.history.last_entries());
+        self.publisher.send_state(&self.models, self.change_log());
         self.publisher.stop_observer()
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::models::LiveModels;
 use super::window_capture::{CaptureJob, CapturedWindow, WindowCapture};
@@ -16,6 +16,9 @@ use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::slot::{Rename, Slots};
 use crate::telemetry::verdict::{self, Side};
 use crate::telemetry::{Verdict, VerdictStatus};
+
+/// A window that waits for a build starts at the latest after this time.
+const LONGEST_BUILD: Duration = Duration::from_hours(24);
 
 /// The open verdicts.
 pub(super) struct Verdicts {
@@ -136,6 +139,22 @@ impl Verdicts {
             self.open.push(open);
         }
         verdicts
+    }
+
+    /// Keeps the windows after a change from starting: its instances are still being built.
+    pub(super) fn hold(&mut self, entry: u64, now: Instant) {
+        self.set_start(entry, now + LONGEST_BUILD);
+    }
+
+    /// Starts the windows after a change, since its instances serve now.
+    pub(super) fn start(&mut self, entry: u64, now: Instant) {
+        self.set_start(entry, now + self.windows.settle);
+    }
+
+    fn set_start(&mut self, entry: u64, from: Instant) {
+        for open in self.open.iter_mut().filter(|open| open.entry == entry) {
+            open.from = from;
+        }
     }
 
     /// Returns when the first open verdict's window is full; `None` if no verdict is open.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::layout::{Edit, demo};
 use crate::telemetry::{
-    Author, Comparison, Conditions, JournalChannel, JournalEntry, JournalSender, Metric, Verdict,
-    VerdictStatus, text,
+    Author, ChangeStatus, Comparison, Conditions, JournalChannel, JournalEntry, JournalSender,
+    Metric, Verdict, VerdictStatus, text,
 };
 
 /// Maximum wait for a result, generous for busy machines. Only a failing test waits this long.
@@ -28,6 +28,8 @@ fn entry(id: u64) -> JournalEntry {
         warnings: vec!["a warning".to_owned()],
         models: vec!["detector".to_owned()],
         force_us: 41,
+        status: ChangeStatus::InForce,
+        built_us: None,
         undone: false,
         undoes: None,
         redoes: None,

@@ -43,7 +43,7 @@ pub(super) fn key(state: &ConsoleState) -> Key {
     let mut key = Key::default();
     for entry in &state.snapshot.changes {
         key.add((entry.id, entry.undone, entry.force_us, entry.at_unix_ms, &entry.summary));
-        key.add(entry.undoes);
+        key.add((entry.undoes, &entry.status, entry.built_us));
         for verdict in &entry.verdicts {
             key.add((&verdict.model, std::mem::discriminant(&verdict.status)));
             key.add((verdict.samples_before, verdict.samples_after));

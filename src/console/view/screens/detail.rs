@@ -122,7 +122,7 @@ fn describe_state(state: &ModelState) -> String {
         ModelState::Loading => "loading".to_owned(),
         ModelState::Running => "running".to_owned(),
         ModelState::Warming { ready, total } => {
-            format!("running, {ready} of {total} new instances ready")
+            format!("running, building {ready} of {total} instances")
         }
         ModelState::Paused => "paused: requests wait in its queue".to_owned(),
         ModelState::Failed { reason } => format!("failed: {reason}"),

@@ -146,15 +146,29 @@ fn draw_cells(canvas: &mut Canvas, pen: Pen, count: usize, style: Style, target:
     canvas.hit(Rect { x: pen.x, y: pen.y, width, height: 1 }, target.clone());
 }
 
-/// Draws instances and threads: "2x4"; while instances start, how many of them are ready.
+/// Draws instances and threads: "2x4".
 fn draw_split(canvas: &mut Canvas, pen: &mut Pen, size: usize, (view, row): (&ModelView, &Row)) {
     let state = canvas.state;
     let theme = &state.theme;
-    if let ModelState::Warming { ready, total } = view.state {
-        return canvas.put_left(pen, &format!("w {ready}/{total}"), size, theme.warn);
+    if matches!(view.state, ModelState::Warming { .. }) {
+        return;
     }
     let text = format!("{}{}{}", row.concurrency, state.glyphs.times, row.threads);
     canvas.put_left(pen, &text, size, theme.text);
+}
+
+/// Draws how many instances are ready while others are being built, as long as fits.
+pub(super) fn draw_building(canvas: &mut Canvas, mut pen: Pen, view: &ModelView) {
+    let ModelState::Warming { ready, total } = view.state else { return };
+    let texts = [
+        format!("building {ready} of {total}"),
+        format!("{ready} of {total}"),
+        format!("{ready}/{total}"),
+    ];
+    let room = pen.room() as usize;
+    let text = texts.iter().find(|text| text.len() <= room).unwrap_or(&texts[2]);
+    let text = format::left(text, room, canvas.state.glyphs.ellipsis);
+    canvas.put(&mut pen, &text, canvas.state.theme.warn);
 }
 
 /// Draws the GPU's index, the start of a MIG device's identifier, or "CPU".

@@ -95,6 +95,7 @@ pub(super) fn draw_row(
         }
         pen.x += *size as u16 + 1;
     }
+    draw_building(canvas, line, of, columns);
     tint_row(canvas, line, owner, selected);
     draw_state(canvas, line, of, columns);
 }
@@ -128,6 +129,23 @@ fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner, selected: bool) 
             canvas.tint_plain(line, theme.selected);
         }
         _ => {}
+    }
+}
+
+/// Draws the progress of builds in place of instances and pips.
+fn draw_building(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Field, usize)]) {
+    let Some(TableModel { view, .. }) = of.model else { return };
+    let (mut x, mut place) = (line.x + 2, None);
+    for (field, size) in columns {
+        let end = x + *size as u16;
+        if matches!(field, Field::Split | Field::Pips) {
+            let (start, _) = place.unwrap_or((x, end));
+            place = Some((start, end));
+        }
+        x = end + 1;
+    }
+    if let Some((x, end)) = place {
+        fields::draw_building(canvas, Pen { x, y: line.y, end: end.min(line.right()) }, view);
     }
 }
 
