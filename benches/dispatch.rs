@@ -25,7 +25,7 @@ fn pool() -> (Pool, usize) {
     let pool = Pool::new("noop", machine, queue, cores, listener);
     pool.install(Arc::new(NoopModel::default()), Arc::default());
     let setup = InstanceSetup::cpu(1);
-    pool.ensure(cores.len(), setup, cores);
+    pool.ensure(cores.len(), setup);
     pool.set_bound(cores.len());
     events.recv_timeout(Duration::from_secs(30)).unwrap();
     (pool, cores.len())

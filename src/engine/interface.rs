@@ -52,8 +52,8 @@ pub trait Engine: Send + Sync {
     /// Returns its capabilities.
     fn capabilities(&self) -> EngineCapabilities;
 
-    /// Loads a model. Call it from a thread that may run on every core: the engine's own threads
-    /// inherit the caller's affinity.
+    /// Loads a model. The engine's own threads inherit the caller's affinity, until an instance reports
+    /// them ([`Instance::threads`]) and they are placed.
     ///
     /// # Errors
     /// [`EngineError`] if the file cannot be read, is not ONNX, or needs a feature that the engine
@@ -113,7 +113,7 @@ pub trait Model: Send + Sync {
     }
 
     /// Builds an instance. Takes from microseconds to the time of a whole session, so call it from
-    /// a thread that nobody waits for, and one that may run on every core.
+    /// a thread that nobody waits for. The engine's own threads inherit the caller's affinity.
     ///
     /// # Errors
     /// [`EngineError`] when the engine cannot build one of this width.

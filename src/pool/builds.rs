@@ -9,7 +9,6 @@ use super::event::BatchId;
 use super::inner::Inner;
 use super::worker;
 use crate::engine::InstanceSetup;
-use crate::machine::CpuSet;
 
 /// An order for instances.
 pub(super) struct BuildOrder {
@@ -19,8 +18,6 @@ pub(super) struct BuildOrder {
     pub(super) count: usize,
     /// The settings of each instance.
     pub(super) setup: InstanceSetup,
-    /// CPUs on which the building threads start.
-    pub(super) building_on: CpuSet,
 }
 
 /// The batches and workers of a pool.
@@ -173,10 +170,10 @@ impl Builds {
     ) -> io::Result<JoinHandle<()>> {
         let instance = self.next_instance;
         self.next_instance += 1;
-        let (inner, build, building_on) = (inner.clone(), build.clone(), order.building_on);
+        let (inner, build) = (inner.clone(), build.clone());
         std::thread::Builder::new()
             .name(thread_name(&order.model, instance))
-            .spawn(move || worker::work(&inner, &build, instance, building_on))
+            .spawn(move || worker::work(&inner, &build, instance))
     }
 }
 

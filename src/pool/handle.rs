@@ -4,12 +4,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::builders::Builder;
 use super::builds::{BuildOrder, Builds};
 use super::event::{BatchId, Listener};
 use super::gate::Gate;
 use super::gate_state::Seats;
 use super::infer::Client;
 use super::inner::Inner;
+use super::load_turn::LoadTurn;
 use super::rejection::Rejection;
 use super::request::RequestSender;
 use super::threads::{Member, Threads};
@@ -102,7 +104,24 @@ impl Pool {
     /// Sets and verifies the CPU mask of every thread of the model. Returns one message per thread
     /// whose mask differs.
     pub fn pin(&self, mask: CpuSet) -> Vec<String> {
-        self.inner.threads.pin(mask)
+        self.inner.pin(mask)
+    }
+
+    /// Sets the CPUs on which the model is loaded and its instances are built, and moves the threads that
+    /// do so now. Until it is called, these are the CPUs of the model's threads. Returns one message per
+    /// thread whose mask differs.
+    pub fn pin_builders(&self, cores: CpuSet) -> Vec<String> {
+        self.inner.pin_builders(cores)
+    }
+
+    /// Returns the CPUs on which the model is loaded and its instances are built.
+    pub fn builder_cores(&self) -> CpuSet {
+        self.inner.builders.cores()
+    }
+
+    /// Returns the load of its model, for the thread that will run it. [`Pool::drain`] waits for its end.
+    pub fn start_load(&self) -> LoadTurn {
+        LoadTurn { builder: Builder::new(&self.inner) }
     }
 
     /// Returns one message per thread whose mask or nice value another program has changed.
@@ -213,15 +232,15 @@ impl Pool {
         started.is_ok()
     }
 
-    /// Makes the ordered instances serve: builds the missing ones in the background, on threads that
-    /// start on the order's CPUs. A setup other than the serving one starts a new generation, which takes over when
-    /// all of it is warm; an older pending batch is abandoned. Returns true if instances are
-    /// being built.
-    pub fn ensure(&self, count: usize, setup: InstanceSetup, building_on: CpuSet) -> bool {
+    /// Makes the ordered instances serve: builds the missing ones in the background, on threads that run
+    /// on the pool's cores for building (see [`Pool::pin_builders`]) until their instance is warm. A setup
+    /// other than the serving one starts a new generation, which takes over when all of it is warm; an
+    /// older pending batch is abandoned. Returns true if instances are being built.
+    pub fn ensure(&self, count: usize, setup: InstanceSetup) -> bool {
         let count = count.max(1);
         self.inner.gate.keep(count.saturating_add(PARKED_LIMIT));
         let name = self.name.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let order = BuildOrder { model: name, count, setup, building_on };
+        let order = BuildOrder { model: name, count, setup };
         self.builds().ensure(&self.inner, &order)
     }
 
@@ -296,7 +315,8 @@ impl Pool {
     }
 
     /// Stops admission and answers waiting requests for at most `patience`, then rejects the rest.
-    /// Running requests are always answered. Returns true if all instances have ended.
+    /// Running requests are always answered. Returns true if the model's load and all instances have
+    /// ended.
     pub fn drain(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         self.inner.gate.close();
@@ -306,7 +326,7 @@ impl Pool {
         }
         self.inner.reject_waiting(Rejection::Removed);
         self.inner.replies.wait_for_answers(patience);
-        // A running request cannot be interrupted: wait for it as long again.
+        // A running request, load or build cannot be interrupted: wait for it as long again.
         let until = Instant::now() + patience;
         while !self.has_ended() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
@@ -314,9 +334,10 @@ impl Pool {
         self.has_ended()
     }
 
-    /// Returns true if all instances have ended, including those that were being built.
+    /// Returns true if the model's load and all instances have ended, including those that were being
+    /// built.
     pub fn has_ended(&self) -> bool {
-        self.builds().have_ended()
+        self.inner.builders.is_empty() && self.builds().have_ended()
     }
 
     fn waiting(&self) -> u64 {

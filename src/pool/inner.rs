@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
+use super::builders::BuilderThreads;
 use super::event::{Listener, PoolEvent};
 use super::gate::{BATCH, Gate, Submitted, Waiting};
 use super::input_check::InputCheck;
@@ -14,10 +15,10 @@ use super::panic_message::panic_message;
 use super::rejection::Rejection;
 use super::replies::ReplyThread;
 use super::request::{Request, RequestError, RequestId, RequestSender};
-use super::threads::Threads;
+use super::threads::{Pinned, Threads, place};
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
-use crate::machine::Machine;
 use crate::machine::heap::request_trim;
+use crate::machine::{CpuSet, Machine};
 use crate::telemetry::Recorder;
 
 /// The shared state of a pool.
@@ -27,6 +28,8 @@ pub(super) struct Inner {
     pub(super) gate: Gate<Job>,
     pub(super) memory: MemoryLimit,
     pub(super) threads: Threads,
+    /// The threads that load the model or build its instances.
+    pub(super) builders: BuilderThreads,
     pub(super) machine: Arc<dyn Machine>,
     pub(super) recorder: Recorder,
     pub(super) listener: Listener,
@@ -52,11 +55,13 @@ impl Inner {
         listener: Listener,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
+        let builders = BuilderThreads::new(machine.clone(), threads.mask());
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             gate,
             memory: MemoryLimit::new(),
             threads,
+            builders,
             machine,
             recorder: Recorder::new(Instant::now()),
             listener,
@@ -100,6 +105,38 @@ impl Inner {
             self.memory.shrink(&*loaded.model, &loaded.warm_up);
             request_trim();
         }
+    }
+
+    /// Sets and verifies the CPU mask of the model's threads. Returns one message per thread whose mask
+    /// differs.
+    pub(super) fn pin(&self, mask: CpuSet) -> Vec<String> {
+        self.settle(self.threads.pin(mask))
+    }
+
+    /// Sets and verifies the CPU mask of the threads that load or build. Returns one message per thread
+    /// whose mask differs.
+    pub(super) fn pin_builders(&self, cores: CpuSet) -> Vec<String> {
+        self.settle(self.builders.pin(cores))
+    }
+
+    /// Places the threads again that became members or builders while they were moved as the other.
+    /// Whoever joins a set places its threads after that, so a thread that is in neither set at this
+    /// moment needs nothing. Returns the differences of the rest.
+    fn settle(&self, pinned: Pinned) -> Vec<String> {
+        for thread in pinned.left {
+            let cores = || self.threads.mask_of(thread).or_else(|| self.builders.cores_of(thread));
+            let mut wanted = cores();
+            while let Some(mask) = wanted {
+                // The check of the machine finds a thread that is not where it should be.
+                let _ = place(&*self.machine, thread, &mask);
+                let newest = cores();
+                if newest == wanted {
+                    break;
+                }
+                wanted = newest;
+            }
+        }
+        pinned.differences
     }
 
     pub(super) fn build_instance(

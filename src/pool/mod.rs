@@ -6,6 +6,7 @@
 //! the new ones are warm.
 
 mod build;
+mod builders;
 mod builds;
 mod event;
 mod gate;
@@ -19,6 +20,7 @@ mod inner;
 mod input_check;
 mod job;
 mod job_queue;
+mod load_turn;
 mod memory;
 mod panic_message;
 mod published_counts;
@@ -39,6 +41,7 @@ pub use event::{BatchId, BuildReport, Listener, PoolEvent};
 pub use gate_state::Seats;
 pub use handle::{PARKED_LIMIT, Pool, PoolMemory};
 pub use infer::{Client, Pending};
+pub use load_turn::LoadTurn;
 pub use memory::tensor_bytes;
 pub use panic_message::panic_message;
 pub use rejection::Rejection;

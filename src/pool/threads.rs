@@ -15,6 +15,14 @@ pub struct Member {
     pub helper: bool,
 }
 
+/// The outcome of moving a set of threads.
+pub(super) struct Pinned {
+    /// One message per thread whose mask differs.
+    pub(super) differences: Vec<String>,
+    /// Threads that have left the set meanwhile.
+    pub(super) left: Vec<ThreadId>,
+}
+
 /// All threads of a model with their desired mask and nice value.
 pub(super) struct Threads {
     machine: Arc<dyn Machine>,
@@ -88,9 +96,8 @@ impl Threads {
         }
     }
 
-    /// Sets and verifies the mask of all threads. Returns one message per thread whose mask differs;
-    /// empty if the mask is in force.
-    pub(super) fn pin(&self, mask: CpuSet) -> Vec<String> {
+    /// Sets and verifies the mask of all threads. The mask is in force if none differs.
+    pub(super) fn pin(&self, mask: CpuSet) -> Pinned {
         let members = self.set(|inner| {
             inner.mask = mask;
             inner.placed.clear();
@@ -106,7 +113,15 @@ impl Threads {
         if inner.mask == mask {
             inner.placed.extend(placed);
         }
-        differences
+        let has_left = |id: &ThreadId| inner.members.iter().all(|member| member.id != *id);
+        let left = members.iter().map(|member| member.id).filter(has_left).collect();
+        Pinned { differences, left }
+    }
+
+    /// Returns the mask that a thread should have; `None` if it is no member.
+    pub(super) fn mask_of(&self, id: ThreadId) -> Option<CpuSet> {
+        let inner = self.lock();
+        inner.members.iter().any(|member| member.id == id).then_some(inner.mask)
     }
 
     /// Returns a message for each thread whose mask or nice value was changed from outside.
@@ -219,7 +234,7 @@ impl Threads {
 }
 
 /// Sets and verifies one thread's mask. Returns a message if it differs afterwards.
-fn place(machine: &dyn Machine, thread: ThreadId, mask: &CpuSet) -> Option<String> {
+pub(super) fn place(machine: &dyn Machine, thread: ThreadId, mask: &CpuSet) -> Option<String> {
     match machine.set_affinity(thread, mask).and_then(|()| machine.affinity(thread)) {
         Ok(actual) if actual == *mask => None,
         Ok(actual) => Some(format!("thread {thread} is allowed on {actual}, not on {mask}")),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::Build;
+use super::builders::Builder;
 use super::event::PoolEvent;
 use super::gate::SeatId;
 use super::health::run_trial;
@@ -14,29 +15,20 @@ use super::panic_message::panic_message;
 use super::serve::{WorkerExit, serve};
 use super::threads::Member;
 use crate::engine::Instance;
+use crate::machine::current_thread;
 use crate::machine::heap::request_trim;
-use crate::machine::{CpuSet, current_thread};
 
 /// Maximum number of attempts to rebuild a broken instance.
 const REBUILDS: u32 = 3;
 
 /// The body of a worker's thread.
-pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize, building_on: CpuSet) {
-    // Threads that the engine creates inherit this mask for good, so it must not be narrower.
-    // If setting it fails, the process's own mask applies, which is wider.
-    let _ = inner.machine.set_affinity(current_thread(), &building_on);
+pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize) {
+    let worker = Worker { inner, build, instance };
     // The seat of an instance that broke.
     let mut broken = None;
     let mut failures = 0;
     loop {
-        let left = match inner.build_instance(build.setup()) {
-            Ok(mut built) => {
-                let worker = Worker { inner, build, instance };
-                worker.occupy(&mut broken, built.as_mut())
-            }
-            Err(error) => WorkerExit::Cold(error.to_string()),
-        };
-        match left {
+        match worker.build_and_serve(&mut broken) {
             WorkerExit::Retired => return,
             WorkerExit::Broken(seat) => (broken, failures) = (Some(seat), 0),
             WorkerExit::Cold(reason) => {
@@ -72,11 +64,27 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
+    /// Builds an instance and serves with it. `seat` is as for [`Worker::occupy`].
+    fn build_and_serve(&self, seat: &mut Option<SeatId>) -> WorkerExit {
+        let builder = Builder::new(self.inner);
+        builder.add_current_thread();
+        match self.inner.build_instance(self.build.setup()) {
+            Ok(mut built) => self.occupy(&builder, seat, built.as_mut()),
+            Err(error) => WorkerExit::Cold(error.to_string()),
+        }
+    }
+
     /// Serves with one built instance. A panic outside of its runs breaks the instance, as one inside
     /// does. `seat` is the seat of the broken instance before it; it gets that of this one.
-    fn occupy(&self, seat: &mut Option<SeatId>, built: &mut dyn Instance) -> WorkerExit {
+    fn occupy(
+        &self,
+        builder: &Builder,
+        seat: &mut Option<SeatId>,
+        built: &mut dyn Instance,
+    ) -> WorkerExit {
         let mut entered = *seat;
-        let occupied = catch_unwind(AssertUnwindSafe(|| self.serve_with(&mut entered, built)));
+        let serve = || self.serve_with(builder, &mut entered, built);
+        let occupied = catch_unwind(AssertUnwindSafe(serve));
         *seat = entered;
         occupied.unwrap_or_else(|panic| match entered {
             // The request that it ran is answered and has broken the seat.
@@ -85,8 +93,13 @@ impl Worker<'_> {
         })
     }
 
-    /// Serves on the thread that the engine prefers.
-    fn serve_with(&self, seat: &mut Option<SeatId>, built: &mut dyn Instance) -> WorkerExit {
+    /// Serves on the thread that the engine prefers, after a trial request on the cores for building.
+    fn serve_with(
+        &self,
+        builder: &Builder,
+        seat: &mut Option<SeatId>,
+        built: &mut dyn Instance,
+    ) -> WorkerExit {
         let Self { inner, build, instance } = *self;
         let outer = current_thread();
         let mut left = WorkerExit::Retired;
@@ -96,21 +109,15 @@ impl Worker<'_> {
             let mut members = vec![Member { id: own, instance, helper: false }];
             let helpers = built.threads().into_iter().chain([outer]).filter(|id| *id != own);
             members.extend(helpers.map(|id| Member { id, instance, helper: true }));
-            let reasons = inner.threads.join(&members);
-            if !reasons.is_empty() {
-                inner.report(PoolEvent::PlacementMismatch { reasons });
-            }
-            // The first real request then finds warm caches and arenas.
-            if let Err(reason) = run_trial(inner, built) {
+            builder.add(&members.iter().map(|member| member.id).collect::<Vec<_>>());
+            if let Err(reason) = self.try_out(seat.is_none(), built) {
                 left = WorkerExit::Cold(reason);
                 return;
             }
-            if seat.is_none()
-                && let Some(model) = inner.model()
-                && let Err(error) = inner.memory.fits(&*model)
-            {
-                left = WorkerExit::Cold(error.to_string());
-                return;
+            builder.release_threads();
+            let reasons = inner.threads.join(&members);
+            if !reasons.is_empty() {
+                inner.report(PoolEvent::PlacementMismatch { reasons });
             }
             let own_seat = if let Some(broken) = *seat {
                 inner.gate.repair(broken);
@@ -126,5 +133,19 @@ impl Worker<'_> {
             left = serve(inner, own_seat, built);
         });
         left
+    }
+
+    /// Runs the trial request, so that the first real one finds a warm arena. For a new instance, also
+    /// checks that the model is still within its memory budget.
+    ///
+    /// # Errors
+    /// The reason why the instance cannot serve.
+    fn try_out(&self, is_new: bool, built: &mut dyn Instance) -> Result<(), String> {
+        let inner = self.inner;
+        run_trial(inner, built)?;
+        match inner.model() {
+            Some(model) if is_new => inner.memory.fits(&*model).map_err(|error| error.to_string()),
+            _ => Ok(()),
+        }
     }
 }

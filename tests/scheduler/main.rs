@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod bad_requests;
+mod builder_cores;
 mod builds;
 mod changes;
 mod clients;

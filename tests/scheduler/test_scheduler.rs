@@ -11,7 +11,7 @@ use divvy::layout::{
     Auto, Budget, Change, CoreOwner, CoreRequest, CoreSelection, Edit, Layout, ModelSource,
     QueuePolicy,
 };
-use divvy::machine::{CpuSet, SimulatedMachine};
+use divvy::machine::{CpuSet, SimulatedMachine, ThreadId, current_thread};
 use divvy::pool::{Outcome, Request, RequestError};
 use divvy::scheduler::{
     Control, LoadRequest, LoadedModel, Loader, Options, PreparedRequests, Scheduler,
@@ -29,6 +29,10 @@ pub(crate) struct Scripts {
     pub loads: AtomicUsize,
     /// The setup that each model was loaded for.
     pub setups: Mutex<BTreeMap<String, Option<InstanceSetup>>>,
+    /// The thread that loaded each model last.
+    pub load_threads: Mutex<BTreeMap<String, ThreadId>>,
+    /// The name of a model whose load must wait.
+    pub load_blocked: Mutex<Option<String>>,
 }
 
 impl Scripts {
@@ -42,7 +46,11 @@ impl Loader for Scripts {
     fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
         let budget = &request.budget;
         self.setups.lock().unwrap().insert(budget.name.clone(), request.setup);
+        self.load_threads.lock().unwrap().insert(budget.name.clone(), current_thread());
         self.loads.fetch_add(1, Ordering::SeqCst);
+        while self.load_blocked.lock().unwrap().as_ref() == Some(&budget.name) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let script = self.scripts.lock().unwrap().get(&budget.name).cloned();
         let Some(script) = script else {
             return Err(EngineError::Unavailable { reason: "no script of this name".to_owned() });

@@ -49,8 +49,8 @@ pub(super) fn serving_pool(
     let queue = QueuePolicy { limit: QueuePolicy::MAX_LIMIT, ..QueuePolicy::default() };
     let pool = Pool::new(&name, machine.clone(), queue, cores, listener);
     pool.install(model, warm_up);
-    let all = machine.describe().limits.allowed;
-    pool.ensure(instances, instance, all);
+    pool.pin_builders(machine.describe().limits.allowed);
+    pool.ensure(instances, instance);
     pool.set_bound(instances);
     let failed = |reason: &str| Err(CommandError::Failed(format!("{name}: {reason}")));
     match events.recv_timeout(TIMEOUT) {

@@ -1,5 +1,6 @@
 //! Tests of the pool with scripted instances and a fake machine that records masks.
 
+mod builders;
 mod failures;
 mod input_check;
 mod memory;
@@ -23,6 +24,8 @@ use crate::machine::{CpuSet, Machine};
 #[derive(Default)]
 struct FakeMachine {
     masks: Mutex<HashMap<ThreadId, CpuSet>>,
+    /// Called once, before the next mask is recorded.
+    before_next: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Machine for FakeMachine {
@@ -30,6 +33,10 @@ impl Machine for FakeMachine {
         Description::uniform(8)
     }
     fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
+        let before = self.before_next.lock().unwrap().take();
+        if let Some(before) = before {
+            before();
+        }
         self.masks.lock().unwrap().insert(thread, *cores);
         Ok(())
     }
@@ -75,13 +82,14 @@ pub(super) fn rig(queue: QueuePolicy) -> TestPool {
     let listener = Box::new(move |event| drop(sender.lock().unwrap().send(event)));
     let pool = Pool::new("model", machine.clone(), queue, set("0-1"), listener);
     let script = Arc::new(Script::default());
+    pool.pin_builders(set("0-7"));
     pool.install(Arc::new(SyntheticModel::new(script.clone())), Arc::default());
     TestPool { pool, script, machine, events }
 }
 
 impl TestPool {
     pub(super) fn serve(&self, count: usize, setup: InstanceSetup) -> PoolEvent {
-        assert!(self.pool.ensure(count, setup, set("0-7")));
+        assert!(self.pool.ensure(count, setup));
         let event = self.events.recv_timeout(PATIENCE).unwrap();
         self.pool.set_bound(count);
         event
@@ -212,7 +220,7 @@ fn parked_instances_return() {
     assert_eq!(kinds(&rig.submit(60)), HashMap::from([("completed", 60)]));
     assert_eq!(rig.script.take_most_running(), 1);
     rig.pool.set_bound(3);
-    assert!(!rig.pool.ensure(3, ONE, set("0-7")), "nothing to build: they were parked");
+    assert!(!rig.pool.ensure(3, ONE), "nothing to build: they were parked");
     assert_eq!(kinds(&rig.submit(60)), HashMap::from([("completed", 60)]));
     let most = rig.script.take_most_running();
     assert!((2..=3).contains(&most), "{most}");
@@ -225,7 +233,7 @@ fn another_width_takes_over_without_a_pause() {
     rig.serve(2, ONE);
     assert_eq!(rig.pool.members().len(), 2);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
-    assert!(rig.pool.ensure(1, THREE, set("0-7")));
+    assert!(rig.pool.ensure(1, THREE));
     assert!(rig.pool.warming().is_some());
     // The old ones serve while the new one is built.
     assert_eq!(kinds(&rig.submit(50)), HashMap::from([("completed", 50)]));
@@ -245,7 +253,7 @@ fn a_failed_build_leaves_the_old_width_serving() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_fails.store(true, Ordering::Relaxed);
-    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    assert!(rig.pool.ensure(2, THREE));
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::BuildFailed { setup: THREE, .. }), "{event:?}");
     assert_eq!(rig.pool.setup(), Some(ONE));
@@ -261,9 +269,9 @@ fn a_newer_build_supersedes_an_older_one() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
-    assert!(rig.pool.ensure(2, THREE, set("0-7")));
+    assert!(rig.pool.ensure(2, THREE));
     let two = InstanceSetup::cpu(2);
-    assert!(rig.pool.ensure(1, two, set("0-7")));
+    assert!(rig.pool.ensure(1, two));
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == two), "{event:?}");
@@ -276,8 +284,8 @@ fn growing_generation_takes_over_whole() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
-    assert!(rig.pool.ensure(2, THREE, set("0-7")));
-    assert!(rig.pool.ensure(3, THREE, set("0-7")));
+    assert!(rig.pool.ensure(2, THREE));
+    assert!(rig.pool.ensure(3, THREE));
     assert_eq!(rig.pool.warming(), Some((0, 3)));
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
@@ -292,9 +300,9 @@ fn abandoned_width_never_takes_over() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(2, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
-    assert!(rig.pool.ensure(2, THREE, set("0-7")));
-    assert!(rig.pool.ensure(3, THREE, set("0-7")));
-    assert!(rig.pool.ensure(3, ONE, set("0-7")), "one more of the old width");
+    assert!(rig.pool.ensure(2, THREE));
+    assert!(rig.pool.ensure(3, THREE));
+    assert!(rig.pool.ensure(3, ONE), "one more of the old width");
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
     assert!(matches!(event, PoolEvent::Built(report) if report.setup == ONE), "{event:?}");
@@ -311,8 +319,8 @@ fn one_failed_build_ends_its_generation() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
-    assert!(rig.pool.ensure(2, THREE, set("0-7")));
-    assert!(rig.pool.ensure(4, THREE, set("0-7")));
+    assert!(rig.pool.ensure(2, THREE));
+    assert!(rig.pool.ensure(4, THREE));
     rig.script.build_fails.store(true, Ordering::SeqCst);
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     let event = rig.events.recv_timeout(PATIENCE).unwrap();
@@ -329,7 +337,7 @@ fn panic_during_a_build_is_a_failed_build() {
     let rig = rig(QueuePolicy { limit: 1000, ..QueuePolicy::default() });
     rig.serve(1, ONE);
     rig.script.build_panics.store(true, Ordering::SeqCst);
-    assert!(rig.pool.ensure(1, THREE, set("0-7")));
+    assert!(rig.pool.ensure(1, THREE));
     match rig.events.recv_timeout(PATIENCE).unwrap() {
         PoolEvent::BuildFailed { reason, .. } => {
             assert!(reason.contains("the engine panicked: the script says so"), "{reason}");
@@ -351,7 +359,7 @@ fn instance_under_repair_is_not_missing() {
     let seats = rig.pool.seats();
     assert_eq!((seats.serving, seats.repairing, seats.others), (0, 1, 0));
     assert!(seats.any());
-    assert!(!rig.pool.ensure(1, ONE, set("0-7")), "it comes back by itself");
+    assert!(!rig.pool.ensure(1, ONE), "it comes back by itself");
     let outcomes = rig.submit(3);
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     assert_eq!(kinds(&outcomes), HashMap::from([("completed", 3)]));

@@ -71,7 +71,7 @@ impl LoadRequest {
 /// Loads the models of rows.
 pub trait Loader: Send + Sync {
     /// Loads a row's model and prepares its requests. Called on a background thread that may run on
-    /// every core.
+    /// every core that no other row has reserved.
     ///
     /// # Errors
     /// [`EngineError`] if the model or its inputs cannot be loaded.

@@ -37,7 +37,8 @@ impl DrainingPools {
         let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
             drain_until_ended(&pool, PATIENCE, || {
                 tracing::warn!(
-                    "a removed model is still running a request; its thread ends with the request"
+                    "a removed model is still loading, building or running a request; its threads end \
+                     with that"
                 );
             });
         });
@@ -59,15 +60,23 @@ impl DrainingPools {
         let reserving = after.rows.iter().filter(|row| row.budget.reserve);
         let reserved = reserving.fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
         for pool in self.pools() {
-            let choices = [pool.mask().intersection(&allowed), allowed];
-            let free = choices.iter().map(|cores| cores.difference(&reserved));
-            let mask = free.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed);
+            let choose = |present: CpuSet| {
+                let choices = [present.intersection(&allowed), allowed];
+                let free = choices.iter().map(|cores| cores.difference(&reserved));
+                free.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed)
+            };
+            let (mask, building) = (choose(pool.mask()), choose(pool.builder_cores()));
+            let mut reasons = Vec::new();
+            if pool.builder_cores() != building {
+                reasons.extend(pool.pin_builders(building));
+            }
             if pool.mask() != mask {
-                for reason in pool.pin(mask) {
-                    tracing::warn!(
-                        "cannot move a removed model's threads off reserved cores: {reason}"
-                    );
-                }
+                reasons.extend(pool.pin(mask));
+            }
+            for reason in reasons {
+                tracing::warn!(
+                    "cannot move a removed model's threads off reserved cores: {reason}"
+                );
             }
         }
     }
@@ -108,7 +117,7 @@ mod tests {
         let machine = Arc::new(SimulatedMachine::uniform(2));
         let pool = Pool::new("m", machine, QueuePolicy::default(), mask, listener);
         pool.install(Arc::new(SyntheticModel::new(script.clone())), Arc::default());
-        assert!(pool.ensure(1, InstanceSetup::cpu(1), mask));
+        assert!(pool.ensure(1, InstanceSetup::cpu(1)));
         events.recv_timeout(PATIENCE).unwrap();
         pool.set_bound(1);
         script.run_blocked.store(true, Ordering::SeqCst);

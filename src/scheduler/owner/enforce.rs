@@ -30,14 +30,37 @@ pub(super) fn effective_mask(
 }
 
 /// Returns the cores that no other row has reserved, or all allowed ones if that leaves none.
-pub(super) fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
-    let mut rest = machine.limits.allowed;
-    for other in all.rows.iter().filter(|other| other.budget.name != row.budget.name) {
-        if other.budget.reserve {
-            rest = rest.difference(&other.cores);
-        }
-    }
+fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
+    let rest = without_reserved(row, &reserved(all), machine);
     if rest.is_empty() { machine.limits.allowed } else { rest }
+}
+
+/// Returns the cores on which a row's model is loaded and its instances are built: those that no other
+/// row has reserved, its own included.
+pub(super) fn builder_cores(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
+    builder_cores_beside(row, &reserved(all), machine)
+}
+
+/// Returns the cores for loading and building, given the cores that rows have reserved. If other rows
+/// have reserved all, these are the row's own, and all allowed ones if it has none: a model whose load
+/// has to wait for a core that is never free would never start.
+fn builder_cores_beside(row: &Row, reserved: &CpuSet, machine: &Description) -> CpuSet {
+    let allowed = machine.limits.allowed;
+    let choices = [without_reserved(row, reserved, machine), row.cores.intersection(&allowed)];
+    choices.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed)
+}
+
+/// Returns all cores that rows have reserved.
+fn reserved(all: &DesiredState) -> CpuSet {
+    let reserving = all.rows.iter().filter(|row| row.budget.reserve);
+    reserving.fold(CpuSet::EMPTY, |sum, row| sum.union(&row.cores))
+}
+
+/// Returns the allowed cores that no other row has reserved; no other row has those that this one has
+/// reserved.
+fn without_reserved(row: &Row, reserved: &CpuSet, machine: &Description) -> CpuSet {
+    let own = if row.budget.reserve { row.cores } else { CpuSet::EMPTY };
+    machine.limits.allowed.difference(&reserved.difference(&own))
 }
 
 /// The transition from one desired state to the next.
@@ -69,6 +92,17 @@ pub(super) fn enforce(
         }
     }
     timer.end(|stages| &mut stages.bounds_us);
+    // Before the masks: a core that becomes reserved is free of other models' loads and builds.
+    let reserved = reserved(after);
+    for (row, _, slot) in rows() {
+        let cores = builder_cores_beside(row, &reserved, machine);
+        if slot.pool.builder_cores() != cores {
+            let found = slot.pool.pin_builders(cores);
+            if !found.is_empty() {
+                differences.insert(row.budget.name.clone(), found);
+            }
+        }
+    }
     // Donors first, so that a core is free as early as possible for its receiver.
     let mut moved: Vec<_> = rows()
         .map(|(row, old, slot)| (row, old, slot, effective_mask(row, after, slot, machine)))
@@ -78,7 +112,8 @@ pub(super) fn enforce(
         old.is_none_or(|old| !row.cores.difference(&old.cores).is_empty())
     });
     for (row, _, slot, mask) in moved {
-        differences.insert(row.budget.name.clone(), slot.pool.pin(mask));
+        let found = slot.pool.pin(mask);
+        differences.entry(row.budget.name.clone()).or_default().extend(found);
     }
     timer.end(|stages| &mut stages.masks_us);
     for (row, _, slot) in rows() {
@@ -113,7 +148,8 @@ pub(super) fn place(
     slot: &Slot,
     machine: &Description,
 ) -> Vec<String> {
-    let mut found = slot.pool.pin(effective_mask(row, all, slot, machine));
+    let mut found = slot.pool.pin_builders(builder_cores(row, all, machine));
+    found.extend(slot.pool.pin(effective_mask(row, all, slot, machine)));
     found.extend(slot.pool.set_nice(all.nice(row)).err().into_iter().flatten());
     found
 }
@@ -161,7 +197,7 @@ pub(super) fn build(
     if slot.failed_build.as_ref().is_some_and(|failed| failed.setup == setup) {
         return Ok(());
     }
-    if !slot.pool.ensure(row.concurrency, setup, unreserved(row, after, machine)) {
+    if !slot.pool.ensure(row.concurrency, setup) {
         slot.pool.release_parked(row.concurrency);
     }
     Ok(())

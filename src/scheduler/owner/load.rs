@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 
+use super::enforce;
 use crate::engine::EngineError;
 use crate::layout::{Budget, DesiredState, Row};
-use crate::machine::{CpuSet, Description, Machine, current_thread};
-use crate::pool::{Pool, panic_message};
+use crate::machine::{CpuSet, Description, Machine};
+use crate::pool::{LoadTurn, Pool, panic_message};
 use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader, PreparedRequests};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
@@ -32,20 +33,14 @@ impl ModelLoads {
         Self { machine, loader, owner, generation: 0 }
     }
 
-    /// Makes the slot of a row, its threads to run on `mask`, and starts loading its model on a
-    /// thread that may run on all allowed cores.
-    pub(super) fn start(
-        &mut self,
-        row: &Row,
-        all: &DesiredState,
-        mask: CpuSet,
-        machine: &Description,
-    ) -> Slot {
+    /// Makes the slot of a row and starts loading its model, on the cores that no other row has
+    /// reserved.
+    pub(super) fn start(&mut self, row: &Row, all: &DesiredState, machine: &Description) -> Slot {
         self.generation += 1;
         let budget = &row.budget;
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
         let mut slot = Slot {
-            pool: Arc::new(self.pool(&key, budget, mask)),
+            pool: Arc::new(self.pool(&key, budget, enforce::mask(row, all, machine))),
             effective_cores: None,
             phase: LoadPhase::Loading,
             generation: self.generation,
@@ -61,8 +56,10 @@ impl ModelLoads {
         };
         // Enforcing a change sets only bounds that differ from the row before, which had another pool.
         slot.pool.set_bound(row.concurrency);
+        // The pool has no threads yet that could be on other cores.
+        let _ = slot.pool.pin_builders(enforce::builder_cores(row, all, machine));
         let request = LoadRequest::of_row(row, all, machine);
-        if let Err(error) = self.load_in_background(key, request, machine.limits.allowed) {
+        if let Err(error) = self.load_in_background(key, request, slot.pool.start_load()) {
             slot.fail(format!("cannot start a thread: {error}"));
         }
         slot
@@ -83,18 +80,35 @@ impl ModelLoads {
         &self,
         key: ModelKey,
         request: LoadRequest,
-        allowed: CpuSet,
+        turn: LoadTurn,
     ) -> std::io::Result<()> {
-        let (machine, loader) = (self.machine.clone(), self.loader.clone());
-        let owner = self.owner.clone();
+        let loader = self.loader.clone();
+        let report = LoadReport { owner: self.owner.clone(), key, result: None };
         let body = move || {
-            // The thread inherits a mask without the reserved cores. If it cannot be widened, the
-            // model only loads more slowly.
-            let _ = machine.set_affinity(current_thread(), &allowed);
-            let result = load(&*loader, &request);
-            let _ = owner.send(OwnerMessage::Loaded { key, result });
+            let mut report = report;
+            report.result = Some(turn.run(|| load(&*loader, &request)));
         };
         std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(body).map(drop)
+    }
+}
+
+/// The message at the end of a load. It is sent when this is dropped, so that no model loads for ever
+/// whose thread has ended.
+struct LoadReport {
+    owner: Sender<OwnerMessage>,
+    key: ModelKey,
+    /// `None` if the thread ended too early.
+    result: Option<Result<LoadedModel, EngineError>>,
+}
+
+impl Drop for LoadReport {
+    fn drop(&mut self) {
+        let result = self.result.take().unwrap_or_else(|| {
+            let reason = "the thread that loaded the model ended without a result".to_owned();
+            Err(EngineError::Unavailable { reason })
+        });
+        // The owner has ended when the program ends; then nobody needs the message.
+        let _ = self.owner.send(OwnerMessage::Loaded { key: self.key.clone(), result });
     }
 }
 

@@ -1,0 +1,142 @@
+//! The threads that load a pool's model or build its instances: keeps them on the cores for that, so
+//! that they leave cores that become reserved, and tells when the last one has ended.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::inner::Inner;
+use super::threads::{Pinned, place};
+use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
+
+/// The building threads of a pool. They are no members of the model: they use other cores than its
+/// requests, and count neither as its CPU use nor against its bound.
+pub(super) struct BuilderThreads {
+    machine: Arc<dyn Machine>,
+    state: Mutex<Builders>,
+}
+
+struct Builders {
+    cores: CpuSet,
+    next: u64,
+    /// The threads of each builder, by its number.
+    threads: BTreeMap<u64, Vec<ThreadId>>,
+}
+
+impl BuilderThreads {
+    /// Returns an empty set of threads that may run on `cores`.
+    pub(super) fn new(machine: Arc<dyn Machine>, cores: CpuSet) -> Self {
+        let state = Mutex::new(Builders { cores, next: 0, threads: BTreeMap::new() });
+        Self { machine, state }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Builders> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the cores for building.
+    pub(super) fn cores(&self) -> CpuSet {
+        self.lock().cores
+    }
+
+    /// Returns true if nothing loads or builds.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().threads.is_empty()
+    }
+
+    /// Sets the cores for building and moves all building threads there.
+    pub(super) fn pin(&self, cores: CpuSet) -> Pinned {
+        let threads: Vec<ThreadId> = {
+            let mut state = self.lock();
+            state.cores = cores;
+            state.threads.values().flatten().copied().collect()
+        };
+        let differences =
+            threads.iter().filter_map(|thread| place(&*self.machine, *thread, &cores)).collect();
+        let state = self.lock();
+        let has_left = |thread: &ThreadId| !state.contains(*thread);
+        Pinned { differences, left: threads.into_iter().filter(has_left).collect() }
+    }
+
+    /// Returns the cores on which a building thread belongs; `None` if it is none.
+    pub(super) fn cores_of(&self, thread: ThreadId) -> Option<CpuSet> {
+        let state = self.lock();
+        state.contains(thread).then_some(state.cores)
+    }
+
+    /// Moves threads that have been added. If the cores change meanwhile, they end on the new ones.
+    fn place_all(&self, threads: &[ThreadId]) {
+        // Don't hold the lock here: a thread that re-pins itself blocks until it is scheduled on the
+        // new core, which would stall every change.
+        let mut cores = self.cores();
+        loop {
+            for thread in threads {
+                // If it fails, the process's own mask applies.
+                let _ = place(&*self.machine, *thread, &cores);
+            }
+            let newest = self.cores();
+            if newest == cores {
+                return;
+            }
+            cores = newest;
+        }
+    }
+}
+
+impl Builders {
+    fn contains(&self, thread: ThreadId) -> bool {
+        self.threads.values().flatten().any(|known| *known == thread)
+    }
+}
+
+/// A thread that loads or builds, with the engine's threads that work for it meanwhile. While it exists,
+/// its pool has not ended.
+pub(super) struct Builder {
+    inner: Arc<Inner>,
+    number: u64,
+}
+
+impl Builder {
+    /// Registers a builder that has no thread yet.
+    pub(super) fn new(inner: &Arc<Inner>) -> Self {
+        let mut state = inner.builders.lock();
+        let number = state.next;
+        state.next += 1;
+        state.threads.insert(number, Vec::new());
+        drop(state);
+        Self { inner: inner.clone(), number }
+    }
+
+    /// Moves the calling thread to the cores for building. Threads that the engine creates inherit
+    /// them.
+    pub(super) fn add_current_thread(&self) {
+        self.add(&[current_thread()]);
+    }
+
+    /// Adds threads and moves them to the cores for building.
+    pub(super) fn add(&self, threads: &[ThreadId]) {
+        let builders = &self.inner.builders;
+        let mut state = builders.lock();
+        let own = state.threads.entry(self.number).or_default();
+        let new: Vec<ThreadId> =
+            threads.iter().filter(|thread| !own.contains(thread)).copied().collect();
+        own.extend(&new);
+        drop(state);
+        builders.place_all(&new);
+    }
+
+    /// Forgets the threads, which serve from now on. Call it before they join the model's members.
+    ///
+    /// It does not wait for a [`BuilderThreads::pin`] that is on its way: on a busy machine that would
+    /// take as long as the slowest thread needs to get a core. Such a call may move the threads once
+    /// more after they have joined the members; it finds that out afterwards and has them placed again
+    /// ([`Inner::settle`]).
+    pub(super) fn release_threads(&self) {
+        self.inner.builders.lock().threads.remove(&self.number);
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        self.inner.builders.lock().threads.remove(&self.number);
+    }
+}
