@@ -46,7 +46,7 @@ pub struct SnapshotArgs {
 }
 
 /// The screens that can be drawn.
-const SCREENS: [(&str, Screen); 7] = [
+const SCREENS: [(&str, Screen); 8] = [
     ("board", Screen::Board),
     ("detail", Screen::Detail),
     ("machine", Screen::Machine),
@@ -54,6 +54,7 @@ const SCREENS: [(&str, Screen); 7] = [
     ("journal", Screen::Journal),
     ("layouts", Screen::Layouts),
     ("log", Screen::Log),
+    ("alerts", Screen::Alerts),
 ];
 
 fn screen(text: &str) -> Result<Screen, String> {

@@ -63,15 +63,18 @@ pub(super) fn count(number: u64) -> String {
     }
 }
 
-/// Formats a size in binary units, at most five columns: "84M" (MiB), "1.2G" from 10 GiB on.
+/// Formats a size in binary units, at most five columns: "84M" (MiB), "9.8G" from 10000 MiB on,
+/// "336G" from 99 GiB on.
 pub(super) fn bytes(size: u64) -> String {
     const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
     match size {
         0 => "0M".to_owned(),
         1..MIB => "<1M".to_owned(),
-        _ if size < 10 << 30 => format!("{}M", size / MIB),
-        _ if size < 1000 << 30 => format!("{:.1}G", size as f64 / (1u64 << 30) as f64),
-        _ => format!("{}G", size >> 30),
+        _ if size < 10_000 * MIB => format!("{}M", size / MIB),
+        _ if size < 99 * GIB => format!("{:.1}G", size as f64 / GIB as f64),
+        _ if size < 10_000 * GIB => format!("{}G", size / GIB),
+        _ => format!("{}T", size >> 40),
     }
 }
 
@@ -134,7 +137,7 @@ mod tests {
             prop_assert!(millis(us).len() <= 6, "{}", millis(us));
             prop_assert!(rate(us as f64).len() <= 6, "{}", rate(us as f64));
             prop_assert!(count(us).len() <= 5, "{}", count(us));
-            prop_assert!(bytes(size % (1 << 50)).len() <= 8);
+            prop_assert!(bytes(size % (9000 << 40)).len() <= 5, "{}", bytes(size));
         }
     }
 }

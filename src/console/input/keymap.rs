@@ -168,6 +168,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("w", Command::Memory),
     ("J", Command::Journal),
     ("L", Command::Log),
+    ("!", Command::Alerts),
     ("b", Command::Board),
     ("z", Command::Expand),
     ("O", Command::Sort),

@@ -74,6 +74,7 @@ commands! {
     Memory, "memory", "memory", "memory use: of divvy's parts and of each model";
     Journal, "journal", "journal", "all changes with their verdicts";
     Log, "log", "log", "the newest lines of divvy's own log";
+    Alerts, "alerts", "alerts", "all alerts, in full";
     Board, "board", "board", "return to the board";
     Expand, "expand", "zoom", "show the focused pane on the whole screen, or return";
     Sort, "sort", "sort", "sort rows by the next key: name, cores, p99, SLO slack, CPU, queue, layout";
@@ -104,6 +105,7 @@ impl Command {
             Screen::Memory => Some(Self::Memory),
             Screen::Journal => Some(Self::Journal),
             Screen::Log => Some(Self::Log),
+            Screen::Alerts => Some(Self::Alerts),
         }
     }
 

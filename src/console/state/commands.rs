@@ -96,6 +96,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
             show(state, Screen::Log);
             return state.follow_log();
         }
+        Command::Alerts => show(state, Screen::Alerts),
         Command::Board => show(state, Screen::Board),
         Command::Expand => state.expanded = !state.expanded,
         Command::Filter => {

@@ -21,6 +21,8 @@ pub enum Screen {
     Journal,
     /// The newest lines of the log.
     Log,
+    /// All alerts.
+    Alerts,
 }
 
 /// The panes of the board.

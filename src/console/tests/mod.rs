@@ -12,6 +12,7 @@ mod order;
 mod painting;
 mod pseudo_terminal;
 mod ranges;
+mod readability;
 mod saving;
 mod scrolling;
 mod testing;

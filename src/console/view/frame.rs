@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Pen, wrap};
-use super::{board, dialog, footer, header, screens};
+use super::footer::{self, Hint};
+use super::{board, dialog, header, screens};
 use crate::console::state::{ConsoleState, HitMap, Screen};
 
 /// Columns and rows of the smallest terminal that the console fits on.
@@ -31,8 +32,10 @@ pub(super) fn draw_on(canvas: &mut Canvas) {
         Screen::Board => board::draw(canvas, body),
         screen => canvas.part(body, None, |canvas| screens::draw(canvas, body, screen)),
     }
-    let hint = Rect { y: body.bottom(), height: 1, ..area };
-    canvas.part(hint, None, |canvas| footer::draw_hint(canvas, hint));
+    let hint = Hint::of(state, area.width, most_hint_lines(state, body));
+    let lines = hint.height();
+    let place = Rect { y: body.bottom() + 1 - lines, height: lines, ..area };
+    canvas.part(place, None, |canvas| footer::draw_hint(canvas, place, &hint));
     if state.dialog.is_some() {
         canvas.part(area, None, |canvas| dialog::draw(canvas, area));
     }
@@ -42,6 +45,15 @@ pub(super) fn draw_on(canvas: &mut Canvas) {
     if state.drag.is_some() {
         canvas.part(area, None, |canvas| footer::draw_drag_label(canvas, area));
     }
+}
+
+/// Returns the most lines that the hint may have: it covers up to a third of the screen, but neither
+/// the pointer of a drag nor the label below it.
+fn most_hint_lines(state: &ConsoleState, body: Rect) -> u16 {
+    let third = 1 + body.height / 3;
+    let pointer = state.drag.as_ref().and_then(|drag| drag.pointer);
+    let below = pointer.map_or(third, |(_, y)| body.bottom().saturating_sub(y + 1));
+    third.min(below).max(2)
 }
 
 fn draw_too_small(canvas: &mut Canvas, area: Rect) {

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Pane, ScrollArea};
-use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow};
+use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow, hidden_rows};
 use crate::console::view::change_text::{self, ForceTime};
 use crate::console::view::key::Key;
 use crate::telemetry::{JournalEntry, Verdict, VerdictStatus};
@@ -23,8 +23,9 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
         .collect();
     let first = canvas.scroll_to(ScrollArea::Changes, inside, lines.len(), state.scroll_changes);
     let rest = lines.len() - first;
-    if border == Border::Rule && rest > height {
-        note = format!("{} more below", rest - height);
+    let hidden = hidden_rows(0, rest.saturating_sub(height));
+    if let (Border::Rule, Some(hidden)) = (border, hidden) {
+        note = hidden;
     }
     canvas.frame(PaneFrame::of_pane(Pane::Changes, area, border, "Changes").note(&note));
     if lines.is_empty() {

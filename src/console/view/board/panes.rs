@@ -2,69 +2,108 @@
 
 use ratatui::layout::Rect;
 
-use super::heights::{HeightDemand, Heights};
+use super::cores::Arranger;
+use super::heights::{ChangesDemand, HeightDemand, Heights};
 use super::models::Labels;
 use super::{changes, cores, latency, models, over_time, resources};
-use crate::console::state::Pane;
+use crate::console::state::{ConsoleState, Pane};
 use crate::console::view::canvas::{Border, Canvas};
 use crate::console::view::key::Key;
+
+/// The key and the drawing of a pane that depends on nothing but the state.
+type Drawing = (fn(&ConsoleState) -> Key, fn(&mut Canvas, Rect, Border));
+
+const LATENCY: Drawing = (latency::key, latency::draw);
+const OVER_TIME: Drawing = (over_time::key, over_time::draw);
+const CHANGES: Drawing = (changes::key, changes::draw);
 
 /// Draws the board, or the expanded pane alone.
 pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     if state.expanded {
         let border = if area.height >= 20 { Border::Box } else { Border::Rule };
-        return draw_pane(canvas, area, border, state.focus);
+        return match state.focus {
+            Pane::Cores => {
+                let inside = area.width.saturating_sub(border.columns());
+                draw_cores(canvas, area, border, Arranger::new(state, inside));
+            }
+            Pane::Models => models::draw(canvas, area, border, Labels::Tags),
+            Pane::Latency => draw_pane(canvas, area, border, LATENCY),
+            Pane::OverTime => draw_pane(canvas, area, border, OVER_TIME),
+            Pane::Changes => draw_pane(canvas, area, border, CHANGES),
+        };
     }
-    let boxed = area.height >= 26 && area.width >= 80;
-    let border = if boxed { Border::Box } else { Border::Rule };
-    let inside = area.width - border.columns();
-    let wanted = HeightDemand {
-        border: border.rows(),
-        models: u16::try_from(state.rows().len()).unwrap_or(u16::MAX),
-        resources: resources::height(state),
-    };
-    let heights = Heights::divide(area.height, wanted, |room| {
-        cores::height(state, inside, room.saturating_sub(border.rows())) + border.rows()
-    });
+    let (border, heights, arranger) = divide(state, area);
     let mut y = area.y;
     let mut next = |height: u16| {
         let part = Rect { y, height, ..area };
         y += height;
         part
     };
-    draw_pane(canvas, next(heights.cores), border, Pane::Cores);
-    let room = heights.cores.saturating_sub(border.rows());
-    let letters = heights.cores > 0 && cores::shows_letters(state, inside, room);
-    let labels = if letters { Labels::Letters } else { Labels::Tags };
+    let labels = draw_cores(canvas, next(heights.cores), border, arranger);
     models::draw(canvas, next(heights.models), border, labels);
     let middle = next(heights.latency);
     if area.width >= 100 {
         let left = Rect { width: area.width * 11 / 20, ..middle };
         let right = Rect { x: left.right(), width: area.width - left.width, ..middle };
-        draw_pane(canvas, left, border, Pane::Latency);
-        draw_pane(canvas, right, border, Pane::OverTime);
+        draw_pane(canvas, left, border, LATENCY);
+        draw_pane(canvas, right, border, OVER_TIME);
     } else {
-        let which = if state.focus == Pane::OverTime { Pane::OverTime } else { Pane::Latency };
+        let which = if state.focus == Pane::OverTime { OVER_TIME } else { LATENCY };
         draw_pane(canvas, middle, border, which);
     }
-    draw_pane(canvas, next(heights.changes), border, Pane::Changes);
+    draw_pane(canvas, next(heights.changes), border, CHANGES);
     let resources = next(heights.resources);
     canvas.part(resources, None, |canvas| resources::draw(canvas, resources));
 }
 
-fn draw_pane(canvas: &mut Canvas, area: Rect, border: Border, pane: Pane) {
+/// Divides the area among the panes: in boxes if there is room, else below ruled titles, which take
+/// fewer rows.
+fn divide(state: &ConsoleState, area: Rect) -> (Border, Heights, Arranger<'_>) {
+    if area.height >= 26 && area.width >= 80 {
+        let (heights, arranger) = divide_with(state, area, Border::Box);
+        if heights.latency > 0 {
+            return (Border::Box, heights, arranger);
+        }
+    }
+    let (heights, arranger) = divide_with(state, area, Border::Rule);
+    (Border::Rule, heights, arranger)
+}
+
+fn divide_with(state: &ConsoleState, area: Rect, border: Border) -> (Heights, Arranger<'_>) {
+    let changes = if state.snapshot.changes.is_empty() {
+        ChangesDemand::Empty
+    } else {
+        ChangesDemand::Filled
+    };
+    let wanted = HeightDemand {
+        border: border.rows(),
+        models: u16::try_from(state.rows().len()).unwrap_or(u16::MAX),
+        resources: resources::height(state),
+        changes,
+    };
+    let mut arranger = Arranger::new(state, area.width - border.columns());
+    let heights = Heights::divide(area.height, wanted, |room| {
+        arranger.height(room.saturating_sub(border.rows())) + border.rows()
+    });
+    (heights, arranger)
+}
+
+/// Draws the cores. Returns the short names of models that match it.
+fn draw_cores(canvas: &mut Canvas, area: Rect, border: Border, arranger: Arranger) -> Labels {
+    if area.height == 0 {
+        return Labels::Tags;
+    }
+    let plan = arranger.choose(area.height.saturating_sub(border.rows()));
+    let key = cores::key(canvas.state).finish();
+    canvas.part(area, Some(key), |canvas| cores::draw(canvas, area, border, &plan));
+    if plan.shows_letters() { Labels::Letters } else { Labels::Tags }
+}
+
+fn draw_pane(canvas: &mut Canvas, area: Rect, border: Border, (key, draw): Drawing) {
     if area.height == 0 {
         return;
     }
-    let state = canvas.state;
-    let (key, draw): (Key, fn(&mut Canvas, Rect, Border)) = match pane {
-        Pane::Cores => (cores::key(state), cores::draw),
-        Pane::Latency => (latency::key(state), latency::draw),
-        Pane::OverTime => (over_time::key(state), over_time::draw),
-        Pane::Changes => (changes::key(state), changes::draw),
-        // its rows are parts
-        Pane::Models => return models::draw(canvas, area, border, Labels::Tags),
-    };
-    canvas.part(area, Some(key.finish()), |canvas| draw(canvas, area, border));
+    let key = key(canvas.state).finish();
+    canvas.part(area, Some(key), |canvas| draw(canvas, area, border));
 }

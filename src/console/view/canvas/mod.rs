@@ -10,4 +10,4 @@ pub(super) use pane_frame::{Border, PaneFrame};
 pub(super) use parts::Part;
 pub(super) use pen::{Pen, row};
 pub(super) use surface::Canvas;
-pub(super) use text::{StyledLine, StyledText, flow, wrap};
+pub(super) use text::{StyledLine, StyledText, flow, hidden_rows, wrap};

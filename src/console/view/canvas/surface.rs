@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthChar;
 
 use super::parts::{Part, Parts};
-use super::{Pen, StyledLine, row, wrap};
+use super::{Pen, StyledLine, hidden_rows, row, wrap};
 use crate::console::format;
 use crate::console::state::{ConsoleState, HitMap, ScrollArea, ScrollLimits, Target};
 
@@ -135,11 +135,15 @@ impl<'a> Canvas<'a> {
 
     /// Writes into the lower border around `inside` how many of the `rest` lines are below it.
     pub(crate) fn note_more_below(&mut self, inside: Rect, rest: usize) {
-        let below = rest.saturating_sub(inside.height as usize);
-        if below > 0 {
-            let mut pen = Pen { x: inside.x, y: inside.bottom(), end: inside.right() };
-            self.put_end(&mut pen, &format!(" {below} more below "), self.state.theme.title);
+        if let Some(hidden) = hidden_rows(0, rest.saturating_sub(inside.height as usize)) {
+            self.note_hidden(inside, &hidden);
         }
+    }
+
+    /// Writes into the lower border around `inside` which rows are hidden.
+    pub(crate) fn note_hidden(&mut self, inside: Rect, hidden: &str) {
+        let mut pen = Pen { x: inside.x, y: inside.bottom(), end: inside.right() };
+        self.put_end(&mut pen, &format!(" {hidden} "), self.state.theme.title);
     }
 
     /// Records how many lines of the log, from the oldest on, fill its screen.

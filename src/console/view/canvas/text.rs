@@ -10,6 +10,17 @@ pub(crate) type StyledText = (String, Style);
 /// One line of styled text.
 pub(crate) type StyledLine = Vec<StyledText>;
 
+/// Returns how many rows of a list are above and below its area: "3 above, 190 more below"; `None`
+/// if all are shown.
+pub(crate) fn hidden_rows(above: usize, below: usize) -> Option<String> {
+    match (above, below) {
+        (0, 0) => None,
+        (0, below) => Some(format!("{below} more below")),
+        (above, 0) => Some(format!("{above} more above")),
+        (above, below) => Some(format!("{above} above, {below} more below")),
+    }
+}
+
 /// Breaks text at its spaces into lines of at most `width` columns. A longer word stays whole.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

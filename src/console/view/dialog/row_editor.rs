@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use super::dialog_box::DialogBox;
 use crate::console::format;
 use crate::console::state::{ConsoleState, InputPrompt, Mode, RowEditor, Target, Tone};
-use crate::console::view::canvas::{Canvas, Pen, row, wrap};
+use crate::console::view::canvas::{Canvas, Pen, hidden_rows, row, wrap};
 use crate::console::view::plan_text::describe_plan;
 use crate::console::view::text_field::draw_text_field;
 use crate::layout::RowKey;
@@ -49,15 +49,16 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
         if chosen {
             canvas.tint(line, theme.field);
         }
-        let more = keys.len() - index - 1;
-        if index + 1 == first + visible && more > 0 {
-            let mut end = Pen { x: line.x, y: line.y, end: line.right() };
-            canvas.put_end(&mut end, &format!(" {more} more below "), theme.ghost);
-        }
         canvas.hit(line, Target::Item(index));
     }
     let height = inside.height.min(FOOT - 1);
     let foot = Rect { y: inside.bottom() - height, height, ..inside };
+    // in the gap below the list, so that it covers no value
+    let hidden = hidden_rows(first, keys.len().saturating_sub(first + visible));
+    let gap = row(inside, visible).filter(|pen| pen.y < foot.y);
+    if let (Some(hidden), Some(mut pen)) = (hidden, gap) {
+        canvas.put_end(&mut pen, &hidden, theme.title);
+    }
     let Some(key) = keys.get(editor.at) else {
         return;
     };

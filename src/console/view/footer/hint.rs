@@ -2,46 +2,99 @@
 //! or the next thing to try.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::owner_name::owner_name;
 use crate::console::format;
 use crate::console::state::{
-    Command, ConsoleState, Dialog, Drag, DragInput, DragItem, Screen, Tone,
+    Command, ConsoleState, Dialog, Drag, DragInput, DragItem, Screen, Target, Tone,
 };
-use crate::console::view::canvas::{Canvas, Pen, StyledText, row, wrap};
+use crate::console::view::canvas::{Canvas, StyledText, row, wrap};
 use crate::console::view::plan_text::describe_plan;
 use crate::console::view::text_field::draw_text_field;
+use crate::telemetry::Alert;
 
-/// Draws the hint.
-pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
+/// The hint on the lines that it needs.
+pub(in crate::console::view) struct Hint {
+    lines: Vec<String>,
+    style: Style,
+    /// What a click on the hint does.
+    target: Option<Target>,
+}
+
+impl Hint {
+    /// Returns the hint for a terminal of this width. A plan or a message takes up to `most` lines, any
+    /// other hint one.
+    pub(in crate::console::view) fn of(state: &ConsoleState, width: u16, most: u16) -> Self {
+        let room = usize::from(width).saturating_sub(1);
+        let HintText { text, style, target } = hint(state, width);
+        let important =
+            state.drag.is_some() || state.message.is_some() || state.staged_plan.is_some();
+        let filter = matches!(state.dialog, Some(Dialog::Filter { .. }));
+        let most = if important && !filter { usize::from(most.max(1)) } else { 1 };
+        let mut lines = if most > 1 { wrap(&text, room) } else { vec![text] };
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                last.push(' ');
+                last.push_str(state.glyphs.ellipsis);
+            }
+        }
+        Self { lines, style, target }
+    }
+
+    /// Returns the number of lines, at least one.
+    pub(in crate::console::view) fn height(&self) -> u16 {
+        u16::try_from(self.lines.len()).unwrap_or(u16::MAX).max(1)
+    }
+}
+
+/// Draws the hint. Lines above the last one cover other panes.
+pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect, hint: &Hint) {
     let state = canvas.state;
-    let Some(mut pen) = row(area, 0) else {
-        return;
-    };
-    pen.x += 1;
-    if let Some(Dialog::Filter { editor }) = &state.dialog {
+    if let (Some(Dialog::Filter { editor }), Some(mut pen)) = (&state.dialog, row(area, 0)) {
+        pen.x += 1;
         canvas.put(&mut pen, "filter: ", state.theme.accent);
         return draw_text_field(canvas, pen, editor);
     }
-    let (text, style) = hint(state, area.width);
-    // a plan or a message must be readable: if it is long, it also covers the line above
-    let lines = wrap(&text, pen.room() as usize);
-    let important = state.drag.is_some() || state.message.is_some() || state.staged_plan.is_some();
-    if let ([first, rest @ ..], true) = (lines.as_slice(), important && lines.len() > 1) {
-        let above = Rect { y: area.y.saturating_sub(1), ..area };
-        canvas.clear(above);
-        let mut upper = Pen { y: above.y, ..pen };
-        canvas.put_fit(&mut upper, first, style);
-        return canvas.put_fit(&mut pen, &rest.join(" "), style);
+    if area.height > 1 {
+        canvas.clear(area);
+        // during a drag, the covered rows remain targets, so that the receiver stays the same
+        if state.drag.is_none() {
+            canvas.hit(area, Target::Nothing);
+        }
     }
-    canvas.put_fit(&mut pen, &text, style);
+    if let Some(target) = &hint.target {
+        canvas.hit(area, target.clone());
+    }
+    for (index, line) in hint.lines.iter().enumerate() {
+        if let Some(mut pen) = row(area, index) {
+            pen.x += 1;
+            canvas.put_fit(&mut pen, line, hint.style);
+        }
+    }
+}
+
+/// The text of a hint.
+struct HintText {
+    text: String,
+    style: Style,
+    target: Option<Target>,
+}
+
+impl HintText {
+    /// A hint that a click on it does nothing with.
+    fn plain(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style, target: None }
+    }
 }
 
 /// Returns the most important hint right now.
-fn hint(state: &ConsoleState, width: u16) -> StyledText {
+fn hint(state: &ConsoleState, width: u16) -> HintText {
     let theme = &state.theme;
     if let Some(drag) = &state.drag {
-        return drag_hint(state, drag);
+        let (text, style) = drag_hint(state, drag);
+        return HintText::plain(text, style);
     }
     if let Some(message) = &state.message {
         let style = match message.tone {
@@ -49,7 +102,7 @@ fn hint(state: &ConsoleState, width: u16) -> StyledText {
             Tone::Good => theme.good,
             Tone::Bad => theme.bad,
         };
-        return (message.text.clone(), style);
+        return HintText::plain(&message.text, style);
     }
     if !state.picked.is_empty() {
         let keys = (state.keymap.shown(Command::Lift), state.keymap.shown(Command::Cancel));
@@ -57,7 +110,7 @@ fn hint(state: &ConsoleState, width: u16) -> StyledText {
             "cores {} selected: {} lifts them, a drag moves them all, {} clears the selection",
             state.picked, keys.0, keys.1
         );
-        return (text, theme.text);
+        return HintText::plain(text, theme.text);
     }
     if let Some(plan) = &state.staged_plan {
         let keys = (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));
@@ -68,58 +121,83 @@ fn hint(state: &ConsoleState, width: u16) -> StyledText {
             keys.0,
             keys.1
         );
-        return (text, theme.warn);
+        return HintText::plain(text, theme.warn);
     }
-    if let Some(alert) = state.snapshot.alerts.first() {
-        let more = state.snapshot.alerts.len() - 1;
-        let more = match more {
-            0 => String::new(),
-            more if width < 60 => format!(" +{more}"),
-            more => format!("   (and {more} more)"),
+    // the alerts screen shows them whole
+    if let (Some(alert), false) = (state.snapshot.alerts.first(), state.screen == Screen::Alerts) {
+        return HintText {
+            text: alert_hint(state, width, alert),
+            style: theme.warn,
+            target: Some(Target::Command(Command::Alerts)),
         };
-        // before the first change, an alert leaves room for how to make one
-        let learns = state.snapshot.changes.is_empty() && !state.readonly && state.mouse;
-        let how = match state.screen {
-            Screen::Board if learns && width >= 60 => {
-                if width < 100 {
-                    format!("   Drag a {} onto another row.", state.glyphs.core)
-                } else {
-                    format!("   Try it: drag a {} onto another row.", state.glyphs.core)
-                }
-            }
-            _ => String::new(),
-        };
-        // keep room for the number of further alerts
-        let room = (width as usize).saturating_sub(format::width(&more) + format::width(&how) + 1);
-        let text = format::fit(&alert.text, room, state.glyphs.ellipsis);
-        return (format!("{text}{more}{how}"), theme.warn);
     }
     if state.readonly {
-        return ("Read-only: nothing can be changed.".to_owned(), theme.dim);
+        return HintText::plain("Read-only: nothing can be changed.", theme.dim);
     }
-    let lift = state.keymap.shown(Command::Lift);
-    let (core, pip) = (state.glyphs.core, state.glyphs.idle);
-    let text = match (state.screen, state.mouse) {
-        (Screen::Board, true) if width < 60 => format!("Drag a {core} onto another row."),
-        (Screen::Board, true) if width < 110 => {
-            format!(
-                "Drag a {core} onto another row to move a core, or press {lift}, arrows, enter."
-            )
-        }
-        (Screen::Board, true) => format!(
-            "Drag a {core} onto another row to move a core, a {pip} to move an instance. By keys: {lift} lifts a core, arrows choose a row, enter drops it."
-        ),
-        (Screen::Board, false) => {
-            format!(
-                "{lift} lifts a core of the selected row, arrows choose the row to receive it, enter drops it."
-            )
-        }
-        (Screen::Layouts, _) => {
-            "On the right: the changes that applying the selected layout would make.".to_owned()
+    HintText::plain(next_step(state, width), theme.dim)
+}
+
+/// Returns the first alert, and the key that lists all if there are more or it does not fit.
+fn alert_hint(state: &ConsoleState, width: u16, alert: &Alert) -> String {
+    let more = state.snapshot.alerts.len() - 1;
+    let key = state.keymap.shown(Command::Alerts);
+    // before the first change, an alert leaves room for how to make one
+    let learns = state.snapshot.changes.is_empty() && !state.readonly && state.mouse;
+    let how = match state.screen {
+        Screen::Board if learns && width >= 60 => {
+            if width < 100 {
+                format!("   Drag a {} onto another row.", state.glyphs.core)
+            } else {
+                format!("   Try it: drag a {} onto another row.", state.glyphs.core)
+            }
         }
         _ => String::new(),
     };
-    (text, theme.dim)
+    let room = usize::from(width).saturating_sub(format::width(&how) + 1);
+    let list = match more {
+        0 if format::width(&alert.text) <= room => String::new(),
+        0 if width < 60 => format!(" {key}"),
+        0 => format!("   ({key} shows all of it)"),
+        more if width < 60 => format!(" +{more} {key}"),
+        more => format!("   ({key} lists {more} more)"),
+    };
+    let room = room.saturating_sub(format::width(&list));
+    let text = format::fit(&alert.text, room, state.glyphs.ellipsis);
+    format!("{text}{list}{how}")
+}
+
+/// Returns what to try next, as much as fits on the line.
+fn next_step(state: &ConsoleState, width: u16) -> String {
+    let lift = state.keymap.shown(Command::Lift);
+    let (core, pip) = (state.glyphs.core, state.glyphs.idle);
+    let forms = match (state.screen, state.mouse) {
+        (Screen::Board, true) => vec![
+            format!(
+                "Drag a {core} onto another row to move a core, a {pip} to move an instance. By keys: {lift} lifts a core, arrows choose a row, enter drops it."
+            ),
+            format!(
+                "Drag a {core} onto another row to move a core, a {pip} to move an instance. By keys: {lift}, arrows, enter."
+            ),
+            format!(
+                "Drag a {core} onto another row to move a core, or press {lift}, arrows, enter."
+            ),
+            format!("Drag a {core} onto another row."),
+        ],
+        (Screen::Board, false) => vec![
+            format!(
+                "{lift} lifts a core of the selected row, arrows choose the row to receive it, enter drops it."
+            ),
+            format!("{lift} lifts a core, arrows choose a row, enter drops it."),
+            format!("{lift}, arrows, enter: move a core."),
+        ],
+        (Screen::Layouts, _) => vec![
+            "On the right: the changes that applying the selected layout would make.".to_owned(),
+            "Right: changes if applied.".to_owned(),
+        ],
+        _ => Vec::new(),
+    };
+    let fits = |form: &&String| format::width(form) < usize::from(width);
+    forms.iter().find(fits).or(forms.last()).cloned().unwrap_or_default()
 }
 
 /// Returns the plan of a drop at the pointer, or how to continue the drag.

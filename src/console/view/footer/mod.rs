@@ -6,5 +6,5 @@ mod keys;
 mod owner_name;
 
 pub(super) use drag_label::draw as draw_drag_label;
-pub(super) use hint::draw as draw_hint;
+pub(super) use hint::{Hint, draw as draw_hint};
 pub(super) use keys::draw as draw_keys;

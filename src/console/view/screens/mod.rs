@@ -1,5 +1,6 @@
 //! The screens beside the board, each one pane over the whole body.
 
+mod alerts;
 mod detail;
 mod gpu_readings;
 mod journal;
@@ -24,5 +25,6 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, screen: Screen) {
         Screen::Memory => memory::draw(canvas, area),
         Screen::Journal => journal::draw(canvas, area),
         Screen::Log => log::draw(canvas, area),
+        Screen::Alerts => alerts::draw(canvas, area),
     }
 }

@@ -5,6 +5,6 @@ mod cell;
 mod owners;
 mod pane;
 
-pub(super) use arrangement::{height, shows_letters};
+pub(super) use arrangement::Arranger;
 pub(in crate::console::view) use owners::CoreOwners;
 pub(super) use pane::{draw, key};

@@ -3,7 +3,7 @@
 
 use ratatui::layout::Rect;
 
-use super::arrangement::{Density, choose};
+use super::arrangement::{Arrangement, Density};
 use super::cell::{Names, draw_cell, draw_strip};
 use super::owners::CoreOwners;
 use crate::console::state::{ConsoleState, Pane, Target};
@@ -13,11 +13,14 @@ use crate::console::view::tags;
 use crate::telemetry::CoreView;
 
 /// Draws the pane.
-pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
+pub(in crate::console::view::board) fn draw(
+    canvas: &mut Canvas,
+    area: Rect,
+    border: Border,
+    plan: &Arrangement,
+) {
     let state = canvas.state;
     let theme = &state.theme;
-    let width = area.width.saturating_sub(border.columns());
-    let plan = choose(state, width, area.height.saturating_sub(border.rows()));
     let note = match plan.density {
         Density::Letters => "owner   . free   + several owners",
         Density::Strip => "owner above use now   . free   + several owners",
@@ -44,7 +47,7 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
         }
         let (width, height) = plan.cell;
         let place = Rect { x: inside.x + x, y: inside.y + y, width, height }.intersection(inside);
-        if matches!(plan.density, Density::Strip | Density::Letters) {
+        if plan.shows_letters() {
             draw_strip(canvas, place, view, &names);
         } else {
             draw_cell(canvas, place, view, (&names, plan.density));

@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use super::columns::{Field, columns};
 use super::row::draw_row;
 use super::table_row::TableRow;
+use crate::console::format;
 use crate::console::state::{Pane, Target};
-use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
+use crate::console::view::canvas::{Border, Canvas, PaneFrame, hidden_rows, row};
 use crate::console::view::key::Key;
 use crate::console::view::tags;
 
@@ -43,10 +44,27 @@ pub(in crate::console::view::board) fn draw(
     }
     let inside = border.inside(area);
     let columns = columns(inside.width as usize, (!state.has_gpus()).then_some(Field::Gpu));
+    let rows = state.rows();
+    let visible = inside.height.saturating_sub(1) as usize;
+    let selected = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
+    let first = first_row(rows.len(), selected, visible);
+    let hidden = hidden_rows(first, rows.len().saturating_sub(first + visible));
+    let note = match (&hidden, border) {
+        (Some(hidden), Border::Rule) => {
+            // the units give way where the title leaves no room for both
+            let both = format!("{hidden}   {note}");
+            let room = (area.width as usize).saturating_sub(format::width(&title) + 9);
+            if format::width(&both) <= room { both } else { hidden.clone() }
+        }
+        _ => note.to_owned(),
+    };
     let mut key = Key::default();
-    key.add((&title, state.snapshot.models.is_empty()));
+    key.add((&title, &note, &hidden, state.snapshot.models.is_empty()));
     canvas.part(area, Some(key.finish()), |canvas| {
-        canvas.frame(PaneFrame::of_pane(Pane::Models, area, border, &title).note(note));
+        canvas.frame(PaneFrame::of_pane(Pane::Models, area, border, &title).note(&note));
+        if let (Some(hidden), Border::Box) = (&hidden, border) {
+            canvas.note_hidden(inside, hidden);
+        }
         draw_titles(canvas, inside, &columns);
         if state.snapshot.models.is_empty()
             && let Some(mut pen) = row(inside, 2)
@@ -54,33 +72,20 @@ pub(in crate::console::view::board) fn draw(
             canvas.put_fit(&mut pen, "Waiting for the first snapshot.", state.theme.dim);
         }
     });
-    let rows = state.rows();
     let tags = match labels {
         Labels::Letters => {
             (0..state.snapshot.models.len()).map(|index| tags::letter(index).to_string()).collect()
         }
         Labels::Tags => tags::tags(&state.snapshot),
     };
-    let visible = inside.height.saturating_sub(1) as usize;
-    let selected = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
-    let first = first_row(rows.len(), selected, visible);
-    let last = first + visible;
-    for (index, owner) in rows.iter().enumerate().skip(first).take(visible) {
-        let Some(pen) = row(inside, index - first + 1) else {
+    for (index, owner) in rows.iter().skip(first).take(visible).enumerate() {
+        let Some(pen) = row(inside, index + 1) else {
             break;
         };
         let of = TableRow::new(state, owner, &tags);
-        let below = if index + 1 == last { rows.len() - last.min(rows.len()) } else { 0 };
-        let mut key = of.key(state);
-        key.add(below);
         let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
-        canvas.part(line, Some(key.finish()), |canvas| {
+        canvas.part(line, Some(of.key(state).finish()), |canvas| {
             draw_row(canvas, pen, &of, &columns);
-            if below > 0 {
-                let more = format!(" {below} more below ");
-                let mut pen = Pen { end: inside.right(), ..pen };
-                canvas.put_end(&mut pen, &more, state.theme.ghost);
-            }
         });
     }
 }
