@@ -10,7 +10,7 @@ use super::event::{Listener, PoolEvent};
 use super::gate::{BATCH, Gate, Submitted, Waiting};
 use super::input_check::InputCheck;
 use super::job::Job;
-use super::memory::{MemoryLimit, tensor_bytes};
+use super::memory::MemoryLimit;
 use super::panic_message::panic_message;
 use super::rejection::Rejection;
 use super::replies::ReplyThread;
@@ -221,10 +221,13 @@ impl Inner {
         if let Err(error) = self.inputs.check(&job.inputs) {
             return self.refuse_wrong(job, error, now).map(|()| None);
         }
-        if !self.admit(&mut job) {
-            self.gate.count_rejected();
-            job.reject(RequestError::Rejected { reason: Rejection::OverBudget }, now);
-            return Ok(None);
+        match self.memory.admit(&job.inputs) {
+            Ok(charge) => job.charge = charge,
+            Err(reason) => {
+                self.gate.count_rejected();
+                job.reject(RequestError::Rejected { reason }, now);
+                return Ok(None);
+            }
         }
         match self.gate.submit(job, now) {
             Submitted::Accepted(id) => Ok(Some(id)),
@@ -253,16 +256,6 @@ impl Inner {
             }
         }
         Ok(())
-    }
-
-    /// Charges a request's inputs to the budget. Returns false if they do not fit.
-    fn admit(&self, job: &mut Job) -> bool {
-        // Nothing to compare with, and nothing to count.
-        if self.memory.limit().is_none() && tensor_bytes(&job.inputs) == 0 {
-            return true;
-        }
-        job.charge = self.memory.admit(&job.inputs);
-        job.charge.is_some()
     }
 
     /// Cancels a request that no instance has taken yet, and answers it.

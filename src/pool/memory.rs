@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::rejection::Rejection;
 use super::shrink_pacer::ShrinkPacer;
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
 use crate::layout::Bytes;
@@ -221,23 +222,42 @@ impl MemoryLimit {
         }
     }
 
-    /// Charges a request's inputs to the budget; `None` if they would not fit even if the request ran
-    /// alone, or not beside the requests that wait. Inputs that the caller holds too are not charged.
+    /// Charges a request's inputs to the budget. Inputs that the caller holds too are not charged.
     ///
     /// Memory that running requests make the engine hold does not count here: the request waits for
     /// them. The engine is not asked, so a refusal costs no more than an acceptance; its last report is
     /// at most as old as the last snapshot or run.
-    pub(super) fn admit(&self, inputs: &Arc<Vec<NamedTensor>>) -> Option<MemoryCharge> {
+    ///
+    /// # Errors
+    /// [`Rejection::OverBudget`] if they would not fit even if the request ran alone, or not beside the
+    /// requests that wait.
+    pub(super) fn admit(
+        &self,
+        inputs: &Arc<Vec<NamedTensor>>,
+    ) -> Result<Option<MemoryCharge>, Rejection> {
         let bytes = if Arc::strong_count(inputs) > 1 { 0 } else { tensor_bytes(inputs) };
+        let charge =
+            || (bytes > 0).then(|| MemoryCharge { requests: Arc::clone(&self.requests), bytes });
         let limit = self.limit.load(Ordering::Acquire);
+        if limit == NONE {
+            // Nothing to compare with. The memory screen shows the inputs.
+            if bytes > 0 {
+                self.requests.fetch_add(bytes, Ordering::Relaxed);
+            }
+            return Ok(charge());
+        }
         let held = self.least().saturating_add(self.prepared.load(Ordering::Relaxed));
+        // Compared and added in one step, so that requests that arrive at once do not exceed the limit
+        // together.
         let room = |requests: u64| {
             let after = requests.saturating_add(bytes);
-            (limit == NONE || held.saturating_add(after) <= limit).then_some(after)
+            (held.saturating_add(after) <= limit).then_some(after)
         };
         // Even a request that charges nothing is refused if the model alone exceeds its limit.
-        self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
-        Some(MemoryCharge { requests: Arc::clone(&self.requests), bytes })
+        self.requests
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .map_err(|_| Rejection::OverBudget)?;
+        Ok(charge())
     }
 
     /// Waits until this request may run together with others, and starts it. Returns `None` if the

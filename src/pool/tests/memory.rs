@@ -222,6 +222,32 @@ fn arrivals_wait_for_requests_over_the_budget() {
 }
 
 #[test]
+fn arrivals_at_once_stay_within_the_budget() {
+    let limit = MemoryLimit::new();
+    limit.set_limit(Some(100 * KIB));
+    let admitted: Vec<_> = std::thread::scope(|scope| {
+        let admit = || {
+            let one = request(KIB as usize);
+            (0..1000).filter_map(|_| limit.admit(&one).ok()).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(admit)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!((admitted.len(), limit.requests()), (100, 100 * KIB));
+    drop(admitted);
+    assert_eq!(limit.requests(), 0);
+}
+
+#[test]
+fn shared_inputs_need_no_charge() {
+    let limit = MemoryLimit::new();
+    let (own, kept) = (request(10), request(10));
+    let _second = kept.clone();
+    assert!(limit.admit(&kept).unwrap().is_none());
+    assert!(limit.admit(&own).unwrap().is_some());
+}
+
+#[test]
 fn refusals_do_not_ask_the_engine() {
     let rig = limited(40, 50);
     rig.pool.memory();
