@@ -26,7 +26,7 @@ pub struct EngineMemory {
     /// were built. 0 if the other values contain it.
     #[serde(default, rename = "graph_bytes", alias = "graph")]
     pub graph: u64,
-    /// Memory for activations and results; `None` if the engine does not report it.
+    /// Memory for activations, and for results while they are computed; `None` if the engine does not report it.
     #[serde(rename = "arena_bytes", alias = "arena")]
     pub arena: Option<u64>,
     /// Allocated but never written to: not resident, and not part of any sum.
@@ -36,6 +36,10 @@ pub struct EngineMemory {
     /// in no sum. `None` if no instance runs on one, or the library does not report it.
     #[serde(default, rename = "gpu_bytes", alias = "gpu")]
     pub gpu: Option<u64>,
+    /// Outputs of ended requests that callers still hold, in buffers of divvy's. Not the model's memory,
+    /// and in no sum. `None` if they are not counted.
+    #[serde(default, rename = "in_flight_bytes")]
+    pub in_flight: Option<u64>,
     /// The source of `weights`.
     #[serde(default)]
     pub weights_source: MemorySource,

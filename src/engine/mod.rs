@@ -1,5 +1,6 @@
 //! Engines: the traits that the pool runs models through, and the engines that implement them.
 
+mod accounts;
 pub mod devices;
 pub mod embedded;
 mod error;

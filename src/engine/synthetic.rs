@@ -123,15 +123,12 @@ impl Model for SyntheticModel {
     fn memory(&self) -> EngineMemory {
         self.script.reports.fetch_add(1, Ordering::SeqCst);
         EngineMemory {
-            gpu: None,
             weights: self.script.weights.load(Ordering::SeqCst),
             copies: 1,
-            graph: 0,
             arena: Some(self.script.arena.load(Ordering::SeqCst)),
-            untouched: 0,
             weights_source: MemorySource::Measured,
             arena_source: MemorySource::Measured,
-            shared: None,
+            ..EngineMemory::default()
         }
     }
 

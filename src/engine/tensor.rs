@@ -5,6 +5,8 @@ use std::fmt;
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
+use crate::machine::allocation::Account;
+
 /// The element types that an ONNX tensor can have at a model's boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -159,6 +161,11 @@ impl TensorData {
     /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Charges the elements' buffer to an account; for strings, not their text.
+    pub(super) fn charge_to(&mut self, account: &Account) {
+        each!(self, values => account.adopt(values));
     }
 
     /// Returns the size of the elements in bytes; for strings, that of their text.

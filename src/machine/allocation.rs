@@ -10,9 +10,10 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::hint::black_box;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Size from which blocks are counted, in bytes.
 pub const MIN_COUNTED_BYTES: usize = 1024;
@@ -20,8 +21,11 @@ pub const MIN_COUNTED_BYTES: usize = 1024;
 /// Bytes before a counted block; more if its alignment requires it.
 const HEADER: usize = 16;
 
-/// Maximum number of open accounts, including the program's own.
-const ACCOUNTS: usize = 1024;
+/// Maximum number of open accounts, including the program's own and [`PROBE`].
+const ACCOUNTS: usize = 2048;
+
+/// The account by which [`is_installed`] finds out if allocations are counted.
+const PROBE: u32 = ACCOUNTS as u32 - 1;
 
 /// The global allocator of the `divvy` program. Without it, no account has a count.
 pub struct CountingAllocator;
@@ -91,6 +95,20 @@ unsafe fn open_block(base: *mut u8, offset: usize, size: usize) -> *mut u8 {
 unsafe fn account_of(block: *mut u8) -> u32 {
     // SAFETY: `open_block` wrote the header there.
     u32::from_ne_bytes(unsafe { block.sub(HEADER).cast::<[u8; 4]>().read() })
+}
+
+/// Charges a counted block to another account.
+///
+/// # Safety
+/// `block` came from [`open_block`] with this size, and no other thread frees or resizes it during the
+/// call.
+unsafe fn charge_block(block: *mut u8, size: usize, account: u32) {
+    // SAFETY: `open_block` wrote the header there, and the caller excludes other accesses to it.
+    unsafe {
+        charge(account_of(block), -(size as i64));
+        block.sub(HEADER).cast::<[u8; 4]>().write(account.to_ne_bytes());
+    }
+    charge(account, size as i64);
 }
 
 // SAFETY: every call is forwarded to the system allocator. Only the size decides if a block has a
@@ -175,6 +193,30 @@ pub fn is_counting() -> bool {
     COUNTERS.iter().take(1).any(|own| own.peak.load(Ordering::Relaxed) > 0)
 }
 
+/// Returns true if [`CountingAllocator`] is the global allocator, so that each block of
+/// [`MIN_COUNTED_BYTES`] or more has a header. [`is_counting`] is also true if somebody only called it.
+fn is_installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(|| {
+        let entered = enter(PROBE);
+        let block = black_box(Vec::<u8>::with_capacity(MIN_COUNTED_BYTES));
+        drop(entered);
+        let is_charged = live(PROBE) > 0;
+        drop(block);
+        is_charged
+    })
+}
+
+/// Charges this thread's allocations to the program itself until the returned guard is dropped.
+pub fn enter_program() -> AccountGuard {
+    enter(0)
+}
+
+fn enter(account: u32) -> AccountGuard {
+    let before = CURRENT.try_with(|current| current.replace(account)).unwrap_or(0);
+    AccountGuard { before }
+}
+
 /// Returns the bytes allocated outside of all models' accounts; `None` if nothing is counted.
 pub fn own_bytes() -> Option<u64> {
     is_counting().then(|| live(0))
@@ -202,7 +244,7 @@ impl Account {
     /// Opens an account. If nothing is counted, or all accounts are in use, it has no counts.
     pub fn open() -> Arc<Self> {
         let free = || {
-            COUNTERS.iter().enumerate().skip(1).find(|(_, counter)| {
+            COUNTERS.iter().enumerate().take(PROBE as usize).skip(1).find(|(_, counter)| {
                 counter.live.load(Ordering::Relaxed) == 0
                     && !counter.open.swap(true, Ordering::AcqRel)
             })
@@ -216,8 +258,20 @@ impl Account {
 
     /// Charges this thread's allocations to this account until the returned guard is dropped.
     pub fn enter(&self) -> AccountGuard {
-        let before = CURRENT.try_with(|current| current.replace(self.number)).unwrap_or(0);
-        AccountGuard { before }
+        enter(self.number)
+    }
+
+    /// Charges the buffer of a vector to this account from now on. Does nothing if it is too small to be
+    /// counted, or if nothing is counted.
+    pub fn adopt<T>(&self, values: &mut Vec<T>) {
+        let size = values.capacity().saturating_mul(size_of::<T>());
+        if size >= MIN_COUNTED_BYTES && is_installed() {
+            // The compiler must not know that the header is outside of the vector's buffer.
+            let block = black_box(values.as_mut_ptr().cast::<u8>());
+            // SAFETY: the buffer came from the global allocator with this size, which is the counting
+            // one, and the vector is borrowed exclusively.
+            unsafe { charge_block(block, size, self.number) }
+        }
     }
 
     /// Charges all further allocations of this thread to this account.
@@ -247,7 +301,7 @@ impl Drop for Account {
     }
 }
 
-/// Guard of [`Account::enter`]; restores the thread's previous account on drop.
+/// Guard of [`Account::enter`] and [`enter_program`]; restores the thread's previous account on drop.
 #[must_use]
 pub struct AccountGuard {
     before: u32,
@@ -330,6 +384,30 @@ mod tests {
         assert!(others.iter().all(|other| other.number != number));
         // SAFETY: allocated above.
         unsafe { CountingAllocator.dealloc(left, block(4096, 8)) };
+    }
+
+    #[test]
+    fn charging_a_block_moves_its_bytes() {
+        let (first, second) = (account(), Account::open());
+        let layout = block(5000, 64);
+        let entered = first.enter();
+        // SAFETY: the block is alive until it is freed with its layout.
+        unsafe {
+            let block = CountingAllocator.alloc(layout);
+            charge_block(block, 5000, second.number);
+            assert_eq!((first.held(), second.held()), (Some(0), Some(5000)));
+            CountingAllocator.dealloc(block, layout);
+        }
+        drop(entered);
+        assert_eq!((first.held(), second.held()), (Some(0), Some(0)));
+    }
+
+    #[test]
+    fn blocks_of_another_allocator_are_not_adopted() {
+        let account = account();
+        let mut values = vec![7_u64; 1000];
+        account.adopt(&mut values);
+        assert_eq!((account.held(), values[999]), (Some(0), 7));
     }
 
     #[test]

@@ -22,13 +22,16 @@ pub struct MemoryRow {
     pub graph_bytes: u64,
     /// Number of instances, parked ones included. If there are more than `copies`, they share.
     pub instances: usize,
-    /// Activations, results, and memory that arenas keep for the next request; `None` if the engine
+    /// Activations, results of running requests, and memory that arenas keep for the next request; `None` if the engine
     /// does not report it.
     pub arena_bytes: Option<u64>,
     /// Source of `arena_bytes`.
     pub arena_source: MemorySource,
     /// Inputs of waiting and running requests that nobody else holds; measured.
     pub requests_bytes: u64,
+    /// Outputs of ended requests that callers still hold; measured. Not the model's memory: they are in
+    /// the table's `in_flight_bytes`. `None` if they are not counted.
+    pub in_flight_bytes: Option<u64>,
     /// Inputs prepared for the built-in load, which its requests share; measured.
     pub prepared_bytes: u64,
     /// The budget; `None` without one.
@@ -98,6 +101,9 @@ pub struct MemoryTable {
     /// Allocations of the program itself since then: latency windows, history, the console. Counted by
     /// the allocator; 0 if it does not count.
     pub program_bytes: u64,
+    /// Outputs of ended requests that callers still hold, of all models. Measured; 0 if they are not
+    /// counted.
+    pub in_flight_bytes: u64,
     /// Freed memory that the heap keeps resident for reuse: the kernel's size of the heap minus memory
     /// in use. Measured; 0 if the system does not report it.
     #[serde(rename = "free_heap_bytes", alias = "kept_bytes")]
@@ -139,6 +145,7 @@ impl MemoryTable {
             self.files_bytes,
             self.engines_bytes,
             self.program_bytes,
+            self.in_flight_bytes,
             self.kept_bytes,
         ];
         let models = self.models.iter().map(MemoryRow::total);
@@ -149,7 +156,7 @@ impl MemoryTable {
     }
 
     /// Returns the parts that are not models, in display order.
-    pub fn parts(&self) -> [MemoryPart; 5] {
+    pub fn parts(&self) -> [MemoryPart; 6] {
         use MemorySource::{Estimated, Measured};
         let part = |name, bytes: u64, source, note| {
             let bytes = bytes.cast_signed();
@@ -165,6 +172,7 @@ impl MemoryTable {
             part("libraries, files", self.files_bytes, Measured, "mapped since then"),
             part("engine start", self.engines_bytes, Estimated, "ONNX Runtime without a model"),
             part("divvy since then", self.program_bytes, Measured, "windows, history, console"),
+            part("in flight", self.in_flight_bytes, Measured, "outputs that callers still hold"),
             part("free heap", self.kept_bytes, Measured, "kept for the next requests"),
         ]
     }
@@ -191,6 +199,7 @@ mod tests {
             arena_bytes: Some(20),
             requests_bytes: 3,
             prepared_bytes: 4,
+            in_flight_bytes: Some(11),
             ..MemoryRow::default()
         };
         let other = MemoryRow { weights_bytes: 30, ..MemoryRow::default() };
@@ -200,16 +209,17 @@ mod tests {
             files_bytes: 10,
             engines_bytes: 5,
             program_bytes: 6,
+            in_flight_bytes: 11,
             kept_bytes: 2,
             models: vec![row, other],
             ..MemoryTable::default()
         }
         .summed();
-        assert_eq!((table.sum_bytes, table.unattributed_bytes), (170, 30));
-        assert!((table.unattributed_share() - 0.15).abs() < 1e-9);
+        assert_eq!((table.sum_bytes, table.unattributed_bytes), (181, 19));
+        assert!((table.unattributed_share() - 0.095).abs() < 1e-9);
         let parts: i64 = table.parts().iter().map(|part| part.bytes).sum();
-        assert_eq!(parts + 77 + 30, 170, "parts and models are the sum");
+        assert_eq!(parts + 77 + 30, 181, "parts and models are the sum");
         let less = MemoryTable { process_bytes: 100, ..table }.summed();
-        assert_eq!(less.unattributed_bytes, -70, "the remainder can be negative");
+        assert_eq!(less.unattributed_bytes, -81, "the remainder can be negative");
     }
 }

@@ -159,6 +159,7 @@ fn view(index: usize, row: &Row) -> ModelView {
             weights: (30 + 17 * index as u64) << 20,
             copies: 1,
             arena: Some(5 << 20),
+            in_flight: Some(3 << 19),
             ..EngineMemory::default()
         },
         load: Some("closed, 4 clients".into()),
@@ -194,6 +195,7 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
         arena_bytes: Some([5, 40, 3, 1, 6][index % 5] * MIB),
         arena_source: MemorySource::Measured,
         requests_bytes: (index as u64 + 1) * MIB / 2,
+        in_flight_bytes: Some(MIB / 4),
         prepared_bytes: MIB,
         limit_bytes: (index == 1).then_some(100 * MIB),
         not_shared: (index == 0).then(|| "this row has 4 threads".to_owned()),
@@ -210,6 +212,7 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
         stray_bytes: 2 * MIB,
         program_bytes: 5 * MIB,
         kept_bytes: 8 * MIB,
+        in_flight_bytes: models.len() as u64 * MIB / 4,
         loaded: shared_models(desired),
         models,
         ..MemoryTable::default()

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use super::run;
+use super::run::Runner;
 use super::session::OrtSession;
 use super::sessions::NarrowUse;
 use crate::engine::{EngineError, Instance, NamedTensor};
 use crate::machine::ThreadId;
-use crate::machine::allocation::Account;
 
 /// A handle on a session.
 pub(super) struct OrtInstance {
     pub(super) session: Arc<OrtSession>,
     /// Counts this model among the users of a shared session.
     pub(super) narrow: Option<NarrowUse>,
-    pub(super) account: Arc<Account>,
+    pub(super) runner: Runner,
 }
 
 impl Instance for OrtInstance {
@@ -23,17 +22,19 @@ impl Instance for OrtInstance {
     }
 
     fn run(&mut self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
-        run::run(&self.session, inputs)
+        self.runner.run(&self.session, inputs)
     }
 
     fn another(&self) -> Option<Box<dyn Instance>> {
-        let (session, account) = (Arc::clone(&self.session), Arc::clone(&self.account));
-        Some(Box::new(Self { session, narrow: self.narrow.clone(), account }))
+        let runner = Runner::new(self.runner.accounts.clone());
+        Some(Box::new(Self {
+            session: Arc::clone(&self.session),
+            narrow: self.narrow.clone(),
+            runner,
+        }))
     }
 
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
-        let account = Arc::clone(&self.account);
-        let _entered = account.enter();
         body(self);
     }
 }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::instance::OrtInstance;
 use super::lease::{NarrowLease, join_narrow};
 use super::library::Library;
+use super::run::Runner;
 use super::session::OrtSession;
 use super::session_memory::SessionMemory;
 use super::sessions::{FirstSession, NarrowUse, Sessions};
-use super::{cuda, run, sessions};
+use super::{cuda, sessions};
+use crate::engine::accounts::ModelAccounts;
 use crate::engine::onnx::ModelFile;
 use crate::engine::shared::SharedModels;
 use crate::engine::{
@@ -17,7 +19,6 @@ use crate::engine::{
     SharedMemory, Signature,
 };
 use crate::layout::ModelSource;
-use crate::machine::allocation::Account;
 
 /// A row's loaded model.
 pub(super) struct OrtModel {
@@ -28,7 +29,7 @@ pub(super) struct OrtModel {
     sessions: Arc<Mutex<Sessions>>,
     /// Held while the shared session is built.
     building: Mutex<()>,
-    account: Arc<Account>,
+    accounts: ModelAccounts,
 }
 
 impl OrtModel {
@@ -41,8 +42,8 @@ impl OrtModel {
         models: &Arc<SharedModels<Arc<OrtSession>>>,
         source: &ModelSource,
     ) -> Result<Self, EngineError> {
-        let account = Account::open();
-        let _guard = account.enter();
+        let accounts = ModelAccounts::open();
+        let _guard = accounts.model.enter();
         let narrow = Arc::new(join_narrow(library, models, source)?);
         let file = Arc::clone(&narrow.file);
         let sessions = Sessions {
@@ -58,7 +59,7 @@ impl OrtModel {
             file,
             sessions: Arc::new(Mutex::new(sessions)),
             building: Mutex::new(()),
-            account: Arc::clone(&account),
+            accounts: accounts.clone(),
         })
     }
 
@@ -76,8 +77,8 @@ impl OrtModel {
             cuda::check_available(&library.path)
                 .map_err(|reason| EngineError::Unavailable { reason })?;
         }
-        let account = Account::open();
-        let _guard = account.enter();
+        let accounts = ModelAccounts::open();
+        let _guard = accounts.model.enter();
         let file = Arc::new(ModelFile::read(source)?);
         let session = OrtSession::build(library, source, &file, setup)?;
         let sessions = Sessions {
@@ -93,7 +94,7 @@ impl OrtModel {
             file,
             sessions: Arc::new(Mutex::new(sessions)),
             building: Mutex::new(()),
-            account: Arc::clone(&account),
+            accounts: accounts.clone(),
         })
     }
 
@@ -104,11 +105,15 @@ impl OrtModel {
         (first.setup == setup).then_some(first.session)
     }
 
+    fn runner(&self) -> Runner {
+        Runner::new(self.accounts.clone())
+    }
+
     fn on_one_thread(&self) -> Result<OrtInstance, EngineError> {
         let lease = self.narrow()?;
         let session = Arc::clone(&**lease);
         let narrow = Some(NarrowUse::new(lease, Arc::clone(&self.sessions)));
-        Ok(OrtInstance { session, narrow, account: Arc::clone(&self.account) })
+        Ok(OrtInstance { session, narrow, runner: self.runner() })
     }
 
     fn live_narrow(&self) -> Option<Arc<NarrowLease>> {
@@ -174,7 +179,7 @@ impl Model for OrtModel {
         // On a GPU one session must not run two requests at once, so there each instance has its
         // own.
         let session = self.wide(setup)?;
-        Ok(Box::new(OrtInstance { session, narrow: None, account: Arc::clone(&self.account) }))
+        Ok(Box::new(OrtInstance { session, narrow: None, runner: self.runner() }))
     }
 
     fn with_trial_instance(
@@ -183,9 +188,7 @@ impl Model for OrtModel {
     ) -> Result<(), EngineError> {
         let first = self.sessions().first.as_ref().map(|first| Arc::clone(&first.session));
         let mut instance = match first {
-            Some(session) => {
-                OrtInstance { session, narrow: None, account: Arc::clone(&self.account) }
-            }
+            Some(session) => OrtInstance { session, narrow: None, runner: self.runner() },
             None => self.on_one_thread()?,
         };
         body(&mut instance);
@@ -214,14 +217,15 @@ impl Model for OrtModel {
         let part = shared.map(|shared| shared.part(shared.users)).unwrap_or_default();
         let users = shared.map_or(1, |shared| u64::from(shared.users.max(1)));
         let untouched = common.untouched.div_ceil(users);
-        // Requests and results outside the library.
-        let ours = self.account.held().unwrap_or(0);
+        // Requests outside the library.
+        let ours = self.accounts.model.held().unwrap_or(0);
         EngineMemory {
             weights: own.weights + part.weights,
             copies: (on_cpu.len() + usize::from(narrow.is_some())) as u32,
             graph: own.graph + part.graph,
             arena: own.arena.zip(common.arena).map(|(own, _)| own + part.arena + ours),
             untouched: own.untouched + untouched,
+            in_flight: self.accounts.outputs.held(),
             gpu: gpu.filter(|_| !on_gpu.is_empty()),
             weights_source: if own.is_estimated || common.is_estimated {
                 MemorySource::Estimated
@@ -240,7 +244,7 @@ impl Model for OrtModel {
             // A session that ran nothing since has nothing to free.
             if session.has_grown() {
                 session.request_shrink();
-                run::run(&session, trial)?;
+                self.runner().run(&session, trial)?;
                 session.mark_shrunk();
             }
         }

@@ -1,7 +1,6 @@
 //! Sessions: one for all instances with a single thread, and one for each wider instance. The ids
 //! of a session's helper threads are known from the moment they exist.
 
-use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,9 +12,10 @@ use ort::session::Session;
 use super::growth::BuildGrowth;
 use super::library::{Library, NAME};
 use super::memory::RawSession;
+use super::names::NameArray;
 use super::{cuda, explain};
 use crate::engine::onnx::{self, ModelFile};
-use crate::engine::{EngineError, InstanceSetup};
+use crate::engine::{EngineError, InstanceSetup, TensorSpec};
 use crate::layout::ModelSource;
 use crate::machine::{ThreadId, current_thread};
 
@@ -25,8 +25,8 @@ pub(super) struct OrtSession {
     /// Keeps the parts of the library that every session uses.
     pub(super) library: Arc<Library>,
     pub(super) file: Arc<ModelFile>,
-    pub(super) inputs: Vec<CString>,
-    pub(super) outputs: Vec<CString>,
+    pub(super) inputs: NameArray,
+    pub(super) outputs: NameArray,
     helpers: Arc<Mutex<Vec<ThreadId>>>,
     /// Held while a request runs on a GPU, where the library does not guarantee that concurrent
     /// requests are safe: a request that shrinks the arena could overlap the instance's own.
@@ -49,9 +49,9 @@ impl OrtSession {
         let growth = BuildGrowth::start();
         let session = commit(library, source, setup, &helpers)
             .map_err(|error| explain::load(library, file, setup.device, error.message()))?;
-        let names = |specs: &[crate::engine::TensorSpec]| -> Result<Vec<CString>, EngineError> {
-            let names = specs.iter().map(|spec| CString::new(spec.name.as_str()));
-            names.collect::<Result<_, _>>().map_err(|_| EngineError::Load {
+        let names = |specs: &[TensorSpec]| -> Result<NameArray, EngineError> {
+            let names = specs.iter().map(|spec| spec.name.as_str());
+            NameArray::new(names).map_err(|_| EngineError::Load {
                 engine: NAME,
                 path: file.title.clone(),
                 reason: "the name of an input or output contains a zero byte".to_owned().into(),

@@ -50,35 +50,60 @@ impl<'a> Value<'a> {
         NonNull::new(pointer).map(|pointer| Self { pointer, _lent: PhantomData })
     }
 
-    /// The value's pointer, for a call during its life.
-    pub(super) fn pointer(&self) -> *const OrtValue {
-        self.pointer.as_ptr()
+    /// Gives up the ownership of the value.
+    pub(super) fn into_raw(self) -> *mut OrtValue {
+        let pointer = self.pointer.as_ptr();
+        std::mem::forget(self);
+        pointer
     }
 
-    /// Lends a tensor to the library.
-    pub(super) fn lend(library: &Library, tensor: &'a Tensor) -> Result<Self, String> {
-        let shape = tensor
-            .shape()
-            .iter()
-            .map(|size| i64::try_from(*size))
-            .collect::<Result<Vec<i64>, _>>()
-            .map_err(|_| "its shape is impossible".to_owned())?;
-        match tensor.data() {
-            TensorData::Bool(values) => lend(library, values, &shape, code(ElementType::Bool)),
-            TensorData::I8(values) => lend(library, values, &shape, code(ElementType::I8)),
-            TensorData::I16(values) => lend(library, values, &shape, code(ElementType::I16)),
-            TensorData::I32(values) => lend(library, values, &shape, code(ElementType::I32)),
-            TensorData::I64(values) => lend(library, values, &shape, code(ElementType::I64)),
-            TensorData::U8(values) => lend(library, values, &shape, code(ElementType::U8)),
-            TensorData::U16(values) => lend(library, values, &shape, code(ElementType::U16)),
-            TensorData::U32(values) => lend(library, values, &shape, code(ElementType::U32)),
-            TensorData::U64(values) => lend(library, values, &shape, code(ElementType::U64)),
-            TensorData::F16(values) => lend(library, values, &shape, code(ElementType::F16)),
-            TensorData::BF16(values) => lend(library, values, &shape, code(ElementType::BF16)),
-            TensorData::F32(values) => lend(library, values, &shape, code(ElementType::F32)),
-            TensorData::F64(values) => lend(library, values, &shape, code(ElementType::F64)),
-            TensorData::String(values) => texts(values, &shape),
+    /// Lends a tensor to the library. `shape` is a buffer.
+    pub(super) fn lend(
+        library: &Library,
+        tensor: &'a Tensor,
+        shape: &mut Vec<i64>,
+    ) -> Result<Self, String> {
+        shape.clear();
+        for size in tensor.shape() {
+            shape.push(i64::try_from(*size).map_err(|_| "its shape is impossible".to_owned())?);
         }
+        let shape = shape.as_slice();
+        match tensor.data() {
+            TensorData::Bool(values) => lend(library, values, shape, code(ElementType::Bool)),
+            TensorData::I8(values) => lend(library, values, shape, code(ElementType::I8)),
+            TensorData::I16(values) => lend(library, values, shape, code(ElementType::I16)),
+            TensorData::I32(values) => lend(library, values, shape, code(ElementType::I32)),
+            TensorData::I64(values) => lend(library, values, shape, code(ElementType::I64)),
+            TensorData::U8(values) => lend(library, values, shape, code(ElementType::U8)),
+            TensorData::U16(values) => lend(library, values, shape, code(ElementType::U16)),
+            TensorData::U32(values) => lend(library, values, shape, code(ElementType::U32)),
+            TensorData::U64(values) => lend(library, values, shape, code(ElementType::U64)),
+            TensorData::F16(values) => lend(library, values, shape, code(ElementType::F16)),
+            TensorData::BF16(values) => lend(library, values, shape, code(ElementType::BF16)),
+            TensorData::F32(values) => lend(library, values, shape, code(ElementType::F32)),
+            TensorData::F64(values) => lend(library, values, shape, code(ElementType::F64)),
+            TensorData::String(values) => texts(values, shape),
+        }
+    }
+}
+
+/// A value of the library that something else owns.
+pub(super) struct ValueRef<'a> {
+    pointer: NonNull<OrtValue>,
+    _owner: PhantomData<&'a OrtValue>,
+}
+
+impl ValueRef<'_> {
+    /// Refers to a value.
+    ///
+    /// # Safety
+    /// The value is not released during the lifetime.
+    pub(super) unsafe fn new(pointer: NonNull<OrtValue>) -> Self {
+        Self { pointer, _owner: PhantomData }
+    }
+
+    fn pointer(&self) -> *const OrtValue {
+        self.pointer.as_ptr()
     }
 
     /// Copies the value out.

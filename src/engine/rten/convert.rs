@@ -5,6 +5,7 @@ use rten::{Value, ValueOrView, ValueView};
 use rten_tensor::prelude::*;
 
 use crate::engine::{ElementType, EngineError, Tensor, TensorData, TensorSpec};
+use crate::machine::allocation::Account;
 
 /// Types that can be passed without loss: rten's own types, and types whose values all fit one of
 /// them. For int64, each value is checked.
@@ -64,23 +65,28 @@ pub(super) fn input<'a>(name: &str, tensor: &'a Tensor) -> Result<ValueOrView<'a
     }
 }
 
-/// Converts rten's value to the type that the model's file declares.
-pub(super) fn output(spec: &TensorSpec, value: Value) -> Result<Tensor, String> {
+/// Converts rten's value to the type that the model's file declares, and charges it to an account. Does
+/// not copy if rten has the type.
+pub(super) fn output(spec: &TensorSpec, value: Value, account: &Account) -> Result<Tensor, String> {
     let shape = value.shape().to_vec();
-    let data = match (spec.element, value) {
-        (ElementType::F32, Value::FloatTensor(values)) => TensorData::F32(values.into_data()),
+    let mut data = match (spec.element, value) {
+        (ElementType::F32, Value::FloatTensor(values)) => {
+            TensorData::F32(fitted(values.into_data()))
+        }
         (ElementType::F16, Value::FloatTensor(values)) => {
             TensorData::F16(values.into_data().into_iter().map(f16::from_f32).collect())
         }
-        (ElementType::I32, Value::Int32Tensor(values)) => TensorData::I32(values.into_data()),
+        (ElementType::I32, Value::Int32Tensor(values)) => {
+            TensorData::I32(fitted(values.into_data()))
+        }
         (ElementType::I64, Value::Int32Tensor(values)) => {
             TensorData::I64(values.into_data().into_iter().map(i64::from).collect())
         }
         (ElementType::Bool, Value::Int32Tensor(values)) => {
             TensorData::Bool(values.into_data().into_iter().map(|value| value != 0).collect())
         }
-        (ElementType::I8, Value::Int8Tensor(values)) => TensorData::I8(values.into_data()),
-        (ElementType::U8, Value::UInt8Tensor(values)) => TensorData::U8(values.into_data()),
+        (ElementType::I8, Value::Int8Tensor(values)) => TensorData::I8(fitted(values.into_data())),
+        (ElementType::U8, Value::UInt8Tensor(values)) => TensorData::U8(fitted(values.into_data())),
         (want, value) => {
             return Err(format!(
                 "the output `{}` came as {:?}, where the model promises {want}",
@@ -89,6 +95,16 @@ pub(super) fn output(spec: &TensorSpec, value: Value) -> Result<Tensor, String> 
             ));
         }
     };
+    data.charge_to(account);
     Tensor::new(shape, data)
         .ok_or_else(|| format!("the output `{}` does not fill its shape", spec.name))
+}
+
+/// Frees the rest of a buffer that is much larger than its elements: rten puts a result into any buffer
+/// of the run that is large enough, so a caller that keeps a small result would keep a large activation.
+fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
+    if values.capacity() / 2 > values.len() {
+        values.shrink_to_fit();
+    }
+    values
 }

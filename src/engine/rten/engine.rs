@@ -6,10 +6,10 @@ use super::convert;
 use super::graph::LoadedGraph;
 use super::model::RtenModel;
 use super::name::{NAME, VERSION};
+use crate::engine::accounts::ModelAccounts;
 use crate::engine::shared::SharedModels;
 use crate::engine::{Engine, EngineCapabilities, EngineError, EngineKind, Model};
 use crate::layout::ModelSource;
-use crate::machine::allocation::Account;
 
 /// The embedded engine. Its clones share loaded models.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,6 @@ impl Engine for Rten {
 
     fn load(&self, source: &ModelSource) -> Result<Arc<dyn Model>, EngineError> {
         let graph = self.models.get_or_load(source, || LoadedGraph::load(source))?;
-        Ok(Arc::new(RtenModel { graph: Arc::new(graph), account: Account::open() }))
+        Ok(Arc::new(RtenModel { graph: Arc::new(graph), accounts: ModelAccounts::open() }))
     }
 }

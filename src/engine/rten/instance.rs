@@ -7,9 +7,10 @@ use rten::{RunOptions, ThreadPool};
 use super::graph::LoadedGraph;
 use super::name::NAME;
 use super::{convert, explain};
+use crate::engine::accounts::ModelAccounts;
 use crate::engine::shared::ModelLease;
 use crate::engine::{EngineError, Instance, NamedTensor, inputs};
-use crate::machine::allocation::Account;
+use crate::machine::allocation::enter_program;
 use crate::machine::{ThreadId, current_thread};
 
 /// Runs requests of one model on its own threads.
@@ -17,18 +18,18 @@ pub(super) struct RtenInstance {
     graph: Arc<ModelLease<LoadedGraph>>,
     pool: Arc<ThreadPool>,
     threads: Vec<ThreadId>,
+    accounts: ModelAccounts,
 }
 
 impl RtenInstance {
     /// Builds the pool and learns its threads' ids. Their affinity is the caller's.
-    #[allow(clippy::needless_pass_by_value)]
     pub(super) fn build(
         graph: Arc<ModelLease<LoadedGraph>>,
-        account: Arc<Account>,
+        accounts: ModelAccounts,
         threads: usize,
     ) -> Result<Self, EngineError> {
         let width = threads.max(1);
-        let entered = account.enter();
+        let entered = accounts.model.enter();
         let pool = Arc::new(ThreadPool::with_num_threads(width));
         drop(entered);
         let mut ids = pool.run(|| rayon::broadcast(|_| current_thread()));
@@ -43,8 +44,8 @@ impl RtenInstance {
                 reason: format!("the system gave fewer threads than the {width} asked for").into(),
             });
         }
-        pool.run(|| rayon::broadcast(|_| account.charge_current_thread()));
-        Ok(Self { graph, pool, threads: ids })
+        pool.run(|| rayon::broadcast(|_| accounts.model.charge_current_thread()));
+        Ok(Self { graph, pool, threads: ids, accounts })
     }
 }
 
@@ -54,6 +55,7 @@ impl Instance for RtenInstance {
     }
 
     fn run(&mut self, given: &[NamedTensor]) -> Result<Vec<NamedTensor>, EngineError> {
+        let _entered = self.accounts.model.enter();
         let graph = &**self.graph;
         let arranged = inputs::arrange(&graph.signature, given)?;
         let mut values = Vec::with_capacity(given.len());
@@ -72,7 +74,7 @@ impl Instance for RtenInstance {
             .iter()
             .zip(outputs)
             .map(|(spec, value)| {
-                let tensor = convert::output(spec, value).map_err(fault)?;
+                let tensor = convert::output(spec, value, &self.accounts.outputs).map_err(fault)?;
                 Ok(NamedTensor { name: spec.name.clone(), tensor })
             })
             .collect()
@@ -80,6 +82,10 @@ impl Instance for RtenInstance {
 
     fn occupy(&mut self, body: &mut (dyn FnMut(&mut dyn Instance) + Send)) {
         let pool = Arc::clone(&self.pool);
-        pool.run(|| body(self));
+        pool.run(|| {
+            // Only runs are the model's: replies and the queue are not.
+            let _entered = enter_program();
+            body(self);
+        });
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::graph::LoadedGraph;
 use super::instance::RtenInstance;
 use super::name::NAME;
+use crate::engine::accounts::ModelAccounts;
 use crate::engine::shared::ModelLease;
 use crate::engine::{
     EngineError, EngineMemory, Instance, InstanceSetup, MemorySource, Model, SharedMemory,
     Signature,
 };
-use crate::machine::allocation::Account;
 
 /// Returns the error of a row that asks for a GPU.
 pub(crate) fn cpu_only_error() -> EngineError {
@@ -25,8 +25,7 @@ pub(crate) fn cpu_only_error() -> EngineError {
 /// One row's use of a loaded model.
 pub(super) struct RtenModel {
     pub(super) graph: Arc<ModelLease<LoadedGraph>>,
-    /// Allocations of the row's instances and their requests.
-    pub(super) account: Arc<Account>,
+    pub(super) accounts: ModelAccounts,
 }
 
 impl Model for RtenModel {
@@ -40,7 +39,7 @@ impl Model for RtenModel {
         }
         Ok(Box::new(RtenInstance::build(
             Arc::clone(&self.graph),
-            Arc::clone(&self.account),
+            self.accounts.clone(),
             setup.threads,
         )?))
     }
@@ -62,7 +61,8 @@ impl Model for RtenModel {
         EngineMemory {
             weights: shared.part(shared.users).weights,
             copies: 1,
-            arena: self.account.held(),
+            arena: self.accounts.model.held(),
+            in_flight: self.accounts.outputs.held(),
             weights_source: source,
             arena_source: source,
             shared: Some(shared),
@@ -71,7 +71,7 @@ impl Model for RtenModel {
     }
 
     fn take_peak(&self) -> Option<u64> {
-        let peak = self.account.take_peak()?;
+        let peak = self.accounts.model.take_peak()?;
         Some(peak.saturating_add(self.memory().weights))
     }
 }

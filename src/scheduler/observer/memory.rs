@@ -43,7 +43,8 @@ impl HeapSampler {
         for row in &state.desired.rows {
             let Some(slot) = state.slots.get(&row.budget.name) else { continue };
             let memory = slot.pool.memory();
-            accounted += memory.engine.total() + memory.engine.untouched;
+            let in_flight = memory.engine.in_flight.unwrap_or(0);
+            accounted += memory.engine.total() + memory.engine.untouched + in_flight;
             untouched += memory.engine.untouched;
             measured.push(MeasuredRow { row, slot, memory });
         }
@@ -63,6 +64,7 @@ impl HeapSampler {
             files_bytes: now.files.saturating_sub(files),
             engines_bytes: engines,
             program_bytes: own.saturating_sub(prepared),
+            in_flight_bytes: models.iter().filter_map(|model| model.in_flight_bytes).sum(),
             kept_bytes: kept,
             stray_bytes: heap.map_or(0, |heap| heap.in_use.saturating_sub(explained)),
             models,
@@ -101,6 +103,7 @@ fn memory_row(measured: &MeasuredRow<'_>) -> MemoryRow {
         arena_bytes: engine.arena,
         arena_source: engine.arena_source,
         requests_bytes: *requests,
+        in_flight_bytes: engine.in_flight,
         prepared_bytes: slot.requests.bytes(),
         limit_bytes: *limit,
         over: over.clone(),

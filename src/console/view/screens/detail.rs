@@ -174,6 +174,10 @@ fn budget_lines(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, St
         copies => format!("{copies} copies"),
     };
     let arena = memory.arena.map_or_else(|| "not reported by the engine".to_owned(), format::bytes);
+    let in_flight = memory.in_flight.map_or_else(
+        || "not counted".to_owned(),
+        |bytes| format!("{} held by callers, not charged to the model", format::bytes(bytes)),
+    );
     let limit = row.budget.memory.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
     vec![
         (
@@ -220,6 +224,7 @@ fn budget_lines(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, St
                 format::bytes(memory.graph)
             ),
         ),
+        ("outputs", in_flight),
     ]
 }
 
