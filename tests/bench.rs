@@ -106,14 +106,14 @@ fn divide_describes_every_row() {
 
 #[test]
 fn verdict_error_rates_are_low() {
-    let report = bench(&["verdict"]);
+    let report = bench(&["verdict", "--trials", "60"]);
     assert!(all(&report, "streams").len() >= 6);
     for stream in all(&report, "streams") {
-        // the streams are seeded, so these are counts, not timings; 200 trials resolve 5 % and 95 %
+        // the streams are seeded, so these are counts, not timings; 60 trials resolve 5 % and 95 %
         // only within these bounds
-        assert!(stream["false_claims"].as_f64().unwrap() <= 0.08, "{stream}");
+        assert!(stream["false_claims"].as_f64().unwrap() <= 0.1, "{stream}");
         if stream["effective"].as_u64().unwrap() >= 100 {
-            assert!(stream["found"].as_f64().unwrap() >= 0.92, "{stream}");
+            assert!(stream["found"].as_f64().unwrap() >= 0.9, "{stream}");
         }
     }
 }

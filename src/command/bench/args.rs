@@ -30,6 +30,9 @@ pub struct BenchArgs {
     /// Changes per second (apply).
     #[arg(long, value_name = "N", default_value_t = 200.0, value_parser = rate)]
     pub changes: f64,
+    /// Trials per stream and case (verdict).
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = trials)]
+    pub trials: u64,
     /// Print memory and threads to standard error every N seconds (apply).
     #[arg(long, value_name = "N", value_parser = whole_seconds)]
     pub watch: Option<u64>,
@@ -89,6 +92,13 @@ fn whole_seconds(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(seconds) if seconds > 0 => Ok(seconds),
         _ => Err("must be a whole number of seconds, 1 or more".to_owned()),
+    }
+}
+
+fn trials(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(trials @ 1..=100_000) => Ok(trials),
+        _ => Err("must be a whole number from 1 to 100000".to_owned()),
     }
 }
 

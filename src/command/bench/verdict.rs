@@ -19,9 +19,6 @@ use crate::scheduler::{Control, Options, Scheduler, VerdictWindows};
 use crate::telemetry::verdict::{compare, metric_count};
 use crate::telemetry::{Author, VerdictStatus};
 
-/// Trials of each kind of stream.
-const TRIALS: u64 = 200;
-
 /// The report.
 #[derive(Debug, Serialize)]
 struct VerdictReport {
@@ -87,14 +84,34 @@ impl fmt::Display for VerdictReport {
 }
 
 /// Returns the share of the trials that claim a change by this factor.
-fn claims(kind: &StreamKind, seed: u64, factor: f64) -> f64 {
+fn claims(kind: &StreamKind, seed: u64, trials: u64, factor: f64) -> f64 {
     let slo = Slo { percentile: 99.0, bound: Duration::from_millis(15) };
     let clear = |trial: &u64| {
         let seed = seed.wrapping_mul(0x9e37_79b9).wrapping_add(*trial * 2);
         let (before, after) = (kind.side(seed, 1.0), kind.side(seed + 1, factor));
         compare(&before, &after, Some(&slo), metric_count(Some(&slo))).iter().any(|one| one.clear)
     };
-    ratio((0..TRIALS).filter(clear).count() as f64, TRIALS as f64)
+    ratio((0..trials).filter(clear).count() as f64, trials as f64)
+}
+
+/// Measures one kind of stream.
+fn stream(kind: &StreamKind, args: &BenchArgs) -> Stream {
+    let BenchArgs { seed, trials, .. } = *args;
+    Stream {
+        rate: kind.rate,
+        correlation: kind.correlation,
+        correlated: kind.source.unit(),
+        effective: kind.effective(),
+        trials,
+        false_claims: claims(kind, seed, trials, 1.0),
+        found: claims(kind, seed.wrapping_add(1), trials, 1.2),
+    }
+}
+
+/// Measures all kinds of streams, as many at a time as there are cores.
+fn all_streams(args: &BenchArgs) -> Vec<Stream> {
+    use rayon::prelude::*;
+    STREAMS.par_iter().map(|kind| stream(kind, args)).collect()
 }
 
 /// Runs it.
@@ -103,18 +120,9 @@ fn claims(kind: &StreamKind, seed: u64, factor: f64) -> f64 {
 /// [`CommandError::Failed`] when the load cannot be started.
 pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let description = this_machine(None)?.describe();
-    let streams = STREAMS.map(|kind| Stream {
-        rate: kind.rate,
-        correlation: kind.correlation,
-        correlated: kind.source.unit(),
-        effective: kind.effective(),
-        trials: TRIALS,
-        false_claims: claims(&kind, args.seed, 1.0),
-        found: claims(&kind, args.seed + 1, 1.2),
-    });
     let report = VerdictReport {
         setting: Setting::new("verdict", args, &description, "synthetic".to_owned()),
-        streams: streams.into(),
+        streams: all_streams(args),
         machine: on_this_machine(args)?,
     };
     print(args, &report)
