@@ -44,7 +44,7 @@
 //!
 //! Memory per model is measured only in programs whose global allocator is
 //! [`machine::allocation::CountingAllocator`]. A program that puts models on GPUs should set
-//! `CUDA_DEVICE_ORDER=PCI_BUS_ID` before it starts, so that CUDA counts the cards as layouts do.
+//! `CUDA_DEVICE_ORDER=PCI_BUS_ID` before it starts, so that CUDA counts the GPUs as layouts do.
 //!
 //! The modules of the command line and the console serve the executable and its tests; they may change
 //! in any version.

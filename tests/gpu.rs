@@ -15,7 +15,7 @@ use divvy::layout::Layout;
 use divvy::machine::SimulatedMachine;
 use divvy::scheduler::{Control, LoadRequest, LoadedModel, Loader, Options, Scheduler};
 use divvy::telemetry::gpu::{GpuOptions, GpuSensor, GpuSource, LIBRARY_VARIABLE};
-use divvy::telemetry::{GpuCard, GpuView};
+use divvy::telemetry::{GpuDevice, GpuView};
 use fake_nvml::{
     DRIVER_NOT_LOADED, FakeNvml, GPU_IS_LOST, NO_PERMISSION, TWO_GPUS, UNKNOWN, VERSION_MISMATCH,
 };
@@ -53,8 +53,8 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn fault(view: &GpuView, card: usize) -> &str {
-    view.cards.get(card).and_then(|card| card.fault.as_deref()).unwrap_or_default()
+fn fault(view: &GpuView, gpu: usize) -> &str {
+    view.devices.get(gpu).and_then(|gpu| gpu.fault.as_deref()).unwrap_or_default()
 }
 
 fn first_view(script: &str) -> Arc<GpuView> {
@@ -69,8 +69,8 @@ fn reads_all_values_of_two_gpus() {
     assert_eq!(view.slow, None);
     assert_eq!(view.driver.as_deref(), Some("580.82.07"));
     assert_eq!(view.cuda.as_deref(), Some("13.1"));
-    let [first, second] = view.cards.as_slice() else { panic!("two GPUs: {view:#?}") };
-    let expected = GpuCard {
+    let [first, second] = view.devices.as_slice() else { panic!("two GPUs: {view:#?}") };
+    let expected = GpuDevice {
         index: 0,
         name: "NVIDIA RTX Imaginary".to_owned(),
         uuid: "GPU-11111111-2222-3333-4444-555555555555".to_owned(),
@@ -105,11 +105,11 @@ fn reads_all_values_of_two_gpus() {
 #[test]
 fn lists_mig_devices_by_position() {
     let view = first_view(TWO_GPUS);
-    let card = view.cards.get(1).expect("a second card");
-    assert_eq!(card.mig_enabled, Some(true));
-    let places: Vec<_> = card.mig.iter().map(|part| part.index).collect();
+    let gpu = view.devices.get(1).expect("a second gpu");
+    assert_eq!(gpu.mig_enabled, Some(true));
+    let places: Vec<_> = gpu.mig.iter().map(|part| part.index).collect();
     assert_eq!(places, [0, 2], "empty positions are omitted");
-    let last = card.mig.last().expect("a MIG device");
+    let last = gpu.mig.last().expect("a MIG device");
     assert_eq!(last.name, "NVIDIA H000 MIG 3g.40gb");
     assert_eq!(last.uuid, "MIG-55555555-6666-7777-8888-999999999999");
     assert_eq!((last.memory_used_bytes, last.memory_total_bytes), (Some(2 << 20), Some(40 << 30)));
@@ -120,10 +120,10 @@ fn mig_fault_affects_one_device() {
     let script =
         format!("{TWO_GPUS}error.gpu1.mig0.nvmlDeviceGetMigDeviceHandleByIndex = {NO_PERMISSION}");
     let view = first_view(&script);
-    let card = view.cards.get(1).expect("a second card");
-    let faults: Vec<_> = card.mig.iter().map(|part| part.fault.is_some()).collect();
+    let gpu = view.devices.get(1).expect("a second gpu");
+    let faults: Vec<_> = gpu.mig.iter().map(|part| part.fault.is_some()).collect();
     assert_eq!(faults, [true, false]);
-    assert_eq!(card.fault, None);
+    assert_eq!(gpu.fault, None);
 }
 
 #[test]
@@ -139,21 +139,21 @@ fn failed_reading_affects_one_value() {
         ("nvmlDeviceGetUtilizationRates", UNKNOWN),
     ] {
         let view = first_view(&format!("{TWO_GPUS}error.gpu0.{function} = {code}"));
-        let card = view.cards.first().expect("a card");
-        assert_eq!(card.fault, None, "{function}");
+        let gpu = view.devices.first().expect("a GPU");
+        assert_eq!(gpu.fault, None, "{function}");
         let missing = [
-            ("nvmlDeviceGetPowerUsage", card.power_w.is_none()),
-            ("nvmlDeviceGetMemoryInfo_v2", card.memory_used_bytes.is_none()),
-            ("nvmlDeviceGetComputeRunningProcesses_v3", card.own_memory_bytes.is_none()),
-            ("nvmlDeviceGetProcessUtilization", card.own_utilisation.is_none()),
-            ("nvmlDeviceGetMigMode", card.mig_enabled.is_none()),
-            ("nvmlDeviceGetCurrentClocksThrottleReasons", card.throttle.is_none()),
-            ("nvmlDeviceGetUtilizationRates", card.utilisation.is_none()),
+            ("nvmlDeviceGetPowerUsage", gpu.power_w.is_none()),
+            ("nvmlDeviceGetMemoryInfo_v2", gpu.memory_used_bytes.is_none()),
+            ("nvmlDeviceGetComputeRunningProcesses_v3", gpu.own_memory_bytes.is_none()),
+            ("nvmlDeviceGetProcessUtilization", gpu.own_utilisation.is_none()),
+            ("nvmlDeviceGetMigMode", gpu.mig_enabled.is_none()),
+            ("nvmlDeviceGetCurrentClocksThrottleReasons", gpu.throttle.is_none()),
+            ("nvmlDeviceGetUtilizationRates", gpu.utilisation.is_none()),
         ];
         for (name, is_missing) in missing {
             assert_eq!(is_missing, name == function, "{function} failed, {name}");
         }
-        assert_eq!(card.temperature_c, Some(71), "{function}");
+        assert_eq!(gpu.temperature_c, Some(71), "{function}");
     }
 }
 
@@ -161,30 +161,30 @@ fn failed_reading_affects_one_value() {
 fn unlisted_process_has_no_values() {
     let view = first_view(&format!("{TWO_GPUS}gpu0.processes = 1:1048576:3"));
     // The last line of a key counts, so the list does not include this process.
-    let card = view.cards.first().expect("a card");
-    assert_eq!(card.processes, Some(1));
-    assert_eq!((card.own_memory_bytes, card.own_utilisation), (None, None));
+    let gpu = view.devices.first().expect("a GPU");
+    assert_eq!(gpu.processes, Some(1));
+    assert_eq!((gpu.own_memory_bytes, gpu.own_utilisation), (None, None));
 }
 
 #[test]
 fn lost_gpu_is_named_until_it_returns() {
     let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
-    assert_eq!(sensor.first(PATIENCE).cards.len(), 2);
+    assert_eq!(sensor.first(PATIENCE).devices.len(), 2);
     let lost = GPU_IS_LOST.to_string();
     fake.set(&[("error.gpu0", &lost), ("gpu1.temperature", "55")]);
     let view = until(&sensor, "lost", |view| !fault(view, 0).is_empty());
     assert!(fault(&view, 0).contains("fell off the bus"), "{}", fault(&view, 0));
-    let card = view.cards.first().expect("the lost GPU is listed");
-    assert_eq!(card.name, "NVIDIA RTX Imaginary", "the name is still shown");
-    assert!(card.uuid.starts_with("GPU-1111"));
-    assert_eq!((card.utilisation, card.memory_used_bytes), (None, None));
+    let gpu = view.devices.first().expect("the lost GPU is listed");
+    assert_eq!(gpu.name, "NVIDIA RTX Imaginary", "the name is still shown");
+    assert!(gpu.uuid.starts_with("GPU-1111"));
+    assert_eq!((gpu.utilisation, gpu.memory_used_bytes), (None, None));
     until(&sensor, "still read", |view| {
-        view.cards.get(1).and_then(|c| c.temperature_c) == Some(55)
+        view.devices.get(1).and_then(|c| c.temperature_c) == Some(55)
     });
     fake.unset("error.gpu0");
     let back = until(&sensor, "back", |view| fault(view, 0).is_empty());
-    assert_eq!(back.cards.first().and_then(|card| card.temperature_c), Some(71));
+    assert_eq!(back.devices.first().and_then(|gpu| gpu.temperature_c), Some(71));
     assert_eq!(fake.calls("init"), 1, "the driver was not initialized again");
 }
 
@@ -196,8 +196,8 @@ fn gpu_lost_during_reading_has_no_values() {
     let lost = GPU_IS_LOST.to_string();
     fake.set(&[("error.gpu1.nvmlDeviceGetTemperature", &lost)]);
     let view = until(&sensor, "lost", |view| !fault(view, 1).is_empty());
-    let card = view.cards.get(1).expect("listed");
-    assert_eq!((card.power_w, card.memory_total_bytes), (None, None));
+    let gpu = view.devices.get(1).expect("listed");
+    assert_eq!((gpu.power_w, gpu.memory_total_bytes), (None, None));
     assert_eq!(fault(&view, 0), "");
 }
 
@@ -209,16 +209,16 @@ fn unlisted_gpu_has_a_fault() {
     fake.set(&[("count", "1")]);
     let view = until(&sensor, "gone", |view| !fault(view, 1).is_empty());
     assert!(fault(&view, 1).contains("no longer lists"), "{}", fault(&view, 1));
-    assert_eq!(view.cards.get(1).map(|card| card.name.as_str()), Some("NVIDIA H000"));
+    assert_eq!(view.devices.get(1).map(|gpu| gpu.name.as_str()), Some("NVIDIA H000"));
     fake.set(&[("count", "2")]);
-    until(&sensor, "back", |view| view.cards.len() == 2 && fault(view, 1).is_empty());
+    until(&sensor, "back", |view| view.devices.len() == 2 && fault(view, 1).is_empty());
 }
 
 #[test]
 fn gpu_without_permission_has_a_fault() {
     let view = first_view(&format!("{TWO_GPUS}error.gpu1 = {NO_PERMISSION}"));
     assert!(fault(&view, 1).contains("this user may not read it"), "{}", fault(&view, 1));
-    assert_eq!(view.cards.first().and_then(|card| card.temperature_c), Some(71));
+    assert_eq!(view.devices.first().and_then(|gpu| gpu.temperature_c), Some(71));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn note_says_why_the_driver_is_unusable() {
         assert!(note.contains(words), "{script}: {note}");
         assert!(!note.contains('\n'), "{note}");
         assert!(view.reason.is_some(), "{script}");
-        assert!(view.cards.is_empty(), "{script}");
+        assert!(view.devices.is_empty(), "{script}");
     }
 }
 
@@ -265,18 +265,18 @@ fn note_names_an_unusable_library() {
 fn retries_until_the_driver_returns() {
     let fake = FakeNvml::new(TWO_GPUS);
     let sensor = GpuSensor::start(options(&fake));
-    assert_eq!(sensor.first(PATIENCE).cards.len(), 2);
+    assert_eq!(sensor.first(PATIENCE).devices.len(), 2);
     let gone = DRIVER_NOT_LOADED.to_string();
     fake.set(&[("error.nvmlDeviceGetCount_v2", &gone), ("error.nvmlInit_v2", &gone)]);
     let view = until(&sensor, "gone", |view| view.note.is_some());
     let note = view.note.as_deref().unwrap_or_default();
     assert!(note.starts_with("the NVIDIA driver went away; tried again every"), "{note}");
-    assert!(view.cards.is_empty());
+    assert!(view.devices.is_empty());
     wait_for("tried again", || fake.calls("init") >= 4);
     assert_eq!(fake.calls("shutdown"), 1, "each successful init is shut down once");
     fake.unset("error.nvmlDeviceGetCount_v2");
     fake.unset("error.nvmlInit_v2");
-    let back = until(&sensor, "back", |view| view.cards.len() == 2);
+    let back = until(&sensor, "back", |view| view.devices.len() == 2);
     assert_eq!(back.note, None);
 }
 
@@ -287,7 +287,7 @@ fn driver_lost_between_readings_is_noticed() {
     sensor.first(PATIENCE);
     let gone = DRIVER_NOT_LOADED.to_string();
     fake.set(&[("error.gpu0.nvmlDeviceGetClockInfo", &gone), ("error.nvmlInit_v2", &gone)]);
-    until(&sensor, "gone", |view| view.note.is_some() && view.cards.is_empty());
+    until(&sensor, "gone", |view| view.note.is_some() && view.devices.is_empty());
 }
 
 #[test]
@@ -295,13 +295,13 @@ fn slow_driver_is_reported() {
     let fake = FakeNvml::new(&format!("{TWO_GPUS}slow.nvmlDeviceGetCount_v2 = 120"));
     let slow = Duration::from_millis(40);
     let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
-    let view = until(&sensor, "read", |view| view.cards.len() == 2);
+    let view = until(&sensor, "read", |view| view.devices.len() == 2);
     let words = view.slow.as_deref().unwrap_or_default();
     assert!(words.starts_with("the driver "), "{words}");
     let words = until(&sensor, "slow", |view| {
         view.slow.as_deref().is_some_and(|words| words.ends_with(" s a look"))
     });
-    assert!(words.look_us >= 120_000, "{}", words.look_us);
+    assert!(words.sample_us >= 120_000, "{}", words.sample_us);
 }
 
 #[test]
@@ -309,12 +309,12 @@ fn hanging_call_does_not_block_readers() {
     let fake = FakeNvml::new(TWO_GPUS);
     let slow = Duration::from_millis(40);
     let sensor = GpuSensor::start(GpuOptions { slow, ..options(&fake) });
-    until(&sensor, "read", |view| view.cards.len() == 2);
+    until(&sensor, "read", |view| view.devices.len() == 2);
     fake.set(&[("hang.nvmlDeviceGetPowerUsage", "1")]);
     let view = until(&sensor, "late", |view| {
         view.slow.as_deref().is_some_and(|words| words.contains("figures are from before"))
     });
-    assert_eq!(view.cards.len(), 2, "the last values are still shown");
+    assert_eq!(view.devices.len(), 2, "the last values are still shown");
     drop(sensor);
     assert_eq!(fake.calls("shutdown"), 0, "drop did not wait for the call");
     fake.unset("hang.nvmlDeviceGetPowerUsage");
@@ -331,7 +331,7 @@ fn hanging_first_reading_is_noted() {
     });
     assert_eq!(sensor.looks(), 0);
     fake.unset("hang.nvmlInit_v2");
-    until(&sensor, "read", |view| view.cards.len() == 2 && view.note.is_none());
+    until(&sensor, "read", |view| view.devices.len() == 2 && view.note.is_none());
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn snapshots_contain_gpu_values() {
     let snapshots = scheduler.snapshots();
     let temperature = || {
         let snapshot = snapshots.borrow().clone();
-        snapshot.gpu.cards.first().and_then(|card| card.temperature_c)
+        snapshot.gpu.devices.first().and_then(|gpu| gpu.temperature_c)
     };
     wait_for("in a snapshot", || temperature() == Some(71));
     fake.set(&[("gpu0.temperature", "83")]);

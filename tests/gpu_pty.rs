@@ -27,7 +27,7 @@ fn place(rows: &[String], line: &str, text: &str) -> Option<(u16, u16)> {
 fn open(home: &Home, fake: &FakeNvml) -> Session {
     let model = binary::model("ranker").display().to_string();
     let layout = home.write(
-        "cards.toml",
+        "gpus.toml",
         format!(
             "version = 1\n[[model]]\nname = \"ranker\"\npath = {model:?}\ncores = 1\n\
              load = {{ kind = \"closed\", clients = 1, think = \"50ms\" }}\n"
@@ -43,7 +43,7 @@ fn gpus_are_shown_with_their_faults() {
     let fake = FakeNvml::new(TWO_GPUS);
     let home = Home::new();
     let mut session = open(&home, &fake);
-    session.until("both cards", |rows| {
+    session.until("both GPUs", |rows| {
         place(rows, "GPU CPU", "2 found")?;
         let first = rows.iter().find(|row| row.contains("NVIDIA RTX Imaginary"))?;
         let figures = ["use now  87%", "6144M/24.0G", "212 W", "71 °C"];
@@ -59,7 +59,7 @@ fn model_stays_on_the_cpu_without_a_gpu_engine() {
     let fake = FakeNvml::new(&TWO_GPUS.replace("gpu1.mig = 1", "gpu1.mig = 0"));
     let home = Home::new();
     let mut session = open(&home, &fake);
-    let (from, to) = session.until("the model and the card", |rows| {
+    let (from, to) = session.until("the model and the GPU", |rows| {
         let from = place(rows, "1×1", "CPU ")?;
         Some((from, place(rows, "NVIDIA RTX Imaginary", "NVIDIA")?))
     });

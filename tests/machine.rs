@@ -23,7 +23,7 @@ fn json_describes_this_machine() {
     assert!(!report.description.limits.allowed.is_empty());
     assert!(report.description.limits.allowed.is_subset(&report.description.topology.online()));
     assert!(report.memory.process > 0);
-    assert_eq!(report.gpus.cards.is_empty(), report.gpus.note.is_some());
+    assert_eq!(report.gpus.devices.is_empty(), report.gpus.note.is_some());
 }
 
 #[test]

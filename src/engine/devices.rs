@@ -58,26 +58,26 @@ fn ordinal_in(
     visible: Option<&str>,
     order: Option<&str>,
 ) -> Result<u32, String> {
-    let place = if gpus.cards.is_empty() { None } else { Some(find_gpu(gpus, id)?) };
-    let index = place.map(|place| place.card.index).or(match id {
+    let place = if gpus.devices.is_empty() { None } else { Some(find_gpu(gpus, id)?) };
+    let index = place.map(|place| place.gpu.index).or(match id {
         GpuId::Index(index) => Some(*index),
-        GpuId::Card(_) | GpuId::Mig(_) => None,
+        GpuId::Uuid(_) | GpuId::Mig(_) => None,
     });
     if let Some(order) = order.filter(|order| *order != BUS_ORDER)
-        && gpus.cards.len() != 1
+        && gpus.devices.len() != 1
         && !matches!(id, GpuId::Mig(_))
     {
         return Err(format!(
-            "{ORDER}={order} lets CUDA number the cards in its own way, so {} cannot be told from \
+            "{ORDER}={order} lets CUDA number the GPUs in its own way, so {} cannot be told from \
              the others: unset it, or set it to {BUS_ORDER}",
             id.title()
         ));
     }
     if let Some(visible) = visible {
-        let uuid = place.map(|place| place.part.map_or(&place.card.uuid, |part| &part.uuid));
+        let uuid = place.map(|place| place.part.map_or(&place.gpu.uuid, |part| &part.uuid));
         let names = |entry: &str| match id {
             _ if entry.parse().ok() == index && index.is_some() => !matches!(id, GpuId::Mig(_)),
-            GpuId::Card(named) | GpuId::Mig(named) => is_prefix(named, entry),
+            GpuId::Uuid(named) | GpuId::Mig(named) => is_prefix(named, entry),
             GpuId::Index(_) => uuid.is_some_and(|uuid| is_prefix(uuid, entry)),
         };
         let found = visible.split(',').map(str::trim).position(names);
@@ -90,13 +90,13 @@ fn ordinal_in(
             "CUDA shows a process one MIG device, chosen when it starts: start divvy with \
              {VISIBLE}={uuid}, or with a layout that names this one and no other GPU"
         )),
-        (_, Some(index)) if gpus.cards.iter().any(|card| card.is_mig_enabled) => Err(format!(
-            "cards that are cut into MIG devices hide whole ones from CUDA: start divvy with \
+        (_, Some(index)) if gpus.devices.iter().any(|gpu| gpu.is_mig_enabled) => Err(format!(
+            "GPUs that are cut into MIG devices hide whole ones from CUDA: start divvy with \
              {VISIBLE}={index}"
         )),
         (_, Some(index)) => Ok(index),
         (_, None) => Err(format!(
-            "{} cannot be found without the driver's list of cards: {}; name it by its index",
+            "{} cannot be found without the driver's list of devices: {}; name it by its index",
             id.title(),
             gpus.note.as_deref().unwrap_or("none was found")
         )),
@@ -118,12 +118,12 @@ mod tests {
     const SECOND: &str = "GPU-4f2a0b1c-0123-4567-89ab-cdef01234567";
     const PART: &str = "MIG-5f2a0b1c-0123-4567-89ab-cdef01234567";
 
-    fn card(index: u32, uuid: &str) -> Gpu {
+    fn gpu(index: u32, uuid: &str) -> Gpu {
         Gpu { index, uuid: uuid.to_owned(), ..Gpu::default() }
     }
 
     fn two() -> Gpus {
-        Gpus { cards: vec![card(0, FIRST), card(1, SECOND)], note: None }
+        Gpus { devices: vec![gpu(0, FIRST), gpu(1, SECOND)], note: None }
     }
 
     fn of(id: &str, gpus: &Gpus, visible: Option<&str>) -> Result<u32, String> {
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn mig_device_is_chosen_at_start() {
         let part = GpuPart { uuid: PART.to_owned(), ..GpuPart::default() };
-        let cut = Gpu { is_mig_enabled: true, parts: vec![part], ..card(1, SECOND) };
-        let gpus = Gpus { cards: vec![card(0, FIRST), cut], note: None };
+        let cut = Gpu { is_mig_enabled: true, parts: vec![part], ..gpu(1, SECOND) };
+        let gpus = Gpus { devices: vec![gpu(0, FIRST), cut], note: None };
         assert_eq!(of(PART, &gpus, Some(PART)), Ok(0));
         let restart = of(PART, &gpus, None).unwrap_err();
         assert!(restart.contains(&format!("CUDA_VISIBLE_DEVICES={PART}")), "{restart}");
@@ -167,6 +167,6 @@ mod tests {
     fn unknown_cuda_order_is_refused() {
         let own = |gpus: &Gpus| ordinal_in(&GpuId::Index(0), gpus, None, Some("FASTEST_FIRST"));
         assert!(own(&two()).unwrap_err().contains("PCI_BUS_ID"));
-        assert_eq!(own(&Gpus { cards: vec![card(0, FIRST)], note: None }), Ok(0));
+        assert_eq!(own(&Gpus { devices: vec![gpu(0, FIRST)], note: None }), Ok(0));
     }
 }

@@ -11,7 +11,7 @@ use crate::machine::{Gpu, GpuPart, Gpus};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GpuPlace<'g> {
     /// The GPU.
-    pub card: &'g Gpu,
+    pub gpu: &'g Gpu,
     /// The MIG device, if the name means one.
     pub part: Option<&'g GpuPart>,
 }
@@ -19,17 +19,17 @@ pub struct GpuPlace<'g> {
 impl GpuPlace<'_> {
     /// Returns its memory in bytes, if it is known.
     pub fn memory(&self) -> Option<u64> {
-        self.part.map_or(self.card.memory, |part| part.memory)
+        self.part.map_or(self.gpu.memory, |part| part.memory)
     }
 
     fn uuid(&self) -> &str {
-        self.part.map_or(&self.card.uuid, |part| &part.uuid)
+        self.part.map_or(&self.gpu.uuid, |part| &part.uuid)
     }
 
     /// Returns "GPU 0", or "MIG device MIG-..." for a part.
     pub fn name(&self) -> String {
         match self.part {
-            None => format!("GPU {}", self.card.index),
+            None => format!("GPU {}", self.gpu.index),
             Some(part) => format!("MIG device {}", part.uuid),
         }
     }
@@ -41,23 +41,23 @@ impl GpuPlace<'_> {
 /// A message that says which GPUs the machine has, or why this one cannot be used.
 pub fn find_gpu<'g>(gpus: &'g Gpus, id: &GpuId) -> Result<GpuPlace<'g>, String> {
     let same = |uuid: &str, text: &str| uuid.eq_ignore_ascii_case(text);
-    let found = gpus.cards.iter().find_map(|card| match id {
-        GpuId::Index(index) => (card.index == *index).then_some(GpuPlace { card, part: None }),
-        GpuId::Card(uuid) => same(&card.uuid, uuid).then_some(GpuPlace { card, part: None }),
+    let found = gpus.devices.iter().find_map(|gpu| match id {
+        GpuId::Index(index) => (gpu.index == *index).then_some(GpuPlace { gpu, part: None }),
+        GpuId::Uuid(uuid) => same(&gpu.uuid, uuid).then_some(GpuPlace { gpu, part: None }),
         GpuId::Mig(uuid) => {
-            let part = Some(card.parts.iter().find(|part| same(&part.uuid, uuid))?);
-            Some(GpuPlace { card, part })
+            let part = Some(gpu.parts.iter().find(|part| same(&part.uuid, uuid))?);
+            Some(GpuPlace { gpu, part })
         }
     });
     let Some(place) = found else {
         return Err(format!("there is no GPU {id}: {}", listing(gpus)));
     };
-    let fault = place.part.and_then(|part| part.fault.as_ref()).or(place.card.fault.as_ref());
+    let fault = place.part.and_then(|part| part.fault.as_ref()).or(place.gpu.fault.as_ref());
     if let Some(fault) = fault {
         return Err(format!("GPU {id} cannot be used: {fault}"));
     }
-    if place.card.is_mig_enabled && place.part.is_none() {
-        let parts: Vec<&str> = place.card.parts.iter().map(|part| part.uuid.as_str()).collect();
+    if place.gpu.is_mig_enabled && place.part.is_none() {
+        let parts: Vec<&str> = place.gpu.parts.iter().map(|part| part.uuid.as_str()).collect();
         let advice = if parts.is_empty() {
             "but has no MIG device: create one, or turn MIG off".to_owned()
         } else {
@@ -70,12 +70,12 @@ pub fn find_gpu<'g>(gpus: &'g Gpus, id: &GpuId) -> Result<GpuPlace<'g>, String> 
 
 /// Describes the GPUs of the machine.
 fn listing(gpus: &Gpus) -> String {
-    if gpus.cards.is_empty() {
+    if gpus.devices.is_empty() {
         return gpus.note.clone().unwrap_or_else(|| "no GPU was found".to_owned());
     }
-    let names = gpus.cards.iter().flat_map(|card| {
-        let own = format!("{} ({}, {})", card.index, card.name, card.uuid);
-        std::iter::once(own).chain(card.parts.iter().map(|part| part.uuid.clone()))
+    let names = gpus.devices.iter().flat_map(|gpu| {
+        let own = format!("{} ({}, {})", gpu.index, gpu.name, gpu.uuid);
+        std::iter::once(own).chain(gpu.parts.iter().map(|part| part.uuid.clone()))
     });
     format!("this machine has {}", names.collect::<Vec<_>>().join(", "))
 }
@@ -111,7 +111,7 @@ pub(super) fn check_keys(budget: &Budget) -> Result<(), GpuFault> {
 /// The key at fault, and a message that says what the machine has.
 pub(super) fn check_on_machine(budget: &Budget, gpus: &Gpus) -> Result<(), GpuFault> {
     check_keys(budget)?;
-    let Some(id) = budget.gpu.as_ref().filter(|_| !gpus.cards.is_empty()) else { return Ok(()) };
+    let Some(id) = budget.gpu.as_ref().filter(|_| !gpus.devices.is_empty()) else { return Ok(()) };
     let place = find_gpu(gpus, id).map_err(|reason| GpuFault { key: "gpu", reason })?;
     match (budget.gpu_memory, place.memory()) {
         (Some(limit), Some(memory)) if limit.0 > memory => Err(GpuFault {
@@ -167,7 +167,7 @@ mod tests {
     use super::super::ModelSource;
     use super::*;
 
-    const CARD: &str = "GPU-3f2a0b1c-0123-4567-89ab-cdef01234567";
+    const UUID_OF_GPU: &str = "GPU-3f2a0b1c-0123-4567-89ab-cdef01234567";
     const PART: &str = "MIG-3f2a0b1c-0123-4567-89ab-cdef01234567";
 
     fn gpus() -> Gpus {
@@ -175,7 +175,7 @@ mod tests {
         let cut = Gpu {
             index: 1,
             name: "X".to_owned(),
-            uuid: CARD.to_owned(),
+            uuid: UUID_OF_GPU.to_owned(),
             memory: Some(80 << 30),
             is_mig_enabled: true,
             parts: vec![part],
@@ -184,12 +184,12 @@ mod tests {
         let whole = Gpu { memory: Some(8 << 30), uuid: "GPU-0".to_owned(), ..Gpu::default() };
         let fault = Some("fell off the bus".to_owned());
         let lost = Gpu { index: 2, fault, ..Gpu::default() };
-        Gpus { cards: vec![whole, cut, lost], note: None }
+        Gpus { devices: vec![whole, cut, lost], note: None }
     }
 
     fn find(gpus: &Gpus, text: &str) -> Result<(u32, Option<String>), String> {
         let place = find_gpu(gpus, &text.parse().unwrap())?;
-        Ok((place.card.index, place.part.map(|part| part.uuid.clone())))
+        Ok((place.gpu.index, place.part.map(|part| part.uuid.clone())))
     }
 
     fn row(gpu: &str, limit: Option<u64>) -> Budget {
@@ -210,7 +210,7 @@ mod tests {
     fn missing_gpu_error_lists_present_ones() {
         let error = find(&gpus(), "9").unwrap_err();
         assert!(error.starts_with("there is no GPU 9: this machine has "), "{error}");
-        assert!(error.contains(CARD) && error.contains(PART), "{error}");
+        assert!(error.contains(UUID_OF_GPU) && error.contains(PART), "{error}");
         let none = Gpus { note: Some("no NVIDIA GPU".to_owned()), ..Gpus::default() };
         assert_eq!(find(&none, "0").unwrap_err(), "there is no GPU 0: no NVIDIA GPU");
     }
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn rejects_failed_gpus() {
         assert_eq!(find(&gpus(), "2").unwrap_err(), "GPU 2 cannot be used: fell off the bus");
-        let error = find(&gpus(), CARD).unwrap_err();
+        let error = find(&gpus(), UUID_OF_GPU).unwrap_err();
         assert!(error.contains("in MIG mode") && error.contains(PART), "{error}");
     }
 

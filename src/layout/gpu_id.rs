@@ -17,7 +17,7 @@ pub enum GpuId {
     /// The driver's index of a GPU, 0 to [`HIGHEST_INDEX`].
     Index(u32),
     /// A GPU's identifier, "GPU-" and a UUID in lower case.
-    Card(String),
+    Uuid(String),
     /// A MIG device's identifier, "MIG-" and a UUID in lower case.
     Mig(String),
 }
@@ -65,7 +65,7 @@ impl GpuId {
     pub fn title(&self) -> String {
         match self {
             Self::Index(index) => format!("GPU {index}"),
-            Self::Card(uuid) | Self::Mig(uuid) => uuid.chars().take("GPU-".len() + 8).collect(),
+            Self::Uuid(uuid) | Self::Mig(uuid) => uuid.chars().take("GPU-".len() + 8).collect(),
         }
     }
 }
@@ -85,7 +85,7 @@ impl FromStr for GpuId {
             })
         };
         if let Some(named) =
-            identifier("GPU-", Self::Card).or_else(|| identifier("MIG-", Self::Mig))
+            identifier("GPU-", Self::Uuid).or_else(|| identifier("MIG-", Self::Mig))
         {
             return named;
         }
@@ -117,7 +117,7 @@ impl fmt::Display for GpuId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Index(index) => index.fmt(f),
-            Self::Card(uuid) | Self::Mig(uuid) => uuid.fmt(f),
+            Self::Uuid(uuid) | Self::Mig(uuid) => uuid.fmt(f),
         }
     }
 }
@@ -141,12 +141,12 @@ mod tests {
     fn parses_index_gpu_or_mig_device() {
         assert_eq!("0".parse(), Ok(GpuId::Index(0)));
         assert_eq!("63".parse(), Ok(GpuId::Index(63)));
-        let card = format!("GPU-{UUID}");
-        assert_eq!(card.parse(), Ok(GpuId::Card(card.clone())));
+        let gpu = format!("GPU-{UUID}");
+        assert_eq!(gpu.parse(), Ok(GpuId::Uuid(gpu.clone())));
         let part = format!("MIG-{UUID}");
         assert_eq!(part.parse(), Ok(GpuId::Mig(part.clone())));
         let shouted = format!("GPU-{}", UUID.to_uppercase());
-        assert_eq!(shouted.parse(), Ok(GpuId::Card(card)), "digits may be in upper case");
+        assert_eq!(shouted.parse(), Ok(GpuId::Uuid(gpu)), "digits may be in upper case");
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
             let uuid = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| &digits[range]).join("-");
             for id in [
                 GpuId::Index(index),
-                GpuId::Card(format!("GPU-{uuid}")),
+                GpuId::Uuid(format!("GPU-{uuid}")),
                 GpuId::Mig(format!("MIG-{uuid}")),
             ] {
                 prop_assert_eq!(id.to_string().parse(), Ok(id.clone()));

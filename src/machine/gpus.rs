@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpus {
     /// The GPUs, by index. An empty list means that none is known, not that there is none.
-    pub cards: Vec<Gpu>,
+    #[serde(alias = "cards")]
+    pub devices: Vec<Gpu>,
     /// The reason why no GPU is known, in one line ("no NVIDIA GPU"); `None` before the first reading.
     pub note: Option<String>,
 }

@@ -14,21 +14,21 @@ pub struct GpuView {
     /// than the snapshot.
     pub slow: Option<String>,
     /// Duration of the last reading of all GPUs.
-    #[serde(rename = "sample_us", alias = "look_us")]
-    pub look_us: u64,
+    #[serde(alias = "look_us")]
+    pub sample_us: u64,
     /// The driver's version ("580.82.07").
     pub driver: Option<String>,
     /// The newest CUDA version that the driver supports ("13.0").
     pub cuda: Option<String>,
     /// The GPUs, by index.
-    #[serde(rename = "devices", alias = "cards")]
-    pub cards: Vec<GpuCard>,
+    #[serde(alias = "cards")]
+    pub devices: Vec<GpuDevice>,
 }
 
 /// One GPU. A reading that the driver does not give is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct GpuCard {
+pub struct GpuDevice {
     /// The driver's index.
     pub index: u32,
     /// The product's name.

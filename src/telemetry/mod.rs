@@ -31,7 +31,7 @@ pub use change_stages::ChangeStages;
 pub use change_status::ChangeStatus;
 pub use conditions::Conditions;
 pub use core_view::{CoreShare, CoreView};
-pub use gpu_view::{GpuCard, GpuView, MigDevice};
+pub use gpu_view::{GpuDevice, GpuView, MigDevice};
 pub use journal::{Applied, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
 pub use journal_channel::{JOURNAL_CAPACITY, JournalChannel, JournalReceiver, JournalSender};
 pub use latencies::{Distribution, Latencies};

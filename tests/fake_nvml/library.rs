@@ -162,8 +162,8 @@ fn device(handle: *mut c_void) -> String {
     }
 }
 
-fn handle(card: usize, place: usize) -> *mut c_void {
-    (0x10_0000 + card + (place << 8)) as *mut c_void
+fn handle(gpu: usize, place: usize) -> *mut c_void {
+    (0x10_0000 + gpu + (place << 8)) as *mut c_void
 }
 
 /// Runs the body of a call, and returns its code.
@@ -432,8 +432,8 @@ pub unsafe extern "C" fn nvmlDeviceGetMigDeviceHandleByIndex(
     out: *mut *mut c_void,
 ) -> u32 {
     return_code(|| {
-        let card = device(of);
-        let part = format!("{card}.mig{place}");
+        let gpu = device(of);
+        let part = format!("{gpu}.mig{place}");
         let script = begin_call("nvmlDeviceGetMigDeviceHandleByIndex", &part)?;
         script.get(&format!("{part}.name")).ok_or(NOT_FOUND)?;
         unsafe { write_value(Some(handle(of as usize & 0xff, place as usize + 1)), out) }

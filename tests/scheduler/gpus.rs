@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use divvy::layout::{Budget, Edit, GpuId};
 use divvy::scheduler::Control;
 use divvy::telemetry::gpu::GpuSource;
-use divvy::telemetry::{Author, GpuCard, GpuView, JournalEntry, MigDevice, ModelState};
+use divvy::telemetry::{Author, GpuDevice, GpuView, JournalEntry, MigDevice, ModelState};
 
 use super::test_scheduler::*;
 
@@ -22,11 +22,11 @@ impl GpuSource for FakeGpus {
 
 /// Two GPUs, or one with a MIG device.
 fn gpus(is_mig_enabled: bool) -> FakeGpus {
-    let card = |index| GpuCard { index, name: "L4".to_owned(), ..GpuCard::default() };
+    let gpu = |index| GpuDevice { index, name: "L4".to_owned(), ..GpuDevice::default() };
     let part = MigDevice { uuid: MIG_UUID.to_owned(), ..MigDevice::default() };
-    let cut = GpuCard { mig_enabled: Some(true), mig: vec![part], ..card(0) };
-    let cards = if is_mig_enabled { vec![cut] } else { vec![card(0), card(1)] };
-    FakeGpus(Arc::new(GpuView { cards, ..GpuView::default() }))
+    let cut = GpuDevice { mig_enabled: Some(true), mig: vec![part], ..gpu(0) };
+    let devices = if is_mig_enabled { vec![cut] } else { vec![gpu(0), gpu(1)] };
+    FakeGpus(Arc::new(GpuView { devices, ..GpuView::default() }))
 }
 
 fn start(models: Vec<Budget>, is_mig_enabled: bool) -> TestScheduler {

@@ -3,17 +3,17 @@
 
 use crate::layout::Bytes;
 use crate::telemetry::gpu::details;
-use crate::telemetry::{GpuCard, GpuView, MigDevice};
+use crate::telemetry::{GpuDevice, GpuView, MigDevice};
 
 /// Returns the lines, without their head.
 pub(super) fn lines(view: &GpuView) -> Vec<String> {
     let mut lines = Vec::new();
-    for card in &view.cards {
-        lines.push(self::card(card));
-        if card.fault.is_none() {
-            lines.extend(details(card).into_iter().map(|line| format!("  {line}")));
+    for gpu in &view.devices {
+        lines.push(self::gpu(gpu));
+        if gpu.fault.is_none() {
+            lines.extend(details(gpu).into_iter().map(|line| format!("  {line}")));
         }
-        lines.extend(card.mig.iter().map(|part| mig(card.index, part)));
+        lines.extend(gpu.mig.iter().map(|part| mig(gpu.index, part)));
     }
     if let Some(note) = &view.note {
         lines.push(match &view.reason {
@@ -29,20 +29,20 @@ pub(super) fn lines(view: &GpuView) -> Vec<String> {
     lines
 }
 
-fn card(card: &GpuCard) -> String {
-    let index = card.index;
-    if let Some(fault) = &card.fault {
-        return if card.name.is_empty() {
+fn gpu(gpu: &GpuDevice) -> String {
+    let index = gpu.index;
+    if let Some(fault) = &gpu.fault {
+        return if gpu.name.is_empty() {
             format!("{index}: {fault}")
         } else {
-            format!("{index} {}: {fault}", card.name)
+            format!("{index} {}: {fault}", gpu.name)
         };
     }
-    part(&index.to_string(), &card.name, card.memory_total_bytes, &card.uuid)
+    part(&index.to_string(), &gpu.name, gpu.memory_total_bytes, &gpu.uuid)
 }
 
-fn mig(card: u32, device: &MigDevice) -> String {
-    let index = format!("{card}.{}", device.index);
+fn mig(gpu: u32, device: &MigDevice) -> String {
+    let index = format!("{gpu}.{}", device.index);
     match &device.fault {
         Some(fault) => format!("{index}: {fault}"),
         None => part(&index, &device.name, device.memory_total_bytes, &device.uuid),
@@ -67,18 +67,19 @@ mod tests {
             memory_total_bytes: Some(40 << 30),
             ..MigDevice::default()
         };
-        let whole = GpuCard {
+        let whole = GpuDevice {
             index: 0,
             name: "X".to_owned(),
             uuid: "GPU-1".to_owned(),
             memory_total_bytes: Some(80 << 30),
             sm_clock_mhz: Some(1980),
             mig: vec![part],
-            ..GpuCard::default()
+            ..GpuDevice::default()
         };
-        let lost = GpuCard { index: 1, fault: Some("is lost".to_owned()), ..GpuCard::default() };
+        let lost =
+            GpuDevice { index: 1, fault: Some("is lost".to_owned()), ..GpuDevice::default() };
         let view = GpuView {
-            cards: vec![whole, lost],
+            devices: vec![whole, lost],
             driver: Some("580.82".to_owned()),
             cuda: Some("13.0".to_owned()),
             ..GpuView::default()

@@ -9,7 +9,7 @@ pub(super) fn lines(snapshot: &Snapshot) -> String {
     let mut text = String::new();
     let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
     let size = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30));
-    for gpu in &snapshot.gpu.cards {
+    for gpu in &snapshot.gpu.devices {
         let state = gpu.fault.clone().unwrap_or_else(|| {
             format!(
                 "use {} %, memory {} of {}, {} W, {} degrees C",

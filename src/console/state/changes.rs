@@ -140,26 +140,26 @@ impl ConsoleState {
 
     /// Returns all devices of this machine, the CPU first.
     pub fn places(&self) -> Vec<DeviceChoice> {
-        let named = self.snapshot.gpu.cards.iter().flat_map(gpus::names).map(Some);
+        let named = self.snapshot.gpu.devices.iter().flat_map(gpus::names).map(Some);
         std::iter::once(None).chain(named).collect()
     }
 
     /// Returns true if the machine has a GPU or a row names one.
     pub fn has_gpus(&self) -> bool {
-        !self.snapshot.gpu.cards.is_empty()
+        !self.snapshot.gpu.devices.is_empty()
             || self.snapshot.models.iter().any(|model| model.row.budget.gpu.is_some())
     }
 
     /// Returns the device of a row, by the id in the list of devices.
     pub fn place_of(&self, model: &str) -> DeviceChoice {
         let named = self.row(model)?.budget.gpu.clone()?;
-        let cards = &self.snapshot.gpu.cards;
+        let devices = &self.snapshot.gpu.devices;
         let by_uuid = |uuid: &String| {
-            let card = cards.iter().find(|card| card.uuid.eq_ignore_ascii_case(uuid))?;
-            Some(GpuId::Index(card.index))
+            let gpu = devices.iter().find(|gpu| gpu.uuid.eq_ignore_ascii_case(uuid))?;
+            Some(GpuId::Index(gpu.index))
         };
         match &named {
-            GpuId::Card(uuid) => Some(by_uuid(uuid).unwrap_or(named)),
+            GpuId::Uuid(uuid) => Some(by_uuid(uuid).unwrap_or(named)),
             GpuId::Index(_) | GpuId::Mig(_) => Some(named),
         }
     }

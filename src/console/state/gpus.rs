@@ -1,7 +1,7 @@
 //! Models and devices: the GPUs, MIG devices and CPU where a model can run.
 
 use crate::layout::GpuId;
-use crate::telemetry::GpuCard;
+use crate::telemetry::GpuDevice;
 
 /// The device that runs a model: a GPU, or `None` for the CPU.
 pub type DeviceChoice = Option<GpuId>;
@@ -13,9 +13,9 @@ pub fn title(place: &DeviceChoice) -> String {
 
 /// Returns the ids of a GPU that a layout can name: its MIG devices if MIG is enabled, else the
 /// GPU.
-pub fn names(card: &GpuCard) -> Vec<GpuId> {
-    if card.mig_enabled == Some(true) {
-        return card.mig.iter().filter_map(|part| part.uuid.parse().ok()).collect();
+pub fn names(gpu: &GpuDevice) -> Vec<GpuId> {
+    if gpu.mig_enabled == Some(true) {
+        return gpu.mig.iter().filter_map(|part| part.uuid.parse().ok()).collect();
     }
-    vec![GpuId::Index(card.index)]
+    vec![GpuId::Index(gpu.index)]
 }

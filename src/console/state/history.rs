@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::layout::Row;
-use crate::telemetry::{GpuCard, Histogram, Snapshot};
+use crate::telemetry::{GpuDevice, Histogram, Snapshot};
 
 /// Latency bins of a point: four per octave, from 1 us on. The last one contains all slower
 /// requests.
@@ -37,7 +37,7 @@ pub struct GpuHistoryPoint {
 }
 
 impl GpuHistoryPoint {
-    fn of(card: &GpuCard, second: u64) -> Self {
+    fn of(gpu: &GpuDevice, second: u64) -> Self {
         let share = |part: Option<f64>, whole: Option<f64>| match (part, whole) {
             (Some(part), Some(whole)) if whole > 0.0 => (part / whole).min(1.0),
             _ => 0.0,
@@ -45,10 +45,10 @@ impl GpuHistoryPoint {
         let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
         Self {
             second,
-            utilisation: card.utilisation.unwrap_or(0.0),
-            memory: share(bytes(card.memory_used_bytes), bytes(card.memory_total_bytes)),
-            power: share(card.power_w, card.power_limit_w),
-            heat: share(card.temperature_c.map(f64::from), Some(100.0)),
+            utilisation: gpu.utilisation.unwrap_or(0.0),
+            memory: share(bytes(gpu.memory_used_bytes), bytes(gpu.memory_total_bytes)),
+            power: share(gpu.power_w, gpu.power_limit_w),
+            heat: share(gpu.temperature_c.map(f64::from), Some(100.0)),
         }
     }
 }
@@ -71,7 +71,7 @@ impl HistoryKey {
 pub struct History {
     models: BTreeMap<HistoryKey, VecDeque<HistoryPoint>>,
     /// The points of each GPU, by its index.
-    cards: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
+    devices: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
 }
 
 /// Merges a snapshot's eight bins per octave into four.
@@ -91,7 +91,7 @@ impl History {
     /// Seconds that are kept per model.
     pub const SECONDS: usize = 300;
     /// Seconds that are kept per GPU.
-    pub const CARD_SECONDS: usize = 60;
+    pub const GPU_SECONDS: usize = 60;
 
     /// Adds a snapshot. Replaces a point of the same second. Drops removed models.
     pub fn observe(&mut self, snapshot: &Snapshot) {
@@ -99,13 +99,13 @@ impl History {
         let keys: BTreeSet<HistoryKey> =
             snapshot.models.iter().map(|view| HistoryKey::of(&view.row)).collect();
         self.models.retain(|key, _| keys.contains(key));
-        for card in &snapshot.gpu.cards {
-            let moments = self.cards.entry(card.index).or_default();
+        for gpu in &snapshot.gpu.devices {
+            let moments = self.devices.entry(gpu.index).or_default();
             if moments.back().is_some_and(|last| last.second >= second) {
                 moments.pop_back();
             }
-            moments.push_back(GpuHistoryPoint::of(card, second));
-            while moments.len() > Self::CARD_SECONDS {
+            moments.push_back(GpuHistoryPoint::of(gpu, second));
+            while moments.len() > Self::GPU_SECONDS {
                 moments.pop_front();
             }
         }
@@ -127,8 +127,8 @@ impl History {
     }
 
     /// Returns a metric of a GPU over the last minute: one share per second, oldest first.
-    pub fn card(&self, index: u32, reading: impl Fn(&GpuHistoryPoint) -> f64) -> Vec<f64> {
-        self.cards.get(&index).into_iter().flatten().map(reading).collect()
+    pub fn gpu(&self, index: u32, reading: impl Fn(&GpuHistoryPoint) -> f64) -> Vec<f64> {
+        self.devices.get(&index).into_iter().flatten().map(reading).collect()
     }
 
     /// Returns the points of a model, oldest first.

@@ -13,7 +13,7 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, ChangeStatus, Comparison, CoreShare, CoreView, Distribution, GpuCard, GpuView,
+    Actual, Author, ChangeStatus, Comparison, CoreShare, CoreView, Distribution, GpuDevice, GpuView,
     Histogram, JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice,
     ModelState, ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict,
     VerdictStatus, Window,
@@ -414,7 +414,7 @@ pub(crate) fn gpus() -> Snapshot {
         ..MigDevice::default()
     };
     let broken = MigDevice { fault: Some("cannot be read".into()), ..part(1, "1g.10gb", 0) };
-    let whole = GpuCard {
+    let whole = GpuDevice {
         name: "NVIDIA H100 80GB HBM3".into(),
         utilisation: Some(0.73),
         memory_used_bytes: Some(31 << 30),
@@ -428,22 +428,22 @@ pub(crate) fn gpus() -> Snapshot {
         throttle: Some(vec!["power limit".into()]),
         mig_enabled: Some(true),
         mig: vec![part(0, "1g.10gb", 3), broken],
-        ..GpuCard::default()
+        ..GpuDevice::default()
     };
-    let lost = GpuCard {
+    let lost = GpuDevice {
         index: 1,
         name: "NVIDIA L4".into(),
         fault: Some("fell off the bus: the driver has lost it".into()),
-        ..GpuCard::default()
+        ..GpuDevice::default()
     };
     let slow = Some("the driver took 2.3 s to answer; figures may be old".into());
-    let gpu = GpuView { slow, cards: vec![whole, lost], ..GpuView::default() };
+    let gpu = GpuView { slow, devices: vec![whole, lost], ..GpuView::default() };
     Snapshot { gpu, ..board() }
 }
 
 /// Returns a snapshot with two GPUs. The detector runs on the first, with a memory limit.
-pub(crate) fn cards() -> Snapshot {
-    let card = |index, name: &str, gibibytes: u64| GpuCard {
+pub(crate) fn two_gpus() -> Snapshot {
+    let gpu = |index, name: &str, gibibytes: u64| GpuDevice {
         index,
         name: name.into(),
         uuid: format!("GPU-0000000{index}-0123-4567-89ab-cdef01234567"),
@@ -452,10 +452,10 @@ pub(crate) fn cards() -> Snapshot {
         memory_total_bytes: Some(gibibytes << 30),
         power_w: Some(61.0),
         temperature_c: Some(54),
-        ..GpuCard::default()
+        ..GpuDevice::default()
     };
-    let own = GpuCard { own_memory_bytes: Some(1600 << 20), ..card(0, "NVIDIA L4", 24) };
-    let gpu = GpuView { cards: vec![own, card(1, "NVIDIA T4", 16)], ..GpuView::default() };
+    let own = GpuDevice { own_memory_bytes: Some(1600 << 20), ..gpu(0, "NVIDIA L4", 24) };
+    let gpu = GpuView { devices: vec![own, gpu(1, "NVIDIA T4", 16)], ..GpuView::default() };
     let mut snapshot = Snapshot { gpu, ..board() };
     if let Some(detector) = snapshot.models.first_mut() {
         detector.row.budget.gpu = Some(GpuId::Index(0));

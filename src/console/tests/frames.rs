@@ -58,7 +58,7 @@ fn board_states() {
         ("huge", fixtures::huge()),
         ("names", fixtures::names()),
         ("gpus", fixtures::gpus()),
-        ("cards", fixtures::cards()),
+        ("two_gpus", fixtures::two_gpus()),
     ] {
         insta::assert_snapshot!(format!("board_{name}"), styled(&board(&snapshot, 120, 36)));
     }

@@ -16,7 +16,7 @@ fn console() -> TestConsole {
         detector.gpu_memory = Some(Bytes(4 << 30));
     }
     let mut console = TestConsole::with(&layout, fixtures::machine(8, 4), 160, 40);
-    console.show(fixtures::cards());
+    console.show(fixtures::two_gpus());
     console
 }
 
@@ -49,7 +49,7 @@ fn onto(model: &str, gpu: Option<u32>, gpu_memory: Option<Bytes>) -> Change {
     Edit::SetGpu { model: model.into(), gpu: gpu.map(GpuId::Index), gpu_memory }.into()
 }
 
-fn card(index: u32) -> Target {
+fn gpu(index: u32) -> Target {
     Target::Gpu(Some(GpuId::Index(index)))
 }
 
@@ -59,15 +59,15 @@ fn place(model: &str) -> Target {
 
 #[test]
 fn gpu_to_row_equals_row_to_gpu() {
-    let change = three_ways(&card(0), &place("ocr"), "jlllll+");
+    let change = three_ways(&gpu(0), &place("ocr"), "jlllll+");
     assert_eq!(change, onto("ocr", Some(0), None));
-    let change = three_ways(&place("ocr"), &card(0), "jlllll+");
+    let change = three_ways(&place("ocr"), &gpu(0), "jlllll+");
     assert_eq!(change, onto("ocr", Some(0), None));
 }
 
 #[test]
 fn gpu_limit_follows_the_model() {
-    let change = three_ways(&place("detector"), &card(1), "lllll+");
+    let change = three_ways(&place("detector"), &gpu(1), "lllll+");
     assert_eq!(change, onto("detector", Some(1), Some(Bytes(4 << 30))));
     let change = three_ways(&place("detector"), &Target::Gpu(None), "lllll-");
     assert_eq!(change, onto("detector", None, None));
@@ -117,14 +117,11 @@ fn gpu_lists_its_models_with_memory() {
 #[test]
 fn gpu_drop_previews_the_build() {
     let mut console = console();
-    let (from, to) = (console.place(&place("detector")), console.place(&card(1)));
+    let (from, to) = (console.place(&place("detector")), console.place(&gpu(1)));
     console.down(from);
     console.drag(to);
     let text = console.text();
     assert!(text.contains("detector moves to GPU 1; detector is first built on GPU 1"), "{text}");
     console.drag((0, 0));
-    assert!(
-        !console.text().contains("first first built on"),
-        "off the card nothing would be built"
-    );
+    assert!(!console.text().contains("first first built on"), "off the GPU nothing would be built");
 }

@@ -157,8 +157,8 @@ pub(super) fn explain(message: &str, device: Device) -> String {
     }
     if is("out of memory") || is("Failed to allocate memory") || is("BFCArena") {
         let limit = device.memory.map_or_else(
-            || "what the card has left".to_owned(),
-            |bytes| format!("its limit of {bytes} bytes an instance, or what the card has left"),
+            || "what the GPU has left".to_owned(),
+            |bytes| format!("its limit of {bytes} bytes an instance, or what the GPU has left"),
         );
         return format!("GPU memory: it needs more than {limit}: raise `gpu_memory` ({message})");
     }

@@ -128,7 +128,7 @@ pub(super) fn row(
             "gpu",
             match gpu {
                 GpuId::Index(index) => i64::from(*index).into(),
-                GpuId::Card(_) | GpuId::Mig(_) => gpu.to_string().into(),
+                GpuId::Uuid(_) | GpuId::Mig(_) => gpu.to_string().into(),
             },
         );
     }

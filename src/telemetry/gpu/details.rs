@@ -2,15 +2,15 @@
 //! that the driver does not report.
 
 use crate::layout::Bytes;
-use crate::telemetry::GpuCard;
+use crate::telemetry::GpuDevice;
 
 /// Returns one line per group of metrics. Empty if no metric is known.
-pub fn details(gpu: &GpuCard) -> Vec<String> {
+pub fn details(gpu: &GpuDevice) -> Vec<String> {
     let groups = [clocks(gpu), link(gpu), processes(gpu), throttling(gpu)];
     groups.into_iter().filter(|words| !words.is_empty()).map(|words| words.join(", ")).collect()
 }
 
-fn clocks(gpu: &GpuCard) -> Vec<String> {
+fn clocks(gpu: &GpuDevice) -> Vec<String> {
     let mut words = Vec::new();
     words.extend(gpu.sm_clock_mhz.map(|mhz| format!("processors at {mhz} MHz")));
     words.extend(gpu.memory_clock_mhz.map(|mhz| format!("memory at {mhz} MHz")));
@@ -20,7 +20,7 @@ fn clocks(gpu: &GpuCard) -> Vec<String> {
     words
 }
 
-fn link(gpu: &GpuCard) -> Vec<String> {
+fn link(gpu: &GpuDevice) -> Vec<String> {
     let lanes = |generation: Option<u32>, width: Option<u32>| match (generation, width) {
         (Some(generation), Some(width)) => Some(format!("{generation} x{width}")),
         (Some(generation), None) => Some(generation.to_string()),
@@ -35,12 +35,12 @@ fn link(gpu: &GpuCard) -> Vec<String> {
         words.push(format!("PCIe {now}{}", limit.unwrap_or_default()));
     }
     let rate = |bytes: u64| format!("{:.1} MB/s", bytes as f64 / 1e6);
-    words.extend(gpu.pcie_received_bytes_per_s.map(|bytes| format!("{} to the card", rate(bytes))));
+    words.extend(gpu.pcie_received_bytes_per_s.map(|bytes| format!("{} to the GPU", rate(bytes))));
     words.extend(gpu.pcie_sent_bytes_per_s.map(|bytes| format!("{} from it", rate(bytes))));
     words
 }
 
-fn processes(gpu: &GpuCard) -> Vec<String> {
+fn processes(gpu: &GpuDevice) -> Vec<String> {
     let mut words = Vec::new();
     words.extend(gpu.processes.map(|count| match count {
         0 => "no process computes on it".to_owned(),
@@ -54,7 +54,7 @@ fn processes(gpu: &GpuCard) -> Vec<String> {
     words
 }
 
-fn throttling(gpu: &GpuCard) -> Vec<String> {
+fn throttling(gpu: &GpuDevice) -> Vec<String> {
     let reasons: Vec<&str> = gpu.throttle.iter().flatten().map(String::as_str).collect();
     if reasons.is_empty() {
         return Vec::new();
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn details_omit_unknown_metrics() {
-        let gpu = GpuCard {
+        let gpu = GpuDevice {
             sm_clock_mhz: Some(1410),
             memory_clock_mhz: Some(6251),
             memory_busy: Some(0.41),
@@ -82,20 +82,20 @@ mod tests {
             own_memory_bytes: Some(3 << 19),
             own_utilisation: Some(0.4),
             throttle: Some(vec!["power limit".to_owned(), "too hot".to_owned()]),
-            ..GpuCard::default()
+            ..GpuDevice::default()
         };
         assert_eq!(
             details(&gpu),
             [
                 "processors at 1410 MHz, memory at 6251 MHz, read or written 41% of the time",
-                "PCIe 1 x8 (up to 4 x8), 12.3 MB/s to the card, 0.0 MB/s from it",
+                "PCIe 1 x8 (up to 4 x8), 12.3 MB/s to the GPU, 0.0 MB/s from it",
                 "2 processes compute on it, this one holds 1.5 MiB, this one uses 40%",
                 "slowed by: power limit, too hot",
             ]
         );
         let width_only =
-            GpuCard { pcie_width: Some(16), throttle: Some(vec![]), ..GpuCard::default() };
+            GpuDevice { pcie_width: Some(16), throttle: Some(vec![]), ..GpuDevice::default() };
         assert_eq!(details(&width_only), ["PCIe x16"]);
-        assert!(details(&GpuCard::default()).is_empty());
+        assert!(details(&GpuDevice::default()).is_empty());
     }
 }

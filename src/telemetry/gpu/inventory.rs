@@ -1,16 +1,16 @@
 //! Converts sensor readings to the machine's list of GPUs, from which layouts choose.
 
 use crate::machine::{Gpu, GpuPart, Gpus};
-use crate::telemetry::gpu_view::{GpuCard, GpuView, MigDevice};
+use crate::telemetry::gpu_view::{GpuDevice, GpuView, MigDevice};
 
 impl GpuView {
     /// Returns the GPUs and their MIG devices without current metrics.
     pub fn known(&self) -> Gpus {
-        Gpus { cards: self.cards.iter().map(gpu).collect(), note: self.note.clone() }
+        Gpus { devices: self.devices.iter().map(gpu).collect(), note: self.note.clone() }
     }
 }
 
-fn gpu(source: &GpuCard) -> Gpu {
+fn gpu(source: &GpuDevice) -> Gpu {
     Gpu {
         index: source.index,
         name: source.name.clone(),

@@ -12,7 +12,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
 use super::text::{is_driver_error, is_gpu_error, throttle_reasons};
-use crate::telemetry::gpu_view::{GpuCard, MigDevice};
+use crate::telemetry::gpu_view::{GpuDevice, MigDevice};
 
 /// Maximum age of a process utilisation sample. Older samples are ignored.
 const MAX_SAMPLE_AGE: Duration = Duration::from_secs(2);
@@ -46,13 +46,13 @@ impl<'nvml> DeviceReader<'_, 'nvml> {
 ///
 /// # Errors
 /// Returns the driver's error if the GPU or the driver is lost.
-pub(super) fn read_gpu(device: &Device<'_>, index: u32) -> Result<GpuCard, NvmlError> {
+pub(super) fn read_gpu(device: &Device<'_>, index: u32) -> Result<GpuDevice, NvmlError> {
     let mut reader = DeviceReader { device, fatal: None };
     let gpu = read_metrics(&mut reader, index);
     reader.fatal.map_or(Ok(gpu), Err)
 }
 
-fn read_metrics(reader: &mut DeviceReader<'_, '_>, index: u32) -> GpuCard {
+fn read_metrics(reader: &mut DeviceReader<'_, '_>, index: u32) -> GpuDevice {
     let name = reader.read(Device::name).unwrap_or_default();
     let uuid = reader.read(Device::uuid).unwrap_or_default();
     let busy = reader.read(Device::utilization_rates);
@@ -63,7 +63,7 @@ fn read_metrics(reader: &mut DeviceReader<'_, '_>, index: u32) -> GpuCard {
         // NVML reports throughput in units of 1000 bytes per second.
         reader.read(|device| device.pcie_throughput(direction)).map(|units| u64::from(units) * 1000)
     };
-    GpuCard {
+    GpuDevice {
         index,
         name,
         uuid,

@@ -8,7 +8,7 @@ use nvml_wrapper::error::NvmlError;
 
 use super::reading::read_gpu;
 use super::text::{gpu_fault, is_driver_error};
-use crate::telemetry::gpu_view::GpuCard;
+use crate::telemetry::gpu_view::GpuDevice;
 
 /// The GPUs of earlier scans.
 #[derive(Default)]
@@ -19,11 +19,11 @@ pub(super) struct SeenGpus {
 
 impl SeenGpus {
     /// Returns the last known name and UUID of the GPU at this index, without metrics.
-    fn last_known(&self, index: u32) -> GpuCard {
+    fn last_known(&self, index: u32) -> GpuDevice {
         let found = self.by_uuid.iter().find(|(_, (seen, _))| *seen == index);
         let (uuid, name) =
             found.map(|(uuid, (_, name))| (uuid.clone(), name.clone())).unwrap_or_default();
-        GpuCard { index, name, uuid, ..GpuCard::default() }
+        GpuDevice { index, name, uuid, ..GpuDevice::default() }
     }
 }
 
@@ -31,7 +31,7 @@ impl SeenGpus {
 ///
 /// # Errors
 /// Returns an error that concerns the whole driver.
-pub(super) fn scan(nvml: &Nvml, seen: &mut SeenGpus) -> Result<Vec<GpuCard>, NvmlError> {
+pub(super) fn scan(nvml: &Nvml, seen: &mut SeenGpus) -> Result<Vec<GpuDevice>, NvmlError> {
     let mut gpus = Vec::new();
     for index in 0..nvml.device_count()? {
         let read = match nvml.device_by_index(index) {
@@ -43,19 +43,19 @@ pub(super) fn scan(nvml: &Nvml, seen: &mut SeenGpus) -> Result<Vec<GpuCard>, Nvm
             Err(error) if is_driver_error(&error) => return Err(error),
             Err(error) => {
                 let fault = Some(gpu_fault(&error, index));
-                GpuCard { fault, ..seen.last_known(index) }
+                GpuDevice { fault, ..seen.last_known(index) }
             }
         };
         gpus.push(gpu);
     }
     for (uuid, (index, name)) in &seen.by_uuid {
         if gpus.iter().all(|gpu| gpu.uuid != *uuid) {
-            gpus.push(GpuCard {
+            gpus.push(GpuDevice {
                 index: *index,
                 name: name.clone(),
                 uuid: uuid.clone(),
                 fault: Some("is gone: the driver no longer lists it".to_owned()),
-                ..GpuCard::default()
+                ..GpuDevice::default()
             });
         }
     }

@@ -151,7 +151,7 @@ impl SensorThread {
             }
             let mut view = self.scan();
             let took = started.elapsed();
-            view.look_us = took.as_micros() as u64;
+            view.sample_us = took.as_micros() as u64;
             let mut pause = if self.nvml.is_some() {
                 self.options.interval
             } else {
@@ -186,17 +186,17 @@ impl SensorThread {
         }
         let Some(nvml) = &self.nvml else { return GpuView::default() };
         match scan(nvml, &mut self.seen) {
-            Ok(cards) => {
+            Ok(devices) => {
                 self.has_scanned = true;
-                let (note, reason) = if cards.is_empty() {
-                    let reason = "the NVIDIA driver is there and lists no card";
+                let (note, reason) = if devices.is_empty() {
+                    let reason = "the NVIDIA driver is there and lists no GPU";
                     (Some("no NVIDIA GPU".to_owned()), Some(reason.to_owned()))
                 } else {
                     (None, None)
                 };
                 let driver = nvml.sys_driver_version().ok();
                 let cuda = nvml.sys_cuda_driver_version().ok().map(cuda_version);
-                GpuView { note, reason, driver, cuda, cards, ..GpuView::default() }
+                GpuView { note, reason, driver, cuda, devices, ..GpuView::default() }
             }
             Err(error) => {
                 // The handle is no longer valid; the next scan loads the driver again.

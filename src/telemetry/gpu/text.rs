@@ -80,7 +80,7 @@ pub(super) fn gpu_fault(error: &NvmlError, index: u32) -> String {
             format!("needs a reset before it can be used again (`nvidia-smi -r -i {index}`)")
         }
         NvmlError::NoPermission => {
-            "this user may not read it: it needs access to the card's file under /dev".to_owned()
+            "this user may not read it: it needs access to the GPU's file under /dev".to_owned()
         }
         NvmlError::OperatingSystem => {
             "the system or the container keeps this process from it".to_owned()
@@ -100,7 +100,7 @@ pub(super) fn throttle_reasons(reasons: ThrottleReasons) -> Vec<String> {
         (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power brake of the power supply"),
         (ThrottleReasons::HW_SLOWDOWN, "hardware slowdown: heat or power"),
         (ThrottleReasons::APPLICATIONS_CLOCKS_SETTING, "clocks set by an operator"),
-        (ThrottleReasons::SYNC_BOOST, "another card of its sync group"),
+        (ThrottleReasons::SYNC_BOOST, "another GPU of its sync group"),
         (ThrottleReasons::DISPLAY_CLOCK_SETTING, "clocks set for the display"),
     ]
     .into_iter()

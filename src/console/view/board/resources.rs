@@ -13,8 +13,8 @@ const LISTED: usize = 4;
 /// Returns the rows that it needs.
 pub(super) fn height(state: &ConsoleState) -> u16 {
     let gpu = &state.snapshot.gpu;
-    let cards: u16 = gpu.cards.iter().take(LISTED).map(|card| gpus::height(state, card)).sum();
-    1 + cards + u16::from(gpu.slow.is_some())
+    let gpu_height: u16 = gpu.devices.iter().take(LISTED).map(|gpu| gpus::height(state, gpu)).sum();
+    1 + gpu_height + u16::from(gpu.slow.is_some())
 }
 
 /// Draws the lines.
@@ -47,7 +47,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
         canvas.put_fit(&mut pen, slow, theme.warn);
     }
     let first = 1 + usize::from(gpu.slow.is_some());
-    if gpu.cards.is_empty() {
+    if gpu.devices.is_empty() {
         let note = gpu.note.as_deref().unwrap_or("no reading yet");
         canvas.put_fit(&mut pen, note, theme.dim);
         return;
@@ -57,18 +57,18 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     canvas.hit(place, Target::Gpu(None));
     canvas.put(&mut pen, "CPU", gpus::style(state, &None));
     canvas.put(&mut pen, "  ", theme.dim);
-    let more = gpu.cards.len().saturating_sub(LISTED);
+    let more = gpu.devices.len().saturating_sub(LISTED);
     let note = match (more, &gpu.note) {
         (0, Some(note)) => note.clone(),
-        (0, None) => format!("{} found", gpu.cards.len()),
-        (more, _) => format!("{} found, {more} not shown", gpu.cards.len()),
+        (0, None) => format!("{} found", gpu.devices.len()),
+        (more, _) => format!("{} found, {more} not shown", gpu.devices.len()),
     };
     canvas.put_fit(&mut pen, &note, theme.dim);
     let mut line = first;
-    for card in gpu.cards.iter().take(LISTED) {
-        let height = gpus::height(state, card);
+    for gpu in gpu.devices.iter().take(LISTED) {
+        let height = gpus::height(state, gpu);
         let lines = (0..height as usize).map_while(|nth| row(area, line + nth));
-        gpus::draw(canvas, lines.collect(), card);
+        gpus::draw(canvas, lines.collect(), gpu);
         line += height as usize;
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::console::format;
 use crate::console::state::{ConsoleState, GpuHistoryPoint};
-use crate::telemetry::GpuCard;
+use crate::telemetry::GpuDevice;
 use crate::telemetry::gpu::details;
 
 /// Columns of a reading.
@@ -15,39 +15,37 @@ const TREND: usize = 30;
 type Reading = (&'static str, String, fn(&GpuHistoryPoint) -> f64);
 
 /// Returns the lines below a GPU's heading.
-pub(super) fn lines(state: &ConsoleState, card: &GpuCard) -> Vec<String> {
-    if let Some(fault) = &card.fault {
+pub(super) fn lines(state: &ConsoleState, gpu: &GpuDevice) -> Vec<String> {
+    if let Some(fault) = &gpu.fault {
         return vec![format!("  {fault}")];
     }
     let unknown = || "?".to_owned();
     let whole = |value: Option<f64>| value.map_or_else(unknown, |value| format!("{value:.0}"));
     let bytes = |bytes: Option<u64>| bytes.map_or_else(unknown, format::bytes);
     let readings: [Reading; 4] = [
-        ("use", format!("{}%", card.utilisation.map_or_else(unknown, format::percent)), |moment| {
+        ("use", format!("{}%", gpu.utilisation.map_or_else(unknown, format::percent)), |moment| {
             moment.utilisation
         }),
         (
             "memory",
-            format!("{}/{}", bytes(card.memory_used_bytes), bytes(card.memory_total_bytes)),
+            format!("{}/{}", bytes(gpu.memory_used_bytes), bytes(gpu.memory_total_bytes)),
             |moment| moment.memory,
         ),
-        (
-            "power",
-            format!("{} of {} W", whole(card.power_w), whole(card.power_limit_w)),
-            |moment| moment.power,
-        ),
-        ("temp", format!("{} °C", whole(card.temperature_c.map(f64::from))), |moment| moment.heat),
+        ("power", format!("{} of {} W", whole(gpu.power_w), whole(gpu.power_limit_w)), |moment| {
+            moment.power
+        }),
+        ("temp", format!("{} °C", whole(gpu.temperature_c.map(f64::from))), |moment| moment.heat),
     ];
     let line = |(name, now, reading): Reading| {
-        let trend = state.glyphs.trend(&state.history.card(card.index, reading), TREND);
+        let trend = state.glyphs.trend(&state.history.gpu(gpu.index, reading), TREND);
         format!("  {name:<8}{now:<READING$}{trend}")
     };
-    let parts = card.mig.iter().map(|part| {
+    let parts = gpu.mig.iter().map(|part| {
         let used = bytes(part.memory_used_bytes);
         let words = part.fault.clone();
         let words = words.unwrap_or_else(|| format!("{used}/{}", bytes(part.memory_total_bytes)));
         format!("  MIG {} {}: {words}", part.index, part.name)
     });
-    let more = details(card).into_iter().map(|line| format!("  {line}"));
+    let more = details(gpu).into_iter().map(|line| format!("  {line}"));
     readings.into_iter().map(line).chain(parts).chain(more).collect()
 }

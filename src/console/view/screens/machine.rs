@@ -129,11 +129,11 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<MapLine> {
         }
         lines.push(MapLine::Heading(String::new()));
     }
-    for card in &state.snapshot.gpu.cards {
-        let names = [&card.name, &card.uuid].map(|name| format!(" {name}"));
+    for gpu in &state.snapshot.gpu.devices {
+        let names = [&gpu.name, &gpu.uuid].map(|name| format!(" {name}"));
         let names = names.concat();
-        lines.push(MapLine::Heading(format!("GPU {}{}", card.index, names.trim_end())));
-        lines.extend(gpu_readings::lines(state, card).into_iter().map(MapLine::Text));
+        lines.push(MapLine::Heading(format!("GPU {}{}", gpu.index, names.trim_end())));
+        lines.extend(gpu_readings::lines(state, gpu).into_iter().map(MapLine::Text));
         lines.push(MapLine::Heading(String::new()));
     }
     let ledger = state.ledger();

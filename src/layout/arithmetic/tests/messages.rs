@@ -153,8 +153,8 @@ fn gpu_edits_are_checked() {
         }
         .into()
     };
-    let card = |index| Gpu { index, memory: Some(8 << 30), ..Gpu::default() };
-    machine.gpus = Gpus { cards: vec![card(0), card(1)], note: None };
+    let gpu = |index| Gpu { index, memory: Some(8 << 30), ..Gpu::default() };
+    machine.gpus = Gpus { devices: vec![gpu(0), gpu(1)], note: None };
     let first = desired.plan(&set("a", Some(0), Some(6)), &machine).unwrap();
     assert_eq!(first.summary, "a moves to GPU 0, GPU memory 6GiB");
     assert!(first.rows.iter().all(|row| row.rebuild) && first.warnings.is_empty());
@@ -182,7 +182,7 @@ fn gpu_edits_are_checked() {
 #[test]
 fn missing_gpu_does_not_stop_placement() {
     let mut machine = Description::uniform(4);
-    machine.gpus.cards = vec![Gpu::default()];
+    machine.gpus.devices = vec![Gpu::default()];
     let lost = Budget { gpu: Some(GpuId::Index(9)), ..count("a", 2) };
     let desired = DesiredState::resolve(&layout([lost, count("b", 2)]), &machine).unwrap();
     assert_eq!(desired.rows.len(), 2, "the other model is placed");

@@ -177,7 +177,7 @@ impl Checker<'_> {
             };
             self.fault(row, fault.key, fault.reason, help.to_owned());
         } else if let (Some(id), true, Some(note)) =
-            (&budget.gpu, known.cards.is_empty(), &known.note)
+            (&budget.gpu, known.devices.is_empty(), &known.note)
         {
             let message = format!("no information about GPU {id}: {note}");
             let help = "if the engine does not find it either, this model fails and the others run";

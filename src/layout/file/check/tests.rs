@@ -57,8 +57,8 @@ fn missing_or_small_gpu_is_a_fault() {
     let warnings = document(&[absent]).check(&machine).unwrap();
     assert_eq!(warnings[0].0.message, "no information about GPU 9: no NVIDIA GPU");
     assert_eq!((warnings[0].0.line, warnings[0].0.column), (Some(5), Some(7)));
-    let card = Gpu { name: "L4".into(), memory: Some(24 << 30), ..Gpu::default() };
-    machine.gpus = Gpus { cards: vec![card], note: None };
+    let gpu = Gpu { name: "L4".into(), memory: Some(24 << 30), ..Gpu::default() };
+    machine.gpus = Gpus { devices: vec![gpu], note: None };
     assert_eq!(
         faults(&[absent, "gpu = 0\ngpu_memory = \"25GiB\""], &machine),
         [

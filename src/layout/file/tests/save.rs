@@ -357,7 +357,7 @@ prop_compose! {
 fn gpu() -> impl Strategy<Value = (Option<GpuId>, Option<Bytes>)> {
     let id = prop_oneof![
         (0u32..=63).prop_map(GpuId::Index),
-        "GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Card),
+        "GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Uuid),
         "MIG-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Mig),
     ];
     prop::option::of((id, prop::option::of((1u64..1 << 50).prop_map(Bytes))))

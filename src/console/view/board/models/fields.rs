@@ -177,7 +177,7 @@ fn draw_gpu(canvas: &mut Canvas, pen: &mut Pen, size: usize, row: &Row) {
     let (text, style) = match canvas.state.place_of(&row.budget.name) {
         None => ("CPU".to_owned(), theme.dim),
         Some(GpuId::Index(index)) => (format!("{index}"), theme.text),
-        Some(GpuId::Card(uuid) | GpuId::Mig(uuid)) => {
+        Some(GpuId::Uuid(uuid) | GpuId::Mig(uuid)) => {
             (uuid.chars().skip(4).take(size).collect(), theme.text)
         }
     };
