@@ -231,23 +231,26 @@ impl Theme {
 
     fn mono() -> Self {
         let plain = Style::new();
+        // terminals differ in what they show for bold and dim together, so one replaces the other
+        let bold = plain.add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM);
+        let dim = plain.add_modifier(Modifier::DIM).remove_modifier(Modifier::BOLD);
         Self {
             name: ThemeName::Mono,
             text: plain,
-            dim: plain.add_modifier(Modifier::DIM),
-            frame: plain.add_modifier(Modifier::DIM),
-            title: plain.add_modifier(Modifier::BOLD),
-            focus: plain.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-            accent: plain.add_modifier(Modifier::BOLD),
+            dim,
+            frame: dim,
+            title: bold,
+            focus: bold.add_modifier(Modifier::UNDERLINED),
+            accent: bold,
             good: plain,
             warn: plain.add_modifier(Modifier::UNDERLINED),
-            bad: plain.add_modifier(Modifier::BOLD),
-            selected: plain.add_modifier(Modifier::BOLD),
+            bad: bold,
+            selected: bold,
             field: plain.add_modifier(Modifier::REVERSED),
             lit: plain,
             receiver: plain.add_modifier(Modifier::REVERSED),
-            blocked: plain.add_modifier(Modifier::DIM),
-            ghost: plain.add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            blocked: dim,
+            ghost: bold.add_modifier(Modifier::REVERSED),
             queue: plain,
             models: &MONO,
             heat: &MONO,

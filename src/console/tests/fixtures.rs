@@ -13,9 +13,9 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, ChangeStatus, Comparison, CoreShare, CoreView, Distribution, GpuDevice, GpuView,
-    Histogram, JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric, MigDevice,
-    ModelState, ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict,
+    Actual, Author, ChangeStatus, Comparison, CoreShare, CoreView, Distribution, GpuDevice,
+    GpuView, Histogram, JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric,
+    MigDevice, ModelState, ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict,
     VerdictStatus, Window,
 };
 
