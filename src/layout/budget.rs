@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::gpu_id::GpuId;
+use super::phrases::number;
 use super::units::{Bytes, print_duration};
 use crate::machine::CpuSet;
 
@@ -156,9 +157,9 @@ impl LoadSpec {
             Self::Closed { clients, think } => {
                 format!("closed, {}, think {}", counted_clients(*clients), print_duration(*think))
             }
-            Self::Poisson { rate } => format!("poisson {rate}/s"),
-            Self::Constant { rate } => format!("constant {rate}/s"),
-            Self::Replay { rate: Some(rate), .. } => format!("replay {rate}/s"),
+            Self::Poisson { rate } => format!("poisson {}/s", number(*rate)),
+            Self::Constant { rate } => format!("constant {}/s", number(*rate)),
+            Self::Replay { rate: Some(rate), .. } => format!("replay {}/s", number(*rate)),
             Self::Replay { rate: None, .. } => "replay".to_owned(),
         }
     }

@@ -9,6 +9,7 @@ use super::budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
     Overflow, ReplayOrder,
 };
+use super::phrases::number;
 use super::plan::Plan;
 use super::units::print_duration;
 
@@ -212,7 +213,7 @@ fn cores(cores: &CoreRequest) -> String {
         CoreRequest::List(list) if list.is_empty() => "none".to_owned(),
         CoreRequest::List(list) => format!("CPU {list}"),
         CoreRequest::Count(count) => count.to_string(),
-        CoreRequest::Share(share) => format!("{share}%"),
+        CoreRequest::Share(share) => format!("{}%", number(*share)),
     }
 }
 

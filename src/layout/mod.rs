@@ -39,7 +39,9 @@ pub use file::{
 pub use from_file::budget_from_file;
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
-pub use plan::{Plan, RowPlan};
+pub use model_name::short_name;
+pub(crate) use phrases::{cores as cores_phrase, number};
+pub use plan::{ExcessiveRow, MOST_THREADS_PER_CORE, Plan, RowPlan};
 pub use refusal::{Refusal, RefusalKind};
 pub use sharing::{LoadedModelUse, RowMemory, SharingRule, file_name, possible_sharers, sharers};
 pub use sharing_plan::{ChargePlan, SharingPlan};

@@ -1,7 +1,15 @@
-//! The rule for the names of models, in files and in edits.
+//! The rule for the names of models, in files and in edits, and names in messages.
+
+use std::borrow::Cow;
 
 /// The most characters of a model's name.
 pub(super) const LONGEST_NAME: usize = 200;
+
+/// The most characters of a name in a message.
+const MOST_IN_MESSAGE: usize = 40;
+
+/// The characters that a message keeps of the end of a longer name.
+const KEPT_END: usize = 12;
 
 /// The names that are allowed, as messages put it.
 pub(super) const NAME_RULE: &str = "1 to 200 characters, like \"detector\"";
@@ -17,5 +25,30 @@ pub(super) fn name_error(name: &str) -> Option<String> {
         Some(format!("the name is {length} characters long"))
     } else {
         None
+    }
+}
+
+/// Returns a name for a message: of a long one the start and the end.
+pub fn short_name(name: &str) -> Cow<'_, str> {
+    let length = name.chars().count();
+    if length <= MOST_IN_MESSAGE {
+        return Cow::Borrowed(name);
+    }
+    let start: String = name.chars().take(MOST_IN_MESSAGE - KEPT_END - 3).collect();
+    let end: String = name.chars().skip(length - KEPT_END).collect();
+    Cow::Owned(format!("{start}...{end}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(short_name("detector"), "detector");
+        let long = format!("{}-{}", "é".repeat(150), "v2".repeat(20));
+        let short = short_name(&long);
+        assert_eq!(short.chars().count(), MOST_IN_MESSAGE);
+        assert!(short.starts_with("ééé") && short.ends_with("...v2v2v2v2v2v2"), "{short}");
     }
 }

@@ -1,5 +1,6 @@
 //! Phrases shared by refusals, summaries and warnings.
 
+use super::model_name::short_name;
 use super::units::Bytes;
 use crate::machine::{CpuSet, Limits};
 
@@ -12,7 +13,7 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 }
 
 /// "core 3", "cores 2-3", "no core".
-pub(super) fn cores(set: &CpuSet) -> String {
+pub(crate) fn cores(set: &CpuSet) -> String {
     match set.len() {
         0 => "no core".to_owned(),
         1 => format!("core {set}"),
@@ -22,18 +23,31 @@ pub(super) fn cores(set: &CpuSet) -> String {
 
 /// "a", "a and b", "a, b and c"; of more than six names the first five: "a, b, c, d, e and 95 more".
 pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let first = |names: &[S]| names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let short = |name: &S| short_name(name.as_ref()).into_owned();
+    let first = |names: &[S]| names.iter().map(short).collect::<Vec<_>>().join(", ");
     match names {
         [] => "no model".to_owned(),
-        [one] => one.as_ref().to_owned(),
+        [one] => short(one),
         [most @ .., last] if names.len() <= MOST_NAMES => {
-            format!("{} and {}", first(most), last.as_ref())
+            format!("{} and {}", first(most), short(last))
         }
         _ => {
             let (shown, rest) = names.split_at((MOST_NAMES - 1).min(names.len()));
             format!("{} and {} more", first(shown), rest.len())
         }
     }
+}
+
+/// Formats a number with at most two decimals, and one below 1 with two digits: "33.33", "50",
+/// "0.0042".
+pub(crate) fn number(value: f64) -> String {
+    let decimals = match value.abs() {
+        1e-6..1.0 => 1 - value.abs().log10().floor() as i32,
+        size if size > 0.0 && size < 1e-6 => return format!("{value:.1e}"),
+        _ => 2,
+    };
+    let text = format!("{value:.*}", usize::try_from(decimals).unwrap_or(2));
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// "is" for one, "are" for all other numbers.
@@ -65,6 +79,14 @@ pub(super) fn memory_above(budgeted: u64, limit: u64, limits: &Limits) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_two_decimals() {
+        let numbers = [100.0 / 3.0, 2.5, 50.0, 100.0, 0.0, 1e6, 0.004, 0.041_999, 0.25];
+        let texts = ["33.33", "2.5", "50", "100", "0", "1000000", "0.004", "0.042", "0.25"];
+        assert_eq!(numbers.map(number), texts);
+        assert_eq!(number(1e-300), "1.0e-300");
+    }
 
     #[test]
     fn long_lists_name_the_first_five() {

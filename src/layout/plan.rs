@@ -51,3 +51,48 @@ pub struct Plan {
     #[serde(default)]
     pub sharing: Vec<SharingPlan>,
 }
+
+/// The most threads per core that are applied without a question.
+pub const MOST_THREADS_PER_CORE: usize = 16;
+
+/// A row that asks for far more threads than it has cores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExcessiveRow {
+    /// The model, by its name after the change.
+    pub model: String,
+    /// Active instances.
+    pub instances: usize,
+    /// Threads per instance.
+    pub threads: usize,
+    /// Cores, 1 or more.
+    pub cores: usize,
+}
+
+impl ExcessiveRow {
+    /// Returns the number of threads per core.
+    pub fn threads_per_core(&self) -> usize {
+        self.instances.saturating_mul(self.threads) / self.cores.max(1)
+    }
+}
+
+impl Plan {
+    /// Returns the rows that ask for more than [`MOST_THREADS_PER_CORE`], except those that did so
+    /// before with at least half as many threads.
+    pub fn excessive_rows(&self) -> Vec<ExcessiveRow> {
+        let excessive = |row: &RowPlan| {
+            let threads = row.concurrency_after.saturating_mul(row.threads_after);
+            let before = row.concurrency_before.saturating_mul(row.threads_before);
+            let (cores, cores_before) = (row.cores_after.len(), row.cores_before.len());
+            let is_excessive =
+                |threads: usize, cores: usize| threads > MOST_THREADS_PER_CORE * cores.max(1);
+            let is_known = is_excessive(before, cores_before) && before >= threads.div_ceil(2);
+            (cores > 0 && is_excessive(threads, cores) && !is_known).then(|| ExcessiveRow {
+                model: row.model.clone(),
+                instances: row.concurrency_after,
+                threads: row.threads_after,
+                cores,
+            })
+        };
+        self.rows.iter().filter_map(excessive).collect()
+    }
+}

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::model_name::short_name;
+
 /// The reason why a change was refused. A refused change has no effect, except perhaps one of the kind
 /// [`RefusalKind::Unanswered`].
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -68,6 +70,7 @@ impl Refusal {
     }
 
     fn prefix(&self) -> String {
-        self.model.as_ref().map_or_else(String::new, |model| format!("{model}: "))
+        let model = self.model.as_deref().map(short_name);
+        model.map_or_else(String::new, |model| format!("{model}: "))
     }
 }

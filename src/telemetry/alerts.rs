@@ -3,8 +3,9 @@
 use super::model_view::{ModelState, ModelView};
 use super::name_list::name_list;
 use super::snapshot::{Alert, Snapshot};
+use super::text;
 use super::window::Window;
-use crate::layout::{Slo, print_duration};
+use crate::layout::{Slo, number, print_duration, short_name};
 
 /// A model is starved if it waits for a CPU for more than this share of its runnable time.
 const STARVED: f64 = 0.25;
@@ -41,7 +42,8 @@ struct Finding<'a> {
 /// message that names the worst.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     let mut alerts = failures(&snapshot.models);
-    let kinds: [(&str, Check); 4] = [
+    let kinds: [(&str, Check); 5] = [
+        ("are paused and lose requests", paused),
         ("miss their latency target", missed),
         ("have a full queue", full),
         ("wait for a CPU", starved),
@@ -61,7 +63,8 @@ pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
         alerts.push(Alert {
             model: None,
             text: format!(
-                "{threads} threads share a CPU quota of {quota:.1}: the container will be throttled"
+                "{threads} threads share a CPU quota of {}: the container will be throttled",
+                number(quota)
             ),
         });
     }
@@ -73,12 +76,13 @@ fn grouped(kind: &str, findings: Vec<Finding<'_>>) -> Vec<Alert> {
     let worst = findings.iter().max_by(|a, b| a.severity.total_cmp(&b.severity));
     if let Some(worst) = worst.filter(|_| findings.len() > MAX_SEPARATE) {
         let Finding { model, text, .. } = worst;
-        let text = format!("{} models {kind}; the worst: {model} {text}", findings.len());
+        let name = short_name(model);
+        let text = format!("{} models {kind}; the worst: {name} {text}", findings.len());
         return vec![Alert { model: Some((*model).to_owned()), text }];
     }
     let alert = |finding: Finding<'_>| Alert {
         model: Some(finding.model.to_owned()),
-        text: format!("{} {}", finding.model, finding.text),
+        text: format!("{} {}", short_name(finding.model), finding.text),
     };
     findings.into_iter().map(alert).collect()
 }
@@ -128,13 +132,22 @@ fn missed_target(slo: Slo, window: &Window, starved: bool) -> Option<String> {
     };
     Some(format!(
         "misses its target: p{} is {:.1} ms against {} over the last {span}, {cause}",
-        slo.percentile,
+        number(slo.percentile),
         latency_us as f64 / 1e3,
         print_duration(slo.bound),
     ))
 }
 
+fn paused(model: &ModelView) -> Option<(String, f64)> {
+    let lost = model.second.lost_per_s;
+    (model.state == ModelState::Paused && lost > 0.0)
+        .then(|| (format!("is {}", text::paused(model)), lost))
+}
+
 fn full(model: &ModelView) -> Option<(String, f64)> {
+    if paused(model).is_some() {
+        return None;
+    }
     let limit = model.row.budget.queue.limit as u64;
     let waits = model.counts.queued + model.counts.blocked;
     (model.counts.queued >= limit || model.counts.blocked > 0).then(|| {
@@ -198,6 +211,21 @@ mod tests {
         let texts = texts(models);
         assert_eq!(texts.len(), 1, "{texts:?}");
         assert!(texts[0].starts_with("38 models have a full queue; the worst: m37 "), "{texts:?}");
+    }
+
+    #[test]
+    fn paused_model_reports_its_losses() {
+        let mut paused = model("m", 3);
+        paused.state = ModelState::Paused;
+        paused.row.budget.paused = true;
+        paused.row.budget.queue.timeout = Some(std::time::Duration::from_millis(500));
+        paused.offered_per_s = Some(40.2);
+        paused.second.lost_per_s = 39.7;
+        let text = "m is paused: 40/s arrive, 40/s time out after 500ms";
+        assert_eq!(texts(vec![paused.clone()]), [text]);
+        paused.second.lost_per_s = 0.0;
+        assert!(texts(vec![paused.clone()]).is_empty(), "nothing is lost yet");
+        assert_eq!(super::text::paused(&paused), "paused: 40/s arrive, 3 wait in its queue");
     }
 
     #[test]

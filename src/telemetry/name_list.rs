@@ -1,12 +1,15 @@
 //! Lists of names in messages.
 
+use crate::layout::short_name;
+
 /// Names that a message lists before it counts the others.
 const MOST_NAMES: usize = 5;
 
 /// Returns the names separated by commas; of many, the first five and the number of others, as in
 /// "a, b, c, d, e and 95 more".
 pub fn name_list<T: AsRef<str>>(names: &[T]) -> String {
-    separated_list(names, ", ")
+    let short: Vec<_> = names.iter().map(|name| short_name(name.as_ref())).collect();
+    separated_list(&short, ", ")
 }
 
 /// Returns the entries with this separator; of many, the first five and the number of others.

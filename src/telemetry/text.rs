@@ -3,6 +3,8 @@
 use super::author::Author;
 use super::change_status::ChangeStatus;
 use super::journal::{Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
+use super::model_view::ModelView;
+use crate::layout::{Overflow, number, print_duration, short_name};
 
 /// The direction of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +110,7 @@ pub fn better(comparison: &Comparison) -> bool {
 /// Returns a verdict as one short clause with the most important clear difference, for a line about
 /// several models.
 pub fn verdict_clause(verdict: &Verdict, arrow: &str) -> (String, Meaning) {
-    let model = &verdict.model;
+    let model = short_name(&verdict.model);
     if verdict.status != VerdictStatus::Done {
         return (undecided(verdict), Meaning::Unclear);
     }
@@ -147,7 +149,7 @@ pub fn verdict_text(verdict: &Verdict) -> String {
     }
     format!(
         "{}: {}; {} and {} requests",
-        verdict.model,
+        short_name(&verdict.model),
         parts.join("; "),
         verdict.samples_before,
         verdict.samples_after
@@ -156,7 +158,7 @@ pub fn verdict_text(verdict: &Verdict) -> String {
 
 /// Returns the reason why there is no verdict, or none yet.
 fn undecided(verdict: &Verdict) -> String {
-    let model = &verdict.model;
+    let model = short_name(&verdict.model);
     match verdict.status {
         VerdictStatus::Open => format!("{model} is being measured"),
         VerdictStatus::Superseded => format!("{model}: cut short by a later change"),
@@ -191,6 +193,35 @@ pub fn status(status: &ChangeStatus, us: u64) -> String {
 /// Formats the status of an entry.
 pub fn entry_status(entry: &JournalEntry) -> String {
     status(&entry.status, entry.built_us.unwrap_or(entry.force_us))
+}
+
+/// Returns the reason why a model is paused and what happens to its requests: "paused: 40/s arrive,
+/// 40/s time out after 500ms".
+pub fn paused(model: &ModelView) -> String {
+    let budget = &model.row.budget;
+    let queue = budget.queue;
+    let why = if budget.paused { "paused" } else { "paused without a core" };
+    let arrive = model.offered_per_s.filter(|rate| *rate > 0.0);
+    let arrive = arrive.map_or_else(String::new, |rate| format!("{}/s arrive, ", brief(rate)));
+    let waiting = model.counts.queued + model.counts.blocked;
+    let lost = model.second.lost_per_s;
+    let fate = match (queue.timeout, queue.overflow) {
+        _ if lost <= 0.0 && waiting == 0 => "requests wait in its queue".to_owned(),
+        _ if lost <= 0.0 => format!("{waiting} wait in its queue"),
+        (_, Overflow::Reject) if model.counts.queued >= queue.limit as u64 => {
+            format!("{}/s are rejected: its queue is full", brief(lost))
+        }
+        (Some(timeout), _) => {
+            format!("{}/s time out after {}", brief(lost), print_duration(timeout))
+        }
+        (None, _) => format!("{}/s are lost", brief(lost)),
+    };
+    format!("{why}: {arrive}{fate}")
+}
+
+/// Formats a rate for a sentence: "40", "2.5".
+fn brief(per_s: f64) -> String {
+    if per_s < 9.95 { number((per_s * 10.0).round() / 10.0) } else { format!("{per_s:.0}") }
 }
 
 /// Returns a change in one line without its time: author, summary, status, and whether it was undone.

@@ -34,6 +34,10 @@ pub const BLOCKS: usize = 16;
 /// Minimum number of completed requests per side for a comparison.
 pub const MIN_SAMPLES: u64 = 10 * BLOCKS as u64;
 
+/// A side with fewer requests than [`MIN_SAMPLES`] is compared with one of this many times as many or
+/// more, by its rates only: a model that was paused completes none.
+const GROSS: u64 = 4;
+
 /// Minimum number of completed requests per side for comparing p99: each block needs some beyond it.
 pub const MIN_SAMPLES_P99: u64 = 60 * BLOCKS as u64;
 
@@ -56,18 +60,22 @@ impl Side {
 }
 
 /// Compares two sides. `metrics` is the number of metrics that the whole change compares over all its
-/// models; it divides the error rate. Empty if a side has fewer than [`MIN_SAMPLES`].
+/// models; it divides the error rate. Empty if a side has fewer than [`MIN_SAMPLES`], unless the other has
+/// far more.
 pub fn compare(before: &Side, after: &Side, slo: Option<&Slo>, metrics: usize) -> Vec<Comparison> {
     let least = before.completed().min(after.completed());
+    let most = before.completed().max(after.completed());
     let (Some(old), Some(new)) = (Blocks::cut(before), Blocks::cut(after)) else {
         return Vec::new();
     };
-    if least < MIN_SAMPLES {
+    if most < MIN_SAMPLES || (least < MIN_SAMPLES && least * GROSS > most) {
         return Vec::new();
     }
     let level = ERROR_RATE / metrics.max(1) as f64;
-    let mut comparisons =
-        vec![contrast(Metric::P50, &old, &new, level, |block| block.quantile(0.5))];
+    let mut comparisons = Vec::new();
+    if least >= MIN_SAMPLES {
+        comparisons.push(contrast(Metric::P50, &old, &new, level, |block| block.quantile(0.5)));
+    }
     if least >= MIN_SAMPLES_P99 {
         comparisons.push(contrast(Metric::P99, &old, &new, level, |block| block.quantile(0.99)));
     }
@@ -287,8 +295,16 @@ mod tests {
     #[test]
     fn too_few_requests_give_no_comparison() {
         // 7/s give 140 requests, 8/s the 160 that are needed.
-        assert!(compare(&stream(1, 7, 0.0, 1.0), &stream(2, 100, 0.0, 3.0), None, 3).is_empty());
-        assert!(!compare(&stream(1, 8, 0.0, 1.0), &stream(2, 100, 0.0, 3.0), None, 3).is_empty());
+        assert!(compare(&stream(1, 7, 0.0, 1.0), &stream(2, 20, 0.0, 3.0), None, 3).is_empty());
+        assert!(!compare(&stream(1, 8, 0.0, 1.0), &stream(2, 20, 0.0, 3.0), None, 3).is_empty());
+    }
+
+    #[test]
+    fn pause_changes_the_rate() {
+        let compared = compare(&stream(1, 40, 0.0, 1.0), &stream(2, 0, 0.0, 1.0), None, 3);
+        let [rate] = compared.as_slice() else { panic!("{compared:?}") };
+        assert_eq!((rate.metric, rate.clear, rate.after), (Metric::Throughput, true, 0.0));
+        assert!((rate.before - 40.0).abs() < 0.5, "{rate:?}");
     }
 
     #[test]

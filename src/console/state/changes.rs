@@ -6,7 +6,9 @@ use super::console_state::ConsoleState;
 use super::drag::DragItem;
 use super::gpus::{self, DeviceChoice};
 use super::screen::Column;
-use crate::layout::{Auto, Change, CoreOwner, CoreSelection, Edit, GpuId, QueuePolicy, Slo};
+use crate::layout::{
+    Auto, Change, CoreOwner, CoreSelection, Edit, GpuId, QueuePolicy, Slo, short_name,
+};
 use crate::machine::{CoreId, CpuSet};
 
 /// The values that steps of a latency target use, in milliseconds.
@@ -181,18 +183,19 @@ impl ConsoleState {
     /// # Errors
     /// A message if there is no further device.
     pub(super) fn step_place(&self, model: &str, by: i32) -> Result<Change, String> {
+        let shown = short_name(model);
         let places = self.places();
         let own = self.place_of(model);
         if places.len() == 1 && own.is_none() {
             let note = self.snapshot.gpu.note.as_deref().unwrap_or("no GPU was read yet");
-            return Err(format!("{model} stays on the CPU: {note}"));
+            return Err(format!("{shown} stays on the CPU: {note}"));
         }
         let at = places.iter().position(|place| *place == own).unwrap_or(0);
         let next = at.saturating_add_signed(by as isize).min(places.len() - 1);
         let place = places.get(next).cloned().unwrap_or_default();
         let end = if by > 0 { "last" } else { "first" };
         self.placing(model, &place)
-            .ok_or_else(|| format!("{model}: {} is the {end} place", gpus::title(&place)))
+            .ok_or_else(|| format!("{shown}: {} is the {end} place", gpus::title(&place)))
     }
 
     /// Returns the change of a step.
@@ -200,7 +203,8 @@ impl ConsoleState {
     /// # Errors
     /// The reason why the step is impossible.
     pub fn step_change(&self, model: &str, column: Column, by: i32) -> Result<Change, String> {
-        let row = self.row(model).ok_or_else(|| format!("{model} is gone"))?;
+        let shown = short_name(model);
+        let row = self.row(model).ok_or_else(|| format!("{shown} is gone"))?;
         let name = model.to_owned();
         let edit = match column {
             Column::Cores => {
@@ -212,14 +216,14 @@ impl ConsoleState {
             Column::Instances => {
                 let next = stepped(row.concurrency, by);
                 if next == row.concurrency {
-                    return Err(format!("{model} keeps {next}: pause it to stop it altogether"));
+                    return Err(format!("{shown} keeps {next}: pause it to stop it altogether"));
                 }
                 Edit::SetConcurrency { model: name, concurrency: Auto::Exactly(next) }
             }
             Column::Threads => {
                 let next = stepped(row.threads, by);
                 if next == row.threads {
-                    return Err(format!("{model}: threads go from 1 to 1024"));
+                    return Err(format!("{shown}: threads go from 1 to 1024"));
                 }
                 Edit::SetThreads { model: name, threads: Auto::Exactly(next) }
             }
@@ -228,7 +232,7 @@ impl ConsoleState {
                 let limit = if by > 0 { queue.limit.saturating_mul(2) } else { queue.limit / 2 };
                 let limit = limit.clamp(1, QueuePolicy::MAX_LIMIT);
                 if limit == queue.limit {
-                    return Err(format!("{model}: the queue's limit goes from 1 to 1,000,000"));
+                    return Err(format!("{shown}: the queue's limit goes from 1 to 1,000,000"));
                 }
                 Edit::SetQueue { model: name, queue: QueuePolicy { limit, ..queue } }
             }
@@ -238,7 +242,7 @@ impl ConsoleState {
                     None => Slo { percentile: 99.0, bound: Duration::from_millis(100) },
                 };
                 if row.budget.slo == Some(slo) {
-                    return Err(format!("{model}: steps of the SLO go from 1 ms to 2 s"));
+                    return Err(format!("{shown}: steps of the SLO go from 1 ms to 2 s"));
                 }
                 Edit::SetSlo { model: name, slo: Some(slo) }
             }

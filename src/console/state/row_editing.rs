@@ -9,7 +9,7 @@ use super::dialog::{ConfirmedAction, Dialog};
 use super::row_editor::{InputPrompt, RowEditor};
 use super::screen::{Column, Tone};
 use super::staging;
-use crate::layout::{Change, CoreOwner, Edit};
+use crate::layout::{Change, CoreOwner, Edit, short_name};
 
 /// Opens the editor of the selected row at the key of the selected column.
 pub(super) fn open_row(state: &mut ConsoleState) {
@@ -33,7 +33,8 @@ pub(super) fn ask_remove(state: &mut ConsoleState) {
         return state.say(Tone::Info, "select a model first");
     };
     let question = format!(
-        "Remove {model}? Queued requests are still answered, its cores become free. {} undoes it.",
+        "Remove {}? Queued requests are still answered, its cores become free. {} undoes it.",
+        short_name(&model),
         state.keymap.shown(Command::Undo)
     );
     state.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::Remove(model) });

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::canvas::{Canvas, StyledLine, StyledText, row};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Mode};
+use crate::layout::cores_phrase;
 
 /// Draws the line. On a narrow terminal the least important parts are left out.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -84,9 +85,10 @@ fn forms(state: &ConsoleState) -> Vec<StyledLine> {
         .then(|| (format!(", {} shared", ledger.shared.len()), theme.text));
     let quota = ledger.quota.map(|quota| (format!("  quota {quota:.1} CPUs"), theme.warn));
     let over = &ledger.oversubscribed;
-    let listed = (!over.is_empty()).then(|| (format!("  oversubscribed: {over}"), theme.warn));
-    let counted =
-        (!over.is_empty()).then(|| (format!("  {} oversubscribed", over.len()), theme.warn));
+    let named = cores_phrase(over);
+    let listed = (!over.is_empty()).then(|| (format!("  {named} oversubscribed"), theme.warn));
+    let number = format::counted(over.len(), "core");
+    let counted = (!over.is_empty()).then(|| (format!("  {number} oversubscribed"), theme.warn));
     let brief = (!over.is_empty()).then(|| ("  over!".to_owned(), theme.warn));
     let short = vec![(format!("{free} of {count} free"), free_style)];
     let form = |head: &[StyledText], rest: [&Option<StyledText>; 3]| {

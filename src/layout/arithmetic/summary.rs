@@ -1,8 +1,11 @@
 //! The summary of a change: one line such as "detector 4 -> 5 cores, ocr 2 -> 1: 1 instance idle".
 
+use std::borrow::Cow;
+
 use super::super::budget::{Auto, CoreRequest, Objective, Overflow, QueuePolicy};
 use super::super::desired::Row;
 use super::super::gpu_id::GpuId;
+use super::super::model_name::short_name;
 use super::super::units::print_duration;
 use super::phrases;
 use super::state_change::{RowChange, StateChange};
@@ -20,8 +23,8 @@ pub(super) fn summary(states: StateChange<'_>, changes: &[RowChange<'_>]) -> Str
             (Some(before), Some(after)) => {
                 changed(before, after, states.nice_values(*change), &mut unit)
             }
-            (None, Some(row)) => format!("{} added with {}", row.budget.name, cores(row)),
-            (Some(row), None) => format!("{} removed, {} freed", row.budget.name, cores(row)),
+            (None, Some(row)) => format!("{} added with {}", name(row), cores(row)),
+            (Some(row), None) => format!("{} removed, {} freed", name(row), cores(row)),
             (None, None) => continue,
         });
     }
@@ -44,14 +47,15 @@ fn changed(
     let mut parts = Vec::new();
     let mut notes = Vec::new();
     if before.budget.name != after.budget.name {
-        parts.push(format!("renamed to {}", after.budget.name));
+        parts.push(format!("renamed to {}", name(after)));
     }
     let (had, has) = (before.cores.len(), after.cores.len());
     if had != has {
         parts.push(format!("{had} -> {has}{unit}"));
         *unit = "";
     } else if before.cores != after.cores {
-        parts.push(format!("cores {} -> {}", before.cores, after.cores));
+        let word = if has == 1 { "core" } else { "cores" };
+        parts.push(format!("{word} {} -> {}", before.cores, after.cores));
     }
     if before.threads != after.threads {
         parts.push(format!("{} -> {} threads", before.threads, after.threads));
@@ -79,8 +83,13 @@ fn changed(
     if parts.is_empty() {
         parts.push("changed".to_owned());
     }
-    let head = format!("{} {}", before.budget.name, parts.join(", "));
+    let head = format!("{} {}", name(before), parts.join(", "));
     if notes.is_empty() { head } else { format!("{head}: {}", notes.join(" and ")) }
+}
+
+/// Returns a row's name for a message.
+fn name(row: &Row) -> Cow<'_, str> {
+    short_name(&row.budget.name)
 }
 
 /// "concurrency fixed at 2", "concurrency auto".
@@ -104,9 +113,9 @@ fn settings(before: &Row, after: &Row) -> Vec<String> {
     let reserve = if new.reserve { "cores reserved" } else { "reserve off" };
     add(old.reserve != new.reserve, reserve.to_owned());
     let cores = match &new.cores {
-        CoreRequest::List(list) => format!("cores fixed at {list}"),
-        CoreRequest::Count(count) => format!("cores by count, {count}"),
-        CoreRequest::Share(share) => format!("cores by share, {share}%"),
+        CoreRequest::List(list) => format!("fixed on {}", phrases::cores(list)),
+        CoreRequest::Count(count) => format!("on any {}", phrases::counted(*count, "core")),
+        CoreRequest::Share(share) => format!("on any {}% of the cores", phrases::number(*share)),
     };
     add(old.cores != new.cores && before.cores == after.cores && !after.cores.is_empty(), cores);
     // if the resulting number differs, it was described above
@@ -129,7 +138,10 @@ fn settings(before: &Row, after: &Row) -> Vec<String> {
     add(old.queue != new.queue, queue(&old.queue, &new.queue));
     let slo = new.slo.map_or_else(
         || "no latency target".to_owned(),
-        |slo| format!("target p{} {}", slo.percentile, print_duration(slo.bound)),
+        |slo| {
+            let percentile = phrases::number(slo.percentile);
+            format!("target p{percentile} {}", print_duration(slo.bound))
+        },
     );
     add(old.slo != new.slo, slo);
     let memory =

@@ -1,14 +1,38 @@
 //! Warnings about a change. A condition that existed before the change is not warned about again.
 
-use super::super::budget::CoreRequest;
+use super::super::budget::{Budget, CoreRequest, LoadSpec, Overflow, QueuePolicy};
 use super::super::desired::{DesiredState, Row};
 use super::super::gpu_check;
+use super::super::model_name::short_name;
+use super::super::units::print_duration;
 use super::ledger::{memory_budgeted, requested_cores, usable};
 use super::nice::shares_cores;
 use super::phrases;
 use super::pressure::pressure;
 use super::state_change::{RowChange, StateChange};
 use crate::machine::{CpuSet, Description};
+
+/// Returns what happens to the requests of a paused model: "40/s -> 0/s, requests time out after
+/// 500ms".
+fn losses(budget: &Budget) -> String {
+    let rate = match budget.load {
+        Some(
+            LoadSpec::Poisson { rate }
+            | LoadSpec::Constant { rate }
+            | LoadSpec::Replay { rate: Some(rate), .. },
+        ) => format!("{}/s -> 0/s, ", phrases::number(rate)),
+        _ => String::new(),
+    };
+    let QueuePolicy { limit, timeout, overflow } = budget.queue;
+    let fate = match (timeout, overflow) {
+        (Some(timeout), _) => format!("requests time out after {}", print_duration(timeout)),
+        (None, Overflow::Reject) => {
+            format!("{} may wait, others are rejected", phrases::counted(limit, "request"))
+        }
+        (None, Overflow::Block) => "requests wait until it is resumed".to_owned(),
+    };
+    format!("{rate}{fate}")
+}
 
 /// Returns the warnings about a change.
 pub(super) fn warnings(
@@ -48,12 +72,14 @@ impl Warnings<'_> {
             .collect();
         let names: Vec<&str> = crowd.iter().map(|row| row.budget.name.as_str()).collect();
         let threads: usize = crowd.iter().map(|row| row.threads * row.concurrency).sum();
+        let cores = match new.cores.len() {
+            1 => phrases::cores(&new.cores),
+            count => format!("{} ({})", phrases::counted(count, "core"), new.cores),
+        };
         self.messages.push(format!(
-            "oversubscribed: {} of {} on {} ({})",
+            "oversubscribed: {} of {} on {cores}",
             phrases::counted(threads, "thread"),
             phrases::listed(&names),
-            phrases::counted(new.cores.len(), "core"),
-            new.cores,
         ));
     }
 
@@ -65,9 +91,10 @@ impl Warnings<'_> {
         let Some(quota) = self.machine.limits.quota else { return };
         if new as f64 > quota && new > old {
             self.messages.push(format!(
-                "{} {} allotted, but the container may use only {quota} CPUs at a time",
+                "{} {} allotted, but the container may use only {} CPUs at a time",
                 phrases::counted(new, "core"),
                 phrases::are(new),
+                phrases::number(quota),
             ));
         }
     }
@@ -98,16 +125,16 @@ impl Warnings<'_> {
     fn row(&mut self, change: RowChange<'_>) {
         let Some(row) = change.after else { return };
         let before = change.before;
-        let name = row.budget.name.as_str();
-        if let Some(old) = change.renamed_from() {
+        let name = short_name(&row.budget.name);
+        if let Some(old) = change.renamed_from().map(short_name) {
             let message = format!("programs that send requests to {old} must send them to {name}");
             self.messages.push(message);
         }
         let old_cores = before.map_or(CpuSet::EMPTY, |row| row.cores);
-        if row.cores.is_empty() && before.is_none_or(|before| !before.cores.is_empty()) {
-            self.messages.push(format!(
-                "{name} has no cores: it is paused, and its queue keeps requests until it is full"
-            ));
+        let runs = |row: &Row| !row.cores.is_empty() && !row.budget.paused;
+        if !runs(row) && before.is_none_or(runs) {
+            let why = if row.cores.is_empty() { "has no cores and is paused" } else { "is paused" };
+            self.messages.push(format!("{name} {why}: {}", losses(&row.budget)));
         }
         let has_new_weight = row.budget.weight != before.map_or(1, |row| row.budget.weight);
         if has_new_weight && !row.cores.is_empty() && !shares_cores(self.states.after, row) {
@@ -133,7 +160,7 @@ impl Warnings<'_> {
 
     /// Warns about a count that was not met, and about new cores that other models have too.
     fn core_request(&mut self, before: Option<&Row>, row: &Row) {
-        let name = row.budget.name.as_str();
+        let name = short_name(&row.budget.name);
         let target = requested_cores(&row.budget.cores, usable(self.machine).len());
         let is_count = matches!(row.budget.cores, CoreRequest::Count(_));
         if is_count && row.cores.len() < target && before != Some(row) {
@@ -149,7 +176,9 @@ impl Warnings<'_> {
             .after
             .rows
             .iter()
-            .filter(|other| other.budget.name != name && !other.cores.is_disjoint(&gained))
+            .filter(|other| {
+                other.budget.name != row.budget.name && !other.cores.is_disjoint(&gained)
+            })
             .collect();
         if !sharers.is_empty() {
             let names: Vec<&str> = sharers.iter().map(|row| row.budget.name.as_str()).collect();
@@ -173,7 +202,7 @@ impl Warnings<'_> {
         if !siblings.is_empty() {
             self.messages.push(format!(
                 "{} reserves half of a physical core: work on the other half, {}, slows it down",
-                row.budget.name,
+                short_name(&row.budget.name),
                 phrases::cores(&siblings),
             ));
         }

@@ -65,7 +65,7 @@ const INDENT: usize = 9;
 const WIDE: usize = 100;
 
 /// Returns a change with its verdicts, broken between clauses so that no figure is cut. If it takes
-/// more than `height` lines, its verdicts come before the rest of its summary.
+/// more than `height` lines, its summary is cut at a clause, so that its verdicts are visible.
 fn lines_of(
     state: &ConsoleState,
     entry: &JournalEntry,
@@ -85,28 +85,25 @@ fn lines_of(
     if whole.len() <= height || !done {
         return whole;
     }
-    let summary = parts.iter().position(|(text, _)| *text == entry.summary);
-    let Some(((first, others), at)) = first_row(entry, width.saturating_sub(INDENT)).zip(summary)
-    else {
-        return whole;
-    };
-    let mut tail = parts.split_off(at);
-    let style = tail.first().map_or(state.theme.text, |(_, style)| *style);
-    tail.splice(..1, [("; also ".to_owned(), state.theme.dim), (others.to_owned(), style)]);
-    parts.push((first.to_owned(), style));
-    flow(parts.into_iter().chain(verdicts(true)).chain(tail), width, INDENT)
+    let room = width.saturating_sub(INDENT);
+    if let Some((summary, _)) = parts.iter_mut().find(|(text, _)| *text == entry.summary) {
+        *summary = first_clauses(summary, room, state.glyphs.ellipsis);
+    }
+    flow(parts.into_iter().chain(verdicts(true)), width, INDENT)
 }
 
-/// Splits a summary after its first row, or after at most `room` columns of that row.
-fn first_row(entry: &JournalEntry, room: usize) -> Option<(&str, &str)> {
-    let summary = &entry.summary;
-    let fits = |end| summary.get(..end).is_some_and(|part| format::width(part) <= room);
-    let next = |model: &String| summary.find(&format!(", {model} "));
-    let end = entry.models.iter().filter_map(next).min();
-    let end = end.filter(|end| fits(*end)).or_else(|| {
-        let breaks = summary.match_indices(", ").map(|(at, _)| at);
-        breaks.take_while(|at| fits(*at)).last()
-    })?;
-    let (first, others) = summary.split_at_checked(end)?;
-    Some((first, others.strip_prefix(", ")?))
+/// Cuts a summary that is wider than `room` after a clause.
+fn first_clauses(summary: &str, room: usize, ellipsis: &str) -> String {
+    if format::width(summary) <= room {
+        return summary.to_owned();
+    }
+    let tail = format!(", {ellipsis}");
+    let room = room.saturating_sub(format::width(&tail));
+    let fits = |end: &usize| summary.get(..*end).is_some_and(|part| format::width(part) <= room);
+    let ends = summary.match_indices(", ").map(|(at, _)| at);
+    let end = ends.take_while(fits).last();
+    match end.and_then(|end| summary.get(..end)) {
+        Some(kept) => format!("{kept}{tail}"),
+        None => format::fit(summary, room, ellipsis).into_owned(),
+    }
 }

@@ -12,6 +12,7 @@ use crate::console::state::{
 use crate::console::view::canvas::{Canvas, StyledText, row, wrap};
 use crate::console::view::plan_text::describe_plan;
 use crate::console::view::text_field::draw_text_field;
+use crate::layout::cores_phrase;
 use crate::telemetry::Alert;
 
 /// The hint on the lines that it needs.
@@ -107,8 +108,10 @@ fn hint(state: &ConsoleState, width: u16) -> HintText {
     if !state.picked.is_empty() {
         let keys = (state.keymap.shown(Command::Lift), state.keymap.shown(Command::Cancel));
         let text = format!(
-            "cores {} selected: {} lifts them, a drag moves them all, {} clears the selection",
-            state.picked, keys.0, keys.1
+            "{} selected: {} lifts, a drag moves all of it, {} clears the selection",
+            cores_phrase(&state.picked),
+            keys.0,
+            keys.1
         );
         return HintText::plain(text, theme.text);
     }

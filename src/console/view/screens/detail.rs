@@ -7,8 +7,8 @@ use ratatui::style::Style;
 use crate::console::format;
 use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
-use crate::layout::{Auto, Budget, CoreRequest, Overflow, print_duration};
-use crate::telemetry::{Distribution, ModelState, ModelView, Window};
+use crate::layout::{Auto, Budget, CoreRequest, Overflow, cores_phrase, number, print_duration};
+use crate::telemetry::{Distribution, ModelState, ModelView, Window, text};
 
 /// Draws the screen.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -30,7 +30,7 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
         vec![(format!("{what:<14}"), theme.dim), (text, theme.text)]
     };
     let heading = |text: &str| -> StyledLine { vec![(text.to_owned(), theme.title)] };
-    lines.push(pair("state", describe_state(&view.state)));
+    lines.push(pair("state", describe_state(view)));
     if let Some(load) = &view.load {
         let offered = view.offered_per_s.map_or(String::new(), |per_s| {
             format!(", {} offered per s over 1 s", format::rate(per_s))
@@ -117,14 +117,14 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
     lines
 }
 
-fn describe_state(state: &ModelState) -> String {
-    match state {
+fn describe_state(view: &ModelView) -> String {
+    match &view.state {
         ModelState::Loading => "loading".to_owned(),
         ModelState::Running => "running".to_owned(),
         ModelState::Warming { ready, total } => {
             format!("running, building {ready} of {total} instances")
         }
-        ModelState::Paused => "paused: requests wait in its queue".to_owned(),
+        ModelState::Paused => text::paused(view),
         ModelState::Failed { reason } => format!("failed: {reason}"),
         ModelState::Draining => "draining".to_owned(),
     }
@@ -148,9 +148,9 @@ fn budget_lines(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, St
     let name = &view.row.budget.name;
     let row = state.row(name).unwrap_or(&view.row);
     let requested = match row.budget.cores {
-        CoreRequest::List(set) => format!("list {set}"),
+        CoreRequest::List(set) => cores_phrase(&set),
         CoreRequest::Count(count) => format!("{count}"),
-        CoreRequest::Share(share) => format!("{share}%"),
+        CoreRequest::Share(share) => format!("{}%", number(share)),
     };
     let auto = |auto: Auto| match auto {
         Auto::Auto => "auto".to_owned(),
@@ -166,7 +166,7 @@ fn budget_lines(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, St
     };
     let slo = row.budget.slo.map_or_else(
         || "none".to_owned(),
-        |slo| format!("p{} within {}", slo.percentile, print_duration(slo.bound)),
+        |slo| format!("p{} within {}", number(slo.percentile), print_duration(slo.bound)),
     );
     let memory = &view.memory;
     let copies = match memory.copies {
@@ -183,8 +183,9 @@ fn budget_lines(state: &ConsoleState, view: &ModelView) -> Vec<(&'static str, St
         (
             "cores",
             format!(
-                "requested {requested}{reserve}; placed {}; in force {}",
-                row.cores, actual.cores
+                "requested {requested}{reserve}; placed on {}; in force on {}",
+                cores_phrase(&row.cores),
+                cores_phrase(&actual.cores)
             ),
         ),
         (

@@ -9,6 +9,7 @@ use crate::console::format;
 use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
 use crate::engine::MemorySource;
+use crate::layout::short_name;
 use crate::telemetry::{MemoryRow, MemoryTable};
 
 /// Columns of a name.
@@ -58,10 +59,15 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<StyledLine> {
         .map(|part| line(part.name, marked(part.bytes, part.source), part.note))
         .collect();
     let stray = mebibytes(own(table.stray_bytes));
-    let rest = format!("{share}% of the resident set, {stray} of it in the heap");
+    let unknown = table.unattributed_bytes;
+    let (name, rest) = if rounds_to_zero(unknown) || unknown > 0 {
+        ("unattributed", format!("{share}% of the resident set, {stray} of it in the heap"))
+    } else {
+        ("over-attributed", "the estimates above are too high by this".to_owned())
+    };
     lines.extend([
         part("models", own(models), "the table below"),
-        part("unattributed", table.unattributed_bytes, &rest),
+        part(name, unknown.abs(), &rest),
         part("resident set", own(table.process_bytes), &format!("counted by the kernel{limit}")),
         StyledLine::new(),
     ]);
@@ -114,7 +120,7 @@ fn shared_lines(state: &ConsoleState, table: &MemoryTable) -> Vec<StyledLine> {
 
 /// Returns the first names and the number of the others: "a, b, c and 4 more".
 fn first_names(names: &[String]) -> String {
-    let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    let first: Vec<_> = names.iter().take(NAMED).map(|name| short_name(name)).collect();
     match names.len().saturating_sub(NAMED) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
@@ -161,6 +167,11 @@ fn model_lines(state: &ConsoleState, model: &MemoryRow) -> Vec<StyledLine> {
 fn marked(bytes: i64, source: MemorySource) -> String {
     let mark = if source == MemorySource::Estimated && bytes != 0 { "~" } else { "" };
     format!("{mark}{}", mebibytes(bytes))
+}
+
+/// Returns true if a size is shown as "0.0".
+fn rounds_to_zero(bytes: i64) -> bool {
+    bytes.unsigned_abs() < (1 << 20) / 20
 }
 
 /// Returns a size in MiB, without the unit: "12.3".

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::super::budget::{QueuePolicy, Slo};
+use super::super::super::budget::{LoadSpec, QueuePolicy, Slo};
 use super::super::super::gpu_id::GpuId;
 use super::super::super::units::Bytes;
 use super::super::pressure::pressure;
@@ -82,7 +82,7 @@ fn warns_about_idle_cores() {
         warnings,
         [
             "a leaves 1 of 5 cores idle: 2 instances x 2 threads",
-            "b has no cores: it is paused, and its queue keeps requests until it is full",
+            "b has no cores and is paused: 64 requests may wait, others are rejected",
         ]
     );
     machine.limits.quota = Some(2.5);
@@ -216,5 +216,37 @@ fn sharing_donor_gets_a_list() {
     let (desired, machine) = on(2, [count("a", 1), count("b", 1)]);
     let share = shares(CoreSelection::These(set("1")), "b", "a");
     let plan = desired.plan(&share, &machine).unwrap();
-    assert_eq!(plan.summary, "a 1 -> 2 cores, b cores fixed at 1");
+    assert_eq!(plan.summary, "a 1 -> 2 cores, b fixed on core 1");
+}
+
+#[test]
+fn pausing_says_what_is_lost() {
+    let load = Some(LoadSpec::Poisson { rate: 40.0 });
+    let timeout = Some(Duration::from_millis(500));
+    let queue = QueuePolicy { timeout, ..QueuePolicy::default() };
+    let (desired, machine) = on(2, [Budget { queue, load, ..count("a", 1) }, count("b", 1)]);
+    let pause = |model: &str| {
+        texts(&desired, &Edit::Pause { model: model.to_owned(), paused: true }.into(), &machine).1
+    };
+    assert_eq!(pause("a"), ["a is paused: 40/s -> 0/s, requests time out after 500ms"]);
+    assert_eq!(pause("b"), ["b is paused: 64 requests may wait, others are rejected"]);
+}
+
+#[test]
+fn core_requests_are_sentences() {
+    let (desired, machine) = on(3, [count("a", 1)]);
+    let set = |cores: CoreRequest| {
+        texts(&desired, &Edit::SetCores { model: "a".to_owned(), cores }.into(), &machine).0
+    };
+    assert_eq!(set(CoreRequest::List(super::set("0"))), "a fixed on core 0");
+    assert_eq!(set(CoreRequest::Share(100.0 / 3.0)), "a on any 33.33% of the cores");
+}
+
+#[test]
+fn one_crowded_core_is_named() {
+    let two = Budget { threads: exactly(2), concurrency: exactly(1), ..count("a", 2) };
+    let (desired, machine) = on(2, [two]);
+    let fix = Edit::SetCores { model: "a".to_owned(), cores: CoreRequest::List(super::set("0")) };
+    let (_, warnings) = texts(&desired, &fix.into(), &machine);
+    assert_eq!(warnings, ["oversubscribed: 2 threads of a on core 0"]);
 }

@@ -9,6 +9,7 @@ use crate::console::format;
 use crate::console::state::{ConsoleState, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 use crate::console::view::key::Key;
+use crate::layout::short_name;
 use crate::telemetry::ModelView;
 
 /// Draws the pane.
@@ -62,7 +63,7 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
 }
 
 fn empty_note(view: &ModelView) -> String {
-    let name = &view.row.budget.name;
+    let name = short_name(&view.row.budget.name);
     if view.counts.submitted == 0 {
         return format!("{name} has received no request yet.");
     }

@@ -11,7 +11,7 @@ use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Canvas, Pen};
 use crate::console::view::key::Key;
 use crate::layout::CoreOwner;
-use crate::telemetry::ModelState;
+use crate::telemetry::{ModelState, text};
 
 impl<'a> TableRow<'a> {
     /// Looks up the model of a row.
@@ -54,6 +54,10 @@ impl<'a> TableRow<'a> {
         let total = &view.minute.total;
         key.add((total.count == 0, total.p50_us, total.p99_us, view.minute.slo_us));
         key.add_float(view.second.completed_per_s);
+        if view.state == ModelState::Paused {
+            key.add_float(view.second.lost_per_s);
+            key.add_float(view.offered_per_s.unwrap_or_default());
+        }
         key.add_float(view.cpu);
         key.add((view.memory.total(), view.guessed_dims.is_empty()));
         key.add(fields::trend(state, &view.row));
@@ -173,10 +177,7 @@ fn draw_state(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Fi
         ModelState::Draining => {
             ("draining: removed when its requests have ended".to_owned(), theme.dim)
         }
-        ModelState::Paused if view.row.budget.paused => {
-            ("paused: requests wait in its queue".to_owned(), theme.warn)
-        }
-        ModelState::Paused => ("paused: it has no core".to_owned(), theme.warn),
+        ModelState::Paused => (text::paused(view), theme.warn),
         ModelState::Running | ModelState::Warming { .. } => return,
     };
     let text = format::left(&text, pen.room() as usize, state.glyphs.ellipsis);
