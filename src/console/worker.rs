@@ -9,8 +9,8 @@ use std::thread;
 use super::input::events::ConsoleEvent;
 use super::input::parse_input;
 use super::known_revisions::KnownRevisions;
-use super::state::{Action, AppliedKind, Effect};
-use crate::layout::{Change, Edit, Layout, Refusal};
+use super::state::{Action, AppliedKind, Effect, GuardedChange};
+use crate::layout::{Change, Edit, ExcessiveRow, Layout, Refusal};
 use crate::machine::request_short_slice;
 use crate::scheduler::{Control, LayoutStore, LayoutStoreError, RunLog};
 use crate::telemetry::Author;
@@ -89,7 +89,7 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
     let (control, revisions) = (context.control.as_ref(), &context.revisions);
     let profiles = || {
         let store = context.profiles.as_deref();
-        store.ok_or_else(|| "this console was started without a place for layouts".to_owned())
+        store.ok_or_else(|| NO_STORE.to_owned())
     };
     let message = |error: LayoutStoreError| error.to_string();
     Some(match effect {
@@ -105,9 +105,11 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         Effect::Read { ticket, typed, before } => {
             Action::Read { ticket, result: Box::new(parse_input::read(control, typed, before)) }
         }
-        Effect::Apply { kind, change } => {
-            Action::Applied { kind, result: Box::new(control.apply(change, Author::Console)) }
-        }
+        Effect::Apply { kind, change } => match excessive_rows(control, &change) {
+            rows if rows.is_empty() => apply(control, kind, change),
+            rows => Action::Excessive { change: GuardedChange::Change { kind, change }, rows },
+        },
+        Effect::ApplyAnyway(GuardedChange::Change { kind, change }) => apply(control, kind, change),
         Effect::Undo => Action::Applied {
             kind: AppliedKind::Undo,
             result: Box::new(control.undo(Author::Console)),
@@ -125,11 +127,14 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
             Action::Previewed { ticket, result: Box::new(result) }
         }
         Effect::LoadProfile(name) => {
-            let layout = profiles().and_then(|store| revisions.load(store, &name).map_err(message));
-            let result = layout
-                .and_then(|layout| unless_nothing(control.apply(load(layout), Author::Console)));
-            Action::Loaded { name, result: Box::new(result) }
+            let saved = profiles().and_then(|store| store.read(&name).map_err(message));
+            let rows = saved.map(|saved| excessive_rows(control, &load(saved.layout)));
+            match rows.unwrap_or_default() {
+                rows if rows.is_empty() => load_profile(context, name),
+                rows => Action::Excessive { change: GuardedChange::Layout(name), rows },
+            }
         }
+        Effect::ApplyAnyway(GuardedChange::Layout(name)) => load_profile(context, name),
         Effect::Restore(mut layout) => {
             layout.description = control.layout().description;
             let result = Box::new(control.apply(load(*layout), Author::Console));
@@ -166,6 +171,29 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
     })
 }
+
+/// Returns the rows for which a change asks for far more threads than they have cores. A change that is
+/// refused has none.
+fn excessive_rows(control: &dyn Control, change: &Change) -> Vec<ExcessiveRow> {
+    control.plan(change).map(|plan| plan.excessive_rows()).unwrap_or_default()
+}
+
+fn apply(control: &dyn Control, kind: AppliedKind, change: Change) -> Action {
+    Action::Applied { kind, result: Box::new(control.apply(change, Author::Console)) }
+}
+
+/// Applies a saved layout.
+fn load_profile(context: &WorkerContext, name: String) -> Action {
+    let store = context.profiles.as_deref();
+    let store = store.ok_or_else(|| NO_STORE.to_owned());
+    let layout = store
+        .and_then(|store| context.revisions.load(store, &name).map_err(|error| error.to_string()));
+    let change = |layout| unless_nothing(context.control.apply(load(layout), Author::Console));
+    Action::Loaded { name, result: Box::new(layout.and_then(change)) }
+}
+
+/// The message of a console without saved layouts.
+const NO_STORE: &str = "this console was started without a place for layouts";
 
 /// Writes a picture of the screen to the current folder, under an unused name.
 pub(super) fn write_picture(svg: &str) -> Result<String, String> {

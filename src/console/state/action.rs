@@ -10,7 +10,7 @@ use super::drag::DragItem;
 use super::gpus::DeviceChoice;
 use super::hits::{ScrollArea, Target};
 use super::{Column, Pane};
-use crate::layout::{Budget, Change, CoreOwner, Layout, Plan, Refusal};
+use crate::layout::{Budget, Change, CoreOwner, ExcessiveRow, Layout, Plan, Refusal};
 use crate::machine::CoreId;
 use crate::scheduler::Profile;
 use crate::telemetry::{Applied, JournalEntry, LogLine, Snapshot};
@@ -129,6 +129,13 @@ pub enum Action {
         /// The applied change, or the reason for the refusal.
         result: Box<Result<Applied, Refusal>>,
     },
+    /// A change was not applied yet, since rows ask for far more threads than they have cores.
+    Excessive {
+        /// The change.
+        change: GuardedChange,
+        /// These rows.
+        rows: Vec<ExcessiveRow>,
+    },
     /// The saved layouts.
     Profiles(Result<Vec<Profile>, String>),
     /// The answer to [`Effect::PreviewProfile`].
@@ -183,6 +190,20 @@ impl Action {
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Snapshot(_) | Self::Log(_))
     }
+}
+
+/// A change that may need a question before it is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GuardedChange {
+    /// A change of the live layout.
+    Change {
+        /// The kind of change, for the message.
+        kind: AppliedKind,
+        /// The change.
+        change: Change,
+    },
+    /// The saved layout of this name.
+    Layout(String),
 }
 
 /// The kind of an applied change.
@@ -276,7 +297,9 @@ pub enum Effect {
         /// A change for each row.
         candidates: Vec<(CoreOwner, Change)>,
     },
-    /// Apply a change.
+    /// Apply a change, also if it asks for far more threads than there are cores.
+    ApplyAnyway(GuardedChange),
+    /// Apply a change, unless it needs a question.
     Apply {
         /// The kind of change, for the message.
         kind: AppliedKind,

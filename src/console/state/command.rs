@@ -85,7 +85,7 @@ commands! {
     Mouse, "mouse", "mouse", "mouse on or off (off: the terminal selects text)";
     Picture, "picture", "picture", "write the screen to an SVG file";
     Redraw, "redraw", "redraw", "redraw the whole screen";
-    Suspend, "suspend", "suspend", "suspend divvy and return to the shell; `fg` resumes it";
+    Suspend, "suspend", "suspend", "stop divvy and its models, return to the shell; `fg` resumes";
     Quit, "quit", "quit", "quit; asks first if the layout was modified";
 }
 

@@ -1,5 +1,6 @@
 //! Dialogs, which cover the screen and receive the keys: help, palette, text fields, questions.
 
+use super::action::GuardedChange;
 use super::command::Command;
 use super::editor::TextField;
 use super::row_editor::{InputPrompt, RowEditor};
@@ -53,7 +54,7 @@ pub enum Dialog {
 }
 
 /// The effect of the answer yes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ConfirmedAction {
     /// Deletes a saved layout.
     Delete(String),
@@ -63,6 +64,8 @@ pub enum ConfirmedAction {
     Restore,
     /// Removes a model.
     Remove(String),
+    /// Applies a change that asks for far more threads than there are cores.
+    Apply(GuardedChange),
 }
 
 /// Returns the commands whose name or help contains every typed word.

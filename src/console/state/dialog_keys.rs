@@ -175,6 +175,7 @@ fn confirmed(state: &mut ConsoleState, yes: ConfirmedAction) -> Vec<Effect> {
         ConfirmedAction::Delete(name) => vec![Effect::DeleteProfile(name)],
         ConfirmedAction::Overwrite(name) => vec![Effect::SaveProfile(name)],
         ConfirmedAction::Restore => layout_commands::restore_saved(state),
+        ConfirmedAction::Apply(change) => vec![Effect::ApplyAnyway(change)],
         ConfirmedAction::Remove(model) => staging::commit(state, Edit::Remove { model }.into()),
     }
 }

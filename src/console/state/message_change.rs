@@ -65,6 +65,15 @@ pub(super) fn follow_changes(state: &mut ConsoleState, before: &Snapshot) {
             state.message = Some(change.message(&entry.status, time(entry)));
         }
     }
+    if snapshot.stops.len() > before.stops.len()
+        && let Some(stop) = snapshot.stops.last()
+    {
+        let length = text::duration(stop.length_us);
+        state.say(
+            Tone::Info,
+            format!("divvy was stopped for {length}, its models too; this counts for no latency"),
+        );
+    }
     if before.uptime_us == 0 {
         // the first snapshot: its changes are old
         return;

@@ -10,6 +10,7 @@ mod dialog;
 mod dialog_keys;
 mod drag;
 mod editor;
+mod excess;
 mod gestures;
 pub mod gpus;
 mod history;
@@ -31,7 +32,9 @@ mod staging;
 mod steps;
 mod update;
 
-pub use action::{Action, AppliedKind, Effect, ParsedInput, PlanPurpose, TypedInput};
+pub use action::{
+    Action, AppliedKind, Effect, GuardedChange, ParsedInput, PlanPurpose, TypedInput,
+};
 pub use command::Command;
 pub use console_state::ConsoleState;
 pub use dialog::{ConfirmedAction, Dialog, matching};

@@ -11,8 +11,8 @@ use super::drag::DragInput;
 use super::hits::Target;
 use super::screen::{Pane, Screen, Tone};
 use super::{
-    commands, dialog_keys, gestures, layout_commands, message_change, navigation, origin_changes,
-    row_editing, row_order, selection, staging, steps,
+    commands, dialog_keys, excess, gestures, layout_commands, message_change, navigation,
+    origin_changes, row_editing, row_order, selection, staging, steps,
 };
 use crate::layout::CoreOwner;
 
@@ -105,6 +105,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Read { ticket, result } => return row_editing::parsed(state, ticket, *result),
         Action::Surveyed { ticket, refusals } => gestures::surveyed(state, ticket, refusals),
         Action::Applied { kind, result } => staging::change_applied(state, kind, *result),
+        Action::Excessive { change, rows } => excess::ask(state, change, &rows),
         Action::Profiles(profiles) => return layout_commands::layouts_listed(state, profiles),
         Action::Previewed { ticket, result } => {
             layout_commands::layout_previewed(state, ticket, *result);

@@ -2,12 +2,14 @@
 
 mod change_status;
 mod editing;
+mod excess;
 pub(crate) mod fixtures;
 mod frames;
 mod gestures;
 mod gpu_gestures;
 mod input_stress;
 mod many_models;
+mod odd_values;
 mod order;
 mod painting;
 mod pseudo_terminal;

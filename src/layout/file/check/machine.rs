@@ -3,6 +3,7 @@
 
 use super::reserves::{cores_to_place, excess_reserves, listed_cpus};
 use super::{CheckedRow, Warning};
+use crate::layout::MOST_THREADS_PER_CORE;
 use crate::layout::arithmetic::requested_cores;
 use crate::layout::budget::{Auto, Budget, CoreRequest};
 use crate::layout::file::faults::Fault;
@@ -94,6 +95,9 @@ impl Checker<'_> {
     fn threads(&mut self, row: CheckedRow<'_>) {
         let budget = row.budget;
         let cores = requested_cores(&budget.cores, self.machine.limits.allowed.len());
+        if self.excessive_threads(row, cores) {
+            return;
+        }
         let (Auto::Exactly(threads), true) = (budget.threads, cores > 0) else {
             return;
         };
@@ -114,6 +118,31 @@ impl Checker<'_> {
                 "write `concurrency = \"auto\"` to follow the cores, or give the model more cores";
             self.warn(row, "concurrency", message, help);
         }
+    }
+
+    /// Warns about far more threads than cores. Returns true if it did.
+    fn excessive_threads(&mut self, row: CheckedRow<'_>, cores: usize) -> bool {
+        let exactly = |value| match value {
+            Auto::Exactly(number) => number,
+            Auto::Auto => 1,
+        };
+        let [threads, instances] = [row.budget.threads, row.budget.concurrency].map(exactly);
+        let all = threads.saturating_mul(instances);
+        if cores == 0 || all <= MOST_THREADS_PER_CORE * cores {
+            return false;
+        }
+        let message = format!(
+            "{} of {} on {}: {} threads per core",
+            counted(instances, "instance"),
+            counted(threads, "thread"),
+            counted(cores, "core"),
+            all / cores
+        );
+        let key = if threads > cores { "threads" } else { "concurrency" };
+        let help = "they will mostly wait for a core, and each takes memory; write \"auto\" to follow \
+                    the cores";
+        self.warn(row, key, message, help);
+        true
     }
 
     /// Checks that no other list has a core that a list reserves.

@@ -123,6 +123,20 @@ fn weights_allow_sharing_without_a_warning() {
 }
 
 #[test]
+fn absurd_threads_are_a_warning() {
+    let instances = ["cores = 2\nconcurrency = 1000"];
+    assert_eq!(
+        warnings(&instances, 4),
+        ["1000 instances of 1 thread on 2 cores: 500 threads per core"]
+    );
+    let threads = ["cores = 2\nthreads = 1000"];
+    assert_eq!(
+        warnings(&threads, 4),
+        ["1 instance of 1000 threads on 2 cores: 500 threads per core"]
+    );
+}
+
+#[test]
 fn oversubscription_is_a_warning() {
     assert_eq!(warnings(&["cores = 2\nthreads = 4"], 4), ["4 threads per instance on 2 cores"]);
     assert_eq!(
