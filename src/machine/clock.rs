@@ -10,6 +10,8 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::running_time::running_now;
+
 /// A source of time.
 pub trait Clock: Debug + Send + Sync {
     /// Returns the present instant.
@@ -22,13 +24,13 @@ pub trait Clock: Debug + Send + Sync {
     fn sleep_until(&self, due: Instant) -> Duration;
 }
 
-/// The system's clock.
+/// The system's clock, without the time in which the process was stopped: see [`running_now`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
-        Instant::now()
+        running_now()
     }
 
     fn unix_ms(&self) -> u64 {
@@ -37,7 +39,7 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, due: Instant) -> Duration {
-        due.saturating_duration_since(Instant::now())
+        due.saturating_duration_since(running_now())
     }
 }
 

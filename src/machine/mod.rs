@@ -18,6 +18,7 @@ mod linux;
 mod portable;
 mod process;
 pub mod resident;
+mod running_time;
 mod simulated;
 mod special_file;
 mod thread_id;
@@ -38,6 +39,7 @@ pub use process::{
     current_thread, process_cpu_ns, process_threads, request_realtime, request_short_slice,
     this_machine,
 };
+pub use running_time::{ProcessStop, note_running, process_stops, running_now, watch_stops};
 pub use simulated::{AffinityCall, SimulatedMachine};
 pub use special_file::special_file_kind;
 pub use thread_id::{NamedThread, ThreadId};

@@ -16,6 +16,7 @@ use super::job::{Job, ReplyTarget};
 use super::rejection::Rejection;
 use super::request::{Outcome, Request, RequestError, RequestId, RequestOptions, RequestSender};
 use crate::engine::{NamedTensor, Signature};
+use crate::machine::running_now;
 use crate::telemetry::Recorder;
 
 /// Sends requests to a model for callers that wait with `.await`. Cheap to clone.
@@ -85,7 +86,7 @@ impl Client {
         options: RequestOptions,
     ) -> Pending {
         let (sender, outcome) = oneshot::channel();
-        let arrival = Instant::now();
+        let arrival = running_now();
         let reply = ReplyTarget::Channel(sender);
         let job = Job { inputs, arrival, deadline: options.deadline, reply, charge: None };
         Pending { waiting: Self::offer_to(find, job, arrival), arrival, outcome }
@@ -94,7 +95,7 @@ impl Client {
     /// As [`RequestSender::submit`]. Rejects the request with [`Rejection::NoSuchModel`] if there is no
     /// pool.
     pub(crate) fn send_to(find: impl Fn() -> Option<Self>, request: Request) -> Option<RequestId> {
-        Self::offer_to(find, Job::new(request), Instant::now()).map(|(id, _)| id)
+        Self::offer_to(find, Job::new(request), running_now()).map(|(id, _)| id)
     }
 
     fn offer_to(
@@ -176,7 +177,7 @@ impl Future for Pending {
         self.waiting = None;
         Poll::Ready(outcome.unwrap_or_else(|_| Outcome {
             result: Err(RequestError::Cancelled),
-            queue: self.arrival.elapsed(),
+            queue: running_now().saturating_duration_since(self.arrival),
             compute: Duration::ZERO,
         }))
     }

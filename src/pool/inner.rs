@@ -18,7 +18,7 @@ use super::request::{Request, RequestError, RequestId, RequestSender};
 use super::threads::{Pinned, Threads, place};
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::heap::request_trim;
-use crate::machine::{CpuSet, Machine};
+use crate::machine::{CpuSet, Machine, running_now};
 use crate::telemetry::Recorder;
 
 /// The shared state of a pool.
@@ -63,7 +63,7 @@ impl Inner {
             threads,
             builders,
             machine,
-            recorder: Recorder::new(Instant::now()),
+            recorder: Recorder::new(running_now()),
             listener,
             replies: ReplyThread::shared(),
             has_callers: AtomicBool::new(false),
@@ -189,7 +189,7 @@ impl Inner {
         self.replies.answer_later(move || {
             loop {
                 let rejected = inner.gate.reject_waiting(before);
-                let (is_last, now) = (rejected.len() < BATCH, Instant::now());
+                let (is_last, now) = (rejected.len() < BATCH, running_now());
                 for waiting in rejected {
                     waiting.job.reject(RequestError::Rejected { reason }, now);
                 }
@@ -263,7 +263,7 @@ impl Inner {
         let found = self.gate.cancel(number);
         let is_found = found.is_some();
         if let Some(job) = found {
-            job.reject(RequestError::Cancelled, Instant::now());
+            job.reject(RequestError::Cancelled, running_now());
         }
         is_found
     }
@@ -275,7 +275,7 @@ impl RequestSender for Inner {
     }
 
     fn submit(&self, request: Request) -> Option<RequestId> {
-        self.submit_job(Job::new(request), Instant::now()).map(|number| self.request_id(number))
+        self.submit_job(Job::new(request), running_now()).map(|number| self.request_id(number))
     }
 
     fn cancel(&self, id: RequestId) -> bool {

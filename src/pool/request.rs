@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::panic_message::panic_message;
 use super::rejection::Rejection;
 use crate::engine::{EngineError, NamedTensor, Signature};
+use crate::machine::running_now;
 
 /// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
 #[derive(Clone, Debug, Error)]
@@ -123,7 +124,7 @@ pub struct RequestOptions {
 pub struct Request {
     /// The input tensors. Shared, so that synthetic requests can be repeated without a copy.
     pub inputs: Arc<Vec<NamedTensor>>,
-    /// Intended arrival: latency counts from here (no coordinated omission).
+    /// Intended arrival, by [`running_now`]: latency counts from here (no coordinated omission).
     pub arrival: Instant,
     /// Its deadline and priority.
     pub options: RequestOptions,
@@ -134,10 +135,10 @@ pub struct Request {
 impl Request {
     /// Creates a request that arrives now, without a deadline and with priority 0.
     pub fn new(inputs: Arc<Vec<NamedTensor>>, reply: Reply) -> Self {
-        Self { inputs, arrival: Instant::now(), options: RequestOptions::default(), reply }
+        Self { inputs, arrival: running_now(), options: RequestOptions::default(), reply }
     }
 
-    /// Sets the intended arrival.
+    /// Sets the intended arrival, by [`running_now`].
     #[must_use]
     pub fn with_arrival(self, arrival: Instant) -> Self {
         Self { arrival, ..self }

@@ -12,6 +12,7 @@ use super::panic_message::panic_message;
 use super::request::RequestError;
 use super::taken_job::TakenJob;
 use crate::engine::{Instance, NamedTensor};
+use crate::machine::running_now;
 
 /// The reason why a worker left its loop.
 pub(super) enum WorkerExit {
@@ -34,7 +35,7 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         let (waiting, start) = match next.take() {
             Some(next) => next,
             None => match inner.gate.take(&waiter) {
-                Next::Job(waiting) => (waiting, Instant::now()),
+                Next::Job(waiting) => (waiting, running_now()),
                 Next::Retire => return WorkerExit::Retired,
             },
         };
@@ -50,12 +51,12 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             let waited = start.saturating_duration_since(since);
             let error = RequestError::TimedOut { waited };
             let after = taken.finish(Ended::TimedOut, Err(error), Duration::ZERO);
-            next = after.map(|waiting| (waiting, Instant::now()));
+            next = after.map(|waiting| (waiting, running_now()));
             continue;
         }
         let result = within_budget(inner, built, &inputs);
         // One reading of the clock ends this job and starts the next: the reply counts to the latter.
-        let end = Instant::now();
+        let end = running_now();
         let compute = end.saturating_duration_since(start);
         drop(inputs);
         drop(charge);
@@ -74,7 +75,7 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         }
         let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
         // A check took time that is not the next request's.
-        let end = if result.is_ok() { end } else { Instant::now() };
+        let end = if result.is_ok() { end } else { running_now() };
         next = taken.finish(ended, result, compute).map(|waiting| (waiting, end));
     }
 }

@@ -42,6 +42,6 @@ pub use name_list::{name_list, separated_list};
 pub use recording::{Cell, InstanceRecorder, LatencyCount, Recorder, Windows};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
-pub use snapshot::{Alert, Snapshot};
+pub use snapshot::{Alert, Snapshot, StopView};
 pub use state_version::StateVersion;
 pub use window::{Histogram, Window};

@@ -53,10 +53,22 @@ pub struct Snapshot {
     pub gpu: GpuView,
     /// The newest changes, newest last; at most 64.
     pub changes: Vec<Arc<JournalEntry>>,
+    /// Times in which the process was stopped, oldest first; no other time includes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<StopView>,
     /// True if the machine is simulated.
     pub simulated: bool,
     /// Messages for the operator: what is wrong, and why.
     pub alerts: Vec<Alert>,
+}
+
+/// A time in which the process was stopped, as by Ctrl-Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopView {
+    /// When it was stopped, as time since the scheduler started.
+    pub uptime_us: u64,
+    /// For how long.
+    pub length_us: u64,
 }
 
 /// A message about something that is wrong.

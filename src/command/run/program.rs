@@ -15,7 +15,7 @@ use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd
 use crate::console::ConsoleOptions;
 use crate::console::panic_log::limit_repeated_panics;
 use crate::load::LoadFollower;
-use crate::machine::this_machine;
+use crate::machine::{this_machine, watch_stops};
 use crate::scheduler::{Control, Options, Scheduler};
 
 /// Time for queued requests to be answered at the end.
@@ -29,6 +29,7 @@ const CONSOLE_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`CommandError::BadInput`] for a layout or a model with faults; nothing is started then.
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
+    watch_stops();
     limit_repeated_panics();
     let machine = this_machine(args.cores)?;
     let mode = DisplayMode::of(args);

@@ -266,6 +266,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         models,
         gpu: GpuView { note: Some("no NVIDIA GPU".into()), ..GpuView::default() },
         changes: Vec::new(),
+        stops: Vec::new(),
         simulated: false,
         alerts: Vec::new(),
     }

@@ -9,9 +9,11 @@ use super::model_view::ModelInputs;
 use super::sampler::CpuSampler;
 use super::window_cache::WindowCache;
 use crate::layout::{DesiredState, Row};
-use crate::machine::Core;
+use crate::machine::{Core, process_stops};
 use crate::scheduler::messages::SchedulerState;
-use crate::telemetry::{CoreShare, CoreView, GpuView, ModelView, Snapshot, Usage, alerts};
+use crate::telemetry::{
+    CoreShare, CoreView, GpuView, ModelView, Snapshot, StopView, Usage, alerts,
+};
 
 /// Assembles snapshots; carries counters from one to the next.
 #[derive(Default)]
@@ -69,6 +71,7 @@ impl Assembler {
             models,
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
             changes: state.changes.entries_now(&state.slots, &state.desired),
+            stops: stops(started),
             simulated: state.description.simulated,
             alerts: Vec::new(),
         };
@@ -90,6 +93,18 @@ impl Assembler {
         let (machine, usage) = (&*machine.machine, &self.cpu.usage);
         Some(ModelInputs { row, slot, machine, usage, offered_rate }.view(windows))
     }
+}
+
+/// Returns the stops of the process since the start.
+fn stops(started: Instant) -> Vec<StopView> {
+    let stops = process_stops().into_iter().filter_map(|stop| {
+        let uptime = stop.at.checked_duration_since(started)?;
+        Some(StopView {
+            uptime_us: uptime.as_micros() as u64,
+            length_us: stop.length.as_micros() as u64,
+        })
+    });
+    stops.collect()
 }
 
 fn core_views(state: &SchedulerState, usage: &Usage) -> Vec<CoreView> {

@@ -113,7 +113,9 @@ fn difference(row: &Row, slot: &Slot, active: usize) -> Option<String> {
         return Some(failed.message());
     }
     let is_missing = || {
-        let is_settled = matches!(slot.phase, LoadPhase::Loaded) && slot.pool.warming().is_none();
+        let is_settled = matches!(slot.phase, LoadPhase::Loaded)
+            && slot.pool.warming().is_none()
+            && slot.successor.is_none();
         (is_settled && active < row.concurrency)
             .then(|| format!("{active} of {} instances are running", row.concurrency))
     };

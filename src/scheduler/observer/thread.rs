@@ -10,7 +10,7 @@ use super::assemble::Assembler;
 use super::fault_guard::{FaultGuard, ObserverTask, Outcome};
 use super::machine::ObservedMachine;
 use super::pacer::PublicationPacer;
-use crate::machine::request_short_slice;
+use crate::machine::{request_short_slice, running_now};
 use crate::scheduler::messages::{ObserverMessage, OwnerMessage, SchedulerState};
 use crate::scheduler::observer_channel::ObserverReceiver;
 use crate::telemetry::Snapshot;
@@ -62,7 +62,7 @@ impl Observer {
         let mut next_sample = clock.now();
         let mut next_check = next_sample + self.config.machine_check;
         loop {
-            let now = Instant::now();
+            let now = running_now();
             let publication = self.pacer.due(now).map(|due| due.saturating_duration_since(now));
             let wait = clock.sleep_until(next_sample.min(next_check));
             let wait = publication.map_or(wait, |publication| wait.min(publication));
@@ -85,7 +85,7 @@ impl Observer {
                 next_sample = now + self.config.interval;
                 self.sample();
             }
-            let real_now = Instant::now();
+            let real_now = running_now();
             if is_due || self.pacer.due(real_now).is_some_and(|due| due <= real_now) {
                 self.publish();
             }
@@ -120,9 +120,9 @@ impl Observer {
     }
 
     fn publish(&mut self) -> Option<Arc<Snapshot>> {
-        let start = Instant::now();
+        let start = running_now();
         let last = self.assemble_and_send();
-        self.pacer.record(start, Instant::now());
+        self.pacer.record(start, running_now());
         last
     }
 

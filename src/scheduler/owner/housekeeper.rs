@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use crate::machine::{Clock, request_short_slice};
+use crate::machine::{Clock, note_running, request_short_slice};
 use crate::pool::Pool;
 
 /// Time between checks while requests wait or run, and so the resolution of queue timeouts.
@@ -81,6 +81,7 @@ fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duratio
                 next = soon(&pools, next, clock.now());
             }
             Err(RecvTimeoutError::Timeout) => {
+                note_running();
                 let now = clock.now();
                 if next.is_some_and(|next| now < next) {
                     continue;

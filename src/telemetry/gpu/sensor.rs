@@ -12,6 +12,7 @@ use nvml_wrapper::error::NvmlError;
 use super::scan::{SeenGpus, cuda_version, scan};
 use super::source::{GpuOptions, GpuSource, LIBRARY_VARIABLE};
 use super::text::{lost_note, seconds, unavailable_note};
+use crate::machine::running_now;
 use crate::telemetry::gpu_view::GpuView;
 
 /// Maximum wait for the first scan. A GPU without persistence mode takes a second or two to wake.
@@ -93,7 +94,9 @@ impl GpuSensor {
 impl GpuSource for GpuSensor {
     fn latest(&self) -> Arc<GpuView> {
         let state = self.shared.lock();
-        let silence = state.scan_started.map_or(Duration::ZERO, |started| started.elapsed());
+        let silence = state
+            .scan_started
+            .map_or(Duration::ZERO, |started| running_now().saturating_duration_since(started));
         let (view, is_first_scan) = (state.view.clone(), state.scans == 0);
         drop(state);
         if silence <= self.slow {
@@ -141,7 +144,7 @@ impl SensorThread {
 
     fn run(mut self, shared: &Shared) {
         loop {
-            let started = Instant::now();
+            let started = running_now();
             {
                 let mut state = shared.lock();
                 if state.stopped {
@@ -150,7 +153,7 @@ impl SensorThread {
                 state.scan_started = Some(started);
             }
             let mut view = self.scan();
-            let took = started.elapsed();
+            let took = running_now().saturating_duration_since(started);
             view.sample_us = took.as_micros() as u64;
             let mut pause = if self.nvml.is_some() {
                 self.options.interval

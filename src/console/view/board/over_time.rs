@@ -1,5 +1,5 @@
 //! The heat map of the selected model: one column per second, one row per range of latencies, and a
-//! mark above each second in which a change came into force.
+//! mark above each second in which a change came into force or the process was stopped.
 
 use ratatui::layout::Rect;
 
@@ -27,7 +27,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let name = &view.row.budget.name;
     let room = (area.width as usize).saturating_sub(32);
     let title = format!("{}: latency over time", format::fit(name, room, state.glyphs.ellipsis));
-    let note = format!("ms, one column per second, {} change", state.glyphs.change);
+    let stops = if state.snapshot.stops.is_empty() { "" } else { ", | stopped" };
+    let note = format!("ms, one column per second, {} change{stops}", state.glyphs.change);
     let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
     let width = inside.width.saturating_sub(SCALE) as usize;
     let moments: Vec<&HistoryPoint> = state.history.of(&view.row).collect();
@@ -78,7 +79,9 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
             canvas.put(&mut at, state.glyphs.shade(share), theme.heat(share));
         }
     }
-    draw_changes(canvas, Rect { y: inside.y, height: 1, ..map }, now, name);
+    let marks = Rect { y: inside.y, height: 1, ..map };
+    draw_changes(canvas, marks, now, name);
+    draw_stops(canvas, marks, now);
     let Some(mut pen) = row(Rect { y: map.bottom(), height: 1, ..map }, 0) else {
         return;
     };
@@ -105,7 +108,24 @@ pub(super) fn key(state: &ConsoleState) -> Key {
     for entry in &state.snapshot.changes {
         key.add((entry.uptime_us, &entry.models));
     }
+    for stop in &state.snapshot.stops {
+        key.add(stop.uptime_us);
+    }
     key
+}
+
+/// Draws a mark above each second in which the process was stopped. The time of the stop itself has no
+/// column.
+fn draw_stops(canvas: &mut Canvas, area: Rect, now: u64) {
+    let style = canvas.state.theme.warn;
+    for stop in &canvas.state.snapshot.stops {
+        let ago = now.checked_sub(stop.uptime_us / 1_000_000);
+        let column = ago.and_then(|ago| u64::from(area.width).checked_sub(ago + 1));
+        if let Some(column) = column {
+            let mut pen = Pen { x: area.x + column as u16, y: area.y, end: area.right() };
+            canvas.put(&mut pen, "|", style);
+        }
+    }
 }
 
 /// Draws a mark above the second of each change, bright if the change touched this model.
