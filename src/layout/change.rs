@@ -146,7 +146,7 @@ pub enum Edit {
         paused: bool,
     },
     /// Replaces the row of the same name. The model is reloaded if its file, engine, dims or inputs
-    /// differ.
+    /// differ; the old one serves until the new one has run a trial request.
     SetRow {
         /// The row.
         budget: Box<Budget>,

@@ -57,6 +57,11 @@ pub(super) enum OwnerMessage {
     Loaded { key: ModelKey, result: Result<LoadedModel, EngineError> },
     /// This process cannot use a row's GPU.
     GpuUnusable { key: ModelKey, reason: String },
+    /// The row of a model whose successor is being built has changed.
+    SuccessorChanged {
+        /// The model's slot, by its generation.
+        slot: u64,
+    },
     /// An event from a model's pool.
     Pool { key: ModelKey, event: PoolEvent },
     /// Verdicts that were computed.

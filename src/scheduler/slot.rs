@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::loading::PreparedRequests;
+use super::loading::{LoadedModel, PreparedRequests};
 use super::model_key::ModelKey;
-use crate::engine::{EngineKind, InstanceSetup};
-use crate::layout::{Auto, Bytes, DesiredState, GpuId, LoadSpec, Row};
+use crate::engine::{EngineError, EngineKind, InstanceSetup};
+use crate::layout::{Auto, Budget, Bytes, DesiredState, GpuId, LoadSpec, Row};
 use crate::machine::CpuSet;
 use crate::pool::{Pool, Rejection, RequestSender};
 
@@ -68,6 +68,10 @@ pub(super) struct Slot {
     /// The cores of its threads in place of the row's, while a loan concerns the model.
     pub(super) effective_cores: Option<CpuSet>,
     pub(super) phase: LoadPhase,
+    /// The row as it was when its model was loaded.
+    pub(super) loaded_for: Arc<Budget>,
+    /// The slot of another model for the same row, which takes over once its instances serve.
+    pub(super) successor: Option<Box<Slot>>,
     /// The number of the slot, unique in this run. Messages carry it, since a name may belong to
     /// another model by the time they arrive.
     pub(super) generation: u64,
@@ -126,6 +130,25 @@ impl Slot {
         self.pool.refuse(Some(Rejection::ModelFailed));
     }
 
+    /// Takes a loaded model.
+    ///
+    /// # Errors
+    /// [`EngineError::Memory`] if it is larger than the row's memory budget.
+    pub(super) fn install(&mut self, loaded: LoadedModel) -> Result<(), EngineError> {
+        let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
+        self.pool.set_prepared(loaded.requests.bytes());
+        self.pool.install(loaded.model, warm_up);
+        if let Err(error) = self.pool.fits() {
+            self.pool.uninstall();
+            return Err(error);
+        }
+        self.engine = Some(loaded.engine);
+        self.title = loaded.title;
+        self.requests = Arc::new(loaded.requests);
+        self.phase = LoadPhase::Loaded;
+        Ok(())
+    }
+
     /// Clears the failures of a model whose row has changed.
     pub(super) fn retry(&mut self) {
         self.failed_build = None;
@@ -162,6 +185,10 @@ impl Slot {
     /// built.
     pub(super) fn instances_ready(&self, row: &Row) -> Option<(usize, usize)> {
         let wanted = row.concurrency.max(1);
+        let can_serve = |slot: &&Self| !matches!(slot.phase, LoadPhase::Failed(_));
+        if let Some(successor) = self.successor.as_deref().filter(can_serve) {
+            return Some(successor.instances_ready(row).unwrap_or((0, wanted)));
+        }
         if matches!(self.phase, LoadPhase::Loading) {
             return Some((0, wanted));
         }
@@ -176,6 +203,14 @@ impl Slot {
         matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_none()
     }
 
+    /// Returns the load of a row. One that replays another recording waits for the successor, which has
+    /// its requests.
+    fn load<'a>(&'a self, row: &'a Row) -> Option<&'a LoadSpec> {
+        let is_other = row.budget.recording() != self.loaded_for.recording();
+        let budget = if is_other { &*self.loaded_for } else { &row.budget };
+        budget.load.as_ref()
+    }
+
     /// Returns the load order of a row, if it has a load and its model is loaded.
     pub(super) fn order(&self, row: &Row) -> Option<LoadOrder> {
         if !matches!(self.phase, LoadPhase::Loaded) {
@@ -184,7 +219,7 @@ impl Slot {
         Some(LoadOrder {
             model: ModelKey { name: row.budget.name.clone(), generation: self.generation },
             sender: self.pool.sender(),
-            spec: row.budget.load.clone()?,
+            spec: self.load(row)?.clone(),
             requests: self.requests.clone(),
             seed: row.id,
             offered: self.offered.clone(),
@@ -228,6 +263,9 @@ impl Slots {
             .collect();
         for (name, slot) in taken {
             slot.pool.rename(&name);
+            if let Some(successor) = &slot.successor {
+                successor.pool.rename(&name);
+            }
             self.0.insert(name, slot);
         }
     }
@@ -242,14 +280,23 @@ impl Slots {
         self.name_of_generation(key.generation)
     }
 
-    /// Returns the slot with this number, if it still exists, with its model's name.
+    /// Returns the slot or successor with this number, if it still exists, with its model's name.
     pub(super) fn of_generation(&self, generation: u64) -> Option<(&String, &Slot)> {
-        self.iter().find(|(_, slot)| slot.generation == generation)
+        let successors =
+            self.iter().filter_map(|(name, slot)| Some((name, slot.successor.as_deref()?)));
+        self.iter().chain(successors).find(|(_, slot)| slot.generation == generation)
+    }
+
+    /// Returns the name of the model whose successor has this number.
+    pub(super) fn name_of_successor(&self, generation: u64) -> Option<String> {
+        let is_it = |slot: &Slot| slot.generation == generation;
+        let found = self.iter().find(|(_, slot)| slot.successor.as_deref().is_some_and(is_it));
+        found.map(|(name, _)| name.clone())
     }
 
     /// Returns the present name of the model whose slot has this number, if it still exists.
     pub(super) fn name_of_generation(&self, generation: u64) -> Option<String> {
-        self.of_generation(generation).map(|(name, _)| name.clone())
+        self.iter().find(|(_, slot)| slot.generation == generation).map(|(name, _)| name.clone())
     }
 
     /// Returns how many instances of these slots, by generation, are ready, and how many are to serve.

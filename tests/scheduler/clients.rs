@@ -63,7 +63,7 @@ fn client_serves_a_model_reloaded_from_another_file() {
     let source = ModelSource::File("/other.onnx".into());
     let next = Budget { source, ..row("a", "0") };
     test.apply(Edit::Load { layout: Box::new(layout(vec![next, row("b", "1")])) });
-    assert!(!client.current().unwrap().is_same_pool(&before));
+    test.wait("the other file", || !client.current().unwrap().is_same_pool(&before));
     assert!(infer(&client).result.is_ok());
 }
 

@@ -16,6 +16,7 @@ mod loans;
 mod machine;
 mod observer;
 mod property;
+mod reloads;
 mod renames;
 mod test_scheduler;
 mod undo;

@@ -21,6 +21,9 @@ use divvy::telemetry::{Applied, Author, ModelState, ModelView, Snapshot};
 /// Long enough for anything on a busy machine; only a failing test waits for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A file that does not load.
+pub(crate) const BAD_FILE: &str = "/not-a-model.onnx";
+
 /// Scripted models by name; a name without a script does not load.
 #[derive(Default)]
 #[allow(clippy::struct_field_names)]
@@ -50,6 +53,9 @@ impl Loader for Scripts {
         self.loads.fetch_add(1, Ordering::SeqCst);
         while self.load_blocked.lock().unwrap().as_ref() == Some(&budget.name) {
             std::thread::sleep(Duration::from_millis(1));
+        }
+        if budget.source == ModelSource::File(BAD_FILE.into()) {
+            return Err(EngineError::Unavailable { reason: "it is no model".to_owned() });
         }
         let script = self.scripts.lock().unwrap().get(&budget.name).cloned();
         let Some(script) = script else {

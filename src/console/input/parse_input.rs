@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use crate::console::state::{ParsedInput, TypedInput};
-use crate::layout::{Budget, Change, Edit, budget_from_file, edits_between};
+use crate::engine::onnx::read_signature;
+use crate::layout::{Budget, Change, Edit, ModelSource, budget_from_file, edits_between};
 use crate::scheduler::Control;
 
 /// Parses the text and plans its change after `before`. Returns `None` if nothing would change.
@@ -17,7 +18,13 @@ pub(crate) fn read(
     before: Change,
 ) -> Result<Option<ParsedInput>, String> {
     let edits = match typed {
-        TypedInput::Key { row, key, text } => edits_between(&row, &row.with_key(&key, &text)?),
+        TypedInput::Key { row, key, text } => {
+            let new = row.with_key(&key, &text)?;
+            if new.source != row.source {
+                check_model(&new.source)?;
+            }
+            edits_between(&row, &new)
+        }
         TypedInput::Model { text, taken } => {
             let budget = Box::new(model(&text, &taken)?);
             vec![Edit::Add { budget }]
@@ -49,5 +56,12 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         return Err("this is a layout: the list of layouts loads those in its folders".to_owned());
     }
-    Ok(budget_from_file(path, |name| taken.iter().any(|other| other == name)))
+    let budget = budget_from_file(path, |name| taken.iter().any(|other| other == name));
+    check_model(&budget.source)?;
+    Ok(budget)
+}
+
+/// Checks that a file is a model. Reads only its inputs and outputs, so it is quick for any size.
+fn check_model(source: &ModelSource) -> Result<(), String> {
+    read_signature(source).map(drop).map_err(|error| error.to_string())
 }

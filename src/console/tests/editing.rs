@@ -304,7 +304,7 @@ fn dialogs_work_with_the_mouse() {
 fn model_is_added_then_removed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ocr.onnx");
-    std::fs::write(&file, "").unwrap();
+    std::fs::write(&file, crate::engine::embedded::bytes("ranker.onnx").unwrap()).unwrap();
     let mut console = TestConsole::new(120, 36);
     console.keys("a");
     console.keys("/nowhere/at/all.onnx");

@@ -96,7 +96,7 @@ pub(super) fn enforce(
     let reserved = reserved(after);
     for (row, _, slot) in rows() {
         let cores = builder_cores_beside(row, &reserved, machine);
-        if slot.pool.builder_cores() != cores {
+        for slot in with_successor(slot).filter(|slot| slot.pool.builder_cores() != cores) {
             let found = slot.pool.pin_builders(cores);
             if !found.is_empty() {
                 differences.insert(row.budget.name.clone(), found);
@@ -105,7 +105,10 @@ pub(super) fn enforce(
     }
     // Donors first, so that a core is free as early as possible for its receiver.
     let mut moved: Vec<_> = rows()
-        .map(|(row, old, slot)| (row, old, slot, effective_mask(row, after, slot, machine)))
+        .flat_map(|(row, old, slot)| {
+            let mask = effective_mask(row, after, slot, machine);
+            with_successor(slot).map(move |slot| (row, old, slot, mask))
+        })
         .filter(|(.., slot, mask)| slot.pool.mask() != *mask)
         .collect();
     moved.sort_by_key(|(row, old, ..)| {
@@ -139,6 +142,11 @@ pub(super) fn enforce(
     }
     timer.end(|stages| &mut stages.limits_us);
     differences
+}
+
+/// Returns a slot and its successor.
+fn with_successor(slot: &Slot) -> impl Iterator<Item = &Slot> {
+    std::iter::once(slot).chain(slot.successor.as_deref())
 }
 
 /// Places all threads of a row again. Returns the differences that the kernel shows.

@@ -41,6 +41,8 @@ impl ModelLoads {
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
         let mut slot = Slot {
             pool: Arc::new(self.pool(&key, budget, enforce::mask(row, all, machine))),
+            loaded_for: Arc::new(budget.clone()),
+            successor: None,
             effective_cores: None,
             phase: LoadPhase::Loading,
             generation: self.generation,

@@ -41,6 +41,18 @@ impl Loans {
         Some(self.open.remove(at))
     }
 
+    /// Keeps the loans of a slot that another one replaces.
+    pub(super) fn rename(&mut self, old: u64, new: u64) {
+        for loan in &mut self.open {
+            if loan.lender == Some(old) {
+                loan.lender = Some(new);
+            }
+            if loan.borrower == old {
+                loan.borrower = new;
+            }
+        }
+    }
+
     /// Returns all cores that are lent.
     pub(super) fn lent(&self) -> CpuSet {
         self.open.iter().fold(CpuSet::EMPTY, |all, loan| all.union(&loan.cores))

@@ -19,6 +19,7 @@ mod reconcile;
 mod rollback;
 mod row_changes;
 mod stage_timer;
+mod successors;
 mod thread;
 mod verdicts;
 mod window_capture;

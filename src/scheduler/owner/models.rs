@@ -9,13 +9,14 @@ use super::load::ModelLoads;
 use super::loans::Loans;
 use super::own_change::OwnChange;
 use super::rollback::FailedRow;
+use super::successors;
 use crate::engine::{EngineError, InstanceSetup};
 use crate::layout::{DesiredState, Plan, Row};
 use crate::machine::{Description, Machine};
 use crate::scheduler::loading::{LoadedModel, Loader, instance_setup};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
-use crate::scheduler::slot::{LoadPhase, ServedBudget, Slots};
+use crate::scheduler::slot::{ServedBudget, Slots};
 use crate::telemetry::StateVersion;
 
 /// The live models.
@@ -72,25 +73,13 @@ impl LiveModels {
         key: &ModelKey,
         result: Result<LoadedModel, EngineError>,
     ) -> Option<OwnChange> {
+        if let Some(name) = self.slots.name_of_successor(key.generation) {
+            return successors::take_loaded(self, &name, result);
+        }
         let name = self.slots.name_of(key)?;
         let slot = self.slots.get_mut(&name)?;
-        match result {
-            Ok(loaded) => {
-                let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
-                slot.pool.set_prepared(loaded.requests.bytes());
-                slot.pool.install(loaded.model, warm_up);
-                if let Err(error) = slot.pool.fits() {
-                    slot.pool.uninstall();
-                    slot.requests = Arc::default();
-                    slot.fail(error.to_string());
-                    return None;
-                }
-                tracing::info!("{name}: loaded with {}", loaded.title);
-                slot.engine = Some(loaded.engine);
-                slot.title = loaded.title;
-                slot.requests = Arc::new(loaded.requests);
-                slot.phase = LoadPhase::Loaded;
-            }
+        match result.and_then(|loaded| slot.install(loaded)) {
+            Ok(()) => tracing::info!("{name}: loaded with {}", slot.title),
             Err(error) => {
                 tracing::error!("{name}: {error}");
                 slot.fail(error.to_string());
@@ -104,6 +93,10 @@ impl LiveModels {
     pub(super) fn build(&mut self, name: &str) -> Option<OwnChange> {
         let all = self.desired.clone();
         let row = all.row(name)?;
+        if self.slots.get(name)?.successor.is_some() {
+            // The row's setup is the successor's.
+            return None;
+        }
         let reason = enforce::build(row, &all, &self.slots, &self.description).err()?;
         tracing::error!("{name}: {reason}");
         self.roll_back_gpu(name, &reason)

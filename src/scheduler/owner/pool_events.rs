@@ -4,6 +4,7 @@ use super::enforce;
 use super::models::LiveModels;
 use super::own_change::OwnChange;
 use super::rollback::FailedRow;
+use super::successors;
 use crate::pool::PoolEvent;
 use crate::scheduler::loading::instance_setup;
 use crate::scheduler::model_key::ModelKey;
@@ -16,6 +17,9 @@ pub(super) fn handle(
     key: &ModelKey,
     event: PoolEvent,
 ) -> Option<OwnChange> {
+    if let Some(name) = models.slots.name_of_successor(key.generation) {
+        return successors::handle(models, &name, event);
+    }
     let name = models.slots.name_of(key)?;
     let desired = models.desired.clone();
     let asked = desired

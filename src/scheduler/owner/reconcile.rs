@@ -10,13 +10,14 @@ use super::models::LiveModels;
 use super::open_changes::BuildEffect;
 use super::row_changes::{has_changed, renames};
 use super::stage_timer::StageTimer;
+use super::successors;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
 use crate::pool::Pool;
 use crate::scheduler::loading::instance_setup;
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
-use crate::scheduler::slot::Slot;
+use crate::scheduler::slot::LoadPhase;
 
 /// The outcome of enforcing a desired state.
 pub(super) struct Reconciled {
@@ -61,6 +62,7 @@ impl LiveModels {
             })
         };
         for row in &after.rows {
+            builds.extend(successors::start(self, row, after));
             let is_changed = has_changed(before.counterpart(row, after), row);
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
                 if is_changed {
@@ -92,7 +94,7 @@ impl LiveModels {
     }
 
     /// Sets the number of rows that will share the loaded model of each row.
-    fn set_sharers(&self, after: &DesiredState) {
+    pub(super) fn set_sharers(&self, after: &DesiredState) {
         for row in &after.rows {
             let Some(slot) = self.slots.get(&row.budget.name) else { continue };
             // Rows with a budget only: others have nothing to compare with.
@@ -114,19 +116,21 @@ impl LiveModels {
             let is_removed = new.is_none_or(|new| self.must_reload(old, new));
             if is_removed && let Some(slot) = self.slots.remove(name) {
                 self.draining.add(slot.pool);
+                if let Some(successor) = slot.successor {
+                    self.draining.add(successor.pool);
+                }
             }
         }
     }
 
-    /// Returns true if a row's model must be loaded again. Another memory budget is a new attempt for
-    /// a model that failed to load.
+    /// Returns true if a row's model must be loaded again and nothing of it serves meanwhile. Another
+    /// memory budget is a new attempt for a model that failed to load.
     fn must_reload(&self, old: &Row, new: &Row) -> bool {
         let (old, new) = (&old.budget, &new.budget);
-        let failed = || self.slots.get(&old.name).is_some_and(Slot::has_failed_to_load);
-        (&new.source, new.engine, &new.dims, &new.inputs)
-            != (&old.source, old.engine, &old.dims, &old.inputs)
-            || new.recording() != old.recording()
-            || (new.memory != old.memory && failed())
+        let Some(slot) = self.slots.get(&old.name) else { return true };
+        let serves = matches!(slot.phase, LoadPhase::Loaded) && slot.pool.seats().any();
+        (!serves && successors::is_other_model(slot, new))
+            || (new.memory != old.memory && slot.has_failed_to_load())
     }
 
     /// Starts loading the models that have no slot yet. Returns their builds.
@@ -148,6 +152,11 @@ impl LiveModels {
     fn build_after_change(&self, row: &Row, after: &DesiredState) -> Option<(u64, BuildEffect)> {
         let name = &row.budget.name;
         let slot = self.slots.get(name)?;
+        if slot.successor.is_some() {
+            // This change's setup is for the successor; its build may have begun already.
+            let _ = self.owner.send(OwnerMessage::SuccessorChanged { slot: slot.generation });
+            return None;
+        }
         let before = slot.pool.batch();
         if let Err(reason) = enforce::build(row, after, &self.slots, &self.description) {
             let key = ModelKey { name: name.clone(), generation: slot.generation };

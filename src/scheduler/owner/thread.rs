@@ -14,7 +14,7 @@ use super::open_changes::OpenChanges;
 use super::publish::Publisher;
 use super::stage_timer::StageTimer;
 use super::verdicts::Verdicts;
-use super::{lend, machine_changes, pool_events};
+use super::{lend, machine_changes, pool_events, successors};
 use crate::layout::DesiredState;
 use crate::machine::{Clock, Description, Machine, request_realtime};
 use crate::scheduler::loading::Loader;
@@ -176,6 +176,7 @@ impl Owner {
                 handled = Some(key.generation);
                 let own_change = pool_events::handle(&mut self.models, &key, event);
                 self.publisher.publish_state(&self.models);
+                self.models.draining.start();
                 self.publisher.publish_loads(&self.models);
                 own_change
             }
@@ -186,6 +187,10 @@ impl Owner {
                     tracing::error!("{name}: {reason}");
                     self.models.roll_back_gpu(&name, &reason)
                 })
+            }
+            OwnerMessage::SuccessorChanged { slot } => {
+                let name = self.models.slots.name_of_generation(slot);
+                name.and_then(|name| successors::build(&mut self.models, &name))
             }
             OwnerMessage::MachineChecked(found) => {
                 let own_change = machine_changes::follow(&mut self.models, *found);
@@ -214,7 +219,10 @@ impl Owner {
         let now = self.clock.now();
         self.publisher.stop_loads();
         let mut pools = self.models.draining.pools();
-        pools.extend(self.models.slots.values().map(|slot| slot.pool.clone()));
+        for slot in self.models.slots.values() {
+            pools.push(slot.pool.clone());
+            pools.extend(slot.successor.as_ref().map(|successor| successor.pool.clone()));
+        }
         std::thread::scope(|scope| {
             for pool in &pools {
                 scope.spawn(|| pool.drain(patience));

@@ -1,0 +1,165 @@
+//! Successors of serving models: another file or engine is loaded beside the serving one, and takes
+//! over once its instances have run their trial requests. If that fails, the row is rolled back.
+
+use super::enforce;
+use super::models::LiveModels;
+use super::open_changes::BuildEffect;
+use super::own_change::{OwnChange, OwnChangeReason};
+use crate::engine::EngineError;
+use crate::layout::{Budget, Change, DesiredState, Row, edits_between};
+use crate::pool::{BuildReport, PoolEvent};
+use crate::scheduler::loading::{LoadedModel, instance_setup};
+use crate::scheduler::slot::{LoadPhase, Slot};
+
+/// Returns true if a slot's model is not the one that a row asks for.
+pub(super) fn is_other_model(slot: &Slot, new: &Budget) -> bool {
+    let old = &*slot.loaded_for;
+    (&new.source, new.engine, &new.dims, &new.inputs)
+        != (&old.source, old.engine, &old.dims, &old.inputs)
+        || new.recording() != old.recording()
+}
+
+/// Starts the successor of a row's slot if the row asks for another model, and drops one that it no
+/// longer asks for. Returns the effect on the builds.
+pub(super) fn start(
+    models: &mut LiveModels,
+    row: &Row,
+    after: &DesiredState,
+) -> Vec<(u64, BuildEffect)> {
+    let mut effects = Vec::new();
+    let budget = &row.budget;
+    let Some(slot) = models.slots.get_mut(&budget.name) else { return effects };
+    if let Some(old) = slot.successor.take_if(|successor| is_other_model(successor, budget)) {
+        effects.push((old.generation, BuildEffect::Dropped));
+        models.draining.add(old.pool);
+    }
+    let is_wanted = is_other_model(slot, budget);
+    if let Some(old) = slot.successor.take_if(|_| !is_wanted) {
+        effects.push((old.generation, BuildEffect::Dropped));
+        models.draining.add(old.pool);
+    }
+    if is_wanted && slot.successor.is_none() {
+        let successor = models.loads.start(row, after, &models.description);
+        effects.push((successor.generation, BuildEffect::Started));
+        if let Some(slot) = models.slots.get_mut(&budget.name) {
+            slot.successor = Some(Box::new(successor));
+        }
+    }
+    effects
+}
+
+/// Takes a successor's loaded model, or the reason why it did not load. Returns the rollback if it
+/// cannot be used.
+pub(super) fn take_loaded(
+    models: &mut LiveModels,
+    name: &str,
+    result: Result<LoadedModel, EngineError>,
+) -> Option<OwnChange> {
+    let successor = models.slots.get_mut(name)?.successor.as_mut()?;
+    let installed = result.and_then(|loaded| successor.install(loaded));
+    match installed {
+        Ok(()) => {
+            tracing::info!("{name}: {} is loaded; the old model serves", successor.title);
+            build(models, name)
+        }
+        Err(error) => roll_back(models, name, &error.to_string()),
+    }
+}
+
+/// Builds the instances of a loaded successor. Returns the rollback if this process cannot use the
+/// row's GPU.
+pub(super) fn build(models: &mut LiveModels, name: &str) -> Option<OwnChange> {
+    let all = models.desired.clone();
+    let row = all.row(name)?;
+    let successor = models.slots.get(name)?.successor.as_ref()?;
+    if !matches!(successor.phase, LoadPhase::Loaded) {
+        return None;
+    }
+    match instance_setup(row, &all, &models.description.gpus) {
+        Ok(setup) => {
+            // Of a paused model, one instance runs the trial request.
+            successor.pool.ensure(row.concurrency.max(1), setup);
+            None
+        }
+        Err(reason) => roll_back(models, name, &reason),
+    }
+}
+
+/// Handles an event of a successor's pool. Returns a rollback if it could not be built.
+pub(super) fn handle(models: &mut LiveModels, name: &str, event: PoolEvent) -> Option<OwnChange> {
+    match event {
+        PoolEvent::Built(report) => take_over(models, name, &report),
+        PoolEvent::BuildFailed { id, setup, reason } => {
+            let successor = models.slots.get(name)?.successor.as_ref()?;
+            // Other instances may be built for a later change by now.
+            if successor.pool.is_newest(id) {
+                let threads = setup.threads;
+                return roll_back(models, name, &format!("with {threads} threads: {reason}"));
+            }
+            None
+        }
+        // Its threads are placed when it takes over, and missing instances are built then.
+        PoolEvent::PlacementMismatch { .. } | PoolEvent::InstanceLost { .. } => None,
+    }
+}
+
+/// Makes a successor the slot of its row. The old pool still answers its requests.
+fn take_over(models: &mut LiveModels, name: &str, report: &BuildReport) -> Option<OwnChange> {
+    let all = models.desired.clone();
+    let row = all.row(name)?;
+    let slot = models.slots.get_mut(name)?;
+    let mut successor = *slot.successor.take()?;
+    successor.last_build = Some(report.took);
+    successor.effective_cores = slot.effective_cores;
+    successor.offered = slot.offered.clone();
+    // The row may have changed since the successor was made.
+    successor.pool.set_queue(row.budget.queue);
+    successor.pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
+    successor.pool.set_bound(row.concurrency);
+    models.loans.rename(slot.generation, successor.generation);
+    let old = std::mem::replace(slot, successor);
+    models.draining.add(old.pool);
+    let found = enforce::place(row, &all, slot, &models.description);
+    enforce::note_differences(row, &all, slot, &found);
+    tracing::info!("{name}: {} serves now", slot.title);
+    models.set_sharers(&all);
+    let rollback = models.build(name);
+    models.record_served(name, report.setup);
+    rollback
+}
+
+/// Returns the change that makes a row ask for the model that serves.
+fn roll_back(models: &mut LiveModels, name: &str, reason: &str) -> Option<OwnChange> {
+    let all = models.desired.clone();
+    let row = all.row(name)?;
+    let slot = models.slots.get_mut(name)?;
+    let successor = slot.successor.as_ref()?.generation;
+    let served = slot.loaded_for.clone();
+    let mut budget = Budget {
+        source: served.source.clone(),
+        engine: served.engine,
+        dims: served.dims.clone(),
+        inputs: served.inputs.clone(),
+        ..row.budget.clone()
+    };
+    if budget.recording() != served.recording() {
+        budget.load.clone_from(&served.load);
+    }
+    tracing::error!("{name}: the new model cannot serve, the old one stays: {reason}");
+    let change = Change { edits: edits_between(&row.budget, &budget) };
+    match all.plan(&change, &models.description) {
+        Ok(mut plan) => {
+            plan.warnings.push(reason.to_owned());
+            let reason =
+                OwnChangeReason::FailedBuild { slot: successor, reason: reason.to_owned() };
+            Some(OwnChange { reason, plan, change })
+        }
+        Err(refusal) => {
+            tracing::error!("{name}: its row cannot be rolled back: {refusal}");
+            if let Some(successor) = &mut slot.successor {
+                successor.fail(reason.to_owned());
+            }
+            None
+        }
+    }
+}
