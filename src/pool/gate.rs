@@ -18,11 +18,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::gate_flags::GateFlags;
+use super::gate_flags::{GateFlags, OwnLines};
 pub(crate) use super::gate_state::{BATCH, Ended, Next, SeatId, Seats, Submitted, Waiting};
 use super::gate_state::{Mail, State};
 use super::rejection::Rejection;
-use super::sync::{Mutex, MutexGuard, Ordering, PoisonError, TryLockError, fence, mpsc};
+use super::sync::{Mutex, MutexGuard, Ordering, fence, lock, mpsc, try_lock};
 use crate::layout::QueuePolicy;
 use crate::telemetry::RequestCounts;
 
@@ -30,20 +30,19 @@ use crate::telemetry::RequestCounts;
 pub(crate) struct Gate<T> {
     pub(super) flags: GateFlags,
     inbox: mpsc::Sender<Mail<T>>,
-    state: Mutex<State<T>>,
+    state: OwnLines<Mutex<State<T>>>,
 }
 
 impl<T> Gate<T> {
     /// Returns a gate with an empty queue, no seats and a bound of 0.
     pub(crate) fn new(policy: QueuePolicy) -> Self {
         let (inbox, receiver) = mpsc::channel();
-        let state = Mutex::new(State::new(receiver));
+        let state = OwnLines(Mutex::new(State::new(receiver)));
         Self { flags: GateFlags::new(policy), inbox, state }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No code that can panic runs under the lock, so a poisoned one is still consistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state.0)
     }
 
     /// Waits for the lock, changes the state, and settles it. Only for the threads of instances, and for
@@ -66,11 +65,7 @@ impl<T> Gate<T> {
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, State<T>>> {
-        match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        try_lock(&self.state.0)
     }
 
     /// Settles the state, releases the lock and wakes the seats that got a job or have to end.
@@ -103,24 +98,28 @@ impl<T> Gate<T> {
             return Submitted::Rejected(job, reason);
         }
         // A job that a seat can take at once does not count against the queue's limit.
-        if !self.flags.take_room() {
+        let Some(id) = self.flags.take_room() else {
             self.flags.count_refused();
             return Submitted::Rejected(job, self.flags.full_queue());
-        }
-        let id = self.flags.next_job();
+        };
         let waiting = Waiting { id, since: now, timeout: None, job };
         let direct = if self.flags.has_ready_seat() { self.try_lock() } else { None };
         if let Some(mut state) = direct {
             state.admit(&self.flags, waiting);
             self.settle(state);
+            self.pump();
         } else {
             if let Err(mpsc::SendError(Mail::Job(waiting))) = self.inbox.send(Mail::Job(waiting)) {
                 // Unreachable: the receiver lives as long as the gate.
                 return Submitted::Rejected(waiting.job, Rejection::Removed);
             }
             self.flags.count_sent();
+            // Nothing is due in a busy gate. The number sent and what this reads are in one total order
+            // with the fence of a holder of the lock, so this needs no fence.
+            if self.flags.is_due() {
+                self.pump();
+            }
         }
-        self.pump();
         // Whoever closed the gate meanwhile may have answered the waiting jobs before this one came.
         if let Some(reason) = self.flags.refusal()
             && let Some(job) = self.withdraw(id)
@@ -250,7 +249,7 @@ impl<T> Gate<T> {
     pub(crate) fn counts(&self) -> RequestCounts {
         let flags = &self.flags;
         let beside = || (flags.executing(), flags.sent(), flags.refused(), flags.wrong());
-        let (counts, (executing, sent, refused, wrong)) = flags.published.read(beside);
+        let (counts, (executing, sent, refused, wrong)) = flags.published().read(beside);
         let waiting = counts.queued + sent.saturating_sub(counts.received);
         // A holder of the lock that starts a job counts it as running before it publishes.
         let started = executing.saturating_sub(counts.executing);
@@ -274,7 +273,7 @@ impl<T> Gate<T> {
 
     /// Returns the number of seats per state.
     pub(crate) fn seats(&self) -> Seats {
-        let (counts, bound) = self.flags.published.read(|| self.flags.bound());
+        let (counts, bound) = self.flags.published().read(|| self.flags.bound());
         let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         let (serving, repairing) = (number(counts.serving), number(counts.repairing));
         Seats {

@@ -28,60 +28,102 @@ fn executing_of(word: u64) -> u64 {
     word & LOW
 }
 
-/// Atomics beside the gate's lock.
-pub(super) struct GateFlags {
+/// A value on cache lines of its own (two, because CPUs fetch lines in pairs), so that a core that
+/// writes it delays no core that reads other values.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct OwnLines<T>(pub(super) T);
+
+/// Atomics that each submission changes.
+struct CallerFlags {
+    /// Jobs admitted so far; the number of the next one.
+    admitted: AtomicU64,
+    /// Jobs put into the inbox.
+    sent: AtomicU64,
+    /// Jobs known to have left the queue: at most as many as really have.
+    known_departed: AtomicI64,
+}
+
+/// Atomics that the holder of the lock changes.
+///
+/// The stores of `ready` and `received` need no total order: the holder's fence in `Gate::pump` follows
+/// them. So a caller whose `sent` the holder has not seen after that fence sees them in
+/// [`GateFlags::is_due`], which comes after its own `sent` in the total order.
+struct HolderFlags {
     running: RunningJobs,
-    /// Jobs that may still be admitted: the queue's limit, plus the seats that could start one now,
-    /// minus the jobs that wait.
-    room: AtomicI64,
+    /// Jobs that may have been admitted so far, beyond the queue's capacity: those that have left the
+    /// queue, plus the seats that could start one now.
+    credit: AtomicI64,
+    /// Jobs that have left the queue.
+    departed: AtomicI64,
+    /// Jobs taken out of the inbox.
+    received: AtomicU64,
+    /// The number of the seat that fell asleep last; it alone waits for a moment before it sleeps.
+    last_idle: AtomicU64,
+}
+
+/// Atomics that each submission reads and that seldom change.
+struct Signals {
     /// Seats that could start a job now.
     ready: AtomicUsize,
-    /// Jobs put into the inbox, and jobs taken out of it.
-    sent: AtomicU64,
-    received: AtomicU64,
     /// True if the next holder of the lock has more to do than to hand over jobs.
     changed: AtomicBool,
     closed: AtomicBool,
     refusing: AtomicBool,
+    /// Jobs that may wait in the queue or outside it.
+    capacity: AtomicI64,
+}
+
+/// Atomics beside the gate's lock.
+pub(super) struct GateFlags {
+    callers: OwnLines<CallerFlags>,
+    holder: OwnLines<HolderFlags>,
+    signals: OwnLines<Signals>,
+    published: OwnLines<PublishedCounts>,
     /// The reason for rejecting jobs while the gate is open, if it does.
     refusal: Mutex<Option<Rejection>>,
     /// Jobs rejected on arrival.
     refused: AtomicU64,
     /// Jobs that were wrong on arrival.
     wrong: AtomicU64,
-    next_job: AtomicU64,
     /// Serving seats beyond this many end when their job does; never below the bound.
     keep: AtomicUsize,
     limit: AtomicUsize,
     /// True if callers that find the queue full wait for room.
     blocks: AtomicBool,
-    /// Jobs that may wait in the queue or outside it.
-    capacity: AtomicI64,
     timeout_ns: AtomicU64,
-    pub(super) published: PublishedCounts,
 }
 
 impl GateFlags {
     pub(super) fn new(policy: QueuePolicy) -> Self {
         let flags = Self {
-            running: RunningJobs(AtomicU64::new(0)),
-            room: AtomicI64::new(0),
-            ready: AtomicUsize::new(0),
-            sent: AtomicU64::new(0),
-            received: AtomicU64::new(0),
-            changed: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            refusing: AtomicBool::new(false),
+            callers: OwnLines(CallerFlags {
+                admitted: AtomicU64::new(0),
+                sent: AtomicU64::new(0),
+                known_departed: AtomicI64::new(0),
+            }),
+            holder: OwnLines(HolderFlags {
+                running: RunningJobs(AtomicU64::new(0)),
+                credit: AtomicI64::new(0),
+                departed: AtomicI64::new(0),
+                received: AtomicU64::new(0),
+                last_idle: AtomicU64::new(0),
+            }),
+            signals: OwnLines(Signals {
+                ready: AtomicUsize::new(0),
+                changed: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
+                refusing: AtomicBool::new(false),
+                capacity: AtomicI64::new(0),
+            }),
+            published: OwnLines::default(),
             refusal: Mutex::new(None),
             refused: AtomicU64::new(0),
             wrong: AtomicU64::new(0),
-            next_job: AtomicU64::new(0),
             keep: AtomicUsize::new(usize::MAX),
             limit: AtomicUsize::new(0),
             blocks: AtomicBool::new(false),
-            capacity: AtomicI64::new(0),
             timeout_ns: AtomicU64::new(FOREVER),
-            published: PublishedCounts::default(),
         };
         flags.set_policy(policy);
         flags
@@ -97,8 +139,7 @@ impl GateFlags {
         self.timeout_ns.store(timeout, Ordering::SeqCst);
         self.limit.store(policy.limit, Ordering::SeqCst);
         self.blocks.store(blocks, Ordering::SeqCst);
-        let before = self.capacity.swap(capacity, Ordering::SeqCst);
-        self.room.fetch_add(capacity - before, Ordering::SeqCst);
+        self.signals.0.capacity.store(capacity, Ordering::SeqCst);
     }
 
     /// Returns the longest wait of a job; `None` for no limit.
@@ -117,26 +158,26 @@ impl GateFlags {
     }
 
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        self.refusing.store(true, Ordering::SeqCst);
+        self.signals.0.closed.store(true, Ordering::SeqCst);
+        self.signals.0.refusing.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.signals.0.closed.load(Ordering::SeqCst)
     }
 
     pub(super) fn refuse(&self, reason: Option<Rejection>) {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = reason;
         // Closing is for good; it may happen between these two.
-        self.refusing.store(reason.is_some(), Ordering::SeqCst);
+        self.signals.0.refusing.store(reason.is_some(), Ordering::SeqCst);
         if self.is_closed() {
-            self.refusing.store(true, Ordering::SeqCst);
+            self.signals.0.refusing.store(true, Ordering::SeqCst);
         }
     }
 
     /// Returns the reason for rejecting all jobs, if there is one.
     pub(super) fn refusal(&self) -> Option<Rejection> {
-        if !self.refusing.load(Ordering::SeqCst) {
+        if !self.signals.0.refusing.load(Ordering::SeqCst) {
             return None;
         }
         if self.is_closed() {
@@ -145,10 +186,22 @@ impl GateFlags {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the room of one job. Returns false if there is none.
-    pub(super) fn take_room(&self) -> bool {
-        let take = |room: i64| (room > 0).then(|| room - 1);
-        self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+    /// Takes the room of one job and returns its number. Returns `None` if there is no room.
+    pub(super) fn take_room(&self) -> Option<u64> {
+        let (callers, holder) = (&self.callers.0, &self.holder.0);
+        let capacity = self.signals.0.capacity.load(Ordering::Acquire);
+        let admit = |admitted: u64| {
+            // While the queue is far from full, callers need not read what the holder writes.
+            if (admitted as i64) < capacity + callers.known_departed.load(Ordering::Relaxed) {
+                return Some(admitted + 1);
+            }
+            callers
+                .known_departed
+                .store(holder.departed.load(Ordering::Acquire), Ordering::Relaxed);
+            let credit = holder.credit.load(Ordering::Acquire);
+            ((admitted as i64) < capacity + credit).then_some(admitted + 1)
+        };
+        callers.admitted.fetch_update(Ordering::SeqCst, Ordering::SeqCst, admit).ok()
     }
 
     /// Returns the reason for rejecting a job for which there is no room.
@@ -156,20 +209,9 @@ impl GateFlags {
         if self.bound() == 0 { Rejection::Paused } else { Rejection::QueueFull }
     }
 
-    pub(super) fn add_room(&self, jobs: i64) {
-        if jobs != 0 {
-            self.room.fetch_add(jobs, Ordering::SeqCst);
-        }
-    }
-
-    /// Returns the number of a new job.
-    pub(super) fn next_job(&self) -> u64 {
-        self.next_job.fetch_add(1, Ordering::SeqCst)
-    }
-
     /// Returns the number that the next job will have.
     pub(super) fn jobs(&self) -> u64 {
-        self.next_job.load(Ordering::SeqCst)
+        self.callers.0.admitted.load(Ordering::SeqCst)
     }
 
     pub(super) fn count_refused(&self) {
@@ -189,11 +231,11 @@ impl GateFlags {
     }
 
     pub(super) fn count_sent(&self) {
-        self.sent.fetch_add(1, Ordering::SeqCst);
+        self.callers.0.sent.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::SeqCst)
+        self.callers.0.sent.load(Ordering::SeqCst)
     }
 
     /// Returns true if a job is known to be in the inbox, of which `received` were taken.
@@ -202,32 +244,53 @@ impl GateFlags {
     }
 
     pub(super) fn mark_changed(&self) {
-        self.changed.store(true, Ordering::SeqCst);
+        self.signals.0.changed.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn take_changed(&self) -> bool {
-        self.changed.load(Ordering::SeqCst) && self.changed.swap(false, Ordering::SeqCst)
+        self.signals.0.changed.load(Ordering::SeqCst)
+            && self.signals.0.changed.swap(false, Ordering::SeqCst)
     }
 
     pub(super) fn has_ready_seat(&self) -> bool {
-        self.ready.load(Ordering::SeqCst) > 0
+        self.signals.0.ready.load(Ordering::SeqCst) > 0
     }
 
     /// Returns true if something is left for a holder of the lock.
     pub(super) fn is_due(&self) -> bool {
-        self.changed.load(Ordering::SeqCst)
-            || (self.has_ready_seat() && self.has_mail(self.received.load(Ordering::SeqCst)))
+        self.signals.0.changed.load(Ordering::SeqCst)
+            || (self.has_ready_seat()
+                && self.has_mail(self.holder.0.received.load(Ordering::SeqCst)))
     }
 
-    /// Publishes the jobs taken from the inbox and the sleeping seats. Returns the seats that could
-    /// start a job now.
-    pub(super) fn publish(&self, received: u64, idle: usize) -> usize {
-        self.received.store(received, Ordering::SeqCst);
-        let word = self.running.0.load(Ordering::SeqCst);
+    /// Publishes the jobs taken from the inbox, those that have left the queue, and the sleeping seats.
+    pub(super) fn publish(&self, received: u64, departed: i64, idle: usize) {
+        let holder = &self.holder.0;
+        holder.received.store(received, Ordering::Release);
+        let word = holder.running.0.load(Ordering::SeqCst);
         let free = bound_of(word).saturating_sub(executing_of(word));
         let ready = idle.min(usize::try_from(free).unwrap_or(usize::MAX));
-        self.ready.store(ready, Ordering::SeqCst);
-        ready
+        holder.credit.store(departed + ready as i64, Ordering::Release);
+        holder.departed.store(departed, Ordering::Release);
+        // Only holders change it. A store of the same value would cost each caller a cache miss.
+        if self.signals.0.ready.load(Ordering::Relaxed) != ready {
+            self.signals.0.ready.store(ready, Ordering::Release);
+        }
+    }
+
+    /// Returns the counts that the last holder of the lock published.
+    pub(super) const fn published(&self) -> &PublishedCounts {
+        &self.published.0
+    }
+
+    /// Records the seat that fell asleep last.
+    pub(super) fn set_last_idle(&self, number: u64) {
+        self.holder.0.last_idle.store(number, Ordering::Release);
+    }
+
+    /// Returns true if no other seat fell asleep after this one.
+    pub(super) fn is_last_idle(&self, number: u64) -> bool {
+        self.holder.0.last_idle.load(Ordering::Acquire) == number
     }
 
     pub(super) fn keep(&self) -> usize {
@@ -246,31 +309,32 @@ impl GateFlags {
         let bound = (bound as u64).min(LOW);
         let set = |word: u64| Some(bound << 32 | executing_of(word));
         // The closure never returns `None`.
-        let _ = self.running.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
+        let _ = self.holder.0.running.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
     }
 
     pub(super) fn bound(&self) -> usize {
-        usize::try_from(bound_of(self.running.0.load(Ordering::SeqCst))).unwrap_or(usize::MAX)
+        usize::try_from(bound_of(self.holder.0.running.0.load(Ordering::SeqCst)))
+            .unwrap_or(usize::MAX)
     }
 
     pub(super) fn executing(&self) -> u64 {
-        executing_of(self.running.0.load(Ordering::SeqCst))
+        executing_of(self.holder.0.running.0.load(Ordering::SeqCst))
     }
 
     /// Counts a job as running, if the bound allows one more.
     pub(super) fn try_start(&self) -> bool {
         let start = |word: u64| (executing_of(word) < bound_of(word)).then(|| word + 1);
-        self.running.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, start).is_ok()
+        self.holder.0.running.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, start).is_ok()
     }
 
     /// Returns true if a job may start in place of one that has just ended.
     pub(super) fn may_continue(&self) -> bool {
-        let word = self.running.0.load(Ordering::SeqCst);
+        let word = self.holder.0.running.0.load(Ordering::SeqCst);
         executing_of(word) <= bound_of(word)
     }
 
     /// Counts a running job as ended.
     pub(super) fn end(&self) {
-        self.running.0.fetch_sub(1, Ordering::SeqCst);
+        self.holder.0.running.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::gate_state::{Ended, Next, SeatId, SeatWaiter, Waiting};
-use super::sync::{Ordering, current, park};
+use super::sync::{Ordering, current, park, wait_briefly};
 
 impl<T> Gate<T> {
     /// Adds a seat of a generation, for the calling thread. It gets work once [`Gate::serve`] has made
@@ -45,9 +45,13 @@ impl<T> Gate<T> {
         })
     }
 
-    /// Waits until there is a job for this seat or the seat must end.
+    /// Waits until there is a job for this seat or the seat must end. The seat that fell asleep last, which
+    /// gets the next job, first waits awake for about as long as a wake-up takes.
     pub(crate) fn take(&self, waiter: &SeatWaiter) -> Next<T> {
         loop {
+            wait_briefly(|| {
+                waiter.signal.load(Ordering::Relaxed) || !self.flags.is_last_idle(waiter.id.number)
+            });
             while !waiter.signal.swap(false, Ordering::Acquire) {
                 park();
             }

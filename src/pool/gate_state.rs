@@ -12,6 +12,9 @@ use super::sync::{Arc, AtomicBool, mpsc};
 /// Waiting jobs that [`Gate::expire`] and [`Gate::reject_waiting`] remove at most at a time.
 pub(crate) const BATCH: usize = 1024;
 
+/// Jobs that an instance without a waiting job moves from the inbox to the queue at most.
+const RECEIVED_AT_ONCE: usize = 8;
+
 /// A waiting job and its time of arrival.
 pub(crate) struct Waiting<T> {
     /// Its number from [`Gate::submit`].
@@ -117,10 +120,8 @@ pub(super) struct State<T> {
     inbox: mpsc::Receiver<Mail<T>>,
     /// Jobs taken from the inbox so far.
     received: u64,
-    /// Jobs admitted since the last publication.
+    /// Jobs taken from the inbox or handed over directly so far.
     admitted: i64,
-    /// Ready seats minus waiting jobs at the last publication.
-    published_room: i64,
     pub(super) queue: JobQueue<T>,
     pub(super) seats: SeatTable<T>,
     /// Generations later than the serving one that will never serve.
@@ -134,7 +135,6 @@ impl<T> State<T> {
             inbox,
             received: 0,
             admitted: 0,
-            published_room: 0,
             queue: JobQueue::new(),
             seats: SeatTable::new(),
             abandoned: Vec::new(),
@@ -182,6 +182,14 @@ impl<T> State<T> {
         }
     }
 
+    /// Moves a few jobs from the inbox to the queue: few, because other instances wait for the lock.
+    fn receive_some(&mut self) {
+        for _ in 0..RECEIVED_AT_ONCE {
+            let Some(waiting) = self.receive() else { return };
+            self.queue.push(waiting);
+        }
+    }
+
     /// Admits a job that does not come through the inbox.
     pub(super) fn admit(&mut self, flags: &GateFlags, mut waiting: Waiting<T>) {
         self.admitted += 1;
@@ -203,11 +211,10 @@ impl<T> State<T> {
 
     /// Removes the next job that waits.
     pub(super) fn pop(&mut self, flags: &GateFlags) -> Option<Waiting<T>> {
-        let mut next = self.queue.pop();
-        if next.is_none() && flags.has_mail(self.received) {
-            next = self.receive();
+        if self.queue.is_empty() && flags.has_mail(self.received) {
+            self.receive_some();
         }
-        next.map(|waiting| Waiting { timeout: flags.timeout(), ..waiting })
+        self.queue.pop().map(|waiting| Waiting { timeout: flags.timeout(), ..waiting })
     }
 
     /// Removes a job that no seat has taken.
@@ -238,6 +245,7 @@ impl<T> State<T> {
     pub(super) fn rest(&mut self, flags: &GateFlags, id: SeatId) {
         if self.seats.stays(id, flags.keep()) {
             self.seats.rest(id);
+            flags.set_last_idle(id.number);
         } else {
             self.seats.retire(id);
         }
@@ -273,11 +281,9 @@ impl<T> State<T> {
     }
 
     fn publish(&mut self, flags: &GateFlags) {
-        let ready = flags.publish(self.received, self.seats.idle());
-        let room = ready as i64 - self.queue.len() as i64;
-        flags.add_room(room - self.published_room + self.admitted);
-        (self.published_room, self.admitted) = (room, 0);
-        flags.published.publish(&GateCounts {
+        let departed = self.admitted - self.queue.len() as i64;
+        flags.publish(self.received, departed, self.seats.idle());
+        flags.published().publish(&GateCounts {
             completed: self.ended.completed,
             failed: self.ended.failed,
             timed_out: self.ended.timed_out,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::gate_state::Seats;
 use super::inner::Inner;
-use super::job::{Job, ReplyTarget};
+use super::job::{Answer, Job, ReplyTarget};
 use super::rejection::Rejection;
 use super::request::{Outcome, Request, RequestError, RequestId, RequestOptions, RequestSender};
 use crate::engine::{NamedTensor, Signature};
@@ -30,7 +30,7 @@ pub struct Pending {
     /// The request's number and its pool; `None` once it has ended.
     waiting: Option<(RequestId, Arc<Inner>)>,
     arrival: Instant,
-    outcome: oneshot::Receiver<Outcome>,
+    answer: oneshot::Receiver<Answer>,
 }
 
 impl Client {
@@ -85,11 +85,11 @@ impl Client {
         inputs: Arc<Vec<NamedTensor>>,
         options: RequestOptions,
     ) -> Pending {
-        let (sender, outcome) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let arrival = running_now();
         let reply = ReplyTarget::Channel(sender);
         let job = Job { inputs, arrival, deadline: options.deadline, reply, charge: None };
-        Pending { waiting: Self::offer_to(find, job, arrival), arrival, outcome }
+        Pending { waiting: Self::offer_to(find, job, arrival), arrival, answer }
     }
 
     /// As [`RequestSender::submit`]. Rejects the request with [`Rejection::NoSuchModel`] if there is no
@@ -171,15 +171,18 @@ impl Future for Pending {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let Poll::Ready(outcome) = Pin::new(&mut self.outcome).poll(context) else {
+        let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(context) else {
             return Poll::Pending;
         };
         self.waiting = None;
-        Poll::Ready(outcome.unwrap_or_else(|_| Outcome {
-            result: Err(RequestError::Cancelled),
-            queue: running_now().saturating_duration_since(self.arrival),
-            compute: Duration::ZERO,
-        }))
+        Poll::Ready(answer.map_or_else(
+            |_| Outcome {
+                result: Err(RequestError::Cancelled),
+                queue: running_now().saturating_duration_since(self.arrival),
+                compute: Duration::ZERO,
+            },
+            Outcome::from,
+        ))
     }
 }
 

@@ -14,7 +14,27 @@ pub(super) enum ReplyTarget {
     /// A caller's function.
     Call(Reply),
     /// A caller that waits with `.await`; costs no allocation per request.
-    Channel(oneshot::Sender<Outcome>),
+    Channel(oneshot::Sender<Answer>),
+}
+
+/// An outcome on its way to a caller that waits. Errors are boxed, so that the answer to most requests
+/// is small: another core has to fetch it.
+pub(super) struct Answer {
+    result: Result<Vec<NamedTensor>, Box<RequestError>>,
+    queue: Duration,
+    compute: Duration,
+}
+
+impl From<Outcome> for Answer {
+    fn from(Outcome { result, queue, compute }: Outcome) -> Self {
+        Self { result: result.map_err(Box::new), queue, compute }
+    }
+}
+
+impl From<Answer> for Outcome {
+    fn from(Answer { result, queue, compute }: Answer) -> Self {
+        Self { result: result.map_err(|error| *error), queue, compute }
+    }
 }
 
 impl ReplyTarget {
@@ -24,7 +44,7 @@ impl ReplyTarget {
             Self::Call(reply) => answer(reply, outcome),
             Self::Channel(sender) => {
                 // Without a receiver the caller has cancelled, and nobody needs the outcome.
-                let _ = sender.send(outcome);
+                let _ = sender.send(outcome.into());
             }
         }
     }

@@ -5,5 +5,48 @@ pub(super) use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
 };
 pub(super) use std::sync::mpsc;
-pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) use std::thread::{Thread, current, park};
+
+use std::sync::TryLockError;
+use std::time::{Duration, Instant};
+
+/// Attempts of [`lock`] before it sleeps: together about as long as a system call.
+const ATTEMPTS: u32 = 64;
+
+/// Returns the lock if it is free.
+pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        // No code that can panic runs under these locks, so a poisoned one is still consistent.
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Waits for a lock that is held for less time than a system call takes: awake at first.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..ATTEMPTS {
+        if let Some(guard) = try_lock(mutex) {
+            return guard;
+        }
+        for _ in 0..4 {
+            std::hint::spin_loop();
+        }
+    }
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The longest wait of [`wait_briefly`]: about the time that it takes to sleep and to be woken.
+const BRIEFLY: Duration = Duration::from_micros(5);
+
+/// Waits awake for a few microseconds, until `is_over`. Lets other threads have the core meanwhile.
+pub(super) fn wait_briefly(is_over: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_over() && start.elapsed() < BRIEFLY {
+        for _ in 0..8 {
+            std::hint::spin_loop();
+        }
+        std::thread::yield_now();
+    }
+}

@@ -4,9 +4,10 @@ pub(crate) use shuttle::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
 };
 pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, mpsc};
-pub(crate) use std::sync::{PoisonError, TryLockError};
+pub(crate) use std::sync::PoisonError;
 
 use shuttle::sync::Condvar;
+use std::sync::TryLockError;
 
 /// A thread to wake. shuttle's own `park` also returns without a reason, which an exhaustive check
 /// would repeat for ever.
@@ -35,4 +36,19 @@ pub(crate) fn park() {
         token = thread.0.1.wait(token).unwrap();
     }
     *token = false;
+}
+
+/// A wait without an end would be the same to the checker as none.
+pub(crate) fn wait_briefly(_is_over: impl Fn() -> bool) {}
+
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::pools::RequestInputs;
 use super::report::{Setting, Table, median, print, ratio};
 use super::{BenchArgs, pools};
 use crate::command::CommandError;
@@ -98,6 +99,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     };
     let pool = pools::serving_pool(&machine, setup)?;
     let client = pool.client();
+    // A caller's inputs are made before the request: `spawn_blocking` gets none either.
+    let inputs = RequestInputs::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(threads)
         .thread_keep_alive(Duration::from_hours(1))
@@ -116,10 +119,10 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         for turn in turns {
             let cost = runtime.block_on(async {
                 match turn {
-                    0 => one_by_one(window, || by_pool(&client)).await,
+                    0 => one_by_one(window, || by_pool(&client, &inputs)).await,
                     1 => one_by_one(window, by_tokio).await,
                     2 => one_by_one(window, || by_rayon(&rayon)).await,
-                    3 => at_once(window, || by_pool(&client)).await,
+                    3 => at_once(window, || by_pool(&client, &inputs)).await,
                     4 => at_once(window, by_tokio).await,
                     _ => at_once(window, || by_rayon(&rayon)).await,
                 }
@@ -136,13 +139,13 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         threads,
         at_once: AT_ONCE,
         idle: Pair::of(idle_pool, idle_tokio, idle_rayon, 1.0),
-        saturated: Pair::of(full_pool, full_tokio, full_rayon, 0.5),
+        saturated: Pair::of(full_pool, full_tokio, full_rayon, 1.0),
     };
     print(args, &report)
 }
 
-fn by_pool(client: &Client) -> impl Future<Output = ()> {
-    let pending = client.submit(Arc::default());
+fn by_pool(client: &Client, inputs: &RequestInputs) -> impl Future<Output = ()> + use<> {
+    let pending = client.submit(inputs.clone());
     async move {
         drop(black_box(pending.await));
     }
