@@ -8,6 +8,8 @@
 
 #[path = "gate_model/batches.rs"]
 mod batches;
+#[path = "gate_model/places.rs"]
+mod places;
 #[path = "gate_model/sync.rs"]
 mod sync;
 #[path = "gate_model/world.rs"]
@@ -20,22 +22,30 @@ mod event {
 mod inner {
     use shuttle::sync::{Arc, Mutex};
 
+    use super::build_places::BuildPlaces;
     use super::gate::Gate;
     use divvy::pool::PoolEvent;
 
     pub(crate) struct Inner {
         pub gate: Arc<Gate<usize>>,
         pub events: Mutex<Vec<PoolEvent>>,
+        pub places: Arc<BuildPlaces>,
     }
 
     impl Inner {
         pub(crate) fn report(&self, event: PoolEvent) {
             self.events.lock().unwrap().push(event);
         }
+
+        pub(crate) fn wake_builders(&self) {
+            self.places.wake(0);
+        }
     }
 }
 #[path = "../src/pool/build.rs"]
 mod build;
+#[path = "../src/pool/build_places.rs"]
+mod build_places;
 #[path = "../src/pool/gate.rs"]
 mod gate;
 #[path = "../src/pool/gate_flags.rs"]
@@ -57,13 +67,14 @@ use std::time::{Duration, Instant};
 
 use batches::{
     a_batch_that_grows_fails_whole, a_batch_that_grows_is_superseded_whole,
-    a_batch_that_grows_takes_over_whole,
+    a_batch_that_grows_takes_over_whole, a_batch_that_shrinks_takes_over_whole,
 };
 use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
 use event::{BatchId, BuildReport, PoolEvent};
 use gate::{Ended, Gate, Next, Submitted};
 use inner::Inner;
+use places::{a_superseded_batch_frees_its_places, places_are_shared, trials_do_not_overlap};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
@@ -448,6 +459,10 @@ scenarios!(
     a_batch_that_grows_takes_over_whole,
     a_batch_that_grows_fails_whole,
     a_batch_that_grows_is_superseded_whole,
+    a_batch_that_shrinks_takes_over_whole,
+    places_are_shared,
+    trials_do_not_overlap,
+    a_superseded_batch_frees_its_places,
 );
 
 mod exhaustive {

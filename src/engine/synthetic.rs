@@ -55,6 +55,8 @@ pub struct Script {
     pub runs: AtomicU64,
     running: AtomicUsize,
     most_running: AtomicUsize,
+    building: AtomicUsize,
+    most_building: AtomicUsize,
 }
 
 impl Script {
@@ -77,6 +79,11 @@ impl Script {
     /// Returns the maximum number of concurrent requests since the last call.
     pub fn take_most_running(&self) -> usize {
         self.most_running.swap(self.running.load(Ordering::SeqCst), Ordering::SeqCst)
+    }
+
+    /// Returns the number of instances that are being built, and the maximum so far.
+    pub fn builds(&self) -> (usize, usize) {
+        (self.building.load(Ordering::SeqCst), self.most_building.load(Ordering::SeqCst))
     }
 }
 
@@ -103,6 +110,9 @@ impl Model for SyntheticModel {
     }
 
     fn instance(&self, setup: InstanceSetup) -> Result<Box<dyn Instance>, EngineError> {
+        let building = self.script.building.fetch_add(1, Ordering::SeqCst) + 1;
+        self.script.most_building.fetch_max(building, Ordering::SeqCst);
+        let _building = Decrement(&self.script.building);
         std::thread::sleep(Duration::from_nanos(self.script.build_ns.load(Ordering::Relaxed)));
         let blocked = || self.script.build_blocked.load(Ordering::SeqCst);
         while [setup.threads, Script::ALL].contains(&blocked()) {
@@ -205,12 +215,12 @@ struct SyntheticInstance {
     helpers: Vec<Helper>,
 }
 
-/// Decrements the number of running requests on drop, also after a panic.
-struct Running<'a>(&'a Script);
+/// Decrements a number on drop, also after a panic.
+struct Decrement<'a>(&'a AtomicUsize);
 
-impl Drop for Running<'_> {
+impl Drop for Decrement<'_> {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -226,7 +236,7 @@ impl Instance for SyntheticInstance {
         script.arena.fetch_max(arena, Ordering::SeqCst);
         let running = script.running.fetch_add(1, Ordering::SeqCst) + 1;
         script.most_running.fetch_max(running, Ordering::SeqCst);
-        let _running = Running(script);
+        let _running = Decrement(&script.running);
         let number = script.runs.fetch_add(1, Ordering::Relaxed) + 1;
         let due = |every: u64| every != 0 && number.is_multiple_of(every);
         let burn = script.burn_ns.load(Ordering::Relaxed);

@@ -2,7 +2,8 @@
 //! ready, or is abandoned as a whole if one fails.
 //!
 //! A generation that does not serve yet has one batch, which grows when more instances are needed, so
-//! that it never takes over with only a part of them. The model checker compiles this file too.
+//! that it never takes over with only a part of them. It shrinks by instances whose build has not
+//! started when fewer are needed. The model checker compiles this file too.
 
 use std::time::Instant;
 
@@ -22,6 +23,8 @@ pub(crate) struct Build {
 
 #[derive(Clone, Copy)]
 struct State {
+    /// Instances whose build has started.
+    started: usize,
     ready: usize,
     total: usize,
     over: bool,
@@ -30,7 +33,7 @@ struct State {
 impl Build {
     /// Returns a batch of `total` instances for a generation of the gate.
     pub(crate) fn new(id: BatchId, setup: InstanceSetup, total: usize) -> Self {
-        let state = Mutex::new(State { ready: 0, total, over: false });
+        let state = Mutex::new(State { started: 0, ready: 0, total, over: false });
         Self { id, setup, state, started: Instant::now() }
     }
 
@@ -63,10 +66,44 @@ impl Build {
         !state.over
     }
 
+    /// Lowers the number of instances to `total`, or to those whose build has started if these are more.
+    pub(crate) fn shrink(&self, inner: &Inner, total: usize) {
+        let mut state = self.lock();
+        if state.over {
+            return;
+        }
+        state.total = total.clamp(state.started, state.total);
+        self.serve_if_complete(inner, state);
+        inner.wake_builders();
+    }
+
+    /// Returns true if the build of an instance is still to start.
+    pub(crate) fn needs_more(&self) -> bool {
+        let state = self.lock();
+        !state.over && state.started < state.total
+    }
+
+    /// Returns true if an instance may be built now, and counts it as started.
+    pub(crate) fn start(&self) -> bool {
+        let mut state = self.lock();
+        let may_start = !state.over && state.started < state.total;
+        state.started += usize::from(may_start);
+        may_start
+    }
+
+    /// Returns true if the batch serves, was superseded, or has failed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over
+    }
+
     /// Records that an instance is ready and has its seat. The last one makes the generation serve.
     pub(crate) fn ready(&self, inner: &Inner) {
         let mut state = self.lock();
         state.ready += 1;
+        self.serve_if_complete(inner, state);
+    }
+
+    fn serve_if_complete(&self, inner: &Inner, mut state: MutexGuard<'_, State>) {
         if state.over || state.ready < state.total {
             return;
         }
@@ -101,6 +138,9 @@ impl Build {
         }
         state.over = true;
         inner.gate.abandon(self.id.generation);
+        drop(state);
+        // Those of the batch that wait for a place end now.
+        inner.wake_builders();
         true
     }
 }

@@ -106,6 +106,11 @@ impl Builder {
         Self { inner: inner.clone(), number }
     }
 
+    /// Returns the state of its pool.
+    pub(super) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     /// Moves the calling thread to the cores for building. Threads that the engine creates inherit
     /// them.
     pub(super) fn add_current_thread(&self) {

@@ -85,6 +85,13 @@ impl Builds {
         self.stale == Some(generation)
     }
 
+    /// Ends the pending batch. Instances that are being built end before their next step.
+    pub(super) fn cancel(&self, inner: &Inner) {
+        if let Some(build) = &self.latest {
+            build.supersede(inner);
+        }
+    }
+
     /// Returns true if all workers have ended, also those that were building.
     pub(super) fn have_ended(&mut self) -> bool {
         self.workers.retain(|worker| !worker.is_finished());
@@ -116,6 +123,10 @@ impl Builds {
             } else {
                 total
             };
+            let surplus = existing.saturating_sub(count).min(total.saturating_sub(ready));
+            if surplus > 0 {
+                build.shrink(inner, total - surplus);
+            }
             let missing = count.saturating_sub(existing);
             if build.extend(missing) {
                 self.start_workers(inner, &build, missing, order);

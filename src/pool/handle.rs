@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::build_places::BuildPlaces;
 use super::builders::Builder;
 use super::builds::{BuildOrder, Builds};
 use super::event::{BatchId, Listener};
@@ -60,6 +61,16 @@ impl Pool {
             inner: Arc::new(Inner::new(gate, threads, machine, listener)),
             builds: Mutex::new(Builds::default()),
         }
+    }
+
+    /// Has the pool take its places for loads, builds and trial requests from these, together with other
+    /// pools. Call it on a new pool; without it, the pool has places of its own.
+    #[must_use]
+    pub fn with_places(mut self, places: Arc<BuildPlaces>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.places = places;
+        }
+        self
     }
 
     /// Renames the model. Only threads that start from now on get the new name.
@@ -320,11 +331,13 @@ impl Pool {
     pub fn drain(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         self.inner.gate.close();
+        self.cancel_builds();
         let can_drain = |seats: Seats| seats.bound > 0 && seats.any();
         while can_drain(self.seats()) && self.waiting() > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
         }
         self.inner.reject_waiting(Rejection::Removed);
+        self.inner.stop_repairs();
         self.inner.replies.wait_for_answers(patience);
         // A running request, load or build cannot be interrupted: wait for it as long again.
         let until = Instant::now() + patience;
@@ -340,6 +353,14 @@ impl Pool {
         self.inner.builders.is_empty() && self.builds().have_ended()
     }
 
+    /// Ends the load and the pending build before their next step; instances that broke are still
+    /// repaired, since requests may wait for them.
+    fn cancel_builds(&self) {
+        self.inner.is_draining.store(true, Ordering::SeqCst);
+        self.builds().cancel(&self.inner);
+        self.inner.wake_builders();
+    }
+
     fn waiting(&self) -> u64 {
         let counts = self.inner.gate.counts();
         counts.queued + counts.blocked
@@ -349,6 +370,8 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.inner.gate.close();
+        self.cancel_builds();
+        self.inner.stop_repairs();
         self.inner.reject_waiting(Rejection::Removed);
     }
 }

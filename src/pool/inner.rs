@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
+use super::build_places::BuildPlaces;
 use super::builders::BuilderThreads;
 use super::event::{Listener, PoolEvent};
 use super::gate::{BATCH, Gate, Submitted, Waiting};
@@ -30,6 +31,12 @@ pub(super) struct Inner {
     pub(super) threads: Threads,
     /// The threads that load the model or build its instances.
     pub(super) builders: BuilderThreads,
+    /// The places for loads, builds and trial requests.
+    pub(super) places: Arc<BuildPlaces>,
+    /// True once the model is being removed: its load is not needed.
+    pub(super) is_draining: AtomicBool,
+    /// True once nothing waits for a rebuilt instance either.
+    is_stopped: AtomicBool,
     pub(super) machine: Arc<dyn Machine>,
     pub(super) recorder: Recorder,
     pub(super) listener: Listener,
@@ -62,6 +69,9 @@ impl Inner {
             memory: MemoryLimit::new(),
             threads,
             builders,
+            places: Arc::default(),
+            is_draining: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
             machine,
             recorder: Recorder::new(running_now()),
             listener,
@@ -105,6 +115,27 @@ impl Inner {
             self.memory.shrink(&*loaded.model, &loaded.warm_up);
             request_trim();
         }
+    }
+
+    /// Returns the pool's number.
+    pub(super) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Has the steps of builds that wait for a place check whether they are cancelled.
+    pub(super) fn wake_builders(&self) {
+        self.places.wake(self.id);
+    }
+
+    /// Ends the repairs of instances before their next step.
+    pub(super) fn stop_repairs(&self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.wake_builders();
+    }
+
+    /// Returns true if broken instances are not rebuilt any more.
+    pub(super) fn has_stopped_repairs(&self) -> bool {
+        self.is_stopped.load(Ordering::SeqCst)
     }
 
     /// Sets and verifies the CPU mask of the model's threads. Returns one message per thread whose mask

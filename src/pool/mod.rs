@@ -6,6 +6,7 @@
 //! the new ones are warm.
 
 mod build;
+mod build_places;
 mod builders;
 mod builds;
 mod event;
@@ -37,6 +38,7 @@ mod tests;
 mod threads;
 mod worker;
 
+pub use build_places::{BUILDS_AT_ONCE, BuildPlaces};
 pub use event::{BatchId, BuildReport, Listener, PoolEvent};
 pub use gate_state::Seats;
 pub use handle::{PARKED_LIMIT, Pool, PoolMemory};

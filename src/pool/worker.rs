@@ -1,11 +1,13 @@
 //! The thread of one instance: builds the instance, runs a trial request, then serves until its seat
 //! retires.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::Build;
+use super::build_places::{BuildPlace, BuildStep};
 use super::builders::Builder;
 use super::event::PoolEvent;
 use super::gate::SeatId;
@@ -28,7 +30,8 @@ pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize) {
     let mut broken = None;
     let mut failures = 0;
     loop {
-        match worker.build_and_serve(&mut broken) {
+        let attempt = catch_unwind(AssertUnwindSafe(|| worker.build_and_serve(&mut broken)));
+        match attempt.unwrap_or_else(|panic| panicked(&*panic)) {
             WorkerExit::Retired => return,
             WorkerExit::Broken(seat) => (broken, failures) = (Some(seat), 0),
             WorkerExit::Cold(reason) => {
@@ -42,6 +45,11 @@ pub(super) fn work(inner: &Arc<Inner>, build: &Arc<Build>, instance: usize) {
             }
         }
     }
+}
+
+/// Returns the exit of a worker that panicked outside of a run.
+fn panicked(panic: &(dyn Any + Send)) -> WorkerExit {
+    WorkerExit::Cold(format!("its thread panicked: {}", panic_message(panic)))
 }
 
 /// The threads of an instance, as members of its model. Dropping it removes them.
@@ -68,10 +76,36 @@ impl Worker<'_> {
     fn build_and_serve(&self, seat: &mut Option<SeatId>) -> WorkerExit {
         let builder = Builder::new(self.inner);
         builder.add_current_thread();
-        match self.inner.build_instance(self.build.setup()) {
+        let Some(place) = self.place(BuildStep::Build, *seat) else { return self.cancelled(*seat) };
+        if seat.is_none() && !self.build.start() {
+            return WorkerExit::Retired;
+        }
+        let built = self.inner.build_instance(self.build.setup());
+        drop(place);
+        match built {
             Ok(mut built) => self.occupy(&builder, seat, built.as_mut()),
             Err(error) => WorkerExit::Cold(error.to_string()),
         }
+    }
+
+    /// Waits for a place for the next step of a new instance, or of that for a broken `seat`. Returns
+    /// `None` if the instance is no longer needed.
+    fn place(&self, step: BuildStep, seat: Option<SeatId>) -> Option<BuildPlace> {
+        let Self { inner, build, .. } = *self;
+        let is_cancelled = || match (seat, step) {
+            (Some(_), _) => inner.has_stopped_repairs(),
+            (None, BuildStep::Build) => !build.needs_more(),
+            (None, BuildStep::Trial) => build.is_over(),
+        };
+        inner.places.take(inner.id(), step, &is_cancelled)
+    }
+
+    /// Ends an instance that is no longer needed before its next step.
+    fn cancelled(&self, seat: Option<SeatId>) -> WorkerExit {
+        if let Some(broken) = seat {
+            self.inner.gate.remove(broken);
+        }
+        WorkerExit::Retired
     }
 
     /// Serves with one built instance. A panic outside of its runs breaks the instance, as one inside
@@ -89,7 +123,7 @@ impl Worker<'_> {
         occupied.unwrap_or_else(|panic| match entered {
             // The request that it ran is answered and has broken the seat.
             Some(broken) if !self.inner.gate.suspend(broken) => WorkerExit::Broken(broken),
-            _ => WorkerExit::Cold(format!("its thread panicked: {}", panic_message(&*panic))),
+            _ => panicked(&*panic),
         })
     }
 
@@ -110,10 +144,15 @@ impl Worker<'_> {
             let helpers = built.threads().into_iter().chain([outer]).filter(|id| *id != own);
             members.extend(helpers.map(|id| Member { id, instance, helper: true }));
             builder.add(&members.iter().map(|member| member.id).collect::<Vec<_>>());
+            let Some(place) = self.place(BuildStep::Trial, *seat) else {
+                left = self.cancelled(*seat);
+                return;
+            };
             if let Err(reason) = self.try_out(seat.is_none(), built) {
                 left = WorkerExit::Cold(reason);
                 return;
             }
+            drop(place);
             builder.release_threads();
             let reasons = inner.threads.join(&members);
             if !reasons.is_empty() {

@@ -4,6 +4,7 @@ use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
 
 use crate::build::Build;
+use crate::build_places::BuildStep;
 use crate::event::{BatchId, PoolEvent};
 use crate::gate::{Ended, Gate, Next};
 use crate::inner::Inner;
@@ -18,7 +19,11 @@ use divvy::layout::Overflow;
 fn a_batch_grows(ends: impl Fn(&Inner, &Build), check: impl Fn(bool, &[bool])) {
     let world = World::new(2, 8, None, Overflow::Reject);
     world.gate.set_bound(2);
-    let inner = Arc::new(Inner { gate: world.gate.clone(), events: Mutex::default() });
+    let inner = Arc::new(Inner {
+        gate: world.gate.clone(),
+        events: Mutex::default(),
+        places: Arc::default(),
+    });
     let id = BatchId { batch: 1, generation: 1 };
     let batch = Arc::new(Build::new(id, engine::InstanceSetup::cpu(2), 1));
     let member = || {
@@ -73,4 +78,43 @@ pub(crate) fn a_batch_that_grows_is_superseded_whole() {
         |inner, batch| batch.supersede(inner),
         |serves, built| assert_eq!(built, if serves { &[true][..] } else { &[] }),
     );
+}
+
+/// A batch of two instances shrinks to one while they are built: it takes over with those that have
+/// started.
+pub(crate) fn a_batch_that_shrinks_takes_over_whole() {
+    let world = World::new(2, 8, None, Overflow::Reject);
+    world.gate.set_bound(2);
+    let inner = Arc::new(Inner {
+        gate: world.gate.clone(),
+        events: Mutex::default(),
+        places: Arc::default(),
+    });
+    let id = BatchId { batch: 1, generation: 1 };
+    let batch = Arc::new(Build::new(id, engine::InstanceSetup::cpu(2), 2));
+    let old = world.work(0, &[]);
+    let builders: Vec<_> = (0..2)
+        .map(|_| {
+            let (world, inner, batch) = (world.clone(), inner.clone(), batch.clone());
+            thread::spawn(move || {
+                let place = inner.places.take(0, BuildStep::Build, &|| !batch.needs_more());
+                if place.is_some() && batch.start() {
+                    drop(place);
+                    let inner = inner.clone();
+                    world.work_once(1, &[], move || batch.ready(&inner)).join().unwrap();
+                }
+            })
+        })
+        .collect();
+    batch.shrink(&inner, 1);
+    old.join().unwrap();
+    world.submit_all(2);
+    while world.gate.counts().completed < 2 {
+        thread::yield_now();
+    }
+    assert!((1..=2).contains(&world.gate.seats().serving));
+    assert_eq!(inner.events.lock().unwrap().len(), 1);
+    world.gate.close();
+    join(builders);
+    world.settle();
 }

@@ -9,6 +9,7 @@ use divvy::pool::{Outcome, Rejection, Request, RequestError, RequestSender};
 use divvy::scheduler::ModelClient;
 use divvy::telemetry::ModelState;
 
+use super::held_machine::HeldMachine;
 use super::test_scheduler::*;
 
 /// Runs one request without inputs and waits for its outcome.
@@ -152,4 +153,47 @@ fn reloads_of_a_running_model_reject_nothing() {
     });
     test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered(), "{answers:?}");
+}
+
+/// Ends the hold of the scheduler's thread when it is dropped, so that a failed test ends.
+struct Release<'a>(&'a HeldMachine);
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        self.0.hold.store(false, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn model_serves_while_its_reload_is_applied() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let mut held = None;
+    let test =
+        TestScheduler::start_with(3, vec![row("a", "0"), row("b", "1")], &names, |options| {
+            let machine = HeldMachine::new(options.machine.clone());
+            options.machine = machine.clone();
+            held = Some(machine);
+        });
+    let held = held.unwrap();
+    for name in &names {
+        test.until(name, |view| view.actual.active == 1 && warm(view));
+    }
+    let client = test.scheduler.client("a").unwrap();
+    std::thread::scope(|scope| {
+        let _release = Release(&held);
+        held.hold.store(true, Ordering::SeqCst);
+        scope.spawn(|| {
+            let source = ModelSource::File("/other.onnx".into());
+            let reloaded = Budget { source, ..row("a", "0") };
+            // The scheduler is held when it moves `b`, after it has replaced `a`.
+            test.apply(Edit::Load { layout: Box::new(layout(vec![reloaded, row("b", "2")])) });
+        });
+        test.wait("the hold", || held.is_held.load(Ordering::SeqCst));
+        for _ in 0..100 {
+            assert!(infer(&client).result.is_ok(), "no state without the old pool is published");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    test.until("a", |view| view.state == ModelState::Running && warm(view));
+    assert!(infer(&client).result.is_ok());
 }

@@ -10,6 +10,7 @@ mod clients;
 mod clock;
 mod control;
 mod gpus;
+mod held_machine;
 mod journal;
 mod layouts;
 mod loans;

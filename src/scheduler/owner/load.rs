@@ -9,7 +9,7 @@ use super::enforce;
 use crate::engine::EngineError;
 use crate::layout::{Budget, DesiredState, Row};
 use crate::machine::{CpuSet, Description, Machine};
-use crate::pool::{LoadTurn, Pool, panic_message};
+use crate::pool::{BuildPlaces, LoadTurn, Pool, panic_message};
 use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader, PreparedRequests};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
@@ -20,6 +20,8 @@ pub(super) struct ModelLoads {
     machine: Arc<dyn Machine>,
     loader: Arc<dyn Loader>,
     owner: Sender<OwnerMessage>,
+    /// The places of all models for loads, builds and trial requests.
+    places: Arc<BuildPlaces>,
     /// The number of the newest slot.
     generation: u64,
 }
@@ -30,7 +32,7 @@ impl ModelLoads {
         loader: Arc<dyn Loader>,
         owner: Sender<OwnerMessage>,
     ) -> Self {
-        Self { machine, loader, owner, generation: 0 }
+        Self { machine, loader, owner, places: Arc::default(), generation: 0 }
     }
 
     /// Makes the slot of a row and starts loading its model, on the cores that no other row has
@@ -73,7 +75,8 @@ impl ModelLoads {
             // The owner has ended when the program ends; then nobody needs the event.
             let _ = owner.send(OwnerMessage::Pool { key: sender_key.clone(), event });
         });
-        let pool = Pool::new(&key.name, self.machine.clone(), budget.queue, mask, listener);
+        let pool = Pool::new(&key.name, self.machine.clone(), budget.queue, mask, listener)
+            .with_places(self.places.clone());
         pool.set_memory(budget.memory.map(|bytes| bytes.0));
         pool
     }
@@ -88,7 +91,7 @@ impl ModelLoads {
         let report = LoadReport { owner: self.owner.clone(), key, result: None };
         let body = move || {
             let mut report = report;
-            report.result = Some(turn.run(|| load(&*loader, &request)));
+            report.result = turn.run(|| load(&*loader, &request));
         };
         std::thread::Builder::new().name("divvy-load-file".to_owned()).spawn(body).map(drop)
     }
@@ -99,7 +102,7 @@ impl ModelLoads {
 struct LoadReport {
     owner: Sender<OwnerMessage>,
     key: ModelKey,
-    /// `None` if the thread ended too early.
+    /// `None` if the thread ended too early, or the model was removed before its load began.
     result: Option<Result<LoadedModel, EngineError>>,
 }
 

@@ -184,8 +184,13 @@ mod tests {
     fn late_failure_keeps_a_newer_width() {
         let mut test = TestModels::start();
         let (key, failed) = test.failed_event();
+        test.script.build_blocked.store(3, Ordering::SeqCst);
         test.set_threads(Auto::Exactly(3));
         assert!(handle(&mut test.models, &key, failed).is_none(), "nothing is rolled back");
+        let slot = test.models.slots.get("m").unwrap();
+        assert!(slot.failed_build.is_none(), "the row asks for another width by now");
+        assert_eq!(slot.pool.warming(), Some((0, 1)), "which is being built");
+        test.script.build_blocked.store(0, Ordering::SeqCst);
         let (key, built) = test.next_event();
         assert!(matches!(built, PoolEvent::Built(_)), "{built:?}");
         handle(&mut test.models, &key, built);
