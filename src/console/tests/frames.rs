@@ -133,23 +133,6 @@ fn machine_screen_shows_gpu_metrics() {
 }
 
 #[test]
-fn alert_leaves_room_for_the_drag_hint() {
-    let mut snapshot = fixtures::oversubscribed();
-    for changed in [false, true] {
-        snapshot.changes.clear();
-        if changed {
-            snapshot.changes.push(fixtures::entry(1, VerdictStatus::Open, 690).into());
-        }
-        for width in [80, 120] {
-            let text = board(&snapshot, width, 24).text();
-            let hint = text.lines().rev().nth(1).unwrap();
-            assert!(hint.contains("ocr waits for a CPU"), "{hint}");
-            assert_eq!(hint.contains("rag a ■ onto another row."), !changed, "{hint}");
-        }
-    }
-}
-
-#[test]
 fn unknown_wait_is_a_dash() {
     let mut snapshot = fixtures::board();
     for view in &mut snapshot.cores {

@@ -153,3 +153,23 @@ fn click_on_an_alert_lists_all() {
     console.down(at);
     assert_eq!(console.state.screen, Screen::Alerts);
 }
+
+#[test]
+fn first_screen_says_what_to_try() {
+    for size in [(120, 36), (80, 24)] {
+        let models = vec![fixtures::budget("detector", 1, 1), fixtures::budget("embedder", 2, 0)];
+        let layout = Layout { description: String::new(), models };
+        let mut console = TestConsole::with(&layout, fixtures::machine(3, 3), size.0, size.1);
+        show_alerts(&mut console, &[LONG_ALERT]);
+        let text = console.text();
+        assert!(text.contains("Try it: drag a ■ of embedder onto detector."), "{text}");
+        // the alert has the whole line
+        assert!(text.contains(" detector misses its target: p99 is 184.0 ms"), "{text}");
+    }
+}
+
+#[test]
+fn free_core_is_the_first_to_try() {
+    let text = console(3, (80, 24)).text();
+    assert!(text.contains("Try it: drag a free ■ onto m001."), "{text}");
+}

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use super::first_change::{FirstChange, invitation};
 use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Pane, ScrollArea};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow, hidden_rows};
@@ -29,9 +30,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     }
     canvas.frame(PaneFrame::of_pane(Pane::Changes, area, border, "Changes").note(&note));
     if lines.is_empty() {
-        let text =
-            "No change yet. Each change appears here with its effect on latency and throughput.";
-        return canvas.note(inside, text, state.theme.dim);
+        return canvas.note(inside, &invitation(state, width, height), state.theme.text);
     }
     if border == Border::Box {
         canvas.note_more_below(inside, rest);
@@ -42,6 +41,9 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
 /// Returns the key of what the pane is drawn from.
 pub(super) fn key(state: &ConsoleState) -> Key {
     let mut key = Key::default();
+    if state.snapshot.changes.is_empty() {
+        key.add(FirstChange::of(state).map(|first| first.names()));
+    }
     for entry in &state.snapshot.changes {
         key.add((entry.id, entry.undone, entry.force_us, entry.at_unix_ms, &entry.summary));
         key.add((entry.undoes, &entry.status, entry.built_us));

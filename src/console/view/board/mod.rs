@@ -2,6 +2,7 @@
 
 mod changes;
 mod cores;
+mod first_change;
 mod gpus;
 mod heights;
 mod latency;

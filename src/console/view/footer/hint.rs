@@ -144,19 +144,7 @@ fn hint(state: &ConsoleState, width: u16) -> HintText {
 fn alert_hint(state: &ConsoleState, width: u16, alert: &Alert) -> String {
     let more = state.snapshot.alerts.len() - 1;
     let key = state.keymap.shown(Command::Alerts);
-    // before the first change, an alert leaves room for how to make one
-    let learns = state.snapshot.changes.is_empty() && !state.readonly && state.mouse;
-    let how = match state.screen {
-        Screen::Board if learns && width >= 60 => {
-            if width < 100 {
-                format!("   Drag a {} onto another row.", state.glyphs.core)
-            } else {
-                format!("   Try it: drag a {} onto another row.", state.glyphs.core)
-            }
-        }
-        _ => String::new(),
-    };
-    let room = usize::from(width).saturating_sub(format::width(&how) + 1);
+    let room = usize::from(width).saturating_sub(1);
     let list = match more {
         0 if format::width(&alert.text) <= room => String::new(),
         0 if width < 60 => format!(" {key}"),
@@ -166,7 +154,7 @@ fn alert_hint(state: &ConsoleState, width: u16, alert: &Alert) -> String {
     };
     let room = room.saturating_sub(format::width(&list));
     let text = format::fit(&alert.text, room, state.glyphs.ellipsis);
-    format!("{text}{list}{how}")
+    format!("{text}{list}")
 }
 
 /// Returns what to try next, as much as fits on the line.
