@@ -10,7 +10,7 @@ use super::known_revisions::KnownRevisions;
 use super::options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
 use super::picture::svg;
 use super::state::{self, Action, Command, ConsoleState, Effect, update};
-use super::terminal::TerminalScreen;
+use super::terminal::{MousePointer, TerminalScreen};
 use super::view::{Painted, Painter};
 use super::worker;
 use crate::machine::request_short_slice;
@@ -36,11 +36,11 @@ pub fn run(
 ) -> Result<ConsoleResult, ConsoleError> {
     // this thread draws, so it must not wait while models keep every core busy
     request_short_slice();
-    let screen = TerminalScreen::enter(options.mouse, options.stderr.clone())?;
     let least = if options.reduced_motion { CALM } else { FRAME };
     let refresh = Duration::from_millis(options.refresh_ms).max(least);
     let opening = options.screen;
     let state = ConsoleState::new(&options);
+    let screen = TerminalScreen::enter(MousePointer::of(&state), options.stderr.clone())?;
     let baseline = options.baseline.unwrap_or_else(|| control.layout());
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
@@ -177,7 +177,7 @@ impl EventLoop {
         for effect in update(&mut self.state, action) {
             match effect {
                 Effect::Quit => return Ok(true),
-                Effect::Mouse(on) => self.screen.set_mouse(on)?,
+                Effect::Mouse => self.screen.set_mouse(MousePointer::of(&self.state))?,
                 Effect::Redraw => {
                     #[cfg(debug_assertions)]
                     on_request();

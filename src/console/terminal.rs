@@ -22,6 +22,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::panic_log;
+use super::state::ConsoleState;
 use super::stderr_redirect::StderrRedirect;
 use super::view::SentFrame;
 #[cfg(unix)]
@@ -43,11 +44,27 @@ fn owner() -> MutexGuard<'static, Option<ThreadId>> {
     OWNER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The program that gets the events of the mouse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MousePointer {
+    /// The console.
+    Captured,
+    /// The terminal, which selects text.
+    Free,
+}
+
+impl MousePointer {
+    /// Returns the pointer of a console whose mouse is on or off.
+    pub fn of(state: &ConsoleState) -> Self {
+        if state.mouse { Self::Captured } else { Self::Free }
+    }
+}
+
 /// The terminal in the console's mode. Dropping it restores the terminal.
 pub struct TerminalScreen {
     backend: CrosstermBackend<BufWriter<Stdout>>,
     sent: SentFrame,
-    mouse: bool,
+    mouse: MousePointer,
     /// The file that receives stderr in the meantime.
     stderr: Option<PathBuf>,
 }
@@ -58,7 +75,7 @@ impl TerminalScreen {
     ///
     /// # Errors
     /// Fails if the terminal cannot be set up. It is then unchanged.
-    pub fn enter(mouse: bool, stderr: Option<PathBuf>) -> io::Result<Self> {
+    pub fn enter(mouse: MousePointer, stderr: Option<PathBuf>) -> io::Result<Self> {
         // with NO_COLOR, crossterm would send a reset after each attribute; the theme has no
         // colours anyway
         crossterm::style::force_color_output(true);
@@ -97,12 +114,11 @@ impl TerminalScreen {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
-        self.mouse = on;
-        if on {
-            execute!(io::stdout(), EnableMouseCapture)
-        } else {
-            execute!(io::stdout(), DisableMouseCapture)
+    pub fn set_mouse(&mut self, mouse: MousePointer) -> io::Result<()> {
+        self.mouse = mouse;
+        match mouse {
+            MousePointer::Captured => execute!(io::stdout(), EnableMouseCapture),
+            MousePointer::Free => execute!(io::stdout(), DisableMouseCapture),
         }
     }
 
@@ -127,7 +143,7 @@ impl Drop for TerminalScreen {
     }
 }
 
-fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
+fn take(mouse: MousePointer, stderr: Option<&Path>) -> io::Result<()> {
     *owner() = Some(thread::current().id());
     *stray() = StderrRedirect::start(stderr).unwrap_or_else(|error| {
         tracing::warn!("what libraries write may come over the screen: {error}");
@@ -144,7 +160,7 @@ fn take(mouse: bool, stderr: Option<&Path>) -> io::Result<()> {
     let entered = enable_raw_mode().and_then(|()| {
         let mut out = io::stdout();
         queue!(out, EnterAlternateScreen, EnableFocusChange, EnableBracketedPaste, cursor::Hide)?;
-        if mouse {
+        if mouse == MousePointer::Captured {
             queue!(out, EnableMouseCapture)?;
         }
         out.flush()

@@ -166,7 +166,7 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         Effect::ReadJournal => Action::Journal(control.journal()),
         Effect::ReadLog { after } => Action::Log(context.log.lines_after(after)),
         // performed by the event loop
-        Effect::Mouse(_) | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
+        Effect::Mouse | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;
         }
     })

@@ -343,8 +343,8 @@ pub enum Effect {
         /// The number of the last known line.
         after: u64,
     },
-    /// Capture the mouse, or leave it to the terminal (false).
-    Mouse(bool),
+    /// Capture the mouse or leave it to the terminal, as the state says.
+    Mouse,
     /// Write the screen to a file.
     Picture,
     /// Redraw the whole screen.

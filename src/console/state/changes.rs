@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::console_state::ConsoleState;
-use super::drag::DragItem;
+use super::drag::{DragItem, TransferKind};
 use super::gpus::{self, DeviceChoice};
 use super::screen::Column;
 use crate::layout::{
@@ -32,7 +32,13 @@ fn stepped(number: usize, by: i32) -> usize {
 
 impl ConsoleState {
     /// Returns the change that gives an item to a row; `None` if nothing would change.
-    pub fn change_for(&self, token: &DragItem, to: &CoreOwner, share: bool) -> Option<Change> {
+    pub fn change_for(
+        &self,
+        token: &DragItem,
+        to: &CoreOwner,
+        kind: TransferKind,
+    ) -> Option<Change> {
+        let share = kind == TransferKind::Share;
         if token.is_only_of(to) {
             return None;
         }
@@ -76,7 +82,7 @@ impl ConsoleState {
     /// Returns the change that a drop on the current receiver would make.
     pub fn drag_change(&self) -> Option<Change> {
         let drag = self.drag.as_ref()?;
-        self.change_for(&drag.item, drag.receiver.as_ref()?, drag.shares())
+        self.change_for(&drag.item, drag.receiver.as_ref()?, drag.kind())
     }
 
     /// Returns the item for any one core of a row; `None` if the row has no cores.

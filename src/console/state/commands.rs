@@ -115,7 +115,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
             state.mouse = !state.mouse;
             let word = if state.mouse { "on" } else { "off: the terminal selects text" };
             state.say(Tone::Info, format!("mouse {word}"));
-            return vec![Effect::Mouse(state.mouse)];
+            return vec![Effect::Mouse];
         }
         Command::Picture => return vec![Effect::Picture],
         Command::Redraw => return vec![Effect::Redraw],

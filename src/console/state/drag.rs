@@ -108,6 +108,15 @@ pub enum DragInput {
     Keyboard,
 }
 
+/// What a drop does to the donor's cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferKind {
+    /// The donor loses them.
+    Move,
+    /// The donor keeps them too.
+    Share,
+}
+
 /// The state of one drag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drag {
@@ -135,6 +144,11 @@ impl Drag {
     /// Returns true if cores are shared instead of moved.
     pub fn shares(&self) -> bool {
         self.share != self.modifier
+    }
+
+    /// Returns what a drop does to the donor's cores.
+    pub fn kind(&self) -> TransferKind {
+        if self.shares() { TransferKind::Share } else { TransferKind::Move }
     }
 
     /// Records a move of the pointer to this cell.

@@ -97,12 +97,12 @@ fn request_survey(state: &mut ConsoleState) -> Vec<Effect> {
         return Vec::new();
     };
     drag.survey_ticket = ticket;
-    let (token, share) = (drag.item.clone(), drag.shares());
+    let (token, kind) = (drag.item.clone(), drag.kind());
     let candidates = state
         .rows()
         .into_iter()
         .filter_map(|party| {
-            let change = state.change_for(&token, &party, share)?;
+            let change = state.change_for(&token, &party, kind)?;
             Some((party, state.on_top(&change)))
         })
         .collect();

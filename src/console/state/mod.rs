@@ -38,7 +38,7 @@ pub use action::{
 pub use command::Command;
 pub use console_state::ConsoleState;
 pub use dialog::{ConfirmedAction, Dialog, matching};
-pub use drag::{Drag, DragInput, DragItem};
+pub use drag::{Drag, DragInput, DragItem, TransferKind};
 pub use editor::TextField;
 pub use history::{GpuHistoryPoint, HISTORY_BINS, History, HistoryPoint};
 pub use hits::{HitMap, ScrollArea, ScrollLimits, Target};

@@ -2,24 +2,26 @@
 
 use super::console_state::ConsoleState;
 use super::screen::Tone;
-use super::sorting::SortKey;
+use super::sorting::{SortDirection, SortKey};
 
 /// Sorts by the next key.
 pub(super) fn sort_by_next(state: &mut ConsoleState) {
     let at = SortKey::CYCLE.iter().position(|key| *key == state.sorting.key).unwrap_or(0);
     let next = SortKey::CYCLE.get((at + 1) % SortKey::CYCLE.len()).copied();
-    sort_by(state, next.unwrap_or_default(), false);
+    sort_by(state, next.unwrap_or_default(), SortDirection::Usual);
 }
 
 /// Sorts by the key of a clicked title; a second click reverses the order.
 pub(super) fn sort_by_title(state: &mut ConsoleState, key: SortKey) {
-    let again = state.sorting.key == key;
-    sort_by(state, key, again && !state.sorting.reversed);
+    let sorting = &state.sorting;
+    let direction =
+        if sorting.key == key { sorting.direction.turned() } else { SortDirection::Usual };
+    sort_by(state, key, direction);
 }
 
-fn sort_by(state: &mut ConsoleState, key: SortKey, reversed: bool) {
+fn sort_by(state: &mut ConsoleState, key: SortKey, direction: SortDirection) {
     state.sorting.key = key;
-    state.sorting.reversed = reversed;
+    state.sorting.direction = direction;
     state.sorting.take(&state.snapshot.models);
     let words = state.sorting.words().unwrap_or_else(|| "as in the layout".to_owned());
     state.say(Tone::Info, format!("sorted {words}; rows keep this order until you sort again"));

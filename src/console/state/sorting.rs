@@ -80,11 +80,31 @@ impl SortKey {
     }
 }
 
+/// The direction of the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SortDirection {
+    /// The direction in which the key sorts at first.
+    #[default]
+    Usual,
+    /// The other direction.
+    Reversed,
+}
+
+impl SortDirection {
+    /// Returns the other direction.
+    pub(super) fn turned(self) -> Self {
+        match self {
+            Self::Usual => Self::Reversed,
+            Self::Reversed => Self::Usual,
+        }
+    }
+}
+
 /// The order of the rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sorting {
     pub(super) key: SortKey,
-    pub(super) reversed: bool,
+    pub(super) direction: SortDirection,
     /// Index of each model in the order; empty for the layout's order.
     places: HashMap<String, usize>,
 }
@@ -97,7 +117,7 @@ impl Sorting {
 
     /// Returns true if the order is ascending.
     pub fn rising(&self) -> bool {
-        self.key.rises() != self.reversed
+        self.key.rises() == (self.direction == SortDirection::Usual)
     }
 
     /// Returns a description for the table's title; `None` for the layout's order.
@@ -134,7 +154,7 @@ impl Sorting {
             },
         });
         self.places.clear();
-        if key != SortKey::Layout || self.reversed {
+        if key != SortKey::Layout || self.direction == SortDirection::Reversed {
             let places = order.iter().enumerate();
             self.places =
                 places.map(|(at, (_, view))| (view.row.budget.name.clone(), at)).collect();

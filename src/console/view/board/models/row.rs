@@ -79,7 +79,7 @@ pub(super) fn draw_row(
     canvas.hit(line, Target::Row(owner.clone()));
     let selected = *owner == state.selected;
     let mut pen = pen;
-    let (mark, style) = marker(state, owner, selected);
+    let (mark, style) = marker(state, owner);
     canvas.put(&mut pen, mark, style);
     pen.x = line.x + 2;
     for (field, size) in columns {
@@ -100,12 +100,12 @@ pub(super) fn draw_row(
         pen.x += *size as u16 + 1;
     }
     draw_building(canvas, line, of, columns);
-    tint_row(canvas, line, owner, selected);
+    tint_row(canvas, line, owner);
     draw_state(canvas, line, of, columns);
 }
 
 /// Returns the sign before a row: selected, donor or possible receiver.
-fn marker(state: &ConsoleState, owner: &CoreOwner, selected: bool) -> (&'static str, Style) {
+fn marker(state: &ConsoleState, owner: &CoreOwner) -> (&'static str, Style) {
     let theme = &state.theme;
     match &state.drag {
         Some(drag) if drag.refusal(owner).is_some() => (" ", theme.blocked),
@@ -114,12 +114,12 @@ fn marker(state: &ConsoleState, owner: &CoreOwner, selected: bool) -> (&'static 
         }
         Some(drag) if drag.item.is_of(owner) => ("-", theme.warn),
         Some(_) => (state.glyphs.target, theme.lit),
-        None if selected => (state.glyphs.pointer, theme.accent),
+        None if *owner == state.selected => (state.glyphs.pointer, theme.accent),
         None => (" ", theme.text),
     }
 }
 
-fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner, selected: bool) {
+fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner) {
     let state = canvas.state;
     let theme = &state.theme;
     match &state.drag {
@@ -128,7 +128,7 @@ fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner, selected: bool) 
             canvas.tint(line, if refused { theme.blocked } else { theme.receiver });
         }
         Some(drag) if drag.refusal(owner).is_some() => canvas.tint(line, theme.blocked),
-        None if selected => {
+        None if *owner == state.selected => {
             // the selected field keeps its own background
             canvas.tint_plain(line, theme.selected);
         }
