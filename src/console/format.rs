@@ -9,12 +9,29 @@ pub(super) use crate::telemetry::text::{duration as latency, millis, rate};
 
 /// Returns the number of terminal columns of a text.
 pub(super) fn width(text: &str) -> usize {
-    if is_plain(text) { text.len() } else { text.width() }
+    if is_plain(text) {
+        text.len()
+    } else if is_narrow(text) {
+        text.chars().count()
+    } else {
+        text.width()
+    }
 }
 
 /// Returns true if the text is printable ASCII: one column per byte.
 pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// Returns true if each character has one column and none joins another: printable ASCII, and the
+/// characters that the console draws with.
+pub(super) fn is_narrow(text: &str) -> bool {
+    text.chars().all(|letter| {
+        matches!(letter, ' '..='~'
+            // box drawing, blocks and shapes; braille
+            | '\u{2500}'..='\u{25fc}' | '\u{2800}'..='\u{28ff}'
+            | '…' | '→' | '×')
+    })
 }
 
 /// Cuts a text to at most `limit` columns. A cut text ends in `ellipsis`.
@@ -114,6 +131,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::console::GlyphSet;
+    use crate::console::glyphs::Glyphs;
 
     #[test]
     fn cut_text_respects_character_width() {
@@ -123,6 +142,21 @@ mod tests {
         assert_eq!(left("検出器", 5, "…"), "検出…");
         assert_eq!(fit("e\u{301}tude", 4, "…"), "e\u{301}tu…");
         assert_eq!(fit("abc", 0, "…"), "");
+    }
+
+    #[test]
+    fn narrow_characters_have_one_column() {
+        let narrow = |letter: &char| is_narrow(letter.encode_utf8(&mut [0; 4]));
+        for letter in ('\0'..=char::MAX).filter(narrow) {
+            assert_eq!(letter.to_string().width(), 1, "{letter:?}");
+        }
+        for set in [GlyphSet::Block, GlyphSet::Braille, GlyphSet::Ascii] {
+            let glyphs = Glyphs::new(set);
+            let marks = [glyphs.core, glyphs.pointer, glyphs.ellipsis, glyphs.arrow, glyphs.times];
+            assert!(
+                glyphs.levels.iter().chain(&glyphs.frame).chain(&marks).all(|mark| is_narrow(mark))
+            );
+        }
     }
 
     proptest! {

@@ -16,8 +16,6 @@ pub struct HistoryPoint {
     pub second: u64,
     /// Completed requests by latency bin.
     pub bins: [u16; HISTORY_BINS],
-    /// 99th percentile of that second, microseconds.
-    pub p99_us: u64,
     /// Completed requests per second.
     pub per_s: f64,
 }
@@ -66,10 +64,34 @@ impl HistoryKey {
     }
 }
 
+/// The newest points of a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ModelHistory {
+    points: VecDeque<HistoryPoint>,
+    /// The 99th percentile of each point, apart from the bins: rows draw all of them in each frame.
+    p99_us: VecDeque<u64>,
+}
+
+impl ModelHistory {
+    /// Adds a point. Replaces one of the same second.
+    fn push(&mut self, point: HistoryPoint, p99_us: u64) {
+        if self.points.back().is_some_and(|last| last.second >= point.second) {
+            self.points.pop_back();
+            self.p99_us.pop_back();
+        }
+        self.points.push_back(point);
+        self.p99_us.push_back(p99_us);
+        while self.points.len() > History::SECONDS {
+            self.points.pop_front();
+            self.p99_us.pop_front();
+        }
+    }
+}
+
 /// The newest points of each model and GPU. A renamed model keeps its points.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    models: BTreeMap<HistoryKey, VecDeque<HistoryPoint>>,
+    models: BTreeMap<HistoryKey, ModelHistory>,
     /// The points of each GPU, by its index.
     devices: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
 }
@@ -110,19 +132,13 @@ impl History {
             }
         }
         for model in &snapshot.models {
-            let moments = self.models.entry(HistoryKey::of(&model.row)).or_default();
-            if moments.back().is_some_and(|last| last.second >= second) {
-                moments.pop_back();
-            }
-            moments.push_back(HistoryPoint {
+            let point = HistoryPoint {
                 second,
                 bins: condense(&model.histogram_second),
-                p99_us: model.second.total.p99_us,
                 per_s: model.second.completed_per_s,
-            });
-            while moments.len() > Self::SECONDS {
-                moments.pop_front();
-            }
+            };
+            let history = self.models.entry(HistoryKey::of(&model.row)).or_default();
+            history.push(point, model.second.total.p99_us);
         }
     }
 
@@ -133,7 +149,13 @@ impl History {
 
     /// Returns the points of a model, oldest first.
     pub fn of(&self, row: &Row) -> impl DoubleEndedIterator<Item = &HistoryPoint> {
-        self.models.get(&HistoryKey::of(row)).into_iter().flatten()
+        self.models.get(&HistoryKey::of(row)).into_iter().flat_map(|model| &model.points)
+    }
+
+    /// Returns the 99th percentiles of a model's seconds in microseconds, oldest first.
+    pub fn p99_us(&self, row: &Row) -> impl ExactSizeIterator<Item = u64> + Clone {
+        static NONE: VecDeque<u64> = VecDeque::new();
+        self.models.get(&HistoryKey::of(row)).map_or(&NONE, |model| &model.p99_us).iter().copied()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The hit map: which target lies under each cell of the frame. Drawing fills it; the pointer reads it.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyCode;
 use ratatui::layout::{Position, Rect};
 
@@ -70,6 +72,8 @@ pub struct ScrollLimits {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HitMap {
     places: Vec<(Rect, Target)>,
+    /// The targets of the frame's parts, in the order of drawing. They cover `places`.
+    parts: Vec<Arc<[(Rect, Target)]>>,
     /// The scroll limits.
     pub scroll_limits: ScrollLimits,
 }
@@ -82,24 +86,31 @@ impl HitMap {
         }
     }
 
-    /// A target of the mouse.
+    /// Returns the target at a cell.
     pub fn at(&self, column: u16, row: u16) -> Option<&Target> {
         let position = Position::new(column, row);
-        self.places.iter().rev().find(|(place, _)| place.contains(position)).map(|(_, what)| what)
+        let parts = self.parts.iter().rev().flat_map(|part| part.iter().rev());
+        let mut all = parts.chain(self.places.iter().rev());
+        all.find(|(place, _)| place.contains(position)).map(|(_, what)| what)
     }
 
-    /// Returns the places without the scroll limits.
+    /// Adds the targets of a part of the frame, over all earlier ones.
+    pub(crate) fn add_part(&mut self, targets: Arc<[(Rect, Target)]>) {
+        self.parts.push(targets);
+    }
+
+    /// Returns the places outside parts, without the scroll limits.
     pub(crate) fn into_places(self) -> Vec<(Rect, Target)> {
         self.places
     }
 
     /// Returns the first area of a target.
     pub fn find(&self, target: &Target) -> Option<Rect> {
-        self.places.iter().find(|(_, what)| what == target).map(|(place, _)| *place)
+        self.iter().find(|(_, what)| what == target).map(|(place, _)| *place)
     }
 
     /// Returns all areas in the order of drawing.
     pub fn iter(&self) -> impl Iterator<Item = &(Rect, Target)> {
-        self.places.iter()
+        self.places.iter().chain(self.parts.iter().flat_map(|part| part.iter()))
     }
 }

@@ -14,6 +14,7 @@ use ratatui::style::Modifier;
 use super::fixtures;
 use super::testing::TestConsole;
 use crate::console::state::Action;
+use crate::console::theme::{Theme, ThemeName};
 use crate::console::view::{Painted, Painter, SentFrame};
 use crate::telemetry::{Alert, ModelState, Snapshot, VerdictStatus};
 
@@ -290,4 +291,20 @@ fn unchanged_areas_send_nothing() {
     let other = drawn(&[("b", false), ("出", true)]);
     assert_eq!(send(&other, &[Rect::new(0, 0, 1, 1)]), 1);
     assert_eq!(send(&other, &[Rect::new(1, 0, 5, 1)]), 1);
+}
+
+/// Terminals differ in how they show such a cell, and after which other cell it is sent matters too.
+#[test]
+fn no_cell_is_both_bold_and_dim() {
+    for name in ThemeName::ALL {
+        let mut console = TestConsole::new(120, 36);
+        console.state.theme = Theme::new(name);
+        console.show(fixtures::board());
+        for keys in ["b", "j", "d", "m", "w", "J", "!", "b?"] {
+            console.keys(keys);
+            let both = Modifier::BOLD | Modifier::DIM;
+            let cells = &console.frame.content;
+            assert!(!cells.iter().any(|cell| cell.modifier.contains(both)), "{name} {keys}");
+        }
+    }
 }

@@ -31,18 +31,26 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let note = format!("ms, one column per second, {} change{stops}", state.glyphs.change);
     let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
     let width = inside.width.saturating_sub(SCALE) as usize;
-    let moments: Vec<&HistoryPoint> = state.history.of(&view.row).collect();
-    let Some(now) = moments.last().map(|moment| moment.second) else {
+    let moments = || state.history.of(&view.row).rev();
+    let Some(now) = moments().next().map(|moment| moment.second) else {
         return canvas.note(inside, "Measuring the first second.", theme.dim);
     };
+    // newest first
     let shown: Vec<&HistoryPoint> =
-        moments.into_iter().filter(|moment| moment.second + (width as u64) > now).collect();
-    let used = |bin: usize| shown.iter().any(|moment| moment.bins.get(bin).is_some_and(|n| *n > 0));
-    let (Some(low), Some(high)) =
-        ((0..HISTORY_BINS).find(|bin| used(*bin)), (0..HISTORY_BINS).rev().find(|bin| used(*bin)))
+        moments().take_while(|moment| moment.second + (width as u64) > now).collect();
+    // the largest count of each bin
+    let mut peaks = [0; HISTORY_BINS];
+    for moment in &shown {
+        for (peak, count) in peaks.iter_mut().zip(&moment.bins) {
+            *peak = (*peak).max(*count);
+        }
+    }
+    let used = |count: &u16| *count > 0;
+    let (Some(low), Some(high)) = (peaks.iter().position(used), peaks.iter().rposition(used))
     else {
         return canvas.note(inside, "No request completed in the time shown.", theme.dim);
     };
+    let most = peaks.iter().copied().max().unwrap_or(1).max(1);
     let rows = inside.height.saturating_sub(2).max(1) as usize;
     // as many bins per row as needed, so that the slowest request is always on the map
     let per_row = (high + 1 - low).div_ceil(rows);
@@ -52,8 +60,6 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let rows = bands * tall;
     let map =
         Rect { x: inside.x + SCALE, y: inside.y + 1, width: width as u16, height: rows as u16 };
-    let most =
-        shown.iter().flat_map(|moment| moment.bins.iter()).copied().max().unwrap_or(1).max(1);
     for index in 0..rows {
         let from = low + (rows - 1 - index) / tall * per_row;
         let Some(pen) = row(map, index) else {
@@ -65,8 +71,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
             canvas.put_right(&mut scale, &label, SCALE as usize - 1, theme.dim);
         }
         for moment in &shown {
-            let count: u32 =
-                moment.bins.iter().skip(from).take(per_row).map(|count| u32::from(*count)).sum();
+            let bins = moment.bins.get(from..(from + per_row).min(HISTORY_BINS));
+            let count: u32 = bins.unwrap_or_default().iter().copied().map(u32::from).sum();
             if count == 0 {
                 continue;
             }

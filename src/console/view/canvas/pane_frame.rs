@@ -92,14 +92,15 @@ impl Canvas<'_> {
         let head = if focused { theme.focus } else { theme.title };
         let [across, down, top_left, top_right, bottom_right, bottom_left] =
             self.state.glyphs.frame;
-        let width = area.width as usize;
         let boxed = border == Border::Box;
-        let rule = |left: &str, right: &str| {
+        let rule = |canvas: &mut Self, mut pen: Pen, [left, right]: [&str; 2]| {
             let (left, right) = if boxed { (left, right) } else { (across, across) };
-            format!("{left}{}{right}", across.repeat(width.saturating_sub(2)))
+            canvas.put(&mut pen, left, line);
+            canvas.put_repeated(&mut pen, across, usize::from(area.width - 2), line);
+            canvas.put(&mut pen, right, line);
         };
         let full = Pen { x: area.x, y: area.y, end: area.right() };
-        self.put(&mut full.clone(), &rule(top_left, top_right), line);
+        rule(self, full, [top_left, top_right]);
         let mut pen = Pen { x: area.x + 1, end: area.right() - 1, ..full };
         self.put(&mut pen, " ", line);
         let mut inner = Pen { end: pen.end.saturating_sub(1), ..pen };
@@ -120,8 +121,7 @@ impl Canvas<'_> {
             self.put(&mut Pen { x: area.right() - 1, y, ..full }, down, line);
         }
         if area.height > 1 {
-            let foot = Pen { y: area.bottom() - 1, ..full };
-            self.put(&mut foot.clone(), &rule(bottom_left, bottom_right), line);
+            rule(self, Pen { y: area.bottom() - 1, ..full }, [bottom_left, bottom_right]);
         }
         inside
     }

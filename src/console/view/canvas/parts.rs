@@ -1,5 +1,7 @@
 //! Parts of a frame: rectangles that are drawn again only if their content changed.
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
 
 use crate::console::state::Target;
@@ -10,7 +12,7 @@ pub(crate) struct Part {
     pub(super) area: Rect,
     /// Hash of what it was drawn from; `None` if it is drawn in every frame.
     pub(super) key: Option<u64>,
-    pub(super) hits: Vec<(Rect, Target)>,
+    pub(super) hits: Arc<[(Rect, Target)]>,
 }
 
 /// The parts of the last frame, and those of the frame being drawn, in the order of drawing.

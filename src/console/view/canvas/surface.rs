@@ -1,9 +1,8 @@
 //! A buffer with the state that is drawn into it, and the click targets drawn so far.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
-use unicode_width::UnicodeWidthChar;
 
 use super::parts::{Part, Parts};
 use super::{Pen, StyledLine, hidden_rows, row, wrap};
@@ -58,27 +57,42 @@ impl<'a> Canvas<'a> {
 
     /// Writes text and moves the pen behind it. Text without room is cut.
     pub(crate) fn put(&mut self, pen: &mut Pen, text: &str, style: Style) {
+        if format::is_narrow(text) {
+            return self.put_narrow(pen, text.chars(), style);
+        }
         let inside = self.buffer.area.contains(Position::new(pen.x, pen.y));
         if !inside || pen.room() == 0 {
             return;
         }
-        if format::is_plain(text) || is_narrow_glyph(text) {
-            return self.put_narrow(pen, text, style);
-        }
+        let style = single_intensity(style);
         let (x, _) = self.buffer.set_stringn(pen.x, pen.y, text, pen.room() as usize, style);
         pen.x = x;
     }
 
     /// Writes characters of one column each, without looking for wider ones.
-    fn put_narrow(&mut self, pen: &mut Pen, text: &str, style: Style) {
-        let end = pen.end.min(self.buffer.area.right());
-        let room = usize::from(end.saturating_sub(pen.x));
-        let start = self.buffer.index_of(pen.x, pen.y);
-        let cells = self.buffer.content.get_mut(start..start + room).unwrap_or_default();
-        for (cell, letter) in cells.iter_mut().zip(text.chars()) {
+    fn put_narrow(&mut self, pen: &mut Pen, text: impl Iterator<Item = char>, style: Style) {
+        let style = single_intensity(style);
+        let room = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
+        for (cell, letter) in self.cells(room).iter_mut().zip(text) {
             cell.set_char(letter).set_style(style);
             pen.x += 1;
         }
+    }
+
+    /// Writes a character of one column several times.
+    pub(crate) fn put_repeated(&mut self, pen: &mut Pen, glyph: &str, count: usize, style: Style) {
+        self.put_narrow(pen, glyph.chars().cycle().take(count), style);
+    }
+
+    /// Returns the cells of the first row of a rectangle; none if it starts outside the buffer.
+    fn cells(&mut self, row: Rect) -> &mut [Cell] {
+        if !self.buffer.area.contains(Position::new(row.x, row.y)) {
+            return &mut [];
+        }
+        let start = self.buffer.index_of(row.x, row.y);
+        let end = row.right().min(self.buffer.area.right());
+        let end = start + usize::from(end.saturating_sub(row.x));
+        self.buffer.content.get_mut(start..end).unwrap_or_default()
     }
 
     /// Writes text, cut to the pen's room with an ellipsis.
@@ -158,13 +172,16 @@ impl<'a> Canvas<'a> {
 
     /// Writes text at the right of a field of `size` columns.
     pub(crate) fn put_right(&mut self, pen: &mut Pen, text: &str, size: usize, style: Style) {
-        self.put(pen, &format::right(text, size), style);
+        let text = format::fit(text, size, ">");
+        self.put_repeated(pen, " ", size.saturating_sub(format::width(&text)), style);
+        self.put(pen, &text, style);
     }
 
     /// Writes text at the left of a field of `size` columns.
     pub(crate) fn put_left(&mut self, pen: &mut Pen, text: &str, size: usize, style: Style) {
-        let text = format::left(text, size, self.state.glyphs.ellipsis);
+        let text = format::fit(text, size, self.state.glyphs.ellipsis);
         self.put(pen, &text, style);
+        self.put_repeated(pen, " ", size.saturating_sub(format::width(&text)), style);
     }
 
     /// Writes text that ends at the end of the pen; nothing if it does not fit.
@@ -188,28 +205,27 @@ impl<'a> Canvas<'a> {
 
     /// Adds a style to the cells of a rectangle.
     pub(crate) fn tint(&mut self, area: Rect, style: Style) {
-        self.buffer.set_style(area.intersection(self.buffer.area), style);
+        self.buffer.set_style(area.intersection(self.buffer.area), single_intensity(style));
     }
 
     /// Adds a style to the cells of a rectangle that have no background and are not reversed.
     pub(crate) fn tint_plain(&mut self, area: Rect, style: Style) {
-        for place in area.intersection(self.buffer.area).positions() {
-            if let Some(cell) = self.buffer.cell_mut(place)
-                && cell.bg == Color::Reset
-                && !cell.modifier.contains(Modifier::REVERSED)
-            {
-                cell.set_style(style);
+        let style = single_intensity(style);
+        for row in area.rows() {
+            for cell in self.cells(row) {
+                if cell.bg == Color::Reset && !cell.modifier.contains(Modifier::REVERSED) {
+                    cell.set_style(style);
+                }
             }
         }
     }
 
     /// Empties a rectangle.
     pub(crate) fn clear(&mut self, area: Rect) {
-        for place in area.intersection(self.buffer.area).positions() {
-            if let Some(cell) = self.buffer.cell_mut(place) {
-                cell.reset();
-                cell.set_style(self.state.theme.text);
-            }
+        let mut empty = Cell::EMPTY;
+        empty.set_style(self.state.theme.text);
+        for row in area.rows() {
+            self.cells(row).fill(empty.clone());
         }
     }
 
@@ -243,22 +259,24 @@ impl<'a> Canvas<'a> {
         draw(self);
         let drawn = std::mem::replace(&mut self.hits, before);
         self.hits.scroll_limits = drawn.scroll_limits;
-        self.parts.drawn.push(Part { area, key, hits: drawn.into_places() });
+        self.parts.drawn.push(Part { area, key, hits: drawn.into_places().into() });
     }
 
-    /// Moves the click targets of all parts into the frame's.
+    /// Adds the click targets of all parts to the frame's.
     pub(super) fn collect_part_hits(&mut self) {
         for part in &self.parts.drawn {
-            for (place, target) in &part.hits {
-                self.hits.add(*place, target.clone());
-            }
+            self.hits.add_part(part.hits.clone());
         }
     }
 }
 
-/// Returns true if the text is one character of one column, such as a bar or a corner.
-fn is_narrow_glyph(text: &str) -> bool {
-    let mut letters = text.chars();
-    let first = letters.next().filter(|letter| !letter.is_control());
-    first.and_then(UnicodeWidthChar::width) == Some(1) && letters.next().is_none()
+/// Returns a style that replaces the intensity below it. Terminals differ in how they show text that
+/// is both bold and dim.
+fn single_intensity(style: Style) -> Style {
+    let adds = |modifier| style.add_modifier.contains(modifier);
+    match (adds(Modifier::BOLD), adds(Modifier::DIM)) {
+        (true, false) => style.remove_modifier(Modifier::DIM),
+        (false, true) => style.remove_modifier(Modifier::BOLD),
+        _ => style,
+    }
 }

@@ -157,7 +157,7 @@ fn draw_axis(canvas: &mut Canvas, area: Rect, scale: &Scale) {
     let Some(pen) = row(area, 0) else {
         return;
     };
-    canvas.put(&mut pen.clone(), &across.repeat(area.width as usize), theme.frame);
+    canvas.put_repeated(&mut pen.clone(), across, area.width as usize, theme.frame);
     let mut free = 0;
     for bucket in (scale.low..scale.high).step_by(OCTAVE) {
         let column = (bucket - scale.low) / scale.buckets * scale.columns;

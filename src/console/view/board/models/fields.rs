@@ -102,11 +102,10 @@ const TREND: usize = 12;
 
 /// Returns the p99 of the last seconds as a small graph.
 pub(super) fn trend(state: &ConsoleState, row: &Row) -> String {
-    let recent: Vec<f64> = state.history.of(row).map(|moment| moment.p99_us as f64).collect();
-    let most = recent.iter().copied().fold(1.0, f64::max);
+    let recent = state.history.p99_us(row);
+    let most = recent.clone().max().unwrap_or(0).max(1) as f64;
     let shown = recent.len().saturating_sub(2 * TREND);
-    let shares: Vec<f64> =
-        recent.get(shown..).unwrap_or_default().iter().map(|us| us / most).collect();
+    let shares: Vec<f64> = recent.skip(shown).map(|us| us as f64 / most).collect();
     state.glyphs.trend(&shares, TREND)
 }
 
