@@ -148,7 +148,7 @@ fn kernel_confines_model_threads_to_cores() {
         let own = &model.row.budget.name;
         assert_eq!(model.actual.difference, None);
         let workers: Vec<u32> =
-            model.actual.threads.iter().map(|thread| thread.id.0.cast_unsigned()).collect();
+            model.actual.threads.iter().map(|thread| thread.id.tid.cast_unsigned()).collect();
         for thread in &workers {
             assert_eq!(mask(child.id(), *thread), Some(model.row.cores), "{own}: {thread}");
         }

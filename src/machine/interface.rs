@@ -79,8 +79,13 @@ pub trait Machine: Send + Sync {
     /// As [`Machine::set_nice`].
     fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError>;
 
-    /// Returns the scheduling times of a thread; `None` if it has ended.
+    /// Returns the scheduling times of a thread; `None` if it has ended, also if another thread has its
+    /// number now.
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes>;
+
+    /// Returns true if a thread is known to have ended, also if another thread has its number now. Reads
+    /// a file, unlike the calls that place threads: those act on whichever thread has the number.
+    fn has_ended(&self, thread: ThreadId) -> bool;
 
     /// Returns the times of all online CPUs, in ascending order.
     fn core_times(&self) -> Vec<CoreTimes>;

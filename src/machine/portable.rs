@@ -89,6 +89,10 @@ impl Machine for PortableMachine {
         None
     }
 
+    fn has_ended(&self, _: ThreadId) -> bool {
+        false
+    }
+
     fn core_times(&self) -> Vec<CoreTimes> {
         Vec::new()
     }

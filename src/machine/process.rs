@@ -35,15 +35,20 @@ pub fn this_machine(cores: Option<CpuSet>) -> Result<Arc<dyn Machine>, MachineEr
     Ok(Arc::new(machine.restricted(asked)))
 }
 
-/// Returns the calling thread's id.
+/// Returns the calling thread's id. The first call of a thread reads its start, which takes some
+/// microseconds.
 pub fn current_thread() -> ThreadId {
     #[cfg(target_os = "linux")]
     {
-        ThreadId(rustix::thread::gettid().as_raw_pid())
+        thread_local! {
+            static OWN: ThreadId = linux::current_thread();
+        }
+        // While the thread ends, its own variables are gone.
+        OWN.try_with(|own| *own).unwrap_or_else(|_| linux::current_thread())
     }
     #[cfg(not(target_os = "linux"))]
     {
-        ThreadId(0)
+        ThreadId::of_tid(0)
     }
 }
 

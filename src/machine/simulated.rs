@@ -23,7 +23,8 @@ pub struct AffinityCall {
 /// A simulated machine.
 ///
 /// Any thread id counts as alive until [`SimulatedMachine::end_thread`]. A thread that was never
-/// placed may run on the whole cpuset.
+/// placed may run on the whole cpuset. As in Linux, the calls that place threads act on whichever thread
+/// has the number of an id.
 pub struct SimulatedMachine {
     state: Mutex<State>,
 }
@@ -37,6 +38,8 @@ struct State {
     /// True if nice values can only be increased, as without privilege.
     unprivileged: bool,
     ended: BTreeSet<ThreadId>,
+    /// The threads that got the number of another one.
+    successors: BTreeMap<i32, ThreadId>,
     faults: VecDeque<AffinityError>,
     log: Vec<AffinityCall>,
     threads: BTreeMap<ThreadId, ThreadTimes>,
@@ -48,6 +51,15 @@ impl State {
     /// Returns the CPUs that the kernel allows for this process.
     fn usable(&self) -> CpuSet {
         self.description.limits.allowed.intersection(&self.description.topology.online())
+    }
+
+    /// Returns the thread that has the number of an id.
+    fn holder(&self, thread: ThreadId) -> ThreadId {
+        self.successors.get(&thread.tid).copied().unwrap_or(thread)
+    }
+
+    fn has_ended(&self, thread: ThreadId) -> bool {
+        self.ended.contains(&thread) || self.holder(thread).is_reused_by(thread.start_ticks)
     }
 
     fn effective_mask(&self, thread: ThreadId) -> CpuSet {
@@ -69,6 +81,7 @@ impl SimulatedMachine {
                 nices: BTreeMap::new(),
                 unprivileged: false,
                 ended: BTreeSet::new(),
+                successors: BTreeMap::new(),
                 faults: VecDeque::new(),
                 log: Vec::new(),
                 threads: BTreeMap::new(),
@@ -120,6 +133,15 @@ impl SimulatedMachine {
         state.ended.insert(thread);
     }
 
+    /// Ends a thread and starts another one with the same number. Returns its id.
+    pub fn reuse_thread(&self, thread: ThreadId) -> ThreadId {
+        self.end_thread(thread);
+        let next = thread.start_ticks.map_or(1, |start| start + 1);
+        let successor = ThreadId { start_ticks: Some(next), ..thread };
+        self.state().successors.insert(thread.tid, successor);
+        successor
+    }
+
     /// Sets the result of [`Machine::thread_times`] for a thread.
     pub fn set_thread_times(&self, thread: ThreadId, times: ThreadTimes) {
         self.state().threads.insert(thread, times);
@@ -162,6 +184,7 @@ impl Machine for SimulatedMachine {
 
     fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
         let mut state = self.state();
+        let thread = state.holder(thread);
         let outcome = if state.ended.contains(&thread) {
             Err(AffinityError::NoSuchThread(thread))
         } else if let Some(fault) = state.faults.pop_front() {
@@ -178,6 +201,7 @@ impl Machine for SimulatedMachine {
 
     fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
         let state = self.state();
+        let thread = state.holder(thread);
         if state.ended.contains(&thread) {
             return Err(AffinityError::NoSuchThread(thread));
         }
@@ -187,6 +211,7 @@ impl Machine for SimulatedMachine {
     fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
         let current = self.nice(thread)?;
         let mut state = self.state();
+        let thread = state.holder(thread);
         if state.unprivileged && nice < current {
             return Err(AffinityError::NiceNotRaised { thread, current, asked: nice });
         }
@@ -196,6 +221,7 @@ impl Machine for SimulatedMachine {
 
     fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
         let state = self.state();
+        let thread = state.holder(thread);
         if state.ended.contains(&thread) {
             return Err(AffinityError::NoSuchThread(thread));
         }
@@ -205,7 +231,7 @@ impl Machine for SimulatedMachine {
     /// Returns the times that were set, or zeros.
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {
         let state = self.state();
-        if state.ended.contains(&thread) {
+        if state.has_ended(thread) {
             return None;
         }
         Some(
@@ -215,6 +241,10 @@ impl Machine for SimulatedMachine {
                 .copied()
                 .unwrap_or(ThreadTimes { wait_ns: Some(0), ..ThreadTimes::default() }),
         )
+    }
+
+    fn has_ended(&self, thread: ThreadId) -> bool {
+        self.state().has_ended(thread)
     }
 
     fn core_times(&self) -> Vec<CoreTimes> {
@@ -234,7 +264,7 @@ impl Machine for SimulatedMachine {
 mod tests {
     use super::*;
 
-    const THREAD: ThreadId = ThreadId(7);
+    const THREAD: ThreadId = ThreadId::of_tid(7);
 
     fn set(list: &str) -> CpuSet {
         list.parse().unwrap()
@@ -279,6 +309,18 @@ mod tests {
         assert_eq!(machine.affinity(THREAD), Err(AffinityError::NoSuchThread(THREAD)));
         assert_eq!(machine.thread_times(THREAD), None);
         assert!(machine.masks().is_empty());
+    }
+
+    #[test]
+    fn calls_act_on_the_holder_of_a_number() {
+        let machine = SimulatedMachine::uniform(4);
+        let first = ThreadId { start_ticks: Some(5), ..THREAD };
+        let second = machine.reuse_thread(first);
+        assert!(machine.has_ended(first) && !machine.has_ended(second));
+        machine.set_affinity(first, &set("1")).unwrap();
+        assert_eq!(machine.affinity(second).unwrap(), set("1"));
+        assert_eq!(machine.thread_times(first), None);
+        assert!(machine.thread_times(second).is_some());
     }
 
     #[test]

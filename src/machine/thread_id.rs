@@ -4,14 +4,46 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An operating-system thread of this process (on Linux the kernel's `tid`).
+/// An operating-system thread. The kernel gives the number of a thread that has ended to another one;
+/// the start tells the two apart.
+///
+/// Written as the number alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ThreadId(pub i32);
+#[serde(into = "i32", from = "i32")]
+pub struct ThreadId {
+    /// The number (on Linux the kernel's `tid`).
+    pub tid: i32,
+    /// When the thread started, in clock ticks since boot; `None` if it is not known.
+    pub start_ticks: Option<u64>,
+}
+
+impl ThreadId {
+    /// The thread that has a number now, if its start is not known.
+    pub const fn of_tid(tid: i32) -> Self {
+        Self { tid, start_ticks: None }
+    }
+
+    /// Returns true if a thread with the same number, which started then, is not this one.
+    pub fn is_reused_by(&self, start_ticks: Option<u64>) -> bool {
+        matches!((self.start_ticks, start_ticks), (Some(own), Some(other)) if own != other)
+    }
+}
+
+impl From<i32> for ThreadId {
+    fn from(tid: i32) -> Self {
+        Self::of_tid(tid)
+    }
+}
+
+impl From<ThreadId> for i32 {
+    fn from(thread: ThreadId) -> Self {
+        thread.tid
+    }
+}
 
 impl fmt::Display for ThreadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.tid.fmt(f)
     }
 }
 

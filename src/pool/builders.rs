@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inner::Inner;
+use super::thread_calls::ThreadCalls;
 use super::threads::{Pinned, place};
 use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
 
@@ -13,6 +14,7 @@ use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
 pub(super) struct BuilderThreads {
     machine: Arc<dyn Machine>,
     state: Mutex<Builders>,
+    calls: ThreadCalls,
 }
 
 struct Builders {
@@ -26,7 +28,7 @@ impl BuilderThreads {
     /// Returns an empty set of threads that may run on `cores`.
     pub(super) fn new(machine: Arc<dyn Machine>, cores: CpuSet) -> Self {
         let state = Mutex::new(Builders { cores, next: 0, threads: BTreeMap::new() });
-        Self { machine, state }
+        Self { machine, state, calls: ThreadCalls::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Builders> {
@@ -50,8 +52,11 @@ impl BuilderThreads {
             state.cores = cores;
             state.threads.values().flatten().copied().collect()
         };
-        let differences =
-            threads.iter().filter_map(|thread| place(&*self.machine, *thread, &cores)).collect();
+        let place = |thread: &ThreadId| {
+            let _call = self.calls.begin(*thread, || self.lock().contains(*thread))?;
+            place(&*self.machine, *thread, &cores)
+        };
+        let differences = threads.iter().filter_map(place).collect();
         let state = self.lock();
         let has_left = |thread: &ThreadId| !state.contains(*thread);
         Pinned { differences, left: threads.into_iter().filter(has_left).collect() }
@@ -142,6 +147,9 @@ impl Builder {
 
 impl Drop for Builder {
     fn drop(&mut self) {
-        self.inner.builders.lock().threads.remove(&self.number);
+        let builders = &self.inner.builders;
+        let threads = builders.lock().threads.remove(&self.number);
+        // They may end now. After `release_threads` there are none, and their set waits for them.
+        builders.calls.wait_for(&threads.unwrap_or_default());
     }
 }

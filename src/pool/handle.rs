@@ -140,6 +140,13 @@ impl Pool {
         self.inner.threads.strays()
     }
 
+    /// Removes threads that have ended by themselves from the model's threads, so that no other thread
+    /// that got the number of one is placed in its stead. Compares the start of each thread: not for the
+    /// path of a change.
+    pub fn forget_ended_threads(&self) {
+        self.inner.threads.forget_ended();
+    }
+
     /// Sets and verifies the nice value of the model's threads, 0 to 19, relative to the program's own.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ mod sync;
 mod taken_job;
 #[cfg(test)]
 mod tests;
+mod thread_calls;
 mod threads;
 mod worker;
 

@@ -1,7 +1,13 @@
 //! Tracks a model's threads; sets and verifies their affinity and nice value.
+//!
+//! An instance's threads leave before they end, so that the number of a member is its own
+//! (`thread_calls.rs`). A thread that an engine ends by itself does not leave:
+//! [`Threads::forget_ended`] compares starts, and the observer calls it when a sample finds no times for a
+//! member.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::thread_calls::{ThreadCall, ThreadCalls};
 use crate::machine::{AffinityError, CpuSet, Machine, ThreadId};
 
 /// One thread of a model.
@@ -27,6 +33,7 @@ pub(super) struct Pinned {
 pub(super) struct Threads {
     machine: Arc<dyn Machine>,
     inner: Mutex<Inner>,
+    calls: ThreadCalls,
 }
 
 #[derive(Default)]
@@ -40,10 +47,29 @@ struct Inner {
     niced: Vec<ThreadId>,
 }
 
+impl Inner {
+    /// Removes the members for which `has_left` is true.
+    fn remove(&mut self, has_left: impl Fn(&Member) -> bool) {
+        let Self { members, placed, niced, .. } = self;
+        members.retain(|member| !has_left(member));
+        for ids in [placed, niced] {
+            ids.retain(|id| members.iter().any(|member| member.id == *id));
+        }
+    }
+
+    fn is_member(&self, thread: ThreadId) -> bool {
+        self.members.iter().any(|member| member.id == thread)
+    }
+}
+
 impl Threads {
     /// Returns an empty set of threads; those that join get `mask`.
     pub(super) fn new(machine: Arc<dyn Machine>, mask: CpuSet) -> Self {
-        Self { machine, inner: Mutex::new(Inner { mask, ..Inner::default() }) }
+        Self {
+            machine,
+            inner: Mutex::new(Inner { mask, ..Inner::default() }),
+            calls: ThreadCalls::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -55,7 +81,7 @@ impl Threads {
     pub(super) fn join(&self, members: &[Member]) -> Vec<String> {
         let (mut wanted, added) = {
             let mut inner = self.lock();
-            let is_new = |member: &&Member| inner.members.iter().all(|known| known.id != member.id);
+            let is_new = |member: &&Member| !inner.is_member(member.id);
             let added: Vec<Member> = members.iter().filter(is_new).copied().collect();
             inner.members.extend(&added);
             ((inner.mask, inner.nice), added)
@@ -86,14 +112,38 @@ impl Threads {
         }
     }
 
-    /// Removes an instance's threads, which have ended or are about to.
+    /// Removes an instance's threads, which are about to end. On return, no call is under way for any of
+    /// them, unless one hangs.
     pub(super) fn leave(&self, instance: usize) {
         let mut inner = self.lock();
-        let Inner { members, placed, niced, .. } = &mut *inner;
-        members.retain(|member| member.instance != instance);
-        for ids in [placed, niced] {
-            ids.retain(|id| members.iter().any(|member| member.id == *id));
+        let is_own = |member: &&Member| member.instance == instance;
+        let own: Vec<ThreadId> =
+            inner.members.iter().filter(is_own).map(|member| member.id).collect();
+        inner.remove(|member| member.instance == instance);
+        drop(inner);
+        self.calls.wait_for(&own);
+    }
+
+    /// Removes threads that have ended without leaving, as an engine may end them. Their numbers may
+    /// belong to other threads by now.
+    pub(super) fn forget_ended(&self) {
+        let has_ended = |member: &Member| self.machine.has_ended(member.id);
+        let ended: Vec<Member> = self.members().into_iter().filter(has_ended).collect();
+        if ended.is_empty() {
+            return;
         }
+        let mut inner = self.lock();
+        for member in &ended {
+            if inner.is_member(member.id) {
+                tracing::warn!("thread {} has ended by itself; it is no longer placed", member.id);
+            }
+        }
+        inner.remove(|member| ended.contains(member));
+    }
+
+    /// Begins a call for a thread; `None` if it has left.
+    fn begin_call(&self, thread: ThreadId) -> Option<ThreadCall<'_>> {
+        self.calls.begin(thread, || self.lock().is_member(thread))
     }
 
     /// Sets and verifies the mask of all threads. The mask is in force if none differs.
@@ -104,6 +154,7 @@ impl Threads {
         });
         let (mut differences, mut placed) = (Vec::new(), Vec::with_capacity(members.len()));
         for member in &members {
+            let Some(_call) = self.begin_call(member.id) else { continue };
             match place(&*self.machine, member.id, &mask) {
                 Some(difference) => differences.push(difference),
                 None => placed.push(member.id),
@@ -111,9 +162,10 @@ impl Threads {
         }
         let mut inner = self.lock();
         if inner.mask == mask {
+            placed.retain(|id| inner.is_member(*id));
             inner.placed.extend(placed);
         }
-        let has_left = |id: &ThreadId| inner.members.iter().all(|member| member.id != *id);
+        let has_left = |id: &ThreadId| !inner.is_member(*id);
         let left = members.iter().map(|member| member.id).filter(has_left).collect();
         Pinned { differences, left }
     }
@@ -121,7 +173,7 @@ impl Threads {
     /// Returns the mask that a thread should have; `None` if it is no member.
     pub(super) fn mask_of(&self, id: ThreadId) -> Option<CpuSet> {
         let inner = self.lock();
-        inner.members.iter().any(|member| member.id == id).then_some(inner.mask)
+        inner.is_member(id).then_some(inner.mask)
     }
 
     /// Returns a message for each thread whose mask or nice value was changed from outside.
@@ -139,6 +191,9 @@ impl Threads {
         };
         let reniced = |id: &ThreadId| {
             let actual = self.machine.nice(*id).ok().filter(|actual| *actual != nice)?;
+            if self.machine.has_ended(*id) {
+                return None;
+            }
             // Skip it if divvy is changing it at this moment.
             let inner = self.lock();
             (inner.nice == nice && inner.niced.contains(id)).then(|| {
@@ -159,6 +214,9 @@ impl Threads {
         };
         let stray = |id: &ThreadId| {
             let actual = self.machine.affinity(*id).ok().filter(|actual| *actual != mask)?;
+            if self.machine.has_ended(*id) {
+                return None;
+            }
             // Skip a thread that divvy is moving at this moment.
             let inner = self.lock();
             (inner.mask == mask && inner.placed.contains(id)).then(|| {
@@ -190,6 +248,7 @@ impl Threads {
         });
         let (mut refused, mut niced) = (Vec::new(), Vec::with_capacity(members.len()));
         for member in &members {
+            let Some(_call) = self.begin_call(member.id) else { continue };
             match self.set_nice(member.id, nice) {
                 Err(difference) => refused.push(difference),
                 Ok(()) => niced.push(member.id),
@@ -197,6 +256,7 @@ impl Threads {
         }
         let mut inner = self.lock();
         if inner.nice == nice {
+            niced.retain(|id| inner.is_member(*id));
             inner.niced.extend(niced);
         }
         drop(inner);
@@ -241,5 +301,72 @@ pub(super) fn place(machine: &dyn Machine, thread: ThreadId, mask: &CpuSet) -> O
         // The thread ended meanwhile, so nothing is misplaced.
         Err(AffinityError::NoSuchThread(_)) => None,
         Err(error) => Some(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::machine::SimulatedMachine;
+
+    const MEMBER: Member =
+        Member { id: ThreadId { tid: 7, start_ticks: Some(100) }, instance: 0, helper: true };
+
+    fn set(list: &str) -> CpuSet {
+        list.parse().unwrap()
+    }
+
+    fn threads(machine: &Arc<SimulatedMachine>) -> Threads {
+        let threads = Threads::new(machine.clone(), set("0"));
+        assert_eq!(threads.join(&[MEMBER]), Vec::<String>::new());
+        threads
+    }
+
+    #[test]
+    fn thread_with_a_reused_number_is_left_alone() {
+        let machine = Arc::new(SimulatedMachine::uniform(4));
+        let threads = threads(&machine);
+        let other = machine.reuse_thread(MEMBER.id);
+        machine.set_affinity(other, &set("3")).unwrap();
+        machine.set_nice(other, 5).unwrap();
+        assert_eq!(threads.strays(), Vec::<String>::new());
+        threads.forget_ended();
+        threads.pin(set("1"));
+        threads.set_nice_values(9).unwrap();
+        assert_eq!((machine.affinity(other), machine.nice(other)), (Ok(set("3")), Ok(5)));
+    }
+
+    #[test]
+    fn live_threads_are_kept() {
+        let machine = Arc::new(SimulatedMachine::uniform(4));
+        let threads = threads(&machine);
+        threads.forget_ended();
+        assert_eq!(threads.members(), [MEMBER]);
+    }
+
+    #[test]
+    fn no_call_begins_for_a_thread_that_left() {
+        let threads = threads(&Arc::new(SimulatedMachine::uniform(4)));
+        assert!(threads.begin_call(MEMBER.id).is_some());
+        threads.leave(MEMBER.instance);
+        assert!(threads.begin_call(MEMBER.id).is_none());
+    }
+
+    #[test]
+    fn leaving_waits_for_the_call_under_way() {
+        let threads = threads(&Arc::new(SimulatedMachine::uniform(4)));
+        std::thread::scope(|scope| {
+            let call = threads.begin_call(MEMBER.id).unwrap();
+            let leaving = scope.spawn(|| threads.leave(MEMBER.instance));
+            while !threads.members().is_empty() {
+                std::thread::yield_now();
+            }
+            // Longer than a leave that does not wait would take.
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!leaving.is_finished());
+            drop(call);
+        });
     }
 }

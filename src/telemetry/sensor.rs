@@ -111,7 +111,7 @@ mod tests {
     fn new_thread_counts_from_its_first_sample() {
         let machine = SimulatedMachine::uniform(1);
         let (mut sensor, start) = (Sensor::default(), Instant::now());
-        let thread = ThreadId(7);
+        let thread = ThreadId::of_tid(7);
         let ran = |ms: u64| ThreadTimes {
             cpu_ns: ms * 1_000_000,
             wait_ns: Some(ms * 1_000_000),

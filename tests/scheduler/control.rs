@@ -78,6 +78,9 @@ impl Machine for StuckMachine {
     fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {
         self.machine.thread_times(thread)
     }
+    fn has_ended(&self, thread: ThreadId) -> bool {
+        self.machine.has_ended(thread)
+    }
     fn core_times(&self) -> Vec<CoreTimes> {
         self.machine.core_times()
     }

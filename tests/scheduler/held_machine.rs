@@ -55,6 +55,10 @@ impl Machine for HeldMachine {
         self.machine.thread_times(thread)
     }
 
+    fn has_ended(&self, thread: ThreadId) -> bool {
+        self.machine.has_ended(thread)
+    }
+
     fn core_times(&self) -> Vec<CoreTimes> {
         self.machine.core_times()
     }

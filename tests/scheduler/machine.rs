@@ -40,7 +40,8 @@ fn layout_follows_the_machine() {
 #[test]
 fn refused_mask_is_tried_again() {
     let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2-3")]);
-    let refused = AffinityError::Refused { thread: ThreadId(1), reason: "scripted".to_owned() };
+    let refused =
+        AffinityError::Refused { thread: ThreadId::of_tid(1), reason: "scripted".to_owned() };
     test.machine.refuse_next(refused);
     let applied = test.apply(transfer(1, "a", "b"));
     assert_eq!(applied.differences.len(), 1);

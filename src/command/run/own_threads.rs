@@ -83,7 +83,7 @@ fn move_own_threads(
 /// Returns true for divvy's own threads: the main thread, and those that are named so. The thread of
 /// an instance is named "model/0"; threads that an engine starts inherit that name or have others.
 fn is_own(thread: ThreadId, name: &str) -> bool {
-    let main = i32::try_from(std::process::id()).is_ok_and(|id| ThreadId(id) == thread);
+    let main = i32::try_from(std::process::id()).is_ok_and(|id| id == thread.tid);
     let named = (name.starts_with("divvy-") || name.starts_with("console-"))
         && !name.contains('/')
         && name != FILE_LOADER;
@@ -96,14 +96,14 @@ mod tests {
 
     #[test]
     fn own_threads_are_known_by_name() {
-        let some = ThreadId(1_000_000_000);
+        let some = ThreadId::of_tid(1_000_000_000);
         for name in ["divvy-sched", "divvy-journal", "divvy-load", "console-keys"] {
             assert!(is_own(some, name), "{name}");
         }
         for name in ["divvy-load-file", "divvy-x/0", "console-y/12", "ort-helper", "divvy", "x/0"] {
             assert!(!is_own(some, name), "{name}");
         }
-        assert!(is_own(ThreadId(std::process::id() as i32), "anything"));
+        assert!(is_own(ThreadId::of_tid(std::process::id() as i32), "anything"));
     }
 
     #[test]

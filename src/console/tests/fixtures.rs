@@ -114,7 +114,7 @@ fn view(index: usize, row: &Row) -> ModelView {
     let completed = 100_000 + 7 * index as u64;
     let threads = (0..row.concurrency)
         .map(|instance| ThreadView {
-            id: ThreadId(i32::try_from(4000 + index * 100 + instance).unwrap()),
+            id: ThreadId::of_tid(i32::try_from(4000 + index * 100 + instance).unwrap()),
             instance,
             helper: false,
             allowed: row.cores,

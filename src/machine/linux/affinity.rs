@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::Pid;
 
+use super::proc;
 use crate::machine::{AffinityError, CoreId, CpuSet, MAX_CORES, ThreadId};
 
 /// Sets and reads affinity and nice values, only for threads of this process: the id of a thread that
@@ -81,11 +82,21 @@ impl Affinity {
         rustix::process::getpriority_process(Some(pid)).map_err(|errno| refusal(thread, errno))
     }
 
+    /// Returns true if a thread has ended.
+    pub(super) fn has_ended(&self, thread: ThreadId) -> bool {
+        let is_missing = self.own_thread(thread).is_err();
+        is_missing
+            || self
+                .tasks
+                .as_ref()
+                .is_some_and(|tasks| thread.is_reused_by(proc::thread_start(tasks, thread)))
+    }
+
     /// Returns the kernel's id of a thread, if it belongs to this process.
     fn own_thread(&self, thread: ThreadId) -> Result<Pid, AffinityError> {
         let ended = AffinityError::NoSuchThread(thread);
         // The kernel takes zero for the calling thread; negative ids are invalid.
-        let Some(pid) = Some(thread.0).filter(|raw| *raw > 0).and_then(Pid::from_raw) else {
+        let Some(pid) = Some(thread.tid).filter(|raw| *raw > 0).and_then(Pid::from_raw) else {
             return Err(ended);
         };
         // Signal 0 only checks the thread. Looking it up in `/proc` instead would take most of the

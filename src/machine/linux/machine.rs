@@ -186,6 +186,10 @@ impl Machine for LinuxMachine {
         self.sensors.thread(self.affinity.tasks()?, thread)
     }
 
+    fn has_ended(&self, thread: ThreadId) -> bool {
+        self.affinity.has_ended(thread)
+    }
+
     fn core_times(&self) -> Vec<CoreTimes> {
         self.sensors.cores()
     }

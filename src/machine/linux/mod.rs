@@ -11,5 +11,5 @@ mod sysfs;
 pub(super) mod tests;
 
 pub use machine::LinuxMachine;
-pub(super) use proc::process_threads;
+pub(super) use proc::{current_thread, process_threads};
 pub(super) use scheduling::{request_realtime, request_short_slice};

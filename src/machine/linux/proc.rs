@@ -43,6 +43,9 @@ impl ProcSensors {
     pub(super) fn thread(&self, tasks: &OwnedFd, thread: ThreadId) -> Option<ThreadTimes> {
         let mut bytes = [0_u8; 1024];
         let stat = read_at(tasks.as_fd(), thread, "stat", &mut bytes).and_then(thread_stat)?;
+        if thread.is_reused_by(stat.start_ticks) {
+            return None;
+        }
         let mut bytes = [0_u8; 128];
         let sched = read_at(tasks.as_fd(), thread, "schedstat", &mut bytes).and_then(schedstat);
         Some(thread_times(&stat, sched, self.tick_ns))
@@ -87,16 +90,33 @@ pub(super) fn main_thread_mask(root: &Path) -> Option<CpuSet> {
     sysfs::parse_list(line.trim())
 }
 
+/// Returns the start of the thread that has a number now, in clock ticks since boot; `tasks` is
+/// `/proc/self/task`.
+pub(super) fn thread_start(tasks: &OwnedFd, thread: ThreadId) -> Option<u64> {
+    let mut bytes = [0_u8; 1024];
+    read_at(tasks.as_fd(), thread, "stat", &mut bytes).and_then(thread_stat)?.start_ticks
+}
+
+/// Returns the calling thread's id.
+pub(crate) fn current_thread() -> ThreadId {
+    let tid = rustix::thread::gettid().as_raw_pid();
+    let stat = std::fs::read("/proc/thread-self/stat").unwrap_or_default();
+    let stat = thread_stat(&String::from_utf8_lossy(&stat));
+    ThreadId { tid, start_ticks: stat.and_then(|stat| stat.start_ticks) }
+}
+
 /// Returns this process's threads with their names. Omits threads that end during the call.
 pub(crate) fn process_threads() -> Vec<NamedThread> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return Vec::new();
     };
     let thread = |task: std::fs::DirEntry| {
-        let id = task.file_name().to_str()?.parse().ok().map(ThreadId)?;
-        let name = std::fs::read(task.path().join("comm")).ok()?;
-        let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
-        Some(NamedThread { id, name })
+        let tid = task.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read(task.path().join("stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        let start_ticks = thread_stat(&stat)?.start_ticks;
+        let (name, _) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        Some(NamedThread { id: ThreadId { tid, start_ticks }, name: name.to_owned() })
     };
     tasks.filter_map(|task| thread(task.ok()?)).collect()
 }
@@ -104,6 +124,7 @@ pub(crate) fn process_threads() -> Vec<NamedThread> {
 /// The needed fields of a thread's `stat`.
 struct ThreadStat {
     ticks: u64,
+    start_ticks: Option<u64>,
     last_core: Option<CoreId>,
 }
 
@@ -115,6 +136,7 @@ fn thread_stat(text: &str) -> Option<ThreadStat> {
     let system: u64 = field(15)?.parse().ok()?;
     Some(ThreadStat {
         ticks: user + system,
+        start_ticks: field(22).and_then(|start| start.parse().ok()),
         last_core: field(39).and_then(|core| core.parse().ok()).map(CoreId),
     })
 }
@@ -179,12 +201,13 @@ mod tests {
         let text = format!("77 (odd) name) R {}", tail.join(" "));
         let stat = thread_stat(&text).unwrap();
         assert_eq!(stat.ticks, 14 + 15);
+        assert_eq!(stat.start_ticks, Some(22));
         assert_eq!(stat.last_core, Some(CoreId(39)));
     }
 
     #[test]
     fn uses_clock_ticks_without_schedstat() {
-        let stat = ThreadStat { ticks: 3, last_core: None };
+        let stat = ThreadStat { ticks: 3, start_ticks: None, last_core: None };
         for hidden in [None, Some((0, 0))] {
             let times = thread_times(&stat, hidden, TICK);
             assert_eq!((times.cpu_ns, times.wait_ns), (3 * TICK, None));
@@ -192,7 +215,7 @@ mod tests {
         let times = thread_times(&stat, Some((31_000_000, 5)), TICK);
         assert_eq!((times.cpu_ns, times.wait_ns), (31_000_000, Some(5)));
         // Zeros of a thread that has not run yet are real.
-        let fresh = ThreadStat { ticks: 0, last_core: None };
+        let fresh = ThreadStat { ticks: 0, start_ticks: None, last_core: None };
         assert_eq!(thread_times(&fresh, Some((0, 0)), TICK).wait_ns, Some(0));
     }
 

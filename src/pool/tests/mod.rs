@@ -53,6 +53,9 @@ impl Machine for FakeMachine {
     fn thread_times(&self, _: ThreadId) -> Option<ThreadTimes> {
         None
     }
+    fn has_ended(&self, _: ThreadId) -> bool {
+        false
+    }
     fn core_times(&self) -> Vec<CoreTimes> {
         Vec::new()
     }

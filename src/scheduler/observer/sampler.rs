@@ -28,6 +28,14 @@ impl CpuSampler {
         };
         let groups: Vec<Vec<ThreadId>> = state.desired.rows.iter().map(threads).collect();
         self.usage = self.sensor.sample(machine, &groups, now);
+        for (row, threads) in state.desired.rows.iter().zip(&groups) {
+            // Without times, a thread has ended, or has an id that another thread got.
+            if threads.iter().any(|id| !self.usage.threads.contains_key(id))
+                && let Some(slot) = state.slots.get(&row.budget.name)
+            {
+                slot.pool.forget_ended_threads();
+            }
+        }
         let process = process_cpu_ns();
         if self.usage.interval_us > 0 {
             let spent = process.saturating_sub(self.process_cpu_ns) as f64;

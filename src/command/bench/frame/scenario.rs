@@ -157,7 +157,7 @@ fn histogram(median_us: u64, seconds: f64) -> Histogram {
 fn view(row: &Row, index: u64, share: f64) -> ModelView {
     let median = 4_000 + (share * 40_000.0) as u64;
     let threads = (0..row.concurrency).map(|instance| ThreadView {
-        id: ThreadId(4000 + index as i32 * 100 + instance as i32),
+        id: ThreadId::of_tid(4000 + index as i32 * 100 + instance as i32),
         instance,
         helper: false,
         allowed: row.cores,

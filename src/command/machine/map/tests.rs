@@ -64,7 +64,7 @@ fn json_round_trips() {
 #[test]
 fn map_marks_simulated_machine() {
     let machine = SimulatedMachine::uniform(3);
-    machine.set_affinity(ThreadId(1), &CpuSet::first(1)).unwrap();
+    machine.set_affinity(ThreadId::of_tid(1), &CpuSet::first(1)).unwrap();
     assert!(draw(&report(machine.describe())).contains("this machine is simulated"));
 }
 

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use crate::machine::{
     AffinityError, CoreId, CoreTimes, CpuSet, LinuxMachine, Machine, MachineError, ThreadId,
-    current_thread, this_machine,
+    current_thread, process_threads, this_machine,
 };
 
 /// A thread that spins until dropped.
@@ -86,13 +86,35 @@ fn error_names_ended_thread_or_missing_cpu() {
     assert_eq!(machine.set_affinity(busy.thread, &before), Err(ended.clone()));
     assert_eq!(machine.affinity(busy.thread), Err(ended));
     assert_eq!(machine.thread_times(busy.thread), None);
+    assert!(machine.has_ended(busy.thread));
+}
+
+#[test]
+fn start_tells_threads_of_one_number_apart() {
+    let machine = LinuxMachine::detect();
+    let busy = BusyThread::start();
+    assert!(!machine.has_ended(busy.thread));
+    let start = busy.thread.start_ticks.unwrap();
+    let before = ThreadId { start_ticks: Some(start - 1), ..busy.thread };
+    assert!(machine.has_ended(before));
+    assert_eq!(machine.thread_times(before), None);
+    let unknown = ThreadId::of_tid(busy.thread.tid);
+    assert!(!machine.has_ended(unknown) && machine.thread_times(unknown).is_some());
+}
+
+#[test]
+fn listed_threads_have_their_ids() {
+    let own = std::thread::Builder::new().name("odd) (name".to_owned());
+    let listed = |id| process_threads().into_iter().find(|thread| thread.id == id);
+    let found = own.spawn(move || listed(current_thread())).unwrap().join().unwrap();
+    assert_eq!(found.unwrap().name, "odd) (name");
 }
 
 #[test]
 fn refuses_threads_of_other_processes() {
     let machine = LinuxMachine::detect();
     let all = machine.describe().limits.allowed;
-    for stranger in [ThreadId(1), ThreadId(0), ThreadId(-5)] {
+    for stranger in [1, 0, -5].map(ThreadId::of_tid) {
         let ended = AffinityError::NoSuchThread(stranger);
         assert_eq!(machine.set_affinity(stranger, &all), Err(ended.clone()));
         assert_eq!(machine.affinity(stranger), Err(ended));
