@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inner::Inner;
-use super::thread_calls::ThreadCalls;
+use super::thread_calls::{ThreadCall, ThreadCalls};
 use super::threads::{Pinned, place};
 use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
 
@@ -53,13 +53,18 @@ impl BuilderThreads {
             state.threads.values().flatten().copied().collect()
         };
         let place = |thread: &ThreadId| {
-            let _call = self.calls.begin(*thread, || self.lock().contains(*thread))?;
+            let _call = self.begin_call(*thread)?;
             place(&*self.machine, *thread, &cores)
         };
         let differences = threads.iter().filter_map(place).collect();
         let state = self.lock();
         let has_left = |thread: &ThreadId| !state.contains(*thread);
         Pinned { differences, left: threads.into_iter().filter(has_left).collect() }
+    }
+
+    /// Begins a call for a thread; `None` if it builds no more.
+    pub(super) fn begin_call(&self, thread: ThreadId) -> Option<ThreadCall<'_>> {
+        self.calls.begin(thread, || self.lock().contains(thread))
     }
 
     /// Returns the cores on which a building thread belongs; `None` if it is none.

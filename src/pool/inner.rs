@@ -158,6 +158,10 @@ impl Inner {
             let cores = || self.threads.mask_of(thread).or_else(|| self.builders.cores_of(thread));
             let mut wanted = cores();
             while let Some(mask) = wanted {
+                let members = self.threads.begin_call(thread);
+                let Some(_call) = members.or_else(|| self.builders.begin_call(thread)) else {
+                    break;
+                };
                 // The check of the machine finds a thread that is not where it should be.
                 let _ = place(&*self.machine, thread, &mask);
                 let newest = cores();

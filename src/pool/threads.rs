@@ -142,7 +142,7 @@ impl Threads {
     }
 
     /// Begins a call for a thread; `None` if it has left.
-    fn begin_call(&self, thread: ThreadId) -> Option<ThreadCall<'_>> {
+    pub(super) fn begin_call(&self, thread: ThreadId) -> Option<ThreadCall<'_>> {
         self.calls.begin(thread, || self.lock().is_member(thread))
     }
 

@@ -7,6 +7,8 @@
 
 mod change_request;
 mod control;
+#[cfg(test)]
+mod fake_workload;
 mod handle;
 mod inspection;
 mod layout_store;
@@ -24,6 +26,7 @@ mod owner_handle;
 mod shared_state;
 mod slot;
 mod waiting;
+mod workload;
 
 pub use change_request::{ChangeOperation, ChangeRequest};
 pub use control::Control;

@@ -1,4 +1,4 @@
-//! The slots of the running models: pool, loading phase and load order of each.
+//! The slots of the running models: workload, loading phase and load order of each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::loading::{LoadedModel, PreparedRequests};
 use super::model_key::ModelKey;
+use super::workload::Workload;
 use crate::engine::{EngineError, EngineKind, InstanceSetup};
 use crate::layout::{Auto, Budget, Bytes, DesiredState, GpuId, LoadSpec, Row};
 use crate::machine::CpuSet;
-use crate::pool::{Pool, Rejection, RequestSender};
+use crate::pool::{Pool, Rejection, RequestSender, Seats};
 
 /// The phase of a model's loading.
 #[derive(Clone)]
@@ -61,10 +62,13 @@ pub(super) enum BuildProgress {
     Failed(String),
 }
 
-/// One model. The observer has a copy: it shares the pool and holds the rest as of one instant.
+/// What runs for one row. The observer has a copy: it shares the workload and holds the rest as of one
+/// instant.
 #[derive(Clone)]
 pub(super) struct Slot {
-    pub(super) pool: Arc<Pool>,
+    pub(super) workload: Arc<dyn Workload>,
+    /// The workload, if it is a model's pool: its requests, instances and builds.
+    pub(super) pool: Option<Arc<Pool>>,
     /// The cores of its threads in place of the row's, while a loan concerns the model.
     pub(super) effective_cores: Option<CpuSet>,
     pub(super) phase: LoadPhase,
@@ -124,10 +128,39 @@ impl LoadOrder {
 }
 
 impl Slot {
+    /// The slot of a workload whose model is being loaded.
+    pub(super) fn new(
+        workload: Arc<dyn Workload>,
+        pool: Option<Arc<Pool>>,
+        generation: u64,
+        budget: &Budget,
+    ) -> Self {
+        Self {
+            workload,
+            pool,
+            loaded_for: Arc::new(budget.clone()),
+            successor: None,
+            effective_cores: None,
+            phase: LoadPhase::Loading,
+            generation,
+            engine: None,
+            title: String::new(),
+            requests: Arc::default(),
+            offered: Arc::default(),
+            last_build: None,
+            failed_build: None,
+            served: None,
+            renewals: 0,
+            difference: None,
+        }
+    }
+
     /// Marks the model as failed. Its requests are rejected, since nothing would answer them.
     pub(super) fn fail(&mut self, reason: String) {
         self.phase = LoadPhase::Failed(reason);
-        self.pool.refuse(Some(Rejection::ModelFailed));
+        if let Some(pool) = &self.pool {
+            pool.refuse(Some(Rejection::ModelFailed));
+        }
     }
 
     /// Takes a loaded model.
@@ -136,11 +169,13 @@ impl Slot {
     /// [`EngineError::Memory`] if it is larger than the row's memory budget.
     pub(super) fn install(&mut self, loaded: LoadedModel) -> Result<(), EngineError> {
         let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
-        self.pool.set_prepared(loaded.requests.bytes());
-        self.pool.install(loaded.model, warm_up);
-        if let Err(error) = self.pool.fits() {
-            self.pool.uninstall();
-            return Err(error);
+        if let Some(pool) = &self.pool {
+            pool.set_prepared(loaded.requests.bytes());
+            pool.install(loaded.model, warm_up);
+            if let Err(error) = pool.fits() {
+                pool.uninstall();
+                return Err(error);
+            }
         }
         self.engine = Some(loaded.engine);
         self.title = loaded.title;
@@ -158,16 +193,18 @@ impl Slot {
 
     /// Lets a loaded model take requests again.
     pub(super) fn revive(&mut self) {
-        if matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_some() {
+        if matches!(self.phase, LoadPhase::Failed(_))
+            && let Some(pool) = self.pool.as_ref().filter(|pool| pool.model().is_some())
+        {
+            pool.refuse(None);
             self.phase = LoadPhase::Loaded;
-            self.pool.refuse(None);
         }
     }
 
     /// Returns true if nothing serves and no build is pending.
     pub(super) fn has_no_instances_or_builds(&self) -> bool {
         // In this order: a build that ends between the two calls has left a serving instance.
-        self.pool.warming().is_none() && !self.pool.seats().any()
+        self.warming().is_none() && !self.seats().any()
     }
 
     /// Returns the state of the model's builds.
@@ -175,7 +212,7 @@ impl Slot {
         match (&self.phase, &self.failed_build) {
             (LoadPhase::Loading, _) => BuildProgress::Pending,
             (LoadPhase::Failed(reason), _) => BuildProgress::Failed(reason.clone()),
-            (LoadPhase::Loaded, _) if self.pool.batch().is_some() => BuildProgress::Pending,
+            (LoadPhase::Loaded, _) if self.batch().is_some() => BuildProgress::Pending,
             (LoadPhase::Loaded, Some(failed)) => BuildProgress::Failed(failed.message()),
             (LoadPhase::Loaded, None) => BuildProgress::Ended,
         }
@@ -192,7 +229,7 @@ impl Slot {
         if matches!(self.phase, LoadPhase::Loading) {
             return Some((0, wanted));
         }
-        let (ready, total) = self.pool.warming()?;
+        let (ready, total) = self.warming()?;
         // A batch that adds to the serving instances has only the missing ones.
         let total_wanted = wanted.max(total);
         Some((total_wanted.saturating_sub(total.saturating_sub(ready)), total_wanted))
@@ -200,7 +237,29 @@ impl Slot {
 
     /// Returns true if the model itself failed to load.
     pub(super) fn has_failed_to_load(&self) -> bool {
-        matches!(self.phase, LoadPhase::Failed(_)) && self.pool.model().is_none()
+        matches!(self.phase, LoadPhase::Failed(_))
+            && self.pool.as_ref().is_none_or(|pool| pool.model().is_none())
+    }
+
+    /// Returns the state of the instances; empty for a workload without any.
+    pub(super) fn seats(&self) -> Seats {
+        self.pool.as_ref().map(|pool| pool.seats()).unwrap_or_default()
+    }
+
+    /// Returns how many instances of the pending build are ready, and how many it has; `None` if there
+    /// is none.
+    pub(super) fn warming(&self) -> Option<(usize, usize)> {
+        self.pool.as_ref()?.warming()
+    }
+
+    /// Returns the number of the batch that is being built and its instances.
+    pub(super) fn batch(&self) -> Option<(u64, usize)> {
+        self.pool.as_ref()?.batch()
+    }
+
+    /// Returns the setup of the pending build; without one, that of the serving instances.
+    pub(super) fn setup(&self) -> Option<InstanceSetup> {
+        self.pool.as_ref()?.setup()
     }
 
     /// Returns the load of a row. One that replays another recording waits for the successor, which has
@@ -218,7 +277,7 @@ impl Slot {
         }
         Some(LoadOrder {
             model: ModelKey { name: row.budget.name.clone(), generation: self.generation },
-            sender: self.pool.sender(),
+            sender: self.pool.as_ref()?.sender(),
             spec: self.load(row)?.clone(),
             requests: self.requests.clone(),
             seed: row.id,
@@ -262,9 +321,9 @@ impl Slots {
             .filter_map(|rename| Some((rename.to.clone(), self.0.remove(&rename.from)?)))
             .collect();
         for (name, slot) in taken {
-            slot.pool.rename(&name);
-            if let Some(successor) = &slot.successor {
-                successor.pool.rename(&name);
+            let successor = slot.successor.as_ref().and_then(|successor| successor.pool.as_ref());
+            for pool in slot.pool.iter().chain(successor) {
+                pool.rename(&name);
             }
             self.0.insert(name, slot);
         }

@@ -1,4 +1,4 @@
-//! Assembles a snapshot from the pools, the samplers and the machine.
+//! Assembles a snapshot from the workloads, the samplers and the machine.
 
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ impl Assembler {
     ) {
         self.cpu.sample(state, &*machine.machine, now);
         for slot in state.slots.values() {
-            slot.pool.shrink();
+            slot.workload.shrink();
         }
         self.meters.sample(&state.slots, now);
         self.windows.clear();

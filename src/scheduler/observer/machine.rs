@@ -25,7 +25,7 @@ impl ObservedMachine {
             found.gpus = gpu.latest().known();
         }
         let is_misplaced =
-            |slot: &Slot| slot.difference.is_some() || !slot.pool.strays().is_empty();
+            |slot: &Slot| slot.difference.is_some() || !slot.workload.strays().is_empty();
         let is_any_misplaced = state.slots.values().any(is_misplaced);
         (is_any_misplaced || found != *state.description).then_some(found)
     }

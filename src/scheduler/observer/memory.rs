@@ -42,7 +42,9 @@ impl HeapSampler {
         let mut measured = Vec::new();
         for row in &state.desired.rows {
             let Some(slot) = state.slots.get(&row.budget.name) else { continue };
-            let memory = slot.pool.memory();
+            // The table divides the memory of this process.
+            let Some(pool) = &slot.pool else { continue };
+            let memory = pool.memory();
             let in_flight = memory.engine.in_flight.unwrap_or(0);
             accounted += memory.engine.total() + memory.engine.untouched + in_flight;
             untouched += memory.engine.untouched;
@@ -92,7 +94,7 @@ impl HeapSampler {
 fn memory_row(measured: &MeasuredRow<'_>) -> MemoryRow {
     let MeasuredRow { row, slot, memory } = measured;
     let PoolMemory { engine, requests, limit, over } = memory;
-    let seats = slot.pool.seats();
+    let seats = slot.seats();
     MemoryRow {
         model: row.budget.name.clone(),
         weights_bytes: engine.weights,

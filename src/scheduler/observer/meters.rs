@@ -23,9 +23,11 @@ impl Meters {
         self.0.retain(|generation, _| slots.values().any(|slot| slot.generation == *generation));
         for slot in slots.values() {
             let meters = self.0.entry(slot.generation).or_default();
-            let counts = slot.pool.counts();
+            let counts = slot.workload.counts();
             let lost = counts.rejected + counts.timed_out + counts.failed;
-            slot.pool.recorder().tick(now, lost.saturating_sub(meters.lost));
+            if let Some(recorder) = slot.workload.recorder() {
+                recorder.tick(now, lost.saturating_sub(meters.lost));
+            }
             meters.lost = lost;
         }
     }

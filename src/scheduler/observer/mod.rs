@@ -12,6 +12,8 @@ mod model_view;
 mod pacer;
 mod sampler;
 mod sharing;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod window_cache;
 

@@ -22,8 +22,9 @@ impl ModelInputs<'_> {
     /// Returns the view.
     pub(super) fn view(&self, windows: Windows) -> ModelView {
         let (row, slot) = (self.row, self.slot);
-        let seats = slot.pool.seats();
+        let seats = slot.seats();
         let actual = self.actual(seats);
+        let model = slot.pool.as_ref().and_then(|pool| pool.model());
         let cpu = actual.threads.iter().fold(0.0, |sum, thread| sum + thread.cpu);
         let wait: Option<f64> = actual.threads.iter().map(|thread| thread.wait).sum();
         let wait = wait.map(|wait| if cpu + wait > 0.0 { wait / (cpu + wait) } else { 0.0 });
@@ -33,7 +34,7 @@ impl ModelInputs<'_> {
             engine: slot.engine,
             engine_title: slot.title.clone(),
             actual,
-            counts: slot.pool.counts(),
+            counts: slot.workload.counts(),
             second: windows.second,
             minute: windows.minute,
             since_change: windows.since_change,
@@ -44,7 +45,7 @@ impl ModelInputs<'_> {
             guessed_dims: self.guessed_dims(),
             cpu,
             wait,
-            memory: slot.pool.model().map(|model| model.memory()).unwrap_or_default(),
+            memory: model.map(|model| model.memory()).unwrap_or_default(),
             load: row.budget.load.as_ref().map(LoadSpec::description),
             offered_per_s: row.budget.load.is_some().then_some(self.offered_rate),
         }
@@ -53,7 +54,8 @@ impl ModelInputs<'_> {
     /// Returns the guessed dimensions that the metrics are based on; empty unless the built-in load
     /// alone sends the requests.
     fn guessed_dims(&self) -> BTreeMap<String, usize> {
-        if self.row.budget.load.is_none() || self.slot.pool.has_callers() {
+        let has_callers = self.slot.pool.as_ref().is_some_and(|pool| pool.has_callers());
+        if self.row.budget.load.is_none() || has_callers {
             return BTreeMap::new();
         }
         // a guess of 1 is a batch of one request, which real requests usually are
@@ -64,7 +66,7 @@ impl ModelInputs<'_> {
     fn actual(&self, seats: Seats) -> Actual {
         let (row, slot) = (self.row, self.slot);
         let threads: Vec<ThreadView> =
-            slot.pool.members().into_iter().filter_map(|member| self.thread(member)).collect();
+            slot.workload.threads().into_iter().filter_map(|member| self.thread(member)).collect();
         let cores = threads.iter().fold(CpuSet::EMPTY, |all, thread| all.union(&thread.allowed));
         let active = seats.serving.min(seats.bound);
         Actual {
@@ -72,7 +74,7 @@ impl ModelInputs<'_> {
             effective_cores: slot.effective_cores,
             active,
             parked: seats.serving - active,
-            threads_per_instance: slot.pool.setup().map_or(0, |setup| setup.threads),
+            threads_per_instance: slot.setup().map_or(0, |setup| setup.threads),
             threads,
             difference: difference(row, slot, active),
         }
@@ -114,10 +116,10 @@ fn difference(row: &Row, slot: &Slot, active: usize) -> Option<String> {
     }
     let is_missing = || {
         let is_settled = matches!(slot.phase, LoadPhase::Loaded)
-            && slot.pool.warming().is_none()
+            && slot.warming().is_none()
             && slot.successor.is_none();
-        (is_settled && active < row.concurrency)
+        (is_settled && slot.pool.is_some() && active < row.concurrency)
             .then(|| format!("{active} of {} instances are running", row.concurrency))
     };
-    slot.difference.clone().or_else(|| slot.pool.memory().over).or_else(is_missing)
+    slot.difference.clone().or_else(|| slot.workload.memory_excess()).or_else(is_missing)
 }

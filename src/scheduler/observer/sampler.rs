@@ -23,7 +23,7 @@ impl CpuSampler {
     pub(super) fn sample(&mut self, state: &SchedulerState, machine: &dyn Machine, now: Instant) {
         let threads = |row: &crate::layout::Row| -> Vec<ThreadId> {
             let slot = state.slots.get(&row.budget.name);
-            let members = slot.map(|slot| slot.pool.members()).unwrap_or_default();
+            let members = slot.map(|slot| slot.workload.threads()).unwrap_or_default();
             members.iter().map(|member| member.id).collect()
         };
         let groups: Vec<Vec<ThreadId>> = state.desired.rows.iter().map(threads).collect();
@@ -33,7 +33,7 @@ impl CpuSampler {
             if threads.iter().any(|id| !self.usage.threads.contains_key(id))
                 && let Some(slot) = state.slots.get(&row.budget.name)
             {
-                slot.pool.forget_ended_threads();
+                slot.workload.forget_ended_threads();
             }
         }
         let process = process_cpu_ns();

@@ -38,7 +38,9 @@ impl WindowCache {
         {
             return cached.windows.clone();
         }
-        let windows = slot.pool.recorder().windows(now, row.budget.slo.as_ref());
+        let recorder = slot.workload.recorder();
+        let windows = recorder.map(|recorder| recorder.windows(now, row.budget.slo.as_ref()));
+        let windows = windows.unwrap_or_default();
         let cached = CachedWindows { row: row.generation, windows: windows.clone() };
         self.0.insert(slot.generation, cached);
         windows

@@ -11,10 +11,10 @@ use super::row_changes::{has_changed, renames};
 use super::stage_timer::StageTimer;
 use super::thread::Owner;
 use crate::layout::{Change, DesiredState, Edit, Plan, Refusal, RefusalKind};
-use crate::pool::Pool;
 use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::messages::UndoRedo;
+use crate::scheduler::workload::Workload;
 use crate::telemetry::{Applied, Author, ChangeStatus, JournalEntry, Verdict};
 
 /// A change that is about to be committed.
@@ -160,9 +160,9 @@ impl Owner {
         opened
     }
 
-    /// Has the recorders of changed pools begin their metrics since the last change. `in_force` is the
-    /// real time at which it was in force.
-    pub(super) fn mark_change(&self, changed: Vec<Arc<Pool>>, in_force: Instant) {
+    /// Has the recorders of changed workloads begin their metrics since the last change. `in_force` is
+    /// the real time at which it was in force.
+    pub(super) fn mark_change(&self, changed: Vec<Arc<dyn Workload>>, in_force: Instant) {
         let now = self.clock.now();
         let at = now.checked_sub(in_force.elapsed()).unwrap_or(now);
         self.publisher.mark_change(changed, at);

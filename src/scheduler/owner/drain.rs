@@ -1,41 +1,41 @@
-//! Pools of removed models: their requests are answered, off the cores of the models that stay.
+//! Workloads of removed models: their requests are answered, off the cores of the models that stay.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::layout::DesiredState;
 use crate::machine::CpuSet;
-use crate::pool::Pool;
+use crate::scheduler::workload::Workload;
 
 /// Time that a removed model has to answer its waiting requests.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The pools of removed models.
+/// The workloads of removed models.
 #[derive(Default)]
-pub(super) struct DrainingPools {
+pub(super) struct DrainingWorkloads {
     /// They still accept requests: clients find their successors only in the next published state.
-    removed: Vec<Arc<Pool>>,
-    draining: Vec<Weak<Pool>>,
+    removed: Vec<Arc<dyn Workload>>,
+    draining: Vec<Weak<dyn Workload>>,
 }
 
-impl DrainingPools {
-    /// Adds the pool of a removed model. [`Self::start`] drains it.
-    pub(super) fn add(&mut self, pool: Arc<Pool>) {
-        self.removed.push(pool);
+impl DrainingWorkloads {
+    /// Adds the workload of a removed model. [`Self::start`] drains it.
+    pub(super) fn add(&mut self, workload: Arc<dyn Workload>) {
+        self.removed.push(workload);
     }
 
-    /// Drains the added pools in the background, once clients no longer find them. Waiting requests
+    /// Drains the added workloads in the background, once clients no longer find them. Waiting requests
     /// are answered, or rejected when the time is over.
     pub(super) fn start(&mut self) {
-        for pool in std::mem::take(&mut self.removed) {
-            self.drain(pool);
+        for workload in std::mem::take(&mut self.removed) {
+            self.drain(workload);
         }
     }
 
-    fn drain(&mut self, pool: Arc<Pool>) {
-        self.draining.push(Arc::downgrade(&pool));
+    fn drain(&mut self, workload: Arc<dyn Workload>) {
+        self.draining.push(Arc::downgrade(&workload));
         let spawned = std::thread::Builder::new().name("divvy-drain".to_owned()).spawn(move || {
-            drain_until_ended(&pool, PATIENCE, || {
+            drain_until_ended(&*workload, PATIENCE, || {
                 tracing::warn!(
                     "a removed model is still loading, building or running a request; its threads end \
                      with that"
@@ -47,31 +47,34 @@ impl DrainingPools {
         }
     }
 
-    /// Returns the pools that have not ended.
-    pub(super) fn pools(&self) -> Vec<Arc<Pool>> {
+    /// Returns the workloads that have not ended.
+    pub(super) fn workloads(&self) -> Vec<Arc<dyn Workload>> {
         let draining = self.draining.iter().filter_map(Weak::upgrade);
         draining.chain(self.removed.iter().cloned()).collect()
     }
 
-    /// Moves the threads of draining pools off the cores that `after` reserves. If that leaves no
+    /// Moves the threads of draining workloads off the cores that `after` reserves. If that leaves no
     /// core, they stay on all allowed ones.
     pub(super) fn move_off_reserved_cores(&mut self, after: &DesiredState, allowed: CpuSet) {
-        self.draining.retain(|pool| pool.strong_count() > 0);
+        self.draining.retain(|workload| workload.strong_count() > 0);
         let reserving = after.rows.iter().filter(|row| row.budget.reserve);
         let reserved = reserving.fold(CpuSet::EMPTY, |all, row| all.union(&row.cores));
-        for pool in self.pools() {
+        for workload in self.workloads() {
             let choose = |present: CpuSet| {
                 let choices = [present.intersection(&allowed), allowed];
                 let free = choices.iter().map(|cores| cores.difference(&reserved));
                 free.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed)
             };
-            let (mask, building) = (choose(pool.mask()), choose(pool.builder_cores()));
             let mut reasons = Vec::new();
-            if pool.builder_cores() != building {
-                reasons.extend(pool.pin_builders(building));
+            if let Some(present) = workload.builder_cores() {
+                let building = choose(present);
+                if building != present {
+                    reasons.extend(workload.pin_builders(building));
+                }
             }
-            if pool.mask() != mask {
-                reasons.extend(pool.pin(mask));
+            let mask = choose(workload.mask());
+            if workload.mask() != mask {
+                reasons.extend(workload.pin(mask));
             }
             for reason in reasons {
                 tracing::warn!(
@@ -82,12 +85,12 @@ impl DrainingPools {
     }
 }
 
-/// Drains a pool and returns when its threads have ended. Calls `is_late` if they have not ended in
-/// time; the pool is held until they have, so that they can still be moved.
-fn drain_until_ended(pool: &Pool, patience: Duration, is_late: impl FnOnce()) {
-    if !pool.drain(patience) {
+/// Drains a workload and returns when its threads have ended. Calls `is_late` if they have not ended in
+/// time; the workload is held until they have, so that they can still be moved.
+fn drain_until_ended(workload: &dyn Workload, patience: Duration, is_late: impl FnOnce()) {
+    if !workload.drain(patience) {
         is_late();
-        while !pool.has_ended() {
+        while !workload.has_ended() {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -104,7 +107,7 @@ mod tests {
     use crate::engine::synthetic::{Script, SyntheticModel};
     use crate::layout::QueuePolicy;
     use crate::machine::SimulatedMachine;
-    use crate::pool::Request;
+    use crate::pool::{Pool, Request};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,4 +1,4 @@
-//! Enforces the desired state on the pools: bounds that shrink, then masks, then nice values, then
+//! Enforces the desired state on the workloads: bounds that shrink, then masks, then nice values, then
 //! bounds that grow, then builds in the background. Each mask and nice value is read back.
 
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ pub(super) struct Transition<'a> {
     pub(super) machine: &'a Description,
 }
 
-/// Enforces `after` on the pools.
+/// Enforces `after` on the workloads.
 /// Returns the differences that the kernel shows, for each model whose threads were placed or got a
 /// nice value; an empty list means that all is as asked.
 pub(super) fn enforce(
@@ -87,8 +87,10 @@ pub(super) fn enforce(
         })
     };
     for (row, old, slot) in rows() {
-        if old.is_none_or(|old| row.concurrency < old.concurrency) {
-            slot.pool.set_bound(row.concurrency);
+        if let Some(pool) = &slot.pool
+            && old.is_none_or(|old| row.concurrency < old.concurrency)
+        {
+            pool.set_bound(row.concurrency);
         }
     }
     timer.end(|stages| &mut stages.bounds_us);
@@ -96,8 +98,9 @@ pub(super) fn enforce(
     let reserved = reserved(after);
     for (row, _, slot) in rows() {
         let cores = builder_cores_beside(row, &reserved, machine);
-        for slot in with_successor(slot).filter(|slot| slot.pool.builder_cores() != cores) {
-            let found = slot.pool.pin_builders(cores);
+        let differs = |slot: &&Slot| slot.workload.builder_cores().is_some_and(|now| now != cores);
+        for slot in with_successor(slot).filter(differs) {
+            let found = slot.workload.pin_builders(cores);
             if !found.is_empty() {
                 differences.insert(row.budget.name.clone(), found);
             }
@@ -109,35 +112,36 @@ pub(super) fn enforce(
             let mask = effective_mask(row, after, slot, machine);
             with_successor(slot).map(move |slot| (row, old, slot, mask))
         })
-        .filter(|(.., slot, mask)| slot.pool.mask() != *mask)
+        .filter(|(.., slot, mask)| slot.workload.mask() != *mask)
         .collect();
     moved.sort_by_key(|(row, old, ..)| {
         old.is_none_or(|old| !row.cores.difference(&old.cores).is_empty())
     });
     for (row, _, slot, mask) in moved {
-        let found = slot.pool.pin(mask);
+        let found = slot.workload.pin(mask);
         differences.entry(row.budget.name.clone()).or_default().extend(found);
     }
     timer.end(|stages| &mut stages.masks_us);
     for (row, _, slot) in rows() {
         let nice = after.nice(row);
-        if slot.pool.nice() != nice {
-            let found = slot.pool.set_nice(nice).err().unwrap_or_default();
+        if slot.workload.nice() != nice {
+            let found = slot.workload.set_nice(nice).err().unwrap_or_default();
             differences.entry(row.budget.name.clone()).or_default().extend(found);
         }
     }
     timer.end(|stages| &mut stages.nice_us);
     for (row, old, slot) in rows() {
-        if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
-            slot.pool.set_queue(row.budget.queue);
-        }
         if old.is_none_or(|old| old.budget.memory != row.budget.memory) {
-            slot.pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
-            slot.pool.shrink();
+            slot.workload.set_memory(row.budget.memory.map(|bytes| bytes.0));
+            slot.workload.shrink();
+        }
+        let Some(pool) = &slot.pool else { continue };
+        if old.is_none_or(|old| old.budget.queue != row.budget.queue) {
+            pool.set_queue(row.budget.queue);
         }
         // Only if it rises: the call waits for the gate's lock, and its holder may have no core.
         if old.is_none_or(|old| old.concurrency < row.concurrency) {
-            slot.pool.set_bound(row.concurrency);
+            pool.set_bound(row.concurrency);
         }
     }
     timer.end(|stages| &mut stages.limits_us);
@@ -156,9 +160,9 @@ pub(super) fn place(
     slot: &Slot,
     machine: &Description,
 ) -> Vec<String> {
-    let mut found = slot.pool.pin_builders(builder_cores(row, all, machine));
-    found.extend(slot.pool.pin(effective_mask(row, all, slot, machine)));
-    found.extend(slot.pool.set_nice(all.nice(row)).err().into_iter().flatten());
+    let mut found = slot.workload.pin_builders(builder_cores(row, all, machine));
+    found.extend(slot.workload.pin(effective_mask(row, all, slot, machine)));
+    found.extend(slot.workload.set_nice(all.nice(row)).err().into_iter().flatten());
     found
 }
 
@@ -166,9 +170,10 @@ pub(super) fn place(
 /// program's own nice value. Not repeated for a row, since a new thread whose nice value is too high
 /// will not be lower after another rebuild.
 fn renew(row: &Row, all: &DesiredState, slot: &mut Slot) {
-    if slot.renewals < MOST_RENEWALS && slot.pool.set_nice(all.nice(row)).is_err() {
+    let Some(pool) = &slot.pool else { return };
+    if slot.renewals < MOST_RENEWALS && slot.workload.set_nice(all.nice(row)).is_err() {
         slot.renewals += 1;
-        slot.pool.renew();
+        pool.renew();
         if let Some(difference) = &mut slot.difference {
             difference.push_str("; new instances on new threads are being built for it");
         }
@@ -183,7 +188,9 @@ pub(super) fn note_differences(row: &Row, all: &DesiredState, slot: &mut Slot, f
         renew(row, all, slot);
     } else {
         slot.renewals = 0;
-        slot.pool.keep();
+        if let Some(pool) = &slot.pool {
+            pool.keep();
+        }
     }
 }
 
@@ -198,6 +205,7 @@ pub(super) fn build(
     machine: &Description,
 ) -> Result<(), String> {
     let Some(slot) = slots.get(&row.budget.name) else { return Ok(()) };
+    let Some(pool) = &slot.pool else { return Ok(()) };
     if !matches!(slot.phase, LoadPhase::Loaded) || row.concurrency == 0 {
         return Ok(());
     }
@@ -205,8 +213,8 @@ pub(super) fn build(
     if slot.failed_build.as_ref().is_some_and(|failed| failed.setup == setup) {
         return Ok(());
     }
-    if !slot.pool.ensure(row.concurrency, setup) {
-        slot.pool.release_parked(row.concurrency);
+    if !pool.ensure(row.concurrency, setup) {
+        pool.release_parked(row.concurrency);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::machine::{Clock, note_running, request_short_slice};
 use crate::pool::Pool;
+use crate::scheduler::workload::Workload;
 
 /// Time between checks while requests wait or run, and so the resolution of queue timeouts.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -26,8 +27,8 @@ pub(super) struct Housekeeper {
 enum HousekeeperMessage {
     /// Check these pools from now on.
     Pools(Vec<Arc<Pool>>),
-    /// A change of these pools was in force.
-    Changed { pools: Vec<Arc<Pool>>, at: Instant },
+    /// A change of these workloads was in force.
+    Changed { workloads: Vec<Arc<dyn Workload>>, at: Instant },
 }
 
 impl Housekeeper {
@@ -50,9 +51,9 @@ impl Housekeeper {
         let _ = self.messages.send(HousekeeperMessage::Pools(pools));
     }
 
-    /// Has the recorders of pools begin their metrics since the last change.
-    pub(super) fn mark_change(&self, pools: Vec<Arc<Pool>>, at: Instant) {
-        let _ = self.messages.send(HousekeeperMessage::Changed { pools, at });
+    /// Has the recorders of workloads begin their metrics since the last change.
+    pub(super) fn mark_change(&self, workloads: Vec<Arc<dyn Workload>>, at: Instant) {
+        let _ = self.messages.send(HousekeeperMessage::Changed { workloads, at });
     }
 }
 
@@ -73,9 +74,9 @@ fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duratio
                 pools = newest;
                 next = soon(&pools, next, clock.now());
             }
-            Ok(HousekeeperMessage::Changed { pools: changed, at }) => {
-                for pool in &changed {
-                    pool.recorder().mark_change(at);
+            Ok(HousekeeperMessage::Changed { workloads, at }) => {
+                for recorder in workloads.iter().filter_map(|workload| workload.recorder()) {
+                    recorder.mark_change(at);
                 }
                 // A pool may have a new timeout.
                 next = soon(&pools, next, clock.now());

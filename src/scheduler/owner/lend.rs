@@ -126,7 +126,7 @@ fn place_effective(models: &mut LiveModels, name: &str, all: &DesiredState) -> V
     let (Some(row), Some(slot)) = (all.row(name), models.slots.get_mut(name)) else {
         return Vec::new();
     };
-    let found = slot.pool.pin(enforce::effective_mask(row, all, slot, &models.description));
+    let found = slot.workload.pin(enforce::effective_mask(row, all, slot, &models.description));
     if !found.is_empty() {
         // The next check of the machine tries again.
         slot.difference = Some(found.join("; "));

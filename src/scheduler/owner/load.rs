@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 
 use super::enforce;
@@ -10,10 +9,10 @@ use crate::engine::EngineError;
 use crate::layout::{Budget, DesiredState, Row};
 use crate::machine::{CpuSet, Description, Machine};
 use crate::pool::{BuildPlaces, LoadTurn, Pool, panic_message};
-use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader, PreparedRequests};
+use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
-use crate::scheduler::slot::{LoadPhase, Slot};
+use crate::scheduler::slot::Slot;
 
 /// Makes slots and loads their models.
 pub(super) struct ModelLoads {
@@ -41,29 +40,15 @@ impl ModelLoads {
         self.generation += 1;
         let budget = &row.budget;
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
-        let mut slot = Slot {
-            pool: Arc::new(self.pool(&key, budget, enforce::mask(row, all, machine))),
-            loaded_for: Arc::new(budget.clone()),
-            successor: None,
-            effective_cores: None,
-            phase: LoadPhase::Loading,
-            generation: self.generation,
-            engine: None,
-            title: String::new(),
-            requests: Arc::new(PreparedRequests::default()),
-            offered: Arc::new(AtomicU64::new(0)),
-            last_build: None,
-            failed_build: None,
-            served: None,
-            renewals: 0,
-            difference: None,
-        };
+        let pool = Arc::new(self.pool(&key, budget, enforce::mask(row, all, machine)));
         // Enforcing a change sets only bounds that differ from the row before, which had another pool.
-        slot.pool.set_bound(row.concurrency);
+        pool.set_bound(row.concurrency);
         // The pool has no threads yet that could be on other cores.
-        let _ = slot.pool.pin_builders(enforce::builder_cores(row, all, machine));
+        let _ = pool.pin_builders(enforce::builder_cores(row, all, machine));
+        let turn = pool.start_load();
+        let mut slot = Slot::new(pool.clone(), Some(pool), self.generation, budget);
         let request = LoadRequest::of_row(row, all, machine);
-        if let Err(error) = self.load_in_background(key, request, slot.pool.start_load()) {
+        if let Err(error) = self.load_in_background(key, request, turn) {
             slot.fail(format!("cannot start a thread: {error}"));
         }
         slot

@@ -43,7 +43,7 @@ fn restore_threads(models: &mut LiveModels) {
             }
             continue;
         }
-        let strays = slot.pool.strays();
+        let strays = slot.workload.strays();
         if !strays.is_empty() {
             let strays = strays.join("; ");
             tracing::warn!("{}: {strays}; it will be restored", row.budget.name);

@@ -20,6 +20,8 @@ mod rollback;
 mod row_changes;
 mod stage_timer;
 mod successors;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod verdicts;
 mod window_capture;

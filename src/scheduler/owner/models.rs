@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::drain::DrainingPools;
+use super::drain::DrainingWorkloads;
 use super::enforce;
 use super::load::ModelLoads;
 use super::loans::Loans;
@@ -16,7 +16,7 @@ use crate::machine::{Description, Machine};
 use crate::scheduler::loading::{LoadedModel, Loader, instance_setup};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
-use crate::scheduler::slot::{ServedBudget, Slots};
+use crate::scheduler::slot::{ServedBudget, Slot, Slots};
 use crate::telemetry::StateVersion;
 
 /// The live models.
@@ -27,7 +27,7 @@ pub(super) struct LiveModels {
     pub(super) desired: Arc<DesiredState>,
     pub(super) slots: Slots,
     pub(super) loans: Loans,
-    pub(super) draining: DrainingPools,
+    pub(super) draining: DrainingWorkloads,
     pub(super) loads: ModelLoads,
     /// The owner's own messages: for what has to wait until the present change is complete.
     pub(super) owner: Sender<OwnerMessage>,
@@ -48,7 +48,7 @@ impl LiveModels {
             desired: Arc::new(desired),
             slots: Slots::default(),
             loans: Loans::default(),
-            draining: DrainingPools::default(),
+            draining: DrainingWorkloads::default(),
             loads: ModelLoads::new(machine, loader, owner.clone()),
             owner,
         }
@@ -136,7 +136,7 @@ impl LiveModels {
             let budget = &row.budget;
             // With fewer instances than the row asks for, the number that served before is the target.
             let before = slot.served.as_ref().map(|served| served.concurrency);
-            let before = before.filter(|_| slot.pool.seats().serving < row.concurrency);
+            let before = before.filter(|_| slot.seats().serving < row.concurrency);
             slot.served = Some(ServedBudget {
                 threads: budget.threads,
                 gpu: budget.gpu.clone(),
@@ -150,9 +150,9 @@ impl LiveModels {
     /// the rollback target.
     pub(super) fn record_served_row(&mut self, row: &Row) {
         let name = &row.budget.name;
-        let pool = self.slots.get(name).map(|slot| &slot.pool);
-        let serving = pool.filter(|pool| pool.warming().is_none() && pool.seats().any());
-        if let Some(setup) = serving.and_then(|pool| pool.setup()) {
+        let slot = self.slots.get(name);
+        let serving = slot.filter(|slot| slot.warming().is_none() && slot.seats().any());
+        if let Some(setup) = serving.and_then(Slot::setup) {
             self.record_served(name, setup);
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn handle(
         .row(&name)
         .and_then(|row| instance_setup(row, &desired, &models.description.gpus).ok());
     let slot = models.slots.get_mut(&name)?;
+    let pool = slot.pool.clone()?;
     match event {
         PoolEvent::Built(report) => {
             slot.last_build = Some(report.took);
@@ -51,7 +52,7 @@ pub(super) fn handle(
             models.build(&name)
         }
         PoolEvent::BuildFailed { id, setup, reason }
-            if !slot.pool.is_newest(id) || asked != Some(setup) =>
+            if !pool.is_newest(id) || asked != Some(setup) =>
         {
             // A change came after the failure and before this event: the row has other instances
             // now, or others are being built for it.
@@ -59,11 +60,11 @@ pub(super) fn handle(
             None
         }
         PoolEvent::BuildFailed { setup, reason, .. }
-            if slot.pool.is_renewing() && slot.pool.setup() == Some(setup) =>
+            if pool.is_renewing() && pool.setup() == Some(setup) =>
         {
             // The rebuild was only to raise the threads' priority: the old instances keep serving.
             tracing::error!("{name}: {reason}");
-            slot.pool.keep();
+            pool.keep();
             slot.renewals = enforce::MOST_RENEWALS;
             slot.difference = Some(format!(
                 "its threads may not be raised to a lower nice value, and new instances could not be \
@@ -189,13 +190,13 @@ mod tests {
         assert!(handle(&mut test.models, &key, failed).is_none(), "nothing is rolled back");
         let slot = test.models.slots.get("m").unwrap();
         assert!(slot.failed_build.is_none(), "the row asks for another width by now");
-        assert_eq!(slot.pool.warming(), Some((0, 1)), "which is being built");
+        assert_eq!(slot.warming(), Some((0, 1)), "which is being built");
         test.script.build_blocked.store(0, Ordering::SeqCst);
         let (key, built) = test.next_event();
         assert!(matches!(built, PoolEvent::Built(_)), "{built:?}");
         handle(&mut test.models, &key, built);
         let slot = test.models.slots.get("m").unwrap();
-        assert_eq!(slot.pool.setup().map(|setup| setup.threads), Some(3));
+        assert_eq!(slot.setup().map(|setup| setup.threads), Some(3));
     }
 
     #[test]

@@ -8,11 +8,12 @@ use tokio::sync::watch;
 
 use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
-use crate::pool::{Client, Pool};
+use crate::pool::Client;
 use crate::scheduler::messages::{ChangeLog, SchedulerState};
 use crate::scheduler::observer_channel::ObserverSender;
 use crate::scheduler::shared_state::{PublishedState, SharedState};
 use crate::scheduler::slot::{LoadOrder, Slot, Slots};
+use crate::scheduler::workload::Workload;
 use crate::telemetry::Snapshot;
 
 /// The shortest time between two states sent to the observer, so that a burst of changes does not
@@ -115,16 +116,16 @@ impl Publisher {
         self.loads.send_replace(Arc::new(Vec::new()));
     }
 
-    /// Has the recorders of changed pools begin their metrics since the last change.
-    pub(super) fn mark_change(&self, pools: Vec<Arc<Pool>>, at: Instant) {
-        self.housekeeper.mark_change(pools, at);
+    /// Has the recorders of changed workloads begin their metrics since the last change.
+    pub(super) fn mark_change(&self, changed: Vec<Arc<dyn Workload>>, at: Instant) {
+        self.housekeeper.mark_change(changed, at);
     }
 
     /// Publishes the state that callers and the housekeeper read.
     pub(super) fn publish_state(&mut self, models: &LiveModels) {
         if !self.models.is_of(&models.slots) {
             self.models = PublishedModels::new(&models.slots);
-            let pools = models.slots.values().map(|slot| slot.pool.clone()).collect();
+            let pools = models.slots.values().filter_map(|slot| slot.pool.clone()).collect();
             self.housekeeper.set_pools(pools);
         }
         self.shared.replace(PublishedState {
@@ -161,11 +162,12 @@ impl PublishedModels {
             last_build: slot.last_build,
         };
         let builds = slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.last_build?)));
-        let clients = slots.iter().map(|(name, slot)| (name.clone(), slot.pool.client()));
+        let client =
+            |(name, slot): (&String, &Slot)| Some((name.clone(), slot.pool.as_ref()?.client()));
         Self {
             keys: slots.iter().map(key).collect(),
             last_builds: Arc::new(builds.collect()),
-            clients: Arc::new(clients.collect()),
+            clients: Arc::new(slots.iter().filter_map(client).collect()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Brings the slots and pools from one desired state to the next.
+//! Brings the slots and workloads from one desired state to the next.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use super::stage_timer::StageTimer;
 use super::successors;
 use crate::engine::EngineKind;
 use crate::layout::{DesiredState, Row, SharingRule, sharers};
-use crate::pool::Pool;
 use crate::scheduler::loading::instance_setup;
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
 use crate::scheduler::slot::LoadPhase;
+use crate::scheduler::workload::Workload;
 
 /// The outcome of enforcing a desired state.
 pub(super) struct Reconciled {
@@ -25,8 +25,8 @@ pub(super) struct Reconciled {
     pub(super) in_force: Instant,
     /// The differences that the kernel shows, each with its model's name.
     pub(super) differences: Vec<String>,
-    /// The pools of the rows that changed.
-    pub(super) changed: Vec<Arc<Pool>>,
+    /// The workloads of the rows that changed.
+    pub(super) changed: Vec<Arc<dyn Workload>>,
     /// The effects on the builds of models, by the generations of their slots.
     pub(super) builds: BTreeMap<u64, BuildEffect>,
 }
@@ -67,7 +67,7 @@ impl LiveModels {
             if let Some(slot) = self.slots.get_mut(&row.budget.name) {
                 if is_changed {
                     slot.retry();
-                    changed.push(slot.pool.clone());
+                    changed.push(slot.workload.clone());
                 }
                 if let Some(lines) = found.get_mut(&row.budget.name) {
                     if slot.difference.is_some() {
@@ -97,13 +97,14 @@ impl LiveModels {
     pub(super) fn set_sharers(&self, after: &DesiredState) {
         for row in &after.rows {
             let Some(slot) = self.slots.get(&row.budget.name) else { continue };
+            let Some(pool) = &slot.pool else { continue };
             // Rows with a budget only: others have nothing to compare with.
             if row.budget.memory.is_some() {
                 let rule = match slot.engine {
                     Some(EngineKind::OnnxRuntime) => SharingRule::OneThread,
                     _ => SharingRule::AnyThreads,
                 };
-                slot.pool.set_sharers(sharers(after, row, rule));
+                pool.set_sharers(sharers(after, row, rule));
             }
         }
     }
@@ -115,9 +116,9 @@ impl LiveModels {
             let new = after.counterpart(old, before);
             let is_removed = new.is_none_or(|new| self.must_reload(old, new));
             if is_removed && let Some(slot) = self.slots.remove(name) {
-                self.draining.add(slot.pool);
+                self.draining.add(slot.workload);
                 if let Some(successor) = slot.successor {
-                    self.draining.add(successor.pool);
+                    self.draining.add(successor.workload);
                 }
             }
         }
@@ -128,7 +129,7 @@ impl LiveModels {
     fn must_reload(&self, old: &Row, new: &Row) -> bool {
         let (old, new) = (&old.budget, &new.budget);
         let Some(slot) = self.slots.get(&old.name) else { return true };
-        let serves = matches!(slot.phase, LoadPhase::Loaded) && slot.pool.seats().any();
+        let serves = matches!(slot.phase, LoadPhase::Loaded) && slot.seats().any();
         (!serves && successors::is_other_model(slot, new))
             || (new.memory != old.memory && slot.has_failed_to_load())
     }
@@ -157,14 +158,14 @@ impl LiveModels {
             let _ = self.owner.send(OwnerMessage::SuccessorChanged { slot: slot.generation });
             return None;
         }
-        let before = slot.pool.batch();
+        let before = slot.batch();
         if let Err(reason) = enforce::build(row, after, &self.slots, &self.description) {
             let key = ModelKey { name: name.clone(), generation: slot.generation };
             // This thread has the receiver.
             let _ = self.owner.send(OwnerMessage::GpuUnusable { key, reason });
             return Some((slot.generation, BuildEffect::UnusableGpu));
         }
-        let now = slot.pool.batch();
+        let now = slot.batch();
         let effect = if now.is_some() { BuildEffect::Started } else { BuildEffect::Dropped };
         (now != before).then_some((slot.generation, effect))
     }

@@ -26,7 +26,7 @@ impl FailedRow {
         all: &DesiredState,
         machine: &Description,
     ) -> Option<OwnChange> {
-        let serving = slot.pool.setup()?;
+        let serving = slot.setup()?;
         let as_asked_before = slot.served.as_ref().map(|served| served.threads);
         let as_serving = Auto::Exactly(serving.threads);
         for threads in as_asked_before.into_iter().chain([as_serving]) {
@@ -66,7 +66,7 @@ fn edits(slot: &Slot, row: &Row, threads: Option<Auto>, serving: InstanceSetup) 
     let limit = row.gpu_memory_each().map(|bytes| bytes.0);
     let serving_limit = serving.device.and_then(|device| device.memory);
     let is_limited = served.gpu.is_some() && limit != serving_limit;
-    let is_short = slot.pool.seats().serving < row.concurrency;
+    let is_short = slot.seats().serving < row.concurrency;
     if (is_limited || is_short) && budget.concurrency != served.concurrency {
         edits.push(Edit::SetConcurrency { model: model(), concurrency: served.concurrency });
     }

@@ -31,12 +31,12 @@ pub(super) fn start(
     let Some(slot) = models.slots.get_mut(&budget.name) else { return effects };
     if let Some(old) = slot.successor.take_if(|successor| is_other_model(successor, budget)) {
         effects.push((old.generation, BuildEffect::Dropped));
-        models.draining.add(old.pool);
+        models.draining.add(old.workload);
     }
     let is_wanted = is_other_model(slot, budget);
     if let Some(old) = slot.successor.take_if(|_| !is_wanted) {
         effects.push((old.generation, BuildEffect::Dropped));
-        models.draining.add(old.pool);
+        models.draining.add(old.workload);
     }
     if is_wanted && slot.successor.is_none() {
         let successor = models.loads.start(row, after, &models.description);
@@ -78,7 +78,9 @@ pub(super) fn build(models: &mut LiveModels, name: &str) -> Option<OwnChange> {
     match instance_setup(row, &all, &models.description.gpus) {
         Ok(setup) => {
             // Of a paused model, one instance runs the trial request.
-            successor.pool.ensure(row.concurrency.max(1), setup);
+            if let Some(pool) = &successor.pool {
+                pool.ensure(row.concurrency.max(1), setup);
+            }
             None
         }
         Err(reason) => roll_back(models, name, &reason),
@@ -92,7 +94,7 @@ pub(super) fn handle(models: &mut LiveModels, name: &str, event: PoolEvent) -> O
         PoolEvent::BuildFailed { id, setup, reason } => {
             let successor = models.slots.get(name)?.successor.as_ref()?;
             // Other instances may be built for a later change by now.
-            if successor.pool.is_newest(id) {
+            if successor.pool.as_ref().is_some_and(|pool| pool.is_newest(id)) {
                 let threads = setup.threads;
                 return roll_back(models, name, &format!("with {threads} threads: {reason}"));
             }
@@ -113,12 +115,14 @@ fn take_over(models: &mut LiveModels, name: &str, report: &BuildReport) -> Optio
     successor.effective_cores = slot.effective_cores;
     successor.offered = slot.offered.clone();
     // The row may have changed since the successor was made.
-    successor.pool.set_queue(row.budget.queue);
-    successor.pool.set_memory(row.budget.memory.map(|bytes| bytes.0));
-    successor.pool.set_bound(row.concurrency);
+    successor.workload.set_memory(row.budget.memory.map(|bytes| bytes.0));
+    if let Some(pool) = &successor.pool {
+        pool.set_queue(row.budget.queue);
+        pool.set_bound(row.concurrency);
+    }
     models.loans.rename(slot.generation, successor.generation);
     let old = std::mem::replace(slot, successor);
-    models.draining.add(old.pool);
+    models.draining.add(old.workload);
     let found = enforce::place(row, &all, slot, &models.description);
     enforce::note_differences(row, &all, slot, &found);
     tracing::info!("{name}: {} serves now", slot.title);

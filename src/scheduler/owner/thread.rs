@@ -214,18 +214,18 @@ impl Owner {
         ChangeLog { entries: self.history.last_entries(), builds: self.open_changes.builds() }
     }
 
-    /// Stops the loads, drains all pools, also those of removed models, closes the open verdicts, and returns the final snapshot.
+    /// Stops the loads, drains all workloads, also those of removed models, closes the open verdicts, and returns the final snapshot.
     fn stop(&mut self, patience: Duration) -> Option<Snapshot> {
         let now = self.clock.now();
         self.publisher.stop_loads();
-        let mut pools = self.models.draining.pools();
+        let mut workloads = self.models.draining.workloads();
         for slot in self.models.slots.values() {
-            pools.push(slot.pool.clone());
-            pools.extend(slot.successor.as_ref().map(|successor| successor.pool.clone()));
+            workloads.push(slot.workload.clone());
+            workloads.extend(slot.successor.as_ref().map(|successor| successor.workload.clone()));
         }
         std::thread::scope(|scope| {
-            for pool in &pools {
-                scope.spawn(|| pool.drain(patience));
+            for workload in &workloads {
+                scope.spawn(|| workload.drain(patience));
             }
         });
         self.verdicts.close_all(&self.models.slots, now);

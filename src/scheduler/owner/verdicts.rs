@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::models::LiveModels;
 use super::window_capture::{CaptureJob, CapturedWindow, WindowCapture};
 use crate::layout::{DesiredState, Slo};
-use crate::pool::Pool;
 use crate::scheduler::messages::{EntryVerdict, OwnerMessage};
 use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::slot::{Rename, Slots};
+use crate::scheduler::workload::Workload;
 use crate::telemetry::verdict::{self, Side};
-use crate::telemetry::{Verdict, VerdictStatus};
+use crate::telemetry::{Recorder, Verdict, VerdictStatus};
 
 /// A window that waits for a build starts at the latest after this time.
 const LONGEST_BUILD: Duration = Duration::from_hours(24);
@@ -119,7 +119,7 @@ impl Verdicts {
             let before = CapturedWindow::default();
             if let Some(slot) = models.slots.get(name) {
                 self.capture.order(CaptureJob {
-                    pool: slot.pool.clone(),
+                    workload: slot.workload.clone(),
                     from: since.unwrap_or(earliest).max(earliest),
                     to: now,
                     shortest: self.windows.shortest,
@@ -209,16 +209,16 @@ impl Verdicts {
         if due.is_empty() {
             return;
         }
-        let with_pool = |open: OpenVerdict| {
-            let pool = slots.get(&open.model).map(|slot| slot.pool.clone());
-            (open, pool)
+        let with_workload = |open: OpenVerdict| {
+            let workload = slots.get(&open.model).map(|slot| slot.workload.clone());
+            (open, workload)
         };
-        let due: Vec<(OpenVerdict, Option<Arc<Pool>>)> = due.into_iter().map(with_pool).collect();
+        let due: Vec<_> = due.into_iter().map(with_workload).collect();
         let owner = self.owner.clone();
         let body = move || {
-            let compute = |(open, pool): &(OpenVerdict, Option<Arc<Pool>>)| EntryVerdict {
-                entry: open.entry,
-                verdict: open.compute(pool.as_deref(), now),
+            let compute = |(open, workload): &(OpenVerdict, Option<Arc<dyn Workload>>)| {
+                let recorder = workload.as_ref().and_then(|workload| workload.recorder());
+                EntryVerdict { entry: open.entry, verdict: open.compute(recorder, now) }
             };
             // An owner that has ended needs no verdict.
             let _ = owner.send(OwnerMessage::Verdicts(due.iter().map(compute).collect()));
@@ -243,12 +243,12 @@ impl OpenVerdict {
         }
     }
 
-    /// Compares the windows before and after the change. `pool` is `None` if the model was removed.
-    fn compute(&self, pool: Option<&Pool>, now: Instant) -> Verdict {
-        let Some(pool) = pool else { return self.verdict(VerdictStatus::Superseded) };
+    /// Compares the windows before and after the change. `recorder` is `None` if the model was removed.
+    fn compute(&self, recorder: Option<&Recorder>, now: Instant) -> Verdict {
+        let Some(recorder) = recorder else { return self.verdict(VerdictStatus::Superseded) };
         let before = self.before.wait();
         let mut verdict = self.verdict(VerdictStatus::NotEnough);
-        let after = Side::new(pool.recorder().cells(self.from, now));
+        let after = Side::new(recorder.cells(self.from, now));
         verdict.samples_after = after.completed();
         if let Some(before) = before {
             verdict.comparisons = verdict::compare(before, &after, self.slo.as_ref(), self.metrics);

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::pool::Pool;
+use crate::scheduler::workload::Workload;
 use crate::telemetry::verdict::Side;
 
 /// The window before a change, once it has been copied.
@@ -27,7 +27,7 @@ impl CapturedWindow {
 
 /// A window to copy.
 pub(super) struct CaptureJob {
-    pub(super) pool: Arc<Pool>,
+    pub(super) workload: Arc<dyn Workload>,
     /// The earliest start of the window.
     pub(super) from: Instant,
     pub(super) to: Instant,
@@ -38,7 +38,7 @@ pub(super) struct CaptureJob {
 
 impl CaptureJob {
     fn run(&self) {
-        let recorder = self.pool.recorder();
+        let Some(recorder) = self.workload.recorder() else { return };
         let Some(oldest) = recorder.oldest_cell() else { return };
         let (from, to) = (self.from.max(oldest), self.to);
         if to.saturating_duration_since(from) >= self.shortest {

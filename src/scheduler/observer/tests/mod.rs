@@ -1,0 +1,3 @@
+//! Tests of the observer's parts without its thread.
+
+mod workloads;

@@ -1,0 +1,3 @@
+//! Tests of the owner's parts without its thread.
+
+mod workloads;
