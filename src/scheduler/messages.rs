@@ -14,7 +14,9 @@ use crate::engine::EngineError;
 use crate::layout::{DesiredState, Refusal};
 use crate::machine::Description;
 use crate::pool::PoolEvent;
-use crate::telemetry::{Applied, ChangeStatus, JournalEntry, Snapshot, StateVersion, Verdict};
+use crate::telemetry::{
+    Applied, ChangeStatus, JournalEntry, LoanView, Snapshot, StateVersion, Verdict,
+};
 
 /// The question of a caller that waits for an answer.
 pub(super) struct Question<T> {
@@ -101,6 +103,8 @@ pub(super) struct SchedulerState {
     pub(super) desired: Arc<DesiredState>,
     pub(super) description: Arc<Description>,
     pub(super) slots: Slots,
+    /// The loans in force, oldest first.
+    pub(super) loans: Vec<LoanView>,
     pub(super) changes: ChangeLog,
 }
 

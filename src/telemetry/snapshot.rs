@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::core_view::CoreView;
 use super::gpu_view::GpuView;
 use super::journal::JournalEntry;
+use super::loan_view::LoanView;
 use super::memory::MemoryTable;
 use super::model_view::ModelView;
 use super::state_version::StateVersion;
@@ -48,6 +49,9 @@ pub struct Snapshot {
     pub process_cpu: f64,
     /// The models, in layout order.
     pub models: Vec<ModelView>,
+    /// The loans of cores in force, oldest first. Owners of cores are those of the layout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loans: Vec<LoanView>,
     /// The GPUs.
     #[serde(rename = "gpus", alias = "gpu")]
     pub gpu: GpuView,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use divvy::layout::{CoreRequest, Edit};
 use divvy::machine::{CpuSet, SimulatedClock, ThreadId};
 use divvy::scheduler::{Control, CoreLending, LoanId, LoanRequest};
-use divvy::telemetry::JournalChannel;
+use divvy::telemetry::{JournalChannel, LoanView};
 
 use super::test_scheduler::*;
 
@@ -77,6 +77,25 @@ fn snapshot_shows_effective_cores() {
     assert_eq!(view.actual.difference, None, "a loan is no fault");
     test.scheduler.reclaim(loan).unwrap();
     test.until("b", |view| view.actual.effective_cores.is_none());
+}
+
+#[test]
+fn snapshot_lists_loans() {
+    let test = start();
+    let loan = lend(&test, "1", Some("a"), "b");
+    test.apply(Edit::Rename { model: "a".to_owned(), to: "x".to_owned() });
+    test.until("x", |view| view.actual.effective_cores.is_some());
+    let expected = LoanView {
+        id: loan.0,
+        cores: set("1"),
+        lender: Some("x".to_owned()),
+        borrower: "b".to_owned(),
+        ends_at_unix_ms: None,
+    };
+    assert_eq!(test.snapshot().loans, [expected]);
+    test.scheduler.reclaim(loan).unwrap();
+    test.until("x", |view| view.actual.effective_cores.is_none());
+    assert!(test.snapshot().loans.is_empty());
 }
 
 #[test]
@@ -198,6 +217,9 @@ fn loan_ends_after_its_duration() {
         snapshot.model("a").is_some_and(|view| view.actual.effective_cores.is_some())
     };
     test.wait("the loan", has_loan);
+    let shown = test.snapshot().loans.clone();
+    let times: Vec<_> = shown.iter().map(|loan| loan.ends_at_unix_ms).collect();
+    assert_eq!(times, [Some(3_600_000)]);
     clock.advance(Duration::from_mins(59));
     test.apply(Edit::Rename { model: "b".to_owned(), to: "x".to_owned() });
     assert_eq!(test.snapshot().model("a").unwrap().actual.effective_cores, Some(set("0")));

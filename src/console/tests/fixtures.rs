@@ -264,6 +264,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         memory: MemoryUse { total: 32 << 30, used: 11 << 30, process: 417 << 20 },
         process_cpu: 6.2,
         models,
+        loans: Vec::new(),
         gpu: GpuView { note: Some("no NVIDIA GPU".into()), ..GpuView::default() },
         changes: Vec::new(),
         stops: Vec::new(),

@@ -19,7 +19,7 @@ use crate::console::state::{Action, Target};
 use crate::console::theme::{Theme, ThemeName};
 use crate::layout::CoreOwner;
 use crate::scheduler::Control;
-use crate::telemetry::{LogLevel, MemoryRow, Snapshot, VerdictStatus};
+use crate::telemetry::{LoanView, LogLevel, MemoryRow, Snapshot, VerdictStatus};
 
 /// Returns a console that shows the board of a snapshot, with a minute of history.
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
@@ -432,4 +432,38 @@ fn guessed_sizes_are_marked() {
     assert!(console.text().contains(&p99), "{}", console.text());
     console.keys("d");
     assert!(console.text().contains("height = 224"), "{}", console.text());
+}
+
+/// The board's snapshot while the first model lends a core to the second.
+fn with_loan(ends_at_unix_ms: Option<u64>) -> Snapshot {
+    let mut snapshot = fixtures::board();
+    let cores = snapshot.models[0].row.cores.iter().last().into_iter().collect();
+    let name = |index: usize| snapshot.models[index].row.budget.name.clone();
+    let (lender, borrower) = (Some(name(0)), name(1));
+    snapshot.loans = vec![LoanView { id: 1, cores, lender, borrower, ends_at_unix_ms }];
+    for (index, cores) in [(0, "0-2"), (1, "3-5")] {
+        snapshot.models[index].actual.effective_cores = Some(cores.parse().unwrap());
+    }
+    snapshot
+}
+
+#[test]
+fn lent_core_shows_its_borrower() {
+    let until = with_loan(Some(1_769_949_100_000));
+    let mut console = board(&until, 120, 36);
+    insta::assert_snapshot!("board_loan", styled(&console));
+    console.keys("d");
+    assert!(console.text().contains("detector lends core 3 to ocr until 12:31:40"));
+    let text = board(&with_loan(None), 120, 36).text();
+    assert!(text.contains("lends core 3 to ocr without a time limit"), "{text}");
+}
+
+#[test]
+fn free_core_can_be_lent() {
+    let mut snapshot = with_loan(None);
+    snapshot.loans[0].lender = None;
+    snapshot.loans[0].cores = "7".parse().unwrap();
+    let text = board(&snapshot, 120, 36).text();
+    assert!(text.contains("free core 7 is lent to ocr"), "{text}");
+    assert!(text.contains("7 >ocr"), "{text}");
 }

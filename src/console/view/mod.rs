@@ -9,6 +9,7 @@ mod footer;
 mod frame;
 mod header;
 mod key;
+mod loan_text;
 mod painter;
 mod plan_text;
 mod screens;

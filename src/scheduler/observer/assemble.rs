@@ -69,6 +69,7 @@ impl Assembler {
             memory_table: self.heap.memory_table(state, memory.process),
             process_cpu: self.cpu.process_cpu,
             models,
+            loans: state.loans.clone(),
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
             changes: state.changes.entries_now(&state.slots, &state.desired),
             stops: stops(started),

@@ -3,25 +3,25 @@
 use std::time::Instant;
 
 use super::enforce;
-use super::loans::OpenLoan;
+use super::loans::{LoanEnd, OpenLoan};
 use super::models::LiveModels;
 use super::row_changes::has_changed;
 use crate::layout::{DesiredState, Refusal};
-use crate::machine::CpuSet;
+use crate::machine::{Clock, CpuSet};
 use crate::scheduler::lending::{Loan, LoanId, LoanRequest};
 
-/// Puts a loan in force, which begins `now`.
+/// Puts a loan in force, which begins now.
 ///
 /// # Errors
 /// [`Refusal`] if the lender cannot lend the cores, or the borrower has them.
 pub(super) fn lend(
     models: &mut LiveModels,
     request: &LoanRequest,
-    now: Instant,
+    clock: &dyn Clock,
 ) -> Result<Loan, Refusal> {
     let (lender, borrower) = check_loan(models, request)?;
     let id = models.loans.next_id();
-    let end = request.duration.and_then(|duration| now.checked_add(duration));
+    let end = request.duration.and_then(|duration| LoanEnd::after(duration, clock));
     models.loans.open.push(OpenLoan { id, cores: request.cores, lender, borrower, end });
     let all = models.desired.clone();
     set_effective_cores(models, &all);
@@ -52,7 +52,7 @@ pub(super) fn reclaim(models: &mut LiveModels, id: LoanId) -> Result<(), Refusal
 
 /// Ends the loans whose time is over. Returns true if there were any.
 pub(super) fn end_expired_loans(models: &mut LiveModels, now: Instant) -> bool {
-    let is_over = |loan: &OpenLoan| loan.end.is_some_and(|end| end <= now);
+    let is_over = |loan: &OpenLoan| loan.end.is_some_and(|end| end.at <= now);
     let over: Vec<LoanId> =
         models.loans.open.iter().filter(|loan| is_over(loan)).map(|loan| loan.id).collect();
     for id in &over {

@@ -1,9 +1,11 @@
 //! The loans in force: what separates the layout as it is effective now from the layout as desired.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::machine::CpuSet;
+use crate::machine::{Clock, CpuSet};
 use crate::scheduler::lending::LoanId;
+use crate::scheduler::slot::Slots;
+use crate::telemetry::LoanView;
 
 /// A loan in force. Models are identified by the generations of their slots.
 pub(super) struct OpenLoan {
@@ -12,7 +14,42 @@ pub(super) struct OpenLoan {
     pub(super) lender: Option<u64>,
     pub(super) borrower: u64,
     /// When it ends by itself.
-    pub(super) end: Option<Instant>,
+    pub(super) end: Option<LoanEnd>,
+}
+
+impl OpenLoan {
+    /// Returns the loan for a snapshot; `None` if one of its models is gone.
+    fn view(&self, slots: &Slots) -> Option<LoanView> {
+        Some(LoanView {
+            id: self.id.0,
+            cores: self.cores,
+            lender: match self.lender {
+                Some(lender) => Some(slots.name_of_generation(lender)?),
+                None => None,
+            },
+            borrower: slots.name_of_generation(self.borrower)?,
+            ends_at_unix_ms: self.end.map(|end| end.unix_ms),
+        })
+    }
+}
+
+/// The end of a loan, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoanEnd {
+    pub(super) at: Instant,
+    /// Milliseconds since 1970.
+    unix_ms: u64,
+}
+
+impl LoanEnd {
+    /// The end of a loan that begins now; `None` if it is too far away to be counted.
+    pub(super) fn after(duration: Duration, clock: &dyn Clock) -> Option<Self> {
+        let ms = u64::try_from(duration.as_millis()).ok()?;
+        Some(Self {
+            at: clock.now().checked_add(duration)?,
+            unix_ms: clock.unix_ms().checked_add(ms)?,
+        })
+    }
 }
 
 /// The loans in force.
@@ -32,7 +69,12 @@ impl Loans {
 
     /// Returns when the first loan ends by itself; `None` if none does.
     pub(super) fn next_end(&self) -> Option<Instant> {
-        self.open.iter().filter_map(|loan| loan.end).min()
+        self.open.iter().filter_map(|loan| Some(loan.end?.at)).min()
+    }
+
+    /// Returns the loans for a snapshot.
+    pub(super) fn views(&self, slots: &Slots) -> Vec<LoanView> {
+        self.open.iter().filter_map(|loan| loan.view(slots)).collect()
     }
 
     /// Removes a loan; `None` if it has ended.

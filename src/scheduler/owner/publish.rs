@@ -82,6 +82,7 @@ impl Publisher {
             desired: models.desired.clone(),
             description: models.description.clone(),
             slots: models.slots.clone(),
+            loans: models.loans.views(&models.slots),
             changes,
         };
         self.observer.send_state(state);

@@ -145,7 +145,7 @@ impl Owner {
                 None
             }
             OwnerMessage::Lend { request, question } => {
-                if !question.answer(|| lend::lend(&mut self.models, &request, self.clock.now())) {
+                if !question.answer(|| lend::lend(&mut self.models, &request, &*self.clock)) {
                     return;
                 }
                 None

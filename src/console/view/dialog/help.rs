@@ -19,11 +19,17 @@ const GESTURES: [(&str, &str); 9] = [
     ("pane title", "click it to expand the pane to the whole screen; again to go back"),
 ];
 
-/// The signs of the table of models.
-const SIGNS: [(&str, &str); 1] = [(
-    "~ at p50, p99",
-    "the load's request sizes are guessed; `dims`, a recording or a real request clears it",
-)];
+/// The signs of the table of models and of the Cores pane.
+const SIGNS: [(&str, &str); 2] = [
+    (
+        "~ at p50, p99",
+        "the load's request sizes are guessed; `dims`, a recording or a real request clears it",
+    ),
+    (
+        ">name at a core",
+        "the core is lent to this model for a while; its own row keeps it in the layout",
+    ),
+];
 
 /// Returns the lines of the help page: gestures, signs, then each command with its keys.
 fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {

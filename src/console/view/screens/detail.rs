@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use crate::console::format;
 use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
+use crate::console::view::loan_text;
 use crate::layout::{Auto, Budget, CoreRequest, Overflow, cores_phrase, number, print_duration};
 use crate::telemetry::{Distribution, ModelState, ModelView, Window, text};
 
@@ -61,6 +62,12 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
     if let Some(difference) = &view.actual.difference {
         lines.push(vec![(format!("differs: {difference}"), theme.warn)]);
     }
+    let name = &view.row.budget.name;
+    for loan in &state.snapshot.loans {
+        if loan.borrower == *name || loan.lender.as_ref() == Some(name) {
+            lines.push(pair("loan", loan_text::sentence(state, loan)));
+        }
+    }
     lines.push(StyledLine::new());
     lines.push(heading(
         "Latency in ms         p50    p90    p99  p99.9    max   count  done/s lost/s",
@@ -104,7 +111,8 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
         let wait = thread.wait.map_or_else(|| "hidden".to_owned(), format::percent);
         let nice = thread.nice.map_or_else(|| "-".to_owned(), |nice| nice.to_string());
         let allowed = thread.allowed.to_string();
-        let style = if thread.allowed == view.row.cores { theme.text } else { theme.warn };
+        let desired = view.actual.effective_cores.unwrap_or(view.row.cores);
+        let style = if thread.allowed == desired { theme.text } else { theme.warn };
         lines.push(vec![
             (format!("{:<10}{:<6}{role:<9}", thread.id, thread.instance), theme.text),
             (format!("{:<15}", format::fit(&allowed, 14, state.glyphs.ellipsis)), style),

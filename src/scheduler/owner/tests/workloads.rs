@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::EngineError;
 use crate::layout::{Budget, Bytes, Change, CoreRequest, DesiredState, Edit, Layout, ModelSource};
-use crate::machine::{CpuSet, Machine, SimulatedMachine};
+use crate::machine::{CpuSet, Machine, SimulatedMachine, SystemClock};
 use crate::scheduler::fake_workload::FakeWorkload;
 use crate::scheduler::lending::LoanRequest;
 use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader};
@@ -101,7 +101,7 @@ fn loan_moves_threads() {
     let mut test = TestRow::start();
     let (cores, borrower) = (set("3"), "w".to_owned());
     let request = LoanRequest { cores, lender: None, borrower, duration: None };
-    let loan = lend::lend(&mut test.models, &request, Instant::now()).unwrap();
+    let loan = lend::lend(&mut test.models, &request, &SystemClock).unwrap();
     assert_eq!(test.mask(), set("0-1,3"));
     lend::reclaim(&mut test.models, loan.id).unwrap();
     assert_eq!(test.mask(), set("0-1"));

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::arrangement::{BAR, Density};
+use super::lent_cores::LentCores;
 use super::owners::CoreOwners;
 use crate::console::format;
 use crate::console::state::ConsoleState;
@@ -14,13 +15,20 @@ use crate::telemetry::CoreView;
 pub(super) struct Names {
     pub(super) tags: Vec<String>,
     pub(super) owners: CoreOwners,
+    pub(super) loans: LentCores,
+}
+
+impl Names {
+    fn tag(&self, model: usize) -> &str {
+        self.tags.get(model).map_or("?", |tag| tag.trim_end())
+    }
 }
 
 /// A wait above this share of the time is marked.
 const CONTENDED: f64 = 0.10;
 
-/// Returns the short name of a core's owner, and its colour.
-fn owner(state: &ConsoleState, view: &CoreView, names: &Names) -> StyledText {
+/// Returns the short name of a core's owner, and its colour; for a lent core also that of its borrower.
+fn owner(state: &ConsoleState, view: &CoreView, names: &Names, density: Density) -> StyledText {
     let theme = &state.theme;
     if !view.core.online {
         return ("offline".to_owned(), theme.dim);
@@ -29,6 +37,11 @@ fn owner(state: &ConsoleState, view: &CoreView, names: &Names) -> StyledText {
         return ("n/a".to_owned(), theme.dim);
     }
     let owners = names.owners.on(view.core.id);
+    if let Some(borrower) = names.loans.borrower(view.core.id, owners) {
+        let lender = owners.first().filter(|_| density == Density::Full);
+        let lender = lender.map_or("", |lender| names.tag(*lender));
+        return (format!("{lender}>{}", names.tag(borrower)), theme.model(borrower));
+    }
     let Some(first) = owners.first() else {
         return ("free".to_owned(), theme.good);
     };
@@ -53,7 +66,7 @@ pub(super) fn draw_cell(
     let end = place.right().saturating_sub(1);
     let mut pen = Pen { x: place.x, y: place.y, end };
     canvas.put(&mut pen, &format!("{} ", view.core.id), theme.dim);
-    let (text, style) = owner(state, view, names);
+    let (text, style) = owner(state, view, names, density);
     canvas.put_fit(&mut pen, &text, style);
     let mut pen = Pen { x: place.x, y: place.y + 1, end };
     if !view.allowed {
@@ -110,7 +123,9 @@ pub(super) fn draw_strip(canvas: &mut Canvas, place: Rect, view: &CoreView, name
     let state = canvas.state;
     let theme = &state.theme;
     let owners = names.owners.on(view.core.id);
-    let (letter, style) = match owners {
+    let used_by = names.loans.borrower(view.core.id, owners).map(|borrower| [borrower]);
+    let users = used_by.as_ref().map_or(owners, |borrower| borrower.as_slice());
+    let (letter, style) = match users {
         _ if !view.allowed => ('-', theme.dim),
         [] => ('.', theme.dim),
         [one] => (tags::letter(*one), theme.model(*one)),

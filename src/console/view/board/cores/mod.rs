@@ -2,6 +2,7 @@
 
 mod arrangement;
 mod cell;
+mod lent_cores;
 mod owners;
 mod pane;
 

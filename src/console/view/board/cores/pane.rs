@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 
 use super::arrangement::{Arrangement, Density};
 use super::cell::{Names, draw_cell, draw_strip};
+use super::lent_cores::LentCores;
 use super::owners::CoreOwners;
 use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen};
 use crate::console::view::key::Key;
-use crate::console::view::tags;
+use crate::console::view::{loan_text, tags};
 use crate::telemetry::CoreView;
 
 /// Draws the pane.
@@ -26,6 +27,8 @@ pub(in crate::console::view::board) fn draw(
         Density::Strip => "owner above use now   . free   + several owners",
         Density::Full | Density::Compact => "use and wait now   [name] reserved   +n more owners",
     };
+    let loans = loan_text::summary(state);
+    let note = loans.as_deref().unwrap_or(note);
     let frame = PaneFrame::of_pane(Pane::Cores, area, border, "Cores").note(note);
     let inside = canvas.frame(frame);
     if state.snapshot.cores.is_empty() {
@@ -37,7 +40,11 @@ pub(in crate::console::view::board) fn draw(
             canvas.put_fit(&mut pen, text, theme.dim);
         }
     }
-    let names = Names { tags: tags::tags(&state.snapshot), owners: CoreOwners::of(state) };
+    let names = Names {
+        tags: tags::tags(&state.snapshot),
+        owners: CoreOwners::of(state),
+        loans: LentCores::of(state),
+    };
     for (index, x, y) in &plan.places {
         let Some(view) = state.snapshot.cores.get(*index) else {
             continue;
@@ -76,6 +83,7 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
     for view in &state.snapshot.models {
         key.add(&view.row.budget.name);
     }
+    key.add(&state.snapshot.loans);
     key
 }
 
