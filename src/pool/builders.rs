@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inner::Inner;
 use super::thread_calls::{ThreadCall, ThreadCalls};
-use super::threads::{Pinned, place};
+use super::threads::{Pinned, Threads, place};
 use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
 
 /// The building threads of a pool. They are no members of the model: they use other cores than its
@@ -14,7 +14,8 @@ use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
 pub(super) struct BuilderThreads {
     machine: Arc<dyn Machine>,
     state: Mutex<Builders>,
-    calls: ThreadCalls,
+    /// Shared with the members, since a thread may move from one set to the other.
+    calls: Arc<ThreadCalls>,
 }
 
 struct Builders {
@@ -25,10 +26,11 @@ struct Builders {
 }
 
 impl BuilderThreads {
-    /// Returns an empty set of threads that may run on `cores`.
-    pub(super) fn new(machine: Arc<dyn Machine>, cores: CpuSet) -> Self {
+    /// Returns an empty set of threads that may run on the cores of the members until they get others.
+    pub(super) fn new(machine: Arc<dyn Machine>, members: &Threads) -> Self {
+        let cores = members.mask();
         let state = Mutex::new(Builders { cores, next: 0, threads: BTreeMap::new() });
-        Self { machine, state, calls: ThreadCalls::default() }
+        Self { machine, state, calls: members.calls.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Builders> {

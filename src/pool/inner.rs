@@ -62,7 +62,7 @@ impl Inner {
         listener: Listener,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let builders = BuilderThreads::new(machine.clone(), threads.mask());
+        let builders = BuilderThreads::new(machine.clone(), &threads);
         Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             gate,

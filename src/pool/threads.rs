@@ -33,7 +33,8 @@ pub(super) struct Pinned {
 pub(super) struct Threads {
     machine: Arc<dyn Machine>,
     inner: Mutex<Inner>,
-    calls: ThreadCalls,
+    /// Shared with the building threads, since a thread may move from one set to the other.
+    pub(super) calls: Arc<ThreadCalls>,
 }
 
 #[derive(Default)]
@@ -68,7 +69,7 @@ impl Threads {
         Self {
             machine,
             inner: Mutex::new(Inner { mask, ..Inner::default() }),
-            calls: ThreadCalls::default(),
+            calls: Arc::default(),
         }
     }
 

@@ -51,7 +51,7 @@ fn broken_instance_is_rebuilt_on_the_cores_for_building() {
 #[test]
 fn member_keeps_its_cores_in_a_late_move_of_builders() {
     let rig = rig(QueuePolicy::default());
-    let thread = ThreadId(1);
+    let thread = ThreadId::of_tid(1);
     let builder = Builder::new(&rig.pool.inner);
     builder.add(&[thread]);
     let inner = rig.pool.inner.clone();
@@ -66,16 +66,26 @@ fn member_keeps_its_cores_in_a_late_move_of_builders() {
 #[test]
 fn builder_keeps_its_cores_in_a_late_move_of_members() {
     let rig = rig(QueuePolicy::default());
-    let thread = ThreadId(1);
+    let thread = ThreadId::of_tid(1);
     rig.pool.inner.threads.join(&[Member { id: thread, instance: 0, helper: false }]);
     let inner = rig.pool.inner.clone();
     let builder = Builder::new(&inner);
+    let (sender, leaving) = mpsc::channel();
     *rig.machine.before_next.lock().unwrap() = Some(Box::new(move || {
-        inner.threads.leave(0);
-        builder.add(&[thread]);
-        std::mem::forget(builder);
+        let members = inner.clone();
+        // It leaves the members after this call, but before their move is over.
+        let leave = move || {
+            inner.threads.leave(0);
+            builder.add(&[thread]);
+            std::mem::forget(builder);
+        };
+        sender.send(std::thread::spawn(leave)).unwrap();
+        while !members.threads.members().is_empty() {
+            std::thread::yield_now();
+        }
     }));
     assert_eq!(rig.pool.pin(set("6")), Vec::<String>::new());
+    leaving.recv().unwrap().join().unwrap();
     assert_eq!(rig.machine.masks.lock().unwrap()[&thread], set("0-7"));
 }
 
