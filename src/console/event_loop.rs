@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::input::events::{self, ConsoleEvent};
 use super::input::pointer;
-use super::known_revisions::KnownRevisions;
+use super::known_layouts::KnownLayouts;
 use super::options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
 use super::picture::svg;
 use super::state::{self, Action, Command, ConsoleState, Effect, update};
@@ -44,12 +44,12 @@ pub fn run(
     let baseline = options.baseline.unwrap_or_else(|| control.layout());
     let (sender, receiver) = mpsc::channel();
     let stop = events::start(&sender, control.snapshots(), options.stop);
-    let revisions = KnownRevisions::default();
-    if let (Some(name), Some(revision)) = (&options.profile, options.revision) {
-        revisions.insert(name.clone(), revision);
+    let known = KnownLayouts::default();
+    if let (Some(name), Some(opened)) = (&options.profile, options.opened) {
+        known.insert(name, opened);
     }
     let (profiles, log) = (options.profiles, options.log);
-    let context = worker::WorkerContext { control, profiles, revisions, log };
+    let context = worker::WorkerContext { control, profiles, known: known.clone(), log };
     let worker = worker::start(context, sender);
     let mut console =
         EventLoop { state, painter: Painter::default(), unsent: true, screen, worker };
@@ -58,7 +58,8 @@ pub fn run(
     let exit = console.run(&receiver, refresh);
     stop.stop();
     let ConsoleState { screen, profile, .. } = console.state;
-    exit.map(|exit| ConsoleResult { exit, screen, profile })
+    let revision = profile.as_deref().and_then(|name| known.revision(name));
+    exit.map(|exit| ConsoleResult { exit, screen, profile, revision })
 }
 
 /// The outdated part of the screen and the cause.

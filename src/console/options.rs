@@ -11,7 +11,7 @@ use super::input::Keymap;
 use super::state::{Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
-use crate::scheduler::{LayoutRevision, LayoutStore, RunLog};
+use crate::scheduler::{LayoutRevision, LayoutStore, RunLog, SavedLayout};
 use crate::telemetry::LogLines;
 
 /// The options of a console.
@@ -21,8 +21,9 @@ pub struct ConsoleOptions {
     pub profiles: Option<Arc<dyn LayoutStore>>,
     /// The name of the loaded layout, if it has one.
     pub profile: Option<String>,
-    /// The revision of the loaded layout's file. `None`: a save overwrites the file in any case.
-    pub revision: Option<LayoutRevision>,
+    /// The loaded layout as its file has it. `None`: it was loaded from no file, so the first save asks
+    /// for a name.
+    pub opened: Option<SavedLayout>,
     /// The saved version of the loaded layout, if it may differ from the running one; empty if the
     /// layout is saved nowhere. `None`: both are equal.
     pub baseline: Option<Layout>,
@@ -65,7 +66,7 @@ impl Default for ConsoleOptions {
         Self {
             profiles: None,
             profile: None,
-            revision: None,
+            opened: None,
             baseline: None,
             greeting: None,
             last_layout: None,
@@ -108,6 +109,8 @@ pub struct ConsoleResult {
     pub screen: Screen,
     /// The name of the last layout, if it has one.
     pub profile: Option<String>,
+    /// The revision of that layout that was loaded or saved last.
+    pub revision: Option<LayoutRevision>,
 }
 
 /// An error of a console.

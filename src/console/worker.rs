@@ -8,9 +8,10 @@ use std::thread;
 
 use super::input::events::ConsoleEvent;
 use super::input::parse_input;
-use super::known_revisions::KnownRevisions;
-use super::state::{Action, AppliedKind, Effect, GuardedChange};
-use crate::layout::{Change, Edit, ExcessiveRow, Layout, Refusal};
+use super::known_layouts::KnownLayouts;
+use super::layout_loading::{load, load_change, unless_nothing};
+use super::state::{Action, AppliedKind, Effect, GuardedChange, SaveFailure};
+use crate::layout::{Change, ExcessiveRow};
 use crate::machine::request_short_slice;
 use crate::scheduler::{Control, LayoutStore, LayoutStoreError, RunLog};
 use crate::telemetry::Author;
@@ -21,8 +22,8 @@ pub(super) struct WorkerContext {
     pub control: Arc<dyn Control>,
     /// The store of saved layouts.
     pub profiles: Option<Arc<dyn LayoutStore>>,
-    /// The revisions of the layouts that were loaded or saved.
-    pub revisions: KnownRevisions,
+    /// The layouts that were loaded or saved.
+    pub known: KnownLayouts,
     /// The newest lines of the log.
     pub log: Arc<dyn RunLog>,
 }
@@ -72,21 +73,9 @@ fn overtaken(effect: &Effect, waiting: &VecDeque<Effect>) -> bool {
     })
 }
 
-fn load(layout: Layout) -> Change {
-    Edit::Load { layout: Box::new(layout) }.into()
-}
-
-/// Treats "the layout is already live" as success.
-fn unless_nothing<T>(result: Result<T, Refusal>) -> Result<Option<T>, String> {
-    match result {
-        Err(refusal) if refusal.is_nothing() => Ok(None),
-        other => other.map(Some).map_err(|refusal| refusal.to_string()),
-    }
-}
-
 /// Performs an effect. Returns its answer, if it has one.
 pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action> {
-    let (control, revisions) = (context.control.as_ref(), &context.revisions);
+    let (control, known) = (context.control.as_ref(), &context.known);
     let profiles = || {
         let store = context.profiles.as_deref();
         store.ok_or_else(|| NO_STORE.to_owned())
@@ -123,12 +112,13 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
         Effect::PreviewProfile { ticket, name } => {
             let saved = profiles().and_then(|store| store.read(&name).map_err(message));
-            let result = saved.and_then(|saved| unless_nothing(control.plan(&load(saved.layout))));
+            let result =
+                saved.and_then(|saved| unless_nothing(control.plan(&load_change(saved.layout))));
             Action::Previewed { ticket, result: Box::new(result) }
         }
         Effect::LoadProfile(name) => {
             let saved = profiles().and_then(|store| store.read(&name).map_err(message));
-            let rows = saved.map(|saved| excessive_rows(control, &load(saved.layout)));
+            let rows = saved.map(|saved| excessive_rows(control, &load_change(saved.layout)));
             match rows.unwrap_or_default() {
                 rows if rows.is_empty() => load_profile(context, name),
                 rows => Action::Excessive { change: GuardedChange::Layout(name), rows },
@@ -137,29 +127,30 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         Effect::ApplyAnyway(GuardedChange::Layout(name)) => load_profile(context, name),
         Effect::Restore(mut layout) => {
             layout.description = control.layout().description;
-            let result = Box::new(control.apply(load(*layout), Author::Console));
+            let result = Box::new(control.apply(load_change(*layout), Author::Console));
             Action::Applied { kind: AppliedKind::Change, result }
         }
-        Effect::SaveProfile(name) => {
-            let layout = control.layout();
-            let result = profiles()
-                .and_then(|store| revisions.save(store, &name, &layout))
-                .map(|receipt| (layout.models, receipt.place));
+        Effect::SaveProfile { name, target } => {
+            let result = match profiles() {
+                Ok(store) => known.save(store, control, &name, target),
+                Err(reason) => Err(SaveFailure::Failed(reason)),
+            };
             Action::Saved { name, result }
         }
         Effect::RenameProfile { from, to } => {
-            revisions.forget(&from);
-            let result = profiles().and_then(|store| store.rename(&from, &to).map_err(message));
+            let result =
+                profiles().and_then(|store| known.rename(store, &from, &to).map_err(message));
             Action::Renamed { from, to, result }
         }
         Effect::DeleteProfile(name) => {
-            revisions.forget(&name);
+            known.forget(&name);
             let result = profiles().and_then(|store| store.delete(&name).map_err(message));
             Action::Deleted { name, result }
         }
         Effect::SetCurrentLayout(name) => {
             if let Ok(store) = profiles() {
-                store.set_current(name.as_deref());
+                let revision = name.as_deref().and_then(|name| known.revision(name));
+                store.set_current(name.as_deref(), revision);
             }
             return None;
         }
@@ -184,12 +175,14 @@ fn apply(control: &dyn Control, kind: AppliedKind, change: Change) -> Action {
 
 /// Applies a saved layout.
 fn load_profile(context: &WorkerContext, name: String) -> Action {
-    let store = context.profiles.as_deref();
-    let store = store.ok_or_else(|| NO_STORE.to_owned());
-    let layout = store
-        .and_then(|store| context.revisions.load(store, &name).map_err(|error| error.to_string()));
-    let change = |layout| unless_nothing(context.control.apply(load(layout), Author::Console));
-    Action::Loaded { name, result: Box::new(layout.and_then(change)) }
+    let store = context.profiles.as_deref().ok_or_else(|| NO_STORE.to_owned());
+    let result = store.and_then(|store| {
+        let saved = store.read(&name).map_err(|error| error.to_string())?;
+        let applied = load(context.control.as_ref(), saved.layout.clone())?;
+        context.known.insert(&name, saved);
+        Ok(applied)
+    });
+    Action::Loaded { name, result: Box::new(result) }
 }
 
 /// The message of a console without saved layouts.

@@ -125,7 +125,7 @@ fn changed(
 
 /// Returns the names and values of a row's fields, always in the same order. The pattern ensures that
 /// no field is missing.
-fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
+pub(super) fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
     let Budget {
         name,
         source,

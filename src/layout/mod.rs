@@ -12,6 +12,7 @@ mod file;
 mod from_file;
 mod gpu_check;
 mod gpu_id;
+mod merge;
 mod model_name;
 mod phrases;
 pub mod placement;
@@ -39,6 +40,7 @@ pub use file::{
 pub use from_file::budget_from_file;
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
+pub use merge::{LayoutVersions, MergeConflict};
 pub use model_name::short_name;
 pub(crate) use phrases::{cores as cores_phrase, number};
 pub use plan::{ExcessiveRow, MOST_THREADS_PER_CORE, Plan, RowPlan};

@@ -42,6 +42,8 @@ pub struct SavedLayout {
     pub layout: Layout,
     /// Its revision.
     pub revision: LayoutRevision,
+    /// True if it cannot be overwritten: it ships with divvy, or its file is read-only.
+    pub read_only: bool,
 }
 
 /// The condition of a save.
@@ -133,6 +135,7 @@ pub trait LayoutStore: Send + Sync {
     fn delete(&self, name: &str) -> Result<(), LayoutStoreError>;
 
     /// Records the layout that the live rows belong to; `None` if they are saved nowhere. Called
-    /// after each load, save, rename or undo that changes it.
-    fn set_current(&self, name: Option<&str>);
+    /// after each load, save, rename or undo that changes it. `revision` is the one that was loaded or
+    /// saved last, if this run did either.
+    fn set_current(&self, name: Option<&str>, revision: Option<LayoutRevision>);
 }

@@ -97,10 +97,8 @@ pub(super) fn open_console(
     let folders = LayoutFolders::new(args.layout_dir.clone()).map_err(CommandError::Failed)?;
     let profiles = Arc::new(folders.with_files(opened, last).with_origin(start.origin));
     let last_layout = session.layout.clone().filter(|name| profiles.has(name));
-    // a restored layout is not that of its file
-    let revision = if args.last { None } else { profiles.read(&layout.title).ok() };
     let options = ConsoleOptions {
-        revision: revision.map(|saved| saved.revision),
+        opened: layout.opened,
         greeting: options.greeting.or_else(|| {
             last_layout.as_ref()?;
             session.greeting(&layout.title, &options.keymap.shown(Command::Layouts))
@@ -116,7 +114,7 @@ pub(super) fn open_console(
     let result = console::run(scheduler.clone(), options);
     let end = result.map_err(|error| CommandError::Failed(error.to_string()))?;
     // the console's worker may not have reported the last one
-    profiles.set_current(end.profile.as_deref());
+    profiles.set_current(end.profile.as_deref(), end.revision);
     session.screen = end.screen;
     // a demo that only replaced the last layout is not the user's choice
     let replaced = fell_back && end.profile.as_deref() == Some(DEMO);

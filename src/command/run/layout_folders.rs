@@ -10,6 +10,7 @@ use etcetera::BaseStrategy;
 use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, UNNAMED};
+use super::saved_layout;
 use super::startup_layout::{DEMO, demo_document};
 use crate::layout::{Document, Faults, FileCheck, Layout};
 use crate::scheduler::{
@@ -146,7 +147,7 @@ impl LayoutStore for LayoutFolders {
                     Ok(document) => document.layout().description.clone(),
                     Err(_) => format!("has faults: see `divvy check {}`", path.display()),
                 },
-                read_only: fs::metadata(&path).is_ok_and(|found| found.permissions().readonly()),
+                read_only: saved_layout::is_read_only(&path),
                 place: path.display().to_string(),
                 name,
             })
@@ -164,14 +165,15 @@ impl LayoutStore for LayoutFolders {
     }
 
     fn read(&self, name: &str) -> Result<SavedLayout, LayoutStoreError> {
-        let document = match self.find(name) {
+        match self.find(name) {
             Some(path) => {
-                Layout::read(&path, FileCheck::Skipped).map_err(|faults| invalid(&faults))?
+                let document =
+                    Layout::read(&path, FileCheck::Skipped).map_err(|faults| invalid(&faults))?;
+                Ok(saved_layout::saved_in(&path, &document))
             }
-            None if name == DEMO => demo()?,
-            None => return Err(self.missing(name)),
-        };
-        Ok(SavedLayout { layout: document.layout().clone(), revision: revision(&document) })
+            None if name == DEMO => Ok(saved_layout::built_in(&demo()?)),
+            None => Err(self.missing(name)),
+        }
     }
 
     fn save(
@@ -183,6 +185,9 @@ impl LayoutStore for LayoutFolders {
         let _writing = self.lock();
         let path = match self.find(name) {
             Some(path) => path,
+            None if name == DEMO && *condition == SaveCondition::New => {
+                return Err(LayoutStoreError::NameTaken(name.to_owned()));
+            }
             None => self.new_file(name)?,
         };
         if let Some(folder) = path.parent() {
@@ -231,10 +236,11 @@ impl LayoutStore for LayoutFolders {
         fs::remove_file(&path).map_err(|error| file_error(&path, &error))
     }
 
-    fn set_current(&self, name: Option<&str>) {
+    fn set_current(&self, name: Option<&str>, revision: Option<LayoutRevision>) {
         if let Some(origin) = &self.origin {
             let from = name.and_then(|name| self.find(name));
-            origin.send_replace(LayoutOrigin::new(name.unwrap_or(UNNAMED).to_owned(), from));
+            let current = LayoutOrigin::new(name.unwrap_or(UNNAMED).to_owned(), from);
+            origin.send_replace(current.with_revision(revision));
         }
     }
 }
@@ -293,6 +299,17 @@ mod tests {
         let revision = folders.read("mine").unwrap().revision;
         folders.save("mine", &layout, &SaveCondition::Unchanged(revision)).unwrap();
         assert!(fs::read_to_string(&first.place).unwrap().contains("# by hand"));
+    }
+
+    #[test]
+    fn new_save_refuses_the_name_of_the_demo() {
+        let (_folder, folders) = folders();
+        let layout = demo().unwrap().layout().clone();
+        let refused = folders.save(DEMO, &layout, &SaveCondition::New);
+        assert_eq!(refused, Err(LayoutStoreError::NameTaken(DEMO.to_owned())));
+        assert!(folders.read(DEMO).unwrap().read_only);
+        save(&folders, "mine", &layout);
+        assert!(!folders.read("mine").unwrap().read_only);
     }
 
     #[test]

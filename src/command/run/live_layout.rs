@@ -13,10 +13,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::preload::RequiredModels;
+use super::saved_layout;
 use super::startup_layout::StartupLayout;
 use super::state_file::{self, StateFileError};
 use crate::command::{CommandError, state_folder};
 use crate::layout::{Document, FileCheck, Layout};
+use crate::scheduler::LayoutRevision;
 
 /// The title of a layout that is saved nowhere.
 pub(super) const UNNAMED: &str = "unnamed";
@@ -28,6 +30,9 @@ pub(super) struct LayoutOrigin {
     from: Option<PathBuf>,
     /// Its title on the screen.
     pub title: String,
+    /// The revision of the file that was opened or saved last, if the run did either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<LayoutRevision>,
 }
 
 impl LayoutOrigin {
@@ -35,7 +40,12 @@ impl LayoutOrigin {
     pub(super) fn new(title: String, from: Option<PathBuf>) -> Self {
         // a later run may start in another folder
         let from = from.map(|path| std::path::absolute(&path).unwrap_or(path));
-        Self { from, title }
+        Self { from, title, revision: None }
+    }
+
+    /// Adds the revision of the file that was opened or saved last.
+    pub(super) fn with_revision(self, revision: Option<LayoutRevision>) -> Self {
+        Self { revision, ..self }
     }
 }
 
@@ -313,9 +323,11 @@ impl LiveLayoutFiles {
             let Some(info) = info else { continue };
             let document = Layout::read(&path, FileCheck::Skipped)
                 .map_err(|faults| CommandError::BadInput(faults.to_string()))?;
-            let LayoutOrigin { from, title } = info.origin;
+            let LayoutOrigin { from, title, revision } = info.origin;
+            let file = from.as_deref().zip(revision.as_ref());
+            let opened = file.and_then(|(path, revision)| saved_layout::unchanged(path, revision));
             let required = RequiredModels::Any;
-            return Ok(StartupLayout { document, path: from, title, required });
+            return Ok(StartupLayout { document, path: from, title, required, opened });
         }
         let mut message =
             format!("--last: no run has left a layout in {} yet", self.folder.display());

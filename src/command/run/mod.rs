@@ -12,6 +12,7 @@ mod own_threads;
 mod preload;
 mod program;
 mod run_records;
+mod saved_layout;
 mod signals;
 mod startup;
 mod startup_layout;

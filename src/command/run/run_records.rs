@@ -178,7 +178,9 @@ impl RunRecords {
         restore: Restore,
         control: Arc<dyn Control>,
     ) {
-        self.origin.send_replace(LayoutOrigin::new(layout.title.clone(), layout.path.clone()));
+        let origin = LayoutOrigin::new(layout.title.clone(), layout.path.clone());
+        let revision = layout.opened.as_ref().map(|opened| opened.revision.clone());
+        self.origin.send_replace(origin.with_revision(revision));
         let Some(files) = self.live_layout.take() else { return };
         let start = AutosaveStart {
             document: layout.document.clone(),

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::preload::RequiredModels;
+use super::saved_layout;
 use crate::command::CommandError;
 use crate::layout::{CoreRequest, Document, Faults, FileCheck, Layout, budget_from_file};
+use crate::scheduler::SavedLayout;
 
 /// The title of the demo.
 pub(super) const DEMO: &str = "demo";
@@ -24,6 +26,9 @@ pub(super) struct StartupLayout {
     pub title: String,
     /// The models that must load for the run to start.
     pub required: RequiredModels,
+    /// The layout as its file has it; `None` without a file, or if the restored layout of an earlier
+    /// run comes from a file that has changed since.
+    pub opened: Option<SavedLayout>,
 }
 
 /// A layout together with a notice for the user about why it was opened.
@@ -71,7 +76,8 @@ pub(super) fn last_or_demo(
         Ok((document, path)) => {
             let notice = format!("Opened {title}, the last layout. `divvy --demo` opens the demo.");
             let required = RequiredModels::Any;
-            let layout = StartupLayout { document, path: Some(path), title, required };
+            let opened = Some(saved_layout::saved_in(&path, &document));
+            let layout = StartupLayout { document, path: Some(path), title, required, opened };
             Ok(ChosenLayout { layout, notice: Some(notice) })
         }
         Err(reason) => {
@@ -100,7 +106,7 @@ pub(super) fn first_fault(faults: &Faults) -> String {
 pub(super) fn demo() -> Result<StartupLayout, CommandError> {
     let document = demo_document().map_err(|faults| CommandError::Failed(faults.to_string()))?;
     let (title, required) = (DEMO.to_owned(), RequiredModels::Any);
-    Ok(StartupLayout { document, path: None, title, required })
+    Ok(StartupLayout { document, path: None, title, required, opened: None })
 }
 
 /// Returns the demo layout for the cores of this process.
@@ -128,7 +134,7 @@ pub(super) fn from_arguments(arguments: &[PathBuf]) -> Result<StartupLayout, Com
             let document = Document::from_layout(layout)
                 .map_err(|error| CommandError::BadInput(error.to_string()))?;
             let (title, required) = ("models".to_owned(), RequiredModels::All);
-            Ok(StartupLayout { document, path: None, title, required })
+            Ok(StartupLayout { document, path: None, title, required, opened: None })
         }
         ([layout, ..], [model, ..]) => Err(CommandError::BadInput(format!(
             "{} and {}: a layout cannot be opened together with models; pass a single layout file, \
@@ -151,11 +157,12 @@ fn read_layout(path: &Path) -> Result<StartupLayout, CommandError> {
     if path == Path::new(STDIN) {
         let document = Layout::read_stdin(FileCheck::Skipped).map_err(bad)?;
         let title = "standard input".to_owned();
-        return Ok(StartupLayout { document, path: None, title, required });
+        return Ok(StartupLayout { document, path: None, title, required, opened: None });
     }
     let document = Layout::read(path, FileCheck::Skipped).map_err(bad)?;
     let title = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
-    Ok(StartupLayout { document, path: Some(path.to_owned()), title, required })
+    let opened = Some(saved_layout::saved_in(path, &document));
+    Ok(StartupLayout { document, path: Some(path.to_owned()), title, required, opened })
 }
 
 fn is_layout(path: &Path) -> bool {

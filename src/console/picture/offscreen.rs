@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::recorded::RecordedControl;
 use super::svg;
-use crate::console::known_revisions::KnownRevisions;
+use crate::console::known_layouts::KnownLayouts;
 use crate::console::options::ConsoleOptions;
 use crate::console::state::{Action, Command, ConsoleState, update};
 use crate::console::view;
@@ -56,7 +56,7 @@ fn open(state: &mut ConsoleState, command: Command, options: &ConsoleOptions) {
         }
     };
     let recording = WorkerContext {
-        revisions: KnownRevisions::default(),
+        known: KnownLayouts::default(),
         control: Arc::new(control),
         profiles: options.profiles.clone(),
         log: options.log.clone(),

@@ -9,6 +9,7 @@ use super::command::Command;
 use super::drag::DragItem;
 use super::gpus::DeviceChoice;
 use super::hits::{ScrollArea, Target};
+use super::save::{SaveFailure, SaveTarget, SavedRows};
 use super::{Column, Pane};
 use crate::layout::{Budget, Change, CoreOwner, ExcessiveRow, Layout, Plan, Refusal};
 use crate::machine::CoreId;
@@ -156,8 +157,8 @@ pub enum Action {
     Saved {
         /// Its name.
         name: String,
-        /// The written rows and the path, or the error.
-        result: Result<(Vec<Budget>, String), String>,
+        /// The outcome, or the reason why it was not saved.
+        result: Result<SavedRows, SaveFailure>,
     },
     /// A saved layout was renamed.
     Renamed {
@@ -323,8 +324,13 @@ pub enum Effect {
     LoadProfile(String),
     /// Apply this layout, as it was last saved.
     Restore(Box<Layout>),
-    /// Save the live layout under this name.
-    SaveProfile(String),
+    /// Save the live layout.
+    SaveProfile {
+        /// The name.
+        name: String,
+        /// The file that may be written.
+        target: SaveTarget,
+    },
     /// Rename a saved layout.
     RenameProfile {
         /// Its old name.

@@ -63,7 +63,7 @@ commands! {
     Add, "add", "add", "add a model: the path of its ONNX file";
     Remove, "remove", "remove", "remove the selected model, after confirmation";
     Reserve, "reserve", "reserve", "reserve the row's cores for it, or let others share them";
-    Save, "save", "save", "save the live layout under its name";
+    Save, "save", "save", "save into the file that this run opened or saved; else ask for a name";
     SaveAs, "save-as", "save as", "save the live layout under a new name";
     Restore, "restore", "restore", "restore the layout as it was last saved";
     Layouts, "layouts", "layouts", "saved layouts: compare, apply, rename, delete";

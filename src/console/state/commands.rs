@@ -60,12 +60,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Add => state.dialog = Some(Dialog::Add(InputPrompt::new(""))),
         Command::Remove => row_editing::ask_remove(state),
         Command::Reserve => return steps::reserve(state),
-        Command::Save => {
-            return match state.profile.clone() {
-                Some(name) => vec![Effect::SaveProfile(name)],
-                None => layout_commands::ask_save_as(state),
-            };
-        }
+        Command::Save => return layout_commands::save(state),
         Command::SaveAs => return layout_commands::ask_save_as(state),
         Command::Restore => layout_commands::ask_restore(state),
         Command::Layouts => {

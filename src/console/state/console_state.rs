@@ -1,5 +1,6 @@
 //! The state of the console, and queries of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::action::Effect;
@@ -101,6 +102,8 @@ pub struct ConsoleState {
     pub(super) fresh: Option<(DesiredState, Ledger)>,
     /// True if the console quits as soon as the layout is saved.
     pub(super) leaving: bool,
+    /// The names of the layouts whose files this run has opened or saved, and may write.
+    pub(super) opened: BTreeSet<String>,
     /// The layouts that an undo returns to.
     pub(super) origins: Origins,
     /// An added or renamed model, to be selected once a snapshot shows it.
@@ -117,6 +120,8 @@ pub struct ConsoleState {
 impl ConsoleState {
     /// The state before the first snapshot.
     pub fn new(options: &ConsoleOptions) -> Self {
+        let writable = options.opened.as_ref().is_some_and(|opened| !opened.read_only);
+        let opened = options.profile.iter().filter(|_| writable);
         Self {
             revision: 0,
             snapshot: Arc::default(),
@@ -154,6 +159,7 @@ impl ConsoleState {
             zone: options.zone.clone(),
             fresh: None,
             leaving: false,
+            opened: opened.cloned().collect(),
             origins: Origins::default(),
             arriving: None,
             anchor: None,

@@ -4,6 +4,7 @@ use super::action::GuardedChange;
 use super::command::Command;
 use super::editor::TextField;
 use super::row_editor::{InputPrompt, RowEditor};
+use super::save::ComparisonDialog;
 
 /// An open dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +30,12 @@ pub enum Dialog {
     SaveAs {
         /// The typed text.
         editor: TextField,
+        /// The proposed free name. It changes when the saved layouts become known, unless the user
+        /// has changed the text. `None` if the text is the name of the live layout.
+        proposed: Option<String>,
     },
+    /// The question about a file that changed since it was loaded.
+    Comparison(ComparisonDialog),
     /// The keys of a row.
     Row(RowEditor),
     /// The path of a model to add.

@@ -6,6 +6,7 @@ use super::action::Effect;
 use super::command::Command;
 use super::console_state::ConsoleState;
 use super::dialog::{ConfirmedAction, Dialog, matching};
+use super::save::{ComparisonDialog, SaveTarget};
 use super::screen::Tone;
 use super::{commands, layout_commands, row_editing, selection, staging};
 use crate::layout::Edit;
@@ -15,7 +16,7 @@ pub(super) fn press(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
     let effects = answer(state, key);
     // cancel the quit after saving
     state.leaving &= state.dialog.is_some()
-        || effects.iter().any(|effect| matches!(effect, Effect::SaveProfile(_)));
+        || effects.iter().any(|effect| matches!(effect, Effect::SaveProfile { .. }));
     effects
 }
 
@@ -33,7 +34,8 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     // the answers of a question are plain keys: ctrl-d is not `d`
-    let is_question = matches!(dialog, Dialog::Confirm { .. } | Dialog::Quit);
+    let is_question =
+        matches!(dialog, Dialog::Confirm { .. } | Dialog::Comparison(_) | Dialog::Quit);
     if is_question && key.modifiers.intersects(!KeyModifiers::SHIFT) {
         state.dialog = Some(dialog);
         return Vec::new();
@@ -41,19 +43,9 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
     let enter = key.code == KeyCode::Enter;
     match &mut dialog {
         Dialog::Help { scroll } => {
-            let most = state.scroll_limits.help;
-            // the page may have become shorter since
-            *scroll = (*scroll).min(most);
-            match key.code {
-                KeyCode::Down | KeyCode::Char('j') => *scroll = (*scroll + 1).min(most),
-                KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
-                KeyCode::PageDown | KeyCode::Char(' ') => *scroll = (*scroll + 10).min(most),
-                KeyCode::PageUp => *scroll = scroll.saturating_sub(10),
-                KeyCode::Home | KeyCode::Char('g') => *scroll = 0,
-                KeyCode::End | KeyCode::Char('G') => *scroll = most,
-                _ => return Vec::new(),
+            if scroll_by_key(scroll, key.code, state.scroll_limits.dialog) {
+                state.dialog = Some(dialog);
             }
-            state.dialog = Some(dialog);
             Vec::new()
         }
         Dialog::Palette { editor, at } => {
@@ -93,21 +85,19 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
         }
         // handled above
         Dialog::Row(_) => Vec::new(),
-        Dialog::SaveAs { editor } if enter => {
+        Dialog::SaveAs { editor, .. } if enter => {
             let name = editor.text().trim().to_owned();
-            if let Some(reason) = bad_name(&name) {
+            let result = match bad_name(&name) {
+                Some(reason) => Err(reason.to_owned()),
+                None => layout_commands::save_as(state, name),
+            };
+            result.unwrap_or_else(|reason| {
                 state.say(Tone::Bad, reason);
                 state.dialog = Some(dialog);
-                return Vec::new();
-            }
-            if state.profile.as_ref() != Some(&name) && state.layouts.has(&name) {
-                let question = format!("{name} exists. Write over it?");
-                state.dialog =
-                    Some(Dialog::Confirm { question, yes: ConfirmedAction::Overwrite(name) });
-                return Vec::new();
-            }
-            vec![Effect::SaveProfile(name)]
+                Vec::new()
+            })
         }
+        Dialog::Comparison(comparison) => comparison_key(state, comparison.clone(), key),
         Dialog::Rename { from, editor } if enter => {
             let to = editor.text().trim().to_owned();
             if let Some(reason) = bad_name(&to) {
@@ -120,7 +110,7 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
             }
             vec![Effect::RenameProfile { from: from.clone(), to }]
         }
-        Dialog::SaveAs { editor } | Dialog::Rename { editor, .. } => {
+        Dialog::SaveAs { editor, .. } | Dialog::Rename { editor, .. } => {
             editor.key(key);
             state.dialog = Some(dialog);
             Vec::new()
@@ -157,7 +147,7 @@ pub(super) fn paste(state: &mut ConsoleState, text: &str) -> Vec<Effect> {
         }
         Some(
             Dialog::Palette { editor, .. }
-            | Dialog::SaveAs { editor }
+            | Dialog::SaveAs { editor, .. }
             | Dialog::Rename { editor, .. },
         ) => editor.insert(text),
         Some(Dialog::Filter { editor }) => {
@@ -173,11 +163,54 @@ pub(super) fn paste(state: &mut ConsoleState, text: &str) -> Vec<Effect> {
 fn confirmed(state: &mut ConsoleState, yes: ConfirmedAction) -> Vec<Effect> {
     match yes {
         ConfirmedAction::Delete(name) => vec![Effect::DeleteProfile(name)],
-        ConfirmedAction::Overwrite(name) => vec![Effect::SaveProfile(name)],
+        ConfirmedAction::Overwrite(name) => {
+            vec![Effect::SaveProfile { name, target: SaveTarget::Any }]
+        }
         ConfirmedAction::Restore => layout_commands::restore_saved(state),
         ConfirmedAction::Apply(change) => vec![Effect::ApplyAnyway(change)],
         ConfirmedAction::Remove(model) => staging::commit(state, Edit::Remove { model }.into()),
     }
+}
+
+/// Handles a key of the question about a file that changed since it was loaded.
+fn comparison_key(
+    state: &mut ConsoleState,
+    mut dialog: ComparisonDialog,
+    key: KeyEvent,
+) -> Vec<Effect> {
+    let name = dialog.name.clone();
+    let revision = dialog.comparison.revision.clone();
+    match key.code {
+        KeyCode::Char('m') if dialog.comparison.conflicts.is_empty() => {
+            return vec![Effect::SaveProfile { name, target: SaveTarget::Merged(revision) }];
+        }
+        KeyCode::Char('w') => {
+            return vec![Effect::SaveProfile { name, target: SaveTarget::Compared(revision) }];
+        }
+        KeyCode::Char('a') => return layout_commands::ask_other_name(state),
+        _ => {
+            scroll_by_key(&mut dialog.scroll, key.code, state.scroll_limits.dialog);
+            state.dialog = Some(Dialog::Comparison(dialog));
+        }
+    }
+    Vec::new()
+}
+
+/// Scrolls the lines of a dialog. Returns false for a key that does not scroll.
+fn scroll_by_key(scroll: &mut usize, key: KeyCode, most: usize) -> bool {
+    // the text may have become shorter since
+    let at = (*scroll).min(most);
+    *scroll = match key {
+        KeyCode::Down | KeyCode::Char('j') => at + 1,
+        KeyCode::Up | KeyCode::Char('k') => at.saturating_sub(1),
+        KeyCode::PageDown | KeyCode::Char(' ') => at + 10,
+        KeyCode::PageUp => at.saturating_sub(10),
+        KeyCode::Home | KeyCode::Char('g') => 0,
+        KeyCode::End | KeyCode::Char('G') => most,
+        _ => return false,
+    }
+    .min(most);
+    true
 }
 
 /// Returns the reason why a text cannot be the name of a layout.

@@ -62,8 +62,8 @@ pub struct ScrollLimits {
     pub changes: usize,
     /// Of a saved layout's changes.
     pub preview: usize,
-    /// Of the help page.
-    pub help: usize,
+    /// Of the open dialog.
+    pub dialog: usize,
     /// The number of log lines that fill the screen, counted from the oldest.
     pub log: usize,
 }

@@ -5,9 +5,10 @@ use super::command::Command;
 use super::console_state::ConsoleState;
 use super::dialog::{ConfirmedAction, Dialog};
 use super::editor::TextField;
+use super::save::{ComparisonDialog, SaveFailure, SaveTarget, SavedRows};
 use super::screen::{Message, Tone};
 use super::{message_change, origin_changes};
-use crate::layout::{Budget, Layout, Plan};
+use crate::layout::{Layout, Plan};
 use crate::scheduler::Profile;
 use crate::telemetry::Applied;
 
@@ -32,6 +33,7 @@ pub(super) fn layouts_listed(
     let kept = state.layouts.selected().or(None).map(|profile| profile.name.clone());
     let kept = kept.or_else(|| state.profile.clone());
     state.layouts.profiles = Some(profiles);
+    update_proposal(state);
     let at = state.layouts.known().iter().position(|profile| Some(&profile.name) == kept.as_ref());
     select_layout(state, at.unwrap_or(state.layouts.at))
 }
@@ -66,6 +68,7 @@ pub(super) fn layout_loaded(
 ) -> Vec<Effect> {
     match result {
         Ok(None) => {
+            note_opened(state, &name);
             state.say(Tone::Good, format!("{name} is in force: nothing had to change"));
             let names = state.snapshot.models.iter().map(|view| &view.row.budget.name);
             let rows = names.filter_map(|name| state.live(name));
@@ -74,6 +77,7 @@ pub(super) fn layout_loaded(
             Vec::new()
         }
         Ok(Some(applied)) => {
+            note_opened(state, &name);
             let head = format!("{name}: {}", applied.plan.summary);
             message_change::say_applied(state, head, &applied);
             origin_changes::set_origin(
@@ -94,34 +98,135 @@ pub(super) fn layout_loaded(
     }
 }
 
+/// Notes that the file of a layout was opened, so that a save may write it.
+fn note_opened(state: &mut ConsoleState, name: &str) {
+    if state.layouts.find(name).is_some_and(|profile| !profile.read_only) {
+        state.opened.insert(name.to_owned());
+    }
+}
+
+/// Saves into the file that this run opened or saved; asks for a name if there is none.
+pub(super) fn save(state: &mut ConsoleState) -> Vec<Effect> {
+    match &state.profile {
+        Some(name) if state.opened.contains(name) => {
+            vec![Effect::SaveProfile { name: name.clone(), target: SaveTarget::Opened }]
+        }
+        _ => ask_save_as(state),
+    }
+}
+
+/// Asks for a name: that of the live layout if its file may be written, else a free one.
 pub(super) fn ask_save_as(state: &mut ConsoleState) -> Vec<Effect> {
-    let editor = TextField::new(state.profile.as_deref().unwrap_or_default());
-    state.dialog = Some(Dialog::SaveAs { editor });
+    match &state.profile {
+        Some(name) if state.opened.contains(name) => {
+            let editor = TextField::new(name);
+            state.dialog = Some(Dialog::SaveAs { editor, proposed: None });
+        }
+        _ => propose_name(state),
+    }
     // read the list, so that a typed name can be checked against it
     vec![Effect::ListProfiles]
+}
+
+/// Asks for another name than that of the live layout.
+pub(super) fn ask_other_name(state: &mut ConsoleState) -> Vec<Effect> {
+    propose_name(state);
+    vec![Effect::ListProfiles]
+}
+
+fn propose_name(state: &mut ConsoleState) {
+    let name = proposed_name(state);
+    let editor = TextField::new(&name);
+    state.dialog = Some(Dialog::SaveAs { editor, proposed: Some(name) });
+}
+
+/// Returns a free name after that of the live layout; empty for a layout without a name.
+fn proposed_name(state: &ConsoleState) -> String {
+    match &state.profile {
+        Some(name) => state.layouts.free_name(&name.replace(' ', "-")),
+        None => String::new(),
+    }
+}
+
+/// Proposes another name if the proposed one is taken by a layout that was not known yet.
+fn update_proposal(state: &mut ConsoleState) {
+    let name = proposed_name(state);
+    if let Some(Dialog::SaveAs { editor, proposed: Some(proposed) }) = &mut state.dialog
+        && editor.text() == *proposed
+        && name != *proposed
+    {
+        *editor = TextField::new(&name);
+        *proposed = name;
+    }
+}
+
+/// Saves under a typed name, or says why that is not possible.
+pub(super) fn save_as(state: &mut ConsoleState, name: String) -> Result<Vec<Effect>, String> {
+    let is_opened = state.opened.contains(&name) && state.profile.as_ref() == Some(&name);
+    match state.layouts.find(&name) {
+        Some(profile) if profile.read_only => {
+            return Err(format!(
+                "{name} cannot be changed ({}): choose another name",
+                profile.place
+            ));
+        }
+        Some(_) if !is_opened => ask_overwrite(state, name),
+        _ => {
+            let target = if is_opened { SaveTarget::Opened } else { SaveTarget::New };
+            return Ok(vec![Effect::SaveProfile { name, target }]);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn ask_overwrite(state: &mut ConsoleState, name: String) {
+    let place = state.layouts.find(&name).map(|profile| format!(" ({})", profile.place));
+    let question = format!("{name} exists{}. Write over it?", place.unwrap_or_default());
+    state.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::Overwrite(name) });
 }
 
 pub(super) fn layout_saved(
     state: &mut ConsoleState,
     name: String,
-    result: Result<(Vec<Budget>, String), String>,
+    result: Result<SavedRows, SaveFailure>,
 ) -> Vec<Effect> {
+    // an answer that comes after another dialog was opened does not close it
+    let asks = state.dialog.is_none();
     match result {
-        Ok((rows, place)) => {
-            state.message =
-                Some(Message { text: format!("{name} saved to {place}"), tone: Tone::Good });
+        Ok(SavedRows { rows, place, merged }) => {
+            let with = if merged.is_some() { ", merged with the changes of the file" } else { "" };
+            let text = format!("{name} saved to {place}{with}");
+            state.message = Some(Message { text, tone: Tone::Good });
+            if let Some(applied) = merged {
+                state.fresh = Some((applied.plan.after, applied.plan.ledger));
+            }
+            state.opened.insert(name.clone());
             origin_changes::set_origin(state, name, rows, None);
             if std::mem::take(&mut state.leaving) {
                 return vec![Effect::Quit];
             }
-            vec![Effect::ListProfiles]
+            return vec![Effect::ListProfiles];
         }
-        Err(reason) => {
+        Err(SaveFailure::NameTaken) if asks => ask_overwrite(state, name),
+        Err(SaveFailure::Changed(comparison)) if asks => {
+            let comparison = *comparison;
+            state.dialog =
+                Some(Dialog::Comparison(ComparisonDialog { name, comparison, scroll: 0 }));
+        }
+        Err(failure) => {
             state.leaving = false;
+            let reason = match failure {
+                SaveFailure::NameTaken => "a layout of this name exists".to_owned(),
+                SaveFailure::Changed(_) => {
+                    let key = state.keymap.shown(Command::Save);
+                    format!("another program has changed it; {key} shows the differences")
+                }
+                SaveFailure::Failed(reason) => reason,
+            };
             state.say(Tone::Bad, format!("{name} was not saved: {reason}"));
-            Vec::new()
         }
     }
+    Vec::new()
 }
 
 pub(super) fn ask_rename(state: &mut ConsoleState) {
@@ -141,7 +246,7 @@ pub(super) fn ask_delete(state: &mut ConsoleState) {
 fn with_selected(state: &mut ConsoleState, dialog: impl FnOnce(&Profile) -> Dialog) {
     match state.layouts.selected() {
         Some(profile) if profile.read_only => {
-            let text = format!("{} comes with divvy: save it under another name", profile.name);
+            let text = format!("{} cannot be changed ({})", profile.name, profile.place);
             state.say(Tone::Bad, text);
         }
         Some(profile) => state.dialog = Some(dialog(profile)),
@@ -158,6 +263,9 @@ pub(super) fn layout_renamed(
     match result {
         Ok(()) => {
             state.say(Tone::Good, format!("{from} is now {to}"));
+            if state.opened.remove(from) {
+                state.opened.insert(to.to_owned());
+            }
             origin_changes::origin_renamed(state, from, to);
             vec![Effect::ListProfiles]
         }
@@ -178,6 +286,7 @@ pub(super) fn layout_deleted(
             let in_force = state.profile.as_deref() == Some(name);
             let still = if in_force { ": what is in force is saved nowhere now" } else { "" };
             state.say(Tone::Good, format!("{name} is deleted{still}"));
+            state.opened.remove(name);
             origin_changes::origin_deleted(state, name);
             vec![Effect::ListProfiles]
         }

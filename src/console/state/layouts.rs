@@ -38,8 +38,15 @@ impl LayoutList {
         self.known().get(self.at)
     }
 
-    /// Returns true if a layout of this name is saved.
-    pub fn has(&self, name: &str) -> bool {
-        self.known().iter().any(|profile| profile.name == name)
+    /// Returns the saved layout of this name.
+    pub fn find(&self, name: &str) -> Option<&Profile> {
+        self.known().iter().find(|profile| profile.name == name)
+    }
+
+    /// Returns a name that no known layout has: `base` or, if it is taken, with a number.
+    pub(super) fn free_name(&self, base: &str) -> String {
+        let numbered = (2..).map(|number| format!("{base}-{number}"));
+        let mut names = std::iter::once(base.to_owned()).chain(numbered);
+        names.find(|name| self.find(name).is_none()).unwrap_or_default()
     }
 }

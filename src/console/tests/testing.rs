@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::fixtures;
 use crate::console::input::pointer;
-use crate::console::known_revisions::KnownRevisions;
+use crate::console::known_layouts::KnownLayouts;
 use crate::console::state::{Action, ConsoleState, Effect, HitMap, Target, update};
 use crate::console::worker::{self, WorkerContext};
 use crate::console::{ConsoleOptions, view};
@@ -139,6 +139,10 @@ pub(super) struct FakeLayoutStore {
     told: Mutex<Vec<Option<String>>>,
 }
 
+fn revision(layout: &Layout) -> LayoutRevision {
+    LayoutRevision::of(&format!("{layout:?}"))
+}
+
 impl FakeLayoutStore {
     /// The layouts reported as live, in order.
     pub(super) fn told(&self) -> Vec<Option<String>> {
@@ -179,7 +183,7 @@ impl LayoutStore for FakeLayoutStore {
     fn read(&self, name: &str) -> Result<SavedLayout, LayoutStoreError> {
         let saved = self.saved.lock().unwrap();
         let layout = saved[Self::at(&saved, name)?].1.clone();
-        Ok(SavedLayout { revision: LayoutRevision::of(&format!("{layout:?}")), layout })
+        Ok(SavedLayout { revision: revision(&layout), read_only: name == "demo", layout })
     }
 
     fn save(
@@ -188,16 +192,19 @@ impl LayoutStore for FakeLayoutStore {
         layout: &Layout,
         condition: &SaveCondition,
     ) -> Result<SaveReceipt, LayoutStoreError> {
-        if let SaveCondition::Unchanged(revision) = condition
-            && self.read(name)?.revision != *revision
-        {
-            return Err(LayoutStoreError::Changed(name.to_owned()));
+        match (condition, self.read(name)) {
+            (SaveCondition::Unchanged(known), Ok(saved)) if saved.revision != *known => {
+                return Err(LayoutStoreError::Changed(name.to_owned()));
+            }
+            (SaveCondition::New, Ok(_)) => {
+                return Err(LayoutStoreError::NameTaken(name.to_owned()));
+            }
+            _ => {}
         }
         let mut saved = self.saved.lock().unwrap();
         saved.retain(|(other, _)| other != name);
         saved.push((name.to_owned(), layout.clone()));
-        let revision = LayoutRevision::of(&format!("{layout:?}"));
-        Ok(SaveReceipt { place: format!("/layouts/{name}.toml"), revision })
+        Ok(SaveReceipt { place: format!("/layouts/{name}.toml"), revision: revision(layout) })
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), LayoutStoreError> {
@@ -214,7 +221,7 @@ impl LayoutStore for FakeLayoutStore {
         Ok(())
     }
 
-    fn set_current(&self, name: Option<&str>) {
+    fn set_current(&self, name: Option<&str>, _: Option<LayoutRevision>) {
         self.told.lock().unwrap().push(name.map(str::to_owned));
     }
 }
@@ -223,7 +230,7 @@ impl LayoutStore for FakeLayoutStore {
 pub(super) struct TestConsole {
     pub control: Arc<FakeControl>,
     pub profiles: Arc<FakeLayoutStore>,
-    revisions: KnownRevisions,
+    known: KnownLayouts,
     pub log: LogLines,
     pub state: ConsoleState,
     pub hits: HitMap,
@@ -239,8 +246,14 @@ impl TestConsole {
 
     pub(super) fn with(layout: &Layout, machine: Description, width: u16, height: u16) -> Self {
         let control = Arc::new(FakeControl::new(layout, machine));
+        let opened = SavedLayout {
+            layout: control.layout(),
+            revision: revision(&control.layout()),
+            read_only: false,
+        };
         let options = ConsoleOptions {
             profile: Some("balanced".into()),
+            opened: Some(opened.clone()),
             zone: jiff::tz::TimeZone::UTC,
             ..ConsoleOptions::default()
         };
@@ -248,14 +261,14 @@ impl TestConsole {
             state: ConsoleState::new(&options),
             control,
             profiles: Arc::default(),
-            revisions: KnownRevisions::default(),
+            known: KnownLayouts::default(),
             log: LogLines::default(),
             hits: HitMap::default(),
             frame: Buffer::empty(Rect::new(0, 0, width, height)),
             left: Vec::new(),
         };
-        let layout = console.control.layout();
-        console.act(Action::Baseline(layout));
+        console.known.insert("balanced", opened.clone());
+        console.act(Action::Baseline(opened.layout));
         console.refresh();
         console
     }
@@ -294,7 +307,7 @@ impl TestConsole {
         WorkerContext {
             control: self.control.clone(),
             profiles: Some(self.profiles.clone()),
-            revisions: self.revisions.clone(),
+            known: self.known.clone(),
             log: Arc::new(self.log.clone()),
         }
     }

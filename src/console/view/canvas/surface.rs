@@ -165,9 +165,9 @@ impl<'a> Canvas<'a> {
         self.hits.scroll_limits.log = lines;
     }
 
-    /// Records the highest first line of the help page that still fills it.
-    pub(crate) fn set_help_limit(&mut self, first: usize) {
-        self.hits.scroll_limits.help = first;
+    /// Records the highest first line of the open dialog that still fills it.
+    pub(crate) fn set_dialog_limit(&mut self, first: usize) {
+        self.hits.scroll_limits.dialog = first;
     }
 
     /// Writes text at the right of a field of `size` columns.

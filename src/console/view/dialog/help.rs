@@ -60,7 +60,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, scroll: usize) {
     let note = "arrows scroll, any other key closes";
     let inside = DialogBox { width: 100, height: wanted, title: "Help", note }.draw(canvas, area);
     let most = lines.len().saturating_sub(inside.height as usize);
-    canvas.set_help_limit(most);
+    canvas.set_dialog_limit(most);
     for (index, (key, text)) in lines.iter().skip(scroll.min(most)).enumerate() {
         if let Some(mut pen) = row(inside, index) {
             canvas.put_left(&mut pen, key, size, theme.accent);

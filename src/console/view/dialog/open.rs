@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::question::{draw_name, draw_question};
-use super::{help, palette, row_editor};
+use super::{comparison, help, palette, row_editor};
 use crate::console::state::Dialog;
 use crate::console::view::canvas::Canvas;
 
@@ -17,10 +17,11 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
         Dialog::Filter { .. } => {}
         Dialog::Help { scroll } => help::draw(canvas, area, *scroll),
         Dialog::Palette { editor, at } => palette::draw(canvas, area, editor, *at),
-        Dialog::SaveAs { editor } => {
+        Dialog::SaveAs { editor, .. } => {
             let labels = ("Save the live layout as", "enter saves, esc cancels");
             draw_name(canvas, area, editor, labels);
         }
+        Dialog::Comparison(dialog) => comparison::draw(canvas, area, dialog),
         Dialog::Row(editor) => row_editor::draw(canvas, area, editor),
         Dialog::Add(prompt) => row_editor::draw_path(canvas, area, prompt),
         Dialog::Rename { from, editor } => {

@@ -50,7 +50,33 @@ pub(super) fn draw_question(
 ) {
     let width = columns_inside(area, WIDTH);
     let question = wrap(question, width);
-    let mut lines: Vec<Vec<(&str, &str)>> = Vec::new();
+    let lines = answer_lines(answers, width);
+    let height = question.len() + 1 + lines.len() + 2;
+    let question_box =
+        DialogBox { width: WIDTH, height: height as u16, title: "Question", note: "esc cancels" };
+    let inside = question_box.draw(canvas, area);
+    let theme = &canvas.state.theme;
+    // the answers keep their lines, however long the question is
+    let shown = (inside.height as usize).saturating_sub(lines.len() + 1);
+    for (index, line) in question.iter().take(shown).enumerate() {
+        if let Some(mut pen) = row(inside, index) {
+            canvas.put_fit(&mut pen, line, theme.text);
+        }
+    }
+    let skipped = question.len().min(shown) as u16 + 1;
+    let height = inside.height.saturating_sub(skipped);
+    draw_answers(canvas, Rect { y: inside.y + skipped, height, ..inside }, &lines);
+}
+
+/// A line of answers, each a key and its effect.
+pub(super) type AnswerLine<'t> = Vec<(&'t str, &'t str)>;
+
+/// Divides answers among lines of at most `width` columns.
+pub(super) fn answer_lines<'t>(
+    answers: &[(&'t str, &'t str)],
+    width: usize,
+) -> Vec<AnswerLine<'t>> {
+    let mut lines: Vec<AnswerLine<'t>> = Vec::new();
     let mut used = 0;
     for (key, answer) in answers {
         let size = format::width(key) + 1 + format::width(answer);
@@ -65,20 +91,14 @@ pub(super) fn draw_question(
             }
         }
     }
-    let height = question.len() + 1 + lines.len() + 2;
-    let question_box =
-        DialogBox { width: WIDTH, height: height as u16, title: "Question", note: "esc cancels" };
-    let inside = question_box.draw(canvas, area);
+    lines
+}
+
+/// Draws lines of answers. A click on an answer presses its key.
+pub(super) fn draw_answers(canvas: &mut Canvas, area: Rect, lines: &[AnswerLine<'_>]) {
     let theme = &canvas.state.theme;
-    // the answers keep their lines, however long the question is
-    let shown = (inside.height as usize).saturating_sub(lines.len() + 1);
-    for (index, line) in question.iter().take(shown).enumerate() {
-        if let Some(mut pen) = row(inside, index) {
-            canvas.put_fit(&mut pen, line, theme.text);
-        }
-    }
     for (index, line) in lines.iter().enumerate() {
-        let Some(mut pen) = row(inside, question.len().min(shown) + 1 + index) else {
+        let Some(mut pen) = row(area, index) else {
             break;
         };
         for (key, answer) in line {

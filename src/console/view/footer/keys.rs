@@ -6,6 +6,7 @@ use crate::console::format;
 use crate::console::state::{Command, ConsoleState, Dialog, RowEditor, Screen, Target};
 use crate::console::view::answer_keys::key_code;
 use crate::console::view::canvas::{Canvas, Pen, row};
+use crate::console::view::dialog::comparison;
 
 /// Returns the keys of a dialog, which no key binding changes, and what each does.
 fn dialog_keys(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
@@ -21,8 +22,8 @@ fn dialog_keys(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
         }
         Dialog::Row(_) => &[("enter", "edit"), ("up down", "choose"), ("esc", "close")],
         Dialog::Confirm { .. } => &[("y", "yes"), ("n", "no")],
-        // they depend on whether changes are staged: see `ConsoleState::ways_out`
-        Dialog::Quit => &[],
+        // they depend on the state: see `open_dialog_keys`
+        Dialog::Quit | Dialog::Comparison(_) => &[],
     }
 }
 
@@ -39,14 +40,24 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
 }
 
 fn draw_dialog_keys(canvas: &mut Canvas, mut pen: Pen, dialog: &Dialog) {
-    let state = canvas.state;
-    let leaving = state.ways_out().map(|(key, _, label)| (key, label));
-    let keys = if matches!(dialog, Dialog::Quit) { &leaving } else { dialog_keys(dialog) };
-    for (key, label) in keys {
+    for (key, label) in &open_dialog_keys(canvas.state, dialog) {
         let place = draw_key(canvas, &mut pen, key, label);
         if let Some(code) = key_code(key) {
             canvas.hit(place, Target::Press(code));
         }
+    }
+}
+
+/// Returns the keys of the open dialog.
+fn open_dialog_keys(state: &ConsoleState, dialog: &Dialog) -> Vec<(&'static str, &'static str)> {
+    match dialog {
+        Dialog::Quit => state.ways_out().map(|(key, _, label)| (key, label)).to_vec(),
+        Dialog::Comparison(dialog) => {
+            let mut keys = comparison::answers(&dialog.comparison);
+            keys.push(("esc", "cancel"));
+            keys
+        }
+        _ => dialog_keys(dialog).to_vec(),
     }
 }
 

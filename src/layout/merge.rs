@@ -1,0 +1,269 @@
+//! Merges two versions of a layout that come from the same one.
+
+use super::budget::{Budget, Layout, QueuePolicy};
+use super::diff::fields;
+
+/// A layout and two versions of it that were changed independently.
+#[derive(Clone, Copy, Debug)]
+pub struct LayoutVersions<'l> {
+    /// The layout from which both come.
+    pub base: &'l Layout,
+    /// The version in the file.
+    pub file: &'l Layout,
+    /// The live version.
+    pub live: &'l Layout,
+}
+
+/// A place that both versions changed in different ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeConflict {
+    /// The model, or "description".
+    pub subject: String,
+    /// The two changes: "cores 4 -> 5 in the file, 4 -> 6 here".
+    pub changes: String,
+}
+
+impl std::fmt::Display for MergeConflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.subject, self.changes)
+    }
+}
+
+impl LayoutVersions<'_> {
+    /// Returns the layout with the changes of both versions. Models are compared by name. The order
+    /// of the rows is that of the live version, or of the file if only the file changed it; rows that
+    /// only the other version has come last.
+    ///
+    /// # Errors
+    /// All places that both versions changed in different ways.
+    pub fn merge(&self) -> Result<Layout, Vec<MergeConflict>> {
+        let Self { base, file, live } = *self;
+        let mut conflicts = Vec::new();
+        let mut merge = FieldMerge::default();
+        let description = merge.pick("description", [base, file, live].map(|it| &it.description));
+        if !merge.conflicts.is_empty() {
+            let subject = "description".to_owned();
+            let changes = "changed in the file and here".to_owned();
+            conflicts.push(MergeConflict { subject, changes });
+        }
+        let mut models = Vec::new();
+        for name in self.names() {
+            match self.merge_row(name) {
+                Ok(row) => models.extend(row),
+                Err(found) => conflicts.extend(
+                    found
+                        .into_iter()
+                        .map(|changes| MergeConflict { subject: name.to_owned(), changes }),
+                ),
+            }
+        }
+        if conflicts.is_empty() { Ok(Layout { description, models }) } else { Err(conflicts) }
+    }
+
+    /// Returns the names of the models that either version has, in the order of the merged layout.
+    fn names(&self) -> Vec<&str> {
+        let common = |layout: &'_ Layout| {
+            let kept = layout.models.iter().map(|row| row.name.clone());
+            let in_all = |name: &String| {
+                [self.base, self.file, self.live].iter().all(|it| it.model(name).is_some())
+            };
+            kept.filter(in_all).collect::<Vec<String>>()
+        };
+        let (first, second) = if common(self.live) == common(self.base) {
+            (self.file, self.live)
+        } else {
+            (self.live, self.file)
+        };
+        let added = second.models.iter().filter(|row| first.model(&row.name).is_none());
+        first.models.iter().chain(added).map(|row| row.name.as_str()).collect()
+    }
+
+    /// Merges one row; `None` if one version removed it and the other did not change it.
+    fn merge_row(&self, name: &str) -> Result<Option<Budget>, Vec<String>> {
+        let rows = (self.base.model(name), self.file.model(name), self.live.model(name));
+        let conflict = |text: &str| Err(vec![text.to_owned()]);
+        match rows {
+            (Some(base), Some(file), Some(live)) => merge_budgets([base, file, live]).map(Some),
+            (None, Some(file), Some(live)) if file != live => {
+                conflict("added in the file and here, with different values")
+            }
+            (None, file, live) => Ok(live.or(file).cloned()),
+            (Some(base), None, Some(live)) if base != live => {
+                conflict("removed in the file, changed here")
+            }
+            (Some(base), Some(file), None) if base != file => {
+                conflict("changed in the file, removed here")
+            }
+            (Some(_), ..) => Ok(None),
+        }
+    }
+}
+
+/// Merges values one by one and records the fields of conflicts.
+#[derive(Default)]
+struct FieldMerge {
+    conflicts: Vec<&'static str>,
+}
+
+impl FieldMerge {
+    /// Returns the changed one of two versions of a value; the live one if both changed.
+    fn pick<T: PartialEq + Clone>(&mut self, field: &'static str, versions: [&T; 3]) -> T {
+        let [base, file, live] = versions;
+        if live == base {
+            return file.clone();
+        }
+        if file != base && file != live {
+            self.conflicts.push(field);
+        }
+        live.clone()
+    }
+}
+
+/// Merges three versions of a row: base, file, live. The names of the fields are those of [`fields`].
+fn merge_budgets(versions: [&Budget; 3]) -> Result<Budget, Vec<String>> {
+    let mut merge = FieldMerge::default();
+    macro_rules! pick {
+        ($($field:ident).+, $name:literal) => {
+            merge.pick($name, versions.map(|row| &row.$($field).+))
+        };
+    }
+    let merged = Budget {
+        name: pick!(name, "name"),
+        source: pick!(source, "file"),
+        engine: pick!(engine, "engine"),
+        cores: pick!(cores, "cores"),
+        reserve: pick!(reserve, "reserved"),
+        threads: pick!(threads, "threads"),
+        concurrency: pick!(concurrency, "concurrency"),
+        objective: pick!(objective, "objective"),
+        spinning: pick!(spinning, "spinning"),
+        weight: pick!(weight, "weight"),
+        memory: pick!(memory, "memory"),
+        gpu: pick!(gpu, "GPU"),
+        gpu_memory: pick!(gpu_memory, "GPU memory"),
+        queue: QueuePolicy {
+            limit: pick!(queue.limit, "queue limit"),
+            timeout: pick!(queue.timeout, "queue timeout"),
+            overflow: pick!(queue.overflow, "queue overflow"),
+        },
+        slo: pick!(slo, "SLO"),
+        load: pick!(load, "load"),
+        dims: pick!(dims, "dims"),
+        inputs: pick!(inputs, "inputs"),
+        paused: pick!(paused, "paused"),
+    };
+    if merge.conflicts.is_empty() {
+        return Ok(merged);
+    }
+    let [base, file, live] = versions.map(fields);
+    let text = |row: &[(&str, String)], name: &str| {
+        let field = row.iter().find(|(field, _)| *field == name);
+        field.map_or_else(String::new, |(_, value)| value.clone())
+    };
+    let conflicts = merge.conflicts.into_iter().map(|name| {
+        let [base, file, live] = [&base, &file, &live].map(|row| text(row, name));
+        format!("{name} {base} -> {file} in the file, {base} -> {live} here")
+    });
+    Err(conflicts.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Auto, CoreRequest, ModelSource};
+
+    fn row(name: &str) -> Budget {
+        Budget::new(name, ModelSource::Embedded("ranker.onnx".into()))
+    }
+
+    fn layout(names: &[&str]) -> Layout {
+        let models = names.iter().map(|name| row(name)).collect();
+        Layout { description: String::new(), models }
+    }
+
+    fn merge(base: &Layout, file: &Layout, live: &Layout) -> Result<Layout, Vec<String>> {
+        let merged = LayoutVersions { base, file, live }.merge();
+        merged.map_err(|conflicts| conflicts.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn merge_keeps_changes_of_both_versions() {
+        let base = layout(&["a", "b", "c"]);
+        let (mut file, mut live) = (base.clone(), base.clone());
+        file.models[0].threads = Auto::Exactly(2);
+        file.models[1].queue.limit = 9;
+        file.models.remove(2);
+        file.models.push(row("new"));
+        live.models[0].cores = CoreRequest::Count(3);
+        live.models[1].queue.timeout = Some(std::time::Duration::from_secs(1));
+        live.description = "of the night".into();
+        live.models.push(row("own"));
+        let merged = merge(&base, &file, &live).unwrap();
+        let names: Vec<&str> = merged.models.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "new", "own"]);
+        let (first, second) = (&merged.models[0], &merged.models[1]);
+        assert_eq!((first.threads, first.cores), (Auto::Exactly(2), CoreRequest::Count(3)));
+        assert_eq!((second.queue.limit, second.queue.timeout.is_some()), (9, true));
+        assert_eq!(merged.description, "of the night");
+    }
+
+    #[test]
+    fn merge_of_one_change_is_that_version() {
+        let base = layout(&["a", "b"]);
+        let mut other = layout(&["b", "c", "a"]);
+        other.models[0].weight = 3;
+        assert_eq!(merge(&base, &other, &base), Ok(other.clone()));
+        assert_eq!(merge(&base, &base, &other), Ok(other.clone()));
+        assert_eq!(merge(&base, &other, &other), Ok(other));
+    }
+
+    #[test]
+    fn merge_names_each_conflict() {
+        let base = layout(&["a", "b", "c"]);
+        let (mut file, mut live) = (base.clone(), base.clone());
+        file.models[0].weight = 2;
+        live.models[0].weight = 3;
+        file.models[1].weight = 2;
+        live.models.remove(1);
+        file.models.remove(2);
+        live.models[1].weight = 5;
+        file.models.push(row("new"));
+        live.models.push(Budget { weight: 2, ..row("new") });
+        assert_eq!(
+            merge(&base, &file, &live).unwrap_err(),
+            [
+                "a: weight 1 -> 2 in the file, 1 -> 3 here",
+                "b: changed in the file, removed here",
+                "new: added in the file and here, with different values",
+                "c: removed in the file, changed here",
+            ]
+        );
+    }
+
+    #[test]
+    fn same_change_in_both_is_no_conflict() {
+        let base = layout(&["a", "b"]);
+        let mut changed = layout(&["a"]);
+        changed.models[0].weight = 2;
+        assert_eq!(merge(&base, &changed, &changed), Ok(changed));
+    }
+
+    #[test]
+    fn conflicts_have_the_names_of_fields() {
+        let mut other = row("a");
+        other.engine = crate::layout::EngineChoice::Rten;
+        other.queue.limit = 3;
+        other.paused = true;
+        let mut third = other.clone();
+        third.engine = crate::layout::EngineChoice::OnnxRuntime;
+        third.queue.limit = 4;
+        let conflicts = merge_budgets([&row("a"), &other, &third]).unwrap_err();
+        assert_eq!(
+            conflicts,
+            [
+                "engine auto -> rten in the file, auto -> onnxruntime here",
+                "queue limit 64 -> 3 in the file, 64 -> 4 here"
+            ]
+        );
+    }
+}
