@@ -1,8 +1,8 @@
 //! An estimate of the heap that a session's graph and kernels take. The library does not count them,
 //! so the growth of the heap during the build is measured.
 //!
-//! Builds overlap while a layout loads. The growth between two starts or ends is divided evenly among
-//! the builds that are running. A build frees much of its memory at its end, so when the last one has
+//! Builds overlap while a layout loads. The growth between two ends, and between the first start and the
+//! first end, is divided evenly among the builds that are running. A build frees much of its memory at its end, so when the last one has
 //! ended, the shares are scaled to the growth that remains. Memory that our own allocator counts, and
 //! the arenas of other sessions, are subtracted. Other allocations during a build are not, so the
 //! result is an estimate.
@@ -24,7 +24,7 @@ struct Meter {
 /// Builds since the last moment at which none was running.
 struct Builds<S> {
     next_id: u64,
-    /// Size of the heap at the last start or end, in bytes.
+    /// Size of the heap at the last reading, in bytes.
     last: i64,
     /// Growth of the heap since the first of these builds started, in bytes.
     growth: i64,
@@ -55,7 +55,13 @@ impl BuildGrowth {
     pub(super) fn start() -> Self {
         let mut sampled = Vec::new();
         let mut meter = meter();
-        let now = meter.foreign_heap(&mut sampled);
+        // A reading locks the allocator for everyone, so one build needs no more than its end's if
+        // another is running: what the heap has grown since the last reading is divided with this one.
+        let now = if meter.builds.running.is_empty() {
+            meter.foreign_heap(&mut sampled)
+        } else {
+            meter.builds.last
+        };
         Self { id: meter.builds.start(now) }
     }
 
