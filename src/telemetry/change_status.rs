@@ -28,6 +28,8 @@ pub enum ChangeStatus {
     },
     /// A later change replaced it while its instances were being built.
     Replaced,
+    /// The run ended while its instances were being built.
+    Unfinished,
 }
 
 impl ChangeStatus {

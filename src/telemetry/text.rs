@@ -187,6 +187,7 @@ pub fn status(status: &ChangeStatus, us: u64) -> String {
         ChangeStatus::RolledBack { reason } => format!("rolled back: {reason}"),
         ChangeStatus::Failed { reason } => format!("failed: {reason}"),
         ChangeStatus::Replaced => "replaced before it was in force".to_owned(),
+        ChangeStatus::Unfinished => "not in force when the run ended".to_owned(),
     }
 }
 

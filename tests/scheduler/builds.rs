@@ -197,6 +197,17 @@ fn replaced_build_was_not_in_force() {
 }
 
 #[test]
+fn run_ends_with_an_unfinished_change() {
+    let test = TestScheduler::start(2, vec![row("m", "0-1")]);
+    let script = test.scripts.of("m");
+    script.build_blocked.store(2, Ordering::SeqCst);
+    test.apply(threads("m", 2));
+    let last = test.scheduler.stop(std::time::Duration::from_millis(10)).unwrap();
+    script.build_blocked.store(0, Ordering::SeqCst);
+    assert_eq!(last.changes.last().unwrap().status, ChangeStatus::Unfinished);
+}
+
+#[test]
 fn added_model_that_fails_is_not_in_force() {
     let test = TestScheduler::start(4, vec![row("m", "0-3")]);
     let added = test.apply(Edit::Add { budget: Box::new(row("missing", "0")) });

@@ -34,7 +34,7 @@ pub(super) fn summary(
     let style = if entry.undone { theme.dim } else { theme.text };
     parts.push((entry.summary.clone(), style));
     let style = match &entry.status {
-        ChangeStatus::InForce | ChangeStatus::Replaced => theme.dim,
+        ChangeStatus::InForce | ChangeStatus::Replaced | ChangeStatus::Unfinished => theme.dim,
         ChangeStatus::Building { .. } => theme.warn,
         ChangeStatus::RolledBack { .. } | ChangeStatus::Failed { .. } => theme.bad,
     };

@@ -102,7 +102,7 @@ impl Owner {
     }
 
     /// Sets the new status of entries.
-    fn update_statuses(&mut self, updates: impl IntoIterator<Item = StatusUpdate>) {
+    pub(super) fn update_statuses(&mut self, updates: impl IntoIterator<Item = StatusUpdate>) {
         for update in updates {
             if update.status == ChangeStatus::InForce {
                 self.verdicts.start(update.entry, self.clock.now());

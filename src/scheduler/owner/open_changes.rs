@@ -132,6 +132,12 @@ impl OpenChanges {
         settled
     }
 
+    /// Closes all changes at the end of a run.
+    pub(super) fn end_all(&mut self) -> Vec<StatusUpdate> {
+        let end = |change: OpenChange| StatusUpdate::new(change.entry, ChangeStatus::Unfinished);
+        self.0.drain(..).map(end).collect()
+    }
+
     /// Returns the entries of the open changes, each with the generations of the slots that are built.
     pub(super) fn builds(&self) -> Vec<(u64, Vec<u64>)> {
         let slots = |change: &OpenChange| change.models.iter().map(|model| model.slot).collect();

@@ -228,6 +228,8 @@ impl Owner {
                 scope.spawn(|| workload.drain(patience));
             }
         });
+        let unfinished = self.open_changes.end_all();
+        self.update_statuses(unfinished);
         self.verdicts.close_all(&self.models.slots, now);
         while let Ok(message) = self.messages.try_recv() {
             if let OwnerMessage::Verdicts(completed) = message {
