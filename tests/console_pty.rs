@@ -100,7 +100,7 @@ fn layout_saves_after_moving_a_core() {
     until_all_on(pid, &receiver, with(before, core));
     let left = without(given_before, core);
     if left.is_empty() {
-        session.until_text("paused: it has no core");
+        session.until_text("paused without a core");
     } else {
         until_all_on(pid, &donor, left);
     }

@@ -8,7 +8,7 @@ use crate::machine::{CpuSet, Limits};
 const MOST_NAMES: usize = 6;
 
 /// "1 core", "2 cores".
-pub(super) fn counted(count: usize, noun: &str) -> String {
+pub(crate) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 

@@ -5,6 +5,9 @@
 //! follow it: the stages of a change, the limits on waiting for an answer, the pauses that keep the
 //! observer from taking too much of a core, and the latencies of real instances. A simulation has none
 //! of these, or must not have their limits moved.
+//!
+//! The system's clock and the latencies leave out the time in which the process was stopped
+//! ([`running_now`]), as by Ctrl-Z.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,7 +9,7 @@ use super::loading::{LoadedModel, PreparedRequests};
 use super::model_key::ModelKey;
 use super::workload::Workload;
 use crate::engine::{EngineError, EngineKind, InstanceSetup};
-use crate::layout::{Auto, Budget, Bytes, DesiredState, GpuId, LoadSpec, Row};
+use crate::layout::{Auto, Budget, Bytes, DesiredState, GpuId, LoadSpec, Row, counted};
 use crate::machine::CpuSet;
 use crate::pool::{Pool, Rejection, RequestSender, Seats};
 
@@ -46,7 +46,7 @@ impl FailedBuild {
     pub(super) fn message(&self) -> String {
         let instances = match self.setup.device {
             Some(device) => format!("instances on CUDA device {}", device.ordinal),
-            None => format!("{} threads", self.setup.threads),
+            None => format!("instances of {}", counted(self.setup.threads, "thread")),
         };
         format!("{instances} could not be built: {}", self.reason)
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use divvy::layout::Edit;
 use divvy::scheduler::{Control, VerdictWindows};
-use divvy::telemetry::{JournalChannel, JournalEntry, VerdictStatus};
+use divvy::telemetry::{JournalChannel, JournalEntry, Metric, VerdictStatus};
 
 use super::test_scheduler::*;
 
@@ -106,4 +107,22 @@ fn stop_closes_open_verdicts() {
 
 fn both() -> Vec<String> {
     vec!["a".to_owned(), "b".to_owned()]
+}
+
+#[test]
+fn pause_has_a_verdict_about_its_rate() {
+    let test = start(Duration::from_millis(1500));
+    let answers = Arc::new(Answers::default());
+    let begun = std::time::Instant::now();
+    test.wait("the window before", || {
+        test.top_up("busy", &answers);
+        begun.elapsed() > Duration::from_millis(1500) && answers.answered() > 400
+    });
+    let paused = test.apply(Edit::Pause { model: "busy".to_owned(), paused: true }).id;
+    test.wait("the window", || status(&test, paused, "busy") != VerdictStatus::Open);
+    let verdict = entry(&test, paused).verdicts[0].clone();
+    let [rate] = verdict.comparisons.as_slice() else { panic!("{verdict:?}") };
+    assert_eq!((rate.metric, rate.after, rate.clear), (Metric::Throughput, 0.0, true));
+    let text = divvy::telemetry::text::verdict_clause(&verdict, "->").0;
+    assert!(text.starts_with("busy done ") && text.ends_with(" -> 0.0 /s (-100%)"), "{text}");
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
 use super::gpus;
 use super::table::{ReportColumn, line, number, titles, widths, words};
+use crate::layout::counted;
 use crate::telemetry::{ModelState, ModelView, RequestCounts, Snapshot, name_list};
 
 const COLUMNS: [ReportColumn; 14] = [
@@ -31,9 +32,9 @@ pub fn summary(snapshot: &Snapshot) -> String {
     let widths = widths(&COLUMNS, &rows);
     let ledger = &snapshot.ledger;
     let mut text = format!(
-        "\nwhole run: {:.1} s; {} cores, {} allotted, {} free; process {} of {}{}\n",
+        "\nwhole run: {:.1} s; {}, {} allotted, {} free; process {} of {}{}\n",
         snapshot.uptime_us as f64 / 1e6,
-        ledger.allowed.len(),
+        counted(ledger.allowed.len(), "core"),
         ledger.allotted.len(),
         ledger.free.len(),
         size(snapshot.memory.process),
@@ -149,5 +150,6 @@ fn account(snapshot: &Snapshot) -> String {
     } else {
         format!("COUNTS DO NOT ADD UP for {}: please report this", name_list(&unbalanced))
     };
-    format!("{} requests submitted: {}; {verdict}\n", count(submitted), words.join(", "))
+    let noun = if submitted == 1 { "request" } else { "requests" };
+    format!("{} {noun} submitted: {}; {verdict}\n", count(submitted), words.join(", "))
 }

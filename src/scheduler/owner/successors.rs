@@ -6,7 +6,7 @@ use super::models::LiveModels;
 use super::open_changes::BuildEffect;
 use super::own_change::{OwnChange, OwnChangeReason};
 use crate::engine::EngineError;
-use crate::layout::{Budget, Change, DesiredState, Row, edits_between};
+use crate::layout::{Budget, Change, DesiredState, Row, counted, edits_between};
 use crate::pool::{BuildReport, PoolEvent};
 use crate::scheduler::loading::{LoadedModel, instance_setup};
 use crate::scheduler::slot::{LoadPhase, Slot};
@@ -95,8 +95,8 @@ pub(super) fn handle(models: &mut LiveModels, name: &str, event: PoolEvent) -> O
             let successor = models.slots.get(name)?.successor.as_ref()?;
             // Other instances may be built for a later change by now.
             if successor.pool.as_ref().is_some_and(|pool| pool.is_newest(id)) {
-                let threads = setup.threads;
-                return roll_back(models, name, &format!("with {threads} threads: {reason}"));
+                let threads = counted(setup.threads, "thread");
+                return roll_back(models, name, &format!("with {threads}: {reason}"));
             }
             None
         }

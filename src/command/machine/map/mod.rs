@@ -87,6 +87,7 @@ fn quota(description: &Description) -> String {
             trimmed(quota),
             limits.allowed.len()
         ),
+        Some(1.0) => "time of 1 CPU".to_owned(),
         Some(quota) => format!("time of {} CPUs", trimmed(quota)),
     }
 }

@@ -108,7 +108,7 @@ fn hint(state: &ConsoleState, width: u16) -> HintText {
     if !state.picked.is_empty() {
         let keys = (state.keymap.shown(Command::Lift), state.keymap.shown(Command::Cancel));
         let text = format!(
-            "{} selected: {} lifts, a drag moves all of it, {} clears the selection",
+            "{} selected: {} lifts them, a drag moves them all, {} clears the selection",
             cores_phrase(&state.picked),
             keys.0,
             keys.1

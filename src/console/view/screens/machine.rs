@@ -9,6 +9,7 @@ use crate::console::state::{ConsoleState, ScrollArea, Target};
 use crate::console::view::board::CoreOwners;
 use crate::console::view::canvas::{Canvas, PaneFrame, Pen, row};
 use crate::console::view::tags;
+use crate::layout::cores_phrase;
 use crate::machine::{CoreId, CoreKind};
 use crate::telemetry::CoreView;
 
@@ -116,12 +117,12 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<MapLine> {
         let physical: Vec<Vec<CoreId>> =
             physical.map(|siblings| siblings.iter().map(|view| view.core.id).collect()).collect();
         lines.push(MapLine::Heading(format!(
-            "socket {}, node {}, {cache}{}: {} logical CPUs on {} cores",
+            "socket {}, node {}, {cache}{}: {} on {}",
             core.package,
             core.node,
             kind(first),
-            group.len(),
-            physical.len()
+            format::counted(group.len(), "logical CPU"),
+            format::counted(physical.len(), "core")
         )));
         let threads = physical.iter().map(Vec::len).max().unwrap_or(1);
         for chunk in physical.chunks((per_line / threads).max(1)) {
@@ -146,7 +147,7 @@ fn lines(state: &ConsoleState, width: usize) -> Vec<MapLine> {
         ("reserved", &ledger.reserved),
         ("oversubscribed", &ledger.oversubscribed),
     ] {
-        let list = if set.is_empty() { "none".to_owned() } else { set.to_string() };
+        let list = if set.is_empty() { "none".to_owned() } else { cores_phrase(set) };
         lines.push(MapLine::Heading(format!("  {what:<15}{:>4}   {list}", set.len())));
     }
     lines

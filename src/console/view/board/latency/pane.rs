@@ -25,7 +25,8 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
     let short = format::fit(name, room, state.glyphs.ellipsis);
     let title = format!("{short}: latency, last 60 s");
     let window = &view.minute.total;
-    let note = format!("{} requests", format::count(window.count));
+    let noun = if window.count == 1 { "request" } else { "requests" };
+    let note = format!("{} {noun}", format::count(window.count));
     let frame = PaneFrame::of_pane(Pane::Latency, area, border, &title).note(&note);
     let inside = canvas.frame(frame);
     let slo = state.row(name).and_then(|row| row.budget.slo);
