@@ -72,7 +72,7 @@ use batches::{
 use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
 use event::{BatchId, BuildReport, PoolEvent};
-use gate::{Ended, Gate, Next, Submitted};
+use gate::{Ended, Gate, JobTerms, Next, Present, Submitted};
 use inner::Inner;
 use places::{a_superseded_batch_frees_its_places, places_are_shared, trials_do_not_overlap};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -84,6 +84,11 @@ use world::{World, join};
 const RANDOM: usize = 3_000;
 /// Interleavings tried in depth-first order for the small scenarios; the bound of "all".
 const EXHAUSTIVE: usize = 60_000;
+
+fn now() -> Present {
+    let now = Instant::now();
+    Present { running: now, callers: now }
+}
 
 fn one_seat_two_callers() {
     let world = World::new(2, 8, None, Overflow::Reject);
@@ -194,7 +199,7 @@ fn callers_cancel_or_time_out() {
         thread::spawn(move || {
             for job in 2..4 {
                 world.submit(job);
-                for late in world.gate.expire(Instant::now()) {
+                for late in world.gate.expire(now()) {
                     world.answer(late.job);
                 }
             }
@@ -228,7 +233,7 @@ fn submit_cancel_expire_close() {
             world.submit(2);
             // One that fails because of the lock is repeated, as the housekeeper does.
             while world.gate.counts().queued + world.gate.counts().blocked > 0 {
-                for late in world.gate.expire(Instant::now()) {
+                for late in world.gate.expire(now()) {
                     world.answer(late.job);
                 }
                 thread::yield_now();
@@ -265,6 +270,84 @@ fn inbox_jobs_reach_a_seat() {
     join(workers);
     assert!(world.most.load(Ordering::SeqCst) <= 2);
     world.settle();
+}
+
+/// Two callers submit jobs of two priorities at the same time, and some reach the inbox only: the
+/// higher priority runs first, and jobs of one caller and priority run in order.
+fn higher_priorities_run_first() {
+    let world = World::new(4, 8, None, Overflow::Reject);
+    let worker = world.work(0, &[]);
+    let callers = [[0, 1], [2, 3]].map(|jobs| {
+        let world = world.clone();
+        thread::spawn(move || {
+            for job in jobs {
+                // The odd ones are urgent.
+                let priority = (job % 2) as i8;
+                world.submit_with(job, JobTerms { priority, ..Instant::now().into() });
+            }
+        })
+    });
+    join(callers.into());
+    world.gate.set_bound(1);
+    world.gate.close();
+    worker.join().unwrap();
+    let started = world.started.lock().unwrap().clone();
+    assert!(started[..2].iter().all(|job| job % 2 == 1), "{started:?}");
+    world.settle();
+}
+
+/// Jobs whose deadline has passed are removed wherever they are, while others are submitted and run,
+/// and a job without one is not.
+fn late_jobs_expire() {
+    let world = World::new(4, 8, None, Overflow::Reject);
+    let caller = {
+        let world = world.clone();
+        thread::spawn(move || {
+            for job in 0..4 {
+                let deadline = (job % 2 == 1).then(Instant::now);
+                world.submit_with(job, JobTerms { deadline, ..Instant::now().into() });
+            }
+        })
+    };
+    while world.gate.counts().timed_out < 2 {
+        for late in world.gate.expire(now()) {
+            assert_eq!(late.job % 2, 1);
+            world.answer(late.job);
+        }
+        thread::yield_now();
+    }
+    caller.join().unwrap();
+    world.gate.set_bound(1);
+    let worker = world.work(0, &[]);
+    world.gate.close();
+    worker.join().unwrap();
+    assert_eq!(*world.started.lock().unwrap(), [0, 2]);
+    world.settle();
+}
+
+/// Callers go away while their jobs are taken: each job runs or is cancelled, and a caller that finds the
+/// lock taken has its job removed by the holder.
+fn callers_go_away() {
+    let world = World::new(3, 8, None, Overflow::Reject);
+    let worker = world.work(0, &[]);
+    let callers = (0..3)
+        .map(|job| {
+            let world = world.clone();
+            thread::spawn(move || {
+                let id = world.submit(job).unwrap();
+                world.gate.discard(id);
+            })
+        })
+        .collect();
+    world.gate.set_bound(1);
+    join(callers);
+    world.gate.close();
+    worker.join().unwrap();
+    let counts = world.gate.counts();
+    assert!(counts.balanced());
+    assert_eq!(counts.queued + counts.executing, 0);
+    assert_eq!(counts.completed + counts.cancelled, 3);
+    assert_eq!(world.started.lock().unwrap().len() as u64, counts.completed);
 }
 
 /// The limit holds with callers that submit at the same time, whether or not they get the lock.
@@ -449,6 +532,9 @@ scenarios!(
     callers_cancel_or_time_out,
     submit_cancel_expire_close,
     inbox_jobs_reach_a_seat,
+    higher_priorities_run_first,
+    callers_go_away,
+    late_jobs_expire,
     the_queue_limit_is_exact,
     a_dead_seats_job_goes_on,
     counts_balance_at_any_time,

@@ -16,10 +16,12 @@
 //! These files know no engine and no clock; the model checker compiles them unchanged over a substituted
 //! `sync` module.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::gate_flags::{GateFlags, OwnLines};
-pub(crate) use super::gate_state::{BATCH, Ended, Next, SeatId, Seats, Submitted, Waiting};
+pub(crate) use super::gate_state::{
+    BATCH, Ended, JobTerms, Next, Present, SeatId, Seats, Submitted, Waiting,
+};
 use super::gate_state::{Mail, State};
 use super::rejection::Rejection;
 use super::sync::{Mutex, MutexGuard, Ordering, fence, lock, mpsc, try_lock};
@@ -72,8 +74,10 @@ impl<T> Gate<T> {
     fn settle(&self, mut state: MutexGuard<'_, State<T>>) {
         state.settle(&self.flags);
         let wakes = std::mem::take(&mut state.seats.wakes);
+        let discarded = std::mem::take(&mut state.discarded);
         drop(state);
         wakes.wake();
+        drop(discarded);
     }
 
     /// Does what other threads have left for the holder of the lock, unless a thread holds it, which
@@ -92,7 +96,7 @@ impl<T> Gate<T> {
     }
 
     /// Submits a job. Never waits for the lock.
-    pub(crate) fn submit(&self, job: T, now: Instant) -> Submitted<T> {
+    pub(crate) fn submit(&self, job: T, terms: JobTerms) -> Submitted<T> {
         if let Some(reason) = self.flags.refusal() {
             self.flags.count_refused();
             return Submitted::Rejected(job, reason);
@@ -102,7 +106,8 @@ impl<T> Gate<T> {
             self.flags.count_refused();
             return Submitted::Rejected(job, self.flags.full_queue());
         };
-        let waiting = Waiting { id, since: now, timeout: None, job };
+        self.flags.note_terms(&terms);
+        let waiting = Waiting { id, terms, timeout: None, job };
         let direct = if self.flags.has_ready_seat() { self.try_lock() } else { None };
         if let Some(mut state) = direct {
             state.admit(&self.flags, waiting);
@@ -153,7 +158,24 @@ impl<T> Gate<T> {
         self.flags.refusal()
     }
 
-    /// Removes a job that no seat has taken yet. Returns `None` if it runs or has ended.
+    /// Removes a job that no seat has taken yet and whose caller has gone away. Never waits for the lock:
+    /// if another thread holds it, that thread removes the job and drops it.
+    pub(crate) fn discard(&self, id: u64) -> Option<T> {
+        if let Some(mut state) = self.try_lock() {
+            let found = state.remove(id);
+            state.ended.cancelled += u64::from(found.is_some());
+            self.settle(state);
+            self.pump();
+            return found.map(|waiting| waiting.job);
+        }
+        // The receiver lives as long as the gate.
+        let _ = self.inbox.send(Mail::Discard(id));
+        self.changed();
+        None
+    }
+
+    /// Removes a job that no seat has taken yet. Returns `None` if it runs or has ended. Waits for the
+    /// lock, because the result says who answers.
     pub(crate) fn cancel(&self, id: u64) -> Option<T> {
         self.change(|state| {
             let found = state.remove(id)?;
@@ -162,13 +184,16 @@ impl<T> Gate<T> {
         })
     }
 
-    /// Removes jobs that have waited longer than the timeout, [`BATCH`] at most. The caller answers
-    /// them. Removes none if another thread holds the lock; the next call removes them.
-    pub(crate) fn expire(&self, now: Instant) -> Vec<Waiting<T>> {
-        let Some(timeout) = self.flags.timeout() else { return Vec::new() };
+    /// Removes jobs that have waited longer than the timeout or whose deadline has passed, [`BATCH`] at
+    /// most. The caller answers them. Removes none if another thread holds the lock; the next call
+    /// removes them.
+    pub(crate) fn expire(&self, now: Present) -> Vec<Waiting<T>> {
+        let timeout = self.flags.timeout();
+        if timeout.is_none() && !self.flags.has_deadlines() {
+            return Vec::new();
+        }
         let Some(mut state) = self.try_lock() else { return Vec::new() };
-        let late = |waiting: &Waiting<T>| now.saturating_duration_since(waiting.since) >= timeout;
-        let expired = state.remove_first(late);
+        let expired = state.remove_late(now, timeout);
         state.ended.timed_out += expired.len() as u64;
         self.settle(state);
         self.pump();
@@ -238,7 +263,7 @@ impl<T> Gate<T> {
     /// rejected. The caller answers them.
     pub(crate) fn reject_waiting(&self, before: u64) -> Vec<Waiting<T>> {
         self.change(|state| {
-            let rejected = state.remove_first(|waiting| waiting.id < before);
+            let rejected = state.remove_before(before);
             state.ended.rejected += rejected.len() as u64;
             rejected
         })

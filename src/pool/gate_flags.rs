@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::gate_state::JobTerms;
 use super::published_counts::PublishedCounts;
 use super::rejection::Rejection;
 use super::sync::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Mutex, Ordering, PoisonError};
@@ -70,6 +71,10 @@ struct Signals {
     changed: AtomicBool,
     closed: AtomicBool,
     refusing: AtomicBool,
+    /// True once a job had a priority other than 0.
+    priorities: AtomicBool,
+    /// True once a job had a deadline.
+    deadlines: AtomicBool,
     /// Jobs that may wait in the queue or outside it.
     capacity: AtomicI64,
 }
@@ -114,6 +119,8 @@ impl GateFlags {
                 changed: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
                 refusing: AtomicBool::new(false),
+                priorities: AtomicBool::new(false),
+                deadlines: AtomicBool::new(false),
                 capacity: AtomicI64::new(0),
             }),
             published: OwnLines::default(),
@@ -212,6 +219,27 @@ impl GateFlags {
     /// Returns the number that the next job will have.
     pub(super) fn jobs(&self) -> u64 {
         self.callers.0.admitted.load(Ordering::SeqCst)
+    }
+
+    /// Notes that a job has a priority or a deadline. Called before it is put into the inbox.
+    pub(super) fn note_terms(&self, terms: &JobTerms) {
+        let Signals { priorities, deadlines, .. } = &self.signals.0;
+        if terms.priority != 0 && !priorities.load(Ordering::Relaxed) {
+            priorities.store(true, Ordering::SeqCst);
+        }
+        if terms.deadline.is_some() && !deadlines.load(Ordering::Relaxed) {
+            deadlines.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Returns true if jobs may have a priority other than 0.
+    pub(super) fn has_priorities(&self) -> bool {
+        self.signals.0.priorities.load(Ordering::SeqCst)
+    }
+
+    /// Returns true if jobs may have a deadline.
+    pub(super) fn has_deadlines(&self) -> bool {
+        self.signals.0.deadlines.load(Ordering::SeqCst)
     }
 
     pub(super) fn count_refused(&self) {

@@ -15,12 +15,39 @@ pub(crate) const BATCH: usize = 1024;
 /// Jobs that an instance without a waiting job moves from the inbox to the queue at most.
 const RECEIVED_AT_ONCE: usize = 8;
 
-/// A waiting job and its time of arrival.
+/// The conditions under which a job waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JobTerms {
+    /// Time of submission; the queue's timeout counts from here.
+    pub since: Instant,
+    /// It is not run at this time or later, by the caller's clock.
+    pub deadline: Option<Instant>,
+    /// Jobs of a higher priority are taken first.
+    pub priority: i8,
+}
+
+impl From<Instant> for JobTerms {
+    /// A job of priority 0 that is submitted at this time and has no deadline.
+    fn from(since: Instant) -> Self {
+        Self { since, deadline: None, priority: 0 }
+    }
+}
+
+/// The present instant by two clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Present {
+    /// By the clock of the queue's timeout, which leaves out the time in which the process was stopped.
+    pub running: Instant,
+    /// By the callers' clock, which gave the deadlines.
+    pub callers: Instant,
+}
+
+/// A waiting job.
 pub(crate) struct Waiting<T> {
     /// Its number from [`Gate::submit`].
     pub id: u64,
-    /// Time of submission; the queue's timeout counts from here.
-    pub since: Instant,
+    /// The conditions under which it waits.
+    pub terms: JobTerms,
     /// Its maximum wait, by the policy at the time when a seat took it.
     pub timeout: Option<Duration>,
     /// The job.
@@ -30,7 +57,8 @@ pub(crate) struct Waiting<T> {
 impl<T> Waiting<T> {
     /// Returns true if its wait exceeds the maximum at `now`.
     pub(crate) fn is_late(&self, now: Instant) -> bool {
-        self.timeout.is_some_and(|timeout| now.saturating_duration_since(self.since) >= timeout)
+        let since = self.terms.since;
+        self.timeout.is_some_and(|timeout| now.saturating_duration_since(since) >= timeout)
     }
 }
 
@@ -104,6 +132,8 @@ pub(super) enum Mail<T> {
     Job(Waiting<T>),
     /// A generation will never serve.
     Abandon(u64),
+    /// The caller of this job has gone away.
+    Discard(u64),
 }
 
 /// Ended jobs by kind.
@@ -126,6 +156,8 @@ pub(super) struct State<T> {
     pub(super) seats: SeatTable<T>,
     /// Generations later than the serving one that will never serve.
     abandoned: Vec<u64>,
+    /// Jobs to drop once the lock is released.
+    pub(super) discarded: Vec<Waiting<T>>,
     pub(super) ended: EndedJobs,
 }
 
@@ -138,6 +170,7 @@ impl<T> State<T> {
             queue: JobQueue::new(),
             seats: SeatTable::new(),
             abandoned: Vec::new(),
+            discarded: Vec::new(),
             ended: EndedJobs::default(),
         }
     }
@@ -170,6 +203,12 @@ impl<T> State<T> {
                     return Some(waiting);
                 }
                 Ok(Mail::Abandon(generation)) => self.abandon(generation),
+                // Its caller sent the job before this, so it has been received.
+                Ok(Mail::Discard(id)) => {
+                    let found = self.queue.remove(id);
+                    self.ended.cancelled += u64::from(found.is_some());
+                    self.discarded.extend(found);
+                }
                 Err(_) => return None,
             }
         }
@@ -191,27 +230,30 @@ impl<T> State<T> {
     }
 
     /// Admits a job that does not come through the inbox.
-    pub(super) fn admit(&mut self, flags: &GateFlags, mut waiting: Waiting<T>) {
+    pub(super) fn admit(&mut self, flags: &GateFlags, waiting: Waiting<T>) {
         self.admitted += 1;
         if flags.has_mail(self.received) {
             self.receive_all();
         }
+        let mut waiting = Some(waiting);
         if self.queue.is_empty() && self.seats.idle() > 0 && flags.try_start() {
-            waiting.timeout = flags.timeout();
-            match self.seats.hand(waiting) {
-                None => return,
-                Some(returned) => {
-                    flags.end();
-                    waiting = returned;
-                }
+            let timeout = flags.timeout();
+            waiting = waiting.and_then(|job| self.seats.hand(Waiting { timeout, ..job }));
+            if waiting.is_some() {
+                flags.end();
             }
         }
-        self.queue.push(waiting);
+        self.queue.extend(waiting);
     }
 
     /// Removes the next job that waits.
     pub(super) fn pop(&mut self, flags: &GateFlags) -> Option<Waiting<T>> {
-        if self.queue.is_empty() && flags.has_mail(self.received) {
+        if flags.has_priorities() {
+            // One in the inbox may go before those in the queue.
+            if flags.has_mail(self.received) {
+                self.receive_all();
+            }
+        } else if self.queue.is_empty() && flags.has_mail(self.received) {
             self.receive_some();
         }
         self.queue.pop().map(|waiting| Waiting { timeout: flags.timeout(), ..waiting })
@@ -223,13 +265,28 @@ impl<T> State<T> {
         self.queue.remove(id)
     }
 
-    /// Removes waiting jobs from the front of the queue while they match, [`BATCH`] at most.
-    pub(super) fn remove_first(
+    /// Removes jobs with numbers below `before`, [`BATCH`] at most.
+    pub(super) fn remove_before(&mut self, before: u64) -> Vec<Waiting<T>> {
+        self.receive_all();
+        let is_before = |waiting: &Waiting<T>| waiting.id < before;
+        std::iter::from_fn(|| self.queue.pop_if(is_before)).take(BATCH).collect()
+    }
+
+    /// Removes jobs whose deadline has passed or that have waited for `timeout`, [`BATCH`] at most.
+    pub(super) fn remove_late(
         &mut self,
-        matches: impl Fn(&Waiting<T>) -> bool,
+        now: Present,
+        timeout: Option<Duration>,
     ) -> Vec<Waiting<T>> {
         self.receive_all();
-        std::iter::from_fn(|| self.queue.pop_if(&matches)).take(BATCH).collect()
+        let is_late = |waiting: &Waiting<T>| {
+            let wait = now.running.saturating_duration_since(waiting.terms.since);
+            timeout.is_some_and(|timeout| wait >= timeout)
+        };
+        let queue = &mut self.queue;
+        std::iter::from_fn(|| queue.pop_late(now.callers).or_else(|| queue.pop_if(is_late)))
+            .take(BATCH)
+            .collect()
     }
 
     /// Ends a running job. The caller counts it as no longer running.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::gate_state::Seats;
+use super::gate_state::{JobTerms, Seats};
 use super::inner::Inner;
 use super::job::{Answer, Job, ReplyTarget};
 use super::rejection::Rejection;
@@ -88,20 +88,21 @@ impl Client {
         let (sender, answer) = oneshot::channel();
         let arrival = running_now();
         let reply = ReplyTarget::Channel(sender);
-        let job = Job { inputs, arrival, deadline: options.deadline, reply, charge: None };
-        Pending { waiting: Self::offer_to(find, job, arrival), arrival, answer }
+        let job = Job { inputs, arrival, reply, charge: None };
+        Pending { waiting: Self::offer_to(find, job, options.terms(arrival)), arrival, answer }
     }
 
     /// As [`RequestSender::submit`]. Rejects the request with [`Rejection::NoSuchModel`] if there is no
     /// pool.
     pub(crate) fn send_to(find: impl Fn() -> Option<Self>, request: Request) -> Option<RequestId> {
-        Self::offer_to(find, Job::new(request), running_now()).map(|(id, _)| id)
+        let terms = request.options.terms(running_now());
+        Self::offer_to(find, Job::new(request), terms).map(|(id, _)| id)
     }
 
     fn offer_to(
         find: impl Fn() -> Option<Self>,
         mut job: Job,
-        now: Instant,
+        terms: JobTerms,
     ) -> Option<(RequestId, Arc<Inner>)> {
         let mut removed: Option<Self> = None;
         let reason = loop {
@@ -110,7 +111,7 @@ impl Client {
                 break Rejection::Removed;
             }
             mark_caller(&client.inner);
-            match client.inner.offer_job(job, now) {
+            match client.inner.offer_job(job, terms) {
                 Ok(number) => {
                     return number.map(|number| (client.inner.request_id(number), client.inner));
                 }
@@ -118,7 +119,7 @@ impl Client {
             }
             removed = Some(client);
         };
-        job.reject(RequestError::Rejected { reason }, now);
+        job.reject(RequestError::Rejected { reason }, terms.since);
         None
     }
 }
@@ -189,7 +190,7 @@ impl Future for Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some((id, pool)) = self.waiting.take() {
-            pool.cancel(id);
+            pool.discard(id);
         }
     }
 }

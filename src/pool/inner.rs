@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::build_places::BuildPlaces;
 use super::builders::BuilderThreads;
 use super::event::{Listener, PoolEvent};
-use super::gate::{BATCH, Gate, Submitted, Waiting};
+use super::gate::{BATCH, Gate, JobTerms, Present, Submitted, Waiting};
 use super::input_check::InputCheck;
 use super::job::Job;
 use super::memory::MemoryLimit;
@@ -200,12 +200,12 @@ impl Inner {
     /// Has requests answered whose time in the queue has run out.
     pub(super) fn expire(&self, now: Instant) {
         loop {
-            let expired = self.gate.expire(now);
+            let expired = self.gate.expire(Present { running: now, callers: Instant::now() });
             let is_last = expired.len() < BATCH;
             if !expired.is_empty() {
                 self.replies.answer_later(move || {
-                    for Waiting { since, job, .. } in expired {
-                        let waited = now.saturating_duration_since(since);
+                    for Waiting { terms, job, .. } in expired {
+                        let waited = now.saturating_duration_since(terms.since);
                         job.reject(RequestError::TimedOut { waited }, now);
                     }
                 });
@@ -241,9 +241,9 @@ impl Inner {
     }
 
     /// Submits a request. Returns its number if it was accepted.
-    pub(super) fn submit_job(&self, job: Job, now: Instant) -> Option<u64> {
-        self.offer_job(job, now).unwrap_or_else(|job| {
-            job.reject(RequestError::Rejected { reason: Rejection::Removed }, now);
+    pub(super) fn submit_job(&self, job: Job, terms: JobTerms) -> Option<u64> {
+        self.offer_job(job, terms).unwrap_or_else(|job| {
+            job.reject(RequestError::Rejected { reason: Rejection::Removed }, terms.since);
             None
         })
     }
@@ -252,7 +252,8 @@ impl Inner {
     ///
     /// # Errors
     /// The request, unanswered, if the model is being removed.
-    pub(super) fn offer_job(&self, mut job: Job, now: Instant) -> Result<Option<u64>, Job> {
+    pub(super) fn offer_job(&self, mut job: Job, terms: JobTerms) -> Result<Option<u64>, Job> {
+        let now = terms.since;
         if let Err(error) = self.inputs.check(&job.inputs) {
             return self.refuse_wrong(job, error, now).map(|()| None);
         }
@@ -264,7 +265,7 @@ impl Inner {
                 return Ok(None);
             }
         }
-        match self.gate.submit(job, now) {
+        match self.gate.submit(job, terms) {
             Submitted::Accepted(id) => Ok(Some(id)),
             Submitted::Rejected(job, Rejection::Removed) => Err(Job { charge: None, ..job }),
             Submitted::Rejected(job, reason) => {
@@ -293,6 +294,11 @@ impl Inner {
         Ok(())
     }
 
+    /// Removes a request that no instance has taken yet and that nobody waits for any more.
+    pub(super) fn discard(&self, id: RequestId) {
+        drop(self.gate.discard(id.number));
+    }
+
     /// Cancels a request that no instance has taken yet, and answers it.
     pub(super) fn cancel_number(&self, number: u64) -> bool {
         let found = self.gate.cancel(number);
@@ -310,7 +316,8 @@ impl RequestSender for Inner {
     }
 
     fn submit(&self, request: Request) -> Option<RequestId> {
-        self.submit_job(Job::new(request), running_now()).map(|number| self.request_id(number))
+        let terms = request.options.terms(running_now());
+        self.submit_job(Job::new(request), terms).map(|number| self.request_id(number))
     }
 
     fn cancel(&self, id: RequestId) -> bool {

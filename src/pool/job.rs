@@ -55,8 +55,6 @@ pub(super) struct Job {
     pub(super) inputs: Arc<Vec<NamedTensor>>,
     /// Intended arrival.
     pub(super) arrival: Instant,
-    /// It is not run if an instance takes it at this time or later.
-    pub(super) deadline: Option<Instant>,
     pub(super) reply: ReplyTarget,
     /// `None` if its inputs cost the pool nothing.
     pub(super) charge: Option<MemoryCharge>,
@@ -65,9 +63,8 @@ pub(super) struct Job {
 impl Job {
     /// Returns the job of a caller's request.
     pub(super) fn new(request: Request) -> Self {
-        let Request { inputs, arrival, options, reply } = request;
-        let deadline = options.deadline;
-        Self { inputs, arrival, deadline, reply: ReplyTarget::Call(reply), charge: None }
+        let Request { inputs, arrival, reply, .. } = request;
+        Self { inputs, arrival, reply: ReplyTarget::Call(reply), charge: None }
     }
 
     /// Answers the request with an error, without having run it.

@@ -1,15 +1,27 @@
-//! The queue of waiting jobs: in order of arrival, with removal from its middle in logarithmic time.
+//! The queue of waiting jobs: higher priorities first, each in order of arrival, with removal from its
+//! middle and of late jobs in logarithmic time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
 
 use super::gate_state::Waiting;
 
 /// Removed entries that are tolerated in any queue, so that a short one is not compacted all the time.
 const SPARE: usize = 32;
 
-/// Jobs in the order of their numbers. A job removed from the middle leaves an empty entry, which is
-/// dropped when it reaches the front, or once half of the entries are empty.
+/// All waiting jobs.
 pub(super) struct JobQueue<T> {
+    /// One lane per priority that has been used, the highest first.
+    lanes: Vec<Lane<T>>,
+    len: usize,
+    /// The jobs that have a deadline, by deadline and number.
+    deadlines: BTreeSet<(Instant, u64)>,
+}
+
+/// Jobs of one priority in the order of their numbers. A job removed from the middle leaves an empty
+/// entry, which is dropped when it reaches the front, or once half of the entries are empty.
+struct Lane<T> {
+    priority: i8,
     entries: VecDeque<Entry<T>>,
     removed: usize,
 }
@@ -21,20 +33,82 @@ struct Entry<T> {
 
 impl<T> JobQueue<T> {
     pub(super) const fn new() -> Self {
-        Self { entries: VecDeque::new(), removed: 0 }
+        Self { lanes: Vec::new(), len: 0, deadlines: BTreeSet::new() }
     }
 
     /// Returns the number of waiting jobs.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len() - self.removed
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
-    /// Adds a job behind those with lower numbers.
+    /// Adds a job behind those of its priority with lower numbers.
     pub(super) fn push(&mut self, waiting: Waiting<T>) {
+        self.len += 1;
+        self.deadlines.extend(waiting.terms.deadline.map(|deadline| (deadline, waiting.id)));
+        let priority = waiting.terms.priority;
+        // There is one lane, nearly always.
+        let at = self.lanes.iter().position(|lane| lane.priority <= priority);
+        let at = at.unwrap_or(self.lanes.len());
+        if self.lanes.get(at).is_none_or(|lane| lane.priority != priority) {
+            self.lanes.insert(at, Lane { priority, entries: VecDeque::new(), removed: 0 });
+        }
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.push(waiting);
+        }
+    }
+
+    /// Adds jobs behind those of their priority with lower numbers.
+    pub(super) fn extend(&mut self, jobs: impl IntoIterator<Item = Waiting<T>>) {
+        jobs.into_iter().for_each(|waiting| self.push(waiting));
+    }
+
+    /// Removes the first job of the highest priority.
+    pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
+        let waiting = self.lanes.iter_mut().find_map(Lane::pop);
+        self.removed(waiting)
+    }
+
+    /// Removes the first job of some priority, if it matches.
+    pub(super) fn pop_if(&mut self, matches: impl Fn(&Waiting<T>) -> bool) -> Option<Waiting<T>> {
+        let waiting = self.lanes.iter_mut().find_map(|lane| lane.pop_if(&matches));
+        self.removed(waiting)
+    }
+
+    /// Removes a job whose deadline has passed.
+    pub(super) fn pop_late(&mut self, now: Instant) -> Option<Waiting<T>> {
+        let (deadline, id) = *self.deadlines.first()?;
+        if deadline <= now { self.remove(id) } else { None }
+    }
+
+    /// Removes the job with this number.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Waiting<T>> {
+        let waiting = self.lanes.iter_mut().find_map(|lane| lane.remove(id));
+        self.removed(waiting)
+    }
+
+    /// Counts a removed job.
+    fn removed(&mut self, waiting: Option<Waiting<T>>) -> Option<Waiting<T>> {
+        let waiting = waiting?;
+        self.len -= 1;
+        if let Some(deadline) = waiting.terms.deadline {
+            self.deadlines.remove(&(deadline, waiting.id));
+        }
+        Some(waiting)
+    }
+
+    /// Returns the number of entries, empty ones included.
+    #[cfg(test)]
+    fn entries(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.entries.len()).sum()
+    }
+}
+
+impl<T> Lane<T> {
+    fn push(&mut self, waiting: Waiting<T>) {
         let id = waiting.id;
         let entry = Entry { id, waiting: Some(waiting) };
         if self.entries.back().is_none_or(|last| last.id < id) {
@@ -45,13 +119,7 @@ impl<T> JobQueue<T> {
         self.entries.insert(at, entry);
     }
 
-    /// Adds jobs behind those with lower numbers.
-    pub(super) fn extend(&mut self, jobs: impl IntoIterator<Item = Waiting<T>>) {
-        jobs.into_iter().for_each(|waiting| self.push(waiting));
-    }
-
-    /// Removes the first job.
-    pub(super) fn pop(&mut self) -> Option<Waiting<T>> {
+    fn pop(&mut self) -> Option<Waiting<T>> {
         while let Some(entry) = self.entries.pop_front() {
             match entry.waiting {
                 Some(waiting) => return Some(waiting),
@@ -61,8 +129,7 @@ impl<T> JobQueue<T> {
         None
     }
 
-    /// Removes the first job if it matches.
-    pub(super) fn pop_if(&mut self, matches: impl Fn(&Waiting<T>) -> bool) -> Option<Waiting<T>> {
+    fn pop_if(&mut self, matches: impl Fn(&Waiting<T>) -> bool) -> Option<Waiting<T>> {
         while self.entries.front()?.waiting.is_none() {
             self.entries.pop_front();
             self.removed -= 1;
@@ -71,8 +138,7 @@ impl<T> JobQueue<T> {
         self.pop()
     }
 
-    /// Removes the job with this number.
-    pub(super) fn remove(&mut self, id: u64) -> Option<Waiting<T>> {
+    fn remove(&mut self, id: u64) -> Option<Waiting<T>> {
         let at = self.entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
         let waiting = self.entries.get_mut(at)?.waiting.take()?;
         self.removed += 1;
@@ -82,27 +148,25 @@ impl<T> JobQueue<T> {
         }
         Some(waiting)
     }
-
-    /// Returns the number of entries, empty ones included.
-    #[cfg(test)]
-    fn entries(&self) -> usize {
-        self.entries.len()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::Duration;
 
+    use super::super::gate_state::JobTerms;
     use super::*;
 
     fn queue(ids: impl IntoIterator<Item = u64>) -> JobQueue<u64> {
-        let since = Instant::now();
         let mut queue = JobQueue::new();
         for id in ids {
-            queue.push(Waiting { id, since, timeout: None, job: id });
+            push(&mut queue, id, JobTerms::from(Instant::now()));
         }
         queue
+    }
+
+    fn push(queue: &mut JobQueue<u64>, id: u64, terms: JobTerms) {
+        queue.push(Waiting { id, terms, timeout: None, job: id });
     }
 
     fn rest(mut queue: JobQueue<u64>) -> Vec<u64> {
@@ -143,5 +207,31 @@ mod tests {
             assert!(queue.entries() <= 2 * queue.len() + SPARE + 1);
         }
         assert_eq!(rest(queue), [0]);
+    }
+
+    #[test]
+    fn higher_priorities_leave_first() {
+        let mut queue = queue(0..2);
+        for (id, priority) in [(2, 5), (3, -5), (4, 5), (5, 0)] {
+            push(&mut queue, id, JobTerms { priority, ..Instant::now().into() });
+        }
+        assert_eq!(queue.remove(1).unwrap().job, 1);
+        assert_eq!(rest(queue), [2, 4, 0, 5, 3]);
+    }
+
+    #[test]
+    fn late_jobs_leave_by_deadline() {
+        let now = Instant::now();
+        let mut queue = queue(0..1);
+        for (id, late) in [(1, 30), (2, 10), (3, 20), (4, 99), (5, 15)] {
+            let deadline = Some(now + Duration::from_secs(late));
+            let priority = i8::from(id == 3);
+            push(&mut queue, id, JobTerms { since: now, deadline, priority });
+        }
+        assert_eq!(queue.remove(5).unwrap().job, 5);
+        let now = now + Duration::from_secs(30);
+        let late = std::iter::from_fn(|| queue.pop_late(now)).map(|waiting| waiting.job);
+        assert_eq!(late.collect::<Vec<_>>(), [2, 3, 1]);
+        assert_eq!(rest(queue), [0, 4]);
     }
 }

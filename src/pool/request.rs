@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::gate_state::JobTerms;
 use super::panic_message::panic_message;
 use super::rejection::Rejection;
 use crate::engine::{EngineError, NamedTensor, Signature};
@@ -94,8 +95,10 @@ pub(super) fn answer(reply: Reply, outcome: Outcome) {
     }
 }
 
-/// The importance of a request, -128 to 127; 0 unless the caller sets it. It is stored with the request
-/// but does not change the order yet: a queue serves requests in order of submission.
+/// The importance of a request, -128 to 127; 0 unless the caller sets it. An instance takes a waiting
+/// request of the highest priority, and of these the one submitted first. Running requests are not
+/// interrupted. Requests of a lower priority wait as long as there are others: give them a deadline, or
+/// the queue a timeout. The priority does not change which request a full queue rejects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(pub i8);
 
@@ -112,8 +115,8 @@ pub struct RequestId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestOptions {
     /// If an instance takes it at this time or later, the request times out and is not run. The queue's
-    /// own timeout applies too: the earlier one counts. `None` for no deadline. The caller learns of a
-    /// missed deadline when an instance takes the request, or when the queue's timeout has passed.
+    /// own timeout applies too: the earlier one counts. `None` for no deadline. The scheduler answers
+    /// late requests every 10 ms while requests wait or run, and after at most 100 ms of idleness.
     pub deadline: Option<Instant>,
     /// Its importance.
     pub priority: Priority,
@@ -130,6 +133,13 @@ pub struct Request {
     pub options: RequestOptions,
     /// Receives the outcome.
     pub reply: Reply,
+}
+
+impl RequestOptions {
+    /// Returns the terms under which a request waits that is submitted at `since`.
+    pub(super) const fn terms(self, since: Instant) -> JobTerms {
+        JobTerms { since, deadline: self.deadline, priority: self.priority.0 }
+    }
 }
 
 impl Request {
@@ -164,6 +174,7 @@ pub trait RequestSender: Send + Sync {
     fn submit(&self, request: Request) -> Option<RequestId>;
 
     /// Cancels a request that no instance has taken yet, and answers it. Returns false if it runs or has
-    /// ended, or was not submitted here.
+    /// ended, or was not submitted here. May wait for an instance's thread that has lost its core while
+    /// it changed the queue; dropping a [`crate::pool::Pending`] never does.
     fn cancel(&self, id: RequestId) -> bool;
 }

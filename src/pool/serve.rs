@@ -40,15 +40,15 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             },
         };
         let late = waiting.is_late(start);
-        let Waiting { since, job, .. } = waiting;
-        let Job { inputs, arrival, deadline, reply, charge } = job;
+        let Waiting { terms, job, .. } = waiting;
+        let Job { inputs, arrival, reply, charge } = job;
         // The start may be older than the request: it is the end of the job before.
-        let late = late || deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let late = late || terms.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let queue = start.saturating_duration_since(arrival);
         let taken = TakenJob::new(inner, seat, queue, reply);
         if late {
             drop(charge);
-            let waited = start.saturating_duration_since(since);
+            let waited = start.saturating_duration_since(terms.since);
             let error = RequestError::TimedOut { waited };
             let after = taken.finish(Ended::TimedOut, Err(error), Duration::ZERO);
             next = after.map(|waiting| (waiting, running_now()));

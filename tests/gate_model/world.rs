@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
 
-use crate::gate::{Ended, Gate, Next, Submitted};
+use crate::gate::{Ended, Gate, JobTerms, Next, Submitted};
 use divvy::layout::{Overflow, QueuePolicy};
 
 /// A gate and what happened to its jobs.
@@ -14,6 +14,8 @@ pub(crate) struct World {
     pub(crate) gate: Arc<Gate<usize>>,
     /// The number of answers per job.
     pub(crate) answers: Vec<AtomicUsize>,
+    /// The jobs that ran, in order of their start.
+    pub(crate) started: Mutex<Vec<usize>>,
     pub(crate) running: AtomicUsize,
     pub(crate) most: AtomicUsize,
 }
@@ -28,6 +30,7 @@ impl World {
         Arc::new(Self {
             gate: Arc::new(Gate::new(QueuePolicy { limit, timeout, overflow })),
             answers: (0..jobs).map(|_| AtomicUsize::new(0)).collect(),
+            started: Mutex::new(Vec::new()),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         })
@@ -38,7 +41,11 @@ impl World {
     }
 
     pub(crate) fn submit(&self, job: usize) -> Option<u64> {
-        match self.gate.submit(job, Instant::now()) {
+        self.submit_with(job, Instant::now().into())
+    }
+
+    pub(crate) fn submit_with(&self, job: usize, terms: JobTerms) -> Option<u64> {
+        match self.gate.submit(job, terms) {
             Submitted::Accepted(id) => Some(id),
             Submitted::Rejected(job, _) => {
                 self.answer(job);
@@ -88,6 +95,7 @@ impl World {
                 thread::yield_now();
                 world.running.fetch_sub(1, Ordering::SeqCst);
                 let job: usize = waiting.job;
+                world.started.lock().unwrap().push(job);
                 if breaks.contains(&job) {
                     world.gate.mark_broken(seat, Ended::Failed);
                     world.answer(job);

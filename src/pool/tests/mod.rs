@@ -4,6 +4,7 @@ mod builders;
 mod failures;
 mod input_check;
 mod memory;
+mod order;
 mod places;
 mod replies;
 
