@@ -17,7 +17,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// A loaded model's place in the registry: a file that was replaced is another model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum ModelKey {
+enum SharedModelKey {
     Embedded(String),
     File { path: PathBuf, stamp: FileStamp },
 }
@@ -49,7 +49,7 @@ impl FileStamp {
     }
 }
 
-impl ModelKey {
+impl SharedModelKey {
     /// Returns the key of a model; `None` if its file cannot be found.
     fn of(source: &ModelSource) -> Option<Self> {
         Some(match source {
@@ -74,7 +74,7 @@ pub(super) struct LoadedFiles<V> {
 /// The loaded models of one engine that can be shared.
 #[derive(Debug)]
 pub(super) struct SharedModels<V> {
-    entries: Mutex<HashMap<ModelKey, Arc<SharedEntry<V>>>>,
+    entries: Mutex<HashMap<SharedModelKey, Arc<SharedEntry<V>>>>,
 }
 
 impl<V> Default for SharedModels<V> {
@@ -152,7 +152,7 @@ impl<V> Drop for ModelLease<V> {
 }
 
 impl<V> SharedModels<V> {
-    fn entries(&self) -> MutexGuard<'_, HashMap<ModelKey, Arc<SharedEntry<V>>>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<SharedModelKey, Arc<SharedEntry<V>>>> {
         // Nothing panics while the lock is held.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +167,7 @@ impl<V> SharedModels<V> {
         source: &ModelSource,
         load: impl FnOnce() -> Result<LoadedFiles<V>, EngineError>,
     ) -> Result<ModelLease<V>, EngineError> {
-        let Some(key) = ModelKey::of(source) else {
+        let Some(key) = SharedModelKey::of(source) else {
             // The file does not exist: `load` reports it.
             return Ok(ModelLease::new(Arc::new(loaded(load()?))));
         };
@@ -201,7 +201,7 @@ impl<V> SharedModels<V> {
     /// returns that call's entry as the error.
     fn replace(
         &self,
-        key: &ModelKey,
+        key: &SharedModelKey,
         old: &Arc<SharedEntry<V>>,
     ) -> Result<Arc<SharedEntry<V>>, Arc<SharedEntry<V>>> {
         let mut entries = self.entries();
@@ -215,7 +215,7 @@ impl<V> SharedModels<V> {
 
     fn load(
         &self,
-        key: &ModelKey,
+        key: &SharedModelKey,
         entry: &Arc<SharedEntry<V>>,
         load: impl FnOnce() -> Result<LoadedFiles<V>, EngineError>,
     ) -> Result<ModelLease<V>, EngineError> {
@@ -285,7 +285,7 @@ impl<V> SharedEntry<V> {
 /// Publishes the outcome of a load on drop, also when the load panics.
 struct LoadOutcome<'a, V> {
     registry: &'a SharedModels<V>,
-    key: &'a ModelKey,
+    key: &'a SharedModelKey,
     entry: &'a Arc<SharedEntry<V>>,
     state: Option<EntryState<V>>,
 }

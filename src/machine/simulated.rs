@@ -26,10 +26,10 @@ pub struct AffinityCall {
 /// placed may run on the whole cpuset. As in Linux, the calls that place threads act on whichever thread
 /// has the number of an id.
 pub struct SimulatedMachine {
-    state: Mutex<State>,
+    state: Mutex<SimulatedState>,
 }
 
-struct State {
+struct SimulatedState {
     description: Description,
     /// The requested CPUs, per thread. As in Linux since 6.2, a cpuset narrows the effective mask but
     /// not the request, which takes effect again when the cpuset widens.
@@ -47,7 +47,7 @@ struct State {
     memory: MemoryUse,
 }
 
-impl State {
+impl SimulatedState {
     /// Returns the CPUs that the kernel allows for this process.
     fn usable(&self) -> CpuSet {
         self.description.limits.allowed.intersection(&self.description.topology.online())
@@ -75,7 +75,7 @@ impl SimulatedMachine {
     /// cpuset.
     pub fn new(description: Description) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(SimulatedState {
                 description: Description { simulated: true, ..description },
                 requested: BTreeMap::new(),
                 nices: BTreeMap::new(),
@@ -168,7 +168,7 @@ impl SimulatedMachine {
         state.requested.keys().map(|thread| (*thread, state.effective_mask(*thread))).collect()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SimulatedState> {
         // Each method leaves the state consistent, so a poisoned lock is harmless.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,13 +32,13 @@ pub(super) struct Pinned {
 /// All threads of a model with their desired mask and nice value.
 pub(super) struct Threads {
     machine: Arc<dyn Machine>,
-    inner: Mutex<Inner>,
+    inner: Mutex<TrackedThreads>,
     /// Shared with the building threads, since a thread may move from one set to the other.
     pub(super) calls: Arc<ThreadCalls>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct TrackedThreads {
     mask: CpuSet,
     nice: i32,
     members: Vec<Member>,
@@ -48,7 +48,7 @@ struct Inner {
     niced: Vec<ThreadId>,
 }
 
-impl Inner {
+impl TrackedThreads {
     /// Removes the members for which `has_left` is true.
     fn remove(&mut self, has_left: impl Fn(&Member) -> bool) {
         let Self { members, placed, niced, .. } = self;
@@ -68,12 +68,12 @@ impl Threads {
     pub(super) fn new(machine: Arc<dyn Machine>, mask: CpuSet) -> Self {
         Self {
             machine,
-            inner: Mutex::new(Inner { mask, ..Inner::default() }),
+            inner: Mutex::new(TrackedThreads { mask, ..TrackedThreads::default() }),
             calls: Arc::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, TrackedThreads> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -230,7 +230,7 @@ impl Threads {
     }
 
     /// Changes the desired values and returns the current threads.
-    fn set(&self, what: impl FnOnce(&mut Inner)) -> Vec<Member> {
+    fn set(&self, what: impl FnOnce(&mut TrackedThreads)) -> Vec<Member> {
         let mut inner = self.lock();
         what(&mut inner);
         inner.members.clone()

@@ -28,14 +28,14 @@ struct OverheadReport {
     setting: Setting,
     rounds: u32,
     instances: usize,
-    models: Vec<ModelReport>,
+    models: Vec<ModelOverhead>,
     /// Lower limit of the ratio.
     target: f64,
 }
 
 /// Requests per second, medians over the rounds.
 #[derive(Debug, Serialize)]
-struct ModelReport {
+struct ModelOverhead {
     model: String,
     bare_per_s: f64,
     pool_per_s: f64,
@@ -98,7 +98,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         pool.drain(pools::TIMEOUT);
         let ratios: Vec<f64> =
             pooled.iter().zip(&bare).map(|(pool, bare)| ratio(*pool, *bare)).collect();
-        models.push(ModelReport {
+        models.push(ModelOverhead {
             model: subject.name.clone(),
             bare_per_s: median(&bare),
             pool_per_s: median(&pooled),

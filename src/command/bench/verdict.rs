@@ -25,7 +25,7 @@ struct VerdictReport {
     #[serde(flatten)]
     setting: Setting,
     streams: Vec<Stream>,
-    machine: Machine,
+    machine: MachineVerdicts,
 }
 
 /// One kind of stream.
@@ -49,7 +49,7 @@ struct Stream {
 
 /// Verdicts on changes without an effect, on this machine.
 #[derive(Debug, Serialize)]
-struct Machine {
+struct MachineVerdicts {
     window_ms: u64,
     verdicts: u64,
     claims: u64,
@@ -129,7 +129,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 }
 
 /// A model under load and changes that change nothing: the queue is never nearly full.
-fn on_this_machine(args: &BenchArgs) -> Result<Machine, CommandError> {
+fn on_this_machine(args: &BenchArgs) -> Result<MachineVerdicts, CommandError> {
     let synthetic =
         BenchArgs { engine: BenchEngine::Synthetic, models: Vec::new(), ..args.clone() };
     let machine = this_machine(None)?;
@@ -168,7 +168,7 @@ fn on_this_machine(args: &BenchArgs) -> Result<Machine, CommandError> {
         .flat_map(|entry| &entry.verdicts)
         .filter(|verdict| verdict.status == VerdictStatus::Done);
     let clear = |verdict: &&crate::telemetry::Verdict| verdict.comparisons.iter().any(|c| c.clear);
-    Ok(Machine {
+    Ok(MachineVerdicts {
         window_ms: length.as_millis() as u64,
         verdicts: done.clone().count() as u64,
         claims: done.filter(clear).count() as u64,

@@ -40,12 +40,12 @@ pub(super) struct StreamKind {
     pub(super) rate: u32,
     /// Correlation of neighbours.
     pub(super) correlation: f64,
-    pub(super) source: Source,
+    pub(super) source: StreamSource,
 }
 
 /// The random part of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum StreamSource {
     /// Each request's latency, which is correlated with the one before. Requests arrive evenly.
     Requests,
     /// Each cell's level, which is correlated with the one before, and the number of its requests per
@@ -53,7 +53,7 @@ pub(super) enum Source {
     Cells,
 }
 
-impl Source {
+impl StreamSource {
     /// Returns the name of the neighbours that are correlated.
     pub(super) fn unit(self) -> &'static str {
         match self {
@@ -65,11 +65,11 @@ impl Source {
 
 impl StreamKind {
     const fn of_requests(rate: u32, correlation: f64) -> Self {
-        Self { rate, correlation, source: Source::Requests }
+        Self { rate, correlation, source: StreamSource::Requests }
     }
 
     const fn of_cells(rate: u32, correlation: f64) -> Self {
-        Self { rate, correlation, source: Source::Cells }
+        Self { rate, correlation, source: StreamSource::Cells }
     }
 
     /// Returns the number of independent requests whose mean logarithm has the same variance as that of
@@ -78,8 +78,8 @@ impl StreamKind {
         let share = (1.0 - self.correlation) / (1.0 + self.correlation);
         let requests = (CELL * CELLS).as_secs_f64() * f64::from(self.rate);
         match self.source {
-            Source::Requests => (requests * share) as u64,
-            Source::Cells => {
+            StreamSource::Requests => (requests * share) as u64,
+            StreamSource::Cells => {
                 let of_levels = CELL_SIGMA.powi(2) / (f64::from(CELLS) * share);
                 let variance = of_levels + REQUEST_SIGMA.powi(2) / requests;
                 (REQUEST_SIGMA.powi(2) / variance) as u64
@@ -94,13 +94,13 @@ impl StreamKind {
         let arrived = |cell: u32| self.rate * cell / 4;
         let cells = (0..CELLS).map(|cell| {
             let requests = match self.source {
-                Source::Requests => (arrived(cell)..arrived(cell + 1))
+                StreamSource::Requests => (arrived(cell)..arrived(cell + 1))
                     .map(|_| {
                         let level = REQUEST_SIGMA * draw.next_state(self.correlation);
                         LatencyCount::one((10_000.0 * factor * level.exp()) as u64)
                     })
                     .collect(),
-                Source::Cells => {
+                StreamSource::Cells => {
                     let level = CELL_SIGMA * draw.next_state(self.correlation);
                     draw.cell(10_000.0 * factor * level.exp(), f64::from(self.rate) / 4.0)
                 }

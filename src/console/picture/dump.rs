@@ -30,11 +30,11 @@ fn lines(frame: &Buffer) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-type CellStyle = (Color, Color, Modifier);
+type CellColors = (Color, Color, Modifier);
 
 /// The characters with their styles.
 pub(crate) fn styled(frame: &Buffer) -> String {
-    let mut legend: Vec<CellStyle> = Vec::new();
+    let mut legend: Vec<CellColors> = Vec::new();
     let mut out = String::new();
     for (line, y) in lines(frame).zip(frame.area.top()..) {
         out.push_str(line.trim_end());

@@ -7,7 +7,7 @@ use super::action::Effect;
 use super::core_order;
 use super::dialog::Dialog;
 use super::drag::Drag;
-use super::history::History;
+use super::history::MetricHistory;
 use super::hits::ScrollLimits;
 use super::layouts::LayoutList;
 use super::log::LogView;
@@ -34,7 +34,7 @@ pub struct ConsoleState {
     /// The newest snapshot.
     pub snapshot: Arc<Snapshot>,
     /// The history of earlier snapshots.
-    pub history: History,
+    pub history: MetricHistory,
     /// The journal; empty until it was read.
     pub journal: Vec<Arc<JournalEntry>>,
     /// The log lines read so far.
@@ -125,7 +125,7 @@ impl ConsoleState {
         Self {
             revision: 0,
             snapshot: Arc::default(),
-            history: History::default(),
+            history: MetricHistory::default(),
             journal: Vec::new(),
             log: LogView::default(),
             screen: Screen::default(),

@@ -81,7 +81,7 @@ impl ModelHistory {
         }
         self.points.push_back(point);
         self.p99_us.push_back(p99_us);
-        while self.points.len() > History::SECONDS {
+        while self.points.len() > MetricHistory::SECONDS {
             self.points.pop_front();
             self.p99_us.pop_front();
         }
@@ -90,7 +90,7 @@ impl ModelHistory {
 
 /// The newest points of each model and GPU. A renamed model keeps its points.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
+pub struct MetricHistory {
     models: BTreeMap<HistoryKey, ModelHistory>,
     /// The points of each GPU, by its index.
     devices: BTreeMap<u32, VecDeque<GpuHistoryPoint>>,
@@ -109,7 +109,7 @@ fn condense(histogram: &Histogram) -> [u16; HISTORY_BINS] {
     bins
 }
 
-impl History {
+impl MetricHistory {
     /// Seconds that are kept per model.
     pub const SECONDS: usize = 300;
     /// Seconds that are kept per GPU.
@@ -166,15 +166,15 @@ mod tests {
 
     #[test]
     fn history_keeps_one_point_per_second() {
-        let mut history = History::default();
+        let mut history = MetricHistory::default();
         let mut snapshot = fixtures::board();
-        for half_second in 0..2 * (History::SECONDS as u64 + 20) {
+        for half_second in 0..2 * (MetricHistory::SECONDS as u64 + 20) {
             snapshot.uptime_us = half_second * 500_000;
             history.observe(&snapshot);
         }
         let seconds: Vec<u64> =
             history.of(&snapshot.models[0].row).map(|moment| moment.second).collect();
-        assert_eq!(seconds.len(), History::SECONDS);
+        assert_eq!(seconds.len(), MetricHistory::SECONDS);
         assert!(seconds.windows(2).all(|pair| pair[1] == pair[0] + 1));
     }
 
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn removed_model_is_forgotten() {
-        let mut history = History::default();
+        let mut history = MetricHistory::default();
         let mut snapshot = fixtures::board();
         history.observe(&snapshot);
         let removed = snapshot.models.remove(0);
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn renamed_model_keeps_its_history() {
-        let mut history = History::default();
+        let mut history = MetricHistory::default();
         let mut snapshot = fixtures::board();
         snapshot.uptime_us = 1_000_000;
         snapshot.models[0].row.id = 7;

@@ -41,7 +41,7 @@ pub use console_state::ConsoleState;
 pub use dialog::{ConfirmedAction, Dialog, matching};
 pub use drag::{Drag, DragInput, DragItem, TransferKind};
 pub use editor::TextField;
-pub use history::{GpuHistoryPoint, HISTORY_BINS, History, HistoryPoint};
+pub use history::{GpuHistoryPoint, HISTORY_BINS, HistoryPoint, MetricHistory};
 pub use hits::{HitMap, ScrollArea, ScrollLimits, Target};
 pub use layouts::LayoutList;
 pub use log::LogView;

@@ -17,7 +17,7 @@ pub(super) enum Wire {
 
 /// A field's number and the encoding of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub(super) struct WireField {
     pub(super) number: u64,
     pub(super) wire: Wire,
 }
@@ -52,7 +52,7 @@ impl<R: Read + Seek> Scanner<R> {
     ///
     /// # Errors
     /// A reason if the file cannot be read, or the bytes are no protobuf message.
-    pub(super) fn next_field(&mut self, end: u64) -> Result<Option<Field>, String> {
+    pub(super) fn next_field(&mut self, end: u64) -> Result<Option<WireField>, String> {
         if self.position >= end {
             return if self.position == end { Ok(None) } else { Err("a field is too long".into()) };
         }
@@ -67,7 +67,7 @@ impl<R: Read + Seek> Scanner<R> {
             5 => Wire::Bytes(4),
             other => return Err(format!("it has a field of wire type {other}")),
         };
-        Ok(Some(Field { number: tag >> 3, wire }))
+        Ok(Some(WireField { number: tag >> 3, wire }))
     }
 
     /// Skips a field's value.

@@ -7,9 +7,9 @@ use std::io::{Cursor, Read, Seek};
 use prost::Message;
 
 use super::proto::{GraphProto, ValueInfoProto};
-use super::scan::{Field, Scanner, Wire};
+use super::scan::{Scanner, Wire, WireField};
 use super::source::{check_beginning, model_bytes, open_model, title};
-use super::types::{self, Value};
+use super::types::{self, DeclaredValue};
 use crate::engine::{EngineError, Signature};
 use crate::layout::ModelSource;
 
@@ -78,20 +78,20 @@ fn scan(file: impl Read + Seek, size: u64) -> Result<Boundary, String> {
     let mut scanner = Scanner::new(file, size);
     let mut boundary = Boundary::default();
     while let Some(outer) = scanner.next_field(size)? {
-        let Field { number: field::MODEL_GRAPH, wire: Wire::Bytes(length) } = outer else {
+        let WireField { number: field::MODEL_GRAPH, wire: Wire::Bytes(length) } = outer else {
             scanner.skip(outer.wire)?;
             continue;
         };
         let graph_end = scanner.end_of(length)?;
         while let Some(inner) = scanner.next_field(graph_end)? {
             match inner {
-                Field { number: field::GRAPH_INPUT, wire } => {
+                WireField { number: field::GRAPH_INPUT, wire } => {
                     boundary.inputs.push(value_info(&scanner.read(wire)?)?);
                 }
-                Field { number: field::GRAPH_OUTPUT, wire } => {
+                WireField { number: field::GRAPH_OUTPUT, wire } => {
                     boundary.outputs.push(value_info(&scanner.read(wire)?)?);
                 }
-                Field { number: field::GRAPH_INITIALIZER, wire: Wire::Bytes(length) } => {
+                WireField { number: field::GRAPH_INITIALIZER, wire: Wire::Bytes(length) } => {
                     let tensor_end = scanner.end_of(length)?;
                     while let Some(part) = scanner.next_field(tensor_end)? {
                         if part.number == field::TENSOR_NAME {
@@ -138,8 +138,8 @@ impl Boundary {
         let mut signature = Signature::default();
         for info in self.inputs.iter().filter(|info| !self.constants.contains(&info.name)) {
             match types::value(info) {
-                Value::Tensor(spec) => signature.inputs.push(spec),
-                Value::Other(reason) => {
+                DeclaredValue::Tensor(spec) => signature.inputs.push(spec),
+                DeclaredValue::Other(reason) => {
                     return Err(unsupported(format!("input `{}`: {reason}", info.name)));
                 }
             }
@@ -147,8 +147,8 @@ impl Boundary {
         let mut skipped_outputs = BTreeMap::new();
         for info in &self.outputs {
             match types::value(info) {
-                Value::Tensor(spec) => signature.outputs.push(spec),
-                Value::Other(reason) => {
+                DeclaredValue::Tensor(spec) => signature.outputs.push(spec),
+                DeclaredValue::Other(reason) => {
                     skipped_outputs.insert(info.name.clone(), reason);
                 }
             }

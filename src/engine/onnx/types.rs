@@ -61,7 +61,7 @@ pub(crate) fn element(code: i32) -> Result<ElementType, String> {
 }
 
 /// The type of a graph input or output.
-pub(crate) enum Value {
+pub(crate) enum DeclaredValue {
     /// A tensor that divvy can pass.
     Tensor(TensorSpec),
     /// Anything else, in words.
@@ -69,16 +69,16 @@ pub(crate) enum Value {
 }
 
 /// Reads the type of a graph input or output.
-pub(crate) fn value(info: &ValueInfoProto) -> Value {
-    let other = |words: &str| Value::Other(words.to_owned());
+pub(crate) fn value(info: &ValueInfoProto) -> DeclaredValue {
+    let other = |words: &str| DeclaredValue::Other(words.to_owned());
     match info.r#type.as_ref().and_then(|r#type: &TypeProto| r#type.value.as_ref()) {
         Some(TypeValue::Tensor(tensor)) => match element(tensor.elem_type) {
-            Ok(element) => Value::Tensor(TensorSpec {
+            Ok(element) => DeclaredValue::Tensor(TensorSpec {
                 name: info.name.clone(),
                 element,
                 dims: tensor.shape.as_ref().map(dims),
             }),
-            Err(reason) => Value::Other(reason),
+            Err(reason) => DeclaredValue::Other(reason),
         },
         Some(TypeValue::Sequence(_)) => other("it is a sequence, and only tensors can be passed"),
         Some(TypeValue::Map(_)) => other("it is a map, and only tensors can be passed"),

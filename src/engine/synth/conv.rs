@@ -1,7 +1,7 @@
 //! A convolutional detector: halving stages with one residual block each, then a head that outputs
 //! class scores and boxes for every cell of the last grid.
 
-use super::graph::{self, Builder, FLOAT, Size as Dim, ints};
+use super::graph::{self, Builder, DimSize as Dim, FLOAT, ints};
 use super::size::{Size, check_parameters, check_range};
 
 /// The sizes of a detector.

@@ -1,6 +1,6 @@
 //! A transformer encoder over token ids: returns one unit vector per text, like an embedder.
 
-use super::graph::{Builder, FLOAT, INT64, Size as Dim, float, int, ints, long};
+use super::graph::{Builder, DimSize as Dim, FLOAT, INT64, float, int, ints, long};
 use super::size::{Size, check_parameters, check_range};
 
 /// The sizes of an encoder.

@@ -19,7 +19,7 @@ const OPSET: i64 = 17;
 
 /// A dimension of an input or output.
 #[derive(Clone, Copy)]
-pub(super) enum Size {
+pub(super) enum DimSize {
     /// Set by each request.
     Named(&'static str),
     /// A fixed size.
@@ -38,12 +38,12 @@ impl Builder {
         Self { rng: Rng::with_seed(seed), graph: GraphProto::default(), next: 0 }
     }
 
-    pub(super) fn input(&mut self, name: &str, element: i32, dims: &[Size]) -> String {
+    pub(super) fn input(&mut self, name: &str, element: i32, dims: &[DimSize]) -> String {
         self.graph.input.push(value_info(name, element, dims));
         name.to_owned()
     }
 
-    pub(super) fn output(&mut self, name: &str, element: i32, dims: &[Size]) {
+    pub(super) fn output(&mut self, name: &str, element: i32, dims: &[DimSize]) {
         self.graph.output.push(value_info(name, element, dims));
     }
 
@@ -143,13 +143,13 @@ pub(super) fn long(size: usize) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-fn value_info(name: &str, element: i32, dims: &[Size]) -> ValueInfoProto {
+fn value_info(name: &str, element: i32, dims: &[DimSize]) -> ValueInfoProto {
     let dim = dims
         .iter()
         .map(|dim| Dimension {
             value: Some(match dim {
-                Size::Named(name) => DimensionValue::Name((*name).to_owned()),
-                Size::Fixed(size) => DimensionValue::Size(long(*size)),
+                DimSize::Named(name) => DimensionValue::Name((*name).to_owned()),
+                DimSize::Fixed(size) => DimensionValue::Size(long(*size)),
             }),
         })
         .collect();

@@ -1,6 +1,6 @@
 //! A perceptron that scores rows of features, like a ranker of candidates.
 
-use super::graph::{Builder, FLOAT, Size as Dim};
+use super::graph::{Builder, DimSize as Dim, FLOAT};
 use super::size::{Size, check_parameters, check_range};
 
 /// The sizes of a perceptron.

@@ -152,7 +152,7 @@ impl Faults {
     /// Returns the report: each fault with file, line, column, the line itself with a caret, and the
     /// advice.
     pub fn render(&self, style: ReportStyle) -> String {
-        let source = Source { file: &self.file, text: self.text.as_deref() };
+        let source = SourceText { file: &self.file, text: self.text.as_deref() };
         render(&Level::ERROR, source, &self.list, style)
     }
 }
@@ -164,12 +164,12 @@ pub(super) fn render_warnings(
     warnings: &[Fault],
     style: ReportStyle,
 ) -> String {
-    render(&Level::WARNING, Source { file, text: Some(text) }, warnings, style)
+    render(&Level::WARNING, SourceText { file, text: Some(text) }, warnings, style)
 }
 
 /// A file, and its text if it could be read.
 #[derive(Clone, Copy)]
-struct Source<'s> {
+struct SourceText<'s> {
     file: &'s str,
     text: Option<&'s str>,
 }
@@ -177,7 +177,7 @@ struct Source<'s> {
 /// Renders faults one after another, with an empty line between them.
 fn render(
     level: &Level<'static>,
-    source: Source<'_>,
+    source: SourceText<'_>,
     faults: &[Fault],
     style: ReportStyle,
 ) -> String {

@@ -22,12 +22,12 @@ pub(super) struct CgroupLimits {
     /// CPU time per wall time, in CPUs.
     pub quota: Option<f64>,
     /// The lowest memory limit, and the files with its use.
-    pub memory: Option<MemoryLimit>,
+    pub memory: Option<CgroupMemory>,
 }
 
 /// A memory limit, and the files with its use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct MemoryLimit {
+pub(super) struct CgroupMemory {
     /// The limit in bytes.
     pub limit: u64,
     usage: PathBuf,
@@ -69,7 +69,7 @@ pub(super) fn limits(root: &Path) -> CgroupLimits {
     }
 }
 
-impl MemoryLimit {
+impl CgroupMemory {
     /// Returns the bytes in use in the group: its charge without file pages that can be reclaimed
     /// immediately.
     pub(super) fn used(&self) -> Option<u64> {
@@ -170,7 +170,7 @@ fn quota(hierarchy: &Hierarchy) -> Option<f64> {
 }
 
 /// Returns the lowest memory limit.
-fn memory(hierarchy: &Hierarchy) -> Option<MemoryLimit> {
+fn memory(hierarchy: &Hierarchy) -> Option<CgroupMemory> {
     let (limit, usage, inactive) = match hierarchy.version {
         Version::One => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         Version::Two => ("memory.max", "memory.current", "inactive_file"),
@@ -184,7 +184,7 @@ fn memory(hierarchy: &Hierarchy) -> Option<MemoryLimit> {
             .flatten()
             .and_then(|stat| stat_line(&stat, "hierarchical_memory_limit"));
         let limit = own.into_iter().chain(above).min().filter(|limit| *limit < NO_LIMIT)?;
-        Some(MemoryLimit { limit, usage: folder.join(usage), stat, inactive })
+        Some(CgroupMemory { limit, usage: folder.join(usage), stat, inactive })
     };
     // From the top down, so that of equal limits the outermost group's use counts: it includes the
     // other groups that share the limit.

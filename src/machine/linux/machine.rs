@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::affinity::Affinity;
-use super::cgroup::MemoryLimit;
+use super::cgroup::CgroupMemory;
 use super::proc::ProcSensors;
 use super::sysfs::{CpuPresence, TopologyReading};
 use super::{cgroup, proc, sysfs};
@@ -38,17 +38,17 @@ pub struct LinuxMachine {
     /// The nice value at startup.
     nice: i32,
     sensors: ProcSensors,
-    state: Mutex<State>,
+    state: Mutex<CachedReadings>,
 }
 
 /// The kernel's highest nice value.
 const MAX_NICE: i32 = 19;
 
 /// Values cached between calls.
-struct State {
+struct CachedReadings {
     /// The topology, valid for these online and present CPUs; reading it takes a dozen files per CPU.
     topology: Option<(CpuPresence, TopologyReading)>,
-    memory_limit: Option<MemoryLimit>,
+    memory_limit: Option<CgroupMemory>,
     /// `None` if sysinfo cannot start; the machine's memory is then reported as 0.
     system: Option<sysinfo::System>,
 }
@@ -76,7 +76,7 @@ impl LinuxMachine {
             // Threads of a parent with a negative nice value start at 0, so 0 is the lowest base.
             nice: rustix::process::getpriority_process(None).unwrap_or(0).max(0),
             sensors: ProcSensors::open(),
-            state: Mutex::new(State {
+            state: Mutex::new(CachedReadings {
                 topology: None,
                 memory_limit: limits.memory,
                 system: sysinfo::System::new().ok(),
@@ -90,7 +90,7 @@ impl LinuxMachine {
         Self { cores: Some(cores), ..self }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CachedReadings> {
         // The state is a cache: a poisoned lock cannot leave it inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,7 +200,7 @@ impl Machine for LinuxMachine {
             system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
             (system.total_memory(), system.used_memory())
         });
-        let binds = |memory: &MemoryLimit| total == 0 || memory.limit < total;
+        let binds = |memory: &CgroupMemory| total == 0 || memory.limit < total;
         let limit = state.memory_limit.clone().filter(binds);
         drop(state);
         let process = self.sensors.resident().unwrap_or(0);

@@ -45,7 +45,7 @@ impl ObserverTask {
 }
 
 /// The outcome of a guarded task.
-pub(super) enum Outcome<T> {
+pub(super) enum TaskOutcome<T> {
     Done(T),
     /// It panicked; `true` if this was reported now.
     Panicked {
@@ -67,14 +67,18 @@ impl FaultGuard {
 
     /// Runs a task. A panic raises a condition, once until the task succeeds or panics with another
     /// message.
-    pub(super) fn run<T>(&mut self, task: ObserverTask, work: impl FnOnce() -> T) -> Outcome<T> {
+    pub(super) fn run<T>(
+        &mut self,
+        task: ObserverTask,
+        work: impl FnOnce() -> T,
+    ) -> TaskOutcome<T> {
         let message = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(done) => {
                 if self.faults.remove(&task).is_some() {
                     self.conditions.clear(task.condition());
                     tracing::info!("{}", task.recovery());
                 }
-                return Outcome::Done(done);
+                return TaskOutcome::Done(done);
             }
             Err(panic) => panic_message(&*panic),
         };
@@ -85,6 +89,6 @@ impl FaultGuard {
             self.conditions.raise(task.condition(), text);
             self.faults.insert(task, message);
         }
-        Outcome::Panicked { is_new }
+        TaskOutcome::Panicked { is_new }
     }
 }

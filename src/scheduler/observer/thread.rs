@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::assemble::Assembler;
-use super::fault_guard::{FaultGuard, ObserverTask, Outcome};
+use super::fault_guard::{FaultGuard, ObserverTask, TaskOutcome};
 use super::machine::ObservedMachine;
 use super::pacer::PublicationPacer;
 use crate::machine::{request_short_slice, running_now};
@@ -134,8 +134,8 @@ impl Observer {
             snapshot
         });
         match outcome {
-            Outcome::Done(snapshot) => Some(snapshot),
-            Outcome::Panicked { is_new } => {
+            TaskOutcome::Done(snapshot) => Some(snapshot),
+            TaskOutcome::Panicked { is_new } => {
                 if is_new {
                     self.add_alerts_to_last();
                 }

@@ -47,7 +47,7 @@ impl UndoRedoStep {
 }
 
 /// All entries of this run, and which of them are undone.
-pub(super) struct History {
+pub(super) struct ChangeHistory {
     /// Receives each entry that is new or has changed.
     journal: Option<JournalSender>,
     steps: Vec<Step>,
@@ -55,7 +55,7 @@ pub(super) struct History {
     undone: Vec<usize>,
 }
 
-impl History {
+impl ChangeHistory {
     /// An empty history; `journal` receives each entry, now and whenever it changes.
     pub(super) fn new(journal: Option<JournalSender>) -> Self {
         Self { journal, steps: Vec::new(), undone: Vec::new() }

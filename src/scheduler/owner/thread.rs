@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::history::History;
+use super::history::ChangeHistory;
 use super::housekeeper::Housekeeper;
 use super::models::LiveModels;
 use super::open_changes::OpenChanges;
@@ -29,7 +29,7 @@ use crate::telemetry::{JournalSender, Snapshot};
 pub(in crate::scheduler) struct Owner {
     messages: Receiver<OwnerMessage>,
     pub(super) models: LiveModels,
-    pub(super) history: History,
+    pub(super) history: ChangeHistory,
     pub(super) open_changes: OpenChanges,
     pub(super) verdicts: Verdicts,
     pub(super) publisher: Publisher,
@@ -74,7 +74,7 @@ impl Owner {
                 config.loader,
                 config.sender,
             ),
-            history: History::new(config.journal),
+            history: ChangeHistory::new(config.journal),
             open_changes: OpenChanges::default(),
             publisher: Publisher::new(config.shared, housekeeper, config.observer, config.loads),
             clock: config.clock,

@@ -34,12 +34,12 @@ pub struct GpuSensor {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<SensorState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct SensorState {
     view: Arc<GpuView>,
     /// Start of the current scan; `None` between scans.
     scan_started: Option<Instant>,
@@ -49,7 +49,7 @@ struct State {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SensorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

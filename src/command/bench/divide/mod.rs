@@ -49,7 +49,7 @@ struct RowReport {
     divided: bool,
     /// For each model: instances x threads, spinning, CPUs.
     configuration: Vec<String>,
-    models: Vec<ModelReport>,
+    models: Vec<ModelDivision>,
     worst_p99_ms: f64,
     /// The default row's worst p99 as a multiple of this one's.
     p99_ratio: f64,
@@ -59,7 +59,7 @@ struct RowReport {
 
 /// One model of a row.
 #[derive(Debug, Serialize)]
-struct ModelReport {
+struct ModelDivision {
     model: String,
     per_s: f64,
     p50_ms: f64,
@@ -160,7 +160,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
 
 impl RowReport {
     fn of(row: &BenchArrangement, names: &[String], windows: &[Vec<ModelMetrics>]) -> Self {
-        let models: Vec<ModelReport> = names
+        let models: Vec<ModelDivision> = names
             .iter()
             .enumerate()
             .map(|(at, name)| {
@@ -169,7 +169,7 @@ impl RowReport {
                         windows.iter().filter_map(|models| models.get(at)).map(figure).collect();
                     median(&values)
                 };
-                ModelReport {
+                ModelDivision {
                     model: name.clone(),
                     per_s: all(|figures| figures.per_s),
                     p50_ms: all(|figures| figures.p50_ms),
