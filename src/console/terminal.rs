@@ -64,6 +64,8 @@ impl MousePointer {
 pub struct TerminalScreen {
     backend: CrosstermBackend<BufWriter<Stdout>>,
     sent: SentFrame,
+    /// The area of the terminal; `None` if it may have changed.
+    area: Option<Rect>,
     mouse: MousePointer,
     /// The file that receives stderr in the meantime.
     stderr: Option<PathBuf>,
@@ -82,7 +84,7 @@ impl TerminalScreen {
         restore_on_panic();
         take(mouse, stderr.as_deref())?;
         let backend = CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout()));
-        Ok(Self { backend, sent: SentFrame::default(), mouse, stderr })
+        Ok(Self { backend, sent: SentFrame::default(), area: None, mouse, stderr })
     }
 
     /// Sends the cells of the changed areas that differ from the last frame, in one write. Sends the
@@ -96,18 +98,26 @@ impl TerminalScreen {
         execute!(self.backend, EndSynchronizedUpdate)
     }
 
-    /// Returns the area of the whole terminal.
+    /// Returns the area of the whole terminal, which is asked for it once after each
+    /// [`clear`](Self::clear): each question opens the terminal's device.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn area(&self) -> io::Result<Rect> {
+    pub fn area(&mut self) -> io::Result<Rect> {
+        if let Some(area) = self.area {
+            return Ok(area);
+        }
         let size = self.backend.size()?;
-        Ok(Rect { x: 0, y: 0, width: size.width, height: size.height })
+        let area = Rect { x: 0, y: 0, width: size.width, height: size.height };
+        self.area = Some(area);
+        Ok(area)
     }
 
-    /// Invalidates the last frame, so that the next one is sent whole.
+    /// Invalidates the last frame, so that the next one is sent whole. Must be called when the
+    /// terminal's size may have changed.
     pub fn clear(&mut self) {
         self.sent.invalidate();
+        self.area = None;
     }
 
     /// Captures the mouse, or leaves it to the terminal.

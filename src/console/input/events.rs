@@ -28,7 +28,7 @@ pub(crate) enum ConsoleEvent {
 }
 
 /// Interval at which the key reader checks whether it must stop.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Handle to stop the threads.
 pub(crate) struct EventThreads {
@@ -37,7 +37,7 @@ pub(crate) struct EventThreads {
 }
 
 impl EventThreads {
-    /// Stops the threads. The key reader stops within a quarter of a second.
+    /// Stops the threads. The key reader stops within a second.
     pub(crate) fn stop(&self) {
         self.keys.store(true, Ordering::Relaxed);
         let _ = self.data.send(true);

@@ -12,8 +12,14 @@ use crate::machine::{Clock, note_running, request_short_slice};
 use crate::pool::Pool;
 use crate::scheduler::workload::Workload;
 
-/// Time between checks while requests wait or run, and so the resolution of queue timeouts.
+/// Shortest time between checks.
 const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Longest time between checks while requests wait or run.
+const BUSY_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Part of the shortest queue timeout by which a request may stay longer.
+const RESOLUTION: u32 = 20;
 
 /// The longest time between checks while no pool has work.
 const IDLE_INTERVAL: Duration = Duration::from_millis(100);
@@ -92,7 +98,8 @@ fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duratio
                 let newest = checks.iter().map(|check| check.submitted).sum();
                 let is_idle = newest == submitted && !checks.iter().any(|check| check.has_work);
                 submitted = newest;
-                next = Some(now + if is_idle { idle_interval(&pools) } else { INTERVAL });
+                next =
+                    Some(now + if is_idle { idle_interval(&pools) } else { busy_interval(&pools) });
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -121,9 +128,36 @@ fn check(pool: &Pool, now: Instant, cell: Duration) -> PoolWork {
     PoolWork { has_work, submitted: counts.submitted }
 }
 
+/// Returns the time to the next check while requests wait or run. Each check wakes the thread, so they
+/// are only as frequent as the queue timeouts need, or as a measurement of silence does.
+fn busy_interval(pools: &[Arc<Pool>]) -> Duration {
+    if pools.iter().any(|pool| pool.recorder().measures_silence()) {
+        return INTERVAL;
+    }
+    interval_for(pools.iter().filter_map(|pool| pool.queue_timeout()).min())
+}
+
+/// Returns the time between checks for the shortest queue timeout.
+fn interval_for(timeout: Option<Duration>) -> Duration {
+    let needed = timeout.map_or(BUSY_INTERVAL, |timeout| timeout / RESOLUTION);
+    needed.clamp(INTERVAL, BUSY_INTERVAL)
+}
+
 /// Returns the time to the next check while no pool has work: at most the shortest queue timeout, so
 /// that a check finds a request before its timeout ends.
 fn idle_interval(pools: &[Arc<Pool>]) -> Duration {
     let shortest = pools.iter().filter_map(|pool| pool.queue_timeout()).min();
     shortest.map_or(IDLE_INTERVAL, |timeout| timeout.clamp(INTERVAL, IDLE_INTERVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_are_as_frequent_as_timeouts_need() {
+        let millis = |timeout: u64| interval_for(Some(Duration::from_millis(timeout))).as_millis();
+        assert_eq!([10, 200, 400, 500, 60_000].map(millis), [10, 10, 20, 25, 25]);
+        assert_eq!(interval_for(None), BUSY_INTERVAL);
+    }
 }

@@ -84,6 +84,11 @@ impl Recorder {
         self.silence.longest()
     }
 
+    /// Returns true if silence is measured, for which [`Recorder::note_work`] must be called often.
+    pub fn measures_silence(&self) -> bool {
+        self.silence.is_on()
+    }
+
     /// Starts or restarts the measurement of silence.
     pub fn reset_silence(&self) {
         self.silence.start();

@@ -37,6 +37,10 @@ impl SilenceMeter {
         self.is_on.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
     pub(super) fn longest(&self) -> Duration {
         Duration::from_nanos(self.longest_ns.load(Ordering::Relaxed))
     }

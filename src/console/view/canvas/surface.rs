@@ -64,14 +64,12 @@ impl<'a> Canvas<'a> {
         if !inside || pen.room() == 0 {
             return;
         }
-        let style = single_intensity(style);
         let (x, _) = self.buffer.set_stringn(pen.x, pen.y, text, pen.room() as usize, style);
         pen.x = x;
     }
 
     /// Writes characters of one column each, without looking for wider ones.
     fn put_narrow(&mut self, pen: &mut Pen, text: impl Iterator<Item = char>, style: Style) {
-        let style = single_intensity(style);
         let room = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
         for (cell, letter) in self.cells(room).iter_mut().zip(text) {
             cell.set_char(letter).set_style(style);
@@ -205,12 +203,11 @@ impl<'a> Canvas<'a> {
 
     /// Adds a style to the cells of a rectangle.
     pub(crate) fn tint(&mut self, area: Rect, style: Style) {
-        self.buffer.set_style(area.intersection(self.buffer.area), single_intensity(style));
+        self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 
     /// Adds a style to the cells of a rectangle that have no background and are not reversed.
     pub(crate) fn tint_plain(&mut self, area: Rect, style: Style) {
-        let style = single_intensity(style);
         for row in area.rows() {
             for cell in self.cells(row) {
                 if cell.bg == Color::Reset && !cell.modifier.contains(Modifier::REVERSED) {
@@ -267,16 +264,5 @@ impl<'a> Canvas<'a> {
         for part in &self.parts.drawn {
             self.hits.add_part(part.hits.clone());
         }
-    }
-}
-
-/// Returns a style that replaces the intensity below it. Terminals differ in how they show text that
-/// is both bold and dim.
-fn single_intensity(style: Style) -> Style {
-    let adds = |modifier| style.add_modifier.contains(modifier);
-    match (adds(Modifier::BOLD), adds(Modifier::DIM)) {
-        (true, false) => style.remove_modifier(Modifier::DIM),
-        (false, true) => style.remove_modifier(Modifier::BOLD),
-        _ => style,
     }
 }
