@@ -10,7 +10,7 @@ use divvy::engine::onnxruntime::OnnxRuntime;
 use divvy::engine::rten::Rten;
 use divvy::engine::{Engine, EngineMemory, InstanceSetup, NamedTensor, Tensor, TensorData};
 use divvy::layout::{ModelSource, QueuePolicy};
-use divvy::machine::allocation::CountingAllocator;
+use divvy::machine::allocation::{CountingAllocator, output_bytes};
 use divvy::machine::this_machine;
 use divvy::pool::{Outcome, Pool, PoolEvent, tensor_bytes};
 
@@ -101,13 +101,15 @@ fn held_outputs_are_not_charged_to_the_model() {
 }
 
 #[test]
-fn outputs_outlive_their_model() {
+fn outputs_of_a_removed_model_are_in_flight() {
     for engine in engines() {
         let pool = ranker(&*engine);
         let held = run(&pool, 1);
         pool.drain(PATIENCE);
         drop(pool);
+        let title = engine.title();
         drop(engine);
-        assert_eq!(held.first().unwrap().first().unwrap().tensor.shape(), [1, 512, 1]);
+        // Other tests may hold some too.
+        assert!(output_bytes() >= tensor_bytes(held.first().unwrap()), "{title}");
     }
 }

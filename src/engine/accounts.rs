@@ -16,6 +16,6 @@ pub(super) struct ModelAccounts {
 impl ModelAccounts {
     /// Opens both accounts.
     pub(super) fn open() -> Self {
-        Self { model: Account::open(), outputs: Account::open() }
+        Self { model: Account::open(), outputs: Account::open_for_outputs() }
     }
 }

@@ -36,11 +36,18 @@ struct Counter {
     live: AtomicI64,
     peak: AtomicI64,
     open: AtomicBool,
+    /// True if it is, or was last, an account of outputs.
+    outputs: AtomicBool,
 }
 
 /// Account 0 is the program's own.
 static COUNTERS: [Counter; ACCOUNTS] = [const {
-    Counter { live: AtomicI64::new(0), peak: AtomicI64::new(0), open: AtomicBool::new(false) }
+    Counter {
+        live: AtomicI64::new(0),
+        peak: AtomicI64::new(0),
+        open: AtomicBool::new(false),
+        outputs: AtomicBool::new(false),
+    }
 }; ACCOUNTS];
 
 thread_local! {
@@ -229,6 +236,14 @@ pub fn counted_bytes() -> u64 {
     live.sum::<i64>().max(0).cast_unsigned()
 }
 
+/// Returns the bytes allocated under all accounts of outputs, also under those of removed models; 0 if
+/// nothing is counted.
+pub fn output_bytes() -> u64 {
+    let outputs = COUNTERS.iter().filter(|counter| counter.outputs.load(Ordering::Relaxed));
+    let live = outputs.map(|counter| counter.live.load(Ordering::Relaxed));
+    live.sum::<i64>().max(0).cast_unsigned()
+}
+
 fn live(account: u32) -> u64 {
     let live = COUNTERS.get(account as usize).map(|it| it.live.load(Ordering::Relaxed));
     live.map_or(0, |live| live.max(0) as u64)
@@ -243,6 +258,15 @@ pub struct Account {
 impl Account {
     /// Opens an account. If nothing is counted, or all accounts are in use, it has no counts.
     pub fn open() -> Arc<Self> {
+        Self::open_as(|counter| counter.outputs.store(false, Ordering::Relaxed))
+    }
+
+    /// Opens an account for the outputs of requests; as [`Account::open`].
+    pub fn open_for_outputs() -> Arc<Self> {
+        Self::open_as(|counter| counter.outputs.store(true, Ordering::Relaxed))
+    }
+
+    fn open_as(set_kind: impl Fn(&Counter)) -> Arc<Self> {
         let free = || {
             COUNTERS.iter().enumerate().take(PROBE as usize).skip(1).find(|(_, counter)| {
                 counter.live.load(Ordering::Relaxed) == 0
@@ -253,6 +277,7 @@ impl Account {
             return Arc::new(Self { number: 0 });
         };
         counter.peak.store(0, Ordering::Relaxed);
+        set_kind(counter);
         Arc::new(Self { number: number as u32 })
     }
 

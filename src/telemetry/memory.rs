@@ -101,8 +101,8 @@ pub struct MemoryTable {
     /// Allocations of the program itself since then: latency windows, history, the console. Counted by
     /// the allocator; 0 if it does not count.
     pub program_bytes: u64,
-    /// Outputs of ended requests that callers still hold, of all models. Measured; 0 if they are not
-    /// counted.
+    /// Outputs of ended requests that callers still hold, of all models and of removed ones. Measured; 0
+    /// if they are not counted.
     pub in_flight_bytes: u64,
     /// Freed memory that the heap keeps resident for reuse: the kernel's size of the heap minus memory
     /// in use. Measured; 0 if the system does not report it.

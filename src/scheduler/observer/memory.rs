@@ -62,8 +62,7 @@ impl HeapSampler {
             // The table divides the memory of this process.
             let Some(pool) = &slot.pool else { continue };
             let memory = pool.memory();
-            let in_flight = memory.engine.in_flight.unwrap_or(0);
-            accounted += memory.engine.total() + memory.engine.untouched + in_flight;
+            accounted += memory.engine.total() + memory.engine.untouched;
             untouched += memory.engine.untouched;
             measured.push(MeasuredRow { row, slot, memory });
         }
@@ -75,7 +74,8 @@ impl HeapSampler {
         let heap = self.sample(process, untouched);
         let engines = onnxruntime::start_bytes();
         let before = baseline.heap.map_or(0, |heap| heap.in_use());
-        let explained = before + own + accounted + engines;
+        let in_flight = allocation::output_bytes();
+        let explained = before + own + accounted + in_flight + engines;
         let kept = heap.map_or(0, |heap| heap.kept.saturating_sub(baseline.free_heap.unwrap_or(0)));
         MemoryTable {
             process_bytes: process,
@@ -83,7 +83,7 @@ impl HeapSampler {
             files_bytes: now.files.saturating_sub(files),
             engines_bytes: engines,
             program_bytes: own.saturating_sub(prepared),
-            in_flight_bytes: models.iter().filter_map(|model| model.in_flight_bytes).sum(),
+            in_flight_bytes: in_flight,
             kept_bytes: kept,
             stray_bytes: heap.map_or(0, |heap| heap.in_use.saturating_sub(explained)),
             models,
