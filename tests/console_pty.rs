@@ -143,6 +143,10 @@ fn layout_saves_after_moving_a_core() {
     let number = DEMO.iter().position(|name| *name == donor).unwrap() + 1;
     let full = model(&session.rows(), &donor).unwrap().cores;
     session.send(&format!("{number}-"));
+    if full == 1 {
+        session.until_text("Take the last core");
+        session.send("y");
+    }
     session.until("a free core", |rows| {
         (model(rows, &donor)?.cores == full - 1 && model(rows, "free")?.cores == 1).then_some(())
     });
@@ -232,6 +236,35 @@ fn selected_cores_drag_together() {
     until_all_on(pid, &row.name, with(with(before, first.core), second.core));
     session.send("qd");
     session.left().assert_restored();
+}
+
+#[test]
+fn keys_in_one_write_each_take_effect() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    let row = model(&session.rows(), "ranker").unwrap();
+    let instances = row.split.unwrap().0;
+    let rows = session.rows();
+    let title = rows.iter().find_map(|line| line.split_once("busy")).unwrap().0;
+    let column = title.chars().count() + 1;
+    // three steps of the wheel with ctrl over the instances, in one write
+    session.send(&format!("\x1b[<80;{column};{}M", row.place.1 + 1).repeat(3));
+    session.until("three instances more", |rows| {
+        (model(rows, "ranker")?.split?.0 == instances + 3).then_some(())
+    });
+    session.send("pp");
+    session.until_text("resumed");
+    session.send(&format!("1l{}+", "+-".repeat(250)));
+    session.until("one instance more", |rows| {
+        (model(rows, "ranker")?.split?.0 == instances + 4).then_some(())
+    });
+    session.send("qd");
+    session.left().assert_restored();
+    let mut journal = home.divvy();
+    journal.args(["journal", "--last", "1000"]);
+    let journal = home.run(journal).out;
+    // those of the wheel, and each key
+    assert_eq!(journal.matches("instances").count(), 3 + 501, "{journal}");
 }
 
 /// The layout of real models, where `scripts/real-models` has fetched them; says so where not.

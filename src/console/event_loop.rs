@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use ratatui::layout::Rect;
+
 use super::input::events::{self, ConsoleEvent};
+use super::input::input_queue::{InputEvent, InputQueue};
 use super::input::pointer;
 use super::known_layouts::KnownLayouts;
 use super::options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
@@ -51,8 +54,15 @@ pub fn run(
     let (profiles, log) = (options.profiles, options.log);
     let context = worker::WorkerContext { control, profiles, known: known.clone(), log };
     let worker = worker::start(context, sender);
-    let mut console =
-        EventLoop { state, painter: Painter::default(), unsent: true, screen, worker };
+    let mut console = EventLoop {
+        state,
+        painter: Painter::default(),
+        unsent: true,
+        screen,
+        worker,
+        inputs: InputQueue::default(),
+        painted: 0,
+    };
     console.act(Action::Baseline(baseline))?;
     console.open(opening)?;
     let exit = console.run(&receiver, refresh);
@@ -77,6 +87,9 @@ struct EventLoop {
     unsent: bool,
     screen: TerminalScreen,
     worker: mpsc::Sender<Effect>,
+    inputs: InputQueue,
+    /// The revision of the state that the last painted frame shows.
+    painted: u64,
 }
 
 impl EventLoop {
@@ -100,7 +113,9 @@ impl EventLoop {
             let due = pace.map(|(pace, last)| {
                 last.map_or(Duration::ZERO, |last| pace.saturating_sub(last.elapsed()))
             });
-            let event = match due {
+            let wait =
+                [due, self.inputs.remaining_wait(Instant::now())].into_iter().flatten().min();
+            let event = match wait {
                 Some(wait) if wait.is_zero() => None,
                 Some(wait) => match events.recv_timeout(wait) {
                     Ok(event) => Some(event),
@@ -119,6 +134,10 @@ impl EventLoop {
                     answered = drawn;
                 }
                 dirty = Dirty::Clean;
+                // some input may have waited long enough
+                if self.handle_inputs(&mut dirty)? {
+                    return Ok(Exit::Quit);
+                }
                 continue;
             };
             // process all waiting events before the next frame
@@ -128,18 +147,14 @@ impl EventLoop {
                     ConsoleEvent::Stop => return Ok(Exit::Stopped),
                     ConsoleEvent::Ended => return Ok(Exit::Ended),
                     ConsoleEvent::Lost => return Ok(Exit::Lost),
-                    ConsoleEvent::Mouse(event) => {
-                        if let Some(action) =
-                            pointer::interpret(event, self.painter.hits(), &self.state)
+                    ConsoleEvent::Input(input) => self.inputs.push(input),
+                    ConsoleEvent::Performed(answer) => {
+                        self.inputs.note_answer();
+                        dirty = Dirty::Input;
+                        if let Some(answer) = answer
+                            && self.act(*answer)?
                         {
-                            dirty = Dirty::Input;
-                            if self.act(action)? {
-                                return Ok(Exit::Quit);
-                            }
-                            // the next event must use the click targets of the frame after this one
-                            if events_need_frame(&self.state) {
-                                self.repaint();
-                            }
+                            return Ok(Exit::Quit);
                         }
                     }
                     ConsoleEvent::Action(action) => {
@@ -150,11 +165,38 @@ impl EventLoop {
                         }
                     }
                 }
+                if self.handle_inputs(&mut dirty)? {
+                    return Ok(Exit::Quit);
+                }
                 // a flood of mouse motion must not delay the frame forever
                 let late = drawn.is_some_and(|drawn| drawn.elapsed() >= refresh);
                 next = if late { None } else { events.try_recv().ok() };
             }
         }
+    }
+
+    /// Handles the input that need not wait. Returns true if the console must end.
+    fn handle_inputs(&mut self, dirty: &mut Dirty) -> Result<bool, ConsoleError> {
+        while let Some(input) = self.inputs.next(&self.state, Instant::now()) {
+            // clicks and scrolling refer to the frame after the input before
+            if self.painted != self.state.revision && !input.is_motion() {
+                self.repaint()?;
+            }
+            let action = match input {
+                InputEvent::Action(action) => Some(action),
+                InputEvent::Mouse(event) => {
+                    pointer::interpret(event, self.painter.hits(), &self.state)
+                }
+            };
+            let Some(action) = action else {
+                continue;
+            };
+            *dirty = Dirty::Input;
+            if self.act(action)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Opens a screen like its key, but keeps the current message.
@@ -195,30 +237,40 @@ impl EventLoop {
                 }
                 // a missing worker has panicked; the panic was reported, and the screen keeps
                 // running
-                effect => drop(self.worker.send(effect)),
+                effect => {
+                    let delays_input = effect.delays_input();
+                    if self.worker.send(effect).is_ok() && delays_input {
+                        self.inputs.note_request();
+                    }
+                }
             }
         }
         Ok(false)
     }
 
     /// Paints a frame without sending it, to get its click targets.
-    fn repaint(&mut self) {
-        let area = self.painter.frame().area;
+    fn repaint(&mut self) -> Result<(), ConsoleError> {
+        let area = self.screen.area()?;
+        self.paint(area);
+        Ok(())
+    }
+
+    fn paint(&mut self, area: Rect) {
         self.unsent |= self.painter.paint(&self.state, area) == Painted::Changed;
-        self.state.scroll_limits = self.painter.hits().scroll_limits;
+        self.painted = self.state.revision;
+        self.state.note_frame(self.painter.hits());
     }
 
     /// Paints a frame and sends the cells that differ from the last one. An unchanged frame sends
     /// nothing.
     fn draw(&mut self) -> Result<(), ConsoleError> {
         let area = self.screen.area()?;
-        self.unsent |= self.painter.paint(&self.state, area) == Painted::Changed;
+        self.paint(area);
         if self.unsent {
             let changed = self.painter.take_changed();
             self.screen.show(self.painter.frame(), &changed)?;
             self.unsent = false;
         }
-        self.state.scroll_limits = self.painter.hits().scroll_limits;
         Ok(())
     }
 }
@@ -235,9 +287,4 @@ fn on_request() {
         std::process::abort();
     }
     assert!(!asked("DIVVY_PANIC"), "DIVVY_PANIC asks for it");
-}
-
-/// Returns true if the click targets may be outdated, as after a dialog was opened over them.
-fn events_need_frame(state: &ConsoleState) -> bool {
-    state.dialog.is_some()
 }

@@ -45,12 +45,16 @@ pub(super) fn start(context: WorkerContext, to: Sender<ConsoleEvent>) -> Sender<
             let Some(effect) = waiting.pop_front() else {
                 continue;
             };
-            if overtaken(&effect, &waiting) {
-                continue;
-            }
-            if let Some(action) = perform(&context, effect)
-                && to.send(ConsoleEvent::Action(action)).is_err()
-            {
+            let delays_input = effect.delays_input();
+            let obsolete = overtaken(&effect, &waiting);
+            let answer = if obsolete { None } else { perform(&context, effect) };
+            let event = match answer {
+                // input waits for an obsolete effect too
+                answer if delays_input => ConsoleEvent::Performed(answer.map(Box::new)),
+                Some(answer) => ConsoleEvent::Action(answer),
+                None => continue,
+            };
+            if to.send(event).is_err() {
                 return;
             }
         }

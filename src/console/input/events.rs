@@ -6,19 +6,22 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
-use crossterm::event::{self, MouseEvent};
+use crossterm::event;
 use tokio::sync::watch;
 
+use super::input_queue::InputEvent;
 use crate::console::state::{Action, Command};
 use crate::machine::request_short_slice;
 use crate::telemetry::Snapshot;
 
 /// An event for the loop.
 pub(crate) enum ConsoleEvent {
-    /// An action.
+    /// Input of the terminal.
+    Input(InputEvent),
+    /// An action that waits for nothing: new data, or the answer to an effect.
     Action(Action),
-    /// A mouse event. Its meaning depends on the last frame.
-    Mouse(MouseEvent),
+    /// An effect that input waits for was performed, with its answer, or was obsolete.
+    Performed(Option<Box<Action>>),
     /// The stop signal.
     Stop,
     /// The stream of snapshots has ended.
@@ -78,16 +81,18 @@ fn read_keys(to: &Sender<ConsoleEvent>, stop: &AtomicBool) {
             Err(error) => Err(error),
         };
         let event = match event {
-            Ok(event::Event::Key(key)) => ConsoleEvent::Action(Action::Key(key)),
-            Ok(event::Event::Mouse(mouse)) => ConsoleEvent::Mouse(mouse),
-            Ok(event::Event::Resize(..)) => ConsoleEvent::Action(Action::Resized),
-            Ok(event::Event::FocusLost) => ConsoleEvent::Action(Action::FocusLost),
+            Ok(event::Event::Key(key)) => InputEvent::Action(Action::Key(key)),
+            Ok(event::Event::Mouse(mouse)) => InputEvent::Mouse(mouse),
+            Ok(event::Event::Resize(..)) => InputEvent::Action(Action::Resized),
+            Ok(event::Event::FocusLost) => InputEvent::Action(Action::FocusLost),
             Ok(event::Event::FocusGained) => continue,
-            Ok(event::Event::Paste(text)) => ConsoleEvent::Action(Action::Paste(text)),
-            Err(_) => ConsoleEvent::Lost,
+            Ok(event::Event::Paste(text)) => InputEvent::Action(Action::Paste(text)),
+            Err(_) => {
+                let _ = to.send(ConsoleEvent::Lost);
+                return;
+            }
         };
-        let lost = matches!(event, ConsoleEvent::Lost);
-        if to.send(event).is_err() || lost {
+        if to.send(ConsoleEvent::Input(event)).is_err() {
             return;
         }
     }

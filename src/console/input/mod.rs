@@ -1,6 +1,7 @@
 //! Input of the console: events of the terminal, keys, the pointer, and typed text.
 
 pub(crate) mod events;
+pub(crate) mod input_queue;
 mod keymap;
 pub(crate) mod parse_input;
 pub(crate) mod pointer;

@@ -1,7 +1,7 @@
 //! Parses typed text: a value of a row's key, or the path of a model. Runs on the worker thread,
 //! because it accesses files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::console::state::{ParsedInput, TypedInput};
 use crate::engine::onnx::read_signature;
@@ -44,6 +44,7 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
     if text.is_empty() {
         return Err("type the path of an ONNX file".to_owned());
     }
+    let text = &if Path::new(text).exists() { text.to_owned() } else { plain_path(text) };
     let home = text.strip_prefix("~/").zip(std::env::home_dir());
     let path = home.map_or_else(|| PathBuf::from(text), |(rest, home)| home.join(rest));
     let path = std::path::absolute(path).map_err(|error| format!("{text}: {error}"))?;
@@ -64,4 +65,63 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
 /// Checks that a file is a model. Reads only its inputs and outputs, so it is quick for any size.
 fn check_model(source: &ModelSource) -> Result<(), String> {
     read_signature(source).map(drop).map_err(|error| error.to_string())
+}
+
+/// Returns a path without the quotes and escapes of a shell, or of a file's URL, as file managers paste
+/// it.
+fn plain_path(text: &str) -> String {
+    if let Some(url) = text.strip_prefix("file://") {
+        return decoded(url.strip_prefix("localhost").unwrap_or(url));
+    }
+    let mut plain = String::new();
+    let mut quote = None;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, quote) {
+            ('\'' | '"', None) => quote = Some(letter),
+            (_, Some(open)) if letter == open => quote = None,
+            // Windows separates folders with it
+            ('\\', None | Some('"')) if !cfg!(windows) => plain.extend(letters.next()),
+            _ => plain.push(letter),
+        }
+    }
+    plain
+}
+
+/// Returns a URL's text with its percent codes decoded.
+fn decoded(url: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = url.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).filter(|_| *first == b'%');
+        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pasted_paths_lose_their_quotes() {
+        for text in [
+            "/tmp/a b's.onnx".replace(' ', "\\ ").replace('\'', "\\'"),
+            "'/tmp/a b'\\''s.onnx'".to_owned(),
+            "\"/tmp/a b's.onnx\"".to_owned(),
+            "file:///tmp/a%20b%27s.onnx".to_owned(),
+            "file://localhost/tmp/a%20b's.onnx".to_owned(),
+        ] {
+            assert_eq!(plain_path(&text), "/tmp/a b's.onnx", "{text}");
+        }
+        assert_eq!(plain_path("100%/é%zz.onnx"), "100%/é%zz.onnx");
+        assert_eq!(decoded("100%/é%zz.onnx"), "100%/é%zz.onnx");
+    }
 }

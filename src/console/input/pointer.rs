@@ -63,8 +63,10 @@ pub(crate) fn interpret(event: MouseEvent, hits: &HitMap, state: &ConsoleState) 
         (MouseEventKind::ScrollDown, None) if state.dialog.is_some() => Some(key(KeyCode::Down)),
         (MouseEventKind::ScrollUp, Some(_)) => Some(Action::Amount(1)),
         (MouseEventKind::ScrollDown, Some(_)) => Some(Action::Amount(-1)),
-        (MouseEventKind::ScrollUp, None) => wheel(target, 1),
-        (MouseEventKind::ScrollDown, None) => wheel(target, -1),
+        (MouseEventKind::ScrollUp, None) if modifier => step(target?, 1),
+        (MouseEventKind::ScrollDown, None) if modifier => step(target?, -1),
+        (MouseEventKind::ScrollUp, None) => scroll(target?, -1),
+        (MouseEventKind::ScrollDown, None) => scroll(target?, 1),
         _ => None,
     }
 }
@@ -148,14 +150,22 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
 /// Lines per step of the wheel.
 const LINES: i32 = 3;
 
-fn wheel(target: Option<&Target>, by: i32) -> Option<Action> {
-    let step = |model: &String, column| Some(Action::Step { model: model.clone(), column, by });
+/// Returns the action of the wheel with a modifier held: a step of the value under the pointer.
+fn step(target: &Target, by: i32) -> Option<Action> {
+    let (model, column) = match target {
+        Target::Field(model, column) => (model, *column),
+        Target::RowCore(CoreOwner::Model(model)) => (model, Column::Cores),
+        Target::Instance(model) => (model, Column::Instances),
+        _ => return None,
+    };
+    Some(Action::Step { model: model.clone(), column, by })
+}
+
+/// Returns the action of the wheel: `by` steps down.
+fn scroll(target: &Target, by: i32) -> Option<Action> {
     match target {
-        Some(Target::Field(model, column)) => step(model, *column),
-        Some(Target::RowCore(CoreOwner::Model(model))) => step(model, Column::Cores),
-        Some(Target::Instance(model)) => step(model, Column::Instances),
-        Some(Target::Nothing) | None => None,
-        Some(Target::Lines(what)) => Some(Action::Wheel { what: *what, by: -by * LINES }),
-        Some(_) => Some(Action::Scroll(-by)),
+        Target::Nothing => None,
+        Target::Lines(what) => Some(Action::Wheel { what: *what, by: by * LINES }),
+        _ => Some(Action::Scroll(by)),
     }
 }

@@ -76,7 +76,7 @@ pub enum Action {
     CancelDrag(&'static str),
     /// Drags this many more (if negative, fewer) cores or instances.
     Amount(i32),
-    /// One step of the mouse wheel over a field.
+    /// One step of the mouse wheel over a field, with a modifier held.
     Step {
         /// The model.
         model: String,
@@ -187,6 +187,30 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns true if the user causes the action by a key, the mouse or a paste.
+    pub(super) fn is_gesture(&self) -> bool {
+        matches!(
+            self,
+            Self::Key(_)
+                | Self::Paste(_)
+                | Self::Command(_)
+                | Self::Jump(_)
+                | Self::Click(_)
+                | Self::Expand(_)
+                | Self::Grab { .. }
+                | Self::Hover { .. }
+                | Self::Pick
+                | Self::PickCore { .. }
+                | Self::Drop { .. }
+                | Self::Aim { .. }
+                | Self::CancelDrag(_)
+                | Self::Amount(_)
+                | Self::Step { .. }
+                | Self::Scroll(_)
+                | Self::Wheel { .. }
+        )
+    }
+
     /// Returns true if the action must be drawn at once instead of at the pace of new data.
     pub fn is_input(&self) -> bool {
         !matches!(self, Self::Snapshot(_) | Self::Log(_))
@@ -359,4 +383,38 @@ pub enum Effect {
     Suspend,
     /// Quit.
     Quit,
+}
+
+impl Effect {
+    /// Returns true if further input must wait for the answer, because the answer changes what the
+    /// input does.
+    pub fn delays_input(&self) -> bool {
+        match self {
+            Self::Plan { question: PlanPurpose::Staged, .. }
+            | Self::Apply { .. }
+            | Self::ApplyAnyway(_)
+            | Self::Undo
+            | Self::Redo
+            | Self::ListProfiles
+            | Self::LoadProfile(_)
+            | Self::Restore(_)
+            | Self::SaveProfile { .. }
+            | Self::RenameProfile { .. }
+            | Self::DeleteProfile(_)
+            | Self::ReadJournal => true,
+            // shown beside what the input does; the state itself waits for a text that was entered
+            Self::Plan { question: PlanPurpose::Drag, .. }
+            | Self::Survey { .. }
+            | Self::Read { .. }
+            | Self::PreviewProfile { .. }
+            | Self::ReadLog { .. }
+            // without an answer
+            | Self::SetCurrentLayout(_)
+            | Self::Mouse
+            | Self::Picture
+            | Self::Redraw
+            | Self::Suspend
+            | Self::Quit => false,
+        }
+    }
 }

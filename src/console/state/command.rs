@@ -109,11 +109,30 @@ impl Command {
         }
     }
 
-    /// Returns true if it changes the layout, the models or saved files. Refused in read-only mode.
+    /// Returns the text of the help page in read-only mode.
+    pub fn readonly_help(self) -> &'static str {
+        match self {
+            Self::Up => "previous row",
+            Self::Down => "next row",
+            Self::Accept => "open the row",
+            Self::Cancel => "go back",
+            Self::Edit => "show the keys of the row as in a layout file",
+            Self::Layouts => "saved layouts: compare",
+            Self::Quit => "quit",
+            other => other.help(),
+        }
+    }
+
+    /// Returns true if it changes the layout, the models or saved files, or only serves to do so.
+    /// Refused in read-only mode.
     pub fn changes(self) -> bool {
         matches!(
             self,
-            Self::Lift
+            Self::ExtendLeft
+                | Self::ExtendRight
+                | Self::Share
+                | Self::Staged
+                | Self::Lift
                 | Self::More
                 | Self::Less
                 | Self::Undo

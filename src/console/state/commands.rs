@@ -11,7 +11,6 @@ use super::screen::{Mode, Pane, Screen, Tone};
 use super::{
     gestures, layout_commands, navigation, row_editing, row_order, selection, staging, steps,
 };
-use crate::console::format;
 use crate::console::theme::Theme;
 use crate::layout::CoreOwner;
 
@@ -44,13 +43,8 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::More => return step_selected(state, 1),
         Command::Less => return step_selected(state, -1),
         Command::Share => return gestures::toggle_share(state),
-        Command::Undo => {
-            if state.staged.pop().is_some() {
-                return staging::plan_staged(state);
-            }
-            return vec![Effect::Undo];
-        }
-        Command::Redo => return vec![Effect::Redo],
+        Command::Undo => return staging::undo(state),
+        Command::Redo => return staging::redo(state),
         Command::ExtendLeft => selection::extend(state, -1),
         Command::ExtendRight => selection::extend(state, 1),
         Command::Sort => row_order::sort_by_next(state),
@@ -95,7 +89,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Board => show(state, Screen::Board),
         Command::Expand => state.expanded = !state.expanded,
         Command::Filter => {
-            state.dialog = Some(Dialog::Filter { editor: TextField::new(&state.filter) });
+            state.dialog = Some(Dialog::Filter { editor: TextField::selected(&state.filter) });
         }
         Command::Palette => {
             state.dialog = Some(Dialog::Palette { editor: TextField::default(), at: 0 });
@@ -151,11 +145,7 @@ fn cancel(state: &mut ConsoleState) {
     if state.drag.is_some() {
         gestures::cancel_drag(state, "cancelled");
     } else if !state.staged.is_empty() {
-        let count = state.staged.len();
-        state.staged.clear();
-        state.staged_plan = None;
-        let dropped = format::counted(count, "staged change");
-        state.say(Tone::Info, format!("{dropped} discarded"));
+        staging::cancel_staged(state);
     } else if !state.picked.is_empty() {
         selection::clear_picked(state);
     } else if state.expanded {
@@ -192,7 +182,11 @@ fn show(state: &mut ConsoleState, screen: Screen) {
 fn toggle_staged(state: &mut ConsoleState) {
     state.mode = match state.mode {
         Mode::Live => Mode::Staged,
-        Mode::Staged if state.staged.is_empty() => Mode::Live,
+        Mode::Staged if state.staged.is_empty() => {
+            // undo and redo now act on the applied changes
+            state.staged.clear();
+            Mode::Live
+        }
         Mode::Staged => {
             let (apply, drop) =
                 (state.keymap.shown(Command::Accept), state.keymap.shown(Command::Cancel));

@@ -8,20 +8,21 @@ use super::core_order;
 use super::dialog::Dialog;
 use super::drag::Drag;
 use super::history::MetricHistory;
-use super::hits::ScrollLimits;
+use super::hits::{HitMap, ScrollLimits};
 use super::layouts::LayoutList;
 use super::log::LogView;
 use super::message_change::MessageChange;
 use super::origin::Origins;
 use super::screen::{Column, Message, Mode, Pane, Screen, Tone};
 use super::sorting::Sorting;
+use super::staged_changes::StagedChanges;
 use crate::console::glyphs::Glyphs;
 use crate::console::input::Keymap;
 use crate::console::options::ConsoleOptions;
 use crate::console::theme::Theme;
 use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row, RowKey};
 use crate::machine::{CoreId, CpuSet};
-use crate::telemetry::{JournalEntry, ModelView, Snapshot};
+use crate::telemetry::{JournalEntry, ModelView, Snapshot, StateVersion};
 
 /// The answer that cancels quitting.
 const STAY: (&str, &str, &str) = ("n", "stay", "stay");
@@ -65,12 +66,16 @@ pub struct ConsoleState {
     pub drag: Option<Drag>,
     /// Live or staged.
     pub mode: Mode,
-    /// Staged changes, oldest first.
-    pub staged: Vec<Change>,
+    /// The staged changes.
+    pub staged: StagedChanges,
     /// The plan of all staged changes.
     pub staged_plan: Option<Plan>,
     /// The open dialog.
     pub dialog: Option<Dialog>,
+    /// A dialog that returns when the open one closes.
+    pub(super) covered: Option<Dialog>,
+    /// True if the last frame was too small for the console.
+    pub too_small: bool,
     /// The filter: only models whose name contains it are shown.
     pub filter: String,
     /// The list of saved layouts.
@@ -100,7 +105,7 @@ pub struct ConsoleState {
     pub zone: jiff::tz::TimeZone,
     /// The state after the last applied change, until a snapshot shows it.
     pub(super) fresh: Option<(DesiredState, Ledger)>,
-    /// True if the console quits as soon as the layout is saved.
+    /// True if the console quits as soon as the layout is saved, or the staged changes are applied.
     pub(super) leaving: bool,
     /// The names of the layouts whose files this run has opened or saved, and may write.
     pub(super) opened: BTreeSet<String>,
@@ -115,6 +120,8 @@ pub struct ConsoleState {
     pub(super) staged_ticket: u64,
     /// That request, if it was repeated because the rows had changed.
     pub(super) planned_anew: u64,
+    /// The version of the last change that added, removed or renamed rows.
+    pub(super) awaited_version: StateVersion,
 }
 
 impl ConsoleState {
@@ -141,9 +148,11 @@ impl ConsoleState {
             scroll_limits: ScrollLimits::default(),
             drag: None,
             mode: options.mode,
-            staged: Vec::new(),
+            staged: StagedChanges::default(),
             staged_plan: None,
             dialog: None,
+            covered: None,
+            too_small: false,
             filter: String::new(),
             layouts: LayoutList::new(options.last_layout.clone()),
             profile: options.profile.clone(),
@@ -166,7 +175,14 @@ impl ConsoleState {
             tickets: 0,
             staged_ticket: 0,
             planned_anew: 0,
+            awaited_version: StateVersion::default(),
         }
+    }
+
+    /// Notes the frame that further input refers to.
+    pub fn note_frame(&mut self, hits: &HitMap) {
+        self.scroll_limits = hits.scroll_limits;
+        self.too_small = hits.too_small;
     }
 
     /// Returns a model's row with the staged changes applied.
@@ -293,7 +309,11 @@ impl ConsoleState {
         if self.staged.is_empty() {
             [("s", "save and leave", "save, leave"), ("d", "leave without saving", "leave"), STAY]
         } else {
-            [("enter", "apply", "apply"), ("d", "leave without applying", "leave"), STAY]
+            [
+                ("enter", "apply and leave", "apply, leave"),
+                ("d", "leave without applying", "leave"),
+                STAY,
+            ]
         }
     }
 

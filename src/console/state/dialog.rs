@@ -1,10 +1,10 @@
 //! Dialogs, which cover the screen and receive the keys: help, palette, text fields, questions.
 
 use super::action::GuardedChange;
-use super::command::Command;
 use super::editor::TextField;
 use super::row_editor::{InputPrompt, RowEditor};
 use super::save::ComparisonDialog;
+use super::screen::Column;
 
 /// An open dialog.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,31 +72,15 @@ pub enum ConfirmedAction {
     Remove(String),
     /// Applies a change that asks for far more threads than there are cores.
     Apply(GuardedChange),
-}
-
-/// Returns the commands whose name or help contains every typed word.
-pub fn matching(typed: &str) -> Vec<Command> {
-    let typed = typed.to_lowercase();
-    let fits = |command: &&Command| {
-        typed.split_whitespace().all(|word| {
-            command.name().contains(word) || command.help().to_lowercase().contains(word)
-        })
-    };
-    let mut found: Vec<Command> = Command::ALL.iter().filter(fits).copied().collect();
-    // matches of names come first, otherwise the order of the help page
-    found.sort_by_key(|command| !command.name().starts_with(typed.trim()));
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn palette_lists_name_matches_first() {
-        assert_eq!(matching("und").first(), Some(&Command::Undo));
-        assert_eq!(matching("newest change"), [Command::Undo]);
-        assert_eq!(matching("").len(), Command::ALL.len());
-        assert!(matching("xyzzy").is_empty());
-    }
+    /// Performs a step of a field.
+    Step {
+        /// The model.
+        model: String,
+        /// The column.
+        column: Column,
+        /// Steps up; negative for down.
+        by: i32,
+    },
+    /// Drops the staged changes.
+    DiscardStaged,
 }

@@ -2,28 +2,47 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::Effect;
+use super::action::{AppliedKind, Effect, GuardedChange};
 use super::command::Command;
 use super::console_state::ConsoleState;
-use super::dialog::{ConfirmedAction, Dialog, matching};
+use super::dialog::{ConfirmedAction, Dialog};
+use super::editor::TextField;
+use super::offers::matching;
 use super::save::{ComparisonDialog, SaveTarget};
 use super::screen::Tone;
-use super::{commands, layout_commands, row_editing, selection, staging};
+use super::{commands, layout_commands, row_editing, selection, staging, steps};
 use crate::layout::Edit;
 
 /// Handles a key while a dialog is open.
 pub(super) fn press(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
     let effects = answer(state, key);
-    // cancel the quit after saving
-    state.leaving &= state.dialog.is_some()
-        || effects.iter().any(|effect| matches!(effect, Effect::SaveProfile { .. }));
+    // cancel the quit after saving or applying
+    let leads_out = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::SaveProfile { .. }
+                | Effect::Apply { kind: AppliedKind::Staged, .. }
+                | Effect::ApplyAnyway(GuardedChange::Change { kind: AppliedKind::Staged, .. })
+        )
+    };
+    state.leaving &= state.dialog.is_some() || effects.iter().any(leads_out);
+    if state.dialog.is_none() {
+        state.dialog = state.covered.take();
+    }
     effects
 }
 
-fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
+fn answer(state: &mut ConsoleState, mut key: KeyEvent) -> Vec<Effect> {
     let Some(mut dialog) = state.dialog.take() else {
         return Vec::new();
     };
+    let is_question =
+        matches!(dialog, Dialog::Confirm { .. } | Dialog::Comparison(_) | Dialog::Quit);
+    let interrupts =
+        key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+    if interrupts && !is_question {
+        key = KeyCode::Esc.into();
+    }
     if let Dialog::Row(editor) = dialog {
         return row_editing::row_editor_key(state, editor, key);
     }
@@ -34,8 +53,6 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     // the answers of a question are plain keys: ctrl-d is not `d`
-    let is_question =
-        matches!(dialog, Dialog::Confirm { .. } | Dialog::Comparison(_) | Dialog::Quit);
     if is_question && key.modifiers.intersects(!KeyModifiers::SHIFT) {
         state.dialog = Some(dialog);
         return Vec::new();
@@ -49,7 +66,7 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
             Vec::new()
         }
         Dialog::Palette { editor, at } => {
-            let found = matching(&editor.text());
+            let found = matching(state, &editor.text());
             match key.code {
                 KeyCode::Enter => {
                     return match found.get(*at).copied() {
@@ -129,7 +146,10 @@ fn answer(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
                 state.leaving = true;
                 commands::run(state, Command::Save)
             }
-            KeyCode::Enter if !state.staged.is_empty() => staging::apply_staged(state),
+            KeyCode::Enter if !state.staged.is_empty() => {
+                state.leaving = true;
+                staging::apply_staged(state)
+            }
             KeyCode::Char('n') => Vec::new(),
             _ => {
                 state.dialog = Some(dialog);
@@ -149,9 +169,9 @@ pub(super) fn paste(state: &mut ConsoleState, text: &str) -> Vec<Effect> {
             Dialog::Palette { editor, .. }
             | Dialog::SaveAs { editor, .. }
             | Dialog::Rename { editor, .. },
-        ) => editor.insert(text),
+        ) => editor.paste(text),
         Some(Dialog::Filter { editor }) => {
-            editor.insert(text);
+            editor.paste(text);
             state.filter = editor.text();
             selection::keep_selection(state);
         }
@@ -169,6 +189,11 @@ fn confirmed(state: &mut ConsoleState, yes: ConfirmedAction) -> Vec<Effect> {
         ConfirmedAction::Restore => layout_commands::restore_saved(state),
         ConfirmedAction::Apply(change) => vec![Effect::ApplyAnyway(change)],
         ConfirmedAction::Remove(model) => staging::commit(state, Edit::Remove { model }.into()),
+        ConfirmedAction::Step { model, column, by } => steps::step_now(state, &model, column, by),
+        ConfirmedAction::DiscardStaged => {
+            staging::discard(state);
+            Vec::new()
+        }
     }
 }
 
@@ -219,7 +244,7 @@ fn bad_name(name: &str) -> Option<&'static str> {
         Some("type a name first")
     } else if name.starts_with('.') || name.contains(['/', '\\']) {
         Some("a layout's name cannot start with a dot or contain a slash")
-    } else if name.len() > 100 {
+    } else if name.len() > TextField::NAME {
         Some("a layout's name has at most 100 bytes")
     } else {
         None

@@ -76,6 +76,8 @@ pub struct HitMap {
     parts: Vec<Arc<[(Rect, Target)]>>,
     /// The scroll limits.
     pub scroll_limits: ScrollLimits,
+    /// True if the frame is too small for the console.
+    pub too_small: bool,
 }
 
 impl HitMap {

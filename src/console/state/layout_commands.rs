@@ -6,8 +6,9 @@ use super::console_state::ConsoleState;
 use super::dialog::{ConfirmedAction, Dialog};
 use super::editor::TextField;
 use super::save::{ComparisonDialog, SaveFailure, SaveTarget, SavedRows};
-use super::screen::{Message, Tone};
-use super::{message_change, origin_changes};
+use super::screen::Tone;
+use super::{message_change, origin_changes, settling, staging};
+use crate::console::format;
 use crate::layout::{Layout, Plan};
 use crate::scheduler::Profile;
 use crate::telemetry::Applied;
@@ -78,6 +79,7 @@ pub(super) fn layout_loaded(
         }
         Ok(Some(applied)) => {
             note_opened(state, &name);
+            settling::note_applied(state, &applied);
             let head = format!("{name}: {}", applied.plan.summary);
             message_change::say_applied(state, head, &applied);
             origin_changes::set_origin(
@@ -119,7 +121,7 @@ pub(super) fn save(state: &mut ConsoleState) -> Vec<Effect> {
 pub(super) fn ask_save_as(state: &mut ConsoleState) -> Vec<Effect> {
     match &state.profile {
         Some(name) if state.opened.contains(name) => {
-            let editor = TextField::new(name);
+            let editor = TextField::name(name);
             state.dialog = Some(Dialog::SaveAs { editor, proposed: None });
         }
         _ => propose_name(state),
@@ -136,7 +138,7 @@ pub(super) fn ask_other_name(state: &mut ConsoleState) -> Vec<Effect> {
 
 fn propose_name(state: &mut ConsoleState) {
     let name = proposed_name(state);
-    let editor = TextField::new(&name);
+    let editor = TextField::name(&name);
     state.dialog = Some(Dialog::SaveAs { editor, proposed: Some(name) });
 }
 
@@ -155,7 +157,7 @@ fn update_proposal(state: &mut ConsoleState) {
         && editor.text() == *proposed
         && name != *proposed
     {
-        *editor = TextField::new(&name);
+        *editor = TextField::name(&name);
         *proposed = name;
     }
 }
@@ -195,9 +197,14 @@ pub(super) fn layout_saved(
     match result {
         Ok(SavedRows { rows, place, merged }) => {
             let with = if merged.is_some() { ", merged with the changes of the file" } else { "" };
-            let text = format!("{name} saved to {place}{with}");
-            state.message = Some(Message { text, tone: Tone::Good });
+            let mut text = format!("{name} saved to {place}{with}");
+            if !state.staged.is_empty() {
+                let staged = format::counted(state.staged.len(), "staged change");
+                text = format!("{text}, without the {staged}");
+            }
+            state.say(Tone::Good, text);
             if let Some(applied) = merged {
+                settling::note_applied(state, &applied);
                 state.fresh = Some((applied.plan.after, applied.plan.ledger));
             }
             state.opened.insert(name.clone());
@@ -231,7 +238,7 @@ pub(super) fn layout_saved(
 
 pub(super) fn ask_rename(state: &mut ConsoleState) {
     with_selected(state, |profile| Dialog::Rename {
-        editor: TextField::new(&profile.name),
+        editor: TextField::name(&profile.name),
         from: profile.name.clone(),
     });
 }
@@ -312,8 +319,9 @@ pub(super) fn ask_restore(state: &mut ConsoleState) {
 }
 
 pub(super) fn restore_saved(state: &mut ConsoleState) -> Vec<Effect> {
-    state.staged.clear();
-    state.staged_plan = None;
+    if !state.staged.is_empty() {
+        staging::discard(state);
+    }
     let models = state.saved.clone();
     let restore = |models| Effect::Restore(Box::new(Layout { models, ..Layout::default() }));
     models.map(restore).into_iter().collect()

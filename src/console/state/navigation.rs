@@ -30,19 +30,24 @@ pub(super) fn move_by(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
             selection::clear_picked(state);
             if by > 0 { state.focus = Pane::Models } else { selection::step_core(state, -8) }
         }
-        Screen::Board => {
-            let rows = state.rows();
-            let at = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
-            if at == 0 && by == -1 {
-                state.focus = Pane::Cores;
-                selection::step_core(state, 0);
-            } else {
-                let next = at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
-                selection::select(state, rows.get(next).cloned());
-            }
+        Screen::Board if by == -1 && state.rows().first() == Some(&state.selected) => {
+            state.focus = Pane::Cores;
+            selection::step_core(state, 0);
         }
+        Screen::Board => selection::select_beside(state, by),
     }
     Vec::new()
+}
+
+/// Moves through the list under the wheel. On the board this is the table, whichever pane has the
+/// focus.
+pub(super) fn scroll_list(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
+    if state.screen == Screen::Board {
+        state.focus = Pane::Models;
+        selection::select_beside(state, by);
+        return Vec::new();
+    }
+    move_by(state, by)
 }
 
 /// Scrolls lines, within the limits of the last frame.

@@ -35,7 +35,7 @@ impl InputPrompt {
     }
 
     pub(super) fn paste(&mut self, text: &str) {
-        self.editor.insert(text);
+        self.editor.paste(text);
         self.entered = false;
     }
 }

@@ -15,6 +15,14 @@ pub(super) fn select(state: &mut ConsoleState, row: Option<CoreOwner>) {
     }
 }
 
+/// Moves the selection down by `by` rows, at most to the first or the last.
+pub(super) fn select_beside(state: &mut ConsoleState, by: i32) {
+    let rows = state.rows();
+    let at = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
+    let next = at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
+    select(state, rows.get(next).cloned());
+}
+
 /// Selects an added model as soon as a snapshot shows it.
 pub(super) fn select_arrived(state: &mut ConsoleState) {
     if let Some(name) = &state.arriving

@@ -1,9 +1,12 @@
 //! Applies changes, or stages them until they are applied as one transaction.
 
 use super::action::{AppliedKind, Effect, PlanPurpose};
+use super::command::Command;
 use super::console_state::ConsoleState;
+use super::dialog::{ConfirmedAction, Dialog};
 use super::screen::{Mode, Tone};
-use super::{message_change, origin_changes};
+use super::{message_change, origin_changes, settling};
+use crate::console::format;
 use crate::layout::{Change, Plan, Refusal};
 use crate::telemetry::Applied;
 
@@ -34,6 +37,59 @@ pub(super) fn plan_staged(state: &mut ConsoleState) -> Vec<Effect> {
     vec![Effect::Plan { ticket, question: PlanPurpose::Staged, change }]
 }
 
+/// Undoes the newest change; in staged mode, the newest step of the staged changes.
+pub(super) fn undo(state: &mut ConsoleState) -> Vec<Effect> {
+    if state.mode == Mode::Live {
+        return vec![Effect::Undo];
+    }
+    if state.staged.undo() {
+        return plan_staged(state);
+    }
+    say_nothing_staged(state, Command::Undo);
+    Vec::new()
+}
+
+/// Redoes the change that was undone; in staged mode, the undone step of the staged changes.
+pub(super) fn redo(state: &mut ConsoleState) -> Vec<Effect> {
+    if state.mode == Mode::Live {
+        return vec![Effect::Redo];
+    }
+    if state.staged.redo() {
+        return plan_staged(state);
+    }
+    say_nothing_staged(state, Command::Redo);
+    Vec::new()
+}
+
+fn say_nothing_staged(state: &mut ConsoleState, command: Command) {
+    let (name, key) = (command.name(), state.keymap.shown(command));
+    let text = format!(
+        "no staged change to {name}: {} returns to live mode, where {key} acts on applied changes",
+        state.keymap.shown(Command::Staged)
+    );
+    state.say(Tone::Info, text);
+}
+
+/// Drops the staged changes; asks first if there are several.
+pub(super) fn cancel_staged(state: &mut ConsoleState) {
+    let count = state.staged.len();
+    if count < 2 {
+        return discard(state);
+    }
+    let undo = state.keymap.shown(Command::Undo);
+    let question = format!("Discard {count} staged changes? {undo} restores them.");
+    state.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::DiscardStaged });
+}
+
+/// Drops the staged changes. Undo restores them.
+pub(super) fn discard(state: &mut ConsoleState) {
+    let dropped = format::counted(state.staged.len(), "staged change");
+    state.staged.discard();
+    state.staged_plan = None;
+    let undo = state.keymap.shown(Command::Undo);
+    state.say(Tone::Info, format!("{dropped} discarded: {undo} restores what was staged"));
+}
+
 pub(super) fn apply_staged(state: &ConsoleState) -> Vec<Effect> {
     let change = state.on_top(&crate::layout::Change::default());
     vec![Effect::Apply { kind: AppliedKind::Staged, change }]
@@ -54,7 +110,7 @@ pub(super) fn staged_planned(
         }
         Err(refusal) => {
             // the last gesture made the staged changes impossible; the earlier ones stay
-            state.staged.pop();
+            state.staged.remove_refused();
             let why = if ticket == state.planned_anew {
                 "dropped the last staged change, which a newer change made impossible"
             } else {
@@ -70,12 +126,17 @@ pub(super) fn change_applied(
     state: &mut ConsoleState,
     kind: AppliedKind,
     result: Result<Applied, Refusal>,
-) {
+) -> Vec<Effect> {
     match result {
         Ok(applied) => {
+            settling::note_applied(state, &applied);
+            let mut effects = Vec::new();
             if kind == AppliedKind::Staged {
                 state.staged.clear();
                 state.staged_plan = None;
+                if std::mem::take(&mut state.leaving) {
+                    effects.push(Effect::Quit);
+                }
             }
             let layout = applied.of.and_then(|entry| origin_changes::switch_origin(state, entry));
             let layout =
@@ -83,8 +144,15 @@ pub(super) fn change_applied(
             let head = format!("{kind}{layout}{}", applied.plan.summary);
             message_change::say_applied(state, head, &applied);
             state.fresh = Some((applied.plan.after, applied.plan.ledger));
+            effects
         }
-        Err(refusal) => state.say(Tone::Bad, format!("refused: {refusal}")),
+        Err(refusal) => {
+            if kind == AppliedKind::Staged {
+                state.leaving = false;
+            }
+            state.say(Tone::Bad, format!("refused: {refusal}"));
+            Vec::new()
+        }
     }
 }
 

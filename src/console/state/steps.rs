@@ -2,12 +2,41 @@
 
 use super::action::Effect;
 use super::console_state::ConsoleState;
-use super::screen::{Column, Tone};
+use super::dialog::{ConfirmedAction, Dialog};
+use super::screen::{Column, Mode, Tone};
 use super::staging;
-use crate::layout::{Budget, CoreOwner, Edit};
+use crate::layout::{Budget, CoreOwner, Edit, Row};
+
+/// Performs a step, asks first if it takes the model's last core, or shows the reason why it is
+/// impossible.
+pub(super) fn step(state: &mut ConsoleState, model: &str, column: Column, by: i32) -> Vec<Effect> {
+    if takes_last_core(state, model, column, by) {
+        let question =
+            format!("Take the last core of {model}? It is paused then, and answers no request.");
+        let yes = ConfirmedAction::Step { model: model.to_owned(), column, by };
+        state.dialog = Some(Dialog::Confirm { question, yes });
+        return Vec::new();
+    }
+    step_now(state, model, column, by)
+}
+
+/// Returns true if a step would stop a running model at once.
+fn takes_last_core(state: &ConsoleState, model: &str, column: Column, by: i32) -> bool {
+    let last = |row: &Row| row.cores.len() == 1 && !row.budget.paused;
+    column == Column::Cores
+        && by < 0
+        && state.mode == Mode::Live
+        && !state.readonly
+        && state.row(model).is_some_and(last)
+}
 
 /// Performs a step, or shows the reason why it is impossible.
-pub(super) fn step(state: &mut ConsoleState, model: &str, column: Column, by: i32) -> Vec<Effect> {
+pub(super) fn step_now(
+    state: &mut ConsoleState,
+    model: &str,
+    column: Column,
+    by: i32,
+) -> Vec<Effect> {
     match state.step_change(model, column, by) {
         Ok(change) => staging::commit(state, change),
         Err(reason) => {

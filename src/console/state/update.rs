@@ -6,13 +6,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::action::{Action, Effect, PlanPurpose};
 use super::command::Command;
 use super::console_state::ConsoleState;
-use super::dialog::{Dialog, matching};
+use super::dialog::Dialog;
 use super::drag::DragInput;
 use super::hits::Target;
+use super::offers::matching;
 use super::screen::{Pane, Screen, Tone};
 use super::{
     commands, dialog_keys, excess, gestures, layout_commands, message_change, navigation,
-    origin_changes, row_editing, row_order, selection, staging, steps,
+    origin_changes, row_editing, row_order, selection, small_screen, staging, steps,
 };
 use crate::layout::CoreOwner;
 
@@ -33,11 +34,15 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
 }
 
 fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
+    if state.too_small && action.is_gesture() {
+        return small_screen::take_in(state, &action);
+    }
     match action {
         Action::Key(key) => return press_key(state, key),
         Action::Paste(text) => return dialog_keys::paste(state, &text),
         Action::Command(command) => {
             state.dialog = None;
+            state.covered = None;
             state.leaving = false;
             return commands::run(state, command);
         }
@@ -56,7 +61,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         | Action::CancelDrag(_)
         | Action::Amount(_) => return gestures::perform(state, action),
         Action::Step { model, column, by } => return steps::step(state, &model, column, by),
-        Action::Scroll(by) => return navigation::move_by(state, by),
+        Action::Scroll(by) => return navigation::scroll_list(state, by),
         Action::Wheel { what, by } => navigation::scroll_lines(state, what, by),
         Action::Resized => gestures::cancel_drag(state, "the terminal's size changed"),
         Action::FocusLost => {
@@ -104,7 +109,9 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         }
         Action::Read { ticket, result } => return row_editing::parsed(state, ticket, *result),
         Action::Surveyed { ticket, refusals } => gestures::surveyed(state, ticket, refusals),
-        Action::Applied { kind, result } => staging::change_applied(state, kind, *result),
+        Action::Applied { kind, result } => {
+            return staging::change_applied(state, kind, *result);
+        }
         Action::Excessive { change, rows } => excess::ask(state, change, &rows),
         Action::Profiles(profiles) => return layout_commands::layouts_listed(state, profiles),
         Action::Previewed { ticket, result } => {
@@ -160,7 +167,7 @@ fn click(state: &mut ConsoleState, target: Target) -> Vec<Effect> {
         }
         Target::Item(at) if matches!(state.dialog, Some(Dialog::Palette { .. })) => {
             if let Some(Dialog::Palette { editor, .. }) = state.dialog.take() {
-                let found = matching(&editor.text());
+                let found = matching(state, &editor.text());
                 if let Some(command) = found.get(at) {
                     return commands::run(state, *command);
                 }

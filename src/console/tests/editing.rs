@@ -269,7 +269,7 @@ fn too_long_value_is_reported() {
     console.key(KeyCode::Esc);
     console.keys("S");
     console.act(Action::Paste("x".repeat(5000)));
-    assert!(console.text().contains("characters were left out: there is room for 200"));
+    assert!(console.text().contains("characters were left out: there is room for 100"));
 }
 
 #[test]

@@ -4,18 +4,17 @@ use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEventKind};
 
 use super::fixtures;
 use super::testing::TestConsole;
-use crate::console::state::{Action, Column, Command, Mode, Screen, Target};
+use crate::console::state::{Action, Column, Command, Pane, Screen, Target};
 use crate::layout::{Auto, Change, CoreOwner, CoreRequest, CoreSelection, Edit};
 use crate::machine::{CoreId, CpuSet};
 use crate::scheduler::Control;
-use crate::telemetry::{Author, VerdictStatus};
 
 fn model(name: &str) -> CoreOwner {
     CoreOwner::Model(name.into())
 }
 
 /// Drags from one target to another, over a cell between them.
-fn drag(console: &mut TestConsole, from: &Target, to: &Target) {
+pub(super) fn drag(console: &mut TestConsole, from: &Target, to: &Target) {
     let (from, to) = (console.place(from), console.place(to));
     console.down(from);
     console.drag((from.0, from.1.saturating_sub(1)));
@@ -121,10 +120,40 @@ fn wheel_steps_like_keys() {
         let typed = made(|console| console.keys(keys));
         let wheeled = made(|console| {
             let at = console.place(&Target::Field("detector".into(), column));
-            console.mouse(MouseEventKind::ScrollUp, at);
+            console.mouse_with(MouseEventKind::ScrollUp, at, KeyModifiers::CONTROL);
         });
         assert_eq!(typed, wheeled, "{column:?}");
     }
+}
+
+#[test]
+fn plain_wheel_scrolls_over_a_value() {
+    let mut console = TestConsole::new(120, 36);
+    for column in Column::ALL.into_iter().take(5) {
+        console.keys("1\t");
+        let at = console.place(&Target::Field("detector".into(), column));
+        console.mouse(MouseEventKind::ScrollDown, at);
+        assert_eq!(console.state.selected, model("ocr"), "{column:?}");
+        for _ in 0..3 {
+            console.mouse(MouseEventKind::ScrollUp, at);
+        }
+        assert_eq!(console.state.selected, model("detector"), "{column:?}");
+        assert_eq!(console.state.focus, Pane::Models, "{column:?}");
+    }
+    assert_eq!(console.control.changes(), []);
+}
+
+#[test]
+fn step_asks_before_taking_the_last_core() {
+    let mut console = TestConsole::new(120, 36);
+    let at = console.place(&Target::Field("embedder".into(), Column::Cores));
+    console.mouse_with(MouseEventKind::ScrollDown, at, KeyModifiers::CONTROL);
+    assert!(console.text().contains("Take the last core of embedder?"), "{}", console.text());
+    console.keys("n");
+    console.keys("3---n");
+    assert_eq!(console.control.changes(), []);
+    console.keys("-y");
+    assert!(console.control.desired().row("embedder").unwrap().cores.is_empty());
 }
 
 #[test]
@@ -299,97 +328,6 @@ fn redo_restores_the_undone_layout() {
     assert_eq!(console.control.layout(), after);
     console.keys("uu");
     assert!(console.message().contains("nothing to undo"), "{}", console.message());
-}
-
-#[test]
-fn staged_gestures_add_up_to_one_transaction() {
-    let mut console = TestConsole::new(120, 36);
-    console.keys("t+j -");
-    console.key(KeyCode::Esc);
-    console.keys("lp");
-    assert_eq!(console.control.changes(), []);
-    assert_eq!(console.state.staged.len(), 2);
-    assert_eq!(console.state.row("detector").unwrap().cores.len(), 5);
-    assert!(console.text().contains("detector*"), "{}", console.text());
-    console.key(KeyCode::Enter);
-    let changes = console.control.changes();
-    assert_eq!(changes.len(), 1);
-    assert_eq!(changes[0].edits.len(), 2);
-    assert!(console.state.staged.is_empty());
-    assert_eq!(console.state.mode, Mode::Staged);
-}
-
-#[test]
-fn staged_changes_can_be_undone() {
-    let mut console = TestConsole::new(120, 36);
-    console.keys("tl++u");
-    assert_eq!(console.state.staged.len(), 1);
-    assert_eq!(console.state.row("detector").unwrap().concurrency, 5);
-    console.key(KeyCode::Esc);
-    assert!(console.state.staged.is_empty() && console.state.staged_plan.is_none());
-    assert_eq!(console.state.row("detector").unwrap().concurrency, 4);
-    assert_eq!(console.control.changes(), []);
-}
-
-#[test]
-fn impossible_change_is_not_staged() {
-    let mut console = TestConsole::new(120, 36);
-    // the first step takes the one free core; the second fails
-    console.keys("t++");
-    assert_eq!(console.state.staged.len(), 1, "{}", console.message());
-    assert!(console.message().starts_with("not staged: "), "{}", console.message());
-    assert_eq!(console.state.row("detector").unwrap().cores.len(), 5);
-}
-
-#[test]
-fn changed_rows_replan_staged_changes() {
-    let mut console = TestConsole::new(120, 36);
-    console.keys("tl+");
-    let instances = |console: &TestConsole, name| {
-        console.state.staged_plan.as_ref().unwrap().after.row(name).unwrap().concurrency
-    };
-    assert_eq!((instances(&console, "detector"), instances(&console, "ocr")), (5, 2));
-    // another client changes another row
-    let edit = Edit::SetConcurrency { model: "ocr".into(), concurrency: Auto::Exactly(7) };
-    console.control.apply(edit.into(), Author::Api).unwrap();
-    let mut snapshot = (*console.control.snapshots().borrow()).as_ref().clone();
-    snapshot.changes.push(fixtures::entry(99, VerdictStatus::Open, 750).into());
-    console.show(snapshot.clone());
-    assert_eq!((instances(&console, "detector"), instances(&console, "ocr")), (5, 7));
-    // the staged change's model was removed: the change is dropped with a message
-    console.control.apply(Edit::Remove { model: "detector".into() }.into(), Author::Api).unwrap();
-    snapshot.changes.push(fixtures::entry(100, VerdictStatus::Open, 751).into());
-    console.show(snapshot);
-    assert!(console.state.staged.is_empty());
-    assert!(
-        console.message().starts_with("dropped the last staged change"),
-        "{}",
-        console.message()
-    );
-}
-
-#[test]
-fn read_only_refuses_changes() {
-    let mut console = TestConsole::new(120, 36);
-    console.state.readonly = true;
-    console.draw();
-    let before = console.control.layout();
-    drag(&mut console, &Target::RowCore(model("ocr")), &Target::Row(model("detector")));
-    click_click(&mut console, &Target::Core(CoreId(0)), &Target::Row(CoreOwner::Free));
-    let at = console.place(&Target::Field("ocr".into(), Column::Queue));
-    console.mouse(MouseEventKind::ScrollUp, at);
-    console.keys("+-up1e");
-    assert!(console.text().contains("detector: keys of its row"), "{}", console.text());
-    console.key(KeyCode::Enter);
-    assert!(console.message().contains("read-only"), "{}", console.message());
-    console.key(KeyCode::Esc);
-    console.keys("EaXsSR");
-    console.key(KeyCode::Char(' '));
-    console.keys("o");
-    console.key(KeyCode::Enter);
-    assert_eq!(console.control.layout(), before);
-    assert_eq!(console.control.changes(), []);
-    assert!(console.text().contains("READ-ONLY"), "{}", console.text());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of the whole console: gestures and keys in, changes and frames out.
 
+mod bursts;
 mod change_status;
 mod editing;
 mod excess;
@@ -13,8 +14,13 @@ mod odd_values;
 mod order;
 mod painting;
 mod pseudo_terminal;
+mod random_run;
 mod ranges;
 mod readability;
+mod readonly;
 mod saving;
 mod scrolling;
+mod small_screen;
+mod staging;
 mod testing;
+mod text_input;

@@ -30,6 +30,9 @@ fn child() {
     let mut control = FakeControl::new(&fixtures::layout(), fixtures::machine(8, 4));
     // the console requests the layout after it has set up the terminal
     control.panics = how == "panic";
+    if how == "slow" {
+        control.delay = Duration::from_millis(5);
+    }
     let control = Arc::new(control);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     if how == "stop" {
@@ -159,6 +162,24 @@ fn mouse_bytes_drag_a_core() {
     let bytes = String::from_utf8_lossy(&tty.bytes.lock().unwrap()).into_owned();
     assert!(!bytes.contains("\x1b[38;"), "a colour was set");
     assert!(bytes.contains("\x1b[?2026h"), "frames are not synchronized");
+}
+
+#[test]
+fn bytes_in_one_read_each_take_effect() {
+    let mut tty = Tty::start("slow");
+    tty.until("ocr ocr");
+    tty.send("l+++");
+    tty.until("detector 6 -> 7 instances");
+    tty.send("pp");
+    tty.until("resumed");
+    tty.send("t++");
+    tty.until("2 staged");
+    tty.until("detector 7 -> 9 instances");
+    tty.send("\r");
+    tty.until("applied: ");
+    tty.send("qd");
+    tty.until("left by Quit");
+    assert!(tty.child.wait().unwrap().success());
 }
 
 #[test]

@@ -177,8 +177,7 @@ fn quit_asks_about_staged_changes() {
     console.keys("s");
     assert!(console.text().contains("staged change is not applied"), "no save is offered");
     console.key(KeyCode::Enter);
-    assert_eq!((console.control.changes().len(), console.left.len()), (1, 0));
-    assert!(console.state.dialog.is_none());
+    assert_eq!((console.control.changes().len(), &console.left[..]), (1, &[Effect::Quit][..]));
     let mut console = staged();
     console.keys("d");
     assert_eq!((console.control.changes().len(), &console.left[..]), (0, &[Effect::Quit][..]));

@@ -1,6 +1,8 @@
 //! A test scheduler without pools: holds a desired state, applies changes and records requests.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::buffer::Buffer;
@@ -8,6 +10,7 @@ use ratatui::layout::Rect;
 use tokio::sync::watch;
 
 use super::fixtures;
+use crate::console::input::input_queue::{InputEvent, InputQueue};
 use crate::console::input::pointer;
 use crate::console::known_layouts::KnownLayouts;
 use crate::console::state::{Action, ConsoleState, Effect, HitMap, Target, update};
@@ -38,6 +41,8 @@ pub(super) struct FakeControl {
     snapshots: watch::Sender<Arc<Snapshot>>,
     /// True if a request for the layout panics.
     pub panics: bool,
+    /// The time that a request takes.
+    pub delay: Duration,
 }
 
 impl FakeControl {
@@ -51,12 +56,18 @@ impl FakeControl {
             inner: Mutex::new(inner),
             snapshots: watch::channel(first).0,
             panics: false,
+            delay: Duration::ZERO,
         }
     }
 
     /// Returns the applied changes.
     pub(super) fn changes(&self) -> Vec<Change> {
         self.inner.lock().unwrap().changes.clone()
+    }
+
+    /// Returns the number of changes that undo can revert.
+    pub(super) fn undoable(&self) -> usize {
+        self.inner.lock().unwrap().before.len()
     }
 
     pub(super) fn desired(&self) -> DesiredState {
@@ -91,6 +102,7 @@ impl Control for FakeControl {
     }
 
     fn request(&self, request: ChangeRequest) -> Result<Applied, Refusal> {
+        std::thread::sleep(self.delay);
         let mut inner = self.inner.lock().unwrap();
         let now = inner.desired.clone();
         let (plan, of) = match request.operation {
@@ -155,6 +167,11 @@ impl FakeLayoutStore {
         place.ok_or(LayoutStoreError::Missing { name, place: place_name })
     }
 
+    /// Returns all saved layouts by name.
+    pub(super) fn all(&self) -> Vec<(String, Layout)> {
+        self.saved.lock().unwrap().clone()
+    }
+
     /// Returns a saved layout.
     pub(super) fn load(&self, name: &str) -> Result<Layout, LayoutStoreError> {
         self.read(name).map(|saved| saved.layout)
@@ -210,6 +227,9 @@ impl LayoutStore for FakeLayoutStore {
     fn rename(&self, from: &str, to: &str) -> Result<(), LayoutStoreError> {
         let mut saved = self.saved.lock().unwrap();
         let at = Self::at(&saved, from)?;
+        if Self::at(&saved, to).is_ok() {
+            return Err(LayoutStoreError::NameTaken(to.to_owned()));
+        }
         to.clone_into(&mut saved[at].0);
         Ok(())
     }
@@ -298,6 +318,45 @@ impl TestConsole {
         self.draw();
     }
 
+    /// Handles input that arrives together: an effect is performed only when no further input can be
+    /// handled before.
+    pub(super) fn burst(&mut self, events: impl IntoIterator<Item = InputEvent>) {
+        let (mut inputs, mut effects) = (InputQueue::default(), VecDeque::new());
+        events.into_iter().for_each(|event| inputs.push(event));
+        let now = Instant::now();
+        loop {
+            let action = if let Some(input) = inputs.next(&self.state, now) {
+                self.draw();
+                match input {
+                    InputEvent::Action(action) => Some(action),
+                    InputEvent::Mouse(event) => pointer::interpret(event, &self.hits, &self.state),
+                }
+            } else if let Some(effect) = effects.pop_front() {
+                let effect: Effect = effect;
+                if effect.delays_input() {
+                    inputs.note_answer();
+                }
+                worker::perform(&self.context(), effect)
+            } else {
+                break;
+            };
+            for effect in action.into_iter().flat_map(|action| update(&mut self.state, action)) {
+                if effect.delays_input() {
+                    inputs.note_request();
+                }
+                effects.push_back(effect);
+            }
+        }
+        self.draw();
+    }
+
+    /// Presses keys that arrive together; `\r` is enter.
+    pub(super) fn burst_keys(&mut self, letters: &str) {
+        let code = |letter| if letter == '\r' { KeyCode::Enter } else { KeyCode::Char(letter) };
+        let press = |letter| Action::Key(KeyEvent::new(code(letter), KeyModifiers::NONE));
+        self.burst(letters.chars().map(|letter| InputEvent::Action(press(letter))));
+    }
+
     /// Performs one effect, for tests with a late answer.
     pub(super) fn perform(&self, effect: &Effect) -> Action {
         worker::perform(&self.context(), effect.clone()).unwrap()
@@ -315,7 +374,7 @@ impl TestConsole {
     pub(super) fn draw(&mut self) {
         self.frame.reset();
         self.hits = view::draw(&self.state, &mut self.frame);
-        self.state.scroll_limits = self.hits.scroll_limits;
+        self.state.note_frame(&self.hits);
     }
 
     pub(super) fn key(&mut self, code: KeyCode) {

@@ -3,9 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, Pen, wrap};
+use super::canvas::Canvas;
 use super::footer::{self, Hint};
-use super::{board, dialog, header, screens};
+use super::{board, dialog, header, screens, small_screen};
 use crate::console::state::{ConsoleState, HitMap, Screen};
 
 /// Columns and rows of the smallest terminal that the console fits on.
@@ -23,7 +23,7 @@ pub(super) fn draw_on(canvas: &mut Canvas) {
     let area = canvas.area();
     let state = canvas.state;
     if area.width < MIN_SIZE.0 || area.height < MIN_SIZE.1 {
-        return draw_too_small(canvas, area);
+        return small_screen::draw(canvas, area);
     }
     let body = Rect { y: area.y + 1, height: area.height - 3, ..area };
     let head = Rect { height: 1, ..area };
@@ -54,16 +54,4 @@ fn most_hint_lines(state: &ConsoleState, body: Rect) -> u16 {
     let pointer = state.drag.as_ref().and_then(|drag| drag.pointer);
     let below = pointer.map_or(third, |(_, y)| body.bottom().saturating_sub(y + 1));
     third.min(below).max(2)
-}
-
-fn draw_too_small(canvas: &mut Canvas, area: Rect) {
-    let style = canvas.state.theme.text;
-    let (width, height) = MIN_SIZE;
-    let text = format!(
-        "divvy needs {width}x{height}; this terminal is {}x{}. The models keep running.",
-        area.width, area.height
-    );
-    for (y, line) in (area.y..area.bottom()).zip(wrap(&text, area.width as usize)) {
-        canvas.put_fit(&mut Pen { x: area.x, y, end: area.right() }, &line, style);
-    }
 }

@@ -21,6 +21,9 @@ pub(super) fn draw_text_field(canvas: &mut Canvas, mut pen: Pen, editor: &TextFi
         letters.next();
         before = letters.as_str();
     }
+    if editor.is_selected() {
+        return canvas.put(&mut pen, before, theme.text.add_modifier(Modifier::REVERSED));
+    }
     canvas.put(&mut pen, before, theme.text);
     let mut rest = editor.after().chars();
     let under = rest.next().unwrap_or(' ');

@@ -14,7 +14,10 @@ use crate::telemetry::{JournalEntry, Verdict, VerdictStatus};
 pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let state = canvas.state;
     let undo = state.keymap.shown(Command::Undo);
-    let mut note = format!("newest first   {undo} undoes it");
+    let mut note = "newest first".to_owned();
+    if !state.readonly {
+        note = format!("{note}   {undo} undoes it");
+    }
     let inside = border.inside(area);
     let (width, height) = (inside.width as usize, inside.height as usize);
     let entries = state.snapshot.changes.iter().rev().enumerate();

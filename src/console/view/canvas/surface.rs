@@ -158,6 +158,11 @@ impl<'a> Canvas<'a> {
         self.put_end(&mut pen, &format!(" {hidden} "), self.state.theme.title);
     }
 
+    /// Records that the frame is too small for the console.
+    pub(crate) fn set_too_small(&mut self) {
+        self.hits.too_small = true;
+    }
+
     /// Records how many lines of the log, from the oldest on, fill its screen.
     pub(crate) fn set_log_fill(&mut self, lines: usize) {
         self.hits.scroll_limits.log = lines;

@@ -3,18 +3,24 @@
 use ratatui::layout::Rect;
 
 use super::dialog_box::DialogBox;
-use crate::console::state::{Command, ConsoleState};
+use crate::console::state::{Command, ConsoleState, help_of, offers};
 use crate::console::view::canvas::{Canvas, row, wrap};
 
-/// The gestures of mouse and keyboard.
-const GESTURES: [(&str, &str); 9] = [
+/// The gestures that change something.
+const CHANGING_GESTURES: [(&str, &str); 8] = [
     ("drag a core", "from a row or the Cores pane onto another row, or onto free"),
     ("drag an instance", "from the \"busy\" column of one row onto another row"),
     ("click, click", "same as a drag: click a core, then the row to receive it"),
-    ("wheel", "over a field: one step; while dragging: one more or one fewer"),
+    ("wheel in a drag", "drag one more or one fewer"),
+    ("ctrl-wheel", "over a field: one step of its value (alt works too)"),
     ("ctrl or alt", "held at the drop: share the core instead of moving it"),
     ("shift-arrows", "in the Cores pane: select a range of cores; shift-click does the same"),
     ("ctrl-click", "add a core to the selection or remove it; a drag moves all selected"),
+];
+
+/// The other gestures.
+const GESTURES: [(&str, &str); 3] = [
+    ("wheel", "scroll"),
     ("digits", "select a row by its number; 0 selects the row of free cores"),
     ("pane title", "click it to expand the pane to the whole screen; again to go back"),
 ];
@@ -32,12 +38,14 @@ const SIGNS: [(&str, &str); 2] = [
 ];
 
 /// Returns the lines of the help page: gestures, signs, then each command with its keys.
-fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
-    let gestures =
-        GESTURES.iter().chain(&SIGNS).map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
-    let keys = Command::ALL.iter().map(|command| {
+pub(in crate::console::view) fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
+    let changing = CHANGING_GESTURES.iter().filter(|_| !state.readonly);
+    let gestures = changing.chain(&GESTURES).chain(&SIGNS);
+    let gestures = gestures.map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
+    let offered = Command::ALL.iter().filter(|command| offers(state, **command));
+    let keys = offered.map(|command| {
         let keys: Vec<String> = state.keymap.keys(*command).map(|key| key.to_string()).collect();
-        (keys.join(" "), command.to_string())
+        (keys.join(" "), help_of(state, *command).to_owned())
     });
     let gap = std::iter::once((String::new(), String::new()));
     gestures.chain(gap).chain(keys).collect()
@@ -57,7 +65,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, scroll: usize) {
         lines.extend(parts.into_iter().skip(1).map(|part| (String::new(), part)));
     }
     let wanted = lines.len() as u16 + 2;
-    let note = "arrows scroll, any other key closes";
+    let note = "arrows, page keys, g, G scroll; others close";
     let inside = DialogBox { width: 100, height: wanted, title: "Help", note }.draw(canvas, area);
     let most = lines.len().saturating_sub(inside.height as usize);
     canvas.set_dialog_limit(most);

@@ -9,4 +9,5 @@ mod question;
 mod row_editor;
 mod text_pane;
 
-pub(super) use open::draw;
+pub(super) use help::help_lines;
+pub(super) use open::{draw, quit_question};

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::question::{draw_name, draw_question};
 use super::{comparison, help, palette, row_editor};
-use crate::console::state::Dialog;
+use crate::console::state::{ConsoleState, Dialog};
 use crate::console::view::canvas::Canvas;
 
 /// Draws the open dialog, if any.
@@ -32,15 +32,19 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
             draw_question(canvas, area, question, &[("y", "yes"), ("n", "no")]);
         }
         Dialog::Quit => {
-            let staged = state.staged.len();
-            let text = match staged {
-                0 if state.profile.is_none() => "The live layout is not saved.".to_owned(),
-                0 => format!("The layout {} has unsaved changes.", state.profile_name()),
-                1 => "1 staged change is not applied.".to_owned(),
-                _ => format!("{staged} staged changes are not applied."),
-            };
             let answers = state.ways_out().map(|(key, answer, _)| (key, answer));
-            draw_question(canvas, area, &text, &answers);
+            draw_question(canvas, area, &quit_question(state), &answers);
         }
+    }
+}
+
+/// Returns the question before quitting.
+pub(in crate::console::view) fn quit_question(state: &ConsoleState) -> String {
+    let staged = state.staged.len();
+    match staged {
+        0 if state.profile.is_none() => "The live layout is not saved.".to_owned(),
+        0 => format!("The layout {} has unsaved changes.", state.profile_name()),
+        1 => "1 staged change is not applied.".to_owned(),
+        _ => format!("{staged} staged changes are not applied."),
     }
 }

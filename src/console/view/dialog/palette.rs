@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::dialog_box::DialogBox;
 use crate::console::format;
-use crate::console::state::{Command, Target, TextField, matching};
+use crate::console::state::{Command, Target, TextField, help_of, matching};
 use crate::console::view::canvas::{Canvas, row};
 use crate::console::view::text_field::draw_text_field;
 
@@ -18,7 +18,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &TextField, at: usiz
         canvas.put(&mut pen, ": ", theme.accent);
         draw_text_field(canvas, pen, editor);
     }
-    let found = matching(&editor.text());
+    let found = matching(state, &editor.text());
     // as wide as the widest of all commands, so that columns stay still while the user types
     let widest = |of: &dyn Fn(&Command) -> String| {
         Command::ALL.iter().map(|one| format::width(&of(one))).max().unwrap_or(0) + 1
@@ -34,7 +34,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &TextField, at: usiz
         let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
         canvas.put_left(&mut pen, command.name(), names, theme.title);
         canvas.put_left(&mut pen, &state.keymap.shown(*command), keys, theme.accent);
-        canvas.put_fit(&mut pen, command.help(), theme.dim);
+        canvas.put_fit(&mut pen, help_of(state, *command), theme.dim);
         if index == at {
             canvas.tint(line, theme.field);
         }

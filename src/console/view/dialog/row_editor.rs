@@ -23,6 +23,8 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, editor: &RowEditor) {
     let title = format!("{}: keys of its row{staged}", editor.model);
     let note = if editor.prompt.is_some() {
         "enter sets the value, esc cancels"
+    } else if state.readonly {
+        "esc closes"
     } else {
         "enter edits, esc closes"
     };

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::console::format;
-use crate::console::state::{Command, ConsoleState, Dialog, RowEditor, Screen, Target};
+use crate::console::state::{Command, ConsoleState, Dialog, RowEditor, Screen, Target, offers};
 use crate::console::view::answer_keys::key_code;
 use crate::console::view::canvas::{Canvas, Pen, row};
 use crate::console::view::dialog::comparison;
@@ -11,7 +11,7 @@ use crate::console::view::dialog::comparison;
 /// Returns the keys of a dialog, which no key binding changes, and what each does.
 fn dialog_keys(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
     match dialog {
-        Dialog::Help { .. } => &[("up down", "scroll"), ("esc", "close")],
+        Dialog::Help { .. } => &[("up down", "scroll"), ("g G", "first, last"), ("esc", "close")],
         Dialog::Palette { .. } => &[("enter", "run"), ("esc", "cancel")],
         Dialog::Filter { .. } => &[("enter", "keep"), ("esc", "show all")],
         Dialog::SaveAs { .. } => &[("enter", "save"), ("esc", "cancel")],
@@ -57,6 +57,7 @@ fn open_dialog_keys(state: &ConsoleState, dialog: &Dialog) -> Vec<(&'static str,
             keys.push(("esc", "cancel"));
             keys
         }
+        Dialog::Row(_) if state.readonly => vec![("up down", "choose"), ("esc", "close")],
         _ => dialog_keys(dialog).to_vec(),
     }
 }
@@ -77,7 +78,8 @@ const QUIT_COLUMNS: usize = 8;
 
 fn draw_command_keys(canvas: &mut Canvas, mut pen: Pen) {
     let state = canvas.state;
-    for command in commands(state).iter().chain(&[Command::Quit]) {
+    let commands = commands(state).iter().chain(&[Command::Quit]);
+    for command in commands.filter(|command| offers(state, **command)) {
         if *command == Command::PreviewDown && state.scroll_limits.preview == 0 {
             continue;
         }
@@ -103,6 +105,7 @@ fn label(state: &ConsoleState, command: Command) -> &'static str {
         (Command::Up, true, _) => "previous",
         (Command::Down, true, _) => "next",
         (Command::Down | Command::PreviewDown, ..) => "scroll",
+        (Command::Edit, ..) if state.readonly => "row keys",
         (Command::Accept, _, Screen::Layouts) => "apply",
         (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
         _ => command.label(),

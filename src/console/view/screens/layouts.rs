@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::layout_preview;
-use crate::console::state::{Command, ScrollArea, Target};
+use crate::console::state::{Command, ScrollArea, Target, offers};
 use crate::console::view::canvas::{Canvas, PaneFrame, row};
 
 /// Draws the screen.
@@ -29,7 +29,10 @@ fn draw_list(canvas: &mut Canvas, area: Rect) {
         Some(Err(reason)) => return canvas.note(inside, reason, theme.bad),
         Some(Ok(profiles)) if profiles.is_empty() => {
             let key = state.keymap.shown(Command::SaveAs);
-            let text = format!("No saved layouts yet. {key} saves the live layout.");
+            let mut text = "No saved layouts yet.".to_owned();
+            if offers(state, Command::SaveAs) {
+                text = format!("{text} {key} saves the live layout.");
+            }
             return canvas.note(inside, &text, theme.dim);
         }
         Some(Ok(_)) => {}
