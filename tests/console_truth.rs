@@ -87,3 +87,32 @@ fn adding_no_model_is_refused() {
         (!rows.iter().any(|row| row.contains("notes"))).then_some(())
     });
 }
+
+#[test]
+fn thousand_instances_ask_first() {
+    let home = Home::new();
+    let mut session = open_quiet(&home);
+    set(&mut session, "concurrency", "1000");
+    session.until_text("ranker: 1000 instances of 1 thread");
+    session.send("n");
+    session.until("no question", |rows| {
+        (!rows.iter().any(|row| row.contains("1000 instances"))).then_some(())
+    });
+    until_serving(&mut session);
+    session.until_text("Each change appears here");
+}
+
+#[test]
+fn paused_model_says_what_it_loses() {
+    let home = Home::new();
+    let layout = std::fs::read_to_string(quiet(&home)).unwrap();
+    let (head, _) = layout.split_once("load =").unwrap();
+    let load = "load = { kind = \"constant\", rate = 40 }\nqueue = { timeout = \"500ms\" }\n";
+    let layout = home.write("steady.toml", format!("{head}{load}"));
+    let mut session = open(&home, &[layout.to_str().unwrap()]);
+    until_board(&mut session, 1);
+    session.send("p");
+    session.until_text("40/s -> 0/s, requests time out after 500ms");
+    session.until_text("paused: 40/s arrive, ");
+    session.until_text("/s time out after 500ms");
+}

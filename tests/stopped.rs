@@ -7,12 +7,14 @@ mod binary;
 mod terminal;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use binary::{Home, signal, until};
+use binary::{DIVVY, Home, signal, until};
 use divvy::telemetry::Snapshot;
 use rustix::process::Signal;
-use terminal::opened::open_quiet;
+use terminal::opened::{open_quiet, quiet, until_board};
+use terminal::{SIZE, Session};
 
 /// Far longer than any request of the demo takes on a busy machine.
 const STOPPED: Duration = Duration::from_secs(6);
@@ -56,4 +58,24 @@ fn stop_is_shown_in_the_console() {
         // the border of a pane is another line
         rows.iter().any(|row| row.contains('|')).then_some(())
     });
+}
+
+#[test]
+fn key_stops_the_models_too() {
+    if !Path::new("/bin/sh").exists() {
+        println!("skipped: no /bin/sh here");
+        return;
+    }
+    let home = Home::new();
+    let layout = quiet(&home);
+    let shell = [("PS1", "ready> "), ("ENV", "")];
+    let mut session = Session::start_with(&home, "/bin/sh", &["-i"], SIZE, &shell);
+    session.until_text("ready>");
+    session.send(&format!("'{DIVVY}' '{}'\r", layout.display()));
+    until_board(&mut session, 1);
+    session.send("\x1a");
+    session.until_text("ready>");
+    std::thread::sleep(Duration::from_secs(2));
+    session.send("fg\r");
+    session.until_text("divvy was stopped for");
 }
