@@ -57,7 +57,8 @@ pub(super) trait Workload: Send + Sync {
     fn counts(&self) -> RequestCounts;
 
     /// Returns the record of its latencies; `None` for a process that reports none: it has no latency
-    /// windows and no verdicts.
+    /// windows and no verdicts. The housekeeper closes the cells of pools only, beside their timeouts:
+    /// another workload closes its own when it records.
     fn recorder(&self) -> Option<&Recorder>;
 
     /// Sets its memory budget in bytes.
