@@ -147,7 +147,17 @@ impl EventLoop {
                     ConsoleEvent::Stop => return Ok(Exit::Stopped),
                     ConsoleEvent::Ended => return Ok(Exit::Ended),
                     ConsoleEvent::Lost => return Ok(Exit::Lost),
-                    ConsoleEvent::Input(input) => self.inputs.push(input),
+                    ConsoleEvent::Input(input) => {
+                        if matches!(input, InputEvent::Action(Action::Resized)) {
+                            // at once, even if the action must wait. The terminal may have been
+                            // resized back and forth since the last frame and lost cells, so send
+                            // the whole frame even if the size is the same
+                            self.screen.clear();
+                            self.unsent = true;
+                            dirty = Dirty::Input;
+                        }
+                        self.inputs.push(input);
+                    }
                     ConsoleEvent::Performed(answer) => {
                         self.inputs.note_answer();
                         dirty = Dirty::Input;
@@ -211,12 +221,6 @@ impl EventLoop {
 
     /// Applies an action and performs its effects. Returns true if the console must end.
     fn act(&mut self, action: Action) -> Result<bool, ConsoleError> {
-        if matches!(action, Action::Resized) {
-            // the terminal may have been resized back and forth since the last frame and lost
-            // cells, so send the whole frame even if the size is the same
-            self.screen.clear();
-            self.unsent = true;
-        }
         for effect in update(&mut self.state, action) {
             match effect {
                 Effect::Quit => return Ok(true),

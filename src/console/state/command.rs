@@ -55,8 +55,8 @@ commands! {
     More, "more", "more", "one step up in the selected column, or drag one more";
     Less, "less", "less", "one step down in the selected column, or drag one fewer";
     Share, "share", "share", "while dragging: share the cores instead of moving them";
-    Undo, "undo", "undo", "undo the newest change";
-    Redo, "redo", "redo", "redo the change that was undone";
+    Undo, "undo", "undo", "undo the newest change; in staged mode, of the staged ones";
+    Redo, "redo", "redo", "redo the change that was undone; in staged mode, a staged one";
     Staged, "staged", "staged", "switch between live mode and staged mode (changes wait until applied)";
     Pause, "pause", "pause", "pause or resume the selected model";
     Edit, "edit", "edit", "edit any key of the row as in a layout file: name, load, queue, memory, ...";
