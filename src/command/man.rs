@@ -9,6 +9,7 @@ use clap_mangen::Man;
 
 use super::CommandError;
 use super::stdout::print_text;
+use crate::machine::replace_file;
 
 /// Arguments of `divvy man`.
 #[derive(Debug, Args)]
@@ -48,7 +49,7 @@ fn write_pages(folder: &Path, command: Command) -> Result<(), CommandError> {
     for command in pages {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name());
         let path = folder.join(format!("{name}.1"));
-        fs::write(&path, page(command.clone())?).map_err(|error| failed(&path, &error))?;
+        replace_file(&path, &page(command.clone())?).map_err(|error| failed(&path, &error))?;
     }
     Ok(())
 }

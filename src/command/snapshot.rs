@@ -9,7 +9,7 @@ use super::CommandError;
 use super::run::LayoutFolders;
 use crate::console::state::Screen;
 use crate::console::{ConsoleOptions, GlyphSet, ThemeName, picture};
-use crate::machine::special_file_kind;
+use crate::machine::{replace_file, special_file_kind};
 use crate::scheduler::LayoutStore;
 use crate::telemetry::{LogLevel, LogLines, Snapshot};
 
@@ -99,8 +99,14 @@ pub fn run(args: &SnapshotArgs) -> Result<(), CommandError> {
     };
     let (columns, rows) = args.size;
     let text = picture(snapshots, &options, columns, rows);
-    std::fs::write(&args.svg, text)
-        .map_err(|error| CommandError::Failed(format!("{}: {error}", args.svg.display())))
+    // such as /dev/stdout
+    let is_special = special_file_kind(&args.svg).is_some();
+    let written = if is_special {
+        std::fs::write(&args.svg, text)
+    } else {
+        replace_file(&args.svg, text.as_bytes())
+    };
+    written.map_err(|error| CommandError::Failed(format!("{}: {error}", args.svg.display())))
 }
 
 /// Opens a file of the user's. Refuses pipes and devices, which could block forever.

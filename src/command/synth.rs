@@ -1,12 +1,12 @@
 //! `divvy synth`: writes a stand-in model of a given size.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 use super::CommandError;
 use crate::engine::synth::{Conv, Encoder, Mlp, Recipe, SEED, Size};
+use crate::machine::replace_file;
 
 /// Arguments of `divvy synth`.
 #[derive(Debug, Args)]
@@ -162,18 +162,5 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(std::io::Error::other("it is there already and is not a regular file"));
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    replace_file(path, bytes)
 }

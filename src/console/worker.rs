@@ -2,6 +2,7 @@
 //! saved layouts. Separate from the event loop, so that no effect delays a frame.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -12,7 +13,7 @@ use super::known_layouts::KnownLayouts;
 use super::layout_loading::{load, load_change, unless_nothing};
 use super::state::{Action, AppliedKind, Effect, GuardedChange, SaveFailure};
 use crate::layout::{Change, ExcessiveRow};
-use crate::machine::request_short_slice;
+use crate::machine::{create_file, request_short_slice};
 use crate::scheduler::{Control, LayoutStore, LayoutStoreError, RunLog};
 use crate::telemetry::Author;
 
@@ -194,13 +195,10 @@ const NO_STORE: &str = "this console was started without a place for layouts";
 
 /// Writes a picture of the screen to the current folder, under an unused name.
 pub(super) fn write_picture(svg: &str) -> Result<String, String> {
-    use std::io::Write;
     for number in 1..1000 {
         let name = format!("divvy-{number}.svg");
-        match std::fs::File::create_new(&name) {
-            Ok(mut file) => {
-                return file.write_all(svg.as_bytes()).map(|()| name).map_err(|e| e.to_string());
-            }
+        match create_file(Path::new(&name), svg.as_bytes()) {
+            Ok(()) => return Ok(name),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(format!("cannot write {name}: {error}")),
         }

@@ -8,6 +8,7 @@ mod clock;
 mod cpu_set;
 pub mod crash;
 mod error;
+mod file_write;
 mod gpus;
 pub mod heap;
 mod interface;
@@ -27,6 +28,7 @@ mod topology;
 pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
 pub use error::{AffinityError, MachineError};
+pub(crate) use file_write::{create_file, replace_file, write_advice};
 pub use gpus::{Gpu, GpuPart, Gpus};
 pub use interface::{CoreTimes, Machine, MemoryUse, ThreadTimes};
 #[cfg(target_os = "linux")]

@@ -303,7 +303,9 @@ mod tests {
 
     #[test]
     fn new_save_refuses_the_name_of_the_demo() {
-        let (_folder, folders) = folders();
+        let (_folder, mut folders) = folders();
+        // the folder of this checkout has a file of that name
+        folders.others.clear();
         let layout = demo().unwrap().layout().clone();
         let refused = folders.save(DEMO, &layout, &SaveCondition::New);
         assert_eq!(refused, Err(LayoutStoreError::NameTaken(DEMO.to_owned())));

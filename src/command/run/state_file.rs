@@ -4,13 +4,15 @@
 //! aside under another name, so that nothing is overwritten.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::machine::replace_file;
 
 /// Names that [`set_aside`] tries before it fails.
 const MOST_NAMES: usize = 1000;
@@ -63,12 +65,7 @@ pub(super) fn read<T: DeserializeOwned>(
 /// # Errors
 /// When the folder cannot be written.
 pub(super) fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    serde_json::to_writer(&mut file, value)?;
-    file.flush()?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    replace_file(path, &serde_json::to_vec(value)?)
 }
 
 /// Renames a file to the first free name of `NAME.aside`, `NAME.aside-2` and so on; returns the new

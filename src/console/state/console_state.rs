@@ -282,7 +282,12 @@ impl ConsoleState {
     }
 
     pub(super) fn say(&mut self, tone: Tone, text: impl Into<String>) {
-        self.message = Some(Message { text: text.into(), tone });
+        let text = text.into();
+        if tone == Tone::Bad && text.contains('\n') && self.dialog.is_none() {
+            // the message has room for a line or two
+            self.dialog = Some(Dialog::Report { text: text.clone(), scroll: 0 });
+        }
+        self.message = Some(Message { text, tone });
         self.message_change = None;
     }
 

@@ -36,6 +36,13 @@ pub enum Dialog {
     },
     /// The question about a file that changed since it was loaded.
     Comparison(ComparisonDialog),
+    /// An error of several lines.
+    Report {
+        /// The text.
+        text: String,
+        /// The first shown line.
+        scroll: usize,
+    },
     /// The keys of a row.
     Row(RowEditor),
     /// The path of a model to add.

@@ -114,6 +114,11 @@ fn answer(state: &mut ConsoleState, mut key: KeyEvent) -> Vec<Effect> {
                 Vec::new()
             })
         }
+        Dialog::Report { scroll, .. } => {
+            scroll_by_key(scroll, key.code, state.scroll_limits.dialog);
+            state.dialog = Some(dialog);
+            Vec::new()
+        }
         Dialog::Comparison(comparison) => comparison_key(state, comparison.clone(), key),
         Dialog::Rename { from, editor } if enter => {
             let to = editor.text().trim().to_owned();

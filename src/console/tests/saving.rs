@@ -597,3 +597,36 @@ fn built_in_layout_is_not_overwritten() {
     assert!(console.text().contains("choose another name"), "{}", console.text());
     assert_eq!(console.profiles.load("demo").unwrap(), other());
 }
+
+/// The report of a file with faults.
+const FAULTS: &str = "/l/night.toml:3:9: `x` is not a number of cores\n  3 | cores = x\n    |         \
+     ^\nhelp: write a number\n/l/night.toml:4:1: unknown key `bores`";
+
+#[test]
+fn error_of_a_listed_layout_keeps_its_lines() {
+    let mut console = console();
+    console.keys("o");
+    console.state.layouts.preview = Some(Err(FAULTS.into()));
+    console.draw();
+    let text = console.text();
+    for line in FAULTS.lines() {
+        let shown = text.lines().any(|row| row.contains(&format!("│ {line}")));
+        assert!(shown, "{line}:\n{text}");
+    }
+}
+
+#[test]
+fn error_of_several_lines_is_a_pane() {
+    let mut console = TestConsole::new(80, 24);
+    let result = Box::new(Err(FAULTS.to_owned()));
+    console.act(Action::Loaded { name: "night".into(), result });
+    let text = console.text();
+    assert!(text.contains("Message") && text.contains("night was not applied"), "{text}");
+    for line in FAULTS.lines().skip(1) {
+        assert!(text.lines().any(|row| row.contains(&format!("│ {line}"))), "{line}:\n{text}");
+    }
+    console.keys("q");
+    assert_eq!(console.left, []);
+    console.key(KeyCode::Esc);
+    assert!(console.state.dialog.is_none());
+}

@@ -1,6 +1,5 @@
 //! Layout files: reading, checking, fitting to a machine, and saving with the user's comments kept.
 
-mod atomic;
 mod check;
 mod demo;
 mod document;

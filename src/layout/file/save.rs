@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
-use super::atomic;
 use super::document::Document;
 use super::origin::{EMBEDDED_PREFIX, Origin};
 use super::parse::{self, FileCheck};
 use super::save_error::SaveError;
 use super::write::{self, PathStyle, Paths, WrittenKeys};
 use crate::layout::budget::{Budget, Layout};
+use crate::machine::{replace_file, write_advice};
 
 /// The start of a new file.
 const NEW_FILE: &str = "version = 1\n";
@@ -47,9 +47,9 @@ impl Document {
         let text = self.render(layout, &origin)?;
         let (read_back, spans) = parse::parse(&text, &origin, FileCheck::Skipped)
             .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
-        atomic::replace(path, text.as_bytes()).map_err(|error| SaveError::Write {
+        replace_file(path, text.as_bytes()).map_err(|error| SaveError::Write {
             path: path.display().to_string(),
-            help: atomic::advice(&error),
+            help: write_advice(&error),
             reason: error.to_string(),
         })?;
         Ok(Self { layout: read_back, text, origin, spans })

@@ -16,7 +16,7 @@ pub(super) fn append(folder: &Path, rotate_at: u64, header: &str, lines: &str) -
     fs::create_dir_all(folder)?;
     let rotated = rotate(folder, rotate_at)?;
     let path = folder.join("journal.ndjson");
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
     let mut text = String::new();
     if is_torn(&mut file)? {
         // end the torn line, so that it does not corrupt the next one
@@ -27,8 +27,16 @@ pub(super) fn append(folder: &Path, rotate_at: u64, header: &str, lines: &str) -
     }
     text.push_str(lines);
     // a single write: lines of several processes do not interleave
-    file.write_all(text.as_bytes())?;
+    file.write_all(text.as_bytes()).inspect_err(|_| remove_if_empty(&path))?;
     file.sync_data()
+}
+
+/// Removes a file that a full disk left without content. Another process that has just opened it
+/// writes its lines again when it next fails or has more.
+fn remove_if_empty(path: &Path) {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0) {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Returns true if the file's last line has no newline.

@@ -21,8 +21,24 @@ pub(crate) fn hidden_rows(above: usize, below: usize) -> Option<String> {
     }
 }
 
-/// Breaks text at its spaces into lines of at most `width` columns. A longer word stays whole.
+/// Breaks text at its spaces into lines of at most `width` columns. A longer word stays whole. The
+/// lines of the text stay lines, with their indentation.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    if !text.contains('\n') {
+        return wrap_words(text, width);
+    }
+    let wrap_line = |line: &str| {
+        if format::width(line) <= width {
+            return vec![line.to_owned()];
+        }
+        let indent = (line.len() - line.trim_start().len()).min(width / 2);
+        let words = wrap_words(line, width.saturating_sub(indent));
+        words.into_iter().map(|words| format!("{}{words}", " ".repeat(indent))).collect()
+    };
+    text.lines().map(str::trim_end).flat_map(wrap_line).collect()
+}
+
+fn wrap_words(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -74,4 +90,20 @@ pub(crate) fn flow(
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_text_stay_lines() {
+        let text = "a.toml:3:9: not a number\n  3 | cores = x\n    |         ^\n\nhelp: write one";
+        assert_eq!(wrap(text, 40), text.lines().collect::<Vec<_>>());
+        assert_eq!(
+            wrap("one\n    two three four", 12),
+            ["one", "    two", "    three", "    four"]
+        );
+        assert_eq!(wrap("one two  three", 8), ["one two", "three"]);
+    }
 }

@@ -3,9 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::question::{draw_name, draw_question};
+use super::text_pane::{TextPane, text_columns};
 use super::{comparison, help, palette, row_editor};
 use crate::console::state::{ConsoleState, Dialog};
-use crate::console::view::canvas::Canvas;
+use crate::console::view::canvas::{Canvas, StyledLine, wrap};
 
 /// Draws the open dialog, if any.
 pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -21,6 +22,7 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
             let labels = ("Save the live layout as", "enter saves, esc cancels");
             draw_name(canvas, area, editor, labels);
         }
+        Dialog::Report { text, scroll } => draw_report(canvas, area, text, *scroll),
         Dialog::Comparison(dialog) => comparison::draw(canvas, area, dialog),
         Dialog::Row(editor) => row_editor::draw(canvas, area, editor),
         Dialog::Add(prompt) => row_editor::draw_path(canvas, area, prompt),
@@ -47,4 +49,12 @@ pub(in crate::console::view) fn quit_question(state: &ConsoleState) -> String {
         1 => "1 staged change is not applied.".to_owned(),
         _ => format!("{staged} staged changes are not applied."),
     }
+}
+
+/// Draws an error of several lines.
+fn draw_report(canvas: &mut Canvas, area: Rect, text: &str, scroll: usize) {
+    let style = canvas.state.theme.bad;
+    let lines = wrap(text, text_columns(area));
+    let lines: Vec<StyledLine> = lines.into_iter().map(|line| vec![(line, style)]).collect();
+    TextPane { title: "Message", lines: &lines, scroll, answers: &[] }.draw(canvas, area);
 }

@@ -11,7 +11,9 @@ use crate::console::view::dialog::comparison;
 /// Returns the keys of a dialog, which no key binding changes, and what each does.
 fn dialog_keys(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
     match dialog {
-        Dialog::Help { .. } => &[("up down", "scroll"), ("g G", "first, last"), ("esc", "close")],
+        Dialog::Help { .. } | Dialog::Report { .. } => {
+            &[("up down", "scroll"), ("g G", "first, last"), ("esc", "close")]
+        }
         Dialog::Palette { .. } => &[("enter", "run"), ("esc", "cancel")],
         Dialog::Filter { .. } => &[("enter", "keep"), ("esc", "show all")],
         Dialog::SaveAs { .. } => &[("enter", "save"), ("esc", "cancel")],

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::layout_preview;
 use crate::console::state::{Command, ScrollArea, Target, offers};
-use crate::console::view::canvas::{Canvas, PaneFrame, row};
+use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine, row, wrap};
 
 /// Draws the screen.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -77,7 +77,12 @@ fn draw_preview(canvas: &mut Canvas, area: Rect) {
     let inside = canvas.frame(PaneFrame::boxed(area, "Changes if applied"));
     match &state.layouts.preview {
         None => canvas.note(inside, "Select a layout.", theme.dim),
-        Some(Err(reason)) => canvas.note(inside, reason, theme.bad),
+        Some(Err(reason)) => {
+            let lines = wrap(reason, inside.width as usize);
+            let lines: Vec<StyledLine> =
+                lines.into_iter().map(|line| vec![(line, theme.bad)]).collect();
+            canvas.put_lines(ScrollArea::Preview, inside, &lines, state.layouts.scroll);
+        }
         Some(Ok(Some(plan))) => {
             let lines = layout_preview::lines(state, plan, inside.width as usize);
             canvas.put_lines(ScrollArea::Preview, inside, &lines, state.layouts.scroll);

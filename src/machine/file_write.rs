@@ -1,43 +1,49 @@
-//! Atomic replacement of a file: a temporary file in its folder, fsync, rename, fsync of the folder.
+//! Writes whole files: a temporary file in the same folder, fsync, rename, fsync of the folder. A
+//! failed write, as on a full disk, leaves no part of the new file and keeps the old one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::special_file_kind;
+
 /// Replaces the content of a file, or of the target of a symlink, and keeps its permissions.
 ///
 /// # Errors
 /// The system's error. The file is unchanged then.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(bytes))
 }
 
-/// As [`replace`], with a function that writes the content.
+/// Creates a file.
+///
+/// # Errors
+/// The system's error; [`io::ErrorKind::AlreadyExists`] if there is one of that name.
+pub(crate) fn create_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = temporary_file(folder_of(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
+}
+
+/// As [`replace_file`], with a function that writes the content.
 fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let target = target(path)?;
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     let old = match fs::metadata(&target) {
         Ok(meta) if meta.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(meta) => Some(meta.permissions()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    // a rename would replace a file that its owner has made read-only
+    // a rename would replace a device, and a file that its owner has made read-only
+    if let Some(kind) = special_file_kind(&target) {
+        return Err(io::Error::other(format!("this is {kind}, not a file")));
+    }
     if old.as_ref().is_some_and(fs::Permissions::readonly) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".divvy-").suffix(".tmp");
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt as _;
-        // reduced by the umask, as for any new file
-        builder.permissions(fs::Permissions::from_mode(0o666))
-    };
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = temporary_file(folder)?;
     write(file.as_file_mut())?;
     if let Some(permissions) = old {
         file.as_file().set_permissions(permissions)?;
@@ -48,6 +54,23 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) ->
     #[cfg(unix)]
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Returns a file that is removed unless it gets a name.
+fn temporary_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".divvy-").suffix(".tmp");
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt as _;
+        // reduced by the umask, as for any new file
+        builder.permissions(fs::Permissions::from_mode(0o666))
+    };
+    builder.tempfile_in(folder)
 }
 
 /// Follows symlinks to a file, also to one that does not exist yet.
@@ -64,7 +87,7 @@ fn target(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Returns the advice for an error of the system.
-pub(super) fn advice(error: &io::Error) -> &'static str {
+pub(crate) fn write_advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the disk is full: free some space, or save elsewhere; the old file is unchanged"
@@ -97,7 +120,7 @@ mod tests {
             Err(io::ErrorKind::StorageFull.into())
         })
         .unwrap_err();
-        assert!(advice(&error).contains("disk is full"));
+        assert!(write_advice(&error).contains("disk is full"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert_eq!(files(folder.path()), ["a.toml"]);
     }
@@ -107,7 +130,28 @@ mod tests {
     fn full_device_is_reported_as_full_disk() {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let error = (&full).write_all(b"x").unwrap_err();
-        assert!(advice(&error).contains("disk is full"), "{error}");
+        assert!(write_advice(&error).contains("disk is full"), "{error}");
+    }
+
+    #[test]
+    fn created_file_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.svg");
+        create_file(&path, b"first").unwrap();
+        let error = create_file(&path, b"second").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        assert_eq!(files(folder.path()), ["a.svg"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn device_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("full.toml");
+        std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+        let error = replace_file(&link, b"x").unwrap_err();
+        assert!(error.to_string().contains("device"), "{error}");
     }
 
     #[cfg(unix)]
@@ -121,24 +165,24 @@ mod tests {
         fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
         let link = folder.path().join("link.toml");
         symlink("real/a.toml", &link).unwrap();
-        replace(&link, b"new").unwrap();
+        replace_file(&link, b"new").unwrap();
         assert_eq!(fs::read_to_string(&real).unwrap(), "new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
         let dangling = folder.path().join("new.toml");
         symlink("real/b.toml", &dangling).unwrap();
-        replace(&dangling, b"first").unwrap();
+        replace_file(&dangling, b"first").unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("real/b.toml")).unwrap(), "first");
         symlink("loop", folder.path().join("loop")).unwrap();
-        assert!(replace(&folder.path().join("loop"), b"x").is_err());
+        assert!(replace_file(&folder.path().join("loop"), b"x").is_err());
     }
 
     #[test]
     fn rejects_folders() {
         let folder = tempfile::tempdir().unwrap();
-        let error = replace(folder.path(), b"x").unwrap_err();
-        assert!(advice(&error).contains("folder"), "{error}");
-        let error = replace(&folder.path().join("no/a.toml"), b"x").unwrap_err();
-        assert!(advice(&error).contains("create it"), "{error}");
+        let error = replace_file(folder.path(), b"x").unwrap_err();
+        assert!(write_advice(&error).contains("folder"), "{error}");
+        let error = replace_file(&folder.path().join("no/a.toml"), b"x").unwrap_err();
+        assert!(write_advice(&error).contains("create it"), "{error}");
     }
 }
