@@ -95,7 +95,7 @@ fn draw_cores(canvas: &mut Canvas, area: Rect, border: Border, arranger: Arrange
         return Labels::Tags;
     }
     let plan = arranger.choose(area.height.saturating_sub(border.rows()));
-    let key = cores::key(canvas.state).finish();
+    let key = cores::key(canvas.state, plan.density()).finish();
     canvas.part(area, Some(key), |canvas| cores::draw(canvas, area, border, &plan));
     if plan.shows_letters() { Labels::Letters } else { Labels::Tags }
 }

@@ -6,7 +6,7 @@ use crate::console::state::ConsoleState;
 
 /// The room that each core gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Density {
+pub(in crate::console::view::board) enum Density {
     /// Three rows: owner, use and wait.
     Full,
     /// Two rows: owner and use.
@@ -23,6 +23,11 @@ const STRIP_FROM: usize = 64;
 pub(super) const BAR: usize = 4;
 
 impl Arrangement {
+    /// Returns the room that each core gets.
+    pub(in crate::console::view::board) fn density(&self) -> Density {
+        self.density
+    }
+
     /// Returns true if each owner is shown as one letter.
     pub(in crate::console::view::board) fn shows_letters(&self) -> bool {
         matches!(self.density, Density::Strip | Density::Letters)

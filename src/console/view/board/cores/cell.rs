@@ -25,7 +25,10 @@ impl Names {
 }
 
 /// A wait above this share of the time is marked.
-const CONTENDED: f64 = 0.10;
+pub(super) const CONTENDED: f64 = 0.10;
+
+/// A use above this share of the time is bright.
+pub(super) const IN_USE: f64 = 0.005;
 
 /// Returns the short name of a core's owner, and its colour; for a lent core also that of its borrower.
 fn owner(state: &ConsoleState, view: &CoreView, names: &Names, density: Density) -> StyledText {
@@ -75,7 +78,7 @@ pub(super) fn draw_cell(
     if density == Density::Full {
         draw_bar(canvas, &mut pen, view);
     }
-    let use_style = if view.busy > 0.005 { theme.text } else { theme.dim };
+    let use_style = if view.busy > IN_USE { theme.text } else { theme.dim };
     canvas.put_right(&mut pen, &format::percent(view.busy), 4, use_style);
     canvas.put(&mut pen, "%", theme.dim);
     if density == Density::Full {
@@ -93,11 +96,16 @@ pub(super) fn draw_cell(
     }
 }
 
+/// Returns the filled columns of a bar of use.
+pub(super) fn filled_columns(view: &CoreView) -> usize {
+    (view.busy.clamp(0.0, 1.0) * BAR as f64).round() as usize
+}
+
 /// Draws a bar of use: each model's share in its colour, other processes in grey.
 fn draw_bar(canvas: &mut Canvas, pen: &mut Pen, view: &CoreView) {
     let state = canvas.state;
     let theme = &state.theme;
-    let filled = (view.busy.clamp(0.0, 1.0) * BAR as f64).round() as usize;
+    let filled = filled_columns(view);
     let mut reach = 0.0;
     let mut users = view.by_model.iter().map(|used| {
         reach += used.share;

@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 
 use super::arrangement::{Arrangement, Density};
-use super::cell::{Names, draw_cell, draw_strip};
+use super::cell::{CONTENDED, IN_USE, Names, draw_cell, draw_strip, filled_columns};
 use super::lent_cores::LentCores;
 use super::owners::CoreOwners;
 use crate::console::state::{ConsoleState, Pane, Target};
@@ -64,8 +64,8 @@ pub(in crate::console::view::board) fn draw(
     }
 }
 
-/// Returns the key of what the pane is drawn from.
-pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
+/// Returns the key of what the pane is drawn from: metrics as the density shows them.
+pub(in crate::console::view::board) fn key(state: &ConsoleState, density: Density) -> Key {
     let mut key = Key::default();
     let owners = CoreOwners::of(state);
     for view in &state.snapshot.cores {
@@ -73,18 +73,34 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
         key.add((core.id.0, core.online, core.node, core.l3));
         key.add((view.allowed, view.reserved));
         key.add(owners.on(core.id));
-        key.add_float(view.busy);
-        key.add_float(view.wait.unwrap_or(-1.0));
-        for used in &view.by_model {
-            key.add(used.model);
-            key.add_float(used.share);
+        match density {
+            Density::Letters => {}
+            Density::Strip => {
+                key.add((state.glyphs.level(view.busy), state.theme.heat(view.busy)));
+            }
+            Density::Full | Density::Compact => add_metrics(&mut key, view),
         }
     }
-    for view in &state.snapshot.models {
-        key.add(&view.row.budget.name);
+    if matches!(density, Density::Full | Density::Compact) {
+        for view in &state.snapshot.models {
+            key.add(&view.row.budget.name);
+        }
     }
     key.add(&state.snapshot.loans);
     key
+}
+
+/// Adds what a cell of two or three rows shows: percentages, and a bar of the models' shares.
+fn add_metrics(key: &mut Key, view: &CoreView) {
+    key.add_percent(view.busy);
+    key.add(filled_columns(view));
+    key.add((view.busy > IN_USE, view.wait.is_some_and(|wait| wait > CONTENDED)));
+    key.add(view.wait.is_some());
+    key.add_percent(view.wait.unwrap_or(0.0));
+    for used in &view.by_model {
+        key.add(used.model);
+        key.add_float(used.share);
+    }
 }
 
 /// Tints a core that is selected, dragged, or the receiver of a drag.

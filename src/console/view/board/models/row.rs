@@ -14,11 +14,21 @@ use crate::layout::CoreOwner;
 use crate::telemetry::{ModelState, text};
 
 impl<'a> TableRow<'a> {
-    /// Looks up the model of a row.
-    pub(super) fn new(state: &'a ConsoleState, owner: &'a CoreOwner, tags: &'a [String]) -> Self {
+    /// Looks up the model of row `at` of the table.
+    pub(super) fn new(
+        state: &'a ConsoleState,
+        owner: &'a CoreOwner,
+        at: usize,
+        tags: &'a [String],
+    ) -> Self {
+        // in the layout's order without a filter, the row is the model's place
+        let is_at = |name: &String| {
+            state.snapshot.models.get(at).is_some_and(|view| view.row.budget.name == *name)
+        };
+        let index = |name: &String| if is_at(name) { Some(at) } else { state.index(name) };
         let model = match owner {
             CoreOwner::Free => None,
-            CoreOwner::Model(name) => state.index(name).and_then(|index| {
+            CoreOwner::Model(name) => index(name).and_then(|index| {
                 let view = state.snapshot.models.get(index)?;
                 let tag = tags.get(index).map_or("", String::as_str);
                 Some(TableModel { index, view, row: state.row_of(view), tag })
@@ -41,7 +51,9 @@ impl<'a> TableRow<'a> {
             key.add_float(slo.percentile);
             key.add(slo.bound);
         }
-        key.add(state.place_of(&budget.name).map(|gpu| gpu.to_string()));
+        // the lookup by name is dear
+        let place = budget.gpu.as_ref().and_then(|_| state.place_of(&budget.name));
+        key.add(place.map(|gpu| gpu.to_string()));
         key.add(budget.gpu.is_some());
         key.add(std::mem::discriminant(&view.state));
         match &view.state {

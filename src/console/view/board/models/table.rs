@@ -82,7 +82,7 @@ pub(in crate::console::view::board) fn draw(
         let Some(pen) = row(inside, index + 1) else {
             break;
         };
-        let of = TableRow::new(state, owner, &tags);
+        let of = TableRow::new(state, owner, first + index, &tags);
         let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
         canvas.part(line, Some(of.key(state).finish()), |canvas| {
             draw_row(canvas, pen, &of, &columns);
