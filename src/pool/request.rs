@@ -116,7 +116,8 @@ pub struct RequestId {
 pub struct RequestOptions {
     /// If an instance takes it at this time or later, the request times out and is not run. The queue's
     /// own timeout applies too: the earlier one counts. `None` for no deadline. The scheduler answers
-    /// late requests every 10 ms while requests wait or run, and after at most 100 ms of idleness.
+    /// late requests every 10 to 25 ms while requests wait or run, and after at most 100 ms of
+    /// idleness.
     pub deadline: Option<Instant>,
     /// Its importance.
     pub priority: Priority,
