@@ -55,6 +55,15 @@ fn dispatch_measures_both_sides() {
 }
 
 #[test]
+fn dispatch_measures_each_worker_loop() {
+    let report = bench(&["dispatch"]);
+    let loops = all(&report, "loops");
+    let workers: Vec<_> = loops.iter().map(|one| one["workers"].as_u64().unwrap()).collect();
+    assert_eq!(workers, [1, 2, 4, 8]);
+    loops.iter().for_each(|one| positive(one, &["per_s", "speedup", "target"]));
+}
+
+#[test]
 fn start_measures_every_start() {
     let report = bench(&["start"]);
     assert_eq!(all(&report, "first_ms").len() as u64, report["starts"].as_u64().unwrap());

@@ -46,7 +46,8 @@ pub struct BenchArgs {
 pub enum BenchName {
     /// Random changes under full load: time until in force, longest gap, lost requests.
     Apply,
-    /// Cost of a request in the pool, compared with tokio's `spawn_blocking` and rayon.
+    /// Cost of a request in the pool, compared with tokio's `spawn_blocking` and rayon; throughput of one
+    /// pool with 1, 2, 4 and 8 workers.
     Dispatch,
     /// Latency and throughput of default sessions, bounded sharing and divided cores.
     Divide,

@@ -1,5 +1,6 @@
 //! The cost of the pool itself: a no-op model in the pool, next to tokio's `spawn_blocking` and a rayon
-//! pool with as many threads. Idle: one request at a time, there and back. Saturated: many at once.
+//! pool with as many threads. Idle: one request at a time, there and back. Saturated: many at once. Then
+//! the throughput of 1, 2, 4 and 8 workers (`worker_loop.rs`).
 
 use std::fmt;
 use std::future::Future;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use super::pools::RequestInputs;
 use super::report::{Setting, Table, median, print, ratio};
+use super::worker_loop::{self, WORKERS, WorkerLoop, WorkerRate};
 use super::{BenchArgs, pools};
 use crate::command::CommandError;
 use crate::engine::synthetic::NoopModel;
@@ -34,6 +36,7 @@ struct DispatchReport {
     at_once: usize,
     idle: Pair,
     saturated: Pair,
+    loops: Vec<WorkerRate>,
 }
 
 /// Microseconds per request, medians over the rounds.
@@ -77,7 +80,8 @@ impl fmt::Display for DispatchReport {
                 format!("<= {}", pair.target),
             ]);
         }
-        write!(f, "{table}")
+        writeln!(f, "{table}")?;
+        write!(f, "{}", worker_loop::table(&self.loops))
     }
 }
 
@@ -99,7 +103,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     };
     let pool = pools::serving_pool(&machine, setup)?;
     let client = pool.client();
-    // A caller's inputs are made before the request: `spawn_blocking` gets none either.
+    // Made before the requests, and carried by those of each side.
     let inputs = RequestInputs::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(threads)
@@ -109,7 +113,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         .num_threads(threads)
         .build()
         .map_err(|error| CommandError::Failed(error.to_string()))?;
-    let window = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS) / 6.0);
+    let mut workers = WorkerLoop::start(&machine)?;
+    let windows = 6 + WORKERS.len();
+    let window = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS) / windows as f64);
     let mut costs: [Vec<f64>; 6] = Default::default();
     for round in 0..ROUNDS {
         let mut turns = [0, 1, 2, 3, 4, 5];
@@ -120,17 +126,18 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
             let cost = runtime.block_on(async {
                 match turn {
                     0 => one_by_one(window, || by_pool(&client, &inputs)).await,
-                    1 => one_by_one(window, by_tokio).await,
-                    2 => one_by_one(window, || by_rayon(&rayon)).await,
+                    1 => one_by_one(window, || by_tokio(&inputs)).await,
+                    2 => one_by_one(window, || by_rayon(&rayon, &inputs)).await,
                     3 => at_once(window, || by_pool(&client, &inputs)).await,
-                    4 => at_once(window, by_tokio).await,
-                    _ => at_once(window, || by_rayon(&rayon)).await,
+                    4 => at_once(window, || by_tokio(&inputs)).await,
+                    _ => at_once(window, || by_rayon(&rayon, &inputs)).await,
                 }
             });
             if let Some(costs) = costs.get_mut(turn) {
                 costs.push(cost);
             }
         }
+        workers.measure(window)?;
     }
     let [idle_pool, idle_tokio, idle_rayon, full_pool, full_tokio, full_rayon] = &costs;
     let report = DispatchReport {
@@ -140,6 +147,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         at_once: AT_ONCE,
         idle: Pair::of(idle_pool, idle_tokio, idle_rayon, 1.0),
         saturated: Pair::of(full_pool, full_tokio, full_rayon, 1.0),
+        loops: workers.finish(),
     };
     print(args, &report)
 }
@@ -151,22 +159,30 @@ fn by_pool(client: &Client, inputs: &RequestInputs) -> impl Future<Output = ()> 
     }
 }
 
-fn by_tokio() -> impl Future<Output = ()> {
-    let pending = tokio::task::spawn_blocking(|| black_box(Vec::<NamedTensor>::new()));
+fn by_tokio(inputs: &RequestInputs) -> impl Future<Output = ()> + use<> {
+    let inputs = inputs.clone();
+    let pending = tokio::task::spawn_blocking(move || run_noop(&inputs));
     async move {
         drop(black_box(pending.await));
     }
 }
 
-fn by_rayon(rayon: &rayon::ThreadPool) -> impl Future<Output = ()> + use<> {
+fn by_rayon(rayon: &rayon::ThreadPool, inputs: &RequestInputs) -> impl Future<Output = ()> + use<> {
+    let inputs = inputs.clone();
     let (sender, pending) = tokio::sync::oneshot::channel();
     rayon.spawn(move || {
         // The receiver is awaited below.
-        let _ = sender.send(black_box(Vec::<NamedTensor>::new()));
+        let _ = sender.send(run_noop(&inputs));
     });
     async move {
         drop(black_box(pending.await));
     }
+}
+
+/// The no-op engine's work, without the pool.
+fn run_noop(inputs: &[NamedTensor]) -> Vec<NamedTensor> {
+    black_box(inputs);
+    black_box(Vec::new())
 }
 
 /// Microseconds a request, each asked when the last one was answered.

@@ -16,6 +16,7 @@ mod report;
 mod start;
 mod verdict;
 mod verdict_streams;
+mod worker_loop;
 
 pub use args::{BenchArgs, BenchEngine, BenchName};
 
