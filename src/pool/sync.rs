@@ -37,16 +37,17 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The longest wait of [`wait_briefly`]: about the time that it takes to sleep and to be woken.
-const BRIEFLY: Duration = Duration::from_micros(5);
+/// The longest wait of [`wait_briefly`]: less than it takes to sleep and to be woken.
+const BRIEFLY: Duration = Duration::from_micros(2);
 
-/// Waits awake for a few microseconds, until `is_over`. Lets other threads have the core meanwhile.
+/// Waits awake for a few microseconds, until `is_over`. It does not yield: where other
+/// threads want the core, the job would then wait for the end of their time slices, whereas a thread that
+/// sleeps gets the core soon after it is woken.
 pub(super) fn wait_briefly(is_over: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_over() && start.elapsed() < BRIEFLY {
         for _ in 0..8 {
             std::hint::spin_loop();
         }
-        std::thread::yield_now();
     }
 }
