@@ -154,7 +154,12 @@ fn file_with_faults_is_not_overwritten() {
     session.until_text("1 -> 2 instances");
     session.send("s");
     session.until_text("quiet was not saved");
+    session.until_text("| half of a li");
     assert_eq!(read(&file), broken);
+    session.send("\x1b");
+    session.until("the pane gone", |rows| {
+        (!rows.iter().any(|row| row.contains("Message"))).then_some(())
+    });
     session.send("qd");
     session.left().assert_restored();
 }

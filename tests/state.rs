@@ -162,3 +162,60 @@ fn damaged_live_layout_is_set_aside() {
         assert_eq!(std::fs::read_to_string(aside).unwrap(), text);
     }
 }
+
+/// Runs divvy where no file can grow, as on a full disk.
+fn without_space(folder: &Path, arguments: &[&str]) -> Output {
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    let mut command = Command::new("bash");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_divvy")]).args(arguments);
+    command.current_dir(folder).env("XDG_STATE_HOME", folder).env_remove("DIVVY_LOG");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+/// Returns the files in a folder and the folders inside it, without locks, which are always empty.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|path| path.extension().is_none_or(|it| it != "lock"));
+    folders.iter().flat_map(|folder| self::files(folder)).chain(files).collect()
+}
+
+#[test]
+fn full_disk_leaves_no_partial_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = serde_json::to_string(&divvy::telemetry::Snapshot::default()).unwrap();
+    let run = folder.path().join("run.ndjson");
+    std::fs::write(&run, snapshot).unwrap();
+    for arguments in [
+        &["synth", "mlp", "-o", "new.onnx"][..],
+        &["snapshot", "run.ndjson", "--svg", "new.svg"],
+        &["man", "--out", "."],
+    ] {
+        let output = without_space(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(files(folder.path()), [run.as_path()], "{arguments:?}");
+    }
+}
+
+#[test]
+fn full_disk_does_not_end_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--headless", "--engine", "rten", "--for", "100ms"];
+    let output = without_space(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn full_disk_keeps_the_state_of_earlier_runs() {
+    let state = tempfile::tempdir().unwrap();
+    assert!(headless(state.path(), &[]).status.success());
+    let read = || -> Vec<(PathBuf, String)> {
+        let text = |path: PathBuf| (path.clone(), std::fs::read_to_string(path).unwrap());
+        files(state.path()).into_iter().map(text).collect()
+    };
+    let before = read();
+    let output = without_space(state.path(), &["--headless", "--engine", "rten", "--for", "100ms"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(read(), before);
+}
