@@ -94,3 +94,14 @@ fn removed_model_leaves_newly_reserved_cores() {
     assert_eq!(test.machine.masks()[&thread], set("2-3"));
     *test.scripts.load_blocked.lock().unwrap() = None;
 }
+
+#[test]
+fn engine_threads_leave_newly_reserved_cores() {
+    let test = TestScheduler::start(4, vec![row("a", "0-1"), row("b", "2")]);
+    let thread = ThreadId::of_tid(i32::MAX);
+    test.scripts.threads.lock().unwrap().push(thread);
+    test.apply(reserve("a"));
+    assert_eq!(test.machine.masks()[&thread], set("2-3"));
+    test.apply(Edit::SetReserve { model: "a".to_owned(), reserve: false });
+    assert_eq!(test.machine.masks()[&thread], set("0-3"));
+}

@@ -34,6 +34,8 @@ pub(crate) struct Scripts {
     pub setups: Mutex<BTreeMap<String, Option<InstanceSetup>>>,
     /// The thread that loaded each model last.
     pub load_threads: Mutex<BTreeMap<String, ThreadId>>,
+    /// The threads that all loads share.
+    pub threads: Mutex<Vec<ThreadId>>,
     /// The name of a model whose load must wait.
     pub load_blocked: Mutex<Option<String>>,
 }
@@ -70,6 +72,10 @@ impl Loader for Scripts {
                 ..PreparedRequests::default()
             },
         })
+    }
+
+    fn threads(&self) -> Vec<ThreadId> {
+        self.threads.lock().unwrap().clone()
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::command::CommandError;
 use crate::engine::{EngineError, NamedTensor};
 use crate::layout::{Budget, DesiredState, Layout, possible_sharers};
-use crate::machine::Description;
-use crate::pool::panic_message;
+use crate::machine::{Description, ThreadId};
+use crate::pool::{BUILDS_AT_ONCE, panic_message};
 use crate::scheduler::{LoadRequest, LoadedModel, Loader};
 use crate::telemetry::name_list;
 
@@ -51,6 +51,10 @@ impl<L: Loader> Loader for PreloadedModels<L> {
             _ => self.loader.load(request),
         }
     }
+
+    fn threads(&self) -> Vec<ThreadId> {
+        self.loader.threads()
+    }
 }
 
 fn same_model(a: &Budget, b: &Budget) -> bool {
@@ -66,7 +70,7 @@ pub(super) struct PreloadPlan<'a> {
     pub(super) required: RequiredModels,
 }
 
-/// Loads all models of a layout in parallel and runs one request on each; prints progress if that
+/// Loads all models of a layout, [`BUILDS_AT_ONCE`] at once, and runs one request on each; prints progress if that
 /// takes long, and the names of models that fail alone.
 ///
 /// # Errors
@@ -82,20 +86,25 @@ pub(super) fn preload<L: Loader>(
     let mut faults = Vec::new();
     let begun = Instant::now();
     let mut printed = false;
+    let untried = Mutex::new(layout.models.iter());
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
-        for budget in &layout.models {
-            let (sender, loader) = (sender.clone(), &loader);
-            let request = load_request(budget, layout, machine);
+        let (loader, untried) = (&loader, &untried);
+        let next = move || untried.lock().unwrap_or_else(PoisonError::into_inner).next();
+        for _ in 0..layout.models.len().min(BUILDS_AT_ONCE) {
+            let sender = sender.clone();
             scope.spawn(move || {
-                let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    trial_run(loader, &request)
-                }));
-                let result = tried.unwrap_or_else(|panic| {
-                    Err(format!("the engine panicked: {}", panic_message(&*panic)))
-                });
-                // the receiver outlives this scope
-                let _ = sender.send((budget, result));
+                while let Some(budget) = next() {
+                    let request = load_request(budget, layout, machine);
+                    let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        trial_run(loader, &request)
+                    }));
+                    let result = tried.unwrap_or_else(|panic| {
+                        Err(format!("the engine panicked: {}", panic_message(&*panic)))
+                    });
+                    // the receiver outlives this scope
+                    let _ = sender.send((budget, result));
+                }
             });
         }
         drop(sender);
@@ -211,4 +220,52 @@ fn tried_shapes(loaded: &LoadedModel, inputs: &[NamedTensor]) -> String {
         shapes.join(", "),
         name_list(&open),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::engine::EngineKind;
+    use crate::engine::synthetic::{Script, SyntheticModel};
+    use crate::layout::ModelSource;
+    use crate::scheduler::PreparedRequests;
+
+    /// Counts the loads that run now, and the most so far.
+    #[derive(Default)]
+    struct CountingLoader {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+
+    impl Loader for CountingLoader {
+        fn load(&self, _: &LoadRequest) -> Result<LoadedModel, EngineError> {
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2));
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            Ok(LoadedModel {
+                model: Arc::new(SyntheticModel::new(Arc::new(Script::default()))),
+                engine: EngineKind::Synthetic,
+                title: String::new(),
+                requests: PreparedRequests::default(),
+            })
+        }
+    }
+
+    #[test]
+    fn loads_a_few_models_at_once() {
+        let budget = |at| Budget::new(format!("m{at}"), ModelSource::File("/m.onnx".into()));
+        let models: Vec<Budget> = (0..3 * BUILDS_AT_ONCE).map(budget).collect();
+        let count = models.len();
+        let layout = Layout { description: String::new(), models };
+        let machine = Description::uniform(2);
+        let plan =
+            PreloadPlan { layout: &layout, machine: &machine, required: RequiredModels::All };
+        let preloaded = preload(plan, CountingLoader::default(), &mut Vec::new()).unwrap();
+        assert_eq!(preloaded.tried.lock().unwrap().len(), count);
+        assert!(preloaded.loader.most.load(Ordering::SeqCst) <= BUILDS_AT_ONCE);
+    }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use rten::{ModelOptions, NodeId};
 
-use super::convert;
 use super::explain::{self, ADVICE};
 use super::name::NAME;
+use super::{convert, loading_threads};
 use crate::engine::onnx::{self, ModelFile};
 use crate::engine::shared::LoadedFiles;
 use crate::engine::{EngineError, Signature};
@@ -33,6 +33,7 @@ pub(super) struct LoadedGraph {
 impl LoadedGraph {
     /// Loads a model's file.
     pub(super) fn load(source: &ModelSource) -> Result<LoadedFiles<Self>, EngineError> {
+        loading_threads::start();
         let account = Account::open();
         let _guard = account.enter();
         let file = ModelFile::read(source)?;

@@ -6,10 +6,12 @@ mod engine;
 mod explain;
 mod graph;
 mod instance;
+mod loading_threads;
 mod model;
 mod name;
 
 pub use engine::Rten;
+pub(crate) use loading_threads::loading_threads;
 pub(crate) use model::cpu_only_error;
 
 #[cfg(test)]

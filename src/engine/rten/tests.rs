@@ -199,3 +199,11 @@ fn rows_of_any_width_share_one_model() {
     let answer = again.instance(narrow(1)).unwrap().run(&request).unwrap();
     assert_eq!(answer[0].tensor.shape(), expected[0].tensor.shape());
 }
+
+#[test]
+fn knows_the_threads_of_loads() {
+    let load = load("embedder.onnx");
+    let threads = super::loading_threads();
+    assert!(!threads.is_empty() && !threads.contains(&crate::machine::current_thread()));
+    drop(load);
+}

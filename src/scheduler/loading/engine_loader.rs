@@ -10,6 +10,7 @@ use crate::engine::inputs::{self, InputRules};
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, EngineKind, Engines, Model, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec};
+use crate::machine::ThreadId;
 use crate::machine::resident::baseline;
 
 /// Different synthesized requests per model, so that the load is not answered from a cache.
@@ -47,6 +48,10 @@ impl Loader for EngineLoader {
         };
         let requests = requests(budget, &*model)?;
         Ok(LoadedModel { model, engine: engine.kind(), title: engine.title(), requests })
+    }
+
+    fn threads(&self) -> Vec<ThreadId> {
+        rten::loading_threads()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::instance_setup::instance_setup;
 use crate::engine::{EngineError, EngineKind, InstanceSetup, Model, NamedTensor};
 use crate::layout::{Budget, DesiredState, Row, possible_sharers};
-use crate::machine::Description;
+use crate::machine::{Description, ThreadId};
 use crate::pool::tensor_bytes;
 
 /// A loaded model with the requests for it.
@@ -76,4 +76,10 @@ pub trait Loader: Send + Sync {
     /// # Errors
     /// [`EngineError`] if the model or its inputs cannot be loaded.
     fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError>;
+
+    /// Returns the engines' threads that work for all loads and outlive them; they are kept on cores that
+    /// no row has reserved.
+    fn threads(&self) -> Vec<ThreadId> {
+        Vec::new()
+    }
 }

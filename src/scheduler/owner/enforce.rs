@@ -50,6 +50,12 @@ fn builder_cores_beside(row: &Row, reserved: &CpuSet, machine: &Description) -> 
     choices.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed)
 }
 
+/// Returns the cores that no row has reserved, or all allowed ones if that leaves none.
+pub(super) fn unreserved_cores(all: &DesiredState, machine: &Description) -> CpuSet {
+    let rest = machine.limits.allowed.difference(&reserved(all));
+    if rest.is_empty() { machine.limits.allowed } else { rest }
+}
+
 /// Returns all cores that rows have reserved.
 fn reserved(all: &DesiredState) -> CpuSet {
     let reserving = all.rows.iter().filter(|row| row.budget.reserve);

@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use super::enforce;
 use crate::engine::EngineError;
 use crate::layout::{Budget, DesiredState, Row};
-use crate::machine::{CpuSet, Description, Machine};
+use crate::machine::{CpuSet, Description, Machine, ThreadId};
 use crate::pool::{BuildPlaces, LoadTurn, Pool, panic_message};
 use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader};
 use crate::scheduler::messages::OwnerMessage;
@@ -21,6 +21,8 @@ pub(super) struct ModelLoads {
     owner: Sender<OwnerMessage>,
     /// The places of all models for loads, builds and trial requests.
     places: Arc<BuildPlaces>,
+    /// The loader's own threads, and the cores on which they were placed.
+    placed: (Vec<ThreadId>, CpuSet),
     /// The number of the newest slot.
     generation: u64,
 }
@@ -31,7 +33,8 @@ impl ModelLoads {
         loader: Arc<dyn Loader>,
         owner: Sender<OwnerMessage>,
     ) -> Self {
-        Self { machine, loader, owner, places: Arc::default(), generation: 0 }
+        let placed = (Vec::new(), CpuSet::EMPTY);
+        Self { machine, loader, owner, places: Arc::default(), placed, generation: 0 }
     }
 
     /// Makes the slot of a row and starts loading its model, on the cores that no other row has
@@ -52,6 +55,24 @@ impl ModelLoads {
             slot.fail(format!("cannot start a thread: {error}"));
         }
         slot
+    }
+
+    /// Keeps the loader's own threads on cores that no row has reserved. Those that the first load has
+    /// started since the last call are on the cores of that load until now.
+    pub(super) fn place_threads(&mut self, all: &DesiredState, machine: &Description) {
+        let newest = (self.loader.threads(), enforce::unreserved_cores(all, machine));
+        if newest == self.placed {
+            return;
+        }
+        let (threads, cores) = &newest;
+        for thread in threads {
+            if let Err(error) = self.machine.set_affinity(*thread, cores) {
+                tracing::warn!(
+                    "cannot move a thread that loads models off reserved cores: {error}"
+                );
+            }
+        }
+        self.placed = newest;
     }
 
     fn pool(&self, key: &ModelKey, budget: &Budget, mask: CpuSet) -> Pool {
@@ -107,4 +128,49 @@ fn load(loader: &dyn Loader, request: &LoadRequest) -> Result<LoadedModel, Engin
         let reason = format!("the engine panicked: {}", panic_message(&*panic));
         Err(EngineError::Unavailable { reason })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::layout::{Layout, ModelSource};
+    use crate::machine::SimulatedMachine;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// The payload of a panic that panics again when it is dropped.
+    struct PanicsOnDrop;
+
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("dropped"));
+        }
+    }
+
+    struct FatalLoader;
+
+    impl Loader for FatalLoader {
+        fn load(&self, _: &LoadRequest) -> Result<LoadedModel, EngineError> {
+            std::panic::resume_unwind(Box::new(PanicsOnDrop))
+        }
+    }
+
+    #[test]
+    fn load_that_dies_is_reported() {
+        let budget = Budget::new("m", ModelSource::File("/m.onnx".into()));
+        let layout = Layout { description: String::new(), models: vec![budget] };
+        let machine = Description::uniform(1);
+        let all = DesiredState::resolve(&layout, &machine).unwrap();
+        let (sender, messages) = mpsc::channel();
+        let simulated = Arc::new(SimulatedMachine::uniform(1));
+        let mut loads = ModelLoads::new(simulated, Arc::new(FatalLoader), sender);
+        let slot = loads.start(&all.rows[0], &all, &machine);
+        let message = messages.recv_timeout(PATIENCE).unwrap();
+        let OwnerMessage::Loaded { result: Err(error), .. } = message else { panic!("it failed") };
+        assert!(error.to_string().contains("without a result"), "{error}");
+        assert!(slot.pool.unwrap().drain(PATIENCE), "its thread has ended");
+    }
 }

@@ -73,6 +73,7 @@ impl LiveModels {
         key: &ModelKey,
         result: Result<LoadedModel, EngineError>,
     ) -> Option<OwnChange> {
+        self.loads.place_threads(&self.desired, &self.description);
         if let Some(name) = self.slots.name_of_successor(key.generation) {
             return successors::take_loaded(self, &name, result);
         }

@@ -44,6 +44,7 @@ impl LiveModels {
         let mut builds = self.add_slots(after);
         lend::end_loans_of_change(self, before, after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
+        self.loads.place_threads(after, &self.description);
         timer.end(|stages| &mut stages.models_us);
         let mut found = enforce::enforce(
             &Transition { before, after, slots: &self.slots, machine: &self.description },
