@@ -57,9 +57,19 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
         return Err("this is a layout: the list of layouts loads those in its folders".to_owned());
     }
-    let budget = budget_from_file(path, |name| taken.iter().any(|other| other == name));
+    let budget =
+        budget_from_file(without_links(&path), |name| taken.iter().any(|other| other == name));
     check_model(&budget.source)?;
     Ok(budget)
+}
+
+/// Returns the path without symlinks and `..` in its folder, so that a layout above the file saves it as
+/// a relative path.
+fn without_links(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    folder
+        .zip(path.file_name())
+        .map_or_else(|| path.to_path_buf(), |(folder, name)| folder.join(name))
 }
 
 /// Checks that a file is a model. Reads only its inputs and outputs, so it is quick for any size.
@@ -123,5 +133,19 @@ mod tests {
         }
         assert_eq!(plain_path("100%/é%zz.onnx"), "100%/é%zz.onnx");
         assert_eq!(decoded("100%/é%zz.onnx"), "100%/é%zz.onnx");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn added_path_has_no_links_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("real")).unwrap();
+        std::fs::copy("assets/models/ranker.onnx", root.join("real/x.onnx")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("link")).unwrap();
+        for path in ["link/x.onnx", "link/../real/x.onnx"] {
+            let budget = model(root.join(path).to_str().unwrap(), &[]).unwrap();
+            assert_eq!(budget.source, ModelSource::File(root.join("real/x.onnx")), "{path}");
+        }
     }
 }
