@@ -8,6 +8,8 @@
 
 #[path = "gate_model/batches.rs"]
 mod batches;
+#[path = "gate_model/generations.rs"]
+mod generations;
 #[path = "gate_model/places.rs"]
 mod places;
 #[path = "gate_model/sync.rs"]
@@ -73,6 +75,10 @@ use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
 use event::{BatchId, BuildReport, PoolEvent};
 use gate::{Ended, Gate, JobTerms, Next, Present, Submitted};
+use generations::{
+    a_generation_takes_over, an_abandoned_generation_ends, generation_serves_or_is_abandoned,
+    sleepers_are_trimmed, surplus_seats_end,
+};
 use inner::Inner;
 use places::{a_superseded_batch_frees_its_places, places_are_shared, trials_do_not_overlap};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -131,39 +137,6 @@ fn bound_moves_under_load() {
     world.gate.close();
     join(std::mem::take(&mut threads));
     assert!(world.most.load(Ordering::SeqCst) <= 2);
-    world.settle();
-}
-
-fn a_generation_takes_over() {
-    let world = World::new(4, 8, None, Overflow::Reject);
-    world.gate.set_bound(1);
-    let old = world.work(0, &[]);
-    let caller = {
-        let world = world.clone();
-        thread::spawn(move || world.submit_all(4))
-    };
-    let new = world.work(1, &[]);
-    world.gate.serve(1);
-    // The old seat ends by itself, without the gate being closed.
-    old.join().unwrap();
-    caller.join().unwrap();
-    world.gate.close();
-    new.join().unwrap();
-    assert_eq!(world.most.load(Ordering::SeqCst), 1, "old and new never ran together");
-    world.settle();
-}
-
-fn an_abandoned_generation_ends() {
-    let world = World::new(2, 8, None, Overflow::Reject);
-    world.gate.set_bound(1);
-    let old = world.work(0, &[]);
-    let never = world.work(1, &[]);
-    world.gate.abandon(1);
-    never.join().unwrap();
-    world.submit(0);
-    world.submit(1);
-    world.gate.close();
-    old.join().unwrap();
     world.settle();
 }
 
@@ -442,73 +415,6 @@ fn shutdown_rejects_jobs_that_cannot_run() {
         world.answer(away.job);
     }
     worker.join().unwrap();
-    world.settle();
-}
-
-fn sleepers_are_trimmed() {
-    let world = World::new(3, 8, None, Overflow::Reject);
-    world.gate.set_bound(2);
-    let workers = vec![world.work(0, &[]), world.work(0, &[])];
-    let caller = {
-        let world = world.clone();
-        thread::spawn(move || world.submit_all(3))
-    };
-    world.gate.set_bound(1);
-    world.gate.trim(1);
-    caller.join().unwrap();
-    world.gate.close();
-    join(workers);
-    world.settle();
-}
-
-/// When the bound falls, the seats beyond it end by themselves, whether they are asleep, busy or
-/// broken. The rest keep serving.
-fn surplus_seats_end() {
-    let world = World::new(3, 8, None, Overflow::Reject);
-    world.gate.set_bound(2);
-    let workers = vec![world.work(0, &[1]), world.work(0, &[1])];
-    while world.gate.seats().serving < 2 {
-        thread::yield_now();
-    }
-    let caller = {
-        let world = world.clone();
-        thread::spawn(move || world.submit_all(3))
-    };
-    world.gate.set_bound(1);
-    world.gate.trim(1);
-    caller.join().unwrap();
-    while world.gate.counts().executing + world.gate.counts().queued > 0
-        || world.gate.seats().repairing > 0
-        || world.gate.seats().serving > 1
-    {
-        thread::yield_now();
-    }
-    assert_eq!(world.gate.seats().serving, 1);
-    world.gate.close();
-    join(workers);
-    world.settle();
-}
-
-/// A generation is abandoned while it takes over: one of the two happens, and some seat serves.
-fn generation_serves_or_is_abandoned() {
-    let world = World::new(2, 8, None, Overflow::Reject);
-    world.gate.set_bound(1);
-    let workers = vec![world.work(0, &[]), world.work(1, &[])];
-    let serving = {
-        let world = world.clone();
-        thread::spawn(move || world.gate.serve(1))
-    };
-    world.gate.abandon(1);
-    let serves = serving.join().unwrap();
-    assert_eq!(world.gate.seats().generation, u64::from(serves));
-    assert!(!world.gate.serve(1) || serves, "an abandoned generation never serves");
-    world.submit_all(2);
-    while world.gate.counts().completed < 2 {
-        thread::yield_now();
-    }
-    assert_eq!(world.gate.seats().serving, 1);
-    world.gate.close();
-    join(workers);
     world.settle();
 }
 

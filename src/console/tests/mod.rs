@@ -2,6 +2,7 @@
 
 mod bursts;
 mod change_status;
+mod changed_files;
 mod editing;
 mod excess;
 pub(crate) mod fixtures;
