@@ -21,8 +21,8 @@ pub struct ConsoleOptions {
     pub profiles: Option<Arc<dyn LayoutStore>>,
     /// The name of the loaded layout, if it has one.
     pub profile: Option<String>,
-    /// The loaded layout as its file has it. `None`: it was loaded from no file, so the first save asks
-    /// for a name.
+    /// The loaded layout as its file has it. `None` if it did not come from a file; the first save then
+    /// asks for a name.
     pub opened: Option<SavedLayout>,
     /// The saved version of the loaded layout, if it may differ from the running one; empty if the
     /// layout is saved nowhere. `None`: both are equal.

@@ -91,8 +91,8 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
             Action::Planned { ticket, question, result: Box::new(control.plan(&change)) }
         }
         Effect::Survey { ticket, candidates } => {
-            let refused = candidates.into_iter().filter_map(|(party, change)| {
-                control.plan(&change).err().map(|refusal| (party, refusal.reason))
+            let refused = candidates.into_iter().filter_map(|(owner, change)| {
+                control.plan(&change).err().map(|refusal| (owner, refusal.reason))
             });
             Action::Surveyed { ticket, refusals: refused.collect() }
         }

@@ -1,5 +1,5 @@
-//! A running load of any kind: a state machine that gets the time passed in, so that tests need no
-//! clock.
+//! The generator of a model's requests, for any kind of load: a state machine. Its caller passes the
+//! current time, so tests need no clock.
 
 use std::time::{Duration, Instant};
 

@@ -23,7 +23,9 @@ pub(crate) fn create_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = temporary_file(folder_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map(drop).map_err(|error| error.error)
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_folder(folder_of(path));
+    Ok(())
 }
 
 /// As [`replace_file`], with a function that writes the content.
@@ -50,10 +52,14 @@ fn replace_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) ->
     }
     file.as_file().sync_all()?;
     file.persist(&target).map_err(|error| error.error)?;
-    // some file systems cannot sync folders; the rename is done anyway
+    sync_folder(folder);
+    Ok(())
+}
+
+/// Writes the entries of a folder to the disk. Some file systems cannot; the rename is done anyway.
+fn sync_folder(folder: &Path) {
     #[cfg(unix)]
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(())
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -70,8 +70,8 @@ pub(super) struct PreloadPlan<'a> {
     pub(super) required: RequiredModels,
 }
 
-/// Loads all models of a layout, [`BUILDS_AT_ONCE`] at once, and runs one request on each; prints progress if that
-/// takes long, and the names of models that fail alone.
+/// Loads all models of a layout, at most [`BUILDS_AT_ONCE`] at once, and runs one request on each. Prints
+/// progress if that takes long, and the names of models that failed while the others run on.
 ///
 /// # Errors
 /// [`CommandError::BadInput`] with the faults of all models that fail to load or run, if a required

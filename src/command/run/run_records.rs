@@ -24,7 +24,7 @@ use crate::telemetry::{Conditions, JournalChannel, JournalSender, LogLines};
 /// The file of standard error while the console uses the terminal.
 const STDERR_FILE: &str = "stderr.log";
 
-/// Time for the last lines of the journal to be written at the end.
+/// Longest wait at the end of a run for the last lines of the journal to be written.
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The layout of the last run: restored by `--last`, or not.

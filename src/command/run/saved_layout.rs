@@ -1,4 +1,4 @@
-//! Saved layouts as their files have them.
+//! Saved layouts with the revision of their files.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub(super) fn saved_in(path: &Path, document: &Document) -> SavedLayout {
     saved(document, is_read_only(path))
 }
 
-/// Returns a layout of the executable.
+/// Returns a layout embedded in the executable.
 pub(super) fn built_in(document: &Document) -> SavedLayout {
     saved(document, true)
 }

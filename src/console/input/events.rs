@@ -47,7 +47,7 @@ impl EventThreads {
     }
 }
 
-/// Starts the threads.
+/// Starts the threads that send key, snapshot and stop events to the console.
 pub(crate) fn start(
     sender: &Sender<ConsoleEvent>,
     snapshots: watch::Receiver<Arc<Snapshot>>,

@@ -45,12 +45,12 @@ impl InputQueue {
         self.events.push_back(event);
     }
 
-    /// Records the request of an effect that input waits for.
+    /// Counts an effect that was requested; input is held until it has been performed.
     pub(crate) fn note_request(&mut self) {
         self.requests += 1;
     }
 
-    /// Records that such an effect was performed.
+    /// Counts an effect that was performed.
     pub(crate) fn note_answer(&mut self) {
         self.requests = self.requests.saturating_sub(1);
     }

@@ -78,8 +78,8 @@ fn key(code: KeyCode) -> Action {
 /// Returns the row that receives an item dropped on a target.
 pub(crate) fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwner> {
     match target {
-        Target::Core(core) => state.core_party(*core),
-        Target::RowCore(party) | Target::Row(party) => Some(party.clone()),
+        Target::Core(core) => state.core_owner(*core),
+        Target::RowCore(owner) | Target::Row(owner) => Some(owner.clone()),
         Target::Instance(model) | Target::Field(model, _) => Some(CoreOwner::Model(model.clone())),
         Target::Pane(_)
         | Target::Gpu(_)
@@ -127,9 +127,9 @@ fn aim(
 }
 
 fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action> {
-    let token = match target {
-        Target::Core(core) => state.token_at(*core),
-        Target::RowCore(party) => state.row_token(party),
+    let item = match target {
+        Target::Core(core) => state.drag_item_at(*core),
+        Target::RowCore(owner) => state.row_item(owner),
         Target::Instance(model) => Some(DragItem::Instances { count: 1, from: model.clone() }),
         Target::Gpu(place) => Some(DragItem::Gpu { place: place.clone() }),
         Target::Field(model, Column::Gpu) => {
@@ -141,8 +141,8 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
         Target::Nothing | Target::Lines(_) => return None,
         Target::Field(..) | Target::Row(_) | Target::Item(_) | Target::Title(_) => None,
     };
-    Some(match token {
-        Some(token) => Action::Grab { token, at },
+    Some(match item {
+        Some(item) => Action::Grab { item, at },
         None => Action::Click(target.clone()),
     })
 }

@@ -34,7 +34,7 @@ pub enum Action {
     /// The mouse button went down on something that can be dragged.
     Grab {
         /// The item to drag.
-        token: DragItem,
+        item: DragItem,
         /// Column and row of the pointer on the screen.
         at: (u16, u16),
     },

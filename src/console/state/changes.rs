@@ -34,15 +34,15 @@ impl ConsoleState {
     /// Returns the change that gives an item to a row; `None` if nothing would change.
     pub fn change_for(
         &self,
-        token: &DragItem,
+        item: &DragItem,
         to: &CoreOwner,
         kind: TransferKind,
     ) -> Option<Change> {
         let share = kind == TransferKind::Share;
-        if token.is_only_of(to) {
+        if item.is_only_of(to) {
             return None;
         }
-        let edit = match (token, to) {
+        let edit = match (item, to) {
             (DragItem::Several(parts), _) => {
                 let given = parts.iter().filter(|(from, _)| from != to);
                 let edits = given.map(|(from, cores)| Edit::TransferCores {
@@ -86,7 +86,7 @@ impl ConsoleState {
     }
 
     /// Returns the item for any one core of a row; `None` if the row has no cores.
-    pub fn row_token(&self, row: &CoreOwner) -> Option<DragItem> {
+    pub fn row_item(&self, row: &CoreOwner) -> Option<DragItem> {
         let has = match row {
             CoreOwner::Model(name) => !self.row(name)?.cores.is_empty(),
             CoreOwner::Free => !self.ledger().free.is_empty(),
@@ -96,13 +96,13 @@ impl ConsoleState {
 
     /// Returns the item for one core. Of several owners, it comes from the selected one, else from
     /// the first.
-    pub fn core_token(&self, core: CoreId) -> Option<DragItem> {
-        let from = self.core_party(core)?;
+    pub fn core_item(&self, core: CoreId) -> Option<DragItem> {
+        let from = self.core_owner(core)?;
         Some(DragItem::Cores { cores: CoreSelection::These(CpuSet::single(core)), from })
     }
 
     /// Returns the owner of a core; `None` for a core that this process may not use.
-    pub fn core_party(&self, core: CoreId) -> Option<CoreOwner> {
+    pub fn core_owner(&self, core: CoreId) -> Option<CoreOwner> {
         let owners = self.owners(core);
         let names: Vec<&String> = owners
             .iter()
@@ -120,22 +120,23 @@ impl ConsoleState {
         }
     }
 
-    /// Returns the drag item of a core: all selected cores if it is one of them.
-    pub fn token_at(&self, core: CoreId) -> Option<DragItem> {
-        if self.picked.contains(core) { self.picked_token() } else { self.core_token(core) }
+    /// Returns what a drag of this core carries: all selected cores if the core is one of them, else the
+    /// core alone. `None` if this process may not use it.
+    pub fn drag_item_at(&self, core: CoreId) -> Option<DragItem> {
+        if self.picked.contains(core) { self.picked_item() } else { self.core_item(core) }
     }
 
     /// Returns the drag item of the selected cores with their owners; `None` if this process
     /// may use none of them.
-    pub fn picked_token(&self) -> Option<DragItem> {
+    pub fn picked_item(&self) -> Option<DragItem> {
         let mut parts: Vec<(CoreOwner, CpuSet)> = Vec::new();
         for core in self.picked.iter() {
-            let Some(party) = self.core_party(core) else {
+            let Some(owner) = self.core_owner(core) else {
                 continue;
             };
-            match parts.iter_mut().find(|(other, _)| *other == party) {
+            match parts.iter_mut().find(|(other, _)| *other == owner) {
                 Some((_, cores)) => cores.insert(core),
-                None => parts.push((party, CpuSet::single(core))),
+                None => parts.push((owner, CpuSet::single(core))),
             }
         }
         match parts.len() {
@@ -214,9 +215,9 @@ impl ConsoleState {
         let name = model.to_owned();
         let edit = match column {
             Column::Cores => {
-                let party = CoreOwner::Model(name);
+                let owner = CoreOwner::Model(name);
                 let (from, to) =
-                    if by > 0 { (CoreOwner::Free, party) } else { (party, CoreOwner::Free) };
+                    if by > 0 { (CoreOwner::Free, owner) } else { (owner, CoreOwner::Free) };
                 Edit::TransferCores { cores: CoreSelection::Count(1), from, to, share: false }
             }
             Column::Instances => {

@@ -108,7 +108,7 @@ pub enum DragInput {
     Keyboard,
 }
 
-/// What a drop does to the donor's cores.
+/// Effect of a drop on the donor's cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferKind {
     /// The donor loses them.
@@ -146,7 +146,7 @@ impl Drag {
         self.share != self.modifier
     }
 
-    /// Returns what a drop does to the donor's cores.
+    /// Returns the effect of a drop on the donor's cores.
     pub fn kind(&self) -> TransferKind {
         if self.shares() { TransferKind::Share } else { TransferKind::Move }
     }
@@ -160,6 +160,6 @@ impl Drag {
 
     /// Returns the reason why a row would refuse the item.
     pub fn refusal(&self, row: &CoreOwner) -> Option<&str> {
-        self.refusals.iter().find(|(party, _)| party == row).map(|(_, reason)| reason.as_str())
+        self.refusals.iter().find(|(owner, _)| owner == row).map(|(_, reason)| reason.as_str())
     }
 }

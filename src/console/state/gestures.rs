@@ -11,7 +11,7 @@ use crate::layout::{CoreOwner, CoreSelection, Plan, Refusal};
 use crate::machine::CpuSet;
 
 /// Starts a drag.
-pub(super) fn grab(state: &mut ConsoleState, token: DragItem, input: DragInput) -> Vec<Effect> {
+pub(super) fn grab(state: &mut ConsoleState, item: DragItem, input: DragInput) -> Vec<Effect> {
     if state.readonly {
         state.say(Tone::Bad, "read-only: nothing can be changed here");
         return Vec::new();
@@ -22,7 +22,7 @@ pub(super) fn grab(state: &mut ConsoleState, token: DragItem, input: DragInput) 
         DragInput::Clicked | DragInput::Keyboard => None,
     };
     state.drag = Some(Drag {
-        item: token,
+        item,
         input,
         pointer: at,
         receiver: None,
@@ -42,10 +42,10 @@ pub(super) fn lift(state: &mut ConsoleState) -> Vec<Effect> {
     if state.drag.is_some() {
         return drop_item(state, None);
     }
-    let token = if state.focus == Pane::Cores && !state.picked.is_empty() {
-        state.picked_token()
+    let item = if state.focus == Pane::Cores && !state.picked.is_empty() {
+        state.picked_item()
     } else if state.focus == Pane::Cores {
-        state.core.and_then(|core| state.core_token(core))
+        state.core.and_then(|core| state.core_item(core))
     } else if state.column == Column::Instances {
         match &state.selected {
             CoreOwner::Model(name) => Some(DragItem::Instances { count: 1, from: name.clone() }),
@@ -54,13 +54,13 @@ pub(super) fn lift(state: &mut ConsoleState) -> Vec<Effect> {
     } else if state.column == Column::Gpu {
         device_token(state)
     } else {
-        state.row_token(&state.selected.clone())
+        state.row_item(&state.selected.clone())
     };
-    let Some(token) = token else {
+    let Some(item) = item else {
         state.say(Tone::Bad, "nothing to lift here: this row has no core");
         return Vec::new();
     };
-    grab(state, token, DragInput::Keyboard)
+    grab(state, item, DragInput::Keyboard)
 }
 
 /// Sets the receiver of the drag.
@@ -68,7 +68,7 @@ pub(super) fn hover(state: &mut ConsoleState, over: Option<CoreOwner>) -> Vec<Ef
     let Some(drag) = &mut state.drag else {
         return Vec::new();
     };
-    let over = over.filter(|party| !drag.item.is_only_of(party));
+    let over = over.filter(|owner| !drag.item.is_only_of(owner));
     if drag.receiver == over {
         return Vec::new();
     }
@@ -97,13 +97,13 @@ fn request_survey(state: &mut ConsoleState) -> Vec<Effect> {
         return Vec::new();
     };
     drag.survey_ticket = ticket;
-    let (token, kind) = (drag.item.clone(), drag.kind());
+    let (item, kind) = (drag.item.clone(), drag.kind());
     let candidates = state
         .rows()
         .into_iter()
-        .filter_map(|party| {
-            let change = state.change_for(&token, &party, kind)?;
-            Some((party, state.on_top(&change)))
+        .filter_map(|owner| {
+            let change = state.change_for(&item, &owner, kind)?;
+            Some((owner, state.on_top(&change)))
         })
         .collect();
     vec![Effect::Survey { ticket, candidates }]
@@ -150,7 +150,7 @@ pub(super) fn change_amount(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
     };
     let step =
         |count: usize, most: usize| count.saturating_add_signed(by as isize).clamp(1, most.max(1));
-    let token = match drag.item.clone() {
+    let item = match drag.item.clone() {
         DragItem::Cores { cores: CoreSelection::Count(count), from } => {
             DragItem::Cores { cores: CoreSelection::Count(step(count, owned.len())), from }
         }
@@ -174,7 +174,7 @@ pub(super) fn change_amount(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
         }
     };
     if let Some(drag) = &mut state.drag {
-        drag.item = token;
+        drag.item = item;
     }
     request_plans_again(state)
 }
@@ -244,8 +244,8 @@ pub(super) fn cancel_drag(state: &mut ConsoleState, why: &str) {
 /// Performs the actions of a drag by pointer.
 pub(super) fn perform(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
     match action {
-        Action::Grab { token, at } => {
-            grab(state, token, DragInput::ButtonHeld { origin: at, moved: false })
+        Action::Grab { item, at } => {
+            grab(state, item, DragInput::ButtonHeld { origin: at, moved: false })
         }
         Action::Hover { over, at, modifier } => {
             let Some(drag) = &mut state.drag else {

@@ -1,4 +1,4 @@
-//! Whether the state shows the outcome of all input so far.
+//! Check for input whose outcome the state does not show yet.
 
 use super::console_state::ConsoleState;
 use super::dialog::Dialog;

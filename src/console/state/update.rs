@@ -160,7 +160,7 @@ fn press_key(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
 fn click(state: &mut ConsoleState, target: Target) -> Vec<Effect> {
     state.message = None;
     match target {
-        Target::Row(party) | Target::RowCore(party) => state.selected = party,
+        Target::Row(owner) | Target::RowCore(owner) => state.selected = owner,
         Target::Field(model, column) => {
             state.selected = CoreOwner::Model(model);
             state.column = column;

@@ -133,8 +133,8 @@ fn ctrl_click_deselects_a_core() {
     assert_eq!(console.state.picked, set("0,2"));
     click(&mut console, &core(5));
     assert_eq!(console.state.picked, CpuSet::EMPTY);
-    let token = &console.state.drag.as_ref().unwrap().item;
-    assert_eq!(token.title(), "core 5");
+    let item = &console.state.drag.as_ref().unwrap().item;
+    assert_eq!(item.title(), "core 5");
 }
 
 #[test]

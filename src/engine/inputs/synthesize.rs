@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn specs_are_followed_for_every_type() {
+    fn input_specs_apply_to_every_element_type() {
         for element in ElementType::ALL {
             let zeros = make(element, &[], &[("ids", InputSpec::Zeros)], 1).unwrap();
             assert_eq!(zeros[0].tensor.element(), element);

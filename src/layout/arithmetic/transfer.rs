@@ -21,7 +21,7 @@ use crate::machine::CpuSet;
 
 const SAME_MODEL: &str = "donor and receiver are the same model; choose another receiver";
 
-/// A transfer of cores.
+/// Cores that move from one owner to another.
 pub(super) struct CoreTransfer<'t> {
     pub cores: CoreSelection,
     pub from: &'t CoreOwner,

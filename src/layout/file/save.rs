@@ -71,7 +71,7 @@ impl Document {
     /// # Errors
     /// [`SaveError::NotText`] for a path that is not UTF-8.
     pub fn render(&self, layout: &Layout, to: &Origin) -> Result<String, SaveError> {
-        // the text was parsed before, so this does not fail
+        // reading the file parsed the same text, so this does not fail
         let mut document: DocumentMut = self.text.parse().unwrap_or_default();
         if layout.description != self.layout.description {
             set(document.as_table_mut(), "description", layout.description.as_str().into());

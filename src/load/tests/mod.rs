@@ -1,4 +1,4 @@
-//! Loads stepped with made-up instants: requests, intended arrivals and replies.
+//! Tests of loads at made-up instants: which requests they send, and the arrival time of each.
 
 pub(in crate::load) mod fake;
 

@@ -222,7 +222,7 @@ fn arrivals_wait_for_requests_over_the_budget() {
 }
 
 #[test]
-fn arrivals_at_once_stay_within_the_budget() {
+fn requests_at_once_stay_within_the_budget() {
     let limit = MemoryLimit::new();
     limit.set_limit(Some(100 * KIB));
     let admitted: Vec<_> = std::thread::scope(|scope| {

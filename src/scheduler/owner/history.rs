@@ -40,7 +40,7 @@ impl UndoRedoStep {
         (self.direction == UndoRedo::Undo).then_some(self.id)
     }
 
-    /// Returns the number of the entry that is redone.
+    /// If this step is a redo, returns the number of the entry that it applies again.
     pub(super) fn redoes(&self) -> Option<u64> {
         (self.direction == UndoRedo::Redo).then_some(self.id)
     }

@@ -100,8 +100,9 @@ impl OpenChanges {
         Some(StatusUpdate::new(entry, ChangeStatus::RolledBack { reason: reason.to_owned() }))
     }
 
-    /// Closes the changes whose builds have all ended. `handled` is the slot whose event the owner has
-    /// just handled: a build that has ended counts only after that.
+    /// Closes the changes whose builds have all ended, and returns their new statuses. `handled` is the
+    /// generation of the slot whose event the owner has just handled. A build of another slot that has
+    /// ended stays open until its own event is handled.
     pub(super) fn settle(&mut self, slots: &Slots, handled: u64) -> Vec<StatusUpdate> {
         let mut settled = Vec::new();
         self.0.retain_mut(|change| {

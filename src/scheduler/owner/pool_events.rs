@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn late_failure_keeps_a_newer_width() {
+    fn late_build_failure_keeps_newer_threads() {
         let mut test = TestModels::start();
         let (key, failed) = test.failed_event();
         test.script.build_blocked.store(3, Ordering::SeqCst);

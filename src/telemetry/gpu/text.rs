@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idle_gpu_is_not_throttled() {
+    fn idle_is_no_throttle_reason() {
         assert!(throttle_reasons(ThrottleReasons::GPU_IDLE).is_empty());
         assert!(throttle_reasons(ThrottleReasons::NONE).is_empty());
     }

@@ -239,13 +239,13 @@ impl FakeTerminal {
 /// One core from the first model to the last.
 fn one_core(scenario: &FrameScenario) -> Change {
     let rows = &scenario.desired.rows;
-    let party = |row: Option<&crate::layout::Row>| {
+    let owner = |row: Option<&crate::layout::Row>| {
         row.map_or(CoreOwner::Free, |row| CoreOwner::Model(row.budget.name.clone()))
     };
     Change::from(Edit::TransferCores {
         cores: CoreSelection::Count(1),
-        from: party(rows.first()),
-        to: party(rows.last()),
+        from: owner(rows.first()),
+        to: owner(rows.last()),
         share: false,
     })
 }

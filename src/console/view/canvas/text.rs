@@ -1,4 +1,4 @@
-//! Text broken into lines: plain text at its spaces, styled text between its parts.
+//! Text broken into lines: plain text at its spaces, styled text between its spans.
 
 use ratatui::style::Style;
 

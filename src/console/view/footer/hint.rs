@@ -202,9 +202,9 @@ fn drag_hint(state: &ConsoleState, drag: &Drag) -> StyledText {
         }
         DragItem::Gpu { .. } => (drag.item.title(), "the row to receive it"),
         DragItem::Placed { .. } => (drag.item.title(), "a GPU, or CPU"),
-        token @ (DragItem::Cores { .. } | DragItem::Instances { .. }) => {
-            let donor = token.donor();
-            (format!("{} of {}", token.title(), owner_name(&donor)), "the row to receive it")
+        item @ (DragItem::Cores { .. } | DragItem::Instances { .. }) => {
+            let donor = item.donor();
+            (format!("{} of {}", item.title(), owner_name(&donor)), "the row to receive it")
         }
     };
     match (&drag.receiver, &drag.outcome) {

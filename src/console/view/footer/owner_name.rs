@@ -3,8 +3,8 @@
 use crate::layout::CoreOwner;
 
 /// Returns the name of a row: a model's name, or "free".
-pub(super) fn owner_name(party: &CoreOwner) -> &str {
-    match party {
+pub(super) fn owner_name(owner: &CoreOwner) -> &str {
+    match owner {
         CoreOwner::Free => "free",
         CoreOwner::Model(name) => name,
     }

@@ -127,7 +127,7 @@ impl<'s> Arranger<'s> {
         for (members, title) in &self.groups {
             let needs =
                 cell.0.saturating_mul(members.len() as u16).max(format::width(title) as u16);
-            // a group that fits on one line is not broken
+            // a group that does not fit into the rest of this line starts the next one
             if x > 0 && x + needs > self.width {
                 (x, y) = (0, y + line);
             }

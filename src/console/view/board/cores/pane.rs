@@ -111,8 +111,8 @@ fn tint_core(canvas: &mut Canvas, place: Rect, view: &CoreView) {
         if drag.item.cores().contains(view.core.id) {
             return canvas.tint(row, state.theme.ghost);
         }
-        let party = state.core_party(view.core.id);
-        if party.is_some() && party == drag.receiver {
+        let owner = state.core_owner(view.core.id);
+        if owner.is_some() && owner == drag.receiver {
             canvas.tint(row, state.theme.receiver);
         }
     } else if state.picked.contains(view.core.id)

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn name_cores_latency_stay_longest() {
+    fn narrow_table_keeps_name_cores_latency() {
         let fields: Vec<Field> =
             columns(38, Some(Field::Gpu)).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, [Field::Name, Field::Cells, Field::Cores, Field::P99]);
