@@ -24,6 +24,20 @@ fn lines(snapshot: Snapshot, keys: &str) -> Vec<String> {
 }
 
 #[test]
+fn sharing_by_weight_is_no_warning() {
+    let mut snapshot = fixtures::oversubscribed();
+    snapshot.ledger.oversubscribed = snapshot.ledger.shared;
+    let shared = snapshot.ledger.shared.len();
+    assert!(lines(snapshot.clone(), "").remove(0).contains("oversubscribed"));
+    for (view, weight) in snapshot.models.iter_mut().zip(1..) {
+        view.row.budget.weight = weight;
+    }
+    let head = lines(snapshot, "").remove(0);
+    assert!(head.contains(&format!("{shared} shared by weight")), "{head}");
+    assert!(!head.contains("oversubscribed"), "{head}");
+}
+
+#[test]
 fn one_oversubscribed_core_is_named() {
     let mut snapshot = fixtures::board();
     snapshot.ledger.oversubscribed = "0".parse().unwrap();

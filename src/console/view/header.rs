@@ -6,6 +6,7 @@ use super::canvas::{Canvas, StyledLine, StyledText, row};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Mode};
 use crate::layout::cores_phrase;
+use crate::machine::CpuSet;
 
 /// Draws the line. On a narrow terminal the least important parts are left out.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
@@ -69,6 +70,17 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     }
 }
 
+/// Returns true if models of different weights share each of these cores. More threads than cores are
+/// intended there.
+fn are_weighted(state: &ConsoleState, cores: &CpuSet) -> bool {
+    cores.iter().all(|core| {
+        let models = state.owners(core).into_iter().filter_map(|at| state.snapshot.models.get(at));
+        let mut weights = models.map(|view| state.row_of(view).budget.weight);
+        let first = weights.next();
+        weights.any(|weight| Some(weight) != first)
+    })
+}
+
 /// Returns the numbers of cores, from the longest form to the shortest.
 fn forms(state: &ConsoleState) -> Vec<StyledLine> {
     let theme = &state.theme;
@@ -81,10 +93,14 @@ fn forms(state: &ConsoleState) -> Vec<StyledLine> {
         (format!("{count} {word}: {} allotted, ", ledger.allotted.len()), theme.text),
         (format!("{free} free"), free_style),
     ];
+    let way = if are_weighted(state, &ledger.shared) { " by weight" } else { "" };
     let shared = (!ledger.shared.is_empty())
-        .then(|| (format!(", {} shared", ledger.shared.len()), theme.text));
+        .then(|| (format!(", {} shared{way}", ledger.shared.len()), theme.text));
     let quota = ledger.quota.map(|quota| (format!("  quota {quota:.1} CPUs"), theme.warn));
-    let over = &ledger.oversubscribed;
+    let over = match &ledger.oversubscribed {
+        over if are_weighted(state, over) => &CpuSet::EMPTY,
+        over => over,
+    };
     let named = cores_phrase(over);
     let listed = (!over.is_empty()).then(|| (format!("  {named} oversubscribed"), theme.warn));
     let number = format::counted(over.len(), "core");
