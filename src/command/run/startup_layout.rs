@@ -94,9 +94,13 @@ pub(super) fn demo_notice(title: &str, reason: &str) -> String {
     format!("Opened the demo: the last layout, {title}, cannot be loaded: {first}")
 }
 
-/// Returns the first fault of a layout in one line.
+/// Returns the first fault of a layout in one line, with the number of the others.
 pub(super) fn first_fault(faults: &Faults) -> String {
-    faults.faults().first().map_or_else(|| faults.to_string(), ToString::to_string)
+    let first = faults.faults().first().map_or_else(|| faults.to_string(), ToString::to_string);
+    match faults.faults().len() {
+        0 | 1 => first,
+        count => format!("{first} (`divvy check` lists {} more)", count - 1),
+    }
 }
 
 /// Returns the demo.
@@ -233,6 +237,18 @@ mod tests {
         let names: Vec<&str> = layout.models.iter().map(|model| model.name.as_str()).collect();
         assert_eq!(names, ["a", "a-2", "v3"]);
         assert!(layout.models.iter().all(|model| model.cores == CoreRequest::Share(100.0 / 3.0)));
+    }
+
+    #[test]
+    fn notice_counts_the_other_faults() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("night.toml");
+        std::fs::write(&path, "version = 1\nfirst = 1\nsecond = 2\nmodel = []\n").unwrap();
+        let last = LastLayout { title: "night".to_owned(), path: Some(path) };
+        let chosen = last_or_demo(Some(last), |_| Ok(())).unwrap();
+        let notice = chosen.notice.unwrap();
+        assert!(notice.contains("first") && notice.contains("more)"), "{notice}");
+        assert!(notice.contains("`divvy check` lists"), "{notice}");
     }
 
     #[test]
