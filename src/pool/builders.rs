@@ -1,5 +1,5 @@
-//! The threads that load a pool's model or build its instances: keeps them on the cores for that, so
-//! that they leave cores that become reserved, and tells when the last one has ended.
+//! The threads that load a pool's model or build its instances. Moves them off cores that become reserved
+//! and reports when the last one has ended.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -29,8 +29,8 @@ fn executing_of(word: u64) -> u64 {
     word & LOW
 }
 
-/// A value on cache lines of its own (two, because CPUs fetch lines in pairs), so that a core that
-/// writes it delays no core that reads other values.
+/// A value that shares its cache lines with no other (two lines, because CPUs fetch them in pairs). A core
+/// that writes it therefore delays no core that reads other values.
 #[derive(Default)]
 #[repr(align(128))]
 pub(super) struct OwnLines<T>(pub(super) T);

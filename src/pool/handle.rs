@@ -63,8 +63,8 @@ impl Pool {
         }
     }
 
-    /// Has the pool take its places for loads, builds and trial requests from these, together with other
-    /// pools. Call it on a new pool; without it, the pool has places of its own.
+    /// Sets the places for loads, builds and trial requests, which several pools can share. Call it on a new
+    /// pool; without it, the pool shares its places with no other.
     #[must_use]
     pub fn with_places(mut self, places: Arc<BuildPlaces>) -> Self {
         if let Some(inner) = Arc::get_mut(&mut self.inner) {

@@ -62,8 +62,8 @@ pub(super) enum BuildProgress {
     Failed(String),
 }
 
-/// What runs for one row. The observer has a copy: it shares the workload and holds the rest as of one
-/// instant.
+/// The workload of one row and its state. The observer has a copy, which shares the workload; the rest is
+/// as of one instant.
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) workload: Arc<dyn Workload>,

@@ -11,7 +11,7 @@ use crate::machine::CpuSet;
 use crate::pool::{Member, Pool};
 use crate::telemetry::{Recorder, RequestCounts};
 
-/// What runs for a row.
+/// The interface to what runs for a row.
 ///
 /// No call waits for the workload's own threads, except [`Workload::drain`]: they may have no core.
 pub(super) trait Workload: Send + Sync {

@@ -19,7 +19,7 @@ use crate::telemetry::Alert;
 pub(in crate::console::view) struct Hint {
     lines: Vec<String>,
     style: Style,
-    /// What a click on the hint does.
+    /// Effect of a click on the hint.
     target: Option<Target>,
 }
 
