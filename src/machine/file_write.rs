@@ -1,5 +1,6 @@
 //! Writes whole files: a temporary file in the same folder, fsync, rename, fsync of the folder. A
-//! failed write, as on a full disk, leaves no part of the new file and keeps the old one.
+//! write that fails before the rename, as on a full disk, leaves no part of the new file and keeps the
+//! old one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

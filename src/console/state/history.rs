@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn renamed_model_keeps_its_history() {
+    fn renamed_model_keeps_its_graphs() {
         let mut history = MetricHistory::default();
         let mut snapshot = fixtures::board();
         snapshot.uptime_us = 1_000_000;

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn small_demo_fits_one_core() {
+    fn small_demo_fits_a_one_core_machine() {
         let (state, _) = placed(1);
         assert!(state.rows.iter().all(|row| row.concurrency > 0), "{state:?}");
     }

@@ -357,7 +357,7 @@ impl crate::pool::RequestSender for Echo {
 }
 
 #[test]
-fn driver_stops_with_all_answered() {
+fn stopped_driver_awaits_all_replies() {
     let driver = LoadDriver::start().unwrap();
     assert_ne!(driver.thread(), crate::machine::current_thread());
     let sender = Arc::new(Echo::default());
