@@ -25,6 +25,14 @@ pub enum UnitError {
         /// The expected form, with an example.
         wanted: &'static str,
     },
+    /// A number without a unit.
+    #[error("`{text}` has no unit: use {wanted}")]
+    MissingUnit {
+        /// The text as written.
+        text: String,
+        /// The valid units.
+        wanted: &'static str,
+    },
     /// A number with an unknown unit.
     #[error("unknown unit `{unit}`: use {wanted}")]
     Unit {
@@ -41,6 +49,17 @@ pub enum UnitError {
         /// The range.
         range: &'static str,
     },
+}
+
+impl UnitError {
+    /// Returns the error of a text whose unit is not one of the valid ones.
+    fn unit(text: &str, unit: &str, wanted: &'static str) -> Self {
+        if unit.is_empty() {
+            Self::MissingUnit { text: text.to_owned(), wanted }
+        } else {
+            Self::Unit { unit: unit.to_owned(), wanted }
+        }
+    }
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -68,12 +87,7 @@ impl FromStr for Bytes {
             "MiB" => 1024.0 * 1024.0,
             "GiB" => 1024.0 * 1024.0 * 1024.0,
             "TiB" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-            other => {
-                return Err(UnitError::Unit {
-                    unit: other.to_owned(),
-                    wanted: "B, KiB, MiB, GiB or TiB",
-                });
-            }
+            other => return Err(UnitError::unit(text, other, "B, KiB, MiB, GiB or TiB")),
         };
         let bytes = value * scale;
         if !(bytes >= 1.0 && bytes <= 2f64.powi(50)) {
@@ -126,9 +140,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        other => {
-            return Err(UnitError::Unit { unit: other.to_owned(), wanted: "us, ms, s, m or h" });
-        }
+        other => return Err(UnitError::unit(text, other, "us, ms, s, m or h")),
     };
     let seconds = value * scale;
     if !(1e-6..=86_400.0).contains(&seconds) {
@@ -153,6 +165,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn missing_unit_is_named() {
+        let time = parse_duration("0").unwrap_err().to_string();
+        assert_eq!(time, "`0` has no unit: use us, ms, s, m or h");
+        let size = "512".parse::<Bytes>().unwrap_err().to_string();
+        assert_eq!(size, "`512` has no unit: use B, KiB, MiB, GiB or TiB");
+    }
 
     #[test]
     fn rounded_sizes_have_one_decimal() {

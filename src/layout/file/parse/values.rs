@@ -171,9 +171,6 @@ impl Reader<'_> {
         };
         let wrong = match read(text) {
             Ok(read) => return Some(read),
-            Err(UnitError::Unit { unit, .. }) if unit.is_empty() => {
-                format!("{what}: \"{text}\" has no unit")
-            }
             Err(error) => format!("{what}: {error}"),
         };
         self.fault(value.span(), wrong, help);
