@@ -155,35 +155,23 @@ fn reloads_of_a_running_model_reject_nothing() {
     assert_eq!(answers.completed.load(Ordering::SeqCst), answers.answered(), "{answers:?}");
 }
 
-/// Ends the hold of the scheduler's thread when it is dropped, so that a failed test ends.
-struct Release<'a>(&'a HeldMachine);
-
-impl Drop for Release<'_> {
-    fn drop(&mut self) {
-        self.0.hold.store(false, Ordering::SeqCst);
-    }
-}
-
 #[test]
 fn old_model_serves_until_the_new_one_is_published() {
     let mut held = None;
     let test = TestScheduler::start_with(1, vec![row("a", "0")], &["a".to_owned()], |options| {
-        let machine = HeldMachine::new(options.machine.clone());
-        options.machine = machine.clone();
-        held = Some(machine);
+        held = Some(HeldMachine::install(options));
     });
     let held = held.unwrap();
     test.until("a", |view| view.actual.active == 1 && warm(view));
     let client = test.scheduler.client("a").unwrap();
     {
-        let _release = Release(&held);
-        held.hold.store(true, Ordering::SeqCst);
+        let _hold = held.hold();
         // The scheduler places the new model's threads once it has replaced the old one, and is held
         // there, before it publishes that.
         let source = ModelSource::File("/other.onnx".into());
         let next = Budget { source, ..row("a", "0") };
         test.apply(Edit::Load { layout: Box::new(layout(vec![next])) });
-        test.wait("the hold", || held.is_held.load(Ordering::SeqCst));
+        test.wait("the hold", || held.is_held());
         for _ in 0..100 {
             assert!(infer(&client).result.is_ok(), "clients still find the old model");
             std::thread::sleep(Duration::from_millis(1));

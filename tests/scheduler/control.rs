@@ -1,16 +1,12 @@
 //! Conditional changes, and calls to a scheduler that has stopped or does not answer.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use divvy::layout::{ModelSource, RefusalKind};
-use divvy::machine::{
-    AffinityError, CoreTimes, CpuSet, Description, Machine, MemoryUse, ThreadId, ThreadTimes,
-};
 use divvy::scheduler::{ChangeOperation, ChangeRequest, Control, ModelInspection};
 use divvy::telemetry::{Author, StateVersion};
 
+use super::held_machine::HeldMachine;
 use super::test_scheduler::*;
 
 fn request(count: usize) -> ChangeRequest {
@@ -50,57 +46,18 @@ fn machine_change_moves_the_version() {
     assert!(test.scheduler.version() > StateVersion::default());
 }
 
-/// A machine whose next thread to be moved waits until it is let go.
-struct StuckMachine {
-    machine: Arc<dyn Machine>,
-    stuck: Arc<AtomicBool>,
-}
-
-impl Machine for StuckMachine {
-    fn describe(&self) -> Description {
-        self.machine.describe()
-    }
-    fn set_affinity(&self, thread: ThreadId, cores: &CpuSet) -> Result<(), AffinityError> {
-        while self.stuck.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.machine.set_affinity(thread, cores)
-    }
-    fn affinity(&self, thread: ThreadId) -> Result<CpuSet, AffinityError> {
-        self.machine.affinity(thread)
-    }
-    fn set_nice(&self, thread: ThreadId, nice: i32) -> Result<(), AffinityError> {
-        self.machine.set_nice(thread, nice)
-    }
-    fn nice(&self, thread: ThreadId) -> Result<i32, AffinityError> {
-        self.machine.nice(thread)
-    }
-    fn thread_times(&self, thread: ThreadId) -> Option<ThreadTimes> {
-        self.machine.thread_times(thread)
-    }
-    fn has_ended(&self, thread: ThreadId) -> bool {
-        self.machine.has_ended(thread)
-    }
-    fn core_times(&self) -> Vec<CoreTimes> {
-        self.machine.core_times()
-    }
-    fn memory(&self) -> MemoryUse {
-        self.machine.memory()
-    }
-}
-
 #[test]
 fn stuck_scheduler_answers_with_an_error() {
-    let stuck = Arc::new(AtomicBool::new(false));
+    let mut held = None;
     let names = ["m".to_owned()];
     let test = TestScheduler::start_with(3, vec![row("m", "0-1")], &names, |options| {
-        let (machine, stuck) = (options.machine.clone(), stuck.clone());
-        options.machine = Arc::new(StuckMachine { machine, stuck });
+        held = Some(HeldMachine::install(options));
         options.answer_limit = Duration::from_millis(50);
     });
+    let held = held.unwrap();
     test.until("m", |view| view.actual.active == 2 && warm(view));
     test.apply(concurrency("m", 1));
-    stuck.store(true, Ordering::SeqCst);
+    let hold = held.hold();
     let cores = divvy::layout::Edit::SetCores {
         model: "m".to_owned(),
         cores: divvy::layout::CoreRequest::List(set("0-2")),
@@ -111,7 +68,7 @@ fn stuck_scheduler_answers_with_an_error() {
     assert_eq!(withdrawn.kind, RefusalKind::TimedOut);
     // The newest snapshot's entries; the change under way is not among them.
     assert!(test.scheduler.journal().len() <= 1);
-    stuck.store(false, Ordering::SeqCst);
+    drop(hold);
     test.wait("the change", || test.scheduler.journal().len() == 2);
     test.apply(concurrency("m", 3));
     let ids: Vec<u64> = test.scheduler.journal().iter().map(|entry| entry.id).collect();

@@ -7,20 +7,42 @@ use std::time::Duration;
 use divvy::machine::{
     AffinityError, CoreTimes, CpuSet, Description, Machine, MemoryUse, ThreadId, ThreadTimes,
 };
+use divvy::scheduler::Options;
 
 /// Passes everything on to another machine.
 pub(crate) struct HeldMachine {
-    pub machine: Arc<dyn Machine>,
-    /// True while the scheduler's thread must wait before it sets a mask.
-    pub hold: AtomicBool,
-    /// True once it waits.
-    pub is_held: AtomicBool,
+    machine: Arc<dyn Machine>,
+    hold: AtomicBool,
+    is_held: AtomicBool,
 }
 
 impl HeldMachine {
-    pub(crate) fn new(machine: Arc<dyn Machine>) -> Arc<Self> {
+    /// Puts a machine like this before the one of the options.
+    pub(crate) fn install(options: &mut Options) -> Arc<Self> {
         let (hold, is_held) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Self { machine, hold, is_held })
+        let held = Arc::new(Self { machine: options.machine.clone(), hold, is_held });
+        options.machine = held.clone();
+        held
+    }
+
+    /// Makes the scheduler's thread wait before it sets its next mask, until the guard is dropped.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.hold.store(true, Ordering::SeqCst);
+        Hold(self)
+    }
+
+    /// Returns true once the scheduler's thread waits.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::SeqCst)
+    }
+}
+
+/// Lets the scheduler's thread go on when it is dropped, also by a failed test.
+pub(crate) struct Hold<'a>(&'a HeldMachine);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.hold.store(false, Ordering::SeqCst);
     }
 }
 
