@@ -29,12 +29,9 @@ pub(super) fn start(
     let mut effects = Vec::new();
     let budget = &row.budget;
     let Some(slot) = models.slots.get_mut(&budget.name) else { return effects };
-    if let Some(old) = slot.successor.take_if(|successor| is_other_model(successor, budget)) {
-        effects.push((old.generation, BuildEffect::Dropped));
-        models.draining.add(old.workload);
-    }
     let is_wanted = is_other_model(slot, budget);
-    if let Some(old) = slot.successor.take_if(|_| !is_wanted) {
+    let is_unfit = |successor: &mut Box<Slot>| !is_wanted || is_other_model(successor, budget);
+    if let Some(old) = slot.successor.take_if(is_unfit) {
         effects.push((old.generation, BuildEffect::Dropped));
         models.draining.add(old.workload);
     }
