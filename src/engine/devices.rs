@@ -68,8 +68,8 @@ fn ordinal_in(
         && !matches!(id, GpuId::Mig(_))
     {
         return Err(format!(
-            "{ORDER}={order} lets CUDA number the GPUs in its own way, so {} cannot be told from \
-             the others: unset it, or set it to {BUS_ORDER}",
+            "with {ORDER}={order} CUDA numbers the GPUs in a different order, so divvy cannot find \
+             {}: unset the variable, or set it to {BUS_ORDER}",
             id.title()
         ));
     }

@@ -41,8 +41,8 @@ impl RunningTime {
         self.stops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the length of all stops until now. `was_continued` tells whether the process has been
-    /// continued since it was last asked.
+    /// Returns the length of all stops until now. `was_continued` returns true if the process has been
+    /// continued since the last call.
     fn stopped_until(&self, now: u64, was_continued: impl Fn() -> bool) -> u64 {
         // Acquire: a thread that sees the new sign of life sees the stop before it.
         if now.saturating_sub(self.alive.load(Ordering::Acquire)) > LONGEST_SILENCE_NS {

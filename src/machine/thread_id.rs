@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An operating-system thread. The kernel gives the number of a thread that has ended to another one;
-/// the start tells the two apart.
+/// An operating-system thread, by its number and its start time. The kernel reuses the numbers of threads
+/// that have ended; start times differ.
 ///
 /// Written as the number alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

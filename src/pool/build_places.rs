@@ -58,8 +58,8 @@ impl BuildPlaces {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a place for a step of a pool. Returns `None` once the step is cancelled; whoever
-    /// cancels it calls [`BuildPlaces::wake`] afterwards.
+    /// Waits for a place for a step of a pool. Returns `None` once the step is cancelled. Call
+    /// [`BuildPlaces::wake`] after cancelling it.
     pub(crate) fn take(
         self: &Arc<Self>,
         pool: u64,

@@ -1,8 +1,8 @@
 //! Calls that place a thread and are under way, so that the thread does not end during one.
 //!
 //! Such a call takes the number of a thread, which the kernel gives to another thread after the first has
-//! ended, and comparing starts before each call would read a file per thread. So a thread that
-//! is about to end first leaves its set and then waits for the one call that is under way for it.
+//! ended. Comparing starts before each call would read a file per thread. A thread that is about to end
+//! therefore leaves its set first, and then waits for the call that is under way for it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
