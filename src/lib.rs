@@ -61,6 +61,7 @@ pub mod load;
 pub mod machine;
 pub mod pool;
 pub mod scheduler;
+pub mod server;
 pub mod telemetry;
 
 pub use layout::{Budget, Change, Layout};

@@ -17,6 +17,7 @@ mod signature;
 pub mod synth;
 pub mod synthetic;
 mod tensor;
+mod tensor_bytes;
 
 pub use error::{EngineError, EngineReason};
 pub use interface::{

@@ -18,6 +18,7 @@ mod phrases;
 pub mod placement;
 mod plan;
 mod refusal;
+mod server_limits;
 mod sharing;
 mod sharing_plan;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub use model_name::short_name;
 pub(crate) use phrases::{cores as cores_phrase, counted, number};
 pub use plan::{ExcessiveRow, MOST_THREADS_PER_CORE, Plan, RowPlan};
 pub use refusal::{Refusal, RefusalKind};
+pub use server_limits::ServerLimits;
 pub use sharing::{LoadedModelUse, RowMemory, SharingRule, file_name, possible_sharers, sharers};
 pub use sharing_plan::{ChargePlan, SharingPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

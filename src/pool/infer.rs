@@ -86,10 +86,11 @@ impl Client {
         options: RequestOptions,
     ) -> Pending {
         let (sender, answer) = oneshot::channel();
-        let arrival = running_now();
+        let now = running_now();
+        let arrival = options.arrival.unwrap_or(now);
         let reply = ReplyTarget::Channel(sender);
         let job = Job { inputs, arrival, reply, charge: None };
-        Pending { waiting: Self::offer_to(find, job, options.terms(arrival)), arrival, answer }
+        Pending { waiting: Self::offer_to(find, job, options.terms(now)), arrival, answer }
     }
 
     /// As [`RequestSender::submit`]. Rejects the request with [`Rejection::NoSuchModel`] if there is no
@@ -132,8 +133,8 @@ impl Pending {
 }
 
 impl Client {
-    /// Returns the model's inputs and outputs.
-    pub(crate) fn signature(&self) -> Arc<Signature> {
+    /// Returns the model's inputs and outputs; empty before it is loaded.
+    pub fn signature(&self) -> Arc<Signature> {
         self.inner.signature()
     }
 

@@ -121,6 +121,9 @@ pub struct RequestOptions {
     pub deadline: Option<Instant>,
     /// Its importance.
     pub priority: Priority,
+    /// Its arrival, by [`running_now`]: latency counts from here. `None`: when it is submitted. A
+    /// [`Request`] has an arrival of its own and ignores this one.
+    pub arrival: Option<Instant>,
 }
 
 /// One request. [`Request::new`] makes it; the fields can then be changed.

@@ -14,6 +14,7 @@ use super::lending::{CoreLending, Loan, LoanId, LoanRequest};
 use super::loaded_models::add_sharing;
 use super::messages::OwnerMessage;
 use super::model_client::ModelClient;
+use super::model_directory::ModelDirectory;
 use super::observer::{ObservedMachine, Observer, ObserverConfig};
 use super::observer_channel::ObserverChannel;
 use super::options::Options;
@@ -116,6 +117,11 @@ impl Scheduler {
     pub fn client(&self, model: &str) -> Option<ModelClient> {
         let has_name = self.shared.read().clients.contains_key(model);
         has_name.then(|| ModelClient::new(model, &self.shared))
+    }
+
+    /// Returns the models by name, for a server.
+    pub fn models(&self) -> ModelDirectory {
+        ModelDirectory::new(&self.shared, self.snapshots.clone())
     }
 
     /// Stops the loads, answers waiting requests for at most `patience`, and returns the final

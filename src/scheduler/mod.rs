@@ -17,6 +17,7 @@ mod loaded_models;
 mod loading;
 mod messages;
 mod model_client;
+mod model_directory;
 mod model_key;
 mod observer;
 mod observer_channel;
@@ -38,6 +39,7 @@ pub use layout_store::{
 pub use lending::{CoreLending, Loan, LoanId, LoanRequest};
 pub use loading::{EngineLoader, LoadRequest, LoadedModel, Loader, PreparedRequests};
 pub use model_client::ModelClient;
+pub use model_directory::ModelDirectory;
 pub use model_key::ModelKey;
 pub use options::{Options, VerdictWindows};
 pub use slot::LoadOrder;

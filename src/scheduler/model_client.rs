@@ -19,7 +19,11 @@ pub struct ModelClient {
 
 impl ModelClient {
     pub(super) fn new(name: &str, state: &SharedState) -> Self {
-        Self { name: name.into(), state: state.downgrade() }
+        Self::with_state(name, state.downgrade())
+    }
+
+    pub(super) fn with_state(name: &str, state: WeakSharedState) -> Self {
+        Self { name: name.into(), state }
     }
 
     /// Returns the model's name.

@@ -20,6 +20,7 @@ mod name_list;
 mod recording;
 mod request_counts;
 mod sensor;
+mod server_view;
 mod snapshot;
 mod state_version;
 pub mod text;
@@ -44,6 +45,10 @@ pub use name_list::{name_list, separated_list};
 pub use recording::{Cell, InstanceRecorder, LatencyCount, Recorder, Windows};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
+pub use server_view::{
+    ConnectionView, ListenerView, Protocol, RefusedRequests, ServedModelView, ServerSource,
+    ServerView,
+};
 pub use snapshot::{Alert, Snapshot, StopView};
 pub use state_version::StateVersion;
 pub use window::{Histogram, Window};

@@ -1,0 +1,40 @@
+//! The models of a running scheduler by name, for servers.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::model_client::ModelClient;
+use super::shared_state::{SharedState, WeakSharedState};
+use crate::pool::Client;
+use crate::telemetry::Snapshot;
+
+/// Finds the models of a scheduler by name. It keeps no model of a dropped scheduler in memory. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct ModelDirectory {
+    state: WeakSharedState,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl ModelDirectory {
+    pub(super) fn new(state: &SharedState, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { state: state.downgrade(), snapshots }
+    }
+
+    /// Returns the client of the model that has a name now; `None` if there is none.
+    pub fn get(&self, name: &str) -> Option<Client> {
+        self.state.read()?.clients.get(name).cloned()
+    }
+
+    /// Returns a client of the models that have a name, from now on; `None` if no model has it now.
+    pub fn client(&self, name: &str) -> Option<ModelClient> {
+        let state = self.state.read()?;
+        state.clients.contains_key(name).then(|| ModelClient::with_state(name, self.state.clone()))
+    }
+
+    /// Returns the newest snapshot, with the state of each model.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+}

@@ -1,0 +1,102 @@
+//! The state that all connections of a server share.
+
+use std::sync::Arc;
+
+use super::access::Access;
+use super::activity::Activity;
+use super::drain::Drain;
+use super::in_flight::InFlight;
+use super::serve_error::{ErrorKind, ServeError};
+use crate::layout::ServerLimits;
+use crate::pool::Client;
+use crate::scheduler::{ModelDirectory, Scheduler};
+use crate::telemetry::ModelState;
+
+/// The options of a server.
+#[derive(Clone, Default)]
+pub struct ServerOptions {
+    /// What it accepts from clients.
+    pub limits: ServerLimits,
+    /// The clients that may use it.
+    pub access: Access,
+}
+
+/// The state that all connections of a server share.
+pub struct ServerState {
+    /// The models by name.
+    pub models: ModelDirectory,
+    /// What it accepts from clients.
+    pub limits: ServerLimits,
+    /// The clients that may use it.
+    pub access: Access,
+    /// Bytes of requests and answers.
+    pub in_flight: Arc<InFlight>,
+    /// Connections and counters.
+    pub activity: Arc<Activity>,
+    /// The drain at the end.
+    pub drain: Drain,
+}
+
+/// A model that a request named.
+pub struct ServedModel {
+    /// Its name.
+    pub name: String,
+    /// Its client.
+    pub client: Client,
+}
+
+impl ServerState {
+    /// Returns the state of a new server for the models of a scheduler.
+    pub fn new(scheduler: &Scheduler, options: ServerOptions) -> Arc<Self> {
+        Arc::new(Self {
+            models: scheduler.models(),
+            limits: options.limits,
+            access: options.access,
+            in_flight: Arc::new(InFlight::new(options.limits.in_flight)),
+            activity: Arc::default(),
+            drain: Drain::default(),
+        })
+    }
+
+    /// Returns the model of a name and version; without a version, the one that is served.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSuchModel`] if there is none.
+    pub fn find(&self, name: &str, version: Option<&str>) -> Result<ServedModel, ServeError> {
+        let client = self.models.get(name).ok_or_else(|| ServeError::no_such_model(name))?;
+        let served = self.version(name);
+        match version {
+            Some(version) if !version.is_empty() && version != served => Err(ServeError::new(
+                ErrorKind::NoSuchModel,
+                format!("model `{name}` has no version `{version}`; its version is `{served}`"),
+            )),
+            _ => Ok(ServedModel { name: name.to_owned(), client }),
+        }
+    }
+
+    /// Returns the version that a model is served under.
+    pub fn version(&self, _name: &str) -> String {
+        "1".to_owned()
+    }
+
+    /// Returns true if a model accepts requests now and runs them.
+    pub fn is_model_ready(&self, name: &str) -> bool {
+        if self.drain.has_started() {
+            return false;
+        }
+        let snapshot = self.models.snapshot();
+        let state = snapshot.model(name).map(|model| &model.state);
+        matches!(state, Some(ModelState::Running | ModelState::Warming { .. }))
+    }
+
+    /// Returns true if the server accepts requests and all models of the layout are ready, apart from
+    /// paused ones.
+    pub fn is_ready(&self) -> bool {
+        let snapshot = self.models.snapshot();
+        let is_ready =
+            |state: &ModelState| !matches!(state, ModelState::Loading | ModelState::Failed { .. });
+        !self.drain.has_started()
+            && snapshot.version != 0
+            && snapshot.models.iter().all(|model| is_ready(&model.state))
+    }
+}
