@@ -8,6 +8,7 @@ mod activity;
 mod drain;
 mod in_flight;
 mod infer;
+mod limits;
 mod serve_error;
 mod state;
 

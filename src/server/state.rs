@@ -6,6 +6,7 @@ use super::access::Access;
 use super::activity::Activity;
 use super::drain::Drain;
 use super::in_flight::InFlight;
+use super::limits::LiveLimits;
 use super::serve_error::{ErrorKind, ServeError};
 use crate::layout::ServerLimits;
 use crate::pool::Client;
@@ -25,8 +26,7 @@ pub struct ServerOptions {
 pub struct ServerState {
     /// The models by name.
     pub models: ModelDirectory,
-    /// What it accepts from clients.
-    pub limits: ServerLimits,
+    limits: LiveLimits,
     /// The clients that may use it.
     pub access: Access,
     /// Bytes of requests and answers.
@@ -50,12 +50,23 @@ impl ServerState {
     pub fn new(scheduler: &Scheduler, options: ServerOptions) -> Arc<Self> {
         Arc::new(Self {
             models: scheduler.models(),
-            limits: options.limits,
+            limits: LiveLimits::new(options.limits),
             access: options.access,
             in_flight: Arc::new(InFlight::new(options.limits.in_flight)),
             activity: Arc::default(),
             drain: Drain::default(),
         })
+    }
+
+    /// Returns the limits in force.
+    pub fn limits(&self) -> ServerLimits {
+        self.limits.get()
+    }
+
+    /// Changes the limits; they apply to requests and connections from now on.
+    pub fn set_limits(&self, limits: ServerLimits) {
+        self.limits.set(limits);
+        self.in_flight.set_limit(limits.in_flight);
     }
 
     /// Returns the model of a name and version; without a version, the one that is served.
