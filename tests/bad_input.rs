@@ -109,6 +109,25 @@ fn model_of(operator: &str) -> Vec<u8> {
     [number(1, 8), field(7, &graph.concat()), field(8, &number(2, 17))].concat()
 }
 
+/// Encodes a model that reshapes six floats to the length in its second input, which no guess gets right.
+fn reshaping_model() -> Vec<u8> {
+    let node = [field(1, b"x"), field(1, b"shape"), field(2, b"y"), field(4, b"Reshape")];
+    let value = |name: &[u8], element: u8, sizes: &[u8]| {
+        let dims: Vec<u8> = sizes.iter().flat_map(|size| field(1, &number(1, *size))).collect();
+        let shape = field(2, &dims);
+        let tensor = field(1, &[number(1, element), shape].concat());
+        [field(1, name), field(2, &tensor)].concat()
+    };
+    let graph = [
+        field(1, &node.concat()),
+        field(2, b"graph"),
+        field(11, &value(b"x", 1, &[2, 3])),
+        field(11, &value(b"shape", 7, &[1])),
+        field(12, &value(b"y", 1, &[6])),
+    ];
+    [number(1, 8), field(7, &graph.concat()), field(8, &number(2, 17))].concat()
+}
+
 /// Encodes an array file of zeros.
 fn npy(kind: &str, item: usize, shape: &[usize]) -> Vec<u8> {
     let sizes: String = shape.iter().fold(String::new(), |text, size| format!("{text}{size}, "));
@@ -142,6 +161,31 @@ fn rejects_files_that_are_not_models() {
     // all faults are reported at once
     runs.refused(&["--engine", "rten", "gone.onnx", "text.onnx"]);
     insta::assert_snapshot!("models", runs.text());
+}
+
+#[test]
+fn strict_run_serves_a_model_without_a_guess() {
+    let home = Home::new();
+    home.write("reshape.onnx", reshaping_model());
+    let row = "version = 1\n[[model]]\nname = \"m\"\npath = \"reshape.onnx\"\nengine = \"rten\"\n";
+    home.write("served.toml", row);
+    home.write("loaded.toml", format!("{row}load = {{ kind = \"constant\", rate = 5 }}\n"));
+    let run = |layout: &str| {
+        let mut command = home.divvy();
+        command.args([layout, "--strict", "--headless", "--for", "300ms"]);
+        home.run(command)
+    };
+    let served = run("served.toml");
+    assert_eq!(served.status.code(), Some(0), "{}", served.err);
+    assert!(
+        served.out.contains("m was not tried: its guessed trial request failed"),
+        "{}",
+        served.out
+    );
+    assert!(served.err.contains("m: not tried"), "{}", served.err);
+    let refused = run("loaded.toml");
+    assert_eq!(refused.status.code(), Some(2), "{}", refused.err);
+    assert!(refused.err.contains("its trial request failed"), "{}", refused.err);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::CommandError;
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, Engines, InstanceSetup, TensorSpec};
-use crate::layout::{Budget, Bytes, EngineChoice, ModelSource};
+use crate::layout::{Budget, Bytes, EngineChoice, LoadSpec, ModelSource};
 use crate::scheduler::{EngineLoader, LoadRequest, Loader};
 
 /// Arguments of `divvy inspect`.
@@ -142,6 +142,8 @@ impl Attempt {
             self.runs = Some(false);
             let mut budget = Budget::new("model", source.clone());
             budget.engine = choice;
+            // With a load, the guessed request has to run.
+            budget.load = Some(LoadSpec::Constant { rate: 1.0 });
             let requests =
                 EngineLoader::new(Arc::clone(engines)).load(&LoadRequest::alone(budget))?.requests;
             self.guessed_dims = requests.guessed_dims;

@@ -16,6 +16,7 @@ use super::load_turn::LoadTurn;
 use super::rejection::Rejection;
 use super::request::RequestSender;
 use super::threads::{Member, Threads};
+use crate::engine::inputs::check_inputs;
 use crate::engine::{EngineError, EngineMemory, InstanceSetup, Model, NamedTensor};
 use crate::layout::QueuePolicy;
 use crate::machine::{CpuSet, Machine, current_thread};
@@ -83,8 +84,35 @@ impl Pool {
     }
 
     /// Sets the model that instances are built from, and the inputs of their trial request.
-    pub fn install(&self, model: Arc<dyn Model>, warm_up: Arc<Vec<NamedTensor>>) {
-        self.inner.set_model(model, warm_up);
+    pub fn install(&self, model: Arc<dyn Model>, trial: Arc<Vec<NamedTensor>>) {
+        self.inner.set_model(model, trial);
+    }
+
+    /// Sets the model that instances are built from if no request is known that it runs, and the reason.
+    /// Its instances serve without a trial, until a request of a caller has succeeded: the newest such
+    /// request is the trial request from then on. `known` is one of the model before it, for the trial
+    /// of its first instances; ignored if it does not fit the inputs of this model.
+    pub fn install_untried(
+        &self,
+        model: Arc<dyn Model>,
+        reason: &str,
+        known: Option<Arc<Vec<NamedTensor>>>,
+    ) {
+        let fits = |request: &Arc<Vec<NamedTensor>>| {
+            model.accepts_any_inputs() || check_inputs(model.signature(), request).is_ok()
+        };
+        let known = known.filter(fits);
+        self.inner.set_untried_model(model, reason, known);
+    }
+
+    /// Returns why no request is known that the model runs; `None` if one is.
+    pub fn untried(&self) -> Option<String> {
+        self.inner.untried()
+    }
+
+    /// Returns the last good request of its callers, if these serve as the trial request.
+    pub fn last_good_request(&self) -> Option<Arc<Vec<NamedTensor>>> {
+        self.inner.trial.last_good()
     }
 
     /// Removes the model. Only valid before instances have been ensured.
@@ -202,6 +230,12 @@ impl Pool {
     /// Sets the size of the built-in load's prepared requests in bytes; they count towards the budget.
     pub fn set_prepared(&self, bytes: u64) {
         self.inner.memory.set_prepared(bytes);
+    }
+
+    /// Returns the size of the prepared requests, or of the request of a caller that is kept as the trial
+    /// request, in bytes.
+    pub fn prepared_bytes(&self) -> u64 {
+        self.inner.memory.prepared()
     }
 
     /// Checks that the loaded model is within its memory budget.

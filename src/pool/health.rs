@@ -19,8 +19,8 @@ pub(super) struct HealthChecks {
 
 impl HealthChecks {
     /// Returns true if the instance has to be replaced after a request ended with `error` at `now`: it
-    /// panicked, or the engine failed for a reason that may not be the request's and fails on the trial request too. A failure that follows the last
-    /// check within [`CHECK_INTERVAL`] is not checked.
+    /// panicked, or the engine failed for a reason that may not be the request's and fails on the trial
+    /// request too. A failure that follows the last check within [`CHECK_INTERVAL`] is not checked.
     pub(super) fn is_broken(
         &mut self,
         error: &RequestError,
@@ -42,16 +42,17 @@ impl HealthChecks {
     }
 }
 
-/// Runs the trial request.
+/// Runs the trial request. An instance of a model without one passes.
 ///
 /// # Errors
 /// The reason why the instance cannot serve.
 pub(super) fn run_trial(inner: &Inner, built: &mut dyn Instance) -> Result<(), String> {
-    let Some(inputs) = inner.warm_up_inputs() else { return Ok(()) };
-    match run(built, &inputs) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("the trial request failed: {error}")),
-    }
+    let Some(inputs) = inner.trial.request() else { return Ok(()) };
+    let is_from_callers = inner.trial.is_from_callers();
+    let source = if is_from_callers { ", the last good one of its callers," } else { "" };
+    run(built, &inputs)
+        .map(drop)
+        .map_err(|error| format!("the trial request{source} failed: {error}"))
 }
 
 #[cfg(test)]

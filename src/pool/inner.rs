@@ -11,12 +11,13 @@ use super::event::{Listener, PoolEvent};
 use super::gate::{BATCH, Gate, JobTerms, Present, Submitted, Waiting};
 use super::input_check::InputCheck;
 use super::job::Job;
-use super::memory::MemoryLimit;
+use super::memory::{MemoryLimit, tensor_bytes};
 use super::panic_message::panic_message;
 use super::rejection::Rejection;
 use super::replies::ReplyThread;
 use super::request::{Request, RequestError, RequestId, RequestSender};
 use super::threads::{Pinned, Threads, place};
+use super::trial::Trial;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::heap::request_trim;
 use crate::machine::{CpuSet, Machine, running_now};
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     pub(super) replies: Arc<ReplyThread>,
     /// True once a caller other than the built-in load has sent a request.
     pub(super) has_callers: AtomicBool,
+    /// The trial request of new and of doubtful instances.
+    pub(super) trial: Trial,
     inputs: InputCheck,
     loaded: RwLock<Option<Loaded>>,
     last_loss: Mutex<Option<String>>,
@@ -51,7 +54,8 @@ pub(super) struct Inner {
 #[derive(Clone)]
 struct Loaded {
     model: Arc<dyn Model>,
-    warm_up: Arc<Vec<NamedTensor>>,
+    /// Why no trial request was known when it was loaded; `None` if one was.
+    untried: Option<Arc<str>>,
 }
 
 impl Inner {
@@ -77,6 +81,7 @@ impl Inner {
             listener,
             replies: ReplyThread::shared(),
             has_callers: AtomicBool::new(false),
+            trial: Trial::default(),
             inputs: InputCheck::default(),
             loaded: RwLock::new(None),
             last_loss: Mutex::new(None),
@@ -92,27 +97,46 @@ impl Inner {
         self.loaded().map(|loaded| loaded.model)
     }
 
-    pub(super) fn set_model(&self, model: Arc<dyn Model>, warm_up: Arc<Vec<NamedTensor>>) {
-        self.inputs.publish(&*model);
-        let loaded = Loaded { model, warm_up };
+    pub(super) fn set_model(&self, model: Arc<dyn Model>, trial: Arc<Vec<NamedTensor>>) {
+        self.trial.set(trial);
+        self.set_loaded(Loaded { model, untried: None });
+    }
+
+    /// Sets a model of which no request is known to run, for this reason. `known` is the last good request
+    /// of its callers.
+    pub(super) fn set_untried_model(
+        &self,
+        model: Arc<dyn Model>,
+        reason: &str,
+        known: Option<Arc<Vec<NamedTensor>>>,
+    ) {
+        self.memory.set_prepared(known.as_ref().map_or(0, |inputs| tensor_bytes(inputs)));
+        self.trial.open(known);
+        self.set_loaded(Loaded { model, untried: Some(reason.into()) });
+    }
+
+    fn set_loaded(&self, loaded: Loaded) {
+        self.inputs.publish(&*loaded.model);
         self.memory.look(&*loaded.model);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
     }
 
     pub(super) fn forget_model(&self) {
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.trial.clear();
         self.memory.clear();
     }
 
-    /// The inputs of the trial request; `None` before a model is loaded.
-    pub(super) fn warm_up_inputs(&self) -> Option<Arc<Vec<NamedTensor>>> {
-        self.loaded().map(|loaded| loaded.warm_up)
+    /// Returns why no request is known that the model runs; `None` if one is, or without a model.
+    pub(super) fn untried(&self) -> Option<String> {
+        self.loaded().and_then(|loaded| self.trial.untried(&loaded.untried?))
     }
 
     /// Makes the engine free what it does not need. The heap returns its free pages soon after.
     pub(super) fn shrink(&self) {
         if let Some(loaded) = self.loaded() {
-            self.memory.shrink(&*loaded.model, &loaded.warm_up);
+            let trial = self.trial.request();
+            self.memory.shrink(&*loaded.model, trial.as_ref().map(|inputs| inputs.as_slice()));
             request_trim();
         }
     }

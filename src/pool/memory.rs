@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::limited_runs::{LimitedRuns, Run, RunVerdict};
 use super::rejection::Rejection;
 use super::shrink_pacer::ShrinkPacer;
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
@@ -43,68 +44,9 @@ pub(super) struct MemoryLimit {
     /// The pace of attempts to free memory while the model is idle.
     pub(super) shrinks: ShrinkPacer,
     /// Requests that run now under a limit.
-    runs: Mutex<Runs>,
+    runs: Mutex<LimitedRuns>,
     /// Notified when a run ends and when the limit changes.
     turn: Condvar,
-}
-
-#[derive(Default)]
-struct Runs {
-    next: u64,
-    now: Vec<Run>,
-    /// Requests that wait to run alone; no other request starts before them.
-    waiting_alone: usize,
-    /// Requests that exceeded the limit together.
-    crowd: Option<Crowd>,
-}
-
-/// Requests that fit the limit only a few at a time.
-#[derive(Clone, Copy)]
-struct Crowd {
-    /// Input bytes of the smallest such request.
-    from: u64,
-    /// Number of such requests that may run at once, 1 or more.
-    most: usize,
-}
-
-impl Runs {
-    fn may_start(&self, bytes: u64) -> bool {
-        let full = self.crowd.is_some_and(|crowd| {
-            let large = self.now.iter().filter(|run| run.bytes >= crowd.from).count();
-            bytes >= crowd.from && large >= crowd.most
-        });
-        self.waiting_alone == 0 && !full && !self.now.iter().any(|run| run.alone)
-    }
-
-    /// Records that `together` requests of this size exceeded the limit at once.
-    fn learn(&mut self, bytes: u64, together: usize) {
-        let most = together.saturating_sub(1).max(1);
-        let crowd = self.crowd.unwrap_or(Crowd { from: bytes, most });
-        self.crowd = Some(Crowd { from: crowd.from.min(bytes), most: crowd.most.min(most) });
-    }
-}
-
-/// The result of checking a finished run against the limit.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum RunVerdict {
-    Fits,
-    /// It exceeded the limit together with others and must run again alone.
-    RunAlone,
-}
-
-/// One request that runs, or has just run.
-struct Run {
-    id: u64,
-    /// Bytes of its inputs.
-    bytes: u64,
-    /// The most memory that the engine reported during the run.
-    peak: u64,
-    /// The largest inputs of another request that ran at the same time; `None` if none did.
-    beside: Option<u64>,
-    /// The most requests of its size or more that ran at once during the run, itself included.
-    together: usize,
-    /// True if no other request may start.
-    alone: bool,
 }
 
 /// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] discards the
@@ -156,7 +98,7 @@ impl MemoryLimit {
         }
     }
 
-    fn runs(&self) -> MutexGuard<'_, Runs> {
+    fn runs(&self) -> MutexGuard<'_, LimitedRuns> {
         // no code panics while it holds this lock
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,14 +136,31 @@ impl MemoryLimit {
         self.prepared.store(bytes, Ordering::Relaxed);
     }
 
+    /// Returns the size of the prepared requests.
+    pub(super) fn prepared(&self) -> u64 {
+        self.prepared.load(Ordering::Relaxed)
+    }
+
+    /// Charges the copy of a caller's request that is kept as the trial request, in place of the one
+    /// before. Returns false if the model would exceed its limit; the charge stays as it was then.
+    pub(super) fn charge_trial(&self, bytes: u64) -> bool {
+        let others = self.used().saturating_sub(self.prepared());
+        let has_room = self.limit().is_none_or(|limit| others.saturating_add(bytes) <= limit);
+        if has_room {
+            // A model of which requests are kept has no prepared ones.
+            self.set_prepared(bytes);
+        }
+        has_room
+    }
+
     /// Returns the input bytes of waiting and running requests that only the pool holds.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
     fn used(&self) -> u64 {
-        let parts = [&self.engine, &self.prepared].map(|part| part.load(Ordering::Relaxed));
-        parts.iter().fold(self.requests(), |sum, part| sum.saturating_add(*part))
+        let engine = self.engine.load(Ordering::Relaxed);
+        self.requests().saturating_add(engine).saturating_add(self.prepared())
     }
 
     /// Records and returns the memory that the engine holds now.
@@ -246,7 +205,7 @@ impl MemoryLimit {
             }
             return Ok(charge());
         }
-        let held = self.least().saturating_add(self.prepared.load(Ordering::Relaxed));
+        let held = self.least().saturating_add(self.prepared());
         // Compared and added in one step, so that requests that arrive at once do not exceed the limit
         // together.
         let room = |requests: u64| {
@@ -323,7 +282,7 @@ impl MemoryLimit {
         self.runs().may_start(bytes)
     }
 
-    fn wait_turn<'a>(&self, runs: MutexGuard<'a, Runs>) -> MutexGuard<'a, Runs> {
+    fn wait_turn<'a>(&self, runs: MutexGuard<'a, LimitedRuns>) -> MutexGuard<'a, LimitedRuns> {
         self.turn.wait_timeout(runs, TURN_CHECK).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -348,7 +307,13 @@ impl MemoryLimit {
         Err(EngineError::Memory { reason })
     }
 
-    fn push(&self, runs: &mut Runs, model: &dyn Model, bytes: u64, alone: bool) -> Running<'_> {
+    fn push(
+        &self,
+        runs: &mut LimitedRuns,
+        model: &dyn Model,
+        bytes: u64,
+        alone: bool,
+    ) -> Running<'_> {
         if runs.now.is_empty() {
             // discard the peak of earlier requests
             model.take_peak();
@@ -429,8 +394,9 @@ impl MemoryLimit {
 
     /// Lets the engine free memory that it does not need. A failed trial request is only logged:
     /// the next reading shows how much the engine holds.
-    pub(super) fn shrink(&self, model: &dyn Model, trial: &[NamedTensor]) {
-        if let Err(error) = model.shrink(trial) {
+    /// Without a trial request nothing can be freed.
+    pub(super) fn shrink(&self, model: &dyn Model, trial: Option<&[NamedTensor]>) {
+        if let Some(Err(error)) = trial.map(|trial| model.shrink(trial)) {
             tracing::warn!("a request that was to shrink an arena failed: {error}");
         }
         // The trial's peak must not count against the next request. Requests that run at the same
@@ -475,7 +441,7 @@ impl MemoryLimit {
                 graph => format!(", graph about {}", size(graph)),
             },
             memory.arena.map_or_else(|| "not known".to_owned(), size),
-            size(self.requests() + self.prepared.load(Ordering::Relaxed)),
+            size(self.requests() + self.prepared()),
         )
     }
 }

@@ -21,6 +21,7 @@ mod inner;
 mod input_check;
 mod job;
 mod job_queue;
+mod limited_runs;
 mod load_turn;
 mod memory;
 mod panic_message;
@@ -37,6 +38,7 @@ mod taken_job;
 mod tests;
 mod thread_calls;
 mod threads;
+mod trial;
 mod worker;
 
 pub use build_places::{BUILDS_AT_ONCE, BuildPlaces};

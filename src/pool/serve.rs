@@ -7,7 +7,7 @@ use super::gate::{Ended, Next, SeatId, Waiting};
 use super::health::{HealthChecks, run_trial};
 use super::inner::Inner;
 use super::job::Job;
-use super::memory::RunVerdict;
+use super::limited_runs::RunVerdict;
 use super::panic_message::panic_message;
 use super::request::RequestError;
 use super::taken_job::TakenJob;
@@ -58,6 +58,7 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         // One reading of the clock ends this job and starts the next: the reply counts to the latter.
         let end = running_now();
         let compute = end.saturating_duration_since(start);
+        let has_copied = result.is_ok() && inner.trial.keep(&inputs, end, &inner.memory);
         drop(inputs);
         drop(charge);
         // A failure may be the request's fault: only one that a known good request repeats breaks the
@@ -74,8 +75,8 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             return WorkerExit::Broken(seat);
         }
         let ended = if result.is_ok() { Ended::Completed } else { Ended::Failed };
-        // A check took time that is not the next request's.
-        let end = if result.is_ok() { end } else { running_now() };
+        // A check or a copy took time that is not the next request's.
+        let end = if result.is_ok() && !has_copied { end } else { running_now() };
         next = taken.finish(ended, result, compute).map(|waiting| (waiting, end));
     }
 }

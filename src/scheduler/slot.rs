@@ -163,15 +163,25 @@ impl Slot {
         }
     }
 
-    /// Takes a loaded model.
+    /// Takes a loaded model. If no request is known that it runs, `before` is the pool of the model that
+    /// serves the row until then: its last good request is the trial request.
     ///
     /// # Errors
     /// [`EngineError::Memory`] if it is larger than the row's memory budget.
-    pub(super) fn install(&mut self, loaded: LoadedModel) -> Result<(), EngineError> {
-        let warm_up = loaded.requests.inputs.first().cloned().unwrap_or_default();
+    pub(super) fn install(
+        &mut self,
+        loaded: LoadedModel,
+        before: Option<&Pool>,
+    ) -> Result<(), EngineError> {
         if let Some(pool) = &self.pool {
             pool.set_prepared(loaded.requests.bytes());
-            pool.install(loaded.model, warm_up);
+            if let Some(reason) = &loaded.requests.untried {
+                let known = before.and_then(Pool::last_good_request);
+                pool.install_untried(loaded.model, reason, known);
+            } else {
+                let trial = loaded.requests.inputs.first().cloned().unwrap_or_default();
+                pool.install(loaded.model, trial);
+            }
             if let Err(error) = pool.fits() {
                 pool.uninstall();
                 return Err(error);
@@ -182,6 +192,18 @@ impl Slot {
         self.requests = Arc::new(loaded.requests);
         self.phase = LoadPhase::Loaded;
         Ok(())
+    }
+
+    /// Returns true if no request was known that the model runs when it was loaded. It has no requests
+    /// for a built-in load.
+    pub(super) fn is_loaded_untried(&self) -> bool {
+        self.requests.untried.is_some()
+    }
+
+    /// Returns why the loaded model cannot serve a row, which has a load in the meantime: no guessed
+    /// request runs.
+    pub(super) fn missing_guess(&self, row: &Budget) -> Option<String> {
+        self.requests.untried.clone().filter(|_| row.load.is_some())
     }
 
     /// Clears the failures of a model whose row has changed.
@@ -272,7 +294,7 @@ impl Slot {
 
     /// Returns the load order of a row, if it has a load and its model is loaded.
     pub(super) fn order(&self, row: &Row) -> Option<LoadOrder> {
-        if !matches!(self.phase, LoadPhase::Loaded) {
+        if !matches!(self.phase, LoadPhase::Loaded) || self.is_loaded_untried() {
             return None;
         }
         Some(LoadOrder {

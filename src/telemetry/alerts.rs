@@ -42,12 +42,13 @@ struct Finding<'a> {
 /// message that names the worst.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     let mut alerts = failures(&snapshot.models);
-    let kinds: [(&str, Check); 5] = [
+    let kinds: [(&str, Check); 6] = [
         ("are paused and lose requests", paused),
         ("miss their latency target", missed),
         ("have a full queue", full),
         ("wait for a CPU", starved),
         ("differ from their row", differs),
+        ("are served without a trial", untried),
     ];
     for (kind, check) in kinds {
         let findings = snapshot.models.iter().filter_map(|model| {
@@ -184,6 +185,11 @@ fn differs(model: &ModelView) -> Option<(String, f64)> {
     Some((format!("differs from its row: {difference}"), 0.0))
 }
 
+fn untried(model: &ModelView) -> Option<(String, f64)> {
+    let reason = model.untried.as_ref()?;
+    Some((format!("is not tried until a request of a caller succeeds: {reason}"), 0.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +242,13 @@ mod tests {
         };
         let models = vec![failed("a", "no file"), failed("b", "bad"), failed("c", "no file")];
         assert_eq!(texts(models), ["a, c failed: no file", "b failed: bad"]);
+    }
+
+    #[test]
+    fn untried_model_has_an_alert() {
+        let untried = ModelView { untried: Some("no guess runs".to_owned()), ..model("m", 0) };
+        let text = "m is not tried until a request of a caller succeeds: no guess runs";
+        assert_eq!(texts(vec![untried]), [text]);
     }
 
     #[test]

@@ -119,6 +119,10 @@ pub struct ModelView {
     /// recording or arrays set the sizes, if no built-in load runs, or once a caller has sent a request.
     #[serde(default)]
     pub guessed_dims: BTreeMap<String, usize>,
+    /// The reason why no request is known that the model runs, while it is served without a trial: its
+    /// inputs could not be guessed, and no request of a caller has succeeded yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untried: Option<String>,
     /// CPU time during the interval, in cores.
     #[serde(rename = "cpu_cores", alias = "cpu")]
     pub cpu: f64,

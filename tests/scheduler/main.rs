@@ -21,5 +21,6 @@ mod reloads;
 mod renames;
 mod test_scheduler;
 mod undo;
+mod untried;
 mod verdicts;
 mod weights;

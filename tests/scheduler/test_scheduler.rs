@@ -79,6 +79,23 @@ impl Loader for Scripts {
     }
 }
 
+/// The reason why a model of [`Unguessable`] was not tried.
+pub(crate) const NO_GUESS: &str = "no guess runs";
+
+/// A loader that guesses no request of a row without a load.
+pub(crate) struct Unguessable(pub Arc<dyn Loader>);
+
+impl Loader for Unguessable {
+    fn load(&self, request: &LoadRequest) -> Result<LoadedModel, EngineError> {
+        let mut loaded = self.0.load(request)?;
+        if request.budget.load.is_none() {
+            let untried = Some(NO_GUESS.to_owned());
+            loaded.requests = PreparedRequests { untried, ..PreparedRequests::default() };
+        }
+        Ok(loaded)
+    }
+}
+
 pub(crate) struct TestScheduler {
     pub scheduler: Scheduler,
     pub machine: Arc<SimulatedMachine>,

@@ -73,9 +73,12 @@ pub(super) fn cores(model: &ModelView) -> String {
     if model.row.cores.is_empty() { "none".to_owned() } else { model.row.cores.to_string() }
 }
 
-/// Formats the built-in load; marks guessed sizes of its requests.
+/// Formats the built-in load; marks guessed sizes of its requests. Without a load, marks a model that was
+/// not tried.
 pub(super) fn load(model: &ModelView) -> String {
-    let Some(load) = &model.load else { return NONE.to_owned() };
+    let Some(load) = &model.load else {
+        return if model.untried.is_some() { "not tried" } else { NONE }.to_owned();
+    };
     let guessed = if model.guessed_dims.is_empty() { "" } else { ", sizes guessed" };
     format!("synthetic: {load}{guessed}")
 }

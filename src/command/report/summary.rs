@@ -63,6 +63,9 @@ pub fn summary(snapshot: &Snapshot) -> String {
     }
     text.push_str(&guessed_sizes(snapshot));
     for model in &snapshot.models {
+        if let Some(reason) = &model.untried {
+            let _ = writeln!(text, "{} was not tried: {reason}", model.row.budget.name);
+        }
         if let ModelState::Failed { reason } = &model.state {
             let _ = writeln!(text, "{} failed: {reason}", model.row.budget.name);
         }

@@ -153,6 +153,7 @@ fn view(index: usize, row: &Row) -> ModelView {
         histogram_second: histogram(median, per_s as u64, 0.7),
         latencies: Latencies::default(),
         guessed_dims: BTreeMap::new(),
+        untried: None,
         cpu: 0.85 * row.cores.len() as f64,
         wait: Some(0.04),
         memory: EngineMemory {

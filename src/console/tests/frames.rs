@@ -434,6 +434,19 @@ fn guessed_sizes_are_marked() {
     assert!(console.text().contains("height = 224"), "{}", console.text());
 }
 
+#[test]
+fn detail_says_that_a_model_is_not_tried() {
+    let mut snapshot = fixtures::board();
+    snapshot.models[0].untried = Some("no guess runs".to_owned());
+    let mut console = board(&snapshot, 160, 36);
+    console.keys("d");
+    assert!(
+        console.text().contains("not tried     no guess runs; the first"),
+        "{}",
+        console.text()
+    );
+}
+
 /// The board's snapshot while the first model lends a core to the second.
 fn with_loan(ends_at_unix_ms: Option<u64>) -> Snapshot {
     let mut snapshot = fixtures::board();

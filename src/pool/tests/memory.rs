@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use super::*;
 use crate::engine::synthetic::{Script, SyntheticModel};
 use crate::engine::{Tensor, TensorData};
-use crate::pool::memory::{MemoryLimit, RunVerdict};
+use crate::pool::limited_runs::RunVerdict;
+use crate::pool::memory::MemoryLimit;
 
 const KIB: u64 = 1024;
 
@@ -148,13 +149,13 @@ fn small_request_survives_a_large_one() {
     drop(first);
     assert_eq!(limit.ran(&second, &model).unwrap(), RunVerdict::RunAlone);
     drop(second);
-    limit.shrink(&model, &[]);
+    limit.shrink(&model, Some(&[]));
     // it did not run alone, so its size is not refused yet
     let again = start(&large).unwrap();
     script.arena.store(200 * KIB, Ordering::SeqCst);
     limit.ran(&again, &model).unwrap_err();
     drop(again);
-    limit.shrink(&model, &[]);
+    limit.shrink(&model, Some(&[]));
     let Err(error) = start(&large) else { panic!("it ran alone and passed the budget") };
     assert!(error.to_string().contains("is not run"), "{error}");
     let fits = start(&small).unwrap();
@@ -171,7 +172,7 @@ fn crowd(limit: &MemoryLimit, script: &Arc<Script>) {
     assert_eq!(limit.ran(&first, &model).unwrap(), RunVerdict::RunAlone);
     assert_eq!(limit.ran(&second, &model).unwrap(), RunVerdict::RunAlone);
     drop((first, second));
-    limit.shrink(&model, &[]);
+    limit.shrink(&model, Some(&[]));
 }
 
 #[test]

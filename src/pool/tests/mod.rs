@@ -8,6 +8,7 @@ mod memory;
 mod order;
 mod places;
 mod replies;
+mod trial;
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

@@ -24,13 +24,16 @@ pub struct LoadedModel {
 /// Prepared requests of the built-in load.
 #[derive(Clone, Debug, Default)]
 pub struct PreparedRequests {
-    /// The requests, at least one.
+    /// The requests, at least one; none if `untried` is set.
     pub inputs: Vec<Arc<Vec<NamedTensor>>>,
     /// Time of each request since the first one, in microseconds; empty if unknown.
     pub recorded_us: Vec<u64>,
     /// Open dimensions whose size was guessed, because neither the layout's `dims` nor a recording or
     /// an array sets it, each with the guess. Figures measured with guessed sizes may mislead.
     pub guessed_dims: BTreeMap<String, usize>,
+    /// The reason why no request is known that the model runs, for a row without `load`: its callers know
+    /// its inputs. `None` if the first of `inputs` is the trial request.
+    pub untried: Option<String>,
 }
 
 impl PreparedRequests {
@@ -72,6 +75,8 @@ impl LoadRequest {
 pub trait Loader: Send + Sync {
     /// Loads a row's model and prepares its requests. Called on a background thread that may run on
     /// every core that no other row has reserved.
+    ///
+    /// The requests of a row without `load` have been tried. If none runs, the row is served untried.
     ///
     /// # Errors
     /// [`EngineError`] if the model or its inputs cannot be loaded.

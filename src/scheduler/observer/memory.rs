@@ -121,7 +121,7 @@ fn memory_row(measured: &MeasuredRow<'_>) -> MemoryRow {
         arena_source: engine.arena_source,
         requests_bytes: *requests,
         in_flight_bytes: engine.in_flight,
-        prepared_bytes: slot.requests.bytes(),
+        prepared_bytes: slot.pool.as_ref().map_or(0, |pool| pool.prepared_bytes()),
         limit_bytes: *limit,
         over: over.clone(),
         ..MemoryRow::default()

@@ -43,6 +43,7 @@ impl ModelInputs<'_> {
             histogram_second: windows.histogram_second,
             latencies: windows.latencies,
             guessed_dims: self.guessed_dims(),
+            untried: self.untried(),
             cpu,
             wait,
             memory: model.map(|model| model.memory()).unwrap_or_default(),
@@ -61,6 +62,12 @@ impl ModelInputs<'_> {
         // a guess of 1 is a batch of one request, which real requests usually are
         let guesses = self.slot.requests.guessed_dims.iter().filter(|(_, size)| **size > 1);
         guesses.map(|(name, size)| (name.clone(), *size)).collect()
+    }
+
+    /// Returns why the model is served without a trial.
+    fn untried(&self) -> Option<String> {
+        let is_loaded = matches!(self.slot.phase, LoadPhase::Loaded);
+        self.slot.pool.as_ref().filter(|_| is_loaded)?.untried()
     }
 
     fn actual(&self, seats: Seats) -> Actual {

@@ -78,9 +78,19 @@ impl LiveModels {
             return successors::take_loaded(self, &name, result);
         }
         let name = self.slots.name_of(key)?;
+        let desired = self.desired.clone();
         let slot = self.slots.get_mut(&name)?;
-        match result.and_then(|loaded| slot.install(loaded)) {
-            Ok(()) => tracing::info!("{name}: loaded with {}", slot.title),
+        match result.and_then(|loaded| slot.install(loaded, None)) {
+            Ok(()) => {
+                tracing::info!("{name}: loaded with {}", slot.title);
+                let row = desired.row(&name);
+                if let Some(reason) = row.and_then(|row| slot.missing_guess(&row.budget)) {
+                    tracing::error!("{name}: {reason}");
+                    slot.fail(reason);
+                } else if let Some(reason) = &slot.requests.untried {
+                    tracing::warn!("{name}: not tried: {reason}");
+                }
+            }
             Err(error) => {
                 tracing::error!("{name}: {error}");
                 slot.fail(error.to_string());

@@ -11,12 +11,14 @@ use crate::pool::{BuildReport, PoolEvent};
 use crate::scheduler::loading::{LoadedModel, instance_setup};
 use crate::scheduler::slot::{LoadPhase, Slot};
 
-/// Returns true if a slot's model is not the one that a row asks for.
+/// Returns true if a slot's model is not the one that a row asks for. A model without a trial request is
+/// loaded again for a load, which needs a guess that works.
 pub(super) fn is_other_model(slot: &Slot, new: &Budget) -> bool {
     let old = &*slot.loaded_for;
     (&new.source, new.engine, &new.dims, &new.inputs)
         != (&old.source, old.engine, &old.dims, &old.inputs)
         || new.recording() != old.recording()
+        || (slot.is_loaded_untried() && new.load.is_some())
 }
 
 /// Starts the successor of a row's slot if the row asks for another model, and drops one that it no
@@ -52,12 +54,16 @@ pub(super) fn take_loaded(
     name: &str,
     result: Result<LoadedModel, EngineError>,
 ) -> Option<OwnChange> {
-    let successor = models.slots.get_mut(name)?.successor.as_mut()?;
-    let installed = result.and_then(|loaded| successor.install(loaded));
-    match installed {
+    let all = models.desired.clone();
+    let slot = models.slots.get_mut(name)?;
+    let successor = slot.successor.as_mut()?;
+    match result.and_then(|loaded| successor.install(loaded, slot.pool.as_deref())) {
         Ok(()) => {
             tracing::info!("{name}: {} is loaded; the old model serves", successor.title);
-            build(models, name)
+            match all.row(name).and_then(|row| successor.missing_guess(&row.budget)) {
+                Some(reason) => roll_back(models, name, &reason),
+                None => build(models, name),
+            }
         }
         Err(error) => roll_back(models, name, &error.to_string()),
     }
@@ -143,7 +149,7 @@ fn roll_back(models: &mut LiveModels, name: &str, reason: &str) -> Option<OwnCha
         inputs: served.inputs.clone(),
         ..row.budget.clone()
     };
-    if budget.recording() != served.recording() {
+    if budget.recording() != served.recording() || slot.is_loaded_untried() {
         budget.load.clone_from(&served.load);
     }
     tracing::error!("{name}: the new model cannot serve, the old one stays: {reason}");

@@ -195,6 +195,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
         histogram_second: histogram(median, 1.0),
         latencies: Latencies::default(),
         guessed_dims: BTreeMap::new(),
+        untried: None,
         cpu: share * row.cores.len() as f64,
         wait: Some(share * 0.1),
         memory: EngineMemory {

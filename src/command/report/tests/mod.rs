@@ -72,6 +72,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
         histogram_second: Histogram::default(),
         latencies: Latencies::default(),
         guessed_dims: BTreeMap::new(),
+        untried: None,
         cpu: 1.87,
         wait: Some(0.034),
         memory: EngineMemory {

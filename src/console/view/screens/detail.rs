@@ -56,6 +56,15 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
             ),
         ]);
     }
+    if let Some(reason) = &view.untried {
+        lines.push(vec![
+            (format!("{:<14}", "not tried"), theme.dim),
+            (
+                format!("{reason}; the first good request of a caller is the trial request"),
+                theme.warn,
+            ),
+        ]);
+    }
     lines.push(StyledLine::new());
     lines.push(heading("Budget: requested and in force"));
     lines.extend(budget_lines(state, view).into_iter().map(|(what, text)| pair(what, text)));
