@@ -65,6 +65,7 @@ impl Scheduler {
                 machine: options.machine.clone(),
                 clock: options.clock.clone(),
                 gpu: options.gpu,
+                server: options.server,
                 conditions: options.conditions,
             },
             interval: options.interval,

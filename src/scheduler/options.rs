@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::loading::Loader;
 use crate::machine::{Clock, Machine, SystemClock};
 use crate::telemetry::gpu::GpuSource;
-use crate::telemetry::{Conditions, JournalSender, verdict};
+use crate::telemetry::{Conditions, JournalSender, ServerSource, verdict};
 
 /// The longest time that a call waits for the scheduler's thread. A change takes it far less than a
 /// second, even on a busy machine.
@@ -35,6 +35,8 @@ pub struct Options {
     pub readonly: bool,
     /// The source of GPU metrics; `None` leaves them out of the snapshots.
     pub gpu: Option<Arc<dyn GpuSource>>,
+    /// The source of the server's metrics; `None` without a server.
+    pub server: Option<Arc<dyn ServerSource>>,
     /// Time between checks for cores that came or went and for threads that were moved; 10 ms to
     /// 1 minute.
     pub machine_check: Duration,
@@ -62,6 +64,7 @@ impl Options {
             interval: Duration::from_millis(500),
             readonly: false,
             gpu: None,
+            server: None,
             machine_check: Duration::from_secs(2),
             answer_limit: ANSWER_LIMIT,
             windows: VerdictWindows::default(),

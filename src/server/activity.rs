@@ -19,6 +19,9 @@ pub struct Activity {
     models: RwLock<BTreeMap<String, Arc<ModelActivity>>>,
     /// Requests that name no model of the layout.
     unknown: Arc<ModelActivity>,
+    refused_connections: AtomicU64,
+    accept_errors: AtomicU64,
+    newest_accept_error: Mutex<Option<String>>,
 }
 
 /// The requests from outside to the models of one name.
@@ -63,7 +66,7 @@ struct OpenConnection {
 }
 
 impl Activity {
-    /// Adds a connection; `None` if `limit` connections are open.
+    /// Adds a connection; `None`, which counts as a refused one, if `limit` connections are open.
     pub fn connect(
         self: &Arc<Self>,
         peer: SocketAddr,
@@ -71,7 +74,10 @@ impl Activity {
         limit: usize,
     ) -> Option<Connection> {
         let fits = |open: usize| (open < limit).then_some(open + 1);
-        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        if self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            self.refused_connections.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
         let counters = Arc::new(ConnectionCounters {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -91,6 +97,28 @@ impl Activity {
     /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of connections that were refused because the limit was reached.
+    pub fn refused_connections(&self) -> u64 {
+        self.refused_connections.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection that could not be accepted, with the system's message.
+    pub fn count_accept_error(&self, message: impl Into<String>) {
+        self.accept_errors.fetch_add(1, Ordering::Relaxed);
+        let mut newest = self.newest_accept_error.lock().unwrap_or_else(PoisonError::into_inner);
+        *newest = Some(message.into());
+    }
+
+    /// Returns the number of connections that could not be accepted.
+    pub fn accept_errors(&self) -> u64 {
+        self.accept_errors.load(Ordering::Relaxed)
+    }
+
+    /// Returns the system's message of the newest accept error.
+    pub fn newest_accept_error(&self) -> Option<String> {
+        self.newest_accept_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn connections(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<ConnectionCounters>>> {

@@ -9,13 +9,16 @@ mod drain;
 mod in_flight;
 mod infer;
 mod limits;
+mod monitor;
 mod serve_error;
 mod state;
+mod view;
 
 pub use access::{Access, AccessError};
 pub use activity::{Activity, Connection, ConnectionCounters, ModelActivity};
 pub use drain::Drain;
 pub use in_flight::{InFlight, Reservation};
 pub use infer::{InferAnswer, InferRequest};
+pub use monitor::ServerMonitor;
 pub use serve_error::{ErrorKind, ServeError};
 pub use state::{ServedModel, ServerOptions, ServerState};

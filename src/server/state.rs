@@ -7,6 +7,7 @@ use super::activity::Activity;
 use super::drain::Drain;
 use super::in_flight::InFlight;
 use super::limits::LiveLimits;
+use super::monitor::ServerMonitor;
 use super::serve_error::{ErrorKind, ServeError};
 use crate::layout::ServerLimits;
 use crate::pool::Client;
@@ -20,6 +21,9 @@ pub struct ServerOptions {
     pub limits: ServerLimits,
     /// The clients that may use it.
     pub access: Access,
+    /// Shows the server to the scheduler's observer. Pass a clone to
+    /// [`crate::scheduler::Options::server`], and one monitor to one server.
+    pub monitor: Arc<ServerMonitor>,
 }
 
 /// The state that all connections of a server share.
@@ -35,6 +39,8 @@ pub struct ServerState {
     pub activity: Arc<Activity>,
     /// The drain at the end.
     pub drain: Drain,
+    /// Shows the server to the scheduler's observer.
+    pub monitor: Arc<ServerMonitor>,
 }
 
 /// A model that a request named.
@@ -48,13 +54,16 @@ pub struct ServedModel {
 impl ServerState {
     /// Returns the state of a new server for the models of a scheduler.
     pub fn new(scheduler: &Scheduler, options: ServerOptions) -> Arc<Self> {
+        let monitor = options.monitor;
+        monitor.set_limits(&options.limits);
         Arc::new(Self {
             models: scheduler.models(),
             limits: LiveLimits::new(options.limits),
             access: options.access,
-            in_flight: Arc::new(InFlight::new(options.limits.in_flight)),
-            activity: Arc::default(),
-            drain: Drain::default(),
+            in_flight: monitor.in_flight.clone(),
+            activity: monitor.activity.clone(),
+            drain: monitor.drain.clone(),
+            monitor,
         })
     }
 
@@ -66,7 +75,7 @@ impl ServerState {
     /// Changes the limits; they apply to requests and connections from now on.
     pub fn set_limits(&self, limits: ServerLimits) {
         self.limits.set(limits);
-        self.in_flight.set_limit(limits.in_flight);
+        self.monitor.set_limits(&limits);
     }
 
     /// Returns the model of a name and version; without a version, the one that is served.

@@ -46,8 +46,8 @@ pub use recording::{Cell, InstanceRecorder, LatencyCount, Recorder, Windows};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use server_view::{
-    ConnectionView, ListenerView, Protocol, RefusedRequests, ServedModelView, ServerSource,
-    ServerView,
+    ConnectionView, ListenerView, Occurrences, Protocol, RefusedRequests, ServedModelView,
+    ServerSource, ServerView,
 };
 pub use snapshot::{Alert, Snapshot, StopView};
 pub use state_version::StateVersion;

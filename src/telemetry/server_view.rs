@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A source of the server's metrics. The observer reads it for each snapshot.
+/// A source of the server's metrics. The observer reads it for each sample.
 pub trait ServerSource: Send + Sync {
-    /// Returns the metrics of the time since the last call. Never waits for a request.
+    /// Returns the metrics of now. Never waits for a request.
     fn latest(&self) -> Arc<ServerView>;
 }
 
@@ -29,14 +29,39 @@ pub struct ServerView {
     pub is_draining: bool,
     /// Open connections.
     pub connections: usize,
+    /// The most connections that may be open.
+    #[serde(default)]
+    pub connection_limit: usize,
+    /// Connections that were closed at once because the limit was reached.
+    #[serde(default)]
+    pub refused_connections: Occurrences,
+    /// Connections that could not be accepted, for example because no file descriptor was free.
+    #[serde(default)]
+    pub accept_errors: Occurrences,
+    /// The system's message of the newest accept error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_accept_error: Option<String>,
     /// The busiest open connections, busiest first; at most [`ServerView::LISTED_CONNECTIONS`].
     pub busiest: Vec<ConnectionView>,
     /// Requests from outside, by the name of their model.
     pub models: Vec<ServedModelView>,
+    /// Requests that name no model of the layout, or that ended before their model was known. Its name is
+    /// empty.
+    #[serde(default)]
+    pub unknown_model: ServedModelView,
     /// Bytes of all requests and answers in flight.
     pub in_flight_bytes: u64,
     /// The bound on [`ServerView::in_flight_bytes`].
     pub in_flight_limit_bytes: u64,
+}
+
+/// The number of times that something happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurrences {
+    /// Since the start.
+    pub count: u64,
+    /// In the last [`ServerView::RECENT_S`] seconds.
+    pub recent: u64,
 }
 
 /// One address on which the server listens.
@@ -63,7 +88,7 @@ pub struct ConnectionView {
     pub age_us: u64,
     /// Requests since it was accepted.
     pub requests: u64,
-    /// Requests per second since the last snapshot.
+    /// Requests per second over the last second.
     pub requests_per_s: f64,
     /// Requests that have not been answered yet.
     pub open_requests: u64,
@@ -78,12 +103,15 @@ pub struct ConnectionView {
 pub struct ServedModelView {
     /// The name.
     pub model: String,
-    /// Requests since the start, whatever their outcome.
+    /// Ended requests since the start, whatever their outcome.
     pub requests: u64,
-    /// Requests per second since the last snapshot.
+    /// Ended requests per second over the last second, whatever their outcome.
     pub requests_per_s: f64,
     /// Requests answered with tensors, since the start.
     pub answered: u64,
+    /// Requests answered with tensors per second over the last second.
+    #[serde(default)]
+    pub answered_per_s: f64,
     /// Requests that ended otherwise, since the start, by reason; reasons without a request are left out.
     pub refused: Vec<RefusedRequests>,
 }
@@ -93,16 +121,39 @@ pub struct ServedModelView {
 pub struct RefusedRequests {
     /// The reason, as metrics and documents name it ("`queue_full`").
     pub reason: String,
-    /// The number of requests.
+    /// The number of requests since the start.
     pub count: u64,
+    /// The number of requests in the last [`ServerView::RECENT_S`] seconds.
+    #[serde(default)]
+    pub recent: u64,
 }
 
 impl ServerView {
     /// The largest number of connections in a snapshot.
     pub const LISTED_CONNECTIONS: usize = 256;
 
+    /// The length in seconds of the time that counts as recent. Shorter at the start.
+    pub const RECENT_S: u64 = 10;
+
     /// Returns the requests from outside to a model; `None` if there were none.
     pub fn model(&self, name: &str) -> Option<&ServedModelView> {
         self.models.iter().find(|model| model.model == name)
+    }
+
+    /// Returns the ended requests from outside per second over the last second, of all models.
+    pub fn requests_per_s(&self) -> f64 {
+        self.all_models().map(|model| model.requests_per_s).sum()
+    }
+
+    /// Returns the requests to the models, and those that name no model.
+    pub fn all_models(&self) -> impl Iterator<Item = &ServedModelView> {
+        self.models.iter().chain([&self.unknown_model])
+    }
+}
+
+impl ServedModelView {
+    /// Returns the number of requests that were not answered with tensors, since the start.
+    pub fn refused_count(&self) -> u64 {
+        self.refused.iter().map(|refused| refused.count).sum()
     }
 }

@@ -14,6 +14,7 @@ use super::journal::JournalEntry;
 use super::loan_view::LoanView;
 use super::memory::MemoryTable;
 use super::model_view::ModelView;
+use super::server_view::ServerView;
 use super::state_version::StateVersion;
 use crate::layout::Ledger;
 use crate::machine::MemoryUse;
@@ -55,6 +56,9 @@ pub struct Snapshot {
     /// The GPUs.
     #[serde(rename = "gpus", alias = "gpu")]
     pub gpu: GpuView,
+    /// The clients of the server; `None` without a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Arc<ServerView>>,
     /// The newest changes, newest last; at most 64.
     pub changes: Vec<Arc<JournalEntry>>,
     /// Times in which the process was stopped, oldest first; no other time includes them.

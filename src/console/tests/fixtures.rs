@@ -267,6 +267,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         models,
         loans: Vec::new(),
         gpu: GpuView { note: Some("no NVIDIA GPU".into()), ..GpuView::default() },
+        server: None,
         changes: Vec::new(),
         stops: Vec::new(),
         simulated: false,

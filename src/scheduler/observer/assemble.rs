@@ -1,5 +1,6 @@
 //! Assembles a snapshot from the workloads, the samplers and the machine.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::machine::ObservedMachine;
@@ -12,7 +13,7 @@ use crate::layout::{DesiredState, Row};
 use crate::machine::{Core, process_stops};
 use crate::scheduler::messages::SchedulerState;
 use crate::telemetry::{
-    CoreShare, CoreView, GpuView, ModelView, Snapshot, StopView, Usage, alerts,
+    CoreShare, CoreView, GpuView, ModelView, ServerView, Snapshot, StopView, Usage, alerts,
 };
 
 /// Assembles snapshots; carries counters from one to the next.
@@ -22,12 +23,13 @@ pub(super) struct Assembler {
     meters: Meters,
     heap: HeapSampler,
     windows: WindowCache,
+    server: Option<Arc<ServerView>>,
     /// The number of the newest snapshot.
     sequence: u64,
 }
 
 impl Assembler {
-    /// Samples CPU usage and request counters, and shrinks idle models above their memory budgets.
+    /// Samples CPU usage, request counters and clients, and shrinks idle models above their memory budgets.
     pub(super) fn sample(
         &mut self,
         state: &SchedulerState,
@@ -40,6 +42,7 @@ impl Assembler {
         }
         self.meters.sample(&state.slots, now);
         self.windows.clear();
+        self.server = machine.server.as_ref().map(|server| server.latest());
     }
 
     /// Returns the snapshot of a state.
@@ -71,6 +74,7 @@ impl Assembler {
             models,
             loans: state.loans.clone(),
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
+            server: self.server.clone(),
             changes: state.changes.entries_now(&state.slots, &state.desired),
             stops: stops(started),
             simulated: state.description.simulated,

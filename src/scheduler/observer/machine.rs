@@ -1,18 +1,20 @@
-//! The machine as the observer sees it: CPUs, GPUs, and problems of the program.
+//! The machine as the observer sees it: CPUs, GPUs, clients, and problems of the
+//! program.
 
 use std::sync::Arc;
 
 use crate::machine::{Clock, Description, Machine};
 use crate::scheduler::messages::SchedulerState;
 use crate::scheduler::slot::Slot;
-use crate::telemetry::Conditions;
 use crate::telemetry::gpu::GpuSource;
+use crate::telemetry::{Conditions, ServerSource};
 
 /// The sources of the observer.
 pub(in crate::scheduler) struct ObservedMachine {
     pub(in crate::scheduler) machine: Arc<dyn Machine>,
     pub(in crate::scheduler) clock: Arc<dyn Clock>,
     pub(in crate::scheduler) gpu: Option<Arc<dyn GpuSource>>,
+    pub(in crate::scheduler) server: Option<Arc<dyn ServerSource>>,
     pub(in crate::scheduler) conditions: Conditions,
 }
 

@@ -10,7 +10,7 @@ use crate::scheduler::messages::SchedulerState;
 use crate::scheduler::observer::ObservedMachine;
 use crate::scheduler::observer::assemble::Assembler;
 use crate::scheduler::workload::Workload;
-use crate::telemetry::{Conditions, ModelState, ModelView};
+use crate::telemetry::{Conditions, ModelState, ModelView, ServerSource, ServerView, Snapshot};
 
 /// An observer of one row `w` that is no model.
 struct TestObserver {
@@ -41,6 +41,7 @@ impl TestObserver {
             machine: machine.clone(),
             clock: clock.clone(),
             gpu: None,
+            server: None,
             conditions: Conditions::default(),
         };
         let mut test =
@@ -54,10 +55,13 @@ impl TestObserver {
         self.assembler.sample(&self.state, &self.observed, self.clock.now());
     }
 
-    fn view(&mut self) -> ModelView {
+    fn snapshot(&mut self) -> Snapshot {
         let now = self.clock.now();
-        let mut snapshot = self.assembler.assemble(&self.state, &self.observed, now);
-        snapshot.models.remove(0)
+        self.assembler.assemble(&self.state, &self.observed, now)
+    }
+
+    fn view(&mut self) -> ModelView {
+        self.snapshot().models.remove(0)
     }
 }
 
@@ -98,4 +102,19 @@ fn reused_number_is_forgotten() {
     test.machine.reuse_thread(test.workload.settings().threads[0]);
     test.sample();
     assert!(test.workload.threads().is_empty());
+}
+
+#[test]
+fn snapshot_shows_the_server() {
+    struct OneListener;
+    impl ServerSource for OneListener {
+        fn latest(&self) -> Arc<ServerView> {
+            Arc::new(ServerView { connections: 3, ..ServerView::default() })
+        }
+    }
+    let mut test = TestObserver::start();
+    assert!(test.snapshot().server.is_none());
+    test.observed.server = Some(Arc::new(OneListener));
+    test.sample();
+    assert_eq!(test.snapshot().server.map(|server| server.connections), Some(3));
 }
