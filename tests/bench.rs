@@ -55,6 +55,13 @@ fn dispatch_measures_both_sides() {
 }
 
 #[test]
+fn dispatch_measures_requests_by_name() {
+    let report = bench(&["dispatch"]);
+    let keys = ["pool_us", "by_name_us", "ratio", "target", "lookup_ns", "lookup_all_ns"];
+    positive(&report["by_name"], &keys);
+}
+
+#[test]
 fn dispatch_measures_each_worker_loop() {
     let report = bench(&["dispatch"]);
     let loops = all(&report, "loops");

@@ -116,8 +116,8 @@ impl Scheduler {
     /// Returns a client of the models that have a name, from now on; `None` if no model has it now.
     /// Requests sent while the model loads wait for it.
     pub fn client(&self, model: &str) -> Option<ModelClient> {
-        let has_name = self.shared.read().clients.contains_key(model);
-        has_name.then(|| ModelClient::new(model, &self.shared))
+        let has_model = self.shared.reader().has_model(model);
+        has_model.then(|| ModelClient::new(model, &self.shared))
     }
 
     /// Returns the models by name, for a server.

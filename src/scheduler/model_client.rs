@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::shared_state::{SharedState, WeakSharedState};
+use super::shared_state::{SharedState, StateReader};
 use crate::engine::{NamedTensor, Signature};
 use crate::pool::{Client, Outcome, Pending, Request, RequestId, RequestOptions, RequestSender};
 
@@ -13,16 +13,15 @@ use crate::pool::{Client, Outcome, Pending, Request, RequestId, RequestOptions, 
 #[derive(Clone)]
 pub struct ModelClient {
     name: Arc<str>,
-    // Weak, so that a client keeps no models of a dropped scheduler in memory.
-    state: WeakSharedState,
+    state: StateReader,
 }
 
 impl ModelClient {
     pub(super) fn new(name: &str, state: &SharedState) -> Self {
-        Self::with_state(name, state.downgrade())
+        Self::with_state(name, state.reader())
     }
 
-    pub(super) fn with_state(name: &str, state: WeakSharedState) -> Self {
+    pub(super) fn with_state(name: &str, state: StateReader) -> Self {
         Self { name: name.into(), state }
     }
 
@@ -34,7 +33,7 @@ impl ModelClient {
     /// Returns the client of the model that has the name now, which does not follow the name; `None` if
     /// there is none.
     pub fn current(&self) -> Option<Client> {
-        self.state.read()?.clients.get(&*self.name).cloned()
+        self.state.client(&self.name)
     }
 
     /// Returns the sender for callers that want to be called back. It follows the name too, and cancels

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::model_client::ModelClient;
-use super::shared_state::{SharedState, WeakSharedState};
+use super::shared_state::{SharedState, StateReader};
 use crate::pool::Client;
 use crate::telemetry::Snapshot;
 
@@ -13,24 +13,24 @@ use crate::telemetry::Snapshot;
 /// clone.
 #[derive(Clone)]
 pub struct ModelDirectory {
-    state: WeakSharedState,
+    state: StateReader,
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl ModelDirectory {
     pub(super) fn new(state: &SharedState, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { state: state.downgrade(), snapshots }
+        Self { state: state.reader(), snapshots }
     }
 
     /// Returns the client of the model that has a name now; `None` if there is none.
     pub fn get(&self, name: &str) -> Option<Client> {
-        self.state.read()?.clients.get(name).cloned()
+        self.state.client(name)
     }
 
     /// Returns a client of the models that have a name, from now on; `None` if no model has it now.
     pub fn client(&self, name: &str) -> Option<ModelClient> {
-        let state = self.state.read()?;
-        state.clients.contains_key(name).then(|| ModelClient::with_state(name, self.state.clone()))
+        let has_model = self.state.has_model(name);
+        has_model.then(|| ModelClient::with_state(name, self.state.clone()))
     }
 
     /// Returns the newest snapshot, with the state of each model.

@@ -1,8 +1,10 @@
 //! The part of the owner's state that callers read without a message to the owner.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use crate::layout::{DesiredState, Plan};
 use crate::machine::Description;
@@ -30,38 +32,70 @@ impl PublishedState {
     }
 }
 
-/// The shared cell of the published state. Its lock is held only to copy or replace one pointer: the
-/// owner, which has a real-time priority, may have to wait for a reader that has lost its core.
+/// The cell of the published state, as the scheduler holds it. Once the last one is dropped, readers find
+/// an empty state.
 #[derive(Clone)]
-pub(super) struct SharedState(Arc<RwLock<Arc<PublishedState>>>);
+pub(super) struct SharedState(Arc<OwnedCell>);
 
 impl SharedState {
     pub(super) fn new(first: PublishedState) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(first))))
+        Self(Arc::new(OwnedCell(StateReader(Arc::new(ArcSwap::from_pointee(first))))))
     }
 
-    pub(super) fn downgrade(&self) -> WeakSharedState {
-        WeakSharedState(Arc::downgrade(&self.0))
+    /// Returns a reader, which may outlive the scheduler and keeps none of its models then.
+    pub(super) fn reader(&self) -> StateReader {
+        self.0.0.clone()
     }
 
     pub(super) fn read(&self) -> Arc<PublishedState> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.0.0.load_full()
     }
 
     pub(super) fn replace(&self, state: PublishedState) {
-        let mut state = Arc::new(state);
-        // The old state is dropped after the lock.
-        std::mem::swap(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), &mut state);
+        self.0.0.0.store(Arc::new(state));
     }
 }
 
-/// The shared cell for holders that may outlive the scheduler.
-#[derive(Clone)]
-pub(super) struct WeakSharedState(Weak<RwLock<Arc<PublishedState>>>);
+/// Empties the cell when it is dropped.
+struct OwnedCell(StateReader);
 
-impl WeakSharedState {
-    /// Returns the published state; `None` once the scheduler has been dropped.
-    pub(super) fn read(&self) -> Option<Arc<PublishedState>> {
-        self.0.upgrade().map(|state| SharedState(state).read())
+impl Drop for OwnedCell {
+    fn drop(&mut self) {
+        self.0.0.store(Arc::default());
+    }
+}
+
+/// Reads the published state. Readers take no lock and count no reference of the state, so many threads
+/// can find their models at once, and the owner, which has a real-time priority, waits for none of them.
+#[derive(Clone)]
+pub(super) struct StateReader(Arc<ArcSwap<PublishedState>>);
+
+impl StateReader {
+    /// Returns the client of the model that has a name now.
+    pub(super) fn client(&self, name: &str) -> Option<Client> {
+        self.0.load().clients.get(name).cloned()
+    }
+
+    /// Returns true if a model has the name now.
+    pub(super) fn has_model(&self, name: &str) -> bool {
+        self.0.load().clients.contains_key(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_keep_no_dropped_state() {
+        let machine = Arc::new(Description::default());
+        let first = PublishedState { machine: machine.clone(), ..PublishedState::default() };
+        let state = SharedState::new(first);
+        let (owner, reader) = (state.clone(), state.reader());
+        drop(state);
+        assert_eq!(Arc::strong_count(&machine), 2, "the owner holds it");
+        drop(owner);
+        assert_eq!(Arc::strong_count(&machine), 1);
+        assert!(!reader.has_model("m"));
     }
 }

@@ -1,6 +1,6 @@
 //! The cost of the pool itself: a no-op model in the pool, next to tokio's `spawn_blocking` and a rayon
 //! pool with as many threads. Idle: one request at a time, there and back. Saturated: many at once. Then
-//! the throughput of 1, 2, 4 and 8 workers (`worker_loop.rs`).
+//! the cost of a model's name (`by_name.rs`) and the throughput of 1, 2, 4 and 8 workers (`worker_loop.rs`).
 
 use std::fmt;
 use std::future::Future;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::by_name::{self, NamedCost, NamedModel};
 use super::pools::RequestInputs;
 use super::report::{Setting, Table, median, print, ratio};
 use super::worker_loop::{self, WORKERS, WorkerLoop, WorkerRate};
@@ -36,6 +37,7 @@ struct DispatchReport {
     at_once: usize,
     idle: Pair,
     saturated: Pair,
+    by_name: NamedCost,
     loops: Vec<WorkerRate>,
 }
 
@@ -81,6 +83,7 @@ impl fmt::Display for DispatchReport {
             ]);
         }
         writeln!(f, "{table}")?;
+        writeln!(f, "{}", by_name::table(&self.by_name))?;
         write!(f, "{}", worker_loop::table(&self.loops))
     }
 }
@@ -114,7 +117,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         .build()
         .map_err(|error| CommandError::Failed(error.to_string()))?;
     let mut workers = WorkerLoop::start(&machine)?;
-    let windows = 6 + WORKERS.len();
+    let mut named = NamedModel::start(&machine, threads)?;
+    let windows = 6 + by_name::WINDOWS + WORKERS.len();
     let window = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS) / windows as f64);
     let mut costs: [Vec<f64>; 6] = Default::default();
     for round in 0..ROUNDS {
@@ -137,6 +141,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
                 costs.push(cost);
             }
         }
+        runtime.block_on(named.measure(window, &inputs, round % 2 == 1));
         workers.measure(window)?;
     }
     let [idle_pool, idle_tokio, idle_rayon, full_pool, full_tokio, full_rayon] = &costs;
@@ -147,6 +152,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         at_once: AT_ONCE,
         idle: Pair::of(idle_pool, idle_tokio, idle_rayon, 1.0),
         saturated: Pair::of(full_pool, full_tokio, full_rayon, 1.0),
+        by_name: named.finish(),
         loops: workers.finish(),
     };
     print(args, &report)
@@ -199,7 +205,7 @@ async fn one_by_one<F: Future<Output = ()>>(window: Duration, ask: impl Fn() -> 
 }
 
 /// Microseconds a request, many under way at once.
-async fn at_once<F: Future<Output = ()>>(window: Duration, ask: impl Fn() -> F) -> f64 {
+pub(super) async fn at_once<F: Future<Output = ()>>(window: Duration, ask: impl Fn() -> F) -> f64 {
     let (start, mut count) = (Instant::now(), 0u32);
     while start.elapsed() < window || count == 0 {
         let pending: Vec<F> = (0..AT_ONCE).map(|_| ask()).collect();

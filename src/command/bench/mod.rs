@@ -5,6 +5,7 @@
 
 mod apply;
 mod args;
+mod by_name;
 mod dispatch;
 mod divide;
 mod frame;
