@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{
     EngineError, EngineMemory, Instance, InstanceSetup, MemorySource, Model, NamedTensor, Signature,
 };
-use crate::machine::{ThreadId, current_thread};
+use crate::machine::{ThreadId, ThreadStarts, current_thread};
 
 /// The behaviour of a synthetic model. It can be changed while the model runs.
 #[derive(Debug, Default)]
@@ -113,6 +113,8 @@ impl Model for SyntheticModel {
         let building = self.script.building.fetch_add(1, Ordering::SeqCst) + 1;
         self.script.most_building.fetch_max(building, Ordering::SeqCst);
         let _building = Decrement(&self.script.building);
+        // Real engines have their threads before they read the weights.
+        let helpers = (1..setup.threads).map(|_| Helper::start()).collect::<Result<_, _>>()?;
         std::thread::sleep(Duration::from_nanos(self.script.build_ns.load(Ordering::Relaxed)));
         let blocked = || self.script.build_blocked.load(Ordering::SeqCst);
         while [setup.threads, Script::ALL].contains(&blocked()) {
@@ -126,7 +128,6 @@ impl Model for SyntheticModel {
             return Err(EngineError::Unavailable { reason: "the script says so".to_owned() });
         }
         self.script.built.fetch_add(1, Ordering::Relaxed);
-        let helpers = (1..setup.threads).map(|_| Helper::start()).collect::<Result<_, _>>()?;
         Ok(Box::new(SyntheticInstance { script: self.script.clone(), helpers }))
     }
 
@@ -198,9 +199,12 @@ impl Helper {
     fn start() -> Result<Self, EngineError> {
         let (stop, stopped) = mpsc::channel::<()>();
         let (id_sender, id_receiver) = mpsc::channel();
+        let starts = ThreadStarts::of_this_thread();
         let started = std::thread::Builder::new().name("synthetic".to_owned()).spawn(move || {
+            let own = current_thread();
+            let _started = starts.begin(own);
             // Both fail only if the instance was dropped; then this thread ends.
-            let _ = id_sender.send(current_thread());
+            let _ = id_sender.send(own);
             let _ = stopped.recv();
         });
         let unavailable = |reason: String| EngineError::Unavailable { reason };

@@ -22,6 +22,7 @@ pub mod resident;
 mod running_time;
 mod simulated;
 mod special_file;
+mod started_threads;
 mod thread_id;
 mod topology;
 
@@ -44,5 +45,6 @@ pub use process::{
 pub use running_time::{ProcessStop, note_running, process_stops, running_now, watch_stops};
 pub use simulated::{AffinityCall, SimulatedMachine};
 pub use special_file::special_file_kind;
+pub(crate) use started_threads::{Listening, ThreadListener, ThreadStarts};
 pub use thread_id::{NamedThread, ThreadId};
 pub use topology::{Core, CoreKind, Description, Limits, Topology};

@@ -2,12 +2,12 @@
 //! and reports when the last one has ended.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::inner::Inner;
 use super::thread_calls::{ThreadCall, ThreadCalls};
 use super::threads::{Pinned, Threads, place};
-use crate::machine::{CpuSet, Machine, ThreadId, current_thread};
+use crate::machine::{CpuSet, Listening, Machine, ThreadId, ThreadListener, current_thread};
 
 /// The building threads of a pool. They are no members of the model: they use other cores than its
 /// requests, and count neither as its CPU use nor against its bound.
@@ -75,6 +75,28 @@ impl BuilderThreads {
         state.contains(thread).then_some(state.cores)
     }
 
+    /// Adds threads of a builder and moves them to the cores for building. Adds none if the builder has
+    /// ended or its threads serve.
+    fn add(&self, builder: u64, threads: &[ThreadId]) {
+        let mut state = self.lock();
+        let Some(own) = state.threads.get_mut(&builder) else { return };
+        let new: Vec<ThreadId> =
+            threads.iter().filter(|thread| !own.contains(thread)).copied().collect();
+        own.extend(&new);
+        drop(state);
+        self.place_all(&new);
+    }
+
+    /// Removes a thread of a builder, which is about to end. On return, no call is under way for it,
+    /// unless one hangs.
+    fn remove(&self, builder: u64, thread: ThreadId) {
+        let mut state = self.lock();
+        let Some(own) = state.threads.get_mut(&builder) else { return };
+        own.retain(|known| *known != thread);
+        drop(state);
+        self.calls.wait_for(&[thread]);
+    }
+
     /// Moves threads that have been added. If the cores change meanwhile, they end on the new ones.
     fn place_all(&self, threads: &[ThreadId]) {
         // Don't hold the lock here: a thread that re-pins itself blocks until it is scheduled on the
@@ -124,21 +146,20 @@ impl Builder {
     }
 
     /// Moves the calling thread to the cores for building. Threads that the engine creates inherit
-    /// them.
+    /// them; [`Builder::listen`] adds these threads.
     pub(super) fn add_current_thread(&self) {
         self.add(&[current_thread()]);
     }
 
     /// Adds threads and moves them to the cores for building.
     pub(super) fn add(&self, threads: &[ThreadId]) {
-        let builders = &self.inner.builders;
-        let mut state = builders.lock();
-        let own = state.threads.entry(self.number).or_default();
-        let new: Vec<ThreadId> =
-            threads.iter().filter(|thread| !own.contains(thread)).copied().collect();
-        own.extend(&new);
-        drop(state);
-        builders.place_all(&new);
+        self.inner.builders.add(self.number, threads);
+    }
+
+    /// Adds the threads that the engine creates for the calling thread, until the result is dropped.
+    pub(super) fn listen(&self) -> Listening {
+        let inner = Arc::downgrade(&self.inner);
+        Listening::start(Arc::new(BuilderListener { inner, number: self.number }))
     }
 
     /// Forgets the threads, which serve from now on. Call it before they join the model's members.
@@ -149,6 +170,27 @@ impl Builder {
     /// ([`Inner::settle`]).
     pub(super) fn release_threads(&self) {
         self.inner.builders.lock().threads.remove(&self.number);
+    }
+}
+
+/// Adds the threads that an engine creates to those of a builder. The engine's threads hold it until they
+/// end, so it does not hold the pool.
+struct BuilderListener {
+    inner: Weak<Inner>,
+    number: u64,
+}
+
+impl ThreadListener for BuilderListener {
+    fn started(&self, thread: ThreadId) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.builders.add(self.number, &[thread]);
+        }
+    }
+
+    fn ending(&self, thread: ThreadId) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.builders.remove(self.number, thread);
+        }
     }
 }
 

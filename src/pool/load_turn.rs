@@ -20,6 +20,7 @@ impl LoadTurn {
         let inner = self.builder.inner();
         let is_cancelled = || inner.is_draining.load(Ordering::SeqCst);
         let _place = inner.places.take(inner.id(), BuildStep::Build, &is_cancelled)?;
+        let _listening = self.builder.listen();
         Some(load())
     }
 }

@@ -80,7 +80,9 @@ impl Worker<'_> {
         if seat.is_none() && !self.build.start() {
             return WorkerExit::Retired;
         }
+        let listening = builder.listen();
         let built = self.inner.build_instance(self.build.setup());
+        drop(listening);
         drop(place);
         match built {
             Ok(mut built) => self.occupy(&builder, seat, built.as_mut()),

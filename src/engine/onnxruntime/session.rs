@@ -17,7 +17,7 @@ use super::{cuda, explain};
 use crate::engine::onnx::{self, ModelFile};
 use crate::engine::{EngineError, InstanceSetup, TensorSpec};
 use crate::layout::ModelSource;
-use crate::machine::{ThreadId, current_thread};
+use crate::machine::{ThreadId, ThreadStarts, current_thread};
 
 /// A session and what a request needs to run on it.
 pub(super) struct OrtSession {
@@ -151,10 +151,13 @@ impl ThreadManager for HelperThreads {
 
     fn create(&self, work: impl FnOnce() + Send + 'static) -> ort::Result<JoinHandle<()>> {
         let (sender, receiver) = sync_channel(1);
+        let starts = ThreadStarts::of_this_thread();
         let handle = thread::Builder::new()
             .name("ort-helper".to_owned())
             .spawn(move || {
-                let is_sent = sender.send(current_thread()).is_ok();
+                let own = current_thread();
+                let _started = starts.begin(own);
+                let is_sent = sender.send(own).is_ok();
                 drop(sender);
                 if is_sent {
                     work();

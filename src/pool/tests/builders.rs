@@ -2,6 +2,7 @@
 
 use super::super::builders::Builder;
 use super::*;
+use crate::machine::ThreadStarts;
 
 /// The mask of the newest thread that is no member.
 fn masks_of_builders(rig: &TestPool) -> Vec<CpuSet> {
@@ -22,6 +23,31 @@ fn builders_leave_newly_reserved_cores() {
     rig.script.build_blocked.store(0, Ordering::SeqCst);
     rig.until("both serve", |pool| pool.members().len() == 2);
     assert_eq!(masks_of_builders(&rig), []);
+}
+
+#[test]
+fn engine_threads_leave_newly_reserved_cores() {
+    let rig = rig(QueuePolicy::default());
+    rig.script.build_blocked.store(Script::ALL, Ordering::SeqCst);
+    assert!(rig.pool.ensure(1, THREE));
+    rig.until("the engine has its threads", |_| masks_of_builders(&rig) == [set("0-7"); 3]);
+    assert_eq!(rig.pool.pin_builders(set("2-3")), Vec::<String>::new());
+    assert_eq!(masks_of_builders(&rig), [set("2-3"); 3]);
+    rig.script.build_blocked.store(0, Ordering::SeqCst);
+    rig.until("it serves", |pool| pool.members().len() == 3);
+}
+
+#[test]
+fn ended_engine_thread_is_not_placed() {
+    let rig = rig(QueuePolicy::default());
+    let builder = Builder::new(&rig.pool.inner);
+    let listening = builder.listen();
+    let starts = ThreadStarts::of_this_thread();
+    std::thread::spawn(move || drop(starts.begin(ThreadId::of_tid(1)))).join().unwrap();
+    drop(listening);
+    assert_eq!(masks_of_builders(&rig), [set("0-7")], "it was placed");
+    rig.pool.pin_builders(set("2-3"));
+    assert_eq!(masks_of_builders(&rig), [set("0-7")]);
 }
 
 #[test]
