@@ -18,12 +18,15 @@ pub(super) struct FakeSettings {
     pub(super) mask: CpuSet,
     pub(super) nice: i32,
     pub(super) memory: Option<u64>,
+    /// The mask of the threads that prepare it; `None` if it has none.
+    pub(super) builders: Option<CpuSet>,
 }
 
 /// A workload without a pool.
 pub(super) struct FakeWorkload {
     machine: Arc<SimulatedMachine>,
     settings: Mutex<FakeSettings>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) is_drained: AtomicBool,
 }
 
@@ -34,8 +37,23 @@ impl FakeWorkload {
         Arc::new(Self {
             machine: machine.clone(),
             settings: Mutex::new(FakeSettings { threads, ..FakeSettings::default() }),
+            recorder: None,
             is_drained: AtomicBool::new(false),
         })
+    }
+
+    /// A workload that has threads which prepare it.
+    pub(super) fn with_builders(machine: &Arc<SimulatedMachine>) -> Arc<Self> {
+        let workload = Self::new(machine);
+        workload.settings.lock().unwrap().builders = Some(CpuSet::EMPTY);
+        workload
+    }
+
+    /// A workload that records latencies.
+    pub(super) fn recording(machine: &Arc<SimulatedMachine>, recorder: Recorder) -> Arc<Self> {
+        let settings = Mutex::default();
+        let (machine, is_drained) = (machine.clone(), AtomicBool::new(false));
+        Arc::new(Self { machine, settings, recorder: Some(recorder), is_drained })
     }
 
     /// A slot for it, as a row asks for.
@@ -94,7 +112,16 @@ impl Workload for FakeWorkload {
     }
 
     fn recorder(&self) -> Option<&Recorder> {
-        None
+        self.recorder.as_ref()
+    }
+
+    fn builder_cores(&self) -> Option<CpuSet> {
+        self.settings().builders
+    }
+
+    fn pin_builders(&self, cores: CpuSet) -> Vec<String> {
+        self.settings.lock().unwrap().builders = Some(cores);
+        Vec::new()
     }
 
     fn set_memory(&self, limit: Option<u64>) {

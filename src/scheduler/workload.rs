@@ -5,7 +5,7 @@
 //! build, a bound and a queue for its requests) is not in the trait: a model's slot has its pool for that,
 //! and the slot of another workload has none.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::machine::CpuSet;
 use crate::pool::{Member, Pool};
@@ -57,9 +57,16 @@ pub(super) trait Workload: Send + Sync {
     fn counts(&self) -> RequestCounts;
 
     /// Returns the record of its latencies; `None` for a process that reports none: it has no latency
-    /// windows and no verdicts. The housekeeper closes the cells of pools only, beside their timeouts:
-    /// another workload closes its own when it records.
+    /// windows and no verdicts. The housekeeper closes its cells.
     fn recorder(&self) -> Option<&Recorder>;
+
+    /// Answers requests whose time in its queue has run out.
+    fn expire(&self, _: Instant) {}
+
+    /// Returns the longest wait of a request in its queue; `None` for no limit or no queue.
+    fn queue_timeout(&self) -> Option<Duration> {
+        None
+    }
 
     /// Sets its memory budget in bytes.
     fn set_memory(&self, limit: Option<u64>);
@@ -122,6 +129,14 @@ impl Workload for Pool {
 
     fn recorder(&self) -> Option<&Recorder> {
         Some(self.recorder())
+    }
+
+    fn expire(&self, now: Instant) {
+        self.expire(now);
+    }
+
+    fn queue_timeout(&self) -> Option<Duration> {
+        self.queue_timeout()
     }
 
     fn set_memory(&self, limit: Option<u64>) {

@@ -31,22 +31,33 @@ pub(super) fn effective_mask(
 
 /// Returns the cores that no other row has reserved, or all allowed ones if that leaves none.
 fn unreserved(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
-    let rest = without_reserved(row, &reserved(all), machine);
+    let rest = without_reserved(row, &row.cores, &reserved(all), machine);
     if rest.is_empty() { machine.limits.allowed } else { rest }
 }
 
 /// Returns the cores on which a row's model is loaded and its instances are built: those that no other
-/// row has reserved, its own included.
-pub(super) fn builder_cores(row: &Row, all: &DesiredState, machine: &Description) -> CpuSet {
-    builder_cores_beside(row, &reserved(all), machine)
+/// row has reserved, and its own except those that it lends. `effective` is as in [`Slot`].
+pub(super) fn builder_cores(
+    row: &Row,
+    effective: Option<CpuSet>,
+    all: &DesiredState,
+    machine: &Description,
+) -> CpuSet {
+    builder_cores_beside(row, effective, &reserved(all), machine)
 }
 
 /// Returns the cores for loading and building, given the cores that rows have reserved. If other rows
 /// have reserved all, these are the row's own, and all allowed ones if it has none: a model whose load
 /// has to wait for a core that is never free would never start.
-fn builder_cores_beside(row: &Row, reserved: &CpuSet, machine: &Description) -> CpuSet {
+fn builder_cores_beside(
+    row: &Row,
+    effective: Option<CpuSet>,
+    reserved: &CpuSet,
+    machine: &Description,
+) -> CpuSet {
     let allowed = machine.limits.allowed;
-    let choices = [without_reserved(row, reserved, machine), row.cores.intersection(&allowed)];
+    let own = effective.map_or(row.cores, |cores| cores.intersection(&row.cores));
+    let choices = [without_reserved(row, &own, reserved, machine), own.intersection(&allowed)];
     choices.into_iter().find(|cores| !cores.is_empty()).unwrap_or(allowed)
 }
 
@@ -62,10 +73,9 @@ fn reserved(all: &DesiredState) -> CpuSet {
     reserving.fold(CpuSet::EMPTY, |sum, row| sum.union(&row.cores))
 }
 
-/// Returns the allowed cores that no other row has reserved; no other row has those that this one has
-/// reserved.
-fn without_reserved(row: &Row, reserved: &CpuSet, machine: &Description) -> CpuSet {
-    let own = if row.budget.reserve { row.cores } else { CpuSet::EMPTY };
+/// Returns the allowed cores that no row has reserved, and those of `own` if this row has reserved them.
+fn without_reserved(row: &Row, own: &CpuSet, reserved: &CpuSet, machine: &Description) -> CpuSet {
+    let own = if row.budget.reserve { *own } else { CpuSet::EMPTY };
     machine.limits.allowed.difference(&reserved.difference(&own))
 }
 
@@ -103,7 +113,7 @@ pub(super) fn enforce(
     // Before the masks: a core that becomes reserved is free of other models' loads and builds.
     let reserved = reserved(after);
     for (row, _, slot) in rows() {
-        let cores = builder_cores_beside(row, &reserved, machine);
+        let cores = builder_cores_beside(row, slot.effective_cores, &reserved, machine);
         let differs = |slot: &&Slot| slot.workload.builder_cores().is_some_and(|now| now != cores);
         for slot in with_successor(slot).filter(differs) {
             let found = slot.workload.pin_builders(cores);
@@ -155,7 +165,7 @@ pub(super) fn enforce(
 }
 
 /// Returns a slot and its successor.
-fn with_successor(slot: &Slot) -> impl Iterator<Item = &Slot> {
+pub(super) fn with_successor(slot: &Slot) -> impl Iterator<Item = &Slot> {
     std::iter::once(slot).chain(slot.successor.as_deref())
 }
 
@@ -166,7 +176,8 @@ pub(super) fn place(
     slot: &Slot,
     machine: &Description,
 ) -> Vec<String> {
-    let mut found = slot.workload.pin_builders(builder_cores(row, all, machine));
+    let building = builder_cores(row, slot.effective_cores, all, machine);
+    let mut found = slot.workload.pin_builders(building);
     found.extend(slot.workload.pin(effective_mask(row, all, slot, machine)));
     found.extend(slot.workload.set_nice(all.nice(row)).err().into_iter().flatten());
     found

@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::machine::{Clock, note_running, request_short_slice};
-use crate::pool::Pool;
 use crate::scheduler::workload::Workload;
+use crate::telemetry::Recorder;
 
 /// Shortest time between checks.
 const INTERVAL: Duration = Duration::from_millis(10);
@@ -21,7 +21,7 @@ const BUSY_INTERVAL: Duration = Duration::from_millis(25);
 /// Part of the shortest queue timeout by which a request may stay longer.
 const RESOLUTION: u32 = 20;
 
-/// The longest time between checks while no pool has work.
+/// The longest time between checks while no workload has work.
 const IDLE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The handle of the thread. The thread stops when the handle is dropped.
@@ -31,8 +31,8 @@ pub(super) struct Housekeeper {
 
 /// Messages to the thread.
 enum HousekeeperMessage {
-    /// Check these pools from now on.
-    Pools(Vec<Arc<Pool>>),
+    /// Check these workloads from now on.
+    Workloads(Vec<Arc<dyn Workload>>),
     /// A change of these workloads was in force.
     Changed { workloads: Vec<Arc<dyn Workload>>, at: Instant },
 }
@@ -51,10 +51,10 @@ impl Housekeeper {
             .map(|_| Self { messages: sender })
     }
 
-    /// Sets the pools to check from now on.
-    pub(super) fn set_pools(&self, pools: Vec<Arc<Pool>>) {
+    /// Sets the workloads to check from now on.
+    pub(super) fn set_workloads(&self, workloads: Vec<Arc<dyn Workload>>) {
         // An error means that the thread has panicked, which the panic hook has logged.
-        let _ = self.messages.send(HousekeeperMessage::Pools(pools));
+        let _ = self.messages.send(HousekeeperMessage::Workloads(workloads));
     }
 
     /// Has the recorders of workloads begin their metrics since the last change.
@@ -66,9 +66,9 @@ impl Housekeeper {
 fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duration) {
     // Timeouts must not wait for the models' own threads.
     request_short_slice();
-    let mut pools: Vec<Arc<Pool>> = Vec::new();
+    let mut workloads: Vec<Arc<dyn Workload>> = Vec::new();
     let mut submitted = 0;
-    // Without pools nothing is due.
+    // Without workloads nothing is due.
     let mut next: Option<Instant> = None;
     loop {
         let message = match next {
@@ -76,16 +76,16 @@ fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duratio
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match message {
-            Ok(HousekeeperMessage::Pools(newest)) => {
-                pools = newest;
-                next = soon(&pools, next, clock.now());
+            Ok(HousekeeperMessage::Workloads(newest)) => {
+                workloads = newest;
+                next = soon(&workloads, next, clock.now());
             }
-            Ok(HousekeeperMessage::Changed { workloads, at }) => {
-                for recorder in workloads.iter().filter_map(|workload| workload.recorder()) {
+            Ok(HousekeeperMessage::Changed { workloads: changed, at }) => {
+                for recorder in changed.iter().filter_map(|workload| workload.recorder()) {
                     recorder.mark_change(at);
                 }
-                // A pool may have a new timeout.
-                next = soon(&pools, next, clock.now());
+                // One may have a new timeout.
+                next = soon(&workloads, next, clock.now());
             }
             Err(RecvTimeoutError::Timeout) => {
                 note_running();
@@ -93,48 +93,57 @@ fn run(messages: &Receiver<HousekeeperMessage>, clock: &dyn Clock, cell: Duratio
                 if next.is_some_and(|next| now < next) {
                     continue;
                 }
-                let checks: Vec<_> = pools.iter().map(|pool| check(pool, now, cell)).collect();
+                let checks: Vec<_> =
+                    workloads.iter().map(|workload| check(&**workload, now, cell)).collect();
                 // Requests may have come and gone between two checks.
                 let newest = checks.iter().map(|check| check.submitted).sum();
                 let is_idle = newest == submitted && !checks.iter().any(|check| check.has_work);
                 submitted = newest;
-                next =
-                    Some(now + if is_idle { idle_interval(&pools) } else { busy_interval(&pools) });
+                let interval = if is_idle { idle_interval } else { busy_interval };
+                next = Some(now + interval(&workloads));
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-/// Returns the time of the next check if one is due soon; `None` without pools.
-fn soon(pools: &[Arc<Pool>], next: Option<Instant>, now: Instant) -> Option<Instant> {
+/// Returns the time of the next check if one is due soon; `None` without workloads.
+fn soon(workloads: &[Arc<dyn Workload>], next: Option<Instant>, now: Instant) -> Option<Instant> {
     let soon = now + INTERVAL;
-    (!pools.is_empty()).then(|| next.map_or(soon, |next| soon.min(next)))
+    (!workloads.is_empty()).then(|| next.map_or(soon, |next| soon.min(next)))
 }
 
-/// The work of a pool at a check.
-struct PoolWork {
+/// The work of a workload at a check.
+struct WorkFound {
     has_work: bool,
     /// Requests since the start.
     submitted: u64,
 }
 
-fn check(pool: &Pool, now: Instant, cell: Duration) -> PoolWork {
-    pool.expire(now);
-    let counts = pool.counts();
+fn check(workload: &dyn Workload, now: Instant, cell: Duration) -> WorkFound {
+    workload.expire(now);
+    let counts = workload.counts();
     let has_work = counts.queued + counts.executing > 0;
-    pool.recorder().note_work(now, has_work);
-    pool.recorder().close_cell(now, cell);
-    PoolWork { has_work, submitted: counts.submitted }
+    if let Some(recorder) = workload.recorder() {
+        recorder.note_work(now, has_work);
+        recorder.close_cell(now, cell);
+    }
+    WorkFound { has_work, submitted: counts.submitted }
 }
 
 /// Returns the time to the next check while requests wait or run. Each check wakes the thread, so they
 /// are only as frequent as the queue timeouts need, or as a measurement of silence does.
-fn busy_interval(pools: &[Arc<Pool>]) -> Duration {
-    if pools.iter().any(|pool| pool.recorder().measures_silence()) {
+fn busy_interval(workloads: &[Arc<dyn Workload>]) -> Duration {
+    let mut recorders = workloads.iter().filter_map(|workload| workload.recorder());
+    if recorders.any(Recorder::measures_silence) {
         return INTERVAL;
     }
-    interval_for(pools.iter().filter_map(|pool| pool.queue_timeout()).min())
+    interval_for(shortest_timeout(workloads))
+}
+
+/// Returns the shortest queue timeout; `None` if there is none.
+fn shortest_timeout(workloads: &[Arc<dyn Workload>]) -> Option<Duration> {
+    workloads.iter().filter_map(|workload| workload.queue_timeout()).min()
 }
 
 /// Returns the time between checks for the shortest queue timeout.
@@ -143,16 +152,36 @@ fn interval_for(timeout: Option<Duration>) -> Duration {
     needed.clamp(INTERVAL, BUSY_INTERVAL)
 }
 
-/// Returns the time to the next check while no pool has work: at most the shortest queue timeout, so
+/// Returns the time to the next check while no workload has work: at most the shortest queue timeout, so
 /// that a check finds a request before its timeout ends.
-fn idle_interval(pools: &[Arc<Pool>]) -> Duration {
-    let shortest = pools.iter().filter_map(|pool| pool.queue_timeout()).min();
-    shortest.map_or(IDLE_INTERVAL, |timeout| timeout.clamp(INTERVAL, IDLE_INTERVAL))
+fn idle_interval(workloads: &[Arc<dyn Workload>]) -> Duration {
+    shortest_timeout(workloads)
+        .map_or(IDLE_INTERVAL, |timeout| timeout.clamp(INTERVAL, IDLE_INTERVAL))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::{SimulatedMachine, SystemClock};
+    use crate::scheduler::fake_workload::FakeWorkload;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn closes_cells_of_a_workload_without_pool() {
+        let start = Instant::now();
+        let recorder = Recorder::new(start);
+        recorder.instance().record(start, Duration::ZERO, Duration::from_millis(1));
+        let machine = Arc::new(SimulatedMachine::uniform(1));
+        let workload = FakeWorkload::recording(&machine, recorder);
+        let housekeeper = Housekeeper::start(Arc::new(SystemClock), Duration::ZERO).unwrap();
+        housekeeper.set_workloads(vec![workload.clone()]);
+        let recorder = workload.recorder().unwrap();
+        while recorder.cells(start, Instant::now()).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "its cells stay open");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 
     #[test]
     fn checks_are_as_frequent_as_timeouts_need() {

@@ -120,13 +120,22 @@ fn set_effective_cores(models: &mut LiveModels, all: &DesiredState) -> Vec<Strin
     changed
 }
 
-/// Places the threads of a model on its effective cores. Returns the differences that the kernel
+/// Places the threads of a model, also those that build, on its effective cores. Returns the differences that the kernel
 /// shows.
 fn place_effective(models: &mut LiveModels, name: &str, all: &DesiredState) -> Vec<String> {
     let (Some(row), Some(slot)) = (all.row(name), models.slots.get_mut(name)) else {
         return Vec::new();
     };
-    let found = slot.workload.pin(enforce::effective_mask(row, all, slot, &models.description));
+    let machine = &models.description;
+    let building = enforce::builder_cores(row, slot.effective_cores, all, machine);
+    let mask = enforce::effective_mask(row, all, slot, machine);
+    let mut found = Vec::new();
+    for slot in enforce::with_successor(slot) {
+        if slot.workload.builder_cores().is_some_and(|now| now != building) {
+            found.extend(slot.workload.pin_builders(building));
+        }
+        found.extend(slot.workload.pin(mask));
+    }
     if !found.is_empty() {
         // The next check of the machine tries again.
         slot.difference = Some(found.join("; "));

@@ -38,16 +38,23 @@ impl ModelLoads {
     }
 
     /// Makes the slot of a row and starts loading its model, on the cores that no other row has
-    /// reserved.
-    pub(super) fn start(&mut self, row: &Row, all: &DesiredState, machine: &Description) -> Slot {
+    /// reserved. `effective` are the row's cores while a loan concerns it.
+    pub(super) fn start(
+        &mut self,
+        row: &Row,
+        effective: Option<CpuSet>,
+        all: &DesiredState,
+        machine: &Description,
+    ) -> Slot {
         self.generation += 1;
         let budget = &row.budget;
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
-        let pool = Arc::new(self.pool(&key, budget, enforce::mask(row, all, machine)));
+        let mask = effective.unwrap_or_else(|| enforce::mask(row, all, machine));
+        let pool = Arc::new(self.pool(&key, budget, mask));
         // Enforcing a change sets only bounds that differ from the row before, which had another pool.
         pool.set_bound(row.concurrency);
         // The pool has no threads yet that could be on other cores.
-        let _ = pool.pin_builders(enforce::builder_cores(row, all, machine));
+        let _ = pool.pin_builders(enforce::builder_cores(row, effective, all, machine));
         let turn = pool.start_load();
         let mut slot = Slot::new(pool.clone(), Some(pool), self.generation, budget);
         let request = LoadRequest::of_row(row, all, machine);
@@ -167,7 +174,7 @@ mod tests {
         let (sender, messages) = mpsc::channel();
         let simulated = Arc::new(SimulatedMachine::uniform(1));
         let mut loads = ModelLoads::new(simulated, Arc::new(FatalLoader), sender);
-        let slot = loads.start(&all.rows[0], &all, &machine);
+        let slot = loads.start(&all.rows[0], None, &all, &machine);
         let message = messages.recv_timeout(PATIENCE).unwrap();
         let OwnerMessage::Loaded { result: Err(error), .. } = message else { panic!("it failed") };
         assert!(error.to_string().contains("without a result"), "{error}");

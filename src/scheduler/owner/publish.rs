@@ -126,8 +126,8 @@ impl Publisher {
     pub(super) fn publish_state(&mut self, models: &LiveModels) {
         if !self.models.is_of(&models.slots) {
             self.models = PublishedModels::new(&models.slots);
-            let pools = models.slots.values().filter_map(|slot| slot.pool.clone()).collect();
-            self.housekeeper.set_pools(pools);
+            let workloads = models.slots.values().map(|slot| slot.workload.clone()).collect();
+            self.housekeeper.set_workloads(workloads);
         }
         self.shared.replace(PublishedState {
             version: models.version,

@@ -141,7 +141,7 @@ impl LiveModels {
         for row in &after.rows {
             let name = &row.budget.name;
             if self.slots.get(name).is_none() {
-                let slot = self.loads.start(row, after, &self.description);
+                let slot = self.loads.start(row, None, after, &self.description);
                 builds.insert(slot.generation, BuildEffect::Started);
                 self.slots.insert(name.clone(), slot);
             }

@@ -38,7 +38,8 @@ pub(super) fn start(
         models.draining.add(old.workload);
     }
     if is_wanted && slot.successor.is_none() {
-        let successor = models.loads.start(row, after, &models.description);
+        let effective = slot.effective_cores;
+        let successor = models.loads.start(row, effective, after, &models.description);
         effects.push((successor.generation, BuildEffect::Started));
         if let Some(slot) = models.slots.get_mut(&budget.name) {
             slot.successor = Some(Box::new(successor));

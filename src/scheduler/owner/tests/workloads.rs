@@ -15,6 +15,7 @@ use crate::scheduler::owner::lend;
 use crate::scheduler::owner::machine_changes;
 use crate::scheduler::owner::models::LiveModels;
 use crate::scheduler::owner::stage_timer::StageTimer;
+use crate::scheduler::slot::Slot;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -37,16 +38,25 @@ impl TestRow {
     /// The row, on cores 0 and 1 of four.
     fn start() -> Self {
         let machine = Arc::new(SimulatedMachine::uniform(4));
-        let mut budget = Budget::new("w", ModelSource::File("/none".into()));
-        budget.cores = CoreRequest::List(set("0-1"));
-        let layout = Layout { description: String::new(), models: vec![budget] };
+        let workload = FakeWorkload::new(&machine);
+        Self::with_workload(machine, workload, &[row("0-1")])
+    }
+
+    /// The first of these rows with a workload.
+    fn with_workload(
+        machine: Arc<SimulatedMachine>,
+        workload: Arc<FakeWorkload>,
+        rows: &[Budget],
+    ) -> Self {
+        let layout = Layout { description: String::new(), models: rows.to_vec() };
         let description = machine.describe();
         let desired = DesiredState::resolve(&layout, &description).unwrap();
         let (owner, _) = mpsc::channel();
         let mut models =
             LiveModels::new(desired, description, machine.clone(), Arc::new(NoLoader), owner);
-        let workload = FakeWorkload::new(&machine);
-        models.slots.insert("w".to_owned(), workload.slot(&layout.models[0]));
+        // The slots of rows that are loaded count from 1.
+        let slot = Slot { generation: 1000, ..workload.slot(&layout.models[0]) };
+        models.slots.insert("w".to_owned(), slot);
         let mut test = Self { models, machine, workload };
         assert_eq!(test.reconcile(&DesiredState::default()), [""; 0]);
         test
@@ -74,6 +84,13 @@ impl TestRow {
         let found = self.machine.describe();
         assert!(machine_changes::follow(&mut self.models, found).is_none());
     }
+}
+
+/// The row `w` on these cores.
+fn row(cores: &str) -> Budget {
+    let mut budget = Budget::new("w", ModelSource::File("/none".into()));
+    budget.cores = CoreRequest::List(set(cores));
+    budget
 }
 
 fn set(list: &str) -> CpuSet {
@@ -105,6 +122,25 @@ fn loan_moves_threads() {
     assert_eq!(test.mask(), set("0-1,3"));
     lend::reclaim(&mut test.models, loan.id).unwrap();
     assert_eq!(test.mask(), set("0-1"));
+}
+
+#[test]
+fn lenders_builders_leave_lent_cores() {
+    let machine = Arc::new(SimulatedMachine::uniform(4));
+    let lender = FakeWorkload::with_builders(&machine);
+    let rows =
+        [Budget { reserve: true, ..row("0-1") }, Budget { name: "b".to_owned(), ..row("2") }];
+    let mut test = TestRow::with_workload(machine, lender, &rows);
+    let builders = |test: &TestRow| test.workload.settings().builders;
+    assert_eq!(builders(&test), Some(set("0-3")));
+    let (cores, lender, borrower) = (set("1"), Some("w".to_owned()), "b".to_owned());
+    let request = LoanRequest { cores, lender, borrower, duration: None };
+    let loan = lend::lend(&mut test.models, &request, &SystemClock).unwrap();
+    assert_eq!(builders(&test), Some(set("0,2-3")));
+    test.check_machine();
+    assert_eq!(builders(&test), Some(set("0,2-3")), "also after a check of the machine");
+    lend::reclaim(&mut test.models, loan.id).unwrap();
+    assert_eq!(builders(&test), Some(set("0-3")));
 }
 
 #[test]
