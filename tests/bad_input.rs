@@ -164,6 +164,31 @@ fn rejects_files_that_are_not_models() {
 }
 
 #[test]
+fn record_argument_is_checked_first() {
+    let home = Home::new();
+    home.write("known.onnx", model_of("Relu"));
+    home.write("old.npz", "");
+    let refusal = |arguments: &[&str]| {
+        let mut command = home.divvy();
+        command.args(["--engine", "rten", "known.onnx", "--headless", "--for", "100ms"]);
+        command.args(arguments);
+        let output = home.run(command);
+        assert_eq!(output.status.code(), Some(2), "{}", output.err);
+        output.err
+    };
+    for (arguments, words) in [
+        (&["--record", "other=a.npz"][..], "the layout has no such model, only known"),
+        (&["--record", "known=old.npz"], "it exists already; remove it, or name another file"),
+        (&["--record", "known=gone/a.npz"], "there is no folder gone"),
+        (&["--record", "known=a.npz", "--record", "known=b.npz"], "recorded twice"),
+        (&["--record", "known=a.npz:0"], "must be 1 to 1000000"),
+    ] {
+        let error = refusal(arguments);
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
 fn strict_run_serves_a_model_without_a_guess() {
     let home = Home::new();
     home.write("reshape.onnx", reshaping_model());

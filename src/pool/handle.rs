@@ -372,6 +372,7 @@ impl Pool {
     pub fn drain(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         self.inner.gate.close();
+        self.inner.tap.close();
         self.cancel_builds();
         let can_drain = |seats: Seats| seats.bound > 0 && seats.any();
         while can_drain(self.seats()) && self.waiting() > 0 && Instant::now() < until {
@@ -411,6 +412,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.inner.gate.close();
+        self.inner.tap.close();
         self.cancel_builds();
         self.inner.stop_repairs();
         self.inner.reject_waiting(Rejection::Removed);

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::gate_state::{JobTerms, Seats};
-use super::inner::Inner;
+use super::inner::{Inner, RequestOrigin};
 use super::job::{Answer, Job, ReplyTarget};
+use super::recording::{RecordingError, RecordingOptions, RunningRecording};
 use super::rejection::Rejection;
 use super::request::{Outcome, Request, RequestError, RequestId, RequestOptions, RequestSender};
 use crate::engine::{NamedTensor, Signature};
@@ -56,6 +57,16 @@ impl Client {
     /// Returns the number of the model's instances per state.
     pub fn seats(&self) -> Seats {
         self.inner.gate.seats()
+    }
+
+    /// Starts to record the requests of callers for a replay; those of the built-in load are left out. The
+    /// recording ends with the requested number of requests, at [`super::MAX_RECORDED_BYTES`], or when this
+    /// model is removed or loaded again. A request that comes faster than the recording copies is left out.
+    ///
+    /// # Errors
+    /// [`RecordingError`] if its requests are being recorded already, or the file cannot be created.
+    pub fn record(&self, options: RecordingOptions) -> Result<RunningRecording, RecordingError> {
+        RunningRecording::start(self.inner.clone(), options)
     }
 
     /// Runs one request and returns its outcome; dropping the future before that
@@ -112,7 +123,7 @@ impl Client {
                 break Rejection::Removed;
             }
             mark_caller(&client.inner);
-            match client.inner.offer_job(job, terms) {
+            match client.inner.offer_job(job, terms, RequestOrigin::Caller) {
                 Ok(number) => {
                     return number.map(|number| (client.inner.request_id(number), client.inner));
                 }
@@ -161,7 +172,10 @@ impl RequestSender for CallerSender {
 
     fn submit(&self, request: Request) -> Option<RequestId> {
         mark_caller(&self.0.inner);
-        self.0.inner.submit(request)
+        let inner = &self.0.inner;
+        let terms = request.options.terms(running_now());
+        let number = inner.submit_job(Job::new(request), terms, RequestOrigin::Caller);
+        number.map(|number| inner.request_id(number))
     }
 
     fn cancel(&self, id: RequestId) -> bool {

@@ -13,6 +13,7 @@ use super::input_check::InputCheck;
 use super::job::Job;
 use super::memory::{MemoryLimit, tensor_bytes};
 use super::panic_message::panic_message;
+use super::recording::RequestTap;
 use super::rejection::Rejection;
 use super::replies::ReplyThread;
 use super::request::{Request, RequestError, RequestId, RequestSender};
@@ -22,6 +23,15 @@ use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Si
 use crate::machine::heap::request_trim;
 use crate::machine::{CpuSet, Machine, running_now};
 use crate::telemetry::Recorder;
+
+/// The origin of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestOrigin {
+    /// A caller, whose requests can be recorded.
+    Caller,
+    /// The built-in load.
+    BuiltInLoad,
+}
 
 /// The shared state of a pool.
 pub(super) struct Inner {
@@ -46,6 +56,8 @@ pub(super) struct Inner {
     pub(super) has_callers: AtomicBool,
     /// The trial request of new and of doubtful instances.
     pub(super) trial: Trial,
+    /// Takes the requests of callers for a recording.
+    pub(super) tap: RequestTap,
     inputs: InputCheck,
     loaded: RwLock<Option<Loaded>>,
     last_loss: Mutex<Option<String>>,
@@ -82,6 +94,7 @@ impl Inner {
             replies: ReplyThread::shared(),
             has_callers: AtomicBool::new(false),
             trial: Trial::default(),
+            tap: RequestTap::default(),
             inputs: InputCheck::default(),
             loaded: RwLock::new(None),
             last_loss: Mutex::new(None),
@@ -265,8 +278,13 @@ impl Inner {
     }
 
     /// Submits a request. Returns its number if it was accepted.
-    pub(super) fn submit_job(&self, job: Job, terms: JobTerms) -> Option<u64> {
-        self.offer_job(job, terms).unwrap_or_else(|job| {
+    pub(super) fn submit_job(
+        &self,
+        job: Job,
+        terms: JobTerms,
+        origin: RequestOrigin,
+    ) -> Option<u64> {
+        self.offer_job(job, terms, origin).unwrap_or_else(|job| {
             job.reject(RequestError::Rejected { reason: Rejection::Removed }, terms.since);
             None
         })
@@ -276,7 +294,12 @@ impl Inner {
     ///
     /// # Errors
     /// The request, unanswered, if the model is being removed.
-    pub(super) fn offer_job(&self, mut job: Job, terms: JobTerms) -> Result<Option<u64>, Job> {
+    pub(super) fn offer_job(
+        &self,
+        mut job: Job,
+        terms: JobTerms,
+        origin: RequestOrigin,
+    ) -> Result<Option<u64>, Job> {
         let now = terms.since;
         if let Err(error) = self.inputs.check(&job.inputs) {
             return self.refuse_wrong(job, error, now).map(|()| None);
@@ -288,6 +311,9 @@ impl Inner {
                 job.reject(RequestError::Rejected { reason }, now);
                 return Ok(None);
             }
+        }
+        if origin == RequestOrigin::Caller && self.inputs.is_known() {
+            self.tap.pass(&job.inputs, job.arrival);
         }
         match self.gate.submit(job, terms) {
             Submitted::Accepted(id) => Ok(Some(id)),
@@ -341,7 +367,8 @@ impl RequestSender for Inner {
 
     fn submit(&self, request: Request) -> Option<RequestId> {
         let terms = request.options.terms(running_now());
-        self.submit_job(Job::new(request), terms).map(|number| self.request_id(number))
+        let origin = RequestOrigin::BuiltInLoad;
+        self.submit_job(Job::new(request), terms, origin).map(|number| self.request_id(number))
     }
 
     fn cancel(&self, id: RequestId) -> bool {

@@ -49,6 +49,11 @@ impl InputCheck {
         Some(newest)
     }
 
+    /// Returns true once a model has been loaded, whose inputs are checked.
+    pub(super) fn is_known(&self) -> bool {
+        self.first.get().is_some()
+    }
+
     /// Returns the model's inputs and outputs; none before a model is loaded.
     pub(super) fn signature(&self) -> Arc<Signature> {
         self.newest().map_or_else(Arc::default, |newest| newest.signature.clone())

@@ -26,6 +26,7 @@ mod load_turn;
 mod memory;
 mod panic_message;
 mod published_counts;
+mod recording;
 mod rejection;
 mod replies;
 mod request;
@@ -49,6 +50,10 @@ pub use infer::{Client, Pending};
 pub use load_turn::LoadTurn;
 pub use memory::tensor_bytes;
 pub use panic_message::panic_message;
+pub use recording::{
+    MAX_RECORDED_BYTES, RecordingError, RecordingOptions, RecordingReport, RunningRecording,
+    check_recording_file,
+};
 pub use rejection::Rejection;
 pub use request::{
     Outcome, Priority, Reply, Request, RequestError, RequestId, RequestOptions, RequestSender,

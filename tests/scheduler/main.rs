@@ -17,6 +17,7 @@ mod loans;
 mod machine;
 mod observer;
 mod property;
+mod recordings;
 mod reloads;
 mod renames;
 mod test_scheduler;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::record::RecordArg;
 use crate::command::CommandError;
 use crate::command::state_folder::StateDir;
 use crate::console::{GlyphSet, ThemeName};
@@ -42,6 +43,10 @@ pub struct RunArgs {
     /// Use only these CPUs, for example 0-7.
     #[arg(long, value_name = "LIST")]
     pub cores: Option<CpuSet>,
+    /// Record the inputs of the first N requests that callers send to a model (default 1000, at most 256
+    /// MiB), for load = { kind = "replay", file = "FILE" }. Can be given once per model.
+    #[arg(long, value_name = "MODEL=FILE.npz[:N]")]
+    pub record: Vec<RecordArg>,
     /// Show everything, change nothing.
     #[arg(long)]
     pub readonly: bool,

@@ -11,6 +11,7 @@ mod log;
 mod own_threads;
 mod preload;
 mod program;
+mod record;
 mod run_records;
 mod saved_layout;
 mod signals;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
 use super::own_threads;
+use super::record;
 use super::run_records::{Restore, RunRecords};
 use super::signals;
 use super::startup::Startup;
@@ -43,6 +44,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         DisplayMode::Headless if args.config.is_none() => ConsoleOptions::default(),
         DisplayMode::Console | DisplayMode::Headless => console_options(args)?,
     };
+    record::check(args, &startup.layout)?;
     let loader = startup.load()?;
     tracing::info!(
         "starts {} on CPUs {}",
@@ -66,6 +68,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         CommandError::BadInput(format!("{}: {refusal}", startup.opened.title))
     })?;
     let scheduler = Arc::new(scheduler);
+    let recordings = record::start(args, &scheduler)?;
     let load = LoadFollower::start(scheduler.loads())
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
     own_threads::follow(machine, scheduler.snapshots())?;
@@ -82,6 +85,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     };
     load.stop(Duration::ZERO);
     scheduler.stop(DRAIN_TIMEOUT);
+    record::finish(recordings);
     records.finish(&*scheduler);
     result
 }

@@ -17,6 +17,8 @@ mod array;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use array::read_npy;
 pub use requests::{ARRIVALS, Recording, array_names, read_requests};
+pub use write::encode_requests;

@@ -7,6 +7,7 @@ mod input_check;
 mod memory;
 mod order;
 mod places;
+mod recording;
 mod replies;
 mod trial;
 
