@@ -25,7 +25,8 @@ pub struct SnapshotArgs {
     /// The frame's size in cells.
     #[arg(long, value_name = "COLUMNSxROWS", default_value = "120x36", value_parser = size)]
     pub size: (u16, u16),
-    /// The screen: board, detail (of the first model), machine, memory, journal, layouts or log.
+    /// The screen: board, detail (of the first model), machine, memory, connections,
+    /// journal, layouts, log or alerts.
     #[arg(long, value_name = "NAME", default_value = "board", value_parser = screen)]
     pub screen: Screen,
     /// The colours: ansi, truecolor, colour-blind or mono.
@@ -46,11 +47,12 @@ pub struct SnapshotArgs {
 }
 
 /// The screens that can be drawn.
-const SCREENS: [(&str, Screen); 8] = [
+const SCREENS: [(&str, Screen); 9] = [
     ("board", Screen::Board),
     ("detail", Screen::Detail),
     ("machine", Screen::Machine),
     ("memory", Screen::Memory),
+    ("connections", Screen::Connections),
     ("journal", Screen::Journal),
     ("layouts", Screen::Layouts),
     ("log", Screen::Log),

@@ -95,6 +95,16 @@ pub(super) fn bytes(size: u64) -> String {
     }
 }
 
+/// Formats transferred bytes, at most five columns: "812B", "14K" (KiB), then as [`bytes`].
+pub(super) fn traffic(size: u64) -> String {
+    const KIB: u64 = 1 << 10;
+    match size {
+        0..1000 => format!("{size}B"),
+        1000..1_024_000 => format!("{}K", size.div_ceil(KIB)),
+        _ => bytes(size),
+    }
+}
+
 /// Formats a share as a whole percentage without its sign: "87"; never more than three columns.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0}", (share * 100.0).clamp(0.0, 999.0))

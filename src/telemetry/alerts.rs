@@ -2,6 +2,7 @@
 
 use super::model_view::{ModelState, ModelView};
 use super::name_list::name_list;
+use super::server_alerts::{refuses_full_queue, server_alerts};
 use super::snapshot::{Alert, Snapshot};
 use super::text;
 use super::window::Window;
@@ -26,6 +27,9 @@ const MINUTE_US: u64 = 55_000_000;
 /// An alert of one kind is grouped if it concerns more models than this.
 const MAX_SEPARATE: usize = 3;
 
+/// The title of alerts about full queues.
+const FULL_QUEUES: &str = "have a full queue";
+
 /// Returns a model's problem of one kind, as its message and severity.
 type Check = fn(&ModelView) -> Option<(String, f64)>;
 
@@ -42,10 +46,11 @@ struct Finding<'a> {
 /// message that names the worst.
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     let mut alerts = failures(&snapshot.models);
+    alerts.extend(server_alerts(snapshot));
     let kinds: [(&str, Check); 6] = [
         ("are paused and lose requests", paused),
         ("miss their latency target", missed),
-        ("have a full queue", full),
+        (FULL_QUEUES, full),
         ("wait for a CPU", starved),
         ("differ from their row", differs),
         ("are served without a trial", untried),
@@ -53,6 +58,10 @@ pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     for (kind, check) in kinds {
         let findings = snapshot.models.iter().filter_map(|model| {
             let (text, severity) = check(model)?;
+            // an alert about its clients says it
+            if kind == FULL_QUEUES && refuses_full_queue(snapshot, &model.row.budget.name) {
+                return None;
+            }
             Some(Finding { model: &model.row.budget.name, text, severity })
         });
         alerts.extend(grouped(kind, findings.collect()));

@@ -20,6 +20,7 @@ mod name_list;
 mod recording;
 mod request_counts;
 mod sensor;
+mod server_alerts;
 mod server_view;
 mod snapshot;
 mod state_version;

@@ -43,7 +43,7 @@ pub struct ServerView {
     pub newest_accept_error: Option<String>,
     /// The busiest open connections, busiest first; at most [`ServerView::LISTED_CONNECTIONS`].
     pub busiest: Vec<ConnectionView>,
-    /// Requests from outside, by the name of their model.
+    /// Requests from outside, sorted by the name of their model.
     pub models: Vec<ServedModelView>,
     /// Requests that name no model of the layout, or that ended before their model was known. Its name is
     /// empty.
@@ -137,7 +137,8 @@ impl ServerView {
 
     /// Returns the requests from outside to a model; `None` if there were none.
     pub fn model(&self, name: &str) -> Option<&ServedModelView> {
-        self.models.iter().find(|model| model.model == name)
+        let at = self.models.binary_search_by(|model| model.model.as_str().cmp(name)).ok()?;
+        self.models.get(at)
     }
 
     /// Returns the ended requests from outside per second over the last second, of all models.
@@ -151,7 +152,19 @@ impl ServerView {
     }
 }
 
+impl RefusedRequests {
+    /// Returns the reason as a message shows it: "queue full".
+    pub fn label(&self) -> String {
+        self.reason.replace('_', " ")
+    }
+}
+
 impl ServedModelView {
+    /// Returns the number of requests refused in the last [`ServerView::RECENT_S`] seconds.
+    pub fn recently_refused(&self) -> u64 {
+        self.refused.iter().map(|refused| refused.recent).sum()
+    }
+
     /// Returns the number of requests that were not answered with tensors, since the start.
     pub fn refused_count(&self) -> u64 {
         self.refused.iter().map(|refused| refused.count).sum()

@@ -225,6 +225,12 @@ fn brief(per_s: f64) -> String {
     if per_s < 9.95 { number((per_s * 10.0).round() / 10.0) } else { format!("{per_s:.0}") }
 }
 
+/// Returns counts of refused requests: "20 queue full, 3 timed out".
+pub fn refused_list(counts: &[(String, u64)]) -> String {
+    let count = |(reason, count): &(String, u64)| format!("{count} {reason}");
+    counts.iter().map(count).collect::<Vec<_>>().join(", ")
+}
+
 /// Returns a change in one line without its time: author, summary, status, and whether it was undone.
 pub fn headline(entry: &JournalEntry) -> String {
     let step = match (entry.undoes, entry.redoes) {

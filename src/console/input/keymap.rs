@@ -166,6 +166,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("d", Command::Detail),
     ("m", Command::Machine),
     ("w", Command::Memory),
+    ("c", Command::Connections),
     ("J", Command::Journal),
     ("L", Command::Log),
     ("!", Command::Alerts),

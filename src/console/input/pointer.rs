@@ -84,6 +84,7 @@ pub(crate) fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwne
         Target::Pane(_)
         | Target::Gpu(_)
         | Target::Title(_)
+        | Target::ConnectionTitle(_)
         | Target::Command(_)
         | Target::Press(_)
         | Target::Item(_)
@@ -139,7 +140,11 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
         Target::Command(command) => return Some(Action::Command(*command)),
         Target::Press(code) => return Some(key(*code)),
         Target::Nothing | Target::Lines(_) => return None,
-        Target::Field(..) | Target::Row(_) | Target::Item(_) | Target::Title(_) => None,
+        Target::Field(..)
+        | Target::Row(_)
+        | Target::Item(_)
+        | Target::Title(_)
+        | Target::ConnectionTitle(_) => None,
     };
     Some(match item {
         Some(item) => Action::Grab { item, at },

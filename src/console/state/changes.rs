@@ -159,6 +159,16 @@ impl ConsoleState {
             || self.snapshot.models.iter().any(|model| model.row.budget.gpu.is_some())
     }
 
+    /// Returns true if a server takes requests from outside.
+    pub fn has_server(&self) -> bool {
+        self.snapshot.server.is_some()
+    }
+
+    /// Returns true if a model has a built-in load beside the server's clients.
+    pub fn has_load_beside_server(&self) -> bool {
+        self.has_server() && self.snapshot.models.iter().any(|model| model.load.is_some())
+    }
+
     /// Returns the device of a row, by the id in the list of devices.
     pub fn place_of(&self, model: &str) -> DeviceChoice {
         let named = self.row(model)?.budget.gpu.clone()?;

@@ -72,6 +72,7 @@ commands! {
     Detail, "detail", "detail", "the selected model in detail";
     Machine, "machine", "machine", "map of the machine: sockets, NUMA nodes, caches";
     Memory, "memory", "memory", "memory use: of divvy's parts and of each model";
+    Connections, "connections", "clients", "connections of clients: protocol, model, req/s, bytes";
     Journal, "journal", "journal", "all changes with their verdicts";
     Log, "log", "log", "the newest lines of divvy's own log";
     Alerts, "alerts", "alerts", "all alerts, in full";
@@ -103,6 +104,7 @@ impl Command {
             Screen::Machine => Some(Self::Machine),
             Screen::Layouts => Some(Self::Layouts),
             Screen::Memory => Some(Self::Memory),
+            Screen::Connections => Some(Self::Connections),
             Screen::Journal => Some(Self::Journal),
             Screen::Log => Some(Self::Log),
             Screen::Alerts => Some(Self::Alerts),

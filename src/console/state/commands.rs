@@ -47,6 +47,9 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Redo => return staging::redo(state),
         Command::ExtendLeft => selection::extend(state, -1),
         Command::ExtendRight => selection::extend(state, 1),
+        Command::Sort if state.screen == Screen::Connections => {
+            state.connection_order.sort_by_next();
+        }
         Command::Sort => row_order::sort_by_next(state),
         Command::Staged => toggle_staged(state),
         Command::Pause => return steps::pause(state),
@@ -77,6 +80,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Detail => show(state, Screen::Detail),
         Command::Machine => show(state, Screen::Machine),
         Command::Memory => show(state, Screen::Memory),
+        Command::Connections => show(state, Screen::Connections),
         Command::Journal => {
             show(state, Screen::Journal);
             return vec![Effect::ReadJournal];

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::action::Effect;
+use super::connection_order::ConnectionOrder;
 use super::core_order;
 use super::dialog::Dialog;
 use super::drag::Drag;
@@ -56,6 +57,8 @@ pub struct ConsoleState {
     pub picked: CpuSet,
     /// The order of the table's rows.
     pub sorting: Sorting,
+    /// The order of the connections.
+    pub connection_order: ConnectionOrder,
     /// The first shown line of a screen with one pane, from 0.
     pub scroll: usize,
     /// The first shown line of the newest changes, from 0.
@@ -143,6 +146,7 @@ impl ConsoleState {
             core: None,
             picked: CpuSet::EMPTY,
             sorting: Sorting::default(),
+            connection_order: ConnectionOrder::default(),
             scroll: 0,
             scroll_changes: 0,
             scroll_limits: ScrollLimits::default(),

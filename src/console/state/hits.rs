@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::command::Command;
 use super::gpus::DeviceChoice;
-use super::{Column, Pane, SortKey};
+use super::{Column, ConnectionKey, Pane, SortKey};
 use crate::layout::CoreOwner;
 use crate::machine::CoreId;
 
@@ -30,6 +30,8 @@ pub enum Target {
     Pane(Pane),
     /// The title of a column, which sorts the rows.
     Title(SortKey),
+    /// The title of a column of the connections, which sorts them.
+    ConnectionTitle(ConnectionKey),
     /// A command in the footer or in a dialog.
     Command(Command),
     /// The key of an answer in a dialog; a click presses it.

@@ -4,6 +4,7 @@ mod action;
 mod changes;
 mod command;
 mod commands;
+mod connection_order;
 mod console_state;
 mod core_order;
 mod dialog;
@@ -41,6 +42,7 @@ pub use action::{
     Action, AppliedKind, Effect, GuardedChange, ParsedInput, PlanPurpose, TypedInput,
 };
 pub use command::Command;
+pub use connection_order::{ConnectionKey, ConnectionOrder, protocol_name};
 pub use console_state::ConsoleState;
 pub use dialog::{ConfirmedAction, Dialog};
 pub use drag::{Drag, DragInput, DragItem, TransferKind};

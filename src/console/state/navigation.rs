@@ -18,7 +18,12 @@ pub(super) fn move_by(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
             let at = state.layouts.at.saturating_add_signed(by as isize);
             return layout_commands::select_layout(state, at);
         }
-        Screen::Detail | Screen::Machine | Screen::Memory | Screen::Journal | Screen::Alerts => {
+        Screen::Detail
+        | Screen::Machine
+        | Screen::Memory
+        | Screen::Connections
+        | Screen::Journal
+        | Screen::Alerts => {
             scroll_lines(state, ScrollArea::Screen, by);
         }
         Screen::Log => state.log.scroll(by, state.scroll_limits.log),

@@ -22,7 +22,7 @@ pub(super) fn sort_by_title(state: &mut ConsoleState, key: SortKey) {
 fn sort_by(state: &mut ConsoleState, key: SortKey, direction: SortDirection) {
     state.sorting.key = key;
     state.sorting.direction = direction;
-    state.sorting.take(&state.snapshot.models);
+    state.sorting.take(&state.snapshot);
     let words = state.sorting.words().unwrap_or_else(|| "as in the layout".to_owned());
     state.say(Tone::Info, format!("sorted {words}; rows keep this order until you sort again"));
 }
@@ -30,6 +30,6 @@ fn sort_by(state: &mut ConsoleState, key: SortKey, direction: SortDirection) {
 /// Computes the order again if models were added or removed.
 pub(super) fn keep_order(state: &mut ConsoleState) {
     if state.sorting.is_old(&state.snapshot.models) {
-        state.sorting.take(&state.snapshot.models);
+        state.sorting.take(&state.snapshot);
     }
 }

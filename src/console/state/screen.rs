@@ -17,6 +17,8 @@ pub enum Screen {
     Memory,
     /// Saved layouts.
     Layouts,
+    /// The clients of the server.
+    Connections,
     /// All changes.
     Journal,
     /// The newest lines of the log.

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use crate::telemetry::ModelView;
+use crate::telemetry::{ModelView, ServerView, Snapshot};
 
 /// The key that rows are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub enum SortKey {
     Queue,
     /// Most requests per second first.
     Rate,
+    /// Most requests per second from outside first.
+    Outside,
+    /// Most refused requests first.
+    Refused,
+    /// Most requests per second of the built-in load first.
+    Load,
     /// Slowest median first.
     P50,
     /// Most memory first.
@@ -48,6 +54,9 @@ impl SortKey {
             Self::Cpu => "CPU",
             Self::Queue => "queue",
             Self::Rate => "req/s",
+            Self::Outside => "req/s from outside",
+            Self::Refused => "refused requests",
+            Self::Load => "built-in load",
             Self::P50 => "p50",
             Self::Memory => "memory",
         }
@@ -59,9 +68,10 @@ impl SortKey {
     }
 
     /// Returns a model's value; models without one (`None`) always come last.
-    fn figure(self, view: &ModelView) -> Option<f64> {
+    fn figure(self, view: &ModelView, server: Option<&ServerView>) -> Option<f64> {
         let total = &view.minute.total;
         let latency = |us: u64| (total.count > 0).then_some(us as f64);
+        let served = || server?.model(&view.row.budget.name);
         match self {
             Self::Layout | Self::Name => None,
             Self::Cores => Some(view.row.cores.len() as f64),
@@ -75,6 +85,9 @@ impl SortKey {
             Self::Cpu => Some(view.cpu),
             Self::Queue => Some((view.counts.queued + view.counts.blocked) as f64),
             Self::Rate => Some(view.second.completed_per_s),
+            Self::Outside => served().map(|served| served.requests_per_s),
+            Self::Refused => served().map(|served| served.recently_refused() as f64),
+            Self::Load => view.offered_per_s,
             Self::Memory => Some(view.memory.total() as f64),
         }
     }
@@ -140,7 +153,8 @@ impl Sorting {
         }
     }
 
-    pub(super) fn take(&mut self, models: &[ModelView]) {
+    pub(super) fn take(&mut self, snapshot: &Snapshot) {
+        let (models, server) = (&snapshot.models, snapshot.server.as_deref());
         let key = self.key;
         let rising = self.rising();
         let mut order: Vec<(usize, &ModelView)> = models.iter().enumerate().collect();
@@ -148,7 +162,7 @@ impl Sorting {
         order.sort_by(|(left, a), (right, b)| match key {
             SortKey::Layout => turned(left.cmp(right)),
             SortKey::Name => turned(a.row.budget.name.cmp(&b.row.budget.name)),
-            _ => match (key.figure(a), key.figure(b)) {
+            _ => match (key.figure(a, server), key.figure(b, server)) {
                 (Some(a), Some(b)) => turned(a.total_cmp(&b)),
                 (a, b) => b.is_some().cmp(&a.is_some()),
             },

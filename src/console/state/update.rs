@@ -185,6 +185,7 @@ fn click(state: &mut ConsoleState, target: Target) -> Vec<Effect> {
             state.core = Some(core);
         }
         Target::Title(key) => row_order::sort_by_title(state, key),
+        Target::ConnectionTitle(key) => state.connection_order.sort_by_title(key),
         _ => {}
     }
     Vec::new()

@@ -3,6 +3,7 @@
 mod bursts;
 mod change_status;
 mod changed_files;
+mod clients;
 mod editing;
 mod excess;
 pub(crate) mod fixtures;

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, StyledLine, StyledText, row};
+use super::server_text;
 use crate::console::format;
 use crate::console::state::{ConsoleState, Mode};
 use crate::layout::cores_phrase;
@@ -26,6 +27,9 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     canvas.put(&mut pen, &format!("{name}{mark}   "), theme.title);
     pen.end = pen.end.saturating_sub(1);
     canvas.put_end(&mut pen, &mode, mode_style);
+    if state.snapshot.server.as_ref().is_some_and(|server| server.is_draining) {
+        canvas.put_end(&mut pen, "draining   ", theme.warn);
+    }
     let room = pen.room() as usize;
     let fits = |parts: &[StyledText]| {
         parts.iter().map(|(text, _)| format::width(text)).sum::<usize>() < room
@@ -45,6 +49,14 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     };
     for (text, style) in form {
         canvas.put(&mut pen, text, *style);
+    }
+    if let Some(server) = state.snapshot.server.as_deref() {
+        let clients = server_text::clients(server);
+        let whole = format!("{}  {clients}", server_text::listeners(server));
+        let fits = |text: &&String| format::width(text) + 3 < pen.room() as usize;
+        if let Some(text) = [&whole, &clients].into_iter().find(fits) {
+            canvas.put(&mut pen, &format!("   {text}"), theme.text);
+        }
     }
     let mut titles: Vec<&str> =
         state.snapshot.models.iter().map(|model| model.engine_title.as_str()).collect();

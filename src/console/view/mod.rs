@@ -14,6 +14,7 @@ mod painter;
 mod plan_text;
 mod screens;
 mod sent_frame;
+mod server_text;
 mod small_screen;
 mod tags;
 mod text_field;

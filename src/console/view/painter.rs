@@ -126,7 +126,7 @@ fn settings_key(state: &ConsoleState) -> u64 {
     key.add(state.revision);
     key.add(state.scroll_limits.preview);
     key.add(state.scroll_changes);
-    key.add(state.has_gpus());
+    key.add((state.has_gpus(), state.has_server(), state.has_load_beside_server()));
     key.add(state.staged.len());
     key.add(state.profile_name());
     key.add(state.core.map(|core| core.0));

@@ -1,6 +1,7 @@
 //! The home screen: cores, models, latency, changes and resources at a glance.
 
 mod changes;
+mod clients;
 mod cores;
 mod first_change;
 mod gpus;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::cores::Arranger;
 use super::heights::{ChangesDemand, HeightDemand, Heights};
 use super::models::Labels;
-use super::{changes, cores, latency, models, over_time, resources};
+use super::{changes, clients, cores, latency, models, over_time, resources};
 use crate::console::state::{ConsoleState, Pane};
 use crate::console::view::canvas::{Border, Canvas};
 use crate::console::view::key::Key;
@@ -54,7 +54,15 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
     }
     draw_pane(canvas, next(heights.changes), border, CHANGES);
     let resources = next(heights.resources);
-    canvas.part(resources, None, |canvas| resources::draw(canvas, resources));
+    let server = u16::from(state.has_server()).min(resources.height);
+    let (first, rest) = (
+        Rect { height: server, ..resources },
+        Rect { y: resources.y + server, height: resources.height - server, ..resources },
+    );
+    canvas.part(resources, None, |canvas| {
+        clients::draw(canvas, first);
+        resources::draw(canvas, rest);
+    });
 }
 
 /// Divides the area among the panes: in boxes if there is room, else below ruled titles, which take
@@ -70,7 +78,21 @@ fn divide(state: &ConsoleState, area: Rect) -> (Border, Heights, Arranger<'_>) {
     (Border::Rule, heights, arranger)
 }
 
+/// The lowest body on which the clients leave the memory its line.
+const MEMORY_FROM: u16 = 22;
+
+/// Returns the rows of clients, memory and GPUs.
+fn resources_height(state: &ConsoleState, height: u16) -> u16 {
+    match (state.has_server(), resources::height(state)) {
+        (false, rows) => rows,
+        // only the clients
+        (true, 1) if height < MEMORY_FROM => 1,
+        (true, rows) => rows + 1,
+    }
+}
+
 fn divide_with(state: &ConsoleState, area: Rect, border: Border) -> (Heights, Arranger<'_>) {
+    let height = area.height;
     let changes = if state.snapshot.changes.is_empty() {
         ChangesDemand::Empty
     } else {
@@ -79,7 +101,7 @@ fn divide_with(state: &ConsoleState, area: Rect, border: Border) -> (Heights, Ar
     let wanted = HeightDemand {
         border: border.rows(),
         models: u16::try_from(state.rows().len()).unwrap_or(u16::MAX),
-        resources: resources::height(state),
+        resources: resources_height(state, height),
         changes,
     };
     let mut arranger = Arranger::new(state, area.width - border.columns());

@@ -154,6 +154,7 @@ fn commands(state: &ConsoleState) -> &'static [Command] {
             Command::Expand,
             Command::Machine,
             Command::Memory,
+            Command::Connections,
             Command::Journal,
             Command::Log,
         ],
@@ -168,6 +169,9 @@ fn commands(state: &ConsoleState) -> &'static [Command] {
         ],
         (false, Screen::Detail) => {
             &[Command::Cancel, Command::Down, Command::Undo, Command::Edit, Command::Help]
+        }
+        (false, Screen::Connections) => {
+            &[Command::Cancel, Command::Down, Command::Sort, Command::Filter, Command::Help]
         }
         (false, _) => &[Command::Cancel, Command::Down, Command::Undo, Command::Help],
     }

@@ -38,8 +38,11 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
         });
         lines.push(pair(
             "synthetic load",
-            format!("{load}{offered}; metrics come from synthetic requests"),
+            format!("{load}{offered}; metrics {} synthetic requests", synthetic_part(state)),
         ));
+    }
+    if view.load.is_none() && state.has_server() {
+        lines.push(pair("load", "none: served only from outside".to_owned()));
     }
     if !view.guessed_dims.is_empty() {
         let sizes = view.guessed_dims.iter().map(|(name, size)| format!("{name} = {size}"));
@@ -107,6 +110,7 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
             counts.completed, counts.rejected, counts.timed_out, counts.cancelled, counts.failed
         ),
     ));
+    lines.extend(outside_lines(state, view));
     lines.push(StyledLine::new());
     lines.push(heading(
         "Threads   inst  role     may run on     last on  nice   CPU % and wait % now",
@@ -132,6 +136,47 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
         ]);
     }
     lines
+}
+
+/// Returns the requests from clients of the server; nothing without one.
+fn outside_lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
+    let theme = &state.theme;
+    let Some(server) = &state.snapshot.server else { return Vec::new() };
+    let head = vec![("Requests from outside since the start".to_owned(), theme.title)];
+    let mut lines = vec![StyledLine::new(), head];
+    let Some(served) = server.model(&view.row.budget.name) else {
+        lines.push(vec![("no client has sent a request".to_owned(), theme.dim)]);
+        return lines;
+    };
+    let (now, answered) =
+        (format::rate(served.requests_per_s), format::rate(served.answered_per_s));
+    let counts: Vec<(String, u64)> =
+        served.refused.iter().map(|refused| (refused.label(), refused.count)).collect();
+    let refused = match served.refused_count() {
+        0 => "none".to_owned(),
+        all => format!("{all}: {}", text::refused_list(&counts)),
+    };
+    let recent: Vec<(String, u64)> = served
+        .refused
+        .iter()
+        .filter(|refused| refused.recent > 0)
+        .map(|refused| (refused.label(), refused.recent))
+        .collect();
+    let mut pair = |what: &str, text: String, style: Style| {
+        lines.push(vec![(format!("{what:<14}"), theme.dim), (text, style)]);
+    };
+    pair("now", format!("{now} req/s, {answered} answered per s over 1 s"), theme.text);
+    pair("answered", served.answered.to_string(), theme.text);
+    pair("refused", refused, theme.text);
+    if !recent.is_empty() {
+        pair("last 10 s", format!("refused {}", text::refused_list(&recent)), theme.bad);
+    }
+    lines
+}
+
+/// Returns which part of the metrics synthetic requests are.
+fn synthetic_part(state: &ConsoleState) -> &'static str {
+    if state.has_server() { "include" } else { "come from" }
 }
 
 fn describe_state(view: &ModelView) -> String {

@@ -1,6 +1,7 @@
 //! The screens beside the board, each one pane over the whole body.
 
 mod alerts;
+mod connections;
 mod detail;
 mod gpu_readings;
 mod journal;
@@ -23,6 +24,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, screen: Screen) {
         Screen::Machine => machine::draw(canvas, area),
         Screen::Layouts => layouts::draw(canvas, area),
         Screen::Memory => memory::draw(canvas, area),
+        Screen::Connections => connections::draw(canvas, area),
         Screen::Journal => journal::draw(canvas, area),
         Screen::Log => log::draw(canvas, area),
         Screen::Alerts => alerts::draw(canvas, area),

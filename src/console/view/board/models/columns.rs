@@ -22,6 +22,12 @@ pub(super) enum Field {
     Queue,
     /// Completed requests per second.
     Rate,
+    /// Requests per second from clients of the server.
+    Outside,
+    /// Recently refused requests of clients.
+    Refused,
+    /// Requests per second that the built-in load offers; only beside a server.
+    Load,
     /// Median latency.
     P50,
     /// 99th percentile.
@@ -39,22 +45,25 @@ pub(super) enum Field {
 }
 
 /// Columns from left to right: least width, and rank (1 is left out last).
-const ALL: [(Field, usize, u8); 15] = [
+const ALL: [(Field, usize, u8); 18] = [
     (Field::Tag, 3, 7),
     (Field::Name, 8, 1),
     (Field::Cells, 4, 2),
     (Field::Cores, 3, 3),
-    (Field::Split, 5, 8),
+    (Field::Split, 5, 9),
     (Field::Pips, 4, 6),
-    (Field::Queue, 8, 9),
+    (Field::Queue, 8, 8),
     (Field::Rate, 6, 5),
-    (Field::P50, 6, 10),
+    (Field::Outside, 7, 3),
+    (Field::Refused, 7, 10),
+    (Field::Load, 6, 12),
+    (Field::P50, 6, 11),
     (Field::P99, 6, 4),
     (Field::Slo, 13, 4),
     (Field::Gpu, 5, 4),
-    (Field::Cpu, 5, 11),
-    (Field::Memory, 5, 12),
-    (Field::Trend, 12, 13),
+    (Field::Cpu, 5, 13),
+    (Field::Memory, 5, 14),
+    (Field::Trend, 12, 15),
 ];
 
 impl Field {
@@ -69,6 +78,9 @@ impl Field {
             Self::Pips => "busy",
             Self::Queue => "queue",
             Self::Rate => "req/s",
+            Self::Outside => "outside",
+            Self::Refused => "refused",
+            Self::Load => "load",
             Self::P50 => "p50",
             Self::P99 => "p99",
             Self::Slo => "SLO ms slack",
@@ -86,6 +98,9 @@ impl Field {
             Self::Cores
                 | Self::Queue
                 | Self::Rate
+                | Self::Outside
+                | Self::Refused
+                | Self::Load
                 | Self::P50
                 | Self::P99
                 | Self::Cpu
@@ -100,6 +115,9 @@ impl Field {
             Self::Cores => Some(SortKey::Cores),
             Self::Queue => Some(SortKey::Queue),
             Self::Rate => Some(SortKey::Rate),
+            Self::Outside => Some(SortKey::Outside),
+            Self::Refused => Some(SortKey::Refused),
+            Self::Load => Some(SortKey::Load),
             Self::P50 => Some(SortKey::P50),
             Self::P99 => Some(SortKey::P99),
             Self::Slo => Some(SortKey::Slack),
@@ -124,11 +142,11 @@ impl Field {
 }
 
 /// Returns the columns that fit into `width`, with their widths. The first two columns of the width
-/// belong to the row's marker. `left_out` is a column that this machine does not need.
-pub(super) fn columns(width: usize, left_out: Option<Field>) -> Vec<(Field, usize)> {
+/// belong to the row's marker. `left_out` are columns that this run does not need.
+pub(super) fn columns(width: usize, left_out: &[Field]) -> Vec<(Field, usize)> {
     let mut room = width.saturating_sub(2);
     let mut order: Vec<_> =
-        ALL.into_iter().filter(|(field, ..)| Some(*field) != left_out).collect();
+        ALL.into_iter().filter(|(field, ..)| !left_out.contains(field)).collect();
     order.sort_by_key(|(.., rank)| *rank);
     let mut shown = Vec::new();
     for (field, size, _) in order {
@@ -153,17 +171,34 @@ pub(super) fn columns(width: usize, left_out: Option<Field>) -> Vec<(Field, usiz
             room -= more;
         }
     }
+    widen_cells(&mut columns);
     columns
+}
+
+/// Gives the cells room for their title, if the names have more than they need.
+fn widen_cells(columns: &mut [(Field, usize)]) {
+    let title = Field::Cells.title().len();
+    let name = columns.iter().position(|(field, size)| *field == Field::Name && *size > 8);
+    let cells = columns.iter().position(|(field, size)| *field == Field::Cells && *size < title);
+    let (Some(name), Some(cells)) = (name, cells) else { return };
+    if let Some((_, size)) = columns.get_mut(name) {
+        *size -= 1;
+    }
+    if let Some((_, size)) = columns.get_mut(cells) {
+        *size += 1;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NO_SERVER: [Field; 4] = [Field::Gpu, Field::Outside, Field::Refused, Field::Load];
+
     #[test]
     fn columns_fit_into_the_width() {
         for width in 20..400 {
-            let used: usize = columns(width, None).iter().map(|(_, size)| size + 1).sum();
+            let used: usize = columns(width, &[]).iter().map(|(_, size)| size + 1).sum();
             assert!(used + 2 <= width, "{width}: {used}");
         }
     }
@@ -171,9 +206,18 @@ mod tests {
     #[test]
     fn narrow_table_keeps_name_cores_latency() {
         let fields: Vec<Field> =
-            columns(38, Some(Field::Gpu)).into_iter().map(|(field, _)| field).collect();
+            columns(38, &NO_SERVER).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, [Field::Name, Field::Cells, Field::Cores, Field::P99]);
-        assert_eq!(columns(220, None).len(), ALL.len());
-        assert_eq!(columns(220, Some(Field::Gpu)).len(), ALL.len() - 1);
+        assert_eq!(columns(220, &[]).len(), ALL.len());
+        assert_eq!(columns(220, &[Field::Gpu]).len(), ALL.len() - 1);
+    }
+
+    #[test]
+    fn narrow_table_shows_requests_from_outside() {
+        for width in [38, 78] {
+            let columns = columns(width, &[Field::Gpu]);
+            let shows = |wanted| columns.iter().any(|(field, _)| *field == wanted);
+            assert!(shows(Field::Outside) && shows(Field::P99), "{width}");
+        }
     }
 }

@@ -75,6 +75,11 @@ pub(super) fn draw(
             let text = format::rate(view.second.completed_per_s);
             canvas.put_right(pen, &text, size, theme.text);
         }
+        Field::Outside | Field::Refused => draw_served(canvas, pen, (field, size), name),
+        Field::Load => {
+            let text = view.offered_per_s.map_or_else(|| "-".to_owned(), format::rate);
+            canvas.put_right(pen, &text, size, theme.dim);
+        }
         Field::P50 | Field::P99 if quiet => canvas.put_right(pen, "-", size, theme.dim),
         Field::P50 => canvas.put_right(pen, &latency(view, minute.total.p50_us), size, theme.text),
         Field::P99 => canvas.put_right(pen, &latency(view, minute.total.p99_us), size, theme.text),
@@ -89,6 +94,23 @@ pub(super) fn draw(
             canvas.put(pen, &trend(state, row), own);
         }
     }
+}
+
+/// Draws the requests of clients, in red while some are refused.
+fn draw_served(canvas: &mut Canvas, pen: &mut Pen, (field, size): (Field, usize), name: &str) {
+    let state = canvas.state;
+    let theme = &state.theme;
+    let served = state.snapshot.server.as_ref().and_then(|server| server.model(name));
+    let Some(served) = served else {
+        return canvas.put_right(pen, "-", size, theme.dim);
+    };
+    let refused = served.recently_refused();
+    let style = if refused > 0 { theme.bad } else { theme.text };
+    let text = match field {
+        Field::Outside => format::rate(served.requests_per_s),
+        _ => format::count(refused),
+    };
+    canvas.put_right(pen, &text, size, style);
 }
 
 /// Returns a latency in milliseconds, marked if the sizes of the requests are guessed.

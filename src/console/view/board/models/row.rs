@@ -11,7 +11,7 @@ use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Canvas, Pen};
 use crate::console::view::key::Key;
 use crate::layout::CoreOwner;
-use crate::telemetry::{ModelState, text};
+use crate::telemetry::{ModelState, ServedModelView, text};
 
 impl<'a> TableRow<'a> {
     /// Looks up the model of row `at` of the table.
@@ -69,6 +69,12 @@ impl<'a> TableRow<'a> {
         if view.state == ModelState::Paused {
             key.add_float(view.second.lost_per_s);
             key.add_float(view.offered_per_s.unwrap_or_default());
+        }
+        if let Some(server) = &state.snapshot.server {
+            let served = server.model(&budget.name);
+            key.add(served.map(ServedModelView::recently_refused));
+            key.add_float(served.map_or(0.0, |served| served.requests_per_s));
+            key.add_float(view.offered_per_s.unwrap_or(-1.0));
         }
         key.add_float(view.cpu);
         key.add((view.memory.total(), view.guessed_dims.is_empty()));

@@ -6,7 +6,7 @@ use super::columns::{Field, columns};
 use super::row::draw_row;
 use super::table_row::TableRow;
 use crate::console::format;
-use crate::console::state::{Pane, Target};
+use crate::console::state::{ConsoleState, Pane, Target};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, hidden_rows, row};
 use crate::console::view::key::Key;
 use crate::console::view::tags;
@@ -43,7 +43,7 @@ pub(in crate::console::view::board) fn draw(
         title = format!("{title} {words}");
     }
     let inside = border.inside(area);
-    let columns = columns(inside.width as usize, (!state.has_gpus()).then_some(Field::Gpu));
+    let columns = columns(inside.width as usize, &left_out(state));
     let rows = state.rows();
     let visible = inside.height.saturating_sub(1) as usize;
     let selected = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
@@ -88,6 +88,21 @@ pub(in crate::console::view::board) fn draw(
             draw_row(canvas, pen, &of, &columns);
         });
     }
+}
+
+/// Returns the columns that this run does not need.
+fn left_out(state: &ConsoleState) -> Vec<Field> {
+    let mut fields = Vec::new();
+    if !state.has_gpus() {
+        fields.push(Field::Gpu);
+    }
+    if !state.has_server() {
+        fields.extend([Field::Outside, Field::Refused]);
+    }
+    if !state.has_load_beside_server() {
+        fields.push(Field::Load);
+    }
+    fields
 }
 
 /// Draws the titles of the columns.
