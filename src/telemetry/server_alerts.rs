@@ -156,8 +156,8 @@ mod tests {
         assert_eq!(
             texts(server, ModelState::Running),
             [
-                "m: 23 requests from clients refused in 10 s (queue full): its queue is full: give it cores \
-              or instances, or raise its queue limit"
+                "m: queue full, 23 requests not served in 10 s: give it cores or instances, or raise its \
+              queue limit"
             ]
         );
     }
