@@ -24,25 +24,43 @@ const COLUMNS: [ReportColumn; 16] = [
     words("load", 4),
 ];
 
+/// Columns beside a server: requests answered and refused, from outside.
+const OUTSIDE: [ReportColumn; 2] = [number("outside", 7), number("refused", 7)];
+
+/// The position of [`OUTSIDE`]: behind the requests per second.
+const OUTSIDE_AT: usize = 9;
+
+/// Returns the columns of a snapshot's report.
+fn columns(snapshot: &Snapshot) -> Vec<ReportColumn> {
+    let mut columns = COLUMNS.to_vec();
+    if snapshot.server.is_some() {
+        columns.splice(OUTSIDE_AT..OUTSIDE_AT, OUTSIDE);
+    }
+    columns
+}
+
 /// Returns the header: the spans of the figures, and the titles of the columns.
 ///
 /// Requests and latency are those of the report's span. CPU is in cores; wait is the share of
 /// (CPU + wait) in which threads were runnable but waiting for a CPU.
 pub fn header_line(snapshot: &Snapshot, span: &ReportSpan) -> String {
+    let columns = columns(snapshot);
+    let outside = if snapshot.server.is_some() { "outside, refused (clients), " } else { "" };
     let interval = snapshot.interval_us as f64 / 1e6;
     let simulated = if snapshot.simulated { "; SIMULATED machine" } else { "" };
     format!(
-        "# done, lost, req/s, p50, p99: since the last report; cpu (cores), wait: last \
+        "# done, lost, req/s, {outside}p50, p99: since the last report; cpu (cores), wait: last \
          {interval:.1} s{simulated}\n{}",
-        titles(&COLUMNS, &widths(&COLUMNS, &rows(snapshot, span)))
+        titles(&columns, &widths(&columns, &rows(snapshot, span)))
     )
 }
 
 /// Returns the figures of a span, one line per model.
 pub fn interval_line(snapshot: &Snapshot, span: &ReportSpan) -> String {
     let rows = rows(snapshot, span);
-    let widths = widths(&COLUMNS, &rows);
-    rows.iter().map(|row| line(&COLUMNS, &widths, row)).collect()
+    let columns = columns(snapshot);
+    let widths = widths(&columns, &rows);
+    rows.iter().map(|row| line(&columns, &widths, row)).collect()
 }
 
 fn rows(snapshot: &Snapshot, span: &ReportSpan) -> Vec<Vec<String>> {
@@ -53,7 +71,7 @@ fn rows(snapshot: &Snapshot, span: &ReportSpan) -> Vec<Vec<String>> {
 
 fn row(time: &str, model: &ModelView, span: &ModelSpan) -> Vec<String> {
     let latency = &span.latency;
-    vec![
+    let mut cells = vec![
         time.to_owned(),
         model.row.budget.name.clone(),
         state(&model.state),
@@ -70,5 +88,9 @@ fn row(time: &str, model: &ModelView, span: &ModelSpan) -> Vec<String> {
         memory(&model.memory),
         model.engine_title.clone(),
         load(model),
-    ]
+    ];
+    if let Some(outside) = span.outside {
+        cells.splice(OUTSIDE_AT..OUTSIDE_AT, [count(outside.answered), count(outside.refused)]);
+    }
+    cells
 }

@@ -1,6 +1,7 @@
 //! Reports without a terminal: one line per model and interval, or NDJSON; progress while models
 //! load; and a table at the end. All of it comes from [`Snapshot`](crate::telemetry::Snapshot)s.
 
+mod clients;
 mod figures;
 mod gpus;
 mod headless;
@@ -15,5 +16,5 @@ mod tests;
 pub use headless::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 pub use interval::{header_line, interval_line};
 pub use progress::Progress;
-pub use span::{ModelSpan, ReportSpan};
+pub use span::{ModelSpan, OutsideSpan, ReportSpan};
 pub use summary::summary;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::telemetry::{Distribution, ModelView, RequestCounts, Snapshot};
+use crate::telemetry::{Distribution, ModelView, RequestCounts, ServedModelView, Snapshot};
 
 /// The time between two snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,8 +31,20 @@ pub struct ModelSpan {
     pub lost: u64,
     /// Completed requests per second.
     pub completed_per_s: f64,
+    /// Requests from clients of the server; `None` without a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<OutsideSpan>,
     /// Total latency of the completed requests.
     pub latency: Distribution,
+}
+
+/// The requests from clients of the server in a span.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutsideSpan {
+    /// Requests answered with tensors.
+    pub answered: u64,
+    /// Requests that ended otherwise.
+    pub refused: u64,
 }
 
 impl ReportSpan {
@@ -42,9 +54,32 @@ impl ReportSpan {
         let seconds = now.uptime_us.saturating_sub(from_us) as f64 / 1e6;
         let models = now.models.iter().map(|model| {
             let earlier = before.and_then(|before| same_model(before, model));
-            ModelSpan::between(earlier, model, seconds)
+            let mut span = ModelSpan::between(earlier, model, seconds);
+            let served = |snapshot| OutsideSpan::until(snapshot, &span.model);
+            span.outside = served(now).map(|now| now.since(before.and_then(served)));
+            span
         });
         Self { from_us, to_us: now.uptime_us, models: models.collect() }
+    }
+}
+
+impl OutsideSpan {
+    /// Returns the requests from the start to a snapshot; `None` without a server.
+    fn until(snapshot: &Snapshot, model: &str) -> Option<Self> {
+        let served = snapshot.server.as_ref()?.model(model);
+        let counts = |served: &ServedModelView| Self {
+            answered: served.answered,
+            refused: served.refused_count(),
+        };
+        Some(served.map(counts).unwrap_or_default())
+    }
+
+    fn since(self, before: Option<Self>) -> Self {
+        let before = before.unwrap_or_default();
+        Self {
+            answered: self.answered.saturating_sub(before.answered),
+            refused: self.refused.saturating_sub(before.refused),
+        }
     }
 }
 
@@ -63,6 +98,7 @@ impl ModelSpan {
                 counts.rejected + counts.timed_out + counts.cancelled + counts.failed
             }),
             completed_per_s: if seconds > 0.0 { completed as f64 / seconds } else { 0.0 },
+            outside: None,
             latency: now.latencies.since(&earlier),
         }
     }

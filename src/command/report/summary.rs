@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
-use super::gpus;
 use super::table::{ReportColumn, line, number, titles, widths, words};
+use super::{clients, gpus};
 use crate::layout::counted;
 use crate::telemetry::{ModelState, ModelView, RequestCounts, Snapshot, name_list};
 
@@ -50,6 +50,7 @@ pub fn summary(snapshot: &Snapshot) -> String {
         text.push_str(&line(&COLUMNS, &widths, row));
     }
     text.push_str(&account(snapshot));
+    text.push_str(&clients::lines(snapshot));
     text.push_str(&gpus::lines(snapshot));
     let synthetic: Vec<&str> = snapshot
         .models

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::headless::report;
+use super::span::OutsideSpan;
 use super::*;
 use crate::command::CommandError;
 use crate::engine::{EngineKind, EngineMemory};
@@ -19,7 +20,8 @@ use crate::machine::{CpuSet, MemoryUse};
 use crate::scheduler::{ChangeRequest, Control};
 use crate::telemetry::{
     Actual, Alert, Applied, Distribution, Histogram, JournalEntry, Latencies, ModelState,
-    ModelView, RequestCounts, Snapshot, Window,
+    ModelView, Occurrences, RefusedRequests, RequestCounts, ServedModelView, ServerView, Snapshot,
+    Window,
 };
 
 fn distribution(count: u64, p50_us: u64) -> Distribution {
@@ -142,6 +144,56 @@ fn summary_accounts_for_all_requests() {
     let mut snapshot = two();
     snapshot.models.push(failed("speech"));
     insta::assert_snapshot!(summary(&snapshot));
+}
+
+/// [`two`] with a server, after this many answered requests to detector.
+fn served(answered: u64) -> Snapshot {
+    let refused =
+        |reason: &str, count| RefusedRequests { reason: reason.to_owned(), count, recent: count };
+    let detector = ServedModelView {
+        model: "detector".to_owned(),
+        requests: answered + 300,
+        answered,
+        refused: vec![refused("queue_full", 250), refused("timed_out", 50)],
+        ..ServedModelView::default()
+    };
+    let unknown_model = ServedModelView {
+        requests: 1,
+        refused: vec![refused("no_such_model", 1)],
+        ..ServedModelView::default()
+    };
+    let server = ServerView {
+        models: vec![detector],
+        unknown_model,
+        refused_connections: Occurrences { count: 2, recent: 0 },
+        ..ServerView::default()
+    };
+    Snapshot { server: Some(Arc::new(server)), ..two() }
+}
+
+#[test]
+fn report_has_clients_apart() {
+    let (before, now) = (served(10_000), served(12_000));
+    let span = ReportSpan::between(Some(&before), &now);
+    let outside: Vec<_> = span.models.iter().map(|model| model.outside.unwrap()).collect();
+    assert_eq!((outside[0].answered, outside[0].refused), (2_000, 0));
+    assert_eq!(outside[1], OutsideSpan::default());
+    let text = header_line(&now, &span) + &interval_line(&now, &span);
+    insta::assert_snapshot!(text);
+    assert!(!header_line(&two(), &span).contains("outside"));
+}
+
+#[test]
+fn summary_has_refused_requests_by_reason() {
+    let text = summary(&served(12_000));
+    for line in [
+        "from outside: detector: 12,000 answered, 300 refused: 250 queue full, 50 timed out",
+        "from outside: no model: 0 answered, 1 refused: 1 no such model",
+        "2 connections refused because the limit was reached",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(!summary(&two()).contains("outside"));
 }
 
 #[test]
