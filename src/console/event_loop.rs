@@ -51,8 +51,9 @@ pub fn run(
     if let (Some(name), Some(opened)) = (&options.profile, options.opened) {
         known.insert(name, opened);
     }
-    let (profiles, log) = (options.profiles, options.log);
-    let context = worker::WorkerContext { control, profiles, known: known.clone(), log };
+    let (profiles, log, recordings) = (options.profiles, options.log, options.recordings);
+    let context =
+        worker::WorkerContext { control, profiles, known: known.clone(), log, recordings };
     let worker = worker::start(context, sender);
     let mut console = EventLoop {
         state,

@@ -11,7 +11,7 @@ use super::input::Keymap;
 use super::state::{Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
-use crate::scheduler::{LayoutRevision, LayoutStore, RunLog, SavedLayout};
+use crate::scheduler::{LayoutRevision, LayoutStore, RequestRecordings, RunLog, SavedLayout};
 use crate::telemetry::LogLines;
 
 /// The options of a console.
@@ -33,6 +33,8 @@ pub struct ConsoleOptions {
     pub last_layout: Option<String>,
     /// The newest lines of the log, if they are kept.
     pub log: Arc<dyn RunLog>,
+    /// Records the live requests of models; `None` if there is no place for recordings.
+    pub recordings: Option<Arc<dyn RequestRecordings>>,
     /// The file that receives stderr while the console uses the screen. `None`: only the log
     /// receives it.
     pub stderr: Option<PathBuf>,
@@ -71,6 +73,7 @@ impl Default for ConsoleOptions {
             greeting: None,
             last_layout: None,
             log: Arc::new(LogLines::default()),
+            recordings: None,
             stderr: None,
             screen: Screen::default(),
             readonly: false,

@@ -14,7 +14,7 @@ use super::layout_loading::{load, load_change, unless_nothing};
 use super::state::{Action, AppliedKind, Effect, GuardedChange, SaveFailure};
 use crate::layout::{Change, ExcessiveRow};
 use crate::machine::{create_file, request_short_slice};
-use crate::scheduler::{Control, LayoutStore, LayoutStoreError, RunLog};
+use crate::scheduler::{Control, LayoutStore, LayoutStoreError, RequestRecordings, RunLog};
 use crate::telemetry::Author;
 
 /// The objects that effects use.
@@ -27,6 +27,8 @@ pub(super) struct WorkerContext {
     pub known: KnownLayouts,
     /// The newest lines of the log.
     pub log: Arc<dyn RunLog>,
+    /// Records live requests.
+    pub recordings: Option<Arc<dyn RequestRecordings>>,
 }
 
 /// Starts the worker. It ends when the sender is dropped.
@@ -161,6 +163,10 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
         }
         Effect::ReadJournal => Action::Journal(control.journal()),
         Effect::ReadLog { after } => Action::Log(context.log.lines_after(after)),
+        Effect::Record(model) => Action::Recorded(match &context.recordings {
+            Some(recordings) => recordings.toggle(&model),
+            None => Err("this console was started without a place for recordings".to_owned()),
+        }),
         // performed by the event loop
         Effect::Mouse | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {
             return None;

@@ -1,4 +1,4 @@
-//! Interfaces beside [`super::Control`]: the files of the models, and the log.
+//! Interfaces beside [`super::Control`]: the files of the models, the log, and recordings of requests.
 
 use crate::engine::onnx::ModelFile;
 use crate::layout::Refusal;
@@ -18,6 +18,16 @@ pub trait ModelInspection: Send + Sync {
 pub trait RunLog: Send + Sync {
     /// Returns the lines with a higher number that are still in memory, oldest first.
     fn lines_after(&self, number: u64) -> Vec<LogLine>;
+}
+
+/// Records the live requests of models for a replay.
+pub trait RequestRecordings: Send + Sync {
+    /// Starts to record the requests of a model, or stops the recording that runs and waits for its file.
+    /// Returns a message that names the file.
+    ///
+    /// # Errors
+    /// The reason if there is no such model, or the file cannot be written.
+    fn toggle(&self, model: &str) -> Result<String, String>;
 }
 
 impl RunLog for LogLines {

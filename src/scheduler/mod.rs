@@ -32,7 +32,7 @@ mod workload;
 pub use change_request::{ChangeOperation, ChangeRequest};
 pub use control::Control;
 pub use handle::Scheduler;
-pub use inspection::{ModelInspection, RunLog};
+pub use inspection::{ModelInspection, RequestRecordings, RunLog};
 pub use layout_store::{
     LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
 };

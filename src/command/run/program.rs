@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
 use super::own_threads;
-use super::record;
+use super::record::{self, RunRecordings};
 use super::run_records::{Restore, RunRecords};
 use super::signals;
 use super::startup::Startup;
@@ -68,7 +68,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         CommandError::BadInput(format!("{}: {refusal}", startup.opened.title))
     })?;
     let scheduler = Arc::new(scheduler);
-    let recordings = record::start(args, &scheduler)?;
+    let folder = records.folder().to_owned();
+    let recordings = Arc::new(RunRecordings::start(args, &scheduler, folder)?);
     let load = LoadFollower::start(scheduler.loads())
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
     own_threads::follow(machine, scheduler.snapshots())?;
@@ -79,13 +80,14 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             scheduler.stop(DRAIN_TIMEOUT);
         }),
         DisplayMode::Console => {
+            let options = ConsoleOptions { recordings: Some(recordings.clone()), ..options };
             let start = ConsoleStart::new(restore, options, startup, &records);
             open_console(args, start, &scheduler)
         }
     };
     load.stop(Duration::ZERO);
     scheduler.stop(DRAIN_TIMEOUT);
-    record::finish(recordings);
+    recordings.finish();
     records.finish(&*scheduler);
     result
 }

@@ -1,13 +1,15 @@
-//! `--record`: records live requests of models into files for a replay.
+//! Records live requests of models into files for a replay: `--record`, and the console's key.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::args::RunArgs;
 use crate::command::CommandError;
 use crate::layout::Layout;
-use crate::pool::{RecordingError, RecordingOptions, RunningRecording, check_recording_file};
-use crate::scheduler::Scheduler;
+use crate::pool::{RecordingOptions, RunningRecording, check_recording_file};
+use crate::scheduler::{RequestRecordings, Scheduler};
 use crate::telemetry::name_list;
 
 /// Requests of a recording, unless the argument sets another number.
@@ -15,6 +17,9 @@ const DEFAULT_REQUESTS: usize = 1000;
 
 /// The largest number of requests of a recording.
 const MAX_REQUESTS: usize = 1_000_000;
+
+/// The most recordings of a model in the folder of the console's recordings.
+const MAX_FILES: u32 = 10_000;
 
 /// One `--record M=FILE[:N]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,36 +84,116 @@ pub(super) fn check(args: &RunArgs, layout: &Layout) -> Result<(), CommandError>
     Ok(())
 }
 
-/// Starts the recordings.
-///
-/// # Errors
-/// [`CommandError::Failed`] if one cannot start.
-pub(super) fn start(
-    args: &RunArgs,
-    scheduler: &Scheduler,
-) -> Result<Vec<RunningRecording>, CommandError> {
-    let start = |arg: &RecordArg| {
-        let client = scheduler.client(&arg.model).and_then(|client| client.current());
-        let started = client.map(|client| client.record(arg.options.clone()))?;
-        Some(started.map_err(|error| describe(&arg.options.file, &error)))
-    };
-    args.record.iter().filter_map(start).collect()
+/// The recordings of a run: those of `--record`, and those that the console starts.
+pub(super) struct RunRecordings {
+    scheduler: Weak<Scheduler>,
+    /// The folder for the console's recordings.
+    folder: PathBuf,
+    running: Mutex<BTreeMap<String, RunningRecording>>,
 }
 
-fn describe(file: &Path, error: &RecordingError) -> CommandError {
-    CommandError::Failed(format!("--record {}: {error}", file.display()))
+impl RunRecordings {
+    /// Starts the recordings of the arguments. Those of the console go into `folder`.
+    ///
+    /// # Errors
+    /// [`CommandError::Failed`] if one cannot start.
+    pub(super) fn start(
+        args: &RunArgs,
+        scheduler: &Arc<Scheduler>,
+        folder: PathBuf,
+    ) -> Result<Self, CommandError> {
+        let scheduler = Arc::downgrade(scheduler);
+        let recordings = Self { scheduler, folder, running: Mutex::default() };
+        for RecordArg { model, options } in &args.record {
+            let started = recordings.record(&mut recordings.running(), model, options.clone());
+            started
+                .map_err(|reason| CommandError::Failed(format!("--record {model}: {reason}")))?;
+        }
+        Ok(recordings)
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<String, RunningRecording>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(
+        &self,
+        running: &mut BTreeMap<String, RunningRecording>,
+        model: &str,
+        options: RecordingOptions,
+    ) -> Result<(), String> {
+        let scheduler = self.scheduler.upgrade();
+        let client = scheduler.and_then(|scheduler| scheduler.client(model)?.current());
+        let client = client.ok_or_else(|| format!("there is no model {model}"))?;
+        let recording = client.record(options).map_err(|error| error.to_string())?;
+        running.insert(model.to_owned(), recording);
+        Ok(())
+    }
+
+    /// Ends all recordings and waits for their files. Their threads log the results.
+    pub(super) fn finish(&self) {
+        for (_, recording) in std::mem::take(&mut *self.running()) {
+            let _ = recording.stop();
+        }
+    }
+
+    /// Returns a new file for a model, in a folder that exists.
+    fn new_file(&self, model: &str) -> Result<PathBuf, String> {
+        let folder = self.folder.join("recordings");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+        let plain = |letter: char| if letter.is_alphanumeric() { letter } else { '-' };
+        let name: String = model.chars().map(plain).take(60).collect();
+        let mut files = (1..=MAX_FILES).map(|number| folder.join(format!("{name}-{number}.npz")));
+        let full = || format!("{} has {MAX_FILES} recordings of {model}", folder.display());
+        files.find(|file| !file.exists()).ok_or_else(full)
+    }
 }
 
-/// Ends the recordings and waits for their files. Their threads have logged the results.
-pub(super) fn finish(recordings: Vec<RunningRecording>) {
-    for recording in recordings {
-        let _ = recording.stop();
+impl RequestRecordings for RunRecordings {
+    fn toggle(&self, model: &str) -> Result<String, String> {
+        let mut running = self.running();
+        if let Some(recording) = running.remove(model)
+            && !recording.has_ended()
+        {
+            return recording.stop().map(|report| report.to_string()).map_err(|e| e.to_string());
+        }
+        let (file, requests) = (self.new_file(model)?, DEFAULT_REQUESTS);
+        self.record(&mut running, model, RecordingOptions { file: file.clone(), requests })?;
+        Ok(format!("recording {requests} requests of {model} in {}", file.display()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Engines;
+    use crate::layout::{Budget, EngineChoice, ModelSource};
+    use crate::machine::SimulatedMachine;
+    use crate::scheduler::{EngineLoader, Options};
+
+    #[test]
+    fn console_starts_or_stops_a_recording() {
+        let folder = tempfile::tempdir().unwrap();
+        let loader = EngineLoader::new(Arc::new(Engines::new(EngineChoice::Rten, None)));
+        let options = Options::new(Arc::new(SimulatedMachine::uniform(1)), Arc::new(loader));
+        let source = ModelSource::Embedded("embedder.onnx".to_owned());
+        let models = vec![Budget::new("a/b", source)];
+        let layout = Layout { description: String::new(), models };
+        let scheduler = Arc::new(Scheduler::start(&layout, options).unwrap());
+        let recordings = RunRecordings {
+            scheduler: Arc::downgrade(&scheduler),
+            folder: folder.path().to_owned(),
+            running: Mutex::default(),
+        };
+        let file = folder.path().join("recordings/a-b-1.npz");
+        let started = recordings.toggle("a/b").unwrap();
+        assert_eq!(started, format!("recording 1000 requests of a/b in {}", file.display()));
+        let stopped = recordings.toggle("a/b").unwrap_err();
+        assert!(stopped.starts_with("no request came"), "{stopped}");
+        assert_eq!(recordings.toggle("c").unwrap_err(), "there is no model c");
+        assert!(recordings.toggle("a/b").is_ok(), "it can start again");
+    }
 
     #[test]
     fn argument_has_an_optional_number() {

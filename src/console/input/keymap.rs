@@ -156,6 +156,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("a", Command::Add),
     ("X", Command::Remove),
     ("E", Command::Reserve),
+    ("W", Command::Record),
     ("s", Command::Save),
     ("S", Command::SaveAs),
     ("R", Command::Restore),

@@ -60,6 +60,7 @@ fn open(state: &mut ConsoleState, command: Command, options: &ConsoleOptions) {
         control: Arc::new(control),
         profiles: options.profiles.clone(),
         log: options.log.clone(),
+        recordings: None,
     };
     while let Some(action) = actions.pop() {
         for effect in update(state, action) {

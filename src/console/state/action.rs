@@ -182,6 +182,8 @@ pub enum Action {
     Journal(Vec<Arc<JournalEntry>>),
     /// New lines of the log.
     Log(Vec<LogLine>),
+    /// A recording of requests was started or stopped, with the message; or the error.
+    Recorded(Result<String, String>),
     /// A picture was written to this path, or the error.
     Pictured(Result<String, String>),
 }
@@ -373,6 +375,8 @@ pub enum Effect {
         /// The number of the last known line.
         after: u64,
     },
+    /// Record the live requests of this model, or stop its recording.
+    Record(String),
     /// Capture the mouse or leave it to the terminal, as the state says.
     Mouse,
     /// Write the screen to a file.
@@ -408,6 +412,7 @@ impl Effect {
             | Self::Read { .. }
             | Self::PreviewProfile { .. }
             | Self::ReadLog { .. }
+            | Self::Record(_)
             // without an answer
             | Self::SetCurrentLayout(_)
             | Self::Mouse

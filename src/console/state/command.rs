@@ -62,6 +62,7 @@ commands! {
     Edit, "edit", "edit", "edit any key of the row as in a layout file: name, load, queue, memory, ...";
     Add, "add", "add", "add a model: the path of its ONNX file";
     Remove, "remove", "remove", "remove the selected model, after confirmation";
+    Record, "record", "record", "record the live requests of the selected model for a replay, or stop that";
     Reserve, "reserve", "reserve", "reserve the row's cores for it, or let others share them";
     Save, "save", "save", "save into the file that this run opened or saved; else ask for a name";
     SaveAs, "save-as", "save as", "save the live layout under a new name";
@@ -143,6 +144,7 @@ impl Command {
                 | Self::Add
                 | Self::Remove
                 | Self::Reserve
+                | Self::Record
                 | Self::Save
                 | Self::SaveAs
                 | Self::Restore

@@ -110,6 +110,11 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
             state.say(Tone::Info, format!("mouse {word}"));
             return vec![Effect::Mouse];
         }
+        Command::Record => match state.selected_model() {
+            Some(model) => return vec![Effect::Record(model.row.budget.name.clone())],
+            None => state
+                .say(Tone::Info, "select the model whose requests are to be recorded".to_owned()),
+        },
         Command::Picture => return vec![Effect::Picture],
         Command::Redraw => return vec![Effect::Redraw],
         Command::Suspend => {

@@ -132,6 +132,8 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         Action::Baseline(layout) => state.saved = Some(layout.models),
         Action::Journal(entries) => state.journal = entries,
         Action::Log(newer) => state.log.take(newer),
+        Action::Recorded(Ok(text)) => state.say(Tone::Good, text),
+        Action::Recorded(Err(reason)) => state.say(Tone::Bad, format!("not recorded: {reason}")),
         Action::Pictured(Ok(place)) => state.say(Tone::Good, format!("picture written to {place}")),
         Action::Pictured(Err(reason)) => state.say(Tone::Bad, format!("no picture: {reason}")),
     }

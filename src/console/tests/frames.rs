@@ -435,6 +435,13 @@ fn guessed_sizes_are_marked() {
 }
 
 #[test]
+fn record_key_names_the_file() {
+    let mut console = board(&fixtures::board(), 120, 36);
+    console.keys("W");
+    assert!(console.text().contains("in a.npz"), "{}", console.text());
+}
+
+#[test]
 fn detail_says_that_a_model_is_not_tried() {
     let mut snapshot = fixtures::board();
     snapshot.models[0].untried = Some("no guess runs".to_owned());

@@ -20,7 +20,7 @@ use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::{
     ChangeOperation, ChangeRequest, Control, LayoutRevision, LayoutStore, LayoutStoreError,
-    Profile, SaveCondition, SaveReceipt, SavedLayout,
+    Profile, RequestRecordings, SaveCondition, SaveReceipt, SavedLayout,
 };
 use crate::telemetry::{
     Applied, ChangeStages, ChangeStatus, JournalEntry, LogLines, Snapshot, StateVersion,
@@ -368,6 +368,7 @@ impl TestConsole {
             profiles: Some(self.profiles.clone()),
             known: self.known.clone(),
             log: Arc::new(self.log.clone()),
+            recordings: Some(Arc::new(FakeRecordings)),
         }
     }
 
@@ -432,5 +433,14 @@ impl TestConsole {
 
     pub(super) fn message(&self) -> &str {
         self.state.message.as_ref().map_or("", |message| &message.text)
+    }
+}
+
+/// Recordings that only say what they would do.
+struct FakeRecordings;
+
+impl RequestRecordings for FakeRecordings {
+    fn toggle(&self, model: &str) -> Result<String, String> {
+        Ok(format!("recording requests of {model} in a.npz"))
     }
 }

@@ -167,9 +167,14 @@ fn commands(state: &ConsoleState) -> &'static [Command] {
             Command::Delete,
             Command::Help,
         ],
-        (false, Screen::Detail) => {
-            &[Command::Cancel, Command::Down, Command::Undo, Command::Edit, Command::Help]
-        }
+        (false, Screen::Detail) => &[
+            Command::Cancel,
+            Command::Down,
+            Command::Undo,
+            Command::Edit,
+            Command::Record,
+            Command::Help,
+        ],
         (false, Screen::Connections) => {
             &[Command::Cancel, Command::Down, Command::Sort, Command::Filter, Command::Help]
         }
