@@ -6,12 +6,29 @@ use std::time::Duration;
 use super::budget::{Budget, LoadSpec, ModelSource};
 use super::model_name::LONGEST_NAME;
 
-/// Returns a row for an ONNX file: one core, and one client that sends requests, so that there is
-/// something to see. The model gets the file's name, changed if `is_taken` returns true for it.
-/// `file` is absolute.
-pub fn budget_from_file(file: PathBuf, is_taken: impl Fn(&str) -> bool) -> Budget {
+/// The source of the requests of a new row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOrigin {
+    /// Built-in load: one client that sends requests, so that there is something to see.
+    BuiltIn,
+    /// Clients of the server only.
+    Clients,
+}
+
+/// Returns a row for an ONNX file with one core. The model gets the file's name, changed if `is_taken`
+/// returns true for it. `file` is absolute.
+pub fn budget_from_file(
+    file: PathBuf,
+    requests: RequestOrigin,
+    is_taken: impl Fn(&str) -> bool,
+) -> Budget {
     let name = unique_name(&file, is_taken);
-    let load = Some(LoadSpec::Closed { clients: 1, think: Duration::from_millis(20) });
+    let load = match requests {
+        RequestOrigin::BuiltIn => {
+            Some(LoadSpec::Closed { clients: 1, think: Duration::from_millis(20) })
+        }
+        RequestOrigin::Clients => None,
+    };
     Budget { load, ..Budget::new(name, ModelSource::File(file)) }
 }
 
@@ -41,10 +58,18 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let name = |file: &str, taken: &[&str]| {
-            budget_from_file(file.into(), |name| taken.contains(&name)).name
+            let taken = |name: &str| taken.contains(&name);
+            budget_from_file(file.into(), RequestOrigin::BuiltIn, taken).name
         };
         assert_eq!(name("/m/ocr.onnx", &[]), "ocr");
         assert_eq!(name("/m/ocr.onnx", &["ocr", "ocr-2"]), "ocr-3");
         assert_eq!(name("/m/v3/model.onnx", &["model"]), "v3");
+    }
+
+    #[test]
+    fn served_row_has_no_load() {
+        let row = |requests| budget_from_file("/m/ocr.onnx".into(), requests, |_| false);
+        assert_eq!(row(RequestOrigin::Clients).load, None);
+        assert!(row(RequestOrigin::BuiltIn).load.is_some());
     }
 }

@@ -38,7 +38,7 @@ pub use file::{
     Document, Fault, Faults, FileCheck, Fitted, ModelInput, ModelNames, ModelSignature, Origin,
     RecordedArrays, ReportStyle, RowKey, SaveError, Warning, demo, demo_for, schema,
 };
-pub use from_file::budget_from_file;
+pub use from_file::{RequestOrigin, budget_from_file};
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use merge::{LayoutVersions, MergeConflict};
@@ -46,7 +46,7 @@ pub use model_name::short_name;
 pub(crate) use phrases::{cores as cores_phrase, counted, number};
 pub use plan::{ExcessiveRow, MOST_THREADS_PER_CORE, Plan, RowPlan};
 pub use refusal::{Refusal, RefusalKind};
-pub use server_limits::ServerLimits;
+pub use server_limits::{ServerKeyFault, ServerKeys, ServerLimits};
 pub use sharing::{LoadedModelUse, RowMemory, SharingRule, file_name, possible_sharers, sharers};
 pub use sharing_plan::{ChargePlan, SharingPlan};
 pub use units::{Bytes, UnitError, parse_duration, print_duration};

@@ -52,6 +52,24 @@ pub fn current_thread() -> ThreadId {
     }
 }
 
+/// Lets this process open as many files as the system allows it without privilege. Returns the limit in
+/// force; `None` if there is none or it is unknown.
+pub fn raise_open_file_limit() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: limit.maximum, ..limit };
+        // If it cannot be raised, the lower one stays.
+        let is_raised = setrlimit(Resource::Nofile, raised).is_ok();
+        if is_raised { limit.maximum } else { limit.current }
+    }
+    #[cfg(not(unix))]
+    {
+        None
+    }
+}
+
 /// Requests the shortest time slice for the calling thread, so that it runs soon after it wakes even
 /// when other threads keep every core busy. For threads that mostly wait and then do little work.
 ///

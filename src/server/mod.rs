@@ -5,20 +5,31 @@
 
 mod access;
 mod activity;
+mod client_connection;
+mod client_service;
+mod client_stream;
 mod drain;
+mod handle;
 mod in_flight;
 mod infer;
 mod limits;
+mod listen_address;
+mod listener;
 mod monitor;
+mod routes;
 mod serve_error;
 mod state;
+mod threads;
 mod view;
 
 pub use access::{Access, AccessError};
 pub use activity::{Activity, Connection, ConnectionCounters, ModelActivity};
-pub use drain::Drain;
+pub use drain::{AdmittedRequest, Drain};
+pub use handle::{DrainEnd, Server, ServerSockets, router};
 pub use in_flight::{InFlight, Reservation};
 pub use infer::{InferAnswer, InferRequest};
+pub use listen_address::{ListenAddress, ListenAddressError};
+pub use listener::ListenError;
 pub use monitor::ServerMonitor;
 pub use serve_error::{ErrorKind, ServeError};
 pub use state::{ServedModel, ServerOptions, ServerState};

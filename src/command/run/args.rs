@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::record::RecordArg;
+use super::serve_args::ServeArgs;
 use crate::command::CommandError;
 use crate::command::state_folder::StateDir;
 use crate::console::{GlyphSet, ThemeName};
@@ -78,6 +79,9 @@ pub struct RunArgs {
     /// The folder of the journal, the live layout and the log.
     #[command(flatten)]
     pub state: StateDir,
+    /// The server.
+    #[command(flatten)]
+    pub serve: ServeArgs,
 }
 
 /// The display of a run.
@@ -111,8 +115,8 @@ impl RunArgs {
     /// Checks options that only some modes use.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] for report options without a report, and for a `--layout-dir` that
-    /// is not a folder.
+    /// [`CommandError::BadInput`] for report options without a report, for a `--layout-dir` that is not a
+    /// folder, and as [`ServeArgs::check`].
     pub(super) fn check(&self, mode: DisplayMode) -> Result<(), CommandError> {
         if mode == DisplayMode::Console {
             let given = [("--for", self.duration.is_some()), ("--json", self.json)];
@@ -122,6 +126,7 @@ impl RunArgs {
                 )));
             }
         }
+        self.serve.check()?;
         match &self.layout_dir {
             Some(folder) if folder.exists() && !folder.is_dir() => {
                 Err(CommandError::BadInput(format!(

@@ -10,7 +10,7 @@ use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
 use super::live_layout::{LayoutOrigin, UNNAMED};
 use super::run_records::{Restore, RunRecords};
-use super::signals;
+use super::signals::StopSignals;
 use super::startup::Startup;
 use super::startup_layout::{DEMO, StartupLayout};
 use crate::command::{CommandError, config};
@@ -89,6 +89,7 @@ pub(super) fn open_console(
     args: &RunArgs,
     start: ConsoleStart,
     scheduler: &Arc<Scheduler>,
+    signals: &StopSignals,
 ) -> Result<(), CommandError> {
     let ConsoleStart { options, layout, fell_back, last_session: mut session, .. } = start;
     let baseline = args.last.then(|| saved_version(&layout));
@@ -108,7 +109,7 @@ pub(super) fn open_console(
         baseline,
         last_layout,
         screen: session.screen,
-        stop: Some(signals::watch_stop_signals()?),
+        stop: Some(signals.any()),
         ..options
     };
     let result = console::run(scheduler.clone(), options);

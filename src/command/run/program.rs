@@ -1,5 +1,6 @@
 //! Starts the scheduler and the load, shows or reports the run, and stops them in order.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use super::console_session::{ConsoleStart, console_options, open_console};
 use super::own_threads;
 use super::record::{self, RunRecordings};
 use super::run_records::{Restore, RunRecords};
-use super::signals;
+use super::serving::{BoundServer, RunningServer};
+use super::signals::StopSignals;
 use super::startup::Startup;
 use crate::command::CommandError;
 use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 use crate::console::ConsoleOptions;
 use crate::console::panic_log::limit_repeated_panics;
+use crate::layout::ServerKeys;
 use crate::load::LoadFollower;
 use crate::machine::{this_machine, watch_stops};
 use crate::scheduler::{Control, Options, Scheduler};
@@ -35,6 +38,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let machine = this_machine(args.cores)?;
     let mode = DisplayMode::of(args);
     args.check(mode)?;
+    let server = BoundServer::bind(&args.serve)?;
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
     let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
     let restore = if args.last { Restore::Last } else { Restore::No };
@@ -62,6 +66,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         journal: records.start_journal(&startup.description, &startup.opened.title),
         conditions: records.conditions(),
         gpu: Some(startup.sensor.clone()),
+        server: server.as_ref().map(BoundServer::source),
         ..Options::new(machine.clone(), Arc::new(loader))
     };
     let scheduler = Scheduler::start(&startup.layout, scheduler_options).map_err(|refusal| {
@@ -73,23 +78,39 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let load = LoadFollower::start(scheduler.loads())
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
     own_threads::follow(machine, scheduler.snapshots())?;
+    let signals = StopSignals::watch()?;
+    let keys = ServerKeys::default();
+    let server = server.map(|server| server.start(&scheduler, &keys, mode)).transpose()?;
+    let end = RunStop { server: Cell::new(server), signals: signals.clone() };
     records.start_autosave(&startup.opened, restore, scheduler.clone());
     let result = match mode {
-        DisplayMode::Headless => report(args, &scheduler, || {
-            load.stop(Duration::ZERO);
-            scheduler.stop(DRAIN_TIMEOUT);
-        }),
+        DisplayMode::Headless => {
+            report(args, &scheduler, signals.first(), || end.stop(&load, &scheduler))
+        }
         DisplayMode::Console => {
             let options = ConsoleOptions { recordings: Some(recordings.clone()), ..options };
             let start = ConsoleStart::new(restore, options, startup, &records);
-            open_console(args, start, &scheduler)
+            open_console(args, start, &scheduler, &signals)
         }
     };
-    load.stop(Duration::ZERO);
-    scheduler.stop(DRAIN_TIMEOUT);
+    end.stop(&load, &scheduler);
     recordings.finish();
     records.finish(&*scheduler);
     result
+}
+
+/// The end of a run: the load, the server and the scheduler stop in this order.
+struct RunStop {
+    server: Cell<Option<RunningServer>>,
+    signals: StopSignals,
+}
+
+impl RunStop {
+    fn stop(&self, load: &LoadFollower, scheduler: &Scheduler) {
+        load.stop(Duration::ZERO);
+        let is_drained = self.server.take().is_none_or(|server| server.drain(&self.signals));
+        scheduler.stop(if is_drained { DRAIN_TIMEOUT } else { Duration::ZERO });
+    }
 }
 
 /// Prints the notices about earlier runs, and why no console opens.
@@ -118,15 +139,9 @@ fn headless_options(args: &RunArgs) -> HeadlessOptions {
 fn report(
     args: &RunArgs,
     scheduler: &Scheduler,
+    stop: impl Future<Output = ()>,
     settle: impl FnOnce(),
 ) -> Result<(), CommandError> {
-    let mut signals = signals::watch_stop_signals()?;
-    let stop = async move {
-        // an error means that no signal can arrive any more: keep reporting
-        if signals.wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
     let output = ReportOutput { out: &mut out, progress: &mut progress };
     run_headless(scheduler, headless_options(args), output, RunEnd { stop, settle })

@@ -62,7 +62,7 @@ impl<'a> Startup<'a> {
             let layout = records.last_layout()?;
             (ChosenLayout { layout, notice: None }, LayoutSource::Arguments)
         } else if is_named || mode == DisplayMode::Headless {
-            let layout = startup_layout::from_arguments(&args.inputs)?;
+            let layout = startup_layout::from_arguments(&args.inputs, args.serve.requests())?;
             (ChosenLayout { layout, notice: None }, LayoutSource::Arguments)
         } else {
             let session = records.last_session();

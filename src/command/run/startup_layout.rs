@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::preload::RequiredModels;
 use super::saved_layout;
 use crate::command::CommandError;
-use crate::layout::{CoreRequest, Document, Faults, FileCheck, Layout, budget_from_file};
+use crate::layout::{
+    CoreRequest, Document, Faults, FileCheck, Layout, RequestOrigin, budget_from_file,
+};
 use crate::scheduler::SavedLayout;
 
 /// The title of the demo.
@@ -122,19 +124,23 @@ pub(super) fn demo_document() -> Result<Document, Faults> {
     crate::layout::demo_for(cores)
 }
 
-/// Returns the layout that the arguments name; the demo without arguments.
+/// Returns the layout that the arguments name; the demo without arguments. `requests` is for models that
+/// are named without a layout.
 ///
 /// # Errors
 /// [`CommandError::BadInput`] for a layout with faults, several layouts, layouts mixed with models,
 /// or an argument that is neither.
-pub(super) fn from_arguments(arguments: &[PathBuf]) -> Result<StartupLayout, CommandError> {
+pub(super) fn from_arguments(
+    arguments: &[PathBuf],
+    requests: RequestOrigin,
+) -> Result<StartupLayout, CommandError> {
     let (layouts, models): (Vec<&PathBuf>, Vec<&PathBuf>) =
         arguments.iter().partition(|path| is_layout(path));
     match (&layouts[..], &models[..]) {
         ([], []) => demo(),
         ([layout], []) => read_layout(layout),
         ([], _) => {
-            let layout = layout_of_models(arguments)?;
+            let layout = layout_of_models(arguments, requests)?;
             let document = Document::from_layout(layout)
                 .map_err(|error| CommandError::BadInput(error.to_string()))?;
             let (title, required) = ("models".to_owned(), RequiredModels::All);
@@ -177,8 +183,8 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }
 
-/// Returns a layout of these models: cores divided evenly, one closed-loop client per model.
-fn layout_of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
+/// Returns a layout of these models with the cores divided evenly.
+fn layout_of_models(paths: &[PathBuf], requests: RequestOrigin) -> Result<Layout, CommandError> {
     let mut names = HashSet::new();
     let mut models = Vec::new();
     for path in paths {
@@ -200,7 +206,7 @@ fn layout_of_models(paths: &[PathBuf]) -> Result<Layout, CommandError> {
         if !has_extension(path, "onnx") && !absolute.is_file() {
             return Err(CommandError::BadInput(neither(path, &absolute)));
         }
-        let mut budget = budget_from_file(absolute, |name| names.contains(name));
+        let mut budget = budget_from_file(absolute, requests, |name| names.contains(name));
         budget.cores = CoreRequest::Share(100.0 / paths.len() as f64);
         names.insert(budget.name.clone());
         models.push(budget);
@@ -233,7 +239,7 @@ mod tests {
             .iter()
             .map(|name| folder.path().join(name))
             .collect();
-        let layout = layout_of_models(&paths).unwrap();
+        let layout = layout_of_models(&paths, RequestOrigin::BuiltIn).unwrap();
         let names: Vec<&str> = layout.models.iter().map(|model| model.name.as_str()).collect();
         assert_eq!(names, ["a", "a-2", "v3"]);
         assert!(layout.models.iter().all(|model| model.cores == CoreRequest::Share(100.0 / 3.0)));
@@ -253,7 +259,8 @@ mod tests {
 
     #[test]
     fn rejects_unknown_argument() {
-        let error = from_arguments(&["frobnicate".into()]).map(|_| ()).unwrap_err();
+        let error =
+            from_arguments(&["frobnicate".into()], RequestOrigin::BuiltIn).map(|_| ()).unwrap_err();
         assert_eq!(error.exit_code(), 2);
     }
 
@@ -261,7 +268,10 @@ mod tests {
     fn rejects_layout_with_other_files() {
         for (second, remedy) in [("b.toml", "only one layout"), ("b.onnx", "add the models")] {
             let inputs = ["a.toml".into(), second.into()];
-            let error = from_arguments(&inputs).map(|_| ()).unwrap_err().to_string();
+            let error = from_arguments(&inputs, RequestOrigin::BuiltIn)
+                .map(|_| ())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("a.toml") && error.contains(second), "{error}");
             assert!(error.contains(remedy), "{error}");
         }
@@ -295,7 +305,7 @@ mod tests {
 
     #[test]
     fn demo_opens_without_argument_or_last_layout() {
-        let demo = from_arguments(&[]).unwrap();
+        let demo = from_arguments(&[], RequestOrigin::BuiltIn).unwrap();
         assert_eq!(demo.document.layout().models.len(), 3);
         assert_eq!(demo.path, None);
         let chosen = last_or_demo(None, |_| Ok(())).unwrap();

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::console::state::{ParsedInput, TypedInput};
 use crate::engine::onnx::read_signature;
-use crate::layout::{Budget, Change, Edit, ModelSource, budget_from_file, edits_between};
+use crate::layout::{
+    Budget, Change, Edit, ModelSource, RequestOrigin, budget_from_file, edits_between,
+};
 use crate::scheduler::Control;
 
 /// Parses the text and plans its change after `before`. Returns `None` if nothing would change.
@@ -26,7 +28,9 @@ pub(crate) fn read(
             edits_between(&row, &new)
         }
         TypedInput::Model { text, taken } => {
-            let budget = Box::new(model(&text, &taken)?);
+            let is_serving = control.snapshots().borrow().server.is_some();
+            let requests = if is_serving { RequestOrigin::Clients } else { RequestOrigin::BuiltIn };
+            let budget = Box::new(model(&text, requests, &taken)?);
             vec![Edit::Add { budget }]
         }
     };
@@ -39,7 +43,7 @@ pub(crate) fn read(
 }
 
 /// Returns a row for the model at a path.
-fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
+fn model(text: &str, requests: RequestOrigin, taken: &[String]) -> Result<Budget, String> {
     let text = text.trim();
     if text.is_empty() {
         return Err("type the path of an ONNX file".to_owned());
@@ -58,7 +62,7 @@ fn model(text: &str, taken: &[String]) -> Result<Budget, String> {
         return Err("this is a layout: the list of layouts loads those in its folders".to_owned());
     }
     let budget =
-        budget_from_file(without_links(&path), |name| taken.iter().any(|other| other == name));
+        budget_from_file(without_links(&path), requests, |name| taken.iter().any(|t| t == name));
     check_model(&budget.source)?;
     Ok(budget)
 }
@@ -144,7 +148,8 @@ mod tests {
         std::fs::copy("assets/models/ranker.onnx", root.join("real/x.onnx")).unwrap();
         std::os::unix::fs::symlink("real", root.join("link")).unwrap();
         for path in ["link/x.onnx", "link/../real/x.onnx"] {
-            let budget = model(root.join(path).to_str().unwrap(), &[]).unwrap();
+            let budget =
+                model(root.join(path).to_str().unwrap(), RequestOrigin::BuiltIn, &[]).unwrap();
             assert_eq!(budget.source, ModelSource::File(root.join("real/x.onnx")), "{path}");
         }
     }

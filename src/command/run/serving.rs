@@ -1,0 +1,102 @@
+//! The server of a run: bound before the models load, started with the scheduler, drained at the end.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use super::args::DisplayMode;
+use super::serve_args::ServeArgs;
+use super::signals::StopSignals;
+use crate::command::CommandError;
+use crate::layout::ServerKeys;
+use crate::scheduler::Scheduler;
+use crate::server::{Access, Server, ServerMonitor, ServerOptions, ServerSockets, ServerState};
+use crate::telemetry::{Protocol, ServerSource};
+
+/// The server of a run before its scheduler starts.
+pub(super) struct BoundServer {
+    args: ServeArgs,
+    access: Access,
+    sockets: ServerSockets,
+    monitor: Arc<ServerMonitor>,
+}
+
+/// The server of a run.
+pub(super) struct RunningServer {
+    server: Server,
+    args: ServeArgs,
+}
+
+impl BoundServer {
+    /// Binds the addresses of the arguments and reads the token, so that a fault ends the program before any
+    /// model is loaded; `None` without an address.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] with the option that has the fault.
+    pub(super) fn bind(args: &ServeArgs) -> Result<Option<Self>, CommandError> {
+        if !args.is_serving() {
+            return Ok(None);
+        }
+        let (access, sockets) = (args.access()?, args.bind()?);
+        Ok(Some(Self { args: args.clone(), access, sockets, monitor: Arc::default() }))
+    }
+
+    /// Returns the source of the server's metrics.
+    pub(super) fn source(&self) -> Arc<dyn ServerSource> {
+        self.monitor.clone()
+    }
+
+    /// Starts to serve the models of a scheduler, and says where.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] if an address cannot be listened on.
+    pub(super) fn start(
+        self,
+        scheduler: &Scheduler,
+        layout: &ServerKeys,
+        mode: DisplayMode,
+    ) -> Result<RunningServer, CommandError> {
+        let Self { args, access, sockets, monitor } = self;
+        let options = ServerOptions { limits: args.limits_with(layout), access, monitor };
+        let state = ServerState::new(scheduler, options);
+        let threads = args.server_threads.map(usize::from);
+        let server = Server::start(state, sockets, threads)
+            .map_err(|error| CommandError::BadInput(error.to_string()))?;
+        for listener in server.listeners() {
+            let scheme = match listener.protocol {
+                Protocol::Http => "http",
+                Protocol::Grpc => "grpc",
+            };
+            let text = format!("listening on {scheme}://{}", listener.address);
+            tracing::info!("{text}");
+            if mode == DisplayMode::Headless {
+                // A closed stderr must not stop the server.
+                let _ = writeln!(std::io::stderr(), "divvy: {text}");
+            }
+        }
+        Ok(RunningServer { server, args })
+    }
+}
+
+impl RunningServer {
+    /// Refuses new requests and answers those that are admitted, for at most `--drain` or until the next
+    /// signal, and then closes the listeners. Returns false if requests were left unanswered.
+    pub(super) fn drain(self, signals: &StopSignals) -> bool {
+        let cut = signals.next();
+        self.server.start_drain();
+        let admitted = self.server.state().drain.admitted();
+        let mut stderr = std::io::stderr();
+        if admitted > 0 {
+            let requests = if admitted == 1 { "request" } else { "requests" };
+            let _ = writeln!(
+                stderr,
+                "divvy: finishing {admitted} {requests} of clients; a signal (Ctrl-C) ends this at once"
+            );
+        }
+        let unanswered = self.server.stop(self.args.drain, cut).unanswered;
+        if unanswered > 0 {
+            let requests = if unanswered == 1 { "request was" } else { "requests were" };
+            let _ = writeln!(stderr, "divvy: {unanswered} {requests} not answered");
+        }
+        unanswered == 0
+    }
+}

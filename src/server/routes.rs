@@ -1,0 +1,54 @@
+//! The routes of each protocol.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::serve_error::ErrorKind;
+use super::state::ServerState;
+
+/// The start of the paths that need no token.
+const HEALTH: &str = "/v2/health/";
+
+/// Returns the routes of HTTP. All but health need the token, if the server has one.
+pub(super) fn http(state: &Arc<ServerState>) -> Router {
+    let ready = state.clone();
+    let is_ready = move || async move {
+        if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    };
+    let routes = Router::new()
+        .route("/v2/health/live", get(|| async { StatusCode::OK }))
+        .route("/v2/health/ready", get(is_ready));
+    if state.access.needs_token() {
+        routes.layer(from_fn_with_state(state.clone(), check_token))
+    } else {
+        routes
+    }
+}
+
+/// Refuses a request without the token.
+async fn check_token(
+    State(state): State<Arc<ServerState>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let sent = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    if request.uri().path().starts_with(HEALTH) || state.access.allows(sent) {
+        return next.run(request).await;
+    }
+    state.activity.unknown_model().count(Some(ErrorKind::Unauthorized));
+    let body = r#"{"error":"this server needs a token: send `Authorization: Bearer TOKEN`"}"#;
+    let headers = [(WWW_AUTHENTICATE, "Bearer"), (CONTENT_TYPE, "application/json")];
+    (StatusCode::UNAUTHORIZED, headers, body).into_response()
+}
+
+/// Returns the routes of gRPC.
+pub(super) fn grpc(_state: &Arc<ServerState>) -> Router {
+    Router::new()
+}
