@@ -479,6 +479,15 @@ fn lent_core_shows_its_borrower() {
 }
 
 #[test]
+fn loan_shows_effective_core_counts() {
+    let text = board(&with_loan(None), 120, 36).text();
+    let row = |name: &str| text.lines().find(|line| line.contains(name) && line.contains("/64"));
+    assert!(row("detector").unwrap().contains(" 3> "), "{text}");
+    assert!(row("ocr").unwrap().contains(" 3> "), "{text}");
+    assert!(row("embedder").unwrap().contains(" 1 "), "{text}");
+}
+
+#[test]
 fn free_core_can_be_lent() {
     let mut snapshot = with_loan(None);
     snapshot.loans[0].lender = None;

@@ -26,7 +26,7 @@ const GESTURES: [(&str, &str); 3] = [
 ];
 
 /// The signs of the table of models and of the Cores pane.
-const SIGNS: [(&str, &str); 4] = [
+const SIGNS: [(&str, &str); 5] = [
     (
         "~ at p50, p99",
         "the load's request sizes are guessed; `dims`, a recording or a real request clears it",
@@ -35,6 +35,7 @@ const SIGNS: [(&str, &str); 4] = [
         ">name at a core",
         "the core is lent to this model for a while; its own row keeps it in the layout",
     ),
+    ("> at n", "the cores that the model has now, while some are lent to it or by it"),
     ("outside, load", "with a server: requests per second from clients, and of the built-in load"),
     ("refused", "requests from clients in the last 10 s that were not answered; d says why"),
 ];

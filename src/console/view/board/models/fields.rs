@@ -48,10 +48,11 @@ pub(super) fn draw(
         }
         Field::Cores => {
             let style = if view.actual.difference.is_some() { theme.warn } else { theme.text };
-            let text = if view.actual.difference.is_some() {
-                format!("{}!", row.cores.len())
-            } else {
-                row.cores.len().to_string()
+            let text = match (&view.actual.difference, view.actual.effective_cores) {
+                (Some(_), _) => format!("{}!", row.cores.len()),
+                // the cores that it has during a loan, marked as in the cores pane
+                (None, Some(effective)) => format!("{}>", effective.len()),
+                (None, None) => row.cores.len().to_string(),
             };
             canvas.put_right(pen, &text, size, style);
         }

@@ -62,6 +62,7 @@ impl<'a> TableRow<'a> {
             _ => {}
         }
         key.add(view.actual.difference.is_some());
+        key.add(view.actual.effective_cores.map(|cores| cores.len()));
         key.add((view.counts.queued, view.counts.blocked, view.counts.executing));
         let total = &view.minute.total;
         key.add((total.count == 0, total.p50_us, total.p99_us, view.minute.slo_us));
