@@ -118,10 +118,18 @@ impl Reader<'_> {
         self.whole(value, what, 1..=most, help).and_then(|number| usize::try_from(number).ok())
     }
 
-    /// Reads a finite number.
+    /// Reads a finite number. An integer has at most 64 bits, as TOML requires: the writer of layouts
+    /// cannot read a larger one.
     pub(super) fn number(&mut self, value: &TomlValue<'_>, what: &str, help: &str) -> Option<f64> {
         let number = match value.get_ref() {
-            DeValue::Integer(_) => integer(value).map(|number| number as f64),
+            DeValue::Integer(_) => {
+                let Some(number) = integer(value).and_then(|it| i64::try_from(it).ok()) else {
+                    let message = format!("{what} has more than 64 bits");
+                    self.fault(value.span(), message, "write a smaller number, or one like `1e30`");
+                    return None;
+                };
+                Some(number as f64)
+            }
             DeValue::Float(float) => float.as_str().parse::<f64>().ok(),
             _ => {
                 self.mistyped(value, what, help);
