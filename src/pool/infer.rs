@@ -18,7 +18,7 @@ use super::rejection::Rejection;
 use super::request::{Outcome, Request, RequestError, RequestId, RequestOptions, RequestSender};
 use crate::engine::{NamedTensor, Signature};
 use crate::machine::running_now;
-use crate::telemetry::Recorder;
+use crate::telemetry::{Recorder, RequestCounts};
 
 /// Sends requests to a model for callers that wait with `.await`. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +52,11 @@ impl Client {
     /// Returns the model's latency windows.
     pub fn recorder(&self) -> &Recorder {
         &self.inner.recorder
+    }
+
+    /// Returns the number of the model's requests per state.
+    pub fn counts(&self) -> RequestCounts {
+        self.inner.gate.counts()
     }
 
     /// Returns the number of the model's instances per state.

@@ -48,6 +48,7 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         let taken = TakenJob::new(inner, seat, queue, reply);
         if late {
             drop(charge);
+            recorder.record_failure(queue, Duration::ZERO);
             let waited = start.saturating_duration_since(terms.since);
             let error = RequestError::TimedOut { waited };
             let after = taken.finish(Ended::TimedOut, Err(error), Duration::ZERO);
@@ -69,6 +70,8 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         };
         if result.is_ok() {
             recorder.record(end, queue, compute);
+        } else {
+            recorder.record_failure(queue, compute);
         }
         if broken {
             taken.break_seat(result, compute);

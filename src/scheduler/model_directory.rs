@@ -1,5 +1,6 @@
 //! The models of a running scheduler by name, for servers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -25,6 +26,11 @@ impl ModelDirectory {
     /// Returns the client of the model that has a name now; `None` if there is none.
     pub fn get(&self, name: &str) -> Option<Client> {
         self.state.client(name)
+    }
+
+    /// Returns the clients of all models by name; empty once the scheduler has been dropped.
+    pub fn all(&self) -> Arc<BTreeMap<String, Client>> {
+        self.state.clients()
     }
 
     /// Returns a client of the models that have a name, from now on; `None` if no model has it now.

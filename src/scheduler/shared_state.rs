@@ -76,6 +76,11 @@ impl StateReader {
         self.0.load().clients.get(name).cloned()
     }
 
+    /// Returns the clients of all models by name.
+    pub(super) fn clients(&self) -> Arc<BTreeMap<String, Client>> {
+        self.0.load().clients.clone()
+    }
+
     /// Returns true if a model has the name now.
     pub(super) fn has_model(&self, name: &str) -> bool {
         self.0.load().clients.contains_key(name)

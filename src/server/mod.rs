@@ -25,6 +25,7 @@ mod raw_tensor;
 mod routes;
 mod serve_error;
 mod state;
+mod statistics;
 mod threads;
 mod view;
 
@@ -43,3 +44,4 @@ pub use monitor::ServerMonitor;
 pub use raw_tensor::{RawTensor, count_elements, read_shape};
 pub use serve_error::{ErrorKind, ServeError};
 pub use state::{ServedModel, ServerOptions, ServerState};
+pub use statistics::{BatchStatistics, InferenceStatistics, ModelStatistics, StatisticDuration};

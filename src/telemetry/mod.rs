@@ -43,7 +43,10 @@ pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use model_view::{Actual, ModelState, ModelView, ThreadView};
 pub use name_list::{name_list, separated_list};
-pub use recording::{Cell, InstanceRecorder, LatencyCount, Recorder, Windows};
+pub use recording::{
+    BUCKET_BOUNDS_US, Cell, InstanceRecorder, LatencyCount, Recorder, RequestTotals, TimeTotals,
+    Windows,
+};
 pub use request_counts::RequestCounts;
 pub use sensor::{CoreUse, Sensor, ThreadUse, Usage};
 pub use server_view::{

@@ -1,6 +1,9 @@
 //! The requests that a reader found in the counters since its last collection.
 
+use std::time::Duration;
+
 use super::buckets::Bucket;
+use super::totals::TimeSums;
 
 /// Differences of the counters of all instances. An entry may occur more than once.
 #[derive(Debug, Default)]
@@ -9,6 +12,9 @@ pub(super) struct Collected {
     pub(super) compute: Vec<NumberedCount>,
     pub(super) total: Vec<NumberedCount>,
     pub(super) buckets: Vec<NumberedBucket>,
+    pub(super) sums: TimeSums,
+    /// The end of the newest completed request, since the recorder's start; zero before the first.
+    pub(super) last_end: Duration,
 }
 
 /// Requests whose latency has one number.
@@ -33,5 +39,6 @@ impl Collected {
         self.compute.clear();
         self.total.clear();
         self.buckets.clear();
+        self.sums = TimeSums::default();
     }
 }

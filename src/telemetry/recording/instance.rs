@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::buckets::{self, Bucket, bucket_of};
 use super::log_linear::{self, LARGEST_US, number_of};
 use super::silence::SilenceMeter;
+use super::totals::TimeSums;
 
 /// Records the requests of one instance. The thread that runs the instance owns it; when it is
 /// dropped, its requests stay counted.
@@ -19,6 +20,8 @@ use super::silence::SilenceMeter;
 pub struct InstanceRecorder {
     counters: Arc<InstanceCounters>,
     silence: Arc<SilenceMeter>,
+    /// The start of the model's recorder.
+    started: Instant,
 }
 
 /// The counters, shared by the instance's thread and the readers.
@@ -28,8 +31,19 @@ pub(super) struct InstanceCounters {
     pub(super) compute: AtomicHistogram,
     pub(super) total: AtomicHistogram,
     pub(super) buckets: AtomicBuckets,
+    pub(super) sums: AtomicSums,
     completed: AtomicU64,
     has_ended: AtomicBool,
+}
+
+/// Exact sums of times, in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) struct AtomicSums {
+    queue: AtomicU64,
+    compute: AtomicU64,
+    failed: AtomicU64,
+    /// The end of the newest completed request, since the recorder's start.
+    last_end: AtomicU64,
 }
 
 /// Counts by latency, numbered as in [`log_linear`].
@@ -52,8 +66,12 @@ struct AtomicBucket {
 }
 
 impl InstanceRecorder {
-    pub(super) fn new(counters: Arc<InstanceCounters>, silence: Arc<SilenceMeter>) -> Self {
-        Self { counters, silence }
+    pub(super) fn new(
+        counters: Arc<InstanceCounters>,
+        silence: Arc<SilenceMeter>,
+        started: Instant,
+    ) -> Self {
+        Self { counters, silence, started }
     }
 
     /// Records a request that completed at `at`. Times above half an hour count as half an hour.
@@ -65,11 +83,22 @@ impl InstanceRecorder {
         counters.compute.record(compute_us);
         counters.total.record(queue_us + compute_us);
         counters.buckets.record(queue_us, compute_us);
+        counters.sums.record(at.saturating_duration_since(self.started), queue, compute);
         // Whoever sees this number sees the counts above.
         let completed = counters.completed.load(Ordering::Relaxed).wrapping_add(1);
         counters.completed.store(completed, Ordering::Release);
         self.silence.note_completion(at);
     }
+
+    /// Records the time of a request that the instance took and that did not complete.
+    pub fn record_failure(&mut self, queue: Duration, compute: Duration) {
+        add(&self.counters.sums.failed, (queue + compute).as_nanos() as u64);
+    }
+}
+
+/// Adds to a sum that one thread writes.
+fn add(sum: &AtomicU64, more: u64) {
+    sum.store(sum.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 impl Drop for InstanceRecorder {
@@ -87,6 +116,24 @@ impl InstanceCounters {
     /// Returns true if nothing more will be recorded. Counts that are read after it are complete.
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Acquire)
+    }
+}
+
+impl AtomicSums {
+    fn record(&self, end: Duration, queue: Duration, compute: Duration) {
+        add(&self.queue, queue.as_nanos() as u64);
+        add(&self.compute, compute.as_nanos() as u64);
+        self.last_end.store(end.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Returns the sums, and the end of the newest completed request since the recorder's start.
+    pub(super) fn load(&self) -> (TimeSums, Duration) {
+        let sums = TimeSums {
+            queue: self.queue.load(Ordering::Relaxed),
+            compute: self.compute.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        };
+        (sums, Duration::from_nanos(self.last_end.load(Ordering::Relaxed)))
     }
 }
 
@@ -117,7 +164,7 @@ impl AtomicBuckets {
             for (sum, more) in
                 [(&bucket.count, 1), (&bucket.queue_us, queue_us), (&bucket.compute_us, compute_us)]
             {
-                sum.store(sum.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+                add(sum, more);
             }
         }
     }

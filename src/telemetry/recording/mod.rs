@@ -9,12 +9,14 @@ mod log_linear;
 mod reader;
 mod recorder;
 mod silence;
+mod totals;
 mod windows;
 
 pub use cells::{Cell, LatencyCount};
 pub use instance::InstanceRecorder;
 pub(super) use latency_counts::LatencyCounts;
 pub use recorder::Recorder;
+pub use totals::{BUCKET_BOUNDS_US, RequestTotals, TimeTotals};
 pub use windows::Windows;
 
 #[cfg(test)]

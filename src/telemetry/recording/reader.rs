@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::buckets::Bucket;
 use super::collected::{Collected, NumberedBucket, NumberedCount};
 use super::instance::{AtomicBuckets, AtomicHistogram, InstanceCounters};
+use super::totals::TimeSums;
 
 /// The counters of one instance, and the counts that have been collected from it.
 pub(super) struct InstanceReader {
@@ -18,6 +19,7 @@ pub(super) struct InstanceReader {
     compute: Vec<u32>,
     total: Vec<u32>,
     buckets: Vec<Bucket>,
+    sums: TimeSums,
 }
 
 /// The state of the instance behind a reader.
@@ -36,6 +38,7 @@ impl InstanceReader {
             compute: Vec::new(),
             total: Vec::new(),
             buckets: Vec::new(),
+            sums: TimeSums::default(),
         }
     }
 
@@ -53,6 +56,11 @@ impl InstanceReader {
             histogram(&self.counters.total, &mut self.total, &mut into.total);
             buckets(&self.counters.buckets, &mut self.buckets, &mut into.buckets);
         }
+        // Failures do not count as completed.
+        let (sums, last_end) = self.counters.sums.load();
+        into.sums.add(&sums.since(&self.sums));
+        into.last_end = into.last_end.max(last_end);
+        self.sums = sums;
         state
     }
 }

@@ -13,6 +13,7 @@ use super::collected::Collected;
 use super::instance::{InstanceCounters, InstanceRecorder};
 use super::reader::{InstanceReader, InstanceState};
 use super::silence::SilenceMeter;
+use super::totals::RequestTotals;
 use super::windows::{RollingWindows, Windows};
 use crate::layout::Slo;
 use crate::telemetry::latencies::Latencies;
@@ -23,6 +24,7 @@ pub struct Recorder {
     /// not wait for them before its first request.
     new_instances: Mutex<Vec<Arc<InstanceCounters>>>,
     silence: Arc<SilenceMeter>,
+    started: Instant,
     state: Mutex<RecorderState>,
 }
 
@@ -31,6 +33,7 @@ struct RecorderState {
     collected: Collected,
     windows: RollingWindows,
     cells: Cells,
+    totals: RequestTotals,
 }
 
 impl Recorder {
@@ -39,11 +42,13 @@ impl Recorder {
         Self {
             new_instances: Mutex::new(Vec::new()),
             silence: Arc::new(SilenceMeter::new(now)),
+            started: now,
             state: Mutex::new(RecorderState {
                 readers: Vec::new(),
                 collected: Collected::default(),
                 windows: RollingWindows::new(now),
                 cells: Cells::new(now),
+                totals: RequestTotals::default(),
             }),
         }
     }
@@ -52,7 +57,7 @@ impl Recorder {
     pub fn instance(&self) -> InstanceRecorder {
         let counters = Arc::new(InstanceCounters::default());
         self.new_instances().push(counters.clone());
-        InstanceRecorder::new(counters, self.silence.clone())
+        InstanceRecorder::new(counters, self.silence.clone(), self.started)
     }
 
     fn new_instances(&self) -> MutexGuard<'_, Vec<Arc<InstanceCounters>>> {
@@ -132,6 +137,17 @@ impl Recorder {
         self.collect().windows.latencies()
     }
 
+    /// Returns the totals of all requests until now.
+    pub fn totals(&self) -> RequestTotals {
+        self.collect().totals.clone()
+    }
+
+    /// Returns the end of the newest completed request; `None` before the first one.
+    pub fn last_end(&self) -> Option<Instant> {
+        let last_end = self.collect().collected.last_end;
+        (last_end > Duration::ZERO).then(|| self.started + last_end)
+    }
+
     /// Returns the closed cells that lie in `[from, to]`, oldest first.
     pub fn cells(&self, from: Instant, to: Instant) -> Vec<Arc<Cell>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).cells.between(from, to)
@@ -145,10 +161,11 @@ impl Recorder {
 
 impl RecorderState {
     fn collect(&mut self) {
-        let Self { readers, collected, windows, cells } = self;
+        let Self { readers, collected, windows, cells, totals } = self;
         collected.clear();
         readers.retain_mut(|reader| reader.collect(collected) == InstanceState::Recording);
         windows.record(collected);
         cells.add(&collected.total);
+        totals.add(collected);
     }
 }
