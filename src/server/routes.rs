@@ -8,8 +8,8 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
+use super::http;
 use super::serve_error::ErrorKind;
 use super::state::ServerState;
 
@@ -18,13 +18,7 @@ const HEALTH: &str = "/v2/health/";
 
 /// Returns the routes of HTTP. All but health need the token, if the server has one.
 pub(super) fn http(state: &Arc<ServerState>) -> Router {
-    let ready = state.clone();
-    let is_ready = move || async move {
-        if ready.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
-    };
-    let routes = Router::new()
-        .route("/v2/health/live", get(|| async { StatusCode::OK }))
-        .route("/v2/health/ready", get(is_ready));
+    let routes = http::routes(state.clone());
     if state.access.needs_token() {
         routes.layer(from_fn_with_state(state.clone(), check_token))
     } else {
