@@ -60,11 +60,12 @@ fn build_leaves_newly_reserved_cores() {
         let masks = test.machine.masks();
         masks.into_iter().filter(|(id, _)| !before.contains_key(id)).collect::<Vec<_>>()
     };
-    test.wait("a build", || !building().is_empty());
+    // The worker that builds, and the second thread of its engine.
+    test.wait("a build", || building().len() == 2);
     let masks = |list: &[(ThreadId, _)]| list.iter().map(|(_, mask)| *mask).collect::<Vec<_>>();
-    assert_eq!(masks(&building()), [set("0-3")]);
+    assert_eq!(masks(&building()), [set("0-3"); 2]);
     test.apply(reserve("a"));
-    assert_eq!(masks(&building()), [set("2-3")]);
+    assert_eq!(masks(&building()), [set("2-3"); 2]);
     test.scripts.of("b").build_blocked.store(0, Ordering::SeqCst);
     test.until("b", is_running);
 }
