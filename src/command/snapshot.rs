@@ -199,49 +199,93 @@ fn read(lines: impl BufRead, name: &str) -> Result<Vec<Arc<Snapshot>>, CommandEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::{ConnectionView, ListenerView, Protocol, ServerView};
+
+    /// Writes a recording of one snapshot, and returns the arguments that draw a screen of it beside it.
+    fn recorded(folder: &Path, snapshot: &Snapshot, screen: Screen) -> SnapshotArgs {
+        let run = folder.join("run.ndjson");
+        std::fs::write(&run, serde_json::to_string(snapshot).unwrap()).unwrap();
+        SnapshotArgs {
+            run,
+            svg: folder.join("frame.svg"),
+            size: (80, 24),
+            screen,
+            theme: ThemeName::Truecolor,
+            glyphs: GlyphSet::default(),
+            title: "demo".to_owned(),
+            layouts: None,
+            log: None,
+        }
+    }
+
+    fn pictured(args: &SnapshotArgs) -> String {
+        super::run(args).map_err(|error| error.to_string()).unwrap();
+        std::fs::read_to_string(&args.svg).unwrap()
+    }
 
     #[test]
     fn each_screen_has_its_own_picture() {
         let folder = tempfile::tempdir().unwrap();
-        let run = folder.path().join("run.ndjson");
-        let snapshot = Snapshot { uptime_us: 5_000_000, ..Snapshot::default() };
-        std::fs::write(&run, serde_json::to_string(&snapshot).unwrap()).unwrap();
         let layouts = folder.path().join("layouts");
         std::fs::create_dir(&layouts).unwrap();
         std::fs::write(layouts.join("night.toml"), "description = \"for the night\"\n").unwrap();
         let log = folder.path().join("divvy.log");
         let line = "2026-11-26T17:42:24.095101Z  INFO divvy::command::run: begins with demo";
         std::fs::write(&log, line).unwrap();
-        let pictured = |screen: Screen, theme: ThemeName, glyphs: GlyphSet| {
-            let svg = folder.path().join("frame.svg");
-            let title = "demo".to_owned();
-            let (layouts, log) = (Some(layouts.clone()), Some(log.clone()));
-            let args = SnapshotArgs {
-                run: run.clone(),
-                svg: svg.clone(),
-                size: (80, 24),
-                screen,
-                theme,
-                glyphs,
-                title,
-                layouts,
-                log,
-            };
-            super::run(&args).map_err(|error| error.to_string()).unwrap();
-            std::fs::read_to_string(&svg).unwrap()
+        let snapshot = Snapshot { uptime_us: 5_000_000, ..Snapshot::default() };
+        let of = |screen: Screen| SnapshotArgs {
+            layouts: Some(layouts.clone()),
+            log: Some(log.clone()),
+            ..recorded(folder.path(), &snapshot, screen)
         };
-        let (theme, glyphs) = (ThemeName::Truecolor, GlyphSet::default());
         let mut seen: Vec<String> =
-            SCREENS.iter().map(|(_, screen)| pictured(*screen, theme, glyphs)).collect();
-        seen.push(pictured(Screen::Board, ThemeName::Mono, glyphs));
-        seen.push(pictured(Screen::Board, theme, GlyphSet::Ascii));
-        assert_eq!(seen[0], pictured(Screen::Board, theme, glyphs));
+            SCREENS.iter().map(|(_, screen)| pictured(&of(*screen))).collect();
+        seen.push(pictured(&SnapshotArgs { theme: ThemeName::Mono, ..of(Screen::Board) }));
+        seen.push(pictured(&SnapshotArgs { glyphs: GlyphSet::Ascii, ..of(Screen::Board) }));
+        assert_eq!(seen[0], pictured(&of(Screen::Board)));
         for (at, one) in seen.iter().enumerate() {
             assert!(!seen[..at].contains(one), "picture {at} is another's");
         }
-        assert!(seen[5].contains("night"), "the saved layout is listed");
-        assert!(seen[6].contains("begins") && seen[6].contains("17:42:24"), "the log is shown");
+        assert!(pictured(&of(Screen::Layouts)).contains("night"), "the saved layout is listed");
+        let log = pictured(&of(Screen::Log));
+        assert!(log.contains("begins") && log.contains("17:42:24"), "the log is shown");
         assert!(screen("attic").unwrap_err().contains("board, detail, machine"));
+    }
+
+    #[test]
+    fn connections_screen_lists_recorded_clients() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = ConnectionView {
+            id: 1,
+            peer: "127.0.0.1:50123".to_owned(),
+            protocol: Protocol::Http,
+            model: "detector".to_owned(),
+            age_us: 2_000_000,
+            requests: 9,
+            requests_per_s: 4.5,
+            open_requests: 1,
+            received_bytes: 0,
+            sent_bytes: 0,
+        };
+        let address = "127.0.0.1:8000".to_owned();
+        let server = ServerView {
+            listeners: vec![ListenerView { protocol: Protocol::Http, address }],
+            connections: 1,
+            busiest: vec![client],
+            ..ServerView::default()
+        };
+        let of = |server: Option<ServerView>| {
+            let snapshot = Snapshot { server: server.map(Arc::new), ..Snapshot::default() };
+            let screen = screen("connections").unwrap();
+            let args = recorded(folder.path(), &snapshot, screen);
+            pictured(&SnapshotArgs { size: (120, 24), ..args })
+        };
+        let picture = of(Some(server));
+        for text in ["127.0.0.1:8000", "127.0.0.1:50123", "detector"] {
+            assert!(picture.contains(text), "{text} is missing: {picture}");
+        }
+        let without = of(None);
+        assert!(without.contains("--listen") && !without.contains("127.0.0.1:50123"), "{without}");
     }
 
     #[test]
