@@ -151,7 +151,8 @@ impl Server {
                 }
             };
             let answered = timeout(patience, answered).await.unwrap_or(false);
-            let unanswered = drain.admitted();
+            // a request that is being refused counts for a moment
+            let unanswered = if answered { 0 } else { drain.admitted() };
             phase.send_replace(Phase::Closing);
             if answered {
                 // each connection keeps a receiver until it has closed

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::serve_error::{ErrorKind, ServeError};
+use super::serve_error::ServeError;
 use super::state::ServerState;
 use crate::engine::NamedTensor;
 use crate::pool::{Client, Outcome, Priority, RequestOptions};
@@ -37,15 +37,13 @@ pub struct InferAnswer {
 }
 
 impl ServerState {
-    /// Runs a request and counts it. Dropping the future cancels the request if it still waits; if it runs,
-    /// its result is dropped.
+    /// Runs a request and counts it, also during the drain: the transports refuse new requests when their
+    /// head arrives, and the tensors of an admitted one may arrive later. Dropping the future cancels the
+    /// request if it still waits; if it runs, its result is dropped.
     ///
     /// # Errors
     /// [`ServeError`] with the status and the message for the client.
     pub async fn infer(&self, request: InferRequest) -> Result<InferAnswer, ServeError> {
-        if self.drain.has_started() {
-            return Err(ServeError::new(ErrorKind::Unavailable, "the server is shutting down"));
-        }
         let InferRequest { model, version, inputs, timeout, priority, arrival } = request;
         self.find(&model, version.as_deref())?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
