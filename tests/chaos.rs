@@ -85,7 +85,10 @@ fn change(random: &mut fastrand::Rng) -> Change {
         81..86 => {
             let timeout = random.bool().then_some(Duration::from_millis(3));
             let overflow = if random.bool() { Overflow::Block } else { Overflow::Reject };
-            Edit::SetQueue { model, queue: QueuePolicy { limit: 40, timeout, overflow } }
+            Edit::SetQueue {
+                model,
+                queue: QueuePolicy { limit: 40, timeout, overflow, ..QueuePolicy::default() },
+            }
         }
         86 => Edit::SetReserve { model, reserve: random.u8(0..3) == 0 },
         87 => Edit::Remove { model },

@@ -90,16 +90,30 @@ pub struct QueuePolicy {
     pub timeout: Option<Duration>,
     /// The treatment of requests when it is full.
     pub overflow: Overflow,
+    /// The number of priorities that clients of the server may use, 1 to 100.
+    #[serde(default = "QueuePolicy::default_levels")]
+    pub levels: u8,
 }
 
 impl QueuePolicy {
     /// The largest limit that a layout may ask for.
     pub const MAX_LIMIT: usize = 1_000_000;
+    /// The most priorities that a layout may ask for.
+    pub const MAX_LEVELS: u8 = 100;
+
+    const fn default_levels() -> u8 {
+        1
+    }
 }
 
 impl Default for QueuePolicy {
     fn default() -> Self {
-        Self { limit: 64, timeout: None, overflow: Overflow::Reject }
+        Self {
+            limit: 64,
+            timeout: None,
+            overflow: Overflow::Reject,
+            levels: Self::default_levels(),
+        }
     }
 }
 
@@ -199,6 +213,9 @@ pub struct Budget {
     pub name: String,
     /// The source of the model.
     pub source: ModelSource,
+    /// The version that clients of the server see, 1 to 64 visible characters without `/`.
+    #[serde(default = "Budget::default_version")]
+    pub version: String,
     /// The engine that runs it.
     pub engine: EngineChoice,
     /// The cores that it asks for.
@@ -242,11 +259,19 @@ impl Budget {
     /// The largest weight. The kernel has no smaller share for the other models.
     pub const MAX_WEIGHT: u32 = 64;
 
+    /// The version of a model whose row sets none.
+    pub const DEFAULT_VERSION: &str = "1";
+
+    fn default_version() -> String {
+        Self::DEFAULT_VERSION.to_owned()
+    }
+
     /// Returns a row with the defaults of a layout file.
     pub fn new(name: impl Into<String>, source: ModelSource) -> Self {
         Self {
             name: name.into(),
             source,
+            version: Self::default_version(),
             engine: EngineChoice::Auto,
             cores: CoreRequest::Count(1),
             reserve: false,

@@ -129,6 +129,7 @@ pub(super) fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
     let Budget {
         name,
         source,
+        version,
         engine,
         cores: request,
         reserve,
@@ -151,6 +152,7 @@ pub(super) fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
     vec![
         ("name", name.clone()),
         ("file", model(source)),
+        ("version", version.clone()),
         ("engine", engine_name(*engine).to_owned()),
         ("cores", cores(request)),
         ("reserved", yes_no(*reserve)),
@@ -179,6 +181,7 @@ pub(super) fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
             }
             .to_owned(),
         ),
+        ("queue levels", queue.levels.to_string()),
         (
             "SLO",
             slo.map_or_else(none, |slo| {

@@ -130,6 +130,7 @@ fn merge_budgets(versions: [&Budget; 3]) -> Result<Budget, Vec<String>> {
     let merged = Budget {
         name: pick!(name, "name"),
         source: pick!(source, "file"),
+        version: pick!(version, "version"),
         engine: pick!(engine, "engine"),
         cores: pick!(cores, "cores"),
         reserve: pick!(reserve, "reserved"),
@@ -145,6 +146,7 @@ fn merge_budgets(versions: [&Budget; 3]) -> Result<Budget, Vec<String>> {
             limit: pick!(queue.limit, "queue limit"),
             timeout: pick!(queue.timeout, "queue timeout"),
             overflow: pick!(queue.overflow, "queue overflow"),
+            levels: pick!(queue.levels, "queue levels"),
         },
         slo: pick!(slo, "SLO"),
         load: pick!(load, "load"),

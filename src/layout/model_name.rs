@@ -28,6 +28,35 @@ pub(super) fn name_error(name: &str) -> Option<String> {
     }
 }
 
+/// The most characters of a model's version.
+const LONGEST_VERSION: usize = 64;
+
+/// The versions that are allowed, as messages put it.
+pub(super) const VERSION_RULE: &str = "1 to 64 visible characters without `/`, like \"3\"";
+
+/// Returns what is wrong with a model's version, or `None` for a version that may be used. A version is
+/// part of the paths of the server, so it has no slash.
+pub(super) fn version_error(version: &str) -> Option<String> {
+    let length = version.chars().count();
+    let is_invisible = |letter: &char| {
+        letter.is_control()
+            || letter.is_whitespace()
+            || matches!(letter, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}')
+            || matches!(letter, '\u{2060}'..='\u{206F}' | '\u{AD}' | '\u{FEFF}')
+    };
+    if version.is_empty() {
+        Some("the version is empty".to_owned())
+    } else if version.contains('/') {
+        Some("the version has a slash".to_owned())
+    } else if let Some(hidden) = version.chars().find(is_invisible) {
+        Some(format!("the version has an invisible character, U+{:04X}", u32::from(hidden)))
+    } else if length > LONGEST_VERSION {
+        Some(format!("the version is {length} characters long"))
+    } else {
+        None
+    }
+}
+
 /// Returns a name for a message: of a long one the start and the end.
 pub fn short_name(name: &str) -> Cow<'_, str> {
     let length = name.chars().count();
@@ -42,6 +71,24 @@ pub fn short_name(name: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn version_rule_is_kept() {
+        let longest = "é".repeat(64);
+        for version in ["1", "2026-11", "v1.2+b", longest.as_str()] {
+            assert_eq!(version_error(version), None, "{version}");
+        }
+        for (version, word) in [
+            ("", "empty"),
+            ("a/b", "slash"),
+            ("a b", "U+0020"),
+            ("a\n", "U+000A"),
+            ("\u{202E}a", "U+202E"),
+            (&*"v".repeat(65), "65 characters"),
+        ] {
+            assert!(version_error(version).unwrap().contains(word), "{version:?}");
+        }
+    }
 
     #[test]
     fn long_names_keep_both_ends() {

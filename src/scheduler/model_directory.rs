@@ -39,6 +39,17 @@ impl ModelDirectory {
         has_model.then(|| ModelClient::with_state(name, self.state.clone()))
     }
 
+    /// Returns the version under which a model is served now; `None` if there is no such model.
+    pub fn version(&self, name: &str) -> Option<String> {
+        self.state.of_row(name, |row| row.version.clone())
+    }
+
+    /// Returns the number of priorities that the requests of a model may have, 1 to 100; `None` if there is
+    /// no such model.
+    pub fn priority_levels(&self, name: &str) -> Option<u8> {
+        self.state.of_row(name, |row| row.queue.levels)
+    }
+
     /// Returns the newest snapshot, with the state of each model.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()

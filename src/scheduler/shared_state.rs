@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::layout::{DesiredState, Plan};
+use crate::layout::{Budget, DesiredState, Plan};
 use crate::machine::Description;
 use crate::pool::Client;
 use crate::telemetry::StateVersion;
@@ -79,6 +79,11 @@ impl StateReader {
     /// Returns the clients of all models by name.
     pub(super) fn clients(&self) -> Arc<BTreeMap<String, Client>> {
         self.0.load().clients.clone()
+    }
+
+    /// Returns a value of the row of the model that has a name now.
+    pub(super) fn of_row<T>(&self, name: &str, read: impl FnOnce(&Budget) -> T) -> Option<T> {
+        self.0.load().desired.row(name).map(|row| read(&row.budget))
     }
 
     /// Returns true if a model has the name now.

@@ -18,7 +18,7 @@ pub struct InferRequest {
     pub inputs: Vec<NamedTensor>,
     /// The longest time in the queue; `None` for the queue's own limit.
     pub timeout: Option<Duration>,
-    /// Its priority by the protocol: 1 first, 0 for the model's default.
+    /// Its priority by the protocol: 1 first, 0 for the lowest.
     pub priority: u64,
     /// The arrival of its last byte, by [`crate::machine::running_now`].
     pub arrival: Instant,
@@ -49,7 +49,7 @@ impl ServerState {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let options = RequestOptions {
             deadline,
-            priority: self.priority(&model, priority),
+            priority: self.priority(&model, priority)?,
             arrival: Some(arrival),
         };
         let find = || self.models.get(&model);
@@ -63,9 +63,49 @@ impl ServerState {
         }
     }
 
-    /// Returns the pool's priority for a priority of the protocol.
-    #[allow(clippy::unused_self)] // each model will have its own number of priorities
-    fn priority(&self, _model: &str, _priority: u64) -> Priority {
-        Priority::default()
+    /// Returns the pool's priority for a priority of the protocol: 1 is the highest, and 0 means the lowest.
+    ///
+    /// # Errors
+    /// [`ServeError`], a bad request, for a priority that the model does not have.
+    fn priority(&self, model: &str, priority: u64) -> Result<Priority, ServeError> {
+        pool_priority(model, self.models.priority_levels(model).unwrap_or(1), priority)
+    }
+}
+
+/// Returns the pool's priority for a priority of a model with `levels` of them. The lowest is 0.
+fn pool_priority(model: &str, levels: u8, priority: u64) -> Result<Priority, ServeError> {
+    let lowest = u64::from(levels);
+    let wanted = if priority == 0 { lowest } else { priority };
+    let above = lowest.checked_sub(wanted).and_then(|above| i8::try_from(above).ok());
+    above.map(Priority).ok_or_else(|| {
+        let range = if levels == 1 { "1".to_owned() } else { format!("1 (first) to {levels}") };
+        ServeError::bad_request(format!(
+            "model `{model}` has no priority {priority}: use {range}, or 0 for the lowest; `levels` of its \
+             `queue` sets the number of priorities"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::serve_error::ErrorKind;
+    use super::*;
+
+    #[test]
+    fn priority_1_is_the_highest() {
+        let pool = |levels, priority| pool_priority("m", levels, priority).unwrap().0;
+        assert_eq!([1, 2, 3, 0].map(|priority| pool(3, priority)), [2, 1, 0, 0]);
+        assert_eq!([1, 0].map(|priority| pool(1, priority)), [0, 0]);
+        assert_eq!(pool(100, 1), 99);
+    }
+
+    #[test]
+    fn unknown_priority_names_the_range() {
+        for (levels, priority, range) in [(3, 4, "1 (first) to 3"), (1, u64::MAX, "use 1,")] {
+            let error = pool_priority("ranker", levels, priority).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::BadRequest);
+            assert!(error.message.contains("`ranker`"), "{error}");
+            assert!(error.message.contains(range), "{error}");
+        }
     }
 }

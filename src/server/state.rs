@@ -9,7 +9,7 @@ use super::in_flight::InFlight;
 use super::limits::LiveLimits;
 use super::monitor::ServerMonitor;
 use super::serve_error::{ErrorKind, ServeError};
-use crate::layout::ServerLimits;
+use crate::layout::{Budget, ServerLimits};
 use crate::pool::Client;
 use crate::scheduler::{ModelDirectory, Scheduler};
 use crate::telemetry::ModelState;
@@ -84,19 +84,21 @@ impl ServerState {
     /// [`ErrorKind::NoSuchModel`] if there is none.
     pub fn find(&self, name: &str, version: Option<&str>) -> Result<ServedModel, ServeError> {
         let client = self.models.get(name).ok_or_else(|| ServeError::no_such_model(name))?;
-        let served = self.version(name);
-        match version {
-            Some(version) if !version.is_empty() && version != served => Err(ServeError::new(
-                ErrorKind::NoSuchModel,
-                format!("model `{name}` has no version `{version}`; its version is `{served}`"),
-            )),
-            _ => Ok(ServedModel { name: name.to_owned(), client }),
+        if let Some(version) = version.filter(|version| !version.is_empty()) {
+            let served = self.version(name);
+            if version != served {
+                return Err(ServeError::new(
+                    ErrorKind::NoSuchModel,
+                    format!("model `{name}` has no version `{version}`; its version is `{served}`"),
+                ));
+            }
         }
+        Ok(ServedModel { name: name.to_owned(), client })
     }
 
     /// Returns the version that a model is served under.
-    pub fn version(&self, _name: &str) -> String {
-        "1".to_owned()
+    pub fn version(&self, name: &str) -> String {
+        self.models.version(name).unwrap_or_else(|| Budget::DEFAULT_VERSION.to_owned())
     }
 
     /// Returns true if a model accepts requests now and runs them.

@@ -28,7 +28,12 @@ impl World {
         overflow: Overflow,
     ) -> Arc<Self> {
         Arc::new(Self {
-            gate: Arc::new(Gate::new(QueuePolicy { limit, timeout, overflow })),
+            gate: Arc::new(Gate::new(QueuePolicy {
+                limit,
+                timeout,
+                overflow,
+                ..QueuePolicy::default()
+            })),
             answers: (0..jobs).map(|_| AtomicUsize::new(0)).collect(),
             started: Mutex::new(Vec::new()),
             running: AtomicUsize::new(0),

@@ -89,7 +89,7 @@ fn edits() -> impl Strategy<Value = Edit> {
         2 => (names(), 0u32..66).prop_map(|(model, weight)| Edit::SetWeight { model, weight }),
         1 => (names(), 1usize..200, any::<bool>()).prop_map(|(model, limit, block)| {
             let overflow = if block { Overflow::Block } else { Overflow::Reject };
-            Edit::SetQueue { model, queue: QueuePolicy { limit, timeout: None, overflow } }
+            Edit::SetQueue { model, queue: QueuePolicy { limit, overflow, ..QueuePolicy::default() } }
         }),
         1 => (names(), prop::option::of(1u64..100)).prop_map(|(model, ms)| {
             let slo = ms.map(|ms| Slo { percentile: 99.0, bound: Duration::from_millis(ms) });

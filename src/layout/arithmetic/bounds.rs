@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
 use super::super::gpu_check;
-use super::super::model_name::{NAME_RULE, name_error};
+use super::super::model_name::{NAME_RULE, VERSION_RULE, name_error, version_error};
 use super::super::refusal::Refusal;
 use super::super::units::{Bytes, print_duration};
 
@@ -23,6 +23,7 @@ fn require(model: &str, holds: bool, reason: impl FnOnce() -> String) -> Result<
 pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
     let name = row.name.as_str();
     self::name(name, name)?;
+    version(name, &row.version)?;
     cores(name, &row.cores)?;
     number(name, "threads", row.threads)?;
     number(name, "concurrency", row.concurrency)?;
@@ -49,6 +50,13 @@ pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
 pub(super) fn name(model: &str, name: &str) -> Result<(), Refusal> {
     name_error(name)
         .map_or(Ok(()), |error| Err(Refusal::row(model, format!("{error}; use {NAME_RULE}"))))
+}
+
+/// # Errors
+/// A refusal of a version that no layout file may hold.
+fn version(model: &str, version: &str) -> Result<(), Refusal> {
+    version_error(version)
+        .map_or(Ok(()), |error| Err(Refusal::row(model, format!("{error}; use {VERSION_RULE}"))))
 }
 
 /// # Errors
@@ -88,13 +96,20 @@ fn time(model: &str, field: &str, time: Duration) -> Result<(), Refusal> {
 }
 
 /// # Errors
-/// A refusal of a limit or a timeout out of range.
+/// A refusal of a limit, a timeout or a number of levels out of range.
 pub(super) fn queue(model: &str, queue: QueuePolicy) -> Result<(), Refusal> {
     require(model, (1..=QueuePolicy::MAX_LIMIT).contains(&queue.limit), || {
         format!(
             "a queue limit of {} is out of range: use 1 to {}",
             queue.limit,
             QueuePolicy::MAX_LIMIT
+        )
+    })?;
+    require(model, (1..=QueuePolicy::MAX_LEVELS).contains(&queue.levels), || {
+        format!(
+            "{} priority levels are out of range: use 1 to {}",
+            queue.levels,
+            QueuePolicy::MAX_LEVELS
         )
     })?;
     queue.timeout.map_or(Ok(()), |timeout| time(model, "queue timeout", timeout))

@@ -135,6 +135,8 @@ fn settings(before: &Row, after: &Row) -> Vec<String> {
     };
     add(old.spinning != new.spinning, spinning.to_owned());
     add(old.weight != new.weight, format!("weight {} -> {}", old.weight, new.weight));
+    let version = format!("version {} -> {}", old.version, new.version);
+    add(old.version != new.version, version);
     add(old.queue != new.queue, queue(&old.queue, &new.queue));
     let slo = new.slo.map_or_else(
         || "no latency target".to_owned(),
@@ -175,6 +177,10 @@ fn place(gpu: Option<&GpuId>) -> String {
 fn queue(before: &QueuePolicy, after: &QueuePolicy) -> String {
     if before.limit != after.limit {
         return format!("queue {} -> {}", before.limit, after.limit);
+    }
+    if before.levels != after.levels {
+        let levels = usize::from(after.levels);
+        return format!("queue with {}", phrases::counted(levels, "priority level"));
     }
     let overflow = match after.overflow {
         Overflow::Reject => "rejects",

@@ -23,7 +23,7 @@ fn losses(budget: &Budget) -> String {
         ) => format!("{}/s -> 0/s, ", phrases::number(rate)),
         _ => String::new(),
     };
-    let QueuePolicy { limit, timeout, overflow } = budget.queue;
+    let QueuePolicy { limit, timeout, overflow, levels: _ } = budget.queue;
     let fate = match (timeout, overflow) {
         (Some(timeout), _) => format!("requests time out after {}", print_duration(timeout)),
         (None, Overflow::Reject) => {

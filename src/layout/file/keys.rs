@@ -8,6 +8,7 @@ pub(super) const ROOT: &[&str] = &["version", "description", "model"];
 pub(super) const MODEL: &[&str] = &[
     "name",
     "path",
+    "version",
     "engine",
     "cores",
     "reserve",
@@ -31,7 +32,7 @@ pub(super) const MODEL: &[&str] = &[
 pub(super) const LATER: &[&str] = &["priority", "min", "max", "borrow"];
 
 /// Keys of `queue`.
-pub(super) const QUEUE: &[&str] = &["limit", "timeout", "overflow"];
+pub(super) const QUEUE: &[&str] = &["limit", "timeout", "overflow", "levels"];
 
 /// Suggested percentiles of `slo`; any other `pN` between 0 and 100 is accepted too.
 pub(super) const SLO: &[&str] = &["p50", "p90", "p95", "p99", "p99.9"];

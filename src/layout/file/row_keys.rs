@@ -39,7 +39,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("concurrency", "4, or auto"),
     ("objective", "latency or throughput"),
     ("spinning", "true, false or auto"),
-    ("queue", "{ limit = 64, timeout = \"500ms\", overflow = \"reject\" }"),
+    ("queue", "{ limit = 64, timeout = \"500ms\", overflow = \"reject\", levels = 1 }"),
     (
         "load",
         "{ kind = \"poisson\", rate = 120.0 }, { kind = \"closed\", clients = 4, think = \"5ms\" }",
@@ -123,8 +123,9 @@ impl Budget {
         let others = values(self, WrittenKeys::NonDefault).map_err(|error| error.to_string())?;
         let has_no_quotes = !text.starts_with(['"', '\'', '[', '{']);
         let quoted = Value::from(text).to_string();
-        // a name may look like a number
-        let text = if key == "name" && has_no_quotes && !text.is_empty() { &quoted } else { text };
+        // a name or a version may look like a number
+        let is_text = ["name", "version"].contains(&key);
+        let text = if is_text && has_no_quotes && !text.is_empty() { &quoted } else { text };
         match read(&others, key, text) {
             Err(fault) if has_no_quotes && fault.message.starts_with(SYNTAX) => {
                 read(&others, key, &quoted)
@@ -200,7 +201,9 @@ mod tests {
                 limit: 9,
                 timeout: Some(Duration::from_millis(500)),
                 overflow: Overflow::Block,
+                levels: 3,
             },
+            version: "2026-11".into(),
             slo: Some(Slo { percentile: 99.9, bound: Duration::from_millis(20) }),
             load: Some(LoadSpec::Poisson { rate: 120.0 }),
             paused: true,
@@ -247,6 +250,7 @@ mod tests {
             ("memory", "1GiB", "\"1GiB\""),
             ("engine", "rten", "\"rten\""),
             ("name", "7", "\"7\""),
+            ("version", "7", "\"7\""),
             ("name", "the eyes", "\"the eyes\""),
         ] {
             let read = row().with_key(key, word);
@@ -264,6 +268,8 @@ mod tests {
             ("load", "{ kind = poisson }", ["not TOML", ""]),
             ("slo", "{ p99 = \"fast\" }", ["fast", "ms"]),
             ("queue", "{ limit = 3, timeouts = \"1s\" }", ["timeouts", "timeout"]),
+            ("queue", "{ levels = 101 }", ["levels", "100"]),
+            ("version", "a/b", ["slash", "64"]),
             ("path", "", ["path", "add"]),
             ("name", "", ["name", "add"]),
             ("path", "nowhere.onnx", ["nowhere.onnx", ""]),

@@ -44,6 +44,9 @@ struct ModelRow {
     /// part of divvy.
     #[schemars(length(min = 1))]
     path: String,
+    /// The version that clients of the server see: visible characters without `/`. Default: "1".
+    #[schemars(length(min = 1, max = 64), extend("pattern" = "^[^/\\s]+$"))]
+    version: Option<String>,
     engine: Option<Engine>,
     /// A CPU list ("0-3,8"), a number (placed by topology), or a share ("50%"). Default: 1.
     cores: Option<Cores>,
@@ -138,6 +141,9 @@ struct Queue {
     /// The longest wait of a request, like "500ms". Default: unlimited.
     timeout: Option<Time>,
     overflow: Option<OverflowName>,
+    /// The number of priorities that clients of the server may use; 1 goes first. Default: 1.
+    #[schemars(range(min = 1, max = 100))]
+    levels: Option<i64>,
 }
 
 /// The treatment of requests when the queue is full. Default: "reject".

@@ -83,6 +83,9 @@ pub(super) fn row(
         ModelSource::Embedded(name) => paths.origin.embedded_text(name).into(),
     };
     row.insert("path", path);
+    if full || budget.version != Budget::DEFAULT_VERSION {
+        row.insert("version", budget.version.as_str().into());
+    }
     if full || budget.engine != EngineChoice::Auto {
         row.insert(
             "engine",
@@ -195,6 +198,9 @@ fn queue(queue: &QueuePolicy) -> InlineTable {
         Overflow::Block => "block",
     };
     table.insert("overflow", overflow.into());
+    if queue.levels != QueuePolicy::default().levels {
+        table.insert("levels", i64::from(queue.levels).into());
+    }
     table
 }
 

@@ -182,7 +182,8 @@ fn a_full_queue_rejects_or_blocks() {
     let expected = HashMap::from([("completed", 3), ("rejected", 2)]);
     assert_eq!(kinds(&outcomes), expected);
 
-    let blocking = rig(QueuePolicy { limit: 3, overflow: Overflow::Block, timeout: None });
+    let blocking =
+        rig(QueuePolicy { limit: 3, overflow: Overflow::Block, ..QueuePolicy::default() });
     let outcomes = blocking.submit(5);
     let counts = blocking.pool.counts();
     assert_eq!((counts.queued, counts.blocked), (3, 2));

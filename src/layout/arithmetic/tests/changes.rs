@@ -222,6 +222,10 @@ fn out_of_range_refusals_name_the_row() {
         model: model(),
         queue: QueuePolicy { limit, timeout, ..QueuePolicy::default() },
     };
+    let levels = |levels| Edit::SetQueue {
+        model: model(),
+        queue: QueuePolicy { levels, ..QueuePolicy::default() },
+    };
     let slo =
         |percentile, bound| Edit::SetSlo { model: model(), slo: Some(Slo { percentile, bound }) };
     let load = |load| Edit::SetLoad { model: model(), load: Some(load) };
@@ -233,6 +237,8 @@ fn out_of_range_refusals_name_the_row() {
         Edit::SetCores { model: model(), cores: CoreRequest::Share(101.0) },
         queue(0, None),
         queue(1_000_001, None),
+        levels(0),
+        levels(101),
         queue(1, Some(Duration::ZERO)),
         slo(100.0, second),
         slo(0.0, second),

@@ -11,7 +11,7 @@ use super::values::{kind, set};
 use super::{gpu, load};
 use crate::layout::file::keys;
 use crate::layout::file::origin::EMBEDDED_MODELS;
-use crate::layout::model_name::{NAME_RULE, name_error};
+use crate::layout::model_name::{NAME_RULE, VERSION_RULE, name_error, version_error};
 use crate::layout::{
     Auto, Budget, CoreRequest, EngineChoice, ModelSource, Objective, Overflow, QueuePolicy, Slo,
 };
@@ -25,6 +25,8 @@ const HEAVIEST: i64 = Budget::MAX_WEIGHT as i64;
 const MOST_CORES: i64 = MAX_CORES.cast_signed() as i64;
 /// The largest queue limit.
 const LONGEST_QUEUE: i64 = QueuePolicy::MAX_LIMIT.cast_signed() as i64;
+/// The most priorities of a queue.
+const MOST_LEVELS: i64 = QueuePolicy::MAX_LEVELS as i64;
 /// The largest size of a dimension.
 const LARGEST_DIM: i64 = i32::MAX as i64;
 
@@ -66,6 +68,7 @@ fn field(reader: &mut Reader<'_>, budget: &mut Budget, key: &str, value: &TomlVa
     match key {
         "name" => set(&mut budget.name, name(reader, value)),
         "path" => set(&mut budget.source, source(reader, value)),
+        "version" => set(&mut budget.version, version(reader, value)),
         "engine" => {
             let words = [
                 ("auto", EngineChoice::Auto),
@@ -105,6 +108,13 @@ fn name(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<String> {
     let name = reader.string(value, "`name`")?;
     let Some(error) = name_error(&name) else { return Some(name) };
     reader.fault(value.span(), error, format!("write {NAME_RULE}"));
+    None
+}
+
+fn version(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<String> {
+    let version = reader.string(value, "`version`")?;
+    let Some(error) = version_error(&version) else { return Some(version) };
+    reader.fault(value.span(), error, format!("write {VERSION_RULE}"));
     None
 }
 
@@ -209,6 +219,11 @@ fn queue(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> QueuePolicy {
             "overflow" => {
                 let words = [("reject", Overflow::Reject), ("block", Overflow::Block)];
                 set(&mut queue.overflow, reader.one_of(value, "`overflow`", &words));
+            }
+            "levels" => {
+                let help = "`levels` counts the priorities of clients, 1 to 100";
+                let levels = reader.count(value, "the queue's `levels`", MOST_LEVELS, help);
+                set(&mut queue.levels, levels.and_then(|levels| u8::try_from(levels).ok()));
             }
             _ => reader.unknown(key, "`queue`", keys::QUEUE),
         }

@@ -32,7 +32,8 @@ weight = 3
 memory = "1.5GiB"
 gpu = 2
 gpu_memory = "4GiB"
-queue = { limit = 1_000_000, timeout = "1.5s", overflow = "block" }
+queue = { limit = 1_000_000, timeout = "1.5s", overflow = "block", levels = 100 }
+version = "3"
 slo = { "p99.9" = "20ms" }
 load = { kind = "closed", clients = 4, think = "10ms" }
 dims = { batch = 1, seq = 128 }
@@ -52,6 +53,7 @@ paused = true
     assert_eq!(model.queue.limit, 1_000_000);
     assert_eq!(model.queue.timeout, Some(Duration::from_millis(1500)));
     assert_eq!(model.queue.overflow, Overflow::Block);
+    assert_eq!((model.version.as_str(), model.queue.levels), ("3", 100));
     assert_eq!(model.slo, Some(Slo { percentile: 99.9, bound: Duration::from_millis(20) }));
     let closed = LoadSpec::Closed { clients: 4, think: Duration::from_millis(10) };
     assert_eq!(model.load, Some(closed));

@@ -332,6 +332,7 @@ prop_compose! {
         dims in prop::collection::btree_map(names(), 1usize..100_000, 0..3),
         inputs in inputs(),
         gpu in gpu(),
+        (version, levels) in ("[!-.0-~é]{1,64}", 1u8..=100),
     ) -> Budget {
         // the engine rten has no GPU
         let (gpu, gpu_memory) = if engine == EngineChoice::Rten { (None, None) } else { gpu };
@@ -346,7 +347,8 @@ prop_compose! {
             engine, cores, reserve, threads, concurrency,
             objective: if latency { Objective::Latency } else { Objective::Throughput },
             spinning, weight, memory, gpu, gpu_memory,
-            queue: QueuePolicy { limit, timeout, overflow },
+            queue: QueuePolicy { limit, timeout, overflow, levels },
+            version,
             slo: slo.map(|(percentile, bound)| Slo { percentile, bound }),
             load, dims, inputs, paused,
         }
