@@ -12,9 +12,10 @@ use tokio::time::timeout;
 
 use super::client_connection::{ListenerContext, Phase};
 use super::listener::{BoundSocket, ListenError, accept};
-use super::state::ServerState;
+use super::state::{ServerOptions, ServerState};
 use super::{routes, threads};
 use crate::machine::raise_open_file_limit;
+use crate::scheduler::Scheduler;
 use crate::telemetry::{ListenerView, Protocol};
 
 /// The shortest time that answers get to be sent once the drain has ended.
@@ -188,9 +189,16 @@ impl Drop for Server {
     }
 }
 
-/// Returns the routes of HTTP for the models of a scheduler, for a program that serves them itself. Limits
-/// on connections and heads, and timeouts of slow and idle clients, are then that program's.
-pub fn router(state: &Arc<ServerState>) -> Router {
+/// Returns the routes of HTTP for the models of a scheduler, for a program that serves them itself. They have
+/// the default [`ServerOptions`]: no token, and limits on bodies and on the bytes in flight. Limits on
+/// connections and heads, and timeouts of idle clients, are the program's. `examples/serve.rs` is a complete
+/// program.
+pub fn router(scheduler: &Scheduler) -> Router {
+    router_of(&ServerState::new(scheduler, ServerOptions::default()))
+}
+
+/// Returns the routes of HTTP of a server with options of its own.
+pub fn router_of(state: &Arc<ServerState>) -> Router {
     routes::http(state)
 }
 

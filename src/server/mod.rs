@@ -36,7 +36,7 @@ pub use activity::{Activity, Connection, ConnectionCounters, ModelActivity};
 pub use config::{InstanceGroup, ModelConfig, TensorConfig, TransactionPolicy};
 pub use counted_request::CountedRequest;
 pub use drain::{AdmittedRequest, Drain};
-pub use handle::{DrainEnd, Server, ServerSockets, router};
+pub use handle::{DrainEnd, Server, ServerSockets, router, router_of};
 pub use in_flight::{InFlight, Reservation};
 pub use infer::{InferAnswer, InferRequest};
 pub use listen_address::{ListenAddress, ListenAddressError};

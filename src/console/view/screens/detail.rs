@@ -37,7 +37,7 @@ fn lines(state: &ConsoleState, view: &ModelView) -> Vec<StyledLine> {
             format!(", {} offered per s over 1 s", format::rate(per_s))
         });
         lines.push(pair(
-            "synthetic load",
+            "built-in load",
             format!("{load}{offered}; metrics {} synthetic requests", synthetic_part(state)),
         ));
     }
