@@ -30,7 +30,7 @@ pub struct ServeArgs {
     /// The longest time at the end for the requests that have been admitted. A second signal ends it.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub drain: Duration,
-    /// Threads that read requests and write answers [default: one per core, at most 4].
+    /// Threads that read requests and write answers [default: one per two cores, at most 4].
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub server_threads: Option<u16>,
     /// The largest body of a request, decompressed [default: 64MiB].
