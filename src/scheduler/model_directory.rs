@@ -50,6 +50,11 @@ impl ModelDirectory {
         self.state.of_row(name, |row| row.queue.levels)
     }
 
+    /// Returns the stream of snapshots, with the state of each model.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
     /// Returns the newest snapshot, with the state of each model.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()

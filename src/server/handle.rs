@@ -202,6 +202,11 @@ pub fn router_of(state: &Arc<ServerState>) -> Router {
     routes::http(state)
 }
 
+/// Returns the routes of gRPC of a server with options of its own. They need HTTP/2.
+pub fn grpc_router(state: &Arc<ServerState>) -> Router {
+    routes::grpc(state)
+}
+
 /// Lets the process open as many files as it may, and warns if they are too few for the connections.
 fn check_open_files(connections: usize) {
     let Some(limit) = raise_open_file_limit() else { return };

@@ -9,9 +9,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
-use super::http;
 use super::serve_error::ErrorKind;
 use super::state::ServerState;
+use super::{grpc, http};
 
 /// The start of the paths that need no token.
 const HEALTH: &str = "/v2/health/";
@@ -42,7 +42,7 @@ async fn check_token(
     (StatusCode::UNAUTHORIZED, headers, body).into_response()
 }
 
-/// Returns the routes of gRPC.
-pub(super) fn grpc(_state: &Arc<ServerState>) -> Router {
-    Router::new()
+/// Returns the routes of gRPC, whose service checks the token itself: it answers with a gRPC status.
+pub(super) fn grpc(state: &Arc<ServerState>) -> Router {
+    grpc::routes(state.clone())
 }
