@@ -22,6 +22,7 @@ mod limits;
 mod listen_address;
 mod listener;
 mod metadata;
+mod metrics;
 mod monitor;
 mod off_runtime;
 mod raw_tensor;

@@ -11,14 +11,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::serve_error::ErrorKind;
 use super::state::ServerState;
-use super::{grpc, http};
+use super::{grpc, http, metrics};
 
 /// The start of the paths that need no token.
 const HEALTH: &str = "/v2/health/";
 
 /// Returns the routes of HTTP. All but health need the token, if the server has one.
 pub(super) fn http(state: &Arc<ServerState>) -> Router {
-    let routes = http::routes(state.clone());
+    let routes = http::routes(state.clone()).merge(metrics::routes(state));
     if state.access.needs_token() {
         routes.layer(from_fn_with_state(state.clone(), check_token))
     } else {

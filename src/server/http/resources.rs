@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::error_answer::{error_answer, json_answer, message_answer};
 use crate::server::serve_error::{ErrorKind, ServeError};
 use crate::server::state::ServerState;
+use crate::server::statistics::ModelStatistics;
 
 /// Returns an answer of a value as JSON.
 fn answer(value: &impl Serialize) -> Response<Body> {
@@ -64,6 +65,29 @@ pub(super) fn config(
     version: Option<&str>,
 ) -> Response<Body> {
     answer_result(state.model_config(name, version))
+}
+
+/// The body of an answer with statistics.
+#[derive(Serialize)]
+struct StatisticsAnswer {
+    model_stats: Vec<ModelStatistics>,
+}
+
+/// Answers with the statistics of a model.
+pub(super) fn statistics(
+    state: &Arc<ServerState>,
+    name: &str,
+    version: Option<&str>,
+) -> Response<Body> {
+    match state.find(name, version) {
+        Ok(_) => answer(&StatisticsAnswer { model_stats: state.statistics(Some(name)) }),
+        Err(error) => error_answer(&error),
+    }
+}
+
+/// Answers with the statistics of all models.
+pub(super) fn all_statistics(state: &Arc<ServerState>) -> Response<Body> {
+    answer(&StatisticsAnswer { model_stats: state.statistics(None) })
 }
 
 /// The body of a request for the list of models.

@@ -34,12 +34,14 @@ pub(in crate::server) fn routes(state: Arc<ServerState>) -> Router {
             "/v2/health/ready",
             get(|State(state): Shared| async move { resources::readiness(state.is_ready()) }),
         )
+        .route("/v2/models/stats", get(all_statistics))
         .route("/v2/repository/index", post(index));
     for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
         routes = routes
             .route(model, get(model_metadata))
             .route(&format!("{model}/ready"), get(model_ready))
             .route(&format!("{model}/config"), get(model_config))
+            .route(&format!("{model}/stats"), get(model_statistics))
             .route(&format!("{model}/infer"), post(serve_infer))
             .route(&format!("{model}/trace/setting"), any(no_trace));
     }
@@ -73,6 +75,15 @@ async fn model_ready(State(state): Shared, Path(path): Names) -> Response<Body> 
 async fn model_config(State(state): Shared, Path(path): Names) -> Response<Body> {
     let (model, version) = names(&path);
     resources::config(&state, model, version)
+}
+
+async fn model_statistics(State(state): Shared, Path(path): Names) -> Response<Body> {
+    let (model, version) = names(&path);
+    resources::statistics(&state, model, version)
+}
+
+async fn all_statistics(State(state): Shared) -> Response<Body> {
+    resources::all_statistics(&state)
 }
 
 async fn index(State(state): Shared, body: Bytes) -> Response<Body> {

@@ -7,9 +7,10 @@ use super::collected::{Collected, NumberedCount};
 use super::log_linear::lowest_us;
 
 /// The upper bounds of the counted ranges in microseconds, ascending. Each is the lowest latency of a
-/// number of the recorded counts, so that no request is counted on the wrong side of a bound.
+/// number of the recorded counts, so that no request is counted on the wrong side of a bound. None is 10 us:
+/// `OpenMetrics` wants that bound to be written as 1e-05, which `prometheus-client` does not.
 pub const BUCKET_BOUNDS_US: [u64; 34] = [
-    10, 25, 50, 100, 175, 250, 350, 500, 700, 1_000, 1_400, 2_000, 2_800, 4_000, 5_600, 8_000,
+    12, 25, 50, 100, 175, 250, 350, 500, 700, 1_000, 1_400, 2_000, 2_800, 4_000, 5_600, 8_000,
     11_200, 16_000, 22_400, 32_000, 44_800, 64_000, 89_600, 128_000, 179_200, 256_000, 358_400,
     512_000, 1_024_000, 2_048_000, 4_096_000, 8_192_000, 16_384_000, 32_768_000,
 ];

@@ -1,0 +1,188 @@
+//! The collector: reads the state of the server at each scrape and writes its metrics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Unit;
+
+use super::family_writer::{FamilyWriter, Labels};
+use super::reading::{
+    ClientReading, ModelReading, RowReading, read_clients, read_models, read_rows,
+};
+use crate::server::serve_error::ErrorKind;
+use crate::server::state::ServerState;
+use crate::telemetry::{RequestCounts, TimeTotals};
+
+/// Writes the metrics of a server.
+pub(super) struct StateCollector {
+    state: Arc<ServerState>,
+}
+
+impl StateCollector {
+    pub(super) fn new(state: Arc<ServerState>) -> Self {
+        Self { state }
+    }
+}
+
+impl fmt::Debug for StateCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateCollector")
+    }
+}
+
+impl Collector for StateCollector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let state = &*self.state;
+        let models = read_models(state);
+        let mut writer = FamilyWriter::new(encoder);
+        write_clients(&mut writer, &read_clients(state, &models))?;
+        write_requests(&mut writer, &models)?;
+        write_times(&mut writer, &models)?;
+        let snapshot = state.models.snapshot();
+        write_rows(&mut writer, &read_rows(state, &snapshot))?;
+        write_server(&mut writer, state)?;
+        writer.gauges(
+            "divvy_alerts",
+            None,
+            "Messages about something that is wrong",
+            [(Vec::new(), snapshot.alerts.len() as u64)],
+        )?;
+        let version = env!("CARGO_PKG_VERSION");
+        writer.info("divvy_build", "The version of divvy", &vec![("version", version)])
+    }
+}
+
+fn labels<'a>(name: &'a str, version: &'a str) -> Labels<'a> {
+    vec![("model", name), ("version", version)]
+}
+
+fn labels_with<'a>(
+    name: &'a str,
+    version: &'a str,
+    more: &'static str,
+    value: &'a str,
+) -> Labels<'a> {
+    vec![("model", name), ("version", version), (more, value)]
+}
+
+fn write_clients(writer: &mut FamilyWriter<'_>, clients: &[ClientReading]) -> fmt::Result {
+    let samples = clients.iter().flat_map(|client| {
+        let (name, version, activity) = (&client.name, &client.version, &client.activity);
+        let of = |outcome| labels_with(name, version, "outcome", outcome);
+        let refused =
+            ErrorKind::ALL.into_iter().map(move |kind| (of(kind.name()), activity.refused(kind)));
+        [(of("answered"), activity.answered())].into_iter().chain(refused)
+    });
+    writer.counters("divvy_client_requests", "Requests from outside by outcome", samples)
+}
+
+fn write_requests(writer: &mut FamilyWriter<'_>, models: &[ModelReading]) -> fmt::Result {
+    type Count = fn(&RequestCounts) -> u64;
+    let results = models.iter().flat_map(|model| {
+        let of = |result| labels_with(&model.name, &model.version, "result", result);
+        let counts = &model.counts;
+        [
+            (of("completed"), counts.completed),
+            (of("failed"), counts.failed),
+            (of("rejected"), counts.rejected),
+            (of("timed_out"), counts.timed_out),
+            (of("cancelled"), counts.cancelled),
+        ]
+    });
+    writer.counters(
+        "divvy_requests",
+        "Requests of the pool by result, built-in load included",
+        results,
+    )?;
+    let states: [(&str, &str, Count); 3] = [
+        ("divvy_requests_executing", "Requests in an instance", |counts| counts.executing),
+        ("divvy_requests_queued", "Requests in the queue", |counts| counts.queued),
+        ("divvy_requests_blocked", "Requests that wait for room in the queue", |counts| {
+            counts.blocked
+        }),
+    ];
+    for (name, help, count) in states {
+        let samples =
+            models.iter().map(|model| (labels(&model.name, &model.version), count(&model.counts)));
+        writer.gauges(name, None, help, samples)?;
+    }
+    Ok(())
+}
+
+fn write_times(writer: &mut FamilyWriter<'_>, models: &[ModelReading]) -> fmt::Result {
+    type Times = fn(&ModelReading) -> &TimeTotals;
+    let times: [(&str, &str, Times); 3] = [
+        ("divvy_request_queue", "Time of completed requests before an instance", |model| {
+            &model.totals.queue
+        }),
+        ("divvy_request_compute", "Time of completed requests in an instance", |model| {
+            &model.totals.compute
+        }),
+        ("divvy_request_duration", "Queue and compute time of completed requests", |model| {
+            &model.totals.total
+        }),
+    ];
+    for (name, help, of) in times {
+        let samples = models.iter().map(|model| (labels(&model.name, &model.version), of(model)));
+        writer.histograms(name, help, samples)?;
+    }
+    Ok(())
+}
+
+fn write_rows(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result {
+    type Value = fn(&RowReading) -> u64;
+    let gauges: [(&str, Option<&Unit>, &str, Value); 5] = [
+        ("divvy_model_ready", None, "1 if the model accepts requests and runs them", |row| {
+            u64::from(row.is_ready)
+        }),
+        ("divvy_model_cores", None, "CPUs of the model, loans included", |row| row.cores),
+        ("divvy_model_concurrency", None, "Requests that may run at once", |row| row.concurrency),
+        ("divvy_model_weight", None, "Weight on shared CPUs", |row| row.weight),
+        ("divvy_model_memory", Some(&Unit::Bytes), "Memory that its budget limits", |row| {
+            row.memory
+        }),
+    ];
+    for (name, unit, help, value) in gauges {
+        let samples = rows.iter().map(|row| (labels(&row.name, &row.version), value(row)));
+        writer.gauges(name, unit, help, samples)?;
+    }
+    Ok(())
+}
+
+fn write_server(writer: &mut FamilyWriter<'_>, state: &ServerState) -> fmt::Result {
+    let (activity, in_flight) = (&state.activity, &state.in_flight);
+    let one = |value: u64| [(Vec::new(), value)];
+    let bytes = Some(&Unit::Bytes);
+    let limit = state.limits().connections as u64;
+    writer.gauges(
+        "divvy_connections",
+        None,
+        "Open connections",
+        one(activity.open_connections() as u64),
+    )?;
+    writer.gauges("divvy_connections_limit", None, "The bound on connections", one(limit))?;
+    writer.counters(
+        "divvy_refused_connections",
+        "Connections closed at once because of the bound",
+        one(activity.refused_connections()),
+    )?;
+    writer.counters(
+        "divvy_accept_errors",
+        "Connections that could not be accepted",
+        one(activity.accept_errors()),
+    )?;
+    writer.gauges(
+        "divvy_in_flight",
+        bytes,
+        "Requests and answers in flight",
+        one(in_flight.used()),
+    )?;
+    writer.gauges(
+        "divvy_in_flight_limit",
+        bytes,
+        "The bound on requests and answers in flight",
+        one(in_flight.limit()),
+    )
+}
