@@ -1,4 +1,4 @@
-"""The server that most tests share, and a client of it."""
+"""The server that most tests share, and a client per protocol."""
 
 import resource
 
@@ -26,7 +26,7 @@ def server(tmp_path_factory):
         running.end()
 
 
-@pytest.fixture(params=[protocols.Http], ids=["http"])
+@pytest.fixture(params=[protocols.Http, protocols.Grpc], ids=["http", "grpc"])
 def client(request, server):
     """A synchronous client of each protocol."""
     with request.param(server) as made:
@@ -36,4 +36,10 @@ def client(request, server):
 @pytest.fixture
 def http(server):
     with protocols.Http(server) as made:
+        yield made
+
+
+@pytest.fixture
+def grpc(server):
+    with protocols.Grpc(server) as made:
         yield made

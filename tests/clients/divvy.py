@@ -57,10 +57,11 @@ def layout(folder):
 
 
 class Divvy:
-    """A running divvy. `http` is its address."""
+    """A running divvy. `http` and `grpc` are its addresses."""
 
     def __init__(self, home, *arguments, port=None):
         self.http = f"127.0.0.1:{port or free_port()}"
+        self.grpc = f"127.0.0.1:{free_port()}"
         self.log = Path(home) / "divvy.log"
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("XDG_")}
@@ -68,7 +69,7 @@ class Divvy:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [str(Path(BINARY).resolve()), *map(str, arguments), "--headless", "--listen",
-                 self.http],
+                 self.http, "--listen-grpc", self.grpc],
                 env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def wait_for(self, what, holds):

@@ -1,7 +1,8 @@
-"""A client for the tests, made of tritonclient."""
+"""One face for the two synchronous clients of tritonclient, where they differ only in form."""
 
 import ml_dtypes
 import numpy as np
+import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
@@ -77,6 +78,36 @@ class Http(Client):
         """Starts a request; returns a function that waits for its answer."""
         inputs = [self.input(name, *value) for name, value in arrays.items()]
         return self.raw.async_infer(model, inputs, **options).get_result
+
+
+class Grpc(Client):
+    module = tritonclient.grpc
+    column = 1
+
+    def __init__(self, server):
+        self.raw = tritonclient.grpc.InferenceServerClient(server.grpc)
+
+    def dictionary(self, answer):
+        from google.protobuf.json_format import MessageToDict
+
+        return MessageToDict(answer, preserving_proto_field_name=True)
+
+    def send(self, model, arrays, **options):
+        """Starts a request; returns a function that waits for its answer."""
+        import queue
+
+        answers = queue.Queue()
+        inputs = [self.input(name, *value) for name, value in arrays.items()]
+        self.raw.async_infer(model, inputs, lambda result, error: answers.put((result, error)),
+                             **options)
+
+        def wait():
+            result, error = answers.get(timeout=60)
+            if error is not None:
+                raise error
+            return result
+
+        return wait
 
 
 def values(datatype):

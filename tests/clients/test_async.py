@@ -1,22 +1,25 @@
-"""tritonclient's asyncio clients, over HTTP."""
+"""tritonclient's asyncio clients, over HTTP and over gRPC."""
 
 import asyncio
 
 import numpy as np
 import protocols
 import pytest
+import tritonclient.grpc.aio
 import tritonclient.http.aio
 from tritonclient.utils import InferenceServerException
 
 
-@pytest.fixture(params=["http"])
+@pytest.fixture(params=["http", "grpc"])
 def connect(request, server):
     """Returns a function that makes a client, to be called in the loop."""
-    return lambda: tritonclient.http.aio.InferenceServerClient(server.http, conn_limit=64)
+    if request.param == "http":
+        return lambda: tritonclient.http.aio.InferenceServerClient(server.http, conn_limit=64)
+    return lambda: tritonclient.grpc.aio.InferenceServerClient(server.grpc)
 
 
 def module(client):
-    return tritonclient.http
+    return tritonclient.http if "http" in type(client).__module__ else tritonclient.grpc
 
 
 async def add(client, number, model="add_sub"):

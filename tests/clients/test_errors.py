@@ -80,6 +80,13 @@ def test_timeout_parameter_bounds_the_queue(client):
     assert wait().as_numpy("total").tolist() == [3_000_000]
 
 
+def test_grpc_deadline_bounds_the_queue(grpc):
+    long = grpc.occupy("count", 3_000_000)
+    grpc.refusal("timed out", lambda: grpc.infer(
+        "count", {"n": protocols.steps(1)}, client_timeout=0.05))
+    assert long().as_numpy("total").tolist() == [3_000_000]
+
+
 def test_bytes_that_are_not_text_are_refused(client):
     array = np.array([[b"\xff\xfe"]], dtype=np.object_)
     message = client.refusal("bad request", lambda: client.infer(

@@ -1,4 +1,4 @@
-"""Inference through tritonclient, over HTTP."""
+"""Inference through tritonclient, over HTTP and over gRPC."""
 
 import models
 import numpy as np
@@ -60,6 +60,14 @@ def test_http_compresses_both_ways(http, algorithm):
     assert np.array_equal(answer.as_numpy("y"), array)
 
 
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_grpc_compresses_both_ways(grpc, algorithm):
+    array = np.zeros((1, FLOATS_OF_64_KIB), dtype=np.float32)
+    array[0, 5] = 5
+    answer = grpc.infer("identity_fp32", {"x": (array, "FP32")}, compression_algorithm=algorithm)
+    assert np.array_equal(answer.as_numpy("y"), array)
+
+
 JSON_TYPES = [name for name in models.TYPES if name not in ("FP16", "BF16")]
 
 
@@ -93,3 +101,22 @@ def test_json_input_with_binary_output(http):
     answer = http.raw.infer("identity_fp32", [made])
     assert "data" not in answer.get_output("y")
     assert answer.as_numpy("y").tolist() == [[1.5, 2.5]]
+
+
+def test_grpc_stream_answers_in_order(grpc):
+    import queue
+
+    answers = queue.Queue()
+    grpc.raw.start_stream(lambda result, error: answers.put((result, error)))
+    for n in range(20):
+        name = "missing" if n == 7 else "add_sub"
+        inputs = [grpc.input("a", *protocols.floats(n)), grpc.input("b", *protocols.floats(1))]
+        grpc.raw.async_stream_infer(name, inputs, request_id=str(n))
+    for n in range(20):
+        result, error = answers.get(timeout=60)
+        if n == 7:
+            assert "missing" in error.message()
+        else:
+            assert error is None and result.get_response().id == str(n)
+            assert result.as_numpy("sum").tolist() == [n + 1]
+    grpc.raw.stop_stream()

@@ -1,10 +1,12 @@
-"""Health, metadata, configuration, statistics and metrics, as others' programs read them."""
+"""Health, metadata, config, statistics and metrics, as others' programs read them."""
 
 import urllib.request
 
+import grpc as grpcio
 import models
 import protocols
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 
@@ -76,6 +78,19 @@ def test_repository_index_has_states(client):
     entries = index["models"] if isinstance(index, dict) else index
     states = {entry["name"]: entry.get("state") for entry in entries}
     assert states["add_sub"] == "READY" and states["broken"] == "UNAVAILABLE"
+
+
+def test_grpc_health_follows_readiness(server):
+    with grpcio.insecure_channel(server.grpc) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        ask = lambda name: health.Check(
+            health_pb2.HealthCheckRequest(service=name), timeout=30).status
+        # The layout has a row that failed, so the whole server is not ready.
+        assert ask("") == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert ask("inference.GRPCInferenceService") == health_pb2.HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpcio.RpcError) as refusal:
+            ask("no.such.Service")
+        assert refusal.value.code() == grpcio.StatusCode.NOT_FOUND
 
 
 def scrape(server):
