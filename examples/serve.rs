@@ -1,4 +1,4 @@
-//! A program that serves divvy's models from a server of its own: it mounts divvy's routes beside others.
+//! A program with its own server that mounts divvy's routes beside others.
 //!
 //! `cargo run --example serve [LAYOUT [PORT]]`
 

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 const INPUTS: usize = 512 * 128;
 const OUTPUTS: usize = 512;
 
-/// A server that runs on a port of its own; killed on drop.
+/// A server on a free port; killed on drop.
 struct TestServer {
     child: Option<Child>,
     address: SocketAddr,

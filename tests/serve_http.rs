@@ -1,4 +1,4 @@
-//! The server's routes over HTTP, mounted by a program of its own: tensors, errors and cancelled requests.
+//! The server's routes over HTTP, mounted by another program: tensors, errors and cancelled requests.
 // clippy allows these in test functions, not in what test functions call
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// Longer than any step takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The demo's ranker, served over HTTP. Its input is `query` or the like: the tests read its name.
+/// The demo's ranker, served over HTTP. The tests read the name of its input from its metadata.
 struct Served {
     scheduler: Scheduler,
     address: SocketAddr,

@@ -1,4 +1,4 @@
-//! What clients do: open connections, and requests from outside per model. Requests count with atomic
+//! Open connections, and counts of requests from outside per model. Requests count with atomic
 //! operations only.
 
 use std::collections::BTreeMap;

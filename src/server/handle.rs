@@ -100,7 +100,7 @@ impl Server {
         drop(guard);
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
-        // A runtime cannot be dropped by a thread of another runtime, so it has a thread of its own.
+        // A runtime cannot be dropped by a thread of another runtime, so a separate thread drops it.
         let thread = std::thread::Builder::new()
             .name("divvy-serve".to_owned())
             .spawn(move || {
@@ -197,12 +197,12 @@ pub fn router(scheduler: &Scheduler) -> Router {
     router_of(&ServerState::new(scheduler, ServerOptions::default()))
 }
 
-/// Returns the routes of HTTP of a server with options of its own.
+/// Returns the routes of HTTP of a server with other options.
 pub fn router_of(state: &Arc<ServerState>) -> Router {
     routes::http(state)
 }
 
-/// Returns the routes of gRPC of a server with options of its own. They need HTTP/2.
+/// Returns the routes of gRPC of a server. They need HTTP/2.
 pub fn grpc_router(state: &Arc<ServerState>) -> Router {
     routes::grpc(state)
 }

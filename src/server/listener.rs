@@ -124,7 +124,7 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Serves a connection on a task of its own, or refuses it.
+/// Serves a connection in a new task, or refuses it.
 fn start(
     stream: TcpStream,
     peer: SocketAddr,

@@ -17,7 +17,7 @@ use crate::telemetry::ModelState;
 /// The options of a server.
 #[derive(Clone, Default)]
 pub struct ServerOptions {
-    /// What it accepts from clients.
+    /// The limits on what it accepts from clients.
     pub limits: ServerLimits,
     /// The clients that may use it.
     pub access: Access,

@@ -1,4 +1,4 @@
-//! The connections as their screen lists them: filtered, and sorted anew with each snapshot.
+//! The order and the filter of the list of connections.
 
 use std::cmp::Ordering;
 

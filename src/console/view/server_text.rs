@@ -34,7 +34,7 @@ pub(super) fn clients_of(server: &ServerView) -> String {
 /// From this number of columns on, the totals are sentences.
 pub(super) const WIDE: u16 = 60;
 
-/// Whether refused requests are listed by reason.
+/// True if refused requests are listed by reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reasons {
     /// The list has room.

@@ -41,7 +41,7 @@ pub(super) struct InputHead {
     pub source: InputSource,
 }
 
-/// Where the elements of an input are.
+/// The place of an input's elements.
 #[derive(Debug)]
 pub(super) enum InputSource {
     /// They were in the JSON.

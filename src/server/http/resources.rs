@@ -1,4 +1,4 @@
-//! What clients can read of the server and its models.
+//! Metadata, configuration, statistics and readiness of the server and its models.
 
 use std::sync::Arc;
 
