@@ -1,4 +1,4 @@
-//! A program with its own server that mounts divvy's routes beside others.
+//! Serves divvy's models from another program's own HTTP server.
 //!
 //! `cargo run --example serve [LAYOUT [PORT]]`
 

@@ -122,7 +122,7 @@ pub struct RequestOptions {
     /// Its importance.
     pub priority: Priority,
     /// Its arrival, by [`running_now`]: latency counts from here. `None`: when it is submitted. A
-    /// [`Request`] has an arrival of its own and ignores this one.
+    /// [`Request`] ignores it and uses its own `arrival`.
     pub arrival: Option<Instant>,
 }
 

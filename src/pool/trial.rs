@@ -1,5 +1,5 @@
-//! The trial request: new instances run it before they serve, and it tells an instance's fault from a
-//! request's.
+//! The trial request. New instances run it before they serve. After a failed request, an instance that still
+//! runs it is healthy.
 //!
 //! A model whose inputs cannot be guessed has none at first. The newest good request of its callers
 //! becomes the trial request then.

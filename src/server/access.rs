@@ -23,9 +23,9 @@ pub enum AccessError {
         /// The system's message.
         reason: String,
     },
-    /// It holds no token.
+    /// Its token is too short.
     #[error(
-        "--token-file {0}: the file is empty; write one token of at least 16 characters into it"
+        "--token-file {0}: the token is shorter than 16 characters; write a longer one into the file"
     )]
     Short(String),
 }

@@ -66,7 +66,7 @@ impl ServerSockets {
 
 impl Server {
     /// Starts to accept connections on the sockets. `threads` is the number of threads; `None` for one per
-    /// core that the process may use, up to four.
+    /// two cores that the process may use, up to four.
     ///
     /// # Errors
     /// [`ListenError`] if a socket cannot listen or the threads cannot be started.

@@ -28,7 +28,7 @@ pub(super) const WINDOWS: usize = 4;
 /// The model's name.
 const NAME: &str = "noop";
 
-/// Look-ups between two readings of the clock or of the flag to stop.
+/// Look-ups between two checks of the time.
 const BATCH: u32 = 256;
 
 /// Medians over the rounds.
@@ -59,7 +59,7 @@ pub(super) struct NamedModel {
 }
 
 impl NamedModel {
-    /// Starts the scheduler and waits until the model serves on `threads` instances.
+    /// Starts the scheduler and waits until the model has `threads` instances.
     ///
     /// # Errors
     /// [`CommandError::Failed`] if the scheduler does not start or the model does not serve.
