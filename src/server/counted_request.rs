@@ -18,12 +18,13 @@ pub struct CountedRequest {
 impl CountedRequest {
     /// Begins a request to a model. `connection` is `None` if another program accepts the connections.
     pub fn begin(state: &ServerState, model: &str, connection: Option<&Connection>) -> Self {
-        let activity = match state.models.get(model) {
-            Some(_) => state.activity.model(model),
-            None => state.activity.unknown_model().clone(),
+        // A name that no model has is the client's own text: it is neither kept nor shown.
+        let (activity, shown) = match state.models.get(model) {
+            Some(_) => (state.activity.model(model), model),
+            None => (state.activity.unknown_model().clone(), ""),
         };
         if let Some(connection) = connection {
-            connection.begin_request(model);
+            connection.begin_request(shown);
         }
         Self { activity, connection: connection.cloned(), outcome: Some(ErrorKind::Cancelled) }
     }

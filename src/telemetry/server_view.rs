@@ -82,7 +82,7 @@ pub struct ConnectionView {
     pub peer: String,
     /// Its protocol.
     pub protocol: Protocol,
-    /// The model of its newest request; empty before the first one.
+    /// The model of its newest request; empty before the first one, or if there is no such model.
     pub model: String,
     /// Time since it was accepted.
     pub age_us: u64,
