@@ -198,6 +198,9 @@ fn errors_have_their_status_and_name_the_input() {
         assert_eq!(answer.status, status, "{path}");
         assert!(!answer.error().is_empty());
     }
+    let coded = served.ask("POST", INFER, "Content-Encoding: br\r\n", b"{}");
+    assert_eq!(coded.status, 400);
+    assert!(coded.error().contains("`br`") && coded.error().contains("gzip"), "{}", coded.error());
     let large = served.ask("POST", INFER, "", &vec![b' '; 2 << 20]);
     assert_eq!(large.status, 413);
     assert!(large.error().contains("1048576 bytes"), "{}", large.error());

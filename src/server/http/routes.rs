@@ -7,16 +7,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use axum::http::{Method, Response, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
 use axum::routing::{any, get, post};
 use bytes::Bytes;
 use tower::ServiceExt;
 use tower_http::compression::Compression;
 use tower_http::decompression::RequestDecompression;
 
-use super::error_answer::message_answer;
+use super::error_answer::{error_answer, message_answer};
 use super::infer::{ModelPath, infer};
 use super::resources;
+use crate::server::serve_error::{ErrorKind, ServeError};
 use crate::server::state::ServerState;
 
 /// The largest body of a request that has no tensors.
@@ -100,6 +101,13 @@ async fn serve_infer(State(state): Shared, Path(path): Names, request: Request) 
     if !is_coded {
         return infer(state, path, request).await;
     }
+    if let Some(unknown) = headers.get(CONTENT_ENCODING).filter(|coding| !is_known(coding)) {
+        state.activity.unknown_model().count(Some(ErrorKind::BadRequest));
+        let unknown = String::from_utf8_lossy(unknown.as_bytes());
+        return error_answer(&ServeError::bad_request(format!(
+            "the body's Content-Encoding `{unknown}` is not supported; use gzip or deflate"
+        )));
+    }
     let infer = tower::service_fn(move |request: Request<_>| {
         let (state, path) = (state.clone(), path.clone());
         async move {
@@ -112,6 +120,11 @@ async fn serve_infer(State(state): Shared, Path(path): Names, request: Request) 
         Ok(answer) => answer.map(Body::new),
         Err(error) => message_answer(StatusCode::BAD_REQUEST, &error.to_string()),
     }
+}
+
+/// Returns true for an encoding of bodies that the server reads.
+fn is_known(coding: &HeaderValue) -> bool {
+    matches!(coding.as_bytes(), b"gzip" | b"deflate" | b"identity")
 }
 
 async fn no_loading() -> Response<Body> {
