@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 /// The bytes in flight of a server and their bound.
 #[derive(Debug)]
 pub struct InFlight {
@@ -68,6 +70,23 @@ impl Reservation {
         self.bytes -= bytes;
         self.of.used.fetch_sub(bytes, Ordering::Relaxed);
     }
+}
+
+/// Bytes with what they hold.
+struct HeldBytes<T> {
+    bytes: Bytes,
+    _held: T,
+}
+
+impl<T> AsRef<[u8]> for HeldBytes<T> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Returns the same bytes, which drop `held` once the connection has written them.
+pub(super) fn hold<T: Send + 'static>(bytes: Bytes, held: T) -> Bytes {
+    Bytes::from_owner(HeldBytes { bytes, _held: held })
 }
 
 impl Drop for Reservation {

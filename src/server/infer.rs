@@ -12,8 +12,6 @@ use crate::pool::{Client, Outcome, Priority, RequestOptions};
 pub struct InferRequest {
     /// The name of its model.
     pub model: String,
-    /// The version that it asks for; `None` for the one that is served.
-    pub version: Option<String>,
     /// Its inputs.
     pub inputs: Vec<NamedTensor>,
     /// The longest time in the queue; `None` for the queue's own limit.
@@ -37,15 +35,14 @@ pub struct InferAnswer {
 }
 
 impl ServerState {
-    /// Runs a request and counts it, also during the drain: the transports refuse new requests when their
-    /// head arrives, and the tensors of an admitted one may arrive later. Dropping the future cancels the
+    /// Runs a request, also during the drain: the transports refuse new requests when their head arrives, and
+    /// the tensors of an admitted one may arrive later. They also check its version. Dropping the future cancels the
     /// request if it still waits; if it runs, its result is dropped.
     ///
     /// # Errors
     /// [`ServeError`] with the status and the message for the client.
     pub async fn infer(&self, request: InferRequest) -> Result<InferAnswer, ServeError> {
-        let InferRequest { model, version, inputs, timeout, priority, arrival } = request;
-        self.find(&model, version.as_deref())?;
+        let InferRequest { model, inputs, timeout, priority, arrival } = request;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let options = RequestOptions {
             deadline,

@@ -99,7 +99,7 @@ impl ServerState {
         name: &str,
         version: Option<&str>,
     ) -> Result<(std::sync::Arc<Signature>, Option<EngineKind>), ServeError> {
-        let signature = self.find(name, version)?.client.signature();
+        let signature = self.find(name, version)?.signature();
         let snapshot = self.models.snapshot();
         let view = snapshot.model(name);
         if signature.inputs.is_empty() && signature.outputs.is_empty() {

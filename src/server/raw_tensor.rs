@@ -101,6 +101,15 @@ impl RawTensor {
     }
 }
 
+/// Returns the memory of a tensor in bytes. A text costs its place beside its bytes.
+pub(super) fn memory_of(tensor: &Tensor) -> u64 {
+    let places = match tensor.data() {
+        TensorData::String(texts) => size_of_val(texts.as_slice()),
+        _ => 0,
+    };
+    (tensor.bytes() + places) as u64
+}
+
 /// Returns the number of elements of a shape.
 ///
 /// # Errors

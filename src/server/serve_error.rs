@@ -8,6 +8,9 @@ use tonic::Code;
 
 use crate::pool::{Rejection, RequestError};
 
+/// The longest message, in characters. It repeats names that clients choose, and gRPC sends it in a header.
+const LONGEST_MESSAGE: usize = 1024;
+
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorKind {
@@ -133,14 +136,61 @@ pub struct ServeError {
 }
 
 impl ServeError {
-    /// Creates an error.
+    /// Creates an error. A message that repeats a long text of the client is cut.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(LONGEST_MESSAGE) {
+            message.truncate(end);
+            message.push_str("...");
+        }
+        Self { kind, message }
     }
 
     /// Creates the error of a request that cannot be read or does not fit its model.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadRequest, message)
+    }
+
+    /// Creates the error of a request that is larger than the limit in bytes.
+    pub fn too_large(limit: u64) -> Self {
+        let message = format!(
+            "the request is larger than the limit of {limit} bytes (decompressed); send less"
+        );
+        Self::new(ErrorKind::TooLarge, message)
+    }
+
+    /// Creates the error of a request whose bytes do not fit beside those in flight.
+    pub fn server_full(bytes: u64, limit: u64) -> Self {
+        let message = format!(
+            "the requests and answers in flight leave no room for {bytes} bytes (the limit is {limit} bytes \
+             for all); try again later"
+        );
+        Self::new(ErrorKind::ServerFull, message)
+    }
+
+    /// Creates the error of a request that arrives during the drain.
+    pub fn shutting_down() -> Self {
+        Self::new(ErrorKind::Unavailable, "the server is shutting down")
+    }
+
+    /// Creates the error of a request with a `sequence_id`: an answer without its state would be wrong.
+    pub fn sequence() -> Self {
+        Self::bad_request(
+            "parameter `sequence_id`: models keep no state between requests; leave it out",
+        )
+    }
+
+    /// Creates the error of an input or output ("input `x`") in shared memory.
+    pub fn shared_memory(what: &str) -> Self {
+        let reason = "shared memory is not supported; leave out `shared_memory_region`";
+        Self::new(ErrorKind::NotImplemented, format!("{what}: {reason}"))
+    }
+
+    /// Creates the error of an output that is wanted as classes.
+    pub fn classification(output: &str) -> Self {
+        Self::bad_request(format!(
+            "output `{output}`: classification is not supported; ask for the tensor"
+        ))
     }
 
     /// Creates the error for a name that no model has.
@@ -170,6 +220,13 @@ impl ServeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_cut() {
+        let message = ServeError::no_such_model(&"é".repeat(100_000)).message;
+        assert_eq!(message.chars().count(), LONGEST_MESSAGE + 3);
+        assert!(message.ends_with("..."));
+    }
 
     #[test]
     fn kinds_are_listed_in_order() {

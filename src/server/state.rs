@@ -43,14 +43,6 @@ pub struct ServerState {
     pub monitor: Arc<ServerMonitor>,
 }
 
-/// A model that a request named.
-pub struct ServedModel {
-    /// Its name.
-    pub name: String,
-    /// Its client.
-    pub client: Client,
-}
-
 impl ServerState {
     /// Returns the state of a new server for the models of a scheduler.
     pub fn new(scheduler: &Scheduler, options: ServerOptions) -> Arc<Self> {
@@ -78,11 +70,11 @@ impl ServerState {
         self.monitor.set_limits(&limits);
     }
 
-    /// Returns the model of a name and version; without a version, the one that is served.
+    /// Returns the client of the model of a name and version; without a version, the one that is served.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchModel`] if there is none.
-    pub fn find(&self, name: &str, version: Option<&str>) -> Result<ServedModel, ServeError> {
+    pub fn find(&self, name: &str, version: Option<&str>) -> Result<Client, ServeError> {
         let client = self.models.get(name).ok_or_else(|| ServeError::no_such_model(name))?;
         if let Some(version) = version.filter(|version| !version.is_empty()) {
             let served = self.version(name);
@@ -93,7 +85,12 @@ impl ServerState {
                 ));
             }
         }
-        Ok(ServedModel { name: name.to_owned(), client })
+        Ok(client)
+    }
+
+    /// Returns the error for bytes that do not fit beside those in flight.
+    pub(super) fn server_full(&self, bytes: u64) -> ServeError {
+        ServeError::server_full(bytes, self.in_flight.limit())
     }
 
     /// Returns the version that a model is served under.

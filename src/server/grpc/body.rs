@@ -13,7 +13,7 @@ use tonic::body::Body;
 
 use super::call::Call;
 use super::status;
-use crate::server::in_flight::Reservation;
+use crate::server::in_flight::hold;
 use crate::server::serve_error::{ErrorKind, ServeError};
 
 /// The bytes before each message: a flag (1 if it is compressed) and its size, big-endian.
@@ -87,9 +87,7 @@ impl RequestBody {
         let size = u32::from_be_bytes(size);
         let limit = self.call.limits.body;
         if u64::from(size) > limit {
-            let reason =
-                format!("the request has {size} bytes; the server accepts at most {limit} bytes");
-            return Err(ServeError::new(ErrorKind::TooLarge, reason));
+            return Err(ServeError::too_large(limit));
         }
         self.call.begin_message(u64::from(size))?;
         self.left = size as usize;
@@ -176,18 +174,6 @@ impl AnswerBody {
     }
 }
 
-/// The bytes of a frame with the bytes in flight of its answers.
-struct AnswerFrame {
-    bytes: Bytes,
-    _answers: Vec<Reservation>,
-}
-
-impl AsRef<[u8]> for AnswerFrame {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 impl http_body::Body for AnswerBody {
     type Data = Bytes;
     type Error = Status;
@@ -204,10 +190,7 @@ impl http_body::Body for AnswerBody {
                         connection.add_sent(bytes.len() as u64);
                     }
                     let answers = self.call.take_answers();
-                    if answers.is_empty() {
-                        return bytes;
-                    }
-                    Bytes::from_owner(AnswerFrame { bytes, _answers: answers })
+                    if answers.is_empty() { bytes } else { hold(bytes, answers) }
                 })
             })
         }))

@@ -112,20 +112,10 @@ impl Call {
     /// [`ErrorKind::ServerFull`] if they do not fit the bound on bytes in flight.
     pub(super) fn begin_message(&self, size: u64) -> Result<(), ServeError> {
         let Some(reservation) = self.state.in_flight.reserve(size) else {
-            return Err(self.server_full(size));
+            return Err(self.state.server_full(size));
         };
         self.held().messages.push_back(IncomingMessage { size, reservation });
         Ok(())
-    }
-
-    /// Returns the error for bytes that do not fit the bound on bytes in flight.
-    pub(super) fn server_full(&self, bytes: u64) -> ServeError {
-        let limit = self.state.in_flight.limit();
-        let message = format!(
-            "the requests and answers in flight leave no room for {bytes} bytes (the limit is {limit} bytes \
-             for all); try again later"
-        );
-        ServeError::new(ErrorKind::ServerFull, message)
     }
 
     /// Returns the oldest message that has not been taken.

@@ -91,7 +91,7 @@ impl InferDecoder {
         // A compressed message is larger than its bytes on the connection.
         let more = (size as u64).saturating_sub(incoming.size);
         if more > 0 && !reservation.grow(more) {
-            return Err(self.call.server_full(more));
+            return Err(self.call.state.server_full(more));
         }
         let message = off_runtime(size, || {
             check_parts(buffer.chunk())?;

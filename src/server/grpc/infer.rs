@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
 use super::call::Call;
 use super::codec::ReceivedRequest;
 use super::messages::{InferOutputTensor, InferParameter, ModelInferResponse, ParameterChoice};
 use super::read_request::{AnswerForm, read_request};
-use crate::engine::{NamedTensor, TensorData};
-use crate::server::bytes_tensor;
+use crate::engine::NamedTensor;
 use crate::server::counted_request::CountedRequest;
 use crate::server::datatype::datatype;
 use crate::server::in_flight::Reservation;
 use crate::server::infer::InferAnswer;
 use crate::server::off_runtime::off_runtime;
+use crate::server::outputs::{binary_form, check_output, take_output};
+use crate::server::raw_tensor::memory_of;
 use crate::server::serve_error::ServeError;
 
 /// Runs a request and counts it. Dropping the future cancels it.
@@ -35,9 +34,12 @@ pub(super) async fn infer(
 async fn run(call: &Call, received: ReceivedRequest) -> Result<ModelInferResponse, ServeError> {
     let ReceivedRequest { message, mut reservation, size, arrival } = received;
     let model = message.model_name.clone();
+    let signature = call.state.find(&model, Some(&message.model_version))?.signature();
     let (mut request, form) = off_runtime(size, || read_request(message, arrival))?;
     reserve_tensors(call, &mut reservation, &request.inputs, size)?;
-    check_outputs(call, &request.model, &form.outputs)?;
+    for output in &form.outputs {
+        check_output(&model, &signature, output)?;
+    }
     request.timeout = match (request.timeout, call.time_left()) {
         (Some(timeout), Some(left)) => Some(timeout.min(left)),
         (timeout, left) => timeout.or(left),
@@ -58,30 +60,12 @@ fn reserve_tensors(
     inputs: &[NamedTensor],
     size: usize,
 ) -> Result<(), ServeError> {
-    let bytes: usize = inputs.iter().map(|input| input.tensor.bytes()).sum();
-    let more = bytes.saturating_sub(size) as u64;
+    let bytes: u64 = inputs.iter().map(|input| memory_of(&input.tensor)).sum();
+    let more = bytes.saturating_sub(size as u64);
     if more > 0 && !reservation.grow(more) {
-        return Err(call.server_full(more));
+        return Err(call.state.server_full(more));
     }
     Ok(())
-}
-
-/// Checks that a model has the requested outputs, before it runs.
-fn check_outputs(call: &Call, model: &str, outputs: &[String]) -> Result<(), ServeError> {
-    if outputs.is_empty() {
-        return Ok(());
-    }
-    let signature = call.state.find(model, None)?.client.signature();
-    let has = |name: &String| signature.outputs.iter().any(|output| output.name == *name);
-    // A model that has not been loaded has none; its pool says so.
-    match outputs.iter().find(|name| !signature.outputs.is_empty() && !has(name)) {
-        Some(unknown) => Err(unknown_output(model, unknown)),
-        None => Ok(()),
-    }
-}
-
-fn unknown_output(model: &str, output: &str) -> ServeError {
-    ServeError::bad_request(format!("model `{model}` has no output `{output}`"))
 }
 
 /// Returns the message of an answer. Its bytes are those of the tensors, not copies.
@@ -109,7 +93,7 @@ fn write_answer(
         id: form.id,
         parameters,
         outputs: outputs.iter().map(describe).collect(),
-        raw_output_contents: outputs.into_iter().map(raw_bytes).collect(),
+        raw_output_contents: outputs.into_iter().map(binary_form).collect(),
     })
 }
 
@@ -122,27 +106,6 @@ fn choose_outputs(
     if names.is_empty() {
         return Ok(outputs);
     }
-    let take = |name: &String| {
-        let at = outputs.iter().position(|output| output.name == *name);
-        at.map(|at| outputs.swap_remove(at)).ok_or_else(|| unknown_output(model, name))
-    };
+    let take = |name: &String| take_output(model, &mut outputs, name);
     names.iter().map(take).collect()
-}
-
-/// The elements of an output, as bytes.
-struct OutputBytes(NamedTensor);
-
-impl AsRef<[u8]> for OutputBytes {
-    fn as_ref(&self) -> &[u8] {
-        self.0.tensor.data().as_bytes().unwrap_or_default()
-    }
-}
-
-fn raw_bytes(output: NamedTensor) -> Bytes {
-    if let TensorData::String(texts) = output.tensor.data() {
-        let mut bytes = Vec::with_capacity(bytes_tensor::encoded_size(texts));
-        bytes_tensor::encode(texts, &mut bytes);
-        return bytes.into();
-    }
-    Bytes::from_owner(OutputBytes(output))
 }

@@ -27,9 +27,6 @@ use self::service::InferenceService;
 use super::serve_error::ServeError;
 use super::state::ServerState;
 
-/// The longest message of an error, in characters. Clients limit the size of the headers that carry it.
-const LONGEST_MESSAGE: usize = 1024;
-
 /// Returns the routes of gRPC.
 pub(super) fn routes(state: Arc<ServerState>) -> axum::Router {
     let health = HealthServer::new(HealthService::new(state.clone()));
@@ -38,6 +35,5 @@ pub(super) fn routes(state: Arc<ServerState>) -> axum::Router {
 
 /// Returns the status that reports an error.
 fn status(error: &ServeError) -> Status {
-    let message: String = error.message.chars().take(LONGEST_MESSAGE).collect();
-    Status::new(error.kind.code(), message)
+    Status::new(error.kind.code(), error.message.as_str())
 }

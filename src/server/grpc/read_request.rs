@@ -14,7 +14,7 @@ use crate::engine::NamedTensor;
 use crate::server::datatype::{datatypes, parse_datatype};
 use crate::server::infer::InferRequest;
 use crate::server::raw_tensor::{RawTensor, read_shape};
-use crate::server::serve_error::{ErrorKind, ServeError};
+use crate::server::serve_error::ServeError;
 
 /// The form of the answer that a request asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,6 @@ pub(super) fn read_request(
     let timeout = number(parameters, "timeout")?.filter(|us| *us > 0);
     let request = InferRequest {
         model: message.model_name,
-        version: Some(message.model_version).filter(|version| !version.is_empty()),
         inputs,
         timeout: timeout.map(Duration::from_micros),
         priority: number(parameters, "priority")?.unwrap_or(0),
@@ -74,7 +73,7 @@ fn number(parameters: &Parameters, name: &str) -> Result<Option<u64>, ServeError
     number.map(Some).ok_or_else(fault)
 }
 
-/// Refuses requests of a sequence: an answer without their state would be wrong.
+/// Refuses requests of a sequence.
 fn refuse_sequences(parameters: &Parameters) -> Result<(), ServeError> {
     let is_sequence = match choice(parameters, "sequence_id") {
         None => false,
@@ -84,18 +83,14 @@ fn refuse_sequences(parameters: &Parameters) -> Result<(), ServeError> {
         Some(ParameterChoice::Bool(_) | ParameterChoice::Double(_)) => true,
     };
     if is_sequence {
-        let reason = "parameter `sequence_id`: models keep no state between requests; leave it out";
-        return Err(ServeError::bad_request(reason));
+        return Err(ServeError::sequence());
     }
     Ok(())
 }
 
 fn refuse_shared_memory(what: &str, parameters: &Parameters) -> Result<(), ServeError> {
     if parameters.contains_key("shared_memory_region") {
-        return Err(ServeError::new(
-            ErrorKind::NotImplemented,
-            format!("{what}: shared memory is not supported; leave out `shared_memory_region`"),
-        ));
+        return Err(ServeError::shared_memory(what));
     }
     Ok(())
 }
@@ -107,8 +102,7 @@ fn read_outputs(outputs: Vec<InferRequestedOutputTensor>) -> Result<Vec<String>,
         refuse_shared_memory(&what, &output.parameters)?;
         let classes = number(&output.parameters, "classification")?;
         if classes.is_some_and(|classes| classes > 0) {
-            let reason = "classification is not supported; ask for the tensor";
-            return Err(ServeError::bad_request(format!("{what}: {reason}")));
+            return Err(ServeError::classification(&output.name));
         }
         if !names.insert(output.name.as_str()) {
             return Err(ServeError::bad_request(format!("{what} is requested twice")));

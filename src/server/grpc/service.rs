@@ -100,7 +100,7 @@ fn admit(call: &Call, method: &str, headers: &http::HeaderMap) -> Result<(), Ser
         return Err(ServeError::new(ErrorKind::Unauthorized, reason));
     }
     if matches!(method, "ModelInfer" | "ModelStreamInfer") && state.drain.has_started() {
-        return Err(ServeError::new(ErrorKind::Unavailable, "the server is shutting down"));
+        return Err(ServeError::shutting_down());
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ impl AnswerStream {
     /// Reads the requests that have arrived, as far as there is room for them.
     fn read_requests(&mut self, context: &mut Context<'_>) {
         if self.end.is_none() && self.drain.as_mut().poll(context).is_ready() {
-            let error = ServeError::new(ErrorKind::Unavailable, "the server is shutting down");
+            let error = ServeError::shutting_down();
             self.end = Some(Err(status(&error)));
         }
         while self.end.is_none() && self.open.len() < MOST_OPEN {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
@@ -17,9 +18,10 @@ use crate::engine::{NamedTensor, TensorData};
 use crate::server::activity::Connection;
 use crate::server::bytes_tensor;
 use crate::server::datatype::datatype;
-use crate::server::in_flight::Reservation;
+use crate::server::in_flight::{Reservation, hold};
 use crate::server::infer::InferAnswer;
 use crate::server::off_runtime::off_runtime;
+use crate::server::outputs::{binary_form, take_output};
 use crate::server::serve_error::ServeError;
 
 /// The form of the answer that a request asks for.
@@ -77,7 +79,7 @@ struct BinarySize {
 }
 
 /// Returns the answer with the outputs that the request asks for. Its bytes stay in flight until the
-/// connection has taken them.
+/// connection has written them.
 ///
 /// # Errors
 /// If an output has no form in JSON.
@@ -88,7 +90,7 @@ pub(super) fn write(
     mut reservation: Reservation,
     connection: Option<&Connection>,
 ) -> Result<Response<Body>, ServeError> {
-    let outputs = choose(answer.outputs, form);
+    let outputs = choose(model, answer.outputs, form)?;
     let sizes: Vec<Option<usize>> = outputs
         .iter()
         .map(|(output, binary)| binary.then(|| binary_size(output.tensor.data())))
@@ -127,7 +129,10 @@ pub(super) fn write(
     if let Some(connection) = connection {
         connection.add_sent(left);
     }
-    let body = Body::new(AnswerBody { chunks, left, _reservation: reservation });
+    // Each chunk holds it: hyper drops the body once it has taken the chunks, before they are written.
+    let reservation = Arc::new(reservation);
+    let chunks = chunks.into_iter().map(|chunk| hold(chunk, reservation.clone())).collect();
+    let body = Body::new(AnswerBody { chunks, left });
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, left.into());
@@ -141,15 +146,17 @@ pub(super) fn write(
 }
 
 /// Returns the outputs of the answer, and whether each is in binary form.
-fn choose(mut outputs: Vec<NamedTensor>, form: &AnswerForm) -> Vec<(NamedTensor, bool)> {
+fn choose(
+    model: &str,
+    mut outputs: Vec<NamedTensor>,
+    form: &AnswerForm,
+) -> Result<Vec<(NamedTensor, bool)>, ServeError> {
     if form.outputs.is_empty() {
-        return outputs.into_iter().map(|output| (output, form.binary)).collect();
+        return Ok(outputs.into_iter().map(|output| (output, form.binary)).collect());
     }
-    let take = |wanted: &OutputForm| {
-        let at = outputs.iter().position(|output| output.name == wanted.name)?;
-        Some((outputs.swap_remove(at), wanted.binary))
-    };
-    form.outputs.iter().filter_map(take).collect()
+    let take =
+        |wanted: &OutputForm| Ok((take_output(model, &mut outputs, &wanted.name)?, wanted.binary));
+    form.outputs.iter().map(take).collect()
 }
 
 fn binary_size(data: &TensorData) -> usize {
@@ -159,30 +166,10 @@ fn binary_size(data: &TensorData) -> usize {
     }
 }
 
-/// The elements of an output, as bytes.
-struct OutputBytes(NamedTensor);
-
-impl AsRef<[u8]> for OutputBytes {
-    fn as_ref(&self) -> &[u8] {
-        self.0.tensor.data().as_bytes().unwrap_or_default()
-    }
-}
-
-/// Returns the binary form of an output, without a copy except for text.
-fn binary_form(output: NamedTensor) -> Bytes {
-    if let TensorData::String(texts) = output.tensor.data() {
-        let mut bytes = Vec::with_capacity(bytes_tensor::encoded_size(texts));
-        bytes_tensor::encode(texts, &mut bytes);
-        return bytes.into();
-    }
-    Bytes::from_owner(OutputBytes(output))
-}
-
-/// The body of an answer. Its bytes are in flight until it is dropped.
+/// The body of an answer.
 struct AnswerBody {
     chunks: VecDeque<Bytes>,
     left: u64,
-    _reservation: Reservation,
 }
 
 impl http_body::Body for AnswerBody {
@@ -204,5 +191,41 @@ impl http_body::Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::engine::Tensor;
+    use crate::server::in_flight::InFlight;
+
+    #[tokio::test]
+    async fn unwritten_bytes_stay_in_flight() {
+        let in_flight = Arc::new(InFlight::new(1000));
+        let tensor = Tensor::new(vec![100], TensorData::U8(vec![7; 100])).unwrap();
+        let answer = InferAnswer {
+            outputs: vec![NamedTensor { name: "y".to_owned(), tensor }],
+            version: "1".to_owned(),
+            queue: Duration::ZERO,
+            compute: Duration::ZERO,
+        };
+        let form = AnswerForm { binary: true, ..AnswerForm::default() };
+        let reservation = in_flight.reserve(0).unwrap();
+        let mut body = write("m", answer, &form, reservation, None).unwrap().into_body();
+        let mut frames = Vec::new();
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.unwrap().into_data().unwrap());
+        }
+        drop(body);
+        assert_eq!(frames.last().unwrap().as_ref(), [7; 100]);
+        let written: u64 = frames.iter().map(|frame| frame.len() as u64).sum();
+        assert_eq!(in_flight.used(), written);
+        drop(frames);
+        assert_eq!(in_flight.used(), 0);
     }
 }

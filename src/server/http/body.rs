@@ -7,12 +7,12 @@ use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 
 use super::request_head::{self, InputHead, InputSource, RequestHead};
-use crate::engine::{ElementType, NamedTensor, Tensor, TensorData};
+use crate::engine::{ElementType, NamedTensor, Tensor};
 use crate::server::counted_request::CountedRequest;
 use crate::server::in_flight::Reservation;
 use crate::server::off_runtime::off_runtime;
-use crate::server::raw_tensor::RawTensor;
-use crate::server::serve_error::{ErrorKind, ServeError};
+use crate::server::raw_tensor::{RawTensor, memory_of};
+use crate::server::serve_error::ServeError;
 use crate::server::state::ServerState;
 
 /// The header with the length of the JSON part, if binary data follows it.
@@ -46,7 +46,7 @@ impl<'a> RequestBody<'a> {
     /// Admits a body by the size that its headers announce. Nothing of it has been read.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`], or [`ErrorKind::ServerFull`] if it does not fit the bytes in flight.
+    /// If it exceeds the limit, or does not fit beside the bytes in flight.
     pub(super) fn admit(
         state: &'a ServerState,
         counted: &'a CountedRequest,
@@ -57,10 +57,10 @@ impl<'a> RequestBody<'a> {
         let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let announced: u64 = announced.and_then(|value| value.parse().ok()).unwrap_or(0);
         if announced > limit {
-            return Err(too_large(limit));
+            return Err(ServeError::too_large(limit));
         }
         let reservation =
-            state.in_flight.reserve(announced).ok_or_else(|| server_full(state, announced))?;
+            state.in_flight.reserve(announced).ok_or_else(|| state.server_full(announced))?;
         Ok(Self {
             state,
             counted,
@@ -90,6 +90,9 @@ impl<'a> RequestBody<'a> {
         let mut tensors = Vec::with_capacity(inputs.len());
         for InputHead { name, shape, element, source } in inputs {
             tensors.push(match source {
+                InputSource::SharedMemory => {
+                    return Err(ServeError::shared_memory(&format!("input `{name}`")));
+                }
                 InputSource::Json(data) => {
                     let tensor = Tensor::new(shape, data).ok_or_else(|| {
                         ServeError::bad_request(format!(
@@ -107,7 +110,7 @@ impl<'a> RequestBody<'a> {
                         )));
                     }
                     if size as u64 > self.limit {
-                        return Err(too_large(self.limit));
+                        return Err(ServeError::too_large(self.limit));
                     }
                     let raw = RawTensor::new(name, element, shape, size)?;
                     let input = self.fill(raw, size).await?;
@@ -140,7 +143,7 @@ impl<'a> RequestBody<'a> {
             self.received += data.len() as u64;
             self.counted.add_received(data.len() as u64);
             if self.received > self.limit {
-                return Err(too_large(self.limit));
+                return Err(ServeError::too_large(self.limit));
             }
             if self.received > self.reserved {
                 let more = self.received - self.reserved;
@@ -153,7 +156,7 @@ impl<'a> RequestBody<'a> {
     }
 
     fn reserve(&mut self, bytes: u64) -> Result<(), ServeError> {
-        if self.reservation.grow(bytes) { Ok(()) } else { Err(server_full(self.state, bytes)) }
+        if self.reservation.grow(bytes) { Ok(()) } else { Err(self.state.server_full(bytes)) }
     }
 
     /// Reserves what a tensor from JSON holds.
@@ -165,7 +168,7 @@ impl<'a> RequestBody<'a> {
     /// Returns the next `length` bytes: a part of a frame if one holds them all, else a copy.
     async fn take(&mut self, length: usize) -> Result<Bytes, ServeError> {
         if length as u64 > self.limit {
-            return Err(too_large(self.limit));
+            return Err(ServeError::too_large(self.limit));
         }
         if self.rest.is_empty() && length > 0 && !self.next_frame().await? {
             return Err(ends_early("its JSON part"));
@@ -221,30 +224,6 @@ impl<'a> RequestBody<'a> {
         }
         raw.finish()
     }
-}
-
-/// Returns the memory of a tensor in bytes. A text costs its place beside its bytes.
-fn memory_of(tensor: &Tensor) -> u64 {
-    let places = match tensor.data() {
-        TensorData::String(texts) => size_of_val(texts.as_slice()),
-        _ => 0,
-    };
-    (tensor.bytes() + places) as u64
-}
-
-fn too_large(limit: u64) -> ServeError {
-    let message =
-        format!("the request is larger than the limit of {limit} bytes (decompressed); send less");
-    ServeError::new(ErrorKind::TooLarge, message)
-}
-
-fn server_full(state: &ServerState, bytes: u64) -> ServeError {
-    let limit = state.in_flight.limit();
-    let message = format!(
-        "the requests and answers in flight leave no room for {bytes} bytes (the limit is {limit} bytes for \
-         all); try again later"
-    );
-    ServeError::new(ErrorKind::ServerFull, message)
 }
 
 fn ends_early(part: &str) -> ServeError {

@@ -18,6 +18,7 @@ use crate::machine::running_now;
 use crate::server::activity::Connection;
 use crate::server::counted_request::CountedRequest;
 use crate::server::infer::InferRequest;
+use crate::server::outputs::check_output;
 use crate::server::serve_error::{ErrorKind, ServeError};
 use crate::server::state::ServerState;
 
@@ -50,9 +51,9 @@ async fn run(
 ) -> Result<Response<Body>, ServeError> {
     let ModelPath { model, version } = path;
     if state.drain.has_started() {
-        return Err(ServeError::new(ErrorKind::Unavailable, "the server is shutting down"));
+        return Err(ServeError::shutting_down());
     }
-    let signature = state.find(&model, version.as_deref())?.client.signature();
+    let signature = state.find(&model, version.as_deref())?.signature();
     let (parts, body) = request.into_parts();
     let head_length = head_length(&parts.headers)?;
     let body = RequestBody::admit(state, counted, &parts.headers, body)?;
@@ -74,7 +75,6 @@ async fn run(
     let wait = number(&parameters, "timeout")?.filter(|us| *us > 0);
     let request = InferRequest {
         model: model.clone(),
-        version,
         inputs,
         timeout: wait.map(Duration::from_micros),
         priority: number(&parameters, "priority")?.unwrap_or(0),
@@ -114,7 +114,7 @@ fn number(parameters: &Parameters, name: &str) -> Result<Option<u64>, ServeError
     value.as_u64().map(Some).ok_or_else(fault)
 }
 
-/// Refuses requests of a sequence: an answer without their state would be wrong.
+/// Refuses requests of a sequence.
 fn refuse_sequences(parameters: &Parameters) -> Result<(), ServeError> {
     let is_sequence = match parameters.get("sequence_id") {
         None | Some(Value::Null) => false,
@@ -122,8 +122,7 @@ fn refuse_sequences(parameters: &Parameters) -> Result<(), ServeError> {
         Some(id) => id.as_u64() != Some(0),
     };
     if is_sequence {
-        let reason = "parameter `sequence_id`: models keep no state between requests; leave it out";
-        return Err(ServeError::bad_request(reason));
+        return Err(ServeError::sequence());
     }
     Ok(())
 }
@@ -137,29 +136,16 @@ fn read_outputs(
 ) -> Result<Vec<OutputForm>, ServeError> {
     let mut read: Vec<OutputForm> = Vec::with_capacity(outputs.len());
     for OutputHead { name, parameters } in outputs {
-        let fault = |reason: &str| ServeError::bad_request(format!("output `{name}`: {reason}"));
         if parameters.contains_key("shared_memory_region") {
-            let message = format!(
-                "output `{name}`: shared memory is not supported; leave out `shared_memory_region`"
-            );
-            return Err(ServeError::new(ErrorKind::NotImplemented, message));
+            return Err(ServeError::shared_memory(&format!("output `{name}`")));
         }
         if number(&parameters, "classification")?.is_some_and(|classes| classes > 0) {
-            return Err(fault("classification is not supported; ask for the tensor"));
+            return Err(ServeError::classification(&name));
         }
         if read.iter().any(|other| other.name == name) {
-            return Err(fault("it is requested twice"));
+            return Err(ServeError::bad_request(format!("output `{name}` is requested twice")));
         }
-        // A model that has not been loaded has none; its pool says so.
-        let is_known = signature.outputs.is_empty() || signature.output(&name).is_some();
-        if !is_known {
-            let names: Vec<&str> =
-                signature.outputs.iter().map(|output| output.name.as_str()).collect();
-            return Err(ServeError::bad_request(format!(
-                "model `{model}` has no output `{name}`; its outputs are {}",
-                names.join(", ")
-            )));
-        }
+        check_output(model, signature, &name)?;
         let binary = flag(&parameters, "binary_data")?.unwrap_or(form.binary);
         read.push(OutputForm { name, binary });
     }

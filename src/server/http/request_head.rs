@@ -10,7 +10,7 @@ use super::elements::Elements;
 use crate::engine::{ElementType, TensorData};
 use crate::server::datatype::{datatypes, parse_datatype};
 use crate::server::raw_tensor::{count_elements, read_shape};
-use crate::server::serve_error::{ErrorKind, ServeError};
+use crate::server::serve_error::ServeError;
 
 /// The parameters of a request, an input or an output.
 pub(super) type Parameters = serde_json::Map<String, Value>;
@@ -48,6 +48,8 @@ pub(super) enum InputSource {
     Json(TensorData),
     /// They follow the JSON, with this many bytes.
     Binary(usize),
+    /// They are in memory that client and server share, which is not supported.
+    SharedMemory,
 }
 
 /// An output that a request asks for.
@@ -63,21 +65,9 @@ pub(super) struct OutputHead {
 /// # Errors
 /// If it is not the JSON of a request, or its tensors have faults; the message names the input.
 pub(super) fn parse(json: &[u8]) -> Result<RequestHead, ServeError> {
-    let head: RequestHead = serde_json::from_slice(json).map_err(|error| {
-        let message = error.to_string();
-        // The marker of an error that is not the client's JSON's.
-        match message.strip_prefix(NOT_OFFERED) {
-            Some(message) => {
-                let message = message.rsplit_once(" at line ").map_or(message, |(text, _)| text);
-                ServeError::new(ErrorKind::NotImplemented, message)
-            }
-            None => ServeError::bad_request(format!("the request's JSON: {message}")),
-        }
-    })?;
-    Ok(head)
+    serde_json::from_slice(json)
+        .map_err(|error| ServeError::bad_request(format!("the request's JSON: {error}")))
 }
-
-const NOT_OFFERED: &str = "not offered: ";
 
 fn read_inputs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<InputHead>, D::Error> {
     from.deserialize_seq(Inputs)
@@ -169,10 +159,7 @@ impl<'de> Visitor<'de> for Input {
         let (elements, shape) = elements(&name, &dims, &datatype).map_err(custom)?;
         let element = elements.element;
         if parameters.contains_key("shared_memory_region") {
-            return Err(A::Error::custom(format_args!(
-                "{NOT_OFFERED}input `{name}`: shared memory is not supported; leave out \
-                 `shared_memory_region`"
-            )));
+            return Ok(InputHead { name, shape, element, source: InputSource::SharedMemory });
         }
         let size = match parameters.get("binary_data_size") {
             None => None,
@@ -275,7 +262,7 @@ mod tests {
         ];
         for (input, expected) in faults {
             let error = parse(format!("{{\"inputs\":[{input}]}}").as_bytes()).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::BadRequest);
+            assert_eq!(error.kind, crate::server::serve_error::ErrorKind::BadRequest);
             assert!(error.message.contains(expected), "{}", error.message);
         }
         let twice = br#"{"inputs":[{"name":"x","shape":[0],"datatype":"INT8","data":[]},
@@ -284,12 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn shared_memory_is_not_offered() {
+    fn shared_memory_needs_no_data() {
         let json = br#"{"inputs":[{"name":"x","shape":[0],"datatype":"INT8",
             "parameters":{"shared_memory_region":"r"}}]}"#;
-        let error = parse(json).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::NotImplemented);
-        assert!(error.message.starts_with("input `x`: shared memory"), "{}", error.message);
+        assert!(matches!(parse(json).unwrap().inputs[0].source, InputSource::SharedMemory));
     }
 
     #[test]
