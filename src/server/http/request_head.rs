@@ -125,14 +125,26 @@ impl<'de> Visitor<'de> for Input {
         let mut name: Option<String> = None;
         let mut dims: Option<Vec<i64>> = None;
         let mut datatype: Option<String> = None;
-        let mut parameters = Parameters::new();
+        let mut parameters: Option<Parameters> = None;
         let mut data: Option<FoundData> = None;
         while let Some(key) = map.next_key::<String>()? {
+            let is_given = match key.as_str() {
+                "name" => name.is_some(),
+                "shape" => dims.is_some(),
+                "datatype" => datatype.is_some(),
+                "parameters" => parameters.is_some(),
+                "data" => data.is_some(),
+                _ => false,
+            };
+            if is_given {
+                let name = name.map_or_else(|| "an input".to_owned(), |it| format!("input `{it}`"));
+                return Err(A::Error::custom(format_args!("{name} has `{key}` twice")));
+            }
             match key.as_str() {
                 "name" => name = Some(map.next_value()?),
                 "shape" => dims = Some(map.next_value()?),
                 "datatype" => datatype = Some(map.next_value()?),
-                "parameters" => parameters = map.next_value()?,
+                "parameters" => parameters = Some(map.next_value()?),
                 "data" => {
                     let known = (&name, &dims, &datatype);
                     data = Some(match known {
@@ -158,6 +170,7 @@ impl<'de> Visitor<'de> for Input {
         let datatype = datatype.ok_or_else(|| missing("datatype"))?;
         let (elements, shape) = elements(&name, &dims, &datatype).map_err(custom)?;
         let element = elements.element;
+        let parameters = parameters.unwrap_or_default();
         if parameters.contains_key("shared_memory_region") {
             return Ok(InputHead { name, shape, element, source: InputSource::SharedMemory });
         }
@@ -268,6 +281,22 @@ mod tests {
         let twice = br#"{"inputs":[{"name":"x","shape":[0],"datatype":"INT8","data":[]},
             {"name":"x","shape":[0],"datatype":"INT8","data":[]}]}"#;
         assert!(parse(twice).unwrap_err().message.contains("input `x` is given twice"));
+    }
+
+    #[test]
+    fn member_given_twice_is_refused() {
+        let members = [
+            (r#""datatype":"FP32""#, "input `x` has `datatype` twice"),
+            (r#""shape":[2]"#, "input `x` has `shape` twice"),
+            (r#""data":[2]"#, "input `x` has `data` twice"),
+        ];
+        for (member, expected) in members {
+            let json = format!(
+                r#"{{"inputs":[{{"name":"x","shape":[1],"datatype":"INT8","data":[1],{member}}}]}}"#
+            );
+            let error = parse(json.as_bytes()).unwrap_err();
+            assert!(error.message.contains(expected), "{}", error.message);
+        }
     }
 
     #[test]
