@@ -1,5 +1,6 @@
 //! The limits of the server: what it accepts from clients, and the keys that set them.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,10 @@ pub struct ServerKeys {
 pub struct ServerKeyFault {
     /// The key.
     pub key: &'static str,
-    /// The problem and the valid range, after "is".
+    /// The problem, after "is".
     pub problem: String,
+    /// The remedy: the valid range.
+    pub remedy: String,
 }
 
 /// The range of the size of a head, in bytes.
@@ -128,25 +131,21 @@ impl ServerKeys {
         self.texts().first().map(|(key, _)| *key)
     }
 
-    /// Checks the ranges of the keys that are set.
+    /// Checks the ranges of the keys that are set, and the bytes in flight against the largest body.
     ///
     /// # Errors
     /// The first key that is out of range.
     pub fn check(&self) -> Result<(), ServerKeyFault> {
-        let fault = |key, problem: &str| Err(ServerKeyFault { key, problem: problem.to_owned() });
+        let fault = |key, remedy: &str| {
+            let (problem, remedy) = ("out of range".to_owned(), remedy.to_owned());
+            Err(ServerKeyFault { key, problem, remedy })
+        };
         if self.max_header.is_some_and(|size| !HEADERS.contains(&size.0)) {
-            return fault("max_header", "out of range: use 1KiB to 1MiB");
+            return fault("max_header", "use 1KiB to 1MiB");
         }
         let most = Self::MAX_CONNECTIONS;
         if self.max_connections.is_some_and(|count| !(1..=most).contains(&count)) {
-            return fault("max_connections", "out of range: use 1 to 1,000,000");
-        }
-        if let (Some(in_flight), Some(body)) = (self.max_in_flight, self.max_body)
-            && in_flight < body
-        {
-            let problem =
-                format!("{in_flight}, less than the largest body ({body}): use {body} or more");
-            return fault("max_in_flight", &problem);
+            return fault("max_connections", "use 1 to 1,000,000");
         }
         let timeouts = [
             ("receive_timeout", self.receive_timeout),
@@ -154,8 +153,75 @@ impl ServerKeys {
             ("idle_timeout", self.idle_timeout),
         ];
         match timeouts.iter().find(|(_, time)| time.is_some_and(|time| time < SHORTEST)) {
-            Some((key, _)) => fault(key, "out of range: use 100ms to 24h"),
-            None => Ok(()),
+            Some((key, _)) => fault(key, "use 100ms to 24h"),
+            None => self.check_body(),
+        }
+    }
+
+    /// Checks that one body fits the bytes in flight.
+    fn check_body(&self) -> Result<(), ServerKeyFault> {
+        let limits = self.limits();
+        let (body, in_flight) = (Bytes(limits.body), Bytes(limits.in_flight));
+        if body <= in_flight {
+            return Ok(());
+        }
+        // the default of the other key is not at fault
+        Err(if self.max_in_flight.is_some() {
+            ServerKeyFault {
+                key: "max_in_flight",
+                problem: format!("{in_flight}, less than the largest body ({body})"),
+                remedy: format!("use {body} or more, or a smaller body"),
+            }
+        } else {
+            ServerKeyFault {
+                key: "max_body",
+                problem: format!("{body}, more than the bytes in flight ({in_flight})"),
+                remedy: format!("use {in_flight} or less, or allow more bytes in flight"),
+            }
+        })
+    }
+}
+
+impl fmt::Display for ServerKeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {}: {}", self.key, self.problem, self.remedy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(keys: ServerKeys) -> String {
+        keys.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn body_must_fit_the_bytes_in_flight() {
+        let default = ServerKeys::default();
+        assert_eq!(default.check(), Ok(()));
+        let small = ServerKeys { max_in_flight: Some(Bytes(1 << 20)), ..default };
+        assert_eq!(
+            fault(small),
+            "max_in_flight is 1MiB, less than the largest body (64MiB): use 64MiB or more, or a smaller body"
+        );
+        assert_eq!(ServerKeys { max_body: Some(Bytes(1 << 20)), ..small }.check(), Ok(()));
+        let large = ServerKeys { max_body: Some(Bytes(2 << 30)), ..default };
+        assert!(fault(large).starts_with("max_body is 2GiB, more than"), "{}", fault(large));
+    }
+
+    #[test]
+    fn limits_out_of_range_are_faults() {
+        let default = ServerKeys::default;
+        let short = Some(Duration::from_millis(99));
+        for (key, keys) in [
+            ("max_header", ServerKeys { max_header: Some(Bytes(1023)), ..default() }),
+            ("max_connections", ServerKeys { max_connections: Some(0), ..default() }),
+            ("receive_timeout", ServerKeys { receive_timeout: short, ..default() }),
+            ("send_timeout", ServerKeys { send_timeout: short, ..default() }),
+            ("idle_timeout", ServerKeys { idle_timeout: short, ..default() }),
+        ] {
+            assert_eq!(keys.check().unwrap_err().key, key);
         }
     }
 }

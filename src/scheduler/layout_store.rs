@@ -134,8 +134,8 @@ pub trait LayoutStore: Send + Sync {
     /// [`LayoutStoreError`] if the layout is missing or cannot be deleted.
     fn delete(&self, name: &str) -> Result<(), LayoutStoreError>;
 
-    /// Records the layout that the live rows belong to; `None` if they are saved nowhere. Called
-    /// after each load, save, rename or undo that changes it. `revision` is the one that was loaded or
+    /// Records the layout that the live rows belong to; `None` if they are saved nowhere. Called after each
+    /// load and save, and after a rename or an undo that changes it. `revision` is the one that was loaded or
     /// saved last, if this run did either.
     fn set_current(&self, name: Option<&str>, revision: Option<LayoutRevision>);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, LiveLayoutFiles, LiveLayoutInfo};
+use super::run_limits::RunLimits;
 use crate::layout::Document;
 use crate::scheduler::Control;
 use crate::telemetry::Conditions;
@@ -23,6 +24,8 @@ pub(super) struct AutosaveStart {
     pub document: Document,
     /// The saved layout from which it comes, now and later.
     pub origin: watch::Receiver<LayoutOrigin>,
+    /// The limits of the server.
+    pub limits: Arc<RunLimits>,
     /// True if it was restored by `--last`.
     pub restored: bool,
     /// Time from a change until the layout is saved.
@@ -40,6 +43,7 @@ pub(super) struct AutosaveWorker {
     files: LiveLayoutFiles,
     document: Document,
     origin: watch::Receiver<LayoutOrigin>,
+    limits: Arc<RunLimits>,
     info: LiveLayoutInfo,
     conditions: Conditions,
 }
@@ -63,11 +67,11 @@ impl Autosave {
             );
             return Ok(None);
         }
-        let AutosaveStart { document, origin, restored, delay } = start;
+        let AutosaveStart { document, origin, limits, restored, delay } = start;
         let mut info = LiveLayoutInfo::new(LayoutOrigin::default());
         // a restored layout may have changes that are not in its file
         info.changed = restored;
-        let mut worker = AutosaveWorker { files, document, origin, info, conditions };
+        let mut worker = AutosaveWorker { files, document, origin, limits, info, conditions };
         // read before the save: a change during the save is saved again
         let saved_change = newest_change(&*control);
         if worker.save(&*control) && restored {
@@ -132,7 +136,11 @@ impl AutosaveWorker {
     /// Saves the layout; returns false and raises the condition when that fails.
     fn save(&mut self, control: &dyn Control) -> bool {
         self.info.origin.clone_from(&self.origin.borrow());
-        match self.files.save(&self.document, &control.layout(), &self.info) {
+        let limits = self.limits.of_layout();
+        let document = self.document.with_server(&limits).map_err(|error| error.to_string());
+        let saved =
+            document.and_then(|document| self.files.save(&document, &control.layout(), &self.info));
+        match saved {
             Ok(()) => {
                 self.conditions.clear(CONDITION);
                 true

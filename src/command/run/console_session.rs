@@ -9,6 +9,7 @@ use super::args::RunArgs;
 use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
 use super::live_layout::{LayoutOrigin, UNNAMED};
+use super::run_limits::RunLimits;
 use super::run_records::{Restore, RunRecords};
 use super::signals::StopSignals;
 use super::startup::Startup;
@@ -50,6 +51,7 @@ pub(super) struct ConsoleStart {
     fell_back: bool,
     last_session: LastSession,
     origin: watch::Sender<LayoutOrigin>,
+    limits: Arc<RunLimits>,
     state_folder: PathBuf,
 }
 
@@ -76,6 +78,7 @@ impl ConsoleStart {
             fell_back,
             last_session: records.last_session().clone(),
             origin: records.origin(),
+            limits: records.limits(),
             state_folder: records.folder().to_owned(),
         }
     }
@@ -96,7 +99,8 @@ pub(super) fn open_console(
     let opened = layout.path.map(|path| (layout.title.clone(), path));
     let last = session.layout.clone().zip(session.place.clone());
     let folders = LayoutFolders::new(args.layout_dir.clone()).map_err(CommandError::Failed)?;
-    let profiles = Arc::new(folders.with_files(opened, last).with_origin(start.origin));
+    let folders = folders.with_files(opened, last).with_origin(start.origin);
+    let profiles = Arc::new(folders.with_limits(start.limits));
     let last_layout = session.layout.clone().filter(|name| profiles.has(name));
     let options = ConsoleOptions {
         opened: layout.opened,

@@ -4,15 +4,16 @@
 use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etcetera::BaseStrategy;
 use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, UNNAMED};
+use super::run_limits::RunLimits;
 use super::saved_layout;
 use super::startup_layout::{DEMO, demo_document};
-use crate::layout::{Document, Faults, FileCheck, Layout};
+use crate::layout::{Document, Faults, FileCheck, Layout, ServerKeys};
 use crate::scheduler::{
     LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
 };
@@ -32,6 +33,8 @@ pub(in crate::command) struct LayoutFolders {
     last: Option<NamedFile>,
     /// Receives the saved layout from which the live one comes.
     origin: Option<watch::Sender<LayoutOrigin>>,
+    /// Receives the limits of the live layout.
+    limits: Option<Arc<RunLimits>>,
     writing: Mutex<()>,
 }
 
@@ -53,7 +56,15 @@ impl LayoutFolders {
         };
         let here = PathBuf::from("layouts");
         let others = if here.is_dir() && !is_same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self { opened: None, home, others, last: None, origin: None, writing: Mutex::default() })
+        Ok(Self {
+            opened: None,
+            home,
+            others,
+            last: None,
+            origin: None,
+            limits: None,
+            writing: Mutex::default(),
+        })
     }
 
     /// Adds the layout that this run opened, and the one of an earlier run.
@@ -64,6 +75,29 @@ impl LayoutFolders {
     /// Reports to `origin` which saved layout the live one comes from.
     pub(super) fn with_origin(self, origin: watch::Sender<LayoutOrigin>) -> Self {
         Self { origin: Some(origin), ..self }
+    }
+
+    /// Gives the limits of layouts that become the live one to `limits`, and writes those of the live one to
+    /// new files.
+    pub(super) fn with_limits(self, limits: Arc<RunLimits>) -> Self {
+        Self { limits: Some(limits), ..self }
+    }
+
+    /// Returns the document with the limits of the live layout.
+    fn with_live_limits(&self, document: &Document) -> Result<Document, LayoutStoreError> {
+        let limits = self.limits.as_ref().map_or(*document.server(), |limits| limits.of_layout());
+        document.with_server(&limits).map_err(io)
+    }
+
+    /// Sets the limits of a layout that has become the live one. Those of before stay if its file has faults.
+    fn switch_limits(&self, limits: &RunLimits, name: &str) {
+        let keys = match self.find(name) {
+            Some(path) => Layout::read(&path, FileCheck::Skipped).ok().map(|read| *read.server()),
+            None => limits.of_start(name).or((name == DEMO).then(ServerKeys::default)),
+        };
+        if let Some(keys) = keys {
+            limits.switch(name, &keys);
+        }
     }
 
     fn folders(&self) -> impl Iterator<Item = &PathBuf> {
@@ -201,16 +235,16 @@ impl LayoutStore for LayoutFolders {
             let saved =
                 Layout::read(&path, FileCheck::Skipped).map_err(|faults| invalid(&faults))?;
             match condition {
-                SaveCondition::Always => {}
+                // the live layout wins, with its limits
+                SaveCondition::Always => self.with_live_limits(&saved)?,
                 SaveCondition::New => return Err(LayoutStoreError::NameTaken(name.to_owned())),
-                SaveCondition::Unchanged(expected) if revision(&saved) == *expected => {}
+                SaveCondition::Unchanged(expected) if revision(&saved) == *expected => saved,
                 SaveCondition::Unchanged(_) => {
                     return Err(LayoutStoreError::Changed(name.to_owned()));
                 }
             }
-            saved
         } else {
-            Document::from_layout(layout.clone()).map_err(io)?
+            self.with_live_limits(&Document::from_layout(layout.clone()).map_err(io)?)?
         };
         let saved = document.save(layout, &path).map_err(io)?;
         Ok(SaveReceipt { place: path.display().to_string(), revision: revision(&saved) })
@@ -242,6 +276,9 @@ impl LayoutStore for LayoutFolders {
             let current = LayoutOrigin::new(name.unwrap_or(UNNAMED).to_owned(), from);
             origin.send_replace(current.with_revision(revision));
         }
+        if let Some((limits, name)) = self.limits.as_ref().zip(name) {
+            self.switch_limits(limits, name);
+        }
     }
 }
 
@@ -268,7 +305,8 @@ fn file_error(path: &Path, error: &std::io::Error) -> LayoutStoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{CoreRequest, EngineChoice};
+    use crate::layout::{Bytes, CoreRequest, EngineChoice, Origin};
+    use crate::telemetry::Conditions;
 
     fn folders() -> (tempfile::TempDir, LayoutFolders) {
         let folder = tempfile::tempdir().unwrap();
@@ -327,6 +365,30 @@ mod tests {
         assert!(folders.list().unwrap().iter().any(|profile| profile.name == "ours"));
         folders.delete("ours").unwrap();
         assert!(!folders.list().unwrap().iter().any(|profile| profile.name == "ours"));
+    }
+
+    #[test]
+    fn new_file_keeps_the_limits() {
+        let (folder, folders) = folders();
+        let limits = Arc::new(RunLimits::new(Conditions::default()));
+        let folders = folders.with_limits(limits.clone());
+        let keys = |text: &str| {
+            *Document::parse(text, &Origin::Stdin, FileCheck::Skipped).unwrap().server()
+        };
+        let small = "version = 1\n[server]\nmax_body = \"1MiB\"\n[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n";
+        limits.open("day", &keys(small));
+        let layout = demo().unwrap().layout().clone();
+        let place = save(&folders, "mine", &layout);
+        assert_eq!(keys(&fs::read_to_string(&place).unwrap()), keys(small));
+        // another layout sets its own, and a layout without a file those of the start
+        let other = folder.path().join("layouts/other.toml");
+        fs::write(&other, small.replace("1MiB", "2MiB")).unwrap();
+        folders.set_current(Some("other"), None);
+        assert_eq!(limits.of_layout().max_body, Some(Bytes(2 << 20)));
+        folders.set_current(Some("day"), None);
+        assert_eq!(limits.of_layout(), keys(small));
+        save(&folders, "other", &layout);
+        assert_eq!(keys(&fs::read_to_string(&other).unwrap()), keys(small));
     }
 
     #[test]

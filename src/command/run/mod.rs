@@ -7,11 +7,13 @@ mod console_session;
 mod last_session;
 mod layout_folders;
 mod live_layout;
+
 mod log;
 mod own_threads;
 mod preload;
 mod program;
 mod record;
+mod run_limits;
 mod run_records;
 mod saved_layout;
 mod serve_args;

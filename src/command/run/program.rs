@@ -17,7 +17,6 @@ use crate::command::CommandError;
 use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
 use crate::console::ConsoleOptions;
 use crate::console::panic_log::limit_repeated_panics;
-use crate::layout::ServerKeys;
 use crate::load::LoadFollower;
 use crate::machine::{this_machine, watch_stops};
 use crate::scheduler::{Control, Options, Scheduler};
@@ -50,6 +49,11 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     };
     record::check(args, &startup.layout)?;
     let loader = startup.load()?;
+    let (title, document) = (&startup.opened.title, &startup.opened.document);
+    records.limits().open(title, document.server());
+    if server.is_some() {
+        records.limits().for_server(&args.serve)?;
+    }
     tracing::info!(
         "starts {} on CPUs {}",
         startup.opened.title,
@@ -79,8 +83,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
     own_threads::follow(machine, scheduler.snapshots())?;
     let signals = StopSignals::watch()?;
-    let keys = ServerKeys::default();
-    let server = server.map(|server| server.start(&scheduler, &keys, mode)).transpose()?;
+    let limits = records.limits();
+    let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     let end = RunStop { server: Cell::new(server), signals: signals.clone() };
     records.start_autosave(&startup.opened, restore, scheduler.clone());
     let result = match mode {

@@ -13,7 +13,7 @@ use super::autosave::{Autosave, AutosaveStart, SAVE_DELAY};
 use super::last_session::LastSession;
 use super::live_layout::{LayoutOrigin, LiveLayoutFiles};
 use super::log;
-
+use super::run_limits::RunLimits;
 use super::startup_layout::StartupLayout;
 use crate::command::{CommandError, state_folder};
 use crate::machine::Description;
@@ -51,6 +51,7 @@ pub(super) struct RunRecords {
     stderr_notice: Option<String>,
     autosave: Option<Autosave>,
     origin: watch::Sender<LayoutOrigin>,
+    limits: Arc<RunLimits>,
     journal: Option<JournalWriter>,
 }
 
@@ -86,6 +87,7 @@ impl RunRecords {
             .as_ref()
             .filter(|_| offer.is_some())
             .and_then(|files| files.stderr_notice(&folder.join(STDERR_FILE)));
+        let limits = Arc::new(RunLimits::new(conditions.clone()));
         Ok(Self {
             folder,
             conditions,
@@ -97,6 +99,7 @@ impl RunRecords {
             stderr_notice,
             autosave: None,
             origin: watch::Sender::default(),
+            limits,
             journal: None,
         })
     }
@@ -185,6 +188,7 @@ impl RunRecords {
         let start = AutosaveStart {
             document: layout.document.clone(),
             origin: self.origin.subscribe(),
+            limits: self.limits.clone(),
             restored: restore == Restore::Last,
             delay: SAVE_DELAY,
         };
@@ -194,6 +198,11 @@ impl RunRecords {
                 self.conditions.raise("autosave", format!("the live layout is not saved: {error}"));
             }
         }
+    }
+
+    /// Returns the limits of the server.
+    pub(super) fn limits(&self) -> Arc<RunLimits> {
+        self.limits.clone()
     }
 
     /// Returns the sender of the saved layout from which the live one comes.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::command::CommandError;
-use crate::layout::{Bytes, RequestOrigin, ServerKeys, ServerLimits, parse_duration};
+use crate::layout::{
+    Bytes, RequestOrigin, ServerKeyFault, ServerKeys, ServerLimits, parse_duration,
+};
 use crate::server::{Access, ListenAddress, ServerSockets};
 use crate::telemetry::Protocol;
 
@@ -81,8 +83,12 @@ impl ServeArgs {
     }
 
     /// Returns the limits of a server: those of the flags, then those of the layout, then the defaults.
-    pub(super) fn limits_with(&self, layout: &ServerKeys) -> ServerLimits {
-        self.limits().or(layout).limits()
+    ///
+    /// # Errors
+    /// [`ServerKeyFault`] if the flags and the layout contradict each other.
+    pub(super) fn limits_with(&self, layout: &ServerKeys) -> Result<ServerLimits, ServerKeyFault> {
+        let merged = self.limits().or(layout);
+        merged.check().map(|()| merged.limits())
     }
 
     fn addresses(&self) -> impl Iterator<Item = (&'static str, Protocol, ListenAddress)> {
@@ -118,7 +124,8 @@ impl ServeArgs {
         }
         if let Err(fault) = self.limits().check() {
             let option = fault.key.replace('_', "-");
-            return Err(CommandError::BadInput(format!("--{option} is {}", fault.problem)));
+            let (problem, remedy) = (fault.problem, fault.remedy);
+            return Err(CommandError::BadInput(format!("--{option} is {problem}: {remedy}")));
         }
         let is_safe = self.token_file.is_some() || self.insecure_listen;
         match self.addresses().find(|(_, _, address)| !address.is_local()) {
@@ -212,7 +219,7 @@ mod tests {
             max_in_flight: Some(Bytes(5 << 20)),
             ..ServerKeys::default()
         };
-        let limits = parsed.limits_with(&layout);
+        let limits = parsed.limits_with(&layout).unwrap();
         assert_eq!((limits.body, limits.in_flight), (2 << 20, 5 << 20));
         assert_eq!(limits.connections, ServerLimits::default().connections);
     }

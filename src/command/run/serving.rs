@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use super::args::DisplayMode;
+use super::run_limits::RunLimits;
 use super::serve_args::ServeArgs;
 use super::signals::StopSignals;
 use crate::command::CommandError;
-use crate::layout::ServerKeys;
 use crate::scheduler::Scheduler;
 use crate::server::{Access, Server, ServerMonitor, ServerOptions, ServerSockets, ServerState};
 use crate::telemetry::{Protocol, ServerSource};
@@ -48,16 +48,18 @@ impl BoundServer {
     /// Starts to serve the models of a scheduler, and says where.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] if an address cannot be listened on.
+    /// [`CommandError::BadInput`] if an address cannot be listened on, or the layout's limits contradict the
+    /// flags.
     pub(super) fn start(
         self,
         scheduler: &Scheduler,
-        layout: &ServerKeys,
+        limits: &RunLimits,
         mode: DisplayMode,
     ) -> Result<RunningServer, CommandError> {
         let Self { args, access, sockets, monitor } = self;
-        let options = ServerOptions { limits: args.limits_with(layout), access, monitor };
+        let options = ServerOptions { limits: limits.for_server(&args)?, access, monitor };
         let state = ServerState::new(scheduler, options);
+        limits.follow(state.clone(), &args);
         let threads = args.server_threads.map(usize::from);
         let server = Server::start(state, sockets, threads)
             .map_err(|error| CommandError::BadInput(error.to_string()))?;

@@ -23,10 +23,14 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         state.revision += 1;
     }
     let before = state.profile.clone();
-    // saving may give a file to a layout that had none, under the same name
-    let saved = matches!(&action, Action::Saved { result: Ok(_), .. });
+    // saving may give a file to a layout that had none, under the same name; loading may read a changed file
+    let is_new_file = match &action {
+        Action::Saved { result, .. } => result.is_ok(),
+        Action::Loaded { result, .. } => result.is_ok(),
+        _ => false,
+    };
     let mut effects = take_in(state, action);
-    if saved || state.profile != before {
+    if is_new_file || state.profile != before {
         // first, so that it is performed even if the console ends
         effects.insert(0, Effect::SetCurrentLayout(state.profile.clone()));
     }

@@ -8,7 +8,8 @@ use super::check::{self, CheckedRow, ModelNames, Warning};
 use super::faults::{self, Fault, Faults, ReportStyle};
 use super::fit::{self, Fitted};
 use super::origin::Origin;
-use super::parse::{self, FileCheck, RowSpans};
+use super::parse::{self, FileCheck, ParsedFile, RowSpans};
+use crate::layout::ServerKeys;
 use crate::layout::budget::Layout;
 use crate::machine::{Description, special_file_kind};
 
@@ -20,6 +21,7 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     pub(super) layout: Layout,
+    pub(super) server: ServerKeys,
     pub(super) text: String,
     pub(super) origin: Origin,
     pub(super) spans: Vec<RowSpans>,
@@ -56,13 +58,24 @@ impl Document {
     /// # Errors
     /// All faults of the text, each with its line.
     pub fn parse(text: &str, origin: &Origin, files: FileCheck) -> Result<Self, Faults> {
-        let (layout, spans) = parse::parse(text, origin, files)?;
-        Ok(Self { layout, text: text.to_owned(), origin: origin.clone(), spans })
+        let file = parse::parse(text, origin, files)?;
+        Ok(Self::of(file, text.to_owned(), origin.clone()))
+    }
+
+    /// Returns the document of a text and its content.
+    pub(super) fn of(file: ParsedFile, text: String, origin: Origin) -> Self {
+        let ParsedFile { layout, server, spans } = file;
+        Self { layout, server, text, origin, spans }
     }
 
     /// Returns the layout.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Returns the limits of the server that the text sets.
+    pub fn server(&self) -> &ServerKeys {
+        &self.server
     }
 
     /// Returns the text that the layout was read from.

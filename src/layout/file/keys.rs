@@ -2,7 +2,23 @@
 //! key; a test compares them with the JSON Schema.
 
 /// Keys of the file itself.
-pub(super) const ROOT: &[&str] = &["version", "description", "model"];
+pub(super) const ROOT: &[&str] = &["version", "description", "server", "model"];
+
+/// Keys of `server`.
+pub(super) const SERVER: &[&str] = &[
+    "max_body",
+    "max_header",
+    "max_connections",
+    "max_in_flight",
+    "receive_timeout",
+    "send_timeout",
+    "idle_timeout",
+];
+
+/// Options of the command line that `server` cannot have: a layout must neither open a port nor change who
+/// may use it.
+pub(super) const SERVER_OPTIONS: &[&str] =
+    &["listen", "listen_grpc", "token_file", "insecure_listen", "drain", "server_threads"];
 
 /// Keys of a `[[model]]`.
 pub(super) const MODEL: &[&str] = &[

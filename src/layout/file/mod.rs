@@ -12,6 +12,7 @@ mod row_keys;
 mod save;
 mod save_error;
 mod schema;
+mod server_table;
 mod write;
 
 #[cfg(test)]

@@ -159,10 +159,11 @@ fn read(others: &InlineTable, key: &str, text: &str) -> Result<Budget, Fault> {
     {
         return Err(own);
     }
-    let (layout, _) = parse::parse(&file, &origin, FileCheck::Skipped).map_err(|faults| {
+    let parsed = parse::parse(&file, &origin, FileCheck::Skipped).map_err(|faults| {
         first_fault(&faults, |_| true).unwrap_or_else(|| Fault::whole("this value cannot be read"))
     })?;
-    layout
+    parsed
+        .layout
         .models
         .into_iter()
         .next()

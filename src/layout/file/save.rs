@@ -7,9 +7,11 @@ use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike,
 
 use super::document::Document;
 use super::origin::{EMBEDDED_PREFIX, Origin};
-use super::parse::{self, FileCheck};
+use super::parse::{self, FileCheck, ParsedFile};
 use super::save_error::SaveError;
+use super::server_table;
 use super::write::{self, PathStyle, Paths, WrittenKeys};
+use crate::layout::ServerKeys;
 use crate::layout::budget::{Budget, Layout};
 use crate::machine::{replace_file, write_advice};
 
@@ -22,18 +24,9 @@ impl Document {
     /// # Errors
     /// [`SaveError`] when the layout cannot be written as a file.
     pub fn from_layout(layout: Layout) -> Result<Self, SaveError> {
-        let origin = Origin::Unsaved;
-        let mut fresh = Self {
-            layout: Layout::default(),
-            text: NEW_FILE.to_owned(),
-            origin,
-            spans: Vec::new(),
-        };
-        fresh.text = fresh.render(&layout, &fresh.origin)?;
-        let spans = parse::parse(&fresh.text, &fresh.origin, FileCheck::Skipped)
-            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?
-            .1;
-        Ok(Self { layout, spans, ..fresh })
+        let fresh = Self::of(ParsedFile::default(), NEW_FILE.to_owned(), Origin::Unsaved);
+        let text = fresh.render(&layout, &fresh.origin)?;
+        Ok(Self { layout, ..reread(text, fresh.origin)? })
     }
 
     /// Saves a layout with this document's comments and formatting, atomically: readers see the old
@@ -45,14 +38,13 @@ impl Document {
     pub fn save(&self, layout: &Layout, path: &Path) -> Result<Self, SaveError> {
         let origin = Origin::File(path.to_path_buf());
         let text = self.render(layout, &origin)?;
-        let (read_back, spans) = parse::parse(&text, &origin, FileCheck::Skipped)
-            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
-        replace_file(path, text.as_bytes()).map_err(|error| SaveError::Write {
+        let saved = reread(text, origin)?;
+        replace_file(path, saved.text.as_bytes()).map_err(|error| SaveError::Write {
             path: path.display().to_string(),
             help: write_advice(&error),
             reason: error.to_string(),
         })?;
-        Ok(Self { layout: read_back, text, origin, spans })
+        Ok(saved)
     }
 
     /// Returns the document with another layout, as it would be saved to the same file.
@@ -60,10 +52,19 @@ impl Document {
     /// # Errors
     /// [`SaveError`] when the layout cannot be written as a file.
     pub fn with_layout(&self, layout: &Layout) -> Result<Self, SaveError> {
-        let text = self.render(layout, &self.origin)?;
-        let (layout, spans) = parse::parse(&text, &self.origin, FileCheck::Skipped)
-            .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
-        Ok(Self { layout, text, origin: self.origin.clone(), spans })
+        reread(self.render(layout, &self.origin)?, self.origin.clone())
+    }
+
+    /// Returns the document with other limits of the server. Values that stay keep their form and comments.
+    ///
+    /// # Errors
+    /// [`SaveError::Invalid`] for limits out of range.
+    pub fn with_server(&self, server: &ServerKeys) -> Result<Self, SaveError> {
+        if *server == self.server {
+            return Ok(self.clone());
+        }
+        let text = server_table::render(&self.text, (&self.server, server));
+        reread(text, self.origin.clone())
     }
 
     /// Returns the text of a layout, as it would be saved to `to`.
@@ -138,12 +139,22 @@ impl Document {
         } else {
             document.insert("model", Item::ArrayOfTables(rows));
         }
-        let text = document.to_string();
-        // a file with Windows line ends keeps them
-        let ends = self.text.matches("\r\n").count();
-        let has_windows_ends = ends > 0 && ends == self.text.matches('\n').count();
-        Ok(if has_windows_ends { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text })
+        Ok(with_line_ends_of(&self.text, document.to_string()))
     }
+}
+
+/// Reads the text of a document that is to be saved.
+fn reread(text: String, origin: Origin) -> Result<Document, SaveError> {
+    let file = parse::parse(&text, &origin, FileCheck::Skipped)
+        .map_err(|faults| SaveError::Invalid(Box::new(faults)))?;
+    Ok(Document::of(file, text, origin))
+}
+
+/// Returns a new text with Windows line ends if all lines of the old one have them.
+pub(super) fn with_line_ends_of(old: &str, text: String) -> String {
+    let ends = old.matches("\r\n").count();
+    let has_windows_ends = ends > 0 && ends == old.matches('\n').count();
+    if has_windows_ends { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
 }
 
 /// Finds renamed models, as pairs of the old and the new row: rows that only one of the layouts has,
@@ -263,7 +274,7 @@ fn same_kind(old: &InlineTable, new: &InlineTable) -> bool {
 }
 
 /// Sets a value and keeps the spaces and the comment around the old one.
-fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
+pub(super) fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
     match table.get_mut(key) {
         Some(Item::Value(old)) => {
             let decor = old.decor().clone();

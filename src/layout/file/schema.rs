@@ -28,9 +28,32 @@ struct LayoutFile {
     /// A description for people.
     #[schemars(default)]
     description: String,
+    server: Option<Server>,
     /// The models, one `[[model]]` per model.
     #[schemars(length(min = 1))]
     model: Vec<ModelRow>,
+}
+
+/// The limits of the server, which runs with `--listen` or `--listen-grpc`. Options of the command line win.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Server {
+    /// The largest body of a request, decompressed. Default: "64MiB".
+    max_body: Option<Size>,
+    /// The largest head of a request (request line and headers), "1KiB" to "1MiB". Default: "16KiB".
+    max_header: Option<Size>,
+    /// The most open connections. Default: 1024.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    max_connections: Option<i64>,
+    /// The most bytes of all requests and answers in flight, `max_body` or more. Default: "1GiB".
+    max_in_flight: Option<Size>,
+    /// The longest time for the head, and for the body, of a request to arrive, "100ms" or more. Default:
+    /// "30s".
+    receive_timeout: Option<Time>,
+    /// The longest time in which a client takes nothing of its answer, "100ms" or more. Default: "30s".
+    send_timeout: Option<Time>,
+    /// The longest time that a connection stays open without a request, "100ms" or more. Default: "5m".
+    idle_timeout: Option<Time>,
 }
 
 /// The budget of a model.
@@ -249,6 +272,7 @@ mod tests {
         let defs = &schema["$defs"];
         assert_eq!(properties(&schema), sorted(keys::ROOT.iter().copied()));
         for (name, known) in [
+            ("Server", keys::SERVER),
             ("ModelRow", keys::MODEL),
             ("Queue", keys::QUEUE),
             ("Slo", keys::SLO),

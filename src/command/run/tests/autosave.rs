@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use crate::command::run::autosave::{Autosave, AutosaveStart};
 use crate::command::run::live_layout::{LayoutOrigin, LiveLayoutFiles};
-use crate::layout::{Change, CoreRequest, FileCheck, Layout, Plan, Refusal, demo};
+use crate::command::run::run_limits::RunLimits;
+use crate::layout::{Change, CoreRequest, FileCheck, Layout, Plan, Refusal, ServerKeys, demo};
 use crate::scheduler::{ChangeRequest, Control};
 use crate::telemetry::{Applied, Conditions, JournalEntry, Snapshot};
 
@@ -56,7 +57,8 @@ fn start_options(restored: bool) -> AutosaveStart {
     // no sender, as in a run without a console
     let (_, origin) = watch::channel(LayoutOrigin::new("demo".to_owned(), from));
     let delay = Duration::from_millis(1);
-    AutosaveStart { document: demo().unwrap(), origin, restored, delay }
+    let limits = Arc::new(RunLimits::new(Conditions::default()));
+    AutosaveStart { document: demo().unwrap(), origin, limits, restored, delay }
 }
 
 fn start(folder: &Path, control: &Arc<ScriptedControl>, restored: bool) -> Autosave {
@@ -240,4 +242,19 @@ fn run_that_removed_its_models_ends_cleanly() {
     let files = LiveLayoutFiles::open(folder.path()).unwrap();
     assert_eq!(files.offer(), None);
     assert!(files.last().is_ok(), "the layout before the removal");
+}
+
+#[test]
+fn live_layout_has_the_limits_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let control = ScriptedControl::new();
+    let options = start_options(false);
+    let limits = ServerKeys { max_connections: Some(9), ..ServerKeys::default() };
+    options.limits.switch("another", &limits);
+    let files = LiveLayoutFiles::open(folder.path()).unwrap();
+    let autosave = Autosave::start(files, options, control.clone(), Conditions::default());
+    autosave.unwrap().unwrap().finish(&*control);
+    let last = LiveLayoutFiles::without_lock(folder.path()).last();
+    let last = last.map_err(|error| error.to_string()).unwrap();
+    assert_eq!(last.document.server(), &limits);
 }

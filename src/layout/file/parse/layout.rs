@@ -7,11 +7,22 @@ use toml::de::{DeTable, DeValue};
 
 use super::reader::{FileCheck, Reader, TomlValue};
 use super::spans::RowSpans;
-use super::{row, values};
-use crate::layout::Layout;
+use super::{row, server, values};
 use crate::layout::file::faults::{Fault, Faults};
 use crate::layout::file::keys;
 use crate::layout::file::origin::Origin;
+use crate::layout::{Layout, ServerKeys};
+
+/// The content of a layout file.
+#[derive(Default)]
+pub(in super::super) struct ParsedFile {
+    /// The models.
+    pub(in super::super) layout: Layout,
+    /// The limits of the server.
+    pub(in super::super) server: ServerKeys,
+    /// The places of the models' values.
+    pub(in super::super) spans: Vec<RowSpans>,
+}
 
 /// Parses a text.
 ///
@@ -21,7 +32,7 @@ pub(in super::super) fn parse(
     text: &str,
     origin: &Origin,
     file_check: FileCheck,
-) -> Result<(Layout, Vec<RowSpans>), Faults> {
+) -> Result<ParsedFile, Faults> {
     let (table, syntax) = DeTable::parse_recoverable(text);
     let folder = origin.folder();
     let mut reader = Reader { text, origin, folder, file_check, faults: Vec::new() };
@@ -52,9 +63,8 @@ enum Syntax {
 }
 
 /// Reads the whole file.
-fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> (Layout, Vec<RowSpans>) {
-    let mut layout = Layout::default();
-    let mut spans = Vec::new();
+fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> ParsedFile {
+    let mut file = ParsedFile::default();
     let mut has_version = false;
     let mut has_models = false;
     for (key, value) in root {
@@ -64,12 +74,13 @@ fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> (Layout,
                 version(reader, value);
             }
             "description" => {
-                layout.description = reader.string(value, "`description`").unwrap_or_default();
+                file.layout.description = reader.string(value, "`description`").unwrap_or_default();
             }
             "model" => {
                 has_models = true;
-                models(reader, value, &mut layout, &mut spans);
+                models(reader, value, &mut file);
             }
+            "server" => file.server = server::server(reader, value),
             // after a broken header, the keys of a model look like those of the file
             _ if syntax == Syntax::Broken => {}
             _ => reader.unknown(key, "a layout", keys::ROOT),
@@ -86,8 +97,8 @@ fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> (Layout,
             "add a `[[model]]` with a `name` and a `path`",
         );
     }
-    duplicates(reader, &layout, &spans);
-    (layout, spans)
+    duplicates(reader, &file.layout, &file.spans);
+    file
 }
 
 fn version(reader: &mut Reader<'_>, value: &TomlValue<'_>) {
@@ -104,12 +115,7 @@ fn version(reader: &mut Reader<'_>, value: &TomlValue<'_>) {
     }
 }
 
-fn models(
-    reader: &mut Reader<'_>,
-    value: &TomlValue<'_>,
-    layout: &mut Layout,
-    spans: &mut Vec<RowSpans>,
-) {
+fn models(reader: &mut Reader<'_>, value: &TomlValue<'_>, file: &mut ParsedFile) {
     let DeValue::Array(rows) = value.get_ref() else {
         let found = values::kind(value);
         let help = "write the header of each model with two brackets, `[[model]]`";
@@ -123,8 +129,8 @@ fn models(
     for value in rows {
         if let DeValue::Table(table) = value.get_ref() {
             let (budget, place) = row::row(reader, table, value.span());
-            layout.models.push(budget);
-            spans.push(place);
+            file.layout.models.push(budget);
+            file.spans.push(place);
         } else {
             let found = values::kind(value);
             let help = "write each model as a table with a `name` and a `path`";

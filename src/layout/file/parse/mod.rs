@@ -5,9 +5,10 @@ mod layout;
 mod load;
 mod reader;
 mod row;
+mod server;
 mod spans;
 mod values;
 
-pub(super) use layout::parse;
+pub(super) use layout::{ParsedFile, parse};
 pub use reader::FileCheck;
 pub(super) use spans::RowSpans;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::layout::file::{Document, Faults, FileCheck, Origin, keys};
 use crate::layout::{
-    Auto, Bytes, CoreRequest, GpuId, InputSpec, LoadSpec, ModelSource, Overflow, Slo,
+    Auto, Bytes, CoreRequest, GpuId, InputSpec, LoadSpec, ModelSource, Overflow, ServerKeys, Slo,
 };
 
 fn row(fields: &str) -> Result<Document, Faults> {
@@ -60,6 +60,63 @@ paused = true
     assert_eq!(model.dims.get("seq"), Some(&128));
     assert_eq!(model.inputs.get("ids"), Some(&InputSpec::Range(0.0, 1000.0)));
     assert_eq!(model.inputs.get("mask"), Some(&InputSpec::Zeros));
+}
+
+/// A layout with these lines in its `[server]`.
+fn server(lines: &str) -> Result<Document, Faults> {
+    let row = "[[model]]\nname = \"a\"\npath = \"embedded:ranker.onnx\"\n";
+    let text = format!("version = 1\n[server]\n{lines}\n{row}");
+    Document::parse(&text, &Origin::Embedded("test".into()), FileCheck::Required)
+}
+
+#[test]
+fn every_server_key_sets_its_limit() {
+    let document = server(
+        r#"
+max_body = "1MiB"
+max_header = "8KiB"
+max_connections = 10
+max_in_flight = "2MiB"
+receive_timeout = "1s"
+send_timeout = "2s"
+idle_timeout = "3s"
+"#,
+    )
+    .unwrap();
+    let seconds = |count| Some(Duration::from_secs(count));
+    let expected = ServerKeys {
+        max_body: Some(Bytes(1 << 20)),
+        max_header: Some(Bytes(8 << 10)),
+        max_connections: Some(10),
+        max_in_flight: Some(Bytes(2 << 20)),
+        receive_timeout: seconds(1),
+        send_timeout: seconds(2),
+        idle_timeout: seconds(3),
+    };
+    assert_eq!(document.server(), &expected);
+    assert_eq!(expected.texts().len(), keys::SERVER.len());
+}
+
+#[test]
+fn bad_limits_have_faults_with_lines() {
+    for (line, message) in [
+        ("max_body = 5", "`max_body` is an integer"),
+        ("max_header = \"2MiB\"", "`max_header` is out of range"),
+        ("max_connections = 0", "`max_connections` must be 1 or more"),
+        ("max_in_flight = \"1MiB\"", "`max_in_flight` is 1MiB, less than the largest body (64MiB)"),
+        ("idle_timeout = \"1ms\"", "`idle_timeout` is out of range"),
+        ("max_bodi = \"1MiB\"", "unknown key `max_bodi` in `server`"),
+        ("listen = \"8000\"", "`listen` cannot be set in a layout: only the command line can"),
+    ] {
+        let faults = server(line).unwrap_err();
+        assert_eq!(
+            (messages(&faults), faults.faults()[0].line),
+            (vec![message.to_owned()], Some(3))
+        );
+        assert!(faults.faults()[0].help.is_some(), "{message}");
+    }
+    let help = server("listen_grpc = \"8001\"").unwrap_err().faults()[0].help.clone().unwrap();
+    assert!(help.contains("`--listen-grpc`"), "{help}");
 }
 
 #[test]

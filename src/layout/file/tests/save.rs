@@ -11,7 +11,7 @@ use crate::layout::file::parse::{self, FileCheck};
 use crate::layout::file::{Document, Origin, SaveError};
 use crate::layout::{
     Auto, Budget, Bytes, CoreRequest, EngineChoice, GpuId, InputSpec, Layout, LoadSpec,
-    ModelSource, Objective, Overflow, QueuePolicy, ReplayOrder, Slo,
+    ModelSource, Objective, Overflow, QueuePolicy, ReplayOrder, ServerKeys, Slo,
 };
 use crate::machine::{CoreId, CpuSet};
 
@@ -106,6 +106,81 @@ fn only_changed_values_are_rewritten() {
         ]
     );
     assert_eq!(Layout::read(&folder.path().join("l.toml"), FileCheck::Required).unwrap(), saved);
+}
+
+/// A layout with `[server]` between its models.
+const LIMITED: &str = r#"version = 1
+
+[[model]]
+name = "a"
+path = "embedded:ranker.onnx"
+
+# for slow clients
+[server] # not ports
+idle_timeout = "1h"    # phones
+max_body = "0.5MiB"    # texts
+
+[[model]]
+name = "b"
+path = "embedded:ranker.onnx"
+"#;
+
+fn limited() -> Document {
+    Document::parse(LIMITED, &Origin::Stdin, FileCheck::Skipped).unwrap()
+}
+
+#[test]
+fn save_keeps_the_server_table() {
+    let document = limited();
+    let mut layout = document.layout().clone();
+    assert_eq!(document.with_layout(&layout).unwrap().text(), LIMITED);
+    layout.models.swap(0, 1);
+    layout.models.pop();
+    let saved = document.with_layout(&layout).unwrap();
+    assert_eq!(saved.server(), document.server());
+    for comment in ["# for slow clients\n[server] # not ports\n", "\"0.5MiB\"    # texts"] {
+        assert!(saved.text().contains(comment), "{}", saved.text());
+    }
+}
+
+#[test]
+fn only_changed_limits_are_rewritten() {
+    let document = limited();
+    let limits = ServerKeys {
+        idle_timeout: None,
+        max_body: Some(Bytes(1 << 20)),
+        max_connections: Some(9),
+        ..ServerKeys::default()
+    };
+    let saved = document.with_server(&limits).unwrap();
+    assert_eq!((saved.server(), saved.layout()), (&limits, document.layout()));
+    assert_eq!(
+        changed(LIMITED, saved.text()),
+        [
+            "-idle_timeout = \"1h\"    # phones",
+            "-max_body = \"0.5MiB\"    # texts",
+            "+max_body = \"1MiB\"    # texts",
+            "+max_connections = 9",
+        ]
+    );
+    let none = saved.with_server(&ServerKeys::default()).unwrap();
+    assert!(!none.text().contains("[server]"), "{}", none.text());
+}
+
+#[test]
+fn new_server_table_precedes_the_models() {
+    let (_folder, document) = commented();
+    let limits = ServerKeys { max_connections: Some(9), ..ServerKeys::default() };
+    let with = document.with_server(&limits).unwrap();
+    let table = "description = \"two models\"\n\n[server]\nmax_connections = 9\n\n# --- vision ---";
+    assert!(with.text().contains(table), "{}", with.text());
+    assert_eq!(with.with_server(&ServerKeys::default()).unwrap().text(), COMMENTED);
+    let fresh = Document::from_layout(document.layout().clone()).unwrap();
+    let fresh = fresh.with_server(&limits).unwrap();
+    assert_eq!((fresh.server(), fresh.layout()), (&limits, document.layout()));
+    assert!(limits == *fresh.with_layout(document.layout()).unwrap().server());
+    let wrong = ServerKeys { max_connections: Some(0), ..limits };
+    assert!(matches!(fresh.with_server(&wrong), Err(SaveError::Invalid(_))));
 }
 
 #[test]
@@ -382,7 +457,9 @@ prop_compose! {
 
 /// Parses a text without checking that its files exist.
 fn reread(text: &str, origin: &Origin) -> Layout {
-    parse::parse(text, origin, FileCheck::Skipped).unwrap_or_else(|faults| panic!("{faults}")).0
+    parse::parse(text, origin, FileCheck::Skipped)
+        .unwrap_or_else(|faults| panic!("{faults}"))
+        .layout
 }
 
 proptest! {
@@ -409,8 +486,7 @@ proptest! {
         new.models.retain(|row| seen.insert(row.name.clone()));
         let origin = Origin::File("/r/l/x.toml".into());
         let text = Document::from_layout(old).unwrap().text;
-        let (layout, spans) = parse::parse(&text, &origin, FileCheck::Skipped).unwrap();
-        let document = Document { layout, text, origin: origin.clone(), spans };
+        let document = Document::parse(&text, &origin, FileCheck::Skipped).unwrap();
         let text = document.render(&new, &origin).unwrap();
         prop_assert_eq!(reread(&text, &origin), new);
     }
