@@ -46,7 +46,7 @@
 //! [`machine::allocation::CountingAllocator`]. A program that puts models on GPUs should set
 //! `CUDA_DEVICE_ORDER=PCI_BUS_ID` before it starts, so that CUDA counts the GPUs as layouts do.
 //!
-//! The modules of the command line and the console serve the executable and its tests; they may change
+//! The modules of the command line, the console and the control socket serve the executable and its tests; they may change
 //! in any version.
 
 #[doc(hidden)]
@@ -55,6 +55,9 @@ pub mod cli;
 pub mod command;
 #[doc(hidden)]
 pub mod console;
+#[cfg(unix)]
+#[doc(hidden)]
+pub mod control;
 pub mod engine;
 pub mod layout;
 pub mod load;

@@ -76,6 +76,7 @@ pub struct Actual {
     /// Threads of one active instance.
     pub threads_per_instance: usize,
     /// Threads of the model.
+    #[serde(default)]
     pub threads: Vec<ThreadView>,
     /// The difference from the desired row, and its reason; `None` if there is none.
     pub difference: Option<String>,
@@ -103,13 +104,16 @@ pub struct ModelView {
     #[serde(rename = "last_minute", alias = "minute")]
     pub minute: Window,
     /// The time since the last change that affected this model.
+    #[serde(default)]
     pub since_change: Window,
     /// The whole run.
+    #[serde(default)]
     pub run: Window,
     /// Histogram of the last minute.
     #[serde(rename = "histogram_minute", alias = "histogram")]
     pub histogram: Histogram,
     /// Histogram of the last second, for the heat map.
+    #[serde(default)]
     pub histogram_second: Histogram,
     /// Latencies of the whole run, for the difference between two snapshots; not serialized.
     #[serde(skip)]

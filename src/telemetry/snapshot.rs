@@ -60,6 +60,7 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Arc<ServerView>>,
     /// The newest changes, newest last; at most 64.
+    #[serde(default)]
     pub changes: Vec<Arc<JournalEntry>>,
     /// Times in which the process was stopped, oldest first; no other time includes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -26,6 +26,7 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("divvy-home-").tempdir().unwrap();
+        fs::create_dir(folder.path().join("run")).unwrap();
         Self { folder }
     }
 
@@ -49,6 +50,7 @@ impl Home {
             ("XDG_STATE_HOME", "state"),
             ("XDG_DATA_HOME", "data"),
             ("XDG_CACHE_HOME", "cache"),
+            ("XDG_RUNTIME_DIR", "run"),
         ] {
             variables.push((name, self.path(folder).into_os_string()));
         }

@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(unix)]
+use super::control_args::ControlArgs;
 use super::record::RecordArg;
 use super::serve_args::ServeArgs;
 use crate::command::CommandError;
@@ -82,6 +84,10 @@ pub struct RunArgs {
     /// The server.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// The control socket.
+    #[cfg(unix)]
+    #[command(flatten)]
+    pub control: ControlArgs,
 }
 
 /// The display of a run.

@@ -4,6 +4,10 @@
 mod args;
 mod autosave;
 mod console_session;
+#[cfg(unix)]
+mod control_args;
+#[cfg(unix)]
+mod control_host;
 mod last_session;
 mod layout_folders;
 mod live_layout;
@@ -26,6 +30,8 @@ mod state_file;
 mod tests;
 
 pub use args::{EngineArg, RunArgs};
+#[cfg(unix)]
+pub use control_args::ControlArgs;
 pub(super) use layout_folders::LayoutFolders;
 pub use program::run;
 pub use serve_args::ServeArgs;

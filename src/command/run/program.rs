@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
+#[cfg(unix)]
+use super::control_host::BoundControl;
 use super::own_threads;
 use super::record::{self, RunRecordings};
 use super::run_records::{Restore, RunRecords};
@@ -40,6 +42,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let server = BoundServer::bind(&args.serve)?;
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
     let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
+    #[cfg(unix)]
+    let control = BoundControl::bind(args, &startup, records.conditions())?;
     let restore = if args.last { Restore::Last } else { Restore::No };
     print_notices(&records.notices(restore), args, mode)?;
     // reports a fault in the config file before any model is loaded
@@ -85,6 +89,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let signals = StopSignals::watch()?;
     let limits = records.limits();
     let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
+    #[cfg(unix)]
+    let control = control.start(&scheduler, Arc::new(records.log()));
     let end = RunStop { server: Cell::new(server), signals: signals.clone() };
     records.start_autosave(&startup.opened, restore, scheduler.clone());
     let result = match mode {
@@ -98,6 +104,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         }
     };
     end.stop(&load, &scheduler);
+    // until here clients see that the run drains
+    #[cfg(unix)]
+    drop(control);
     recordings.finish();
     records.finish(&*scheduler);
     result

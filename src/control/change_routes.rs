@@ -1,0 +1,81 @@
+//! The paths that change the run.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+
+use super::api::{HistoryBody, PlannedChange, StopAnswer};
+use super::caller::caller_name;
+use super::error::{Answer, ApiError, json};
+use super::host::HostState;
+use super::json_body::{read_change, read_optional};
+use super::listener::Peer;
+use crate::scheduler::{ChangeOperation, ChangeRequest};
+use crate::telemetry::{Author, StateVersion};
+
+type Shared = State<Arc<HostState>>;
+
+pub(super) async fn plan(State(state): Shared, body: Body) -> Answer {
+    let change = read_change(body).await?.change().map_err(ApiError::bad_request)?;
+    let planned = state.call(move |host| {
+        // the version first, so that a change that expects it is refused if the plan is of a newer one
+        let version = host.control.version();
+        host.control.plan(&change).map(|plan| PlannedChange { version, plan })
+    });
+    json(&planned.await??)
+}
+
+pub(super) async fn apply(
+    State(state): Shared,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let body = read_change(body).await?;
+    let expected = body.expected;
+    let change = body.change().map_err(ApiError::bad_request)?;
+    request(&state, ChangeOperation::Apply(change), expected, author(&peer, &headers)).await
+}
+
+pub(super) async fn undo(
+    State(state): Shared,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let HistoryBody { expected } = read_optional(body).await?;
+    request(&state, ChangeOperation::Undo, expected, author(&peer, &headers)).await
+}
+
+pub(super) async fn redo(
+    State(state): Shared,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let HistoryBody { expected } = read_optional(body).await?;
+    request(&state, ChangeOperation::Redo, expected, author(&peer, &headers)).await
+}
+
+pub(super) async fn stop(State(state): Shared) -> Answer {
+    (state.host.stop)();
+    json(&StopAnswer { pid: std::process::id() })
+}
+
+fn author(peer: &Peer, headers: &HeaderMap) -> Author {
+    Author::Remote(caller_name(&peer.user, headers))
+}
+
+async fn request(
+    state: &Arc<HostState>,
+    operation: ChangeOperation,
+    expected: Option<StateVersion>,
+    author: Author,
+) -> Answer {
+    let request = ChangeRequest { operation, author, expected };
+    let applied = state.call(move |host| host.control.request(request)).await?;
+    json(&applied?)
+}
