@@ -11,7 +11,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONNECTION, HeaderValue};
 use axum::http::{Request, Response, Version};
-use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tower::Service;
@@ -19,6 +18,7 @@ use tower::Service;
 use super::activity::Connection;
 use super::client_stream::ConnectionTimes;
 use super::drain::{AdmittedRequest, Drain};
+use super::unwritten_answers::{AnswerData, AnswerProgress};
 
 /// Answers the requests of one connection. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +53,8 @@ impl Drop for OpenRequest {
 pub(super) struct AnswerBody {
     body: Body,
     request: Option<OpenRequest>,
+    /// `None` in HTTP/1.
+    progress: Option<Arc<AnswerProgress>>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for ClientService {
@@ -67,29 +69,33 @@ impl hyper::service::Service<Request<Incoming>> for ClientService {
         let is_http1 = request.version() < Version::HTTP_2;
         let answer = self.routes.clone().call(request);
         let drain = self.drain.clone();
+        let times = self.times.clone();
         Box::pin(async move {
             let mut answer = answer.await?;
             if is_http1 && drain.has_started() {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(answer.map(|body| AnswerBody { body, request: Some(open) }))
+            let progress = (!is_http1).then(|| times.answers.add());
+            Ok(answer.map(|body| AnswerBody { body, request: Some(open), progress }))
         })
     }
 }
 
 impl HttpBody for AnswerBody {
-    type Data = Bytes;
+    type Data = AnswerData;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<AnswerData>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(frame, Poll::Ready(None | Some(Err(_)))) || self.body.is_end_stream() {
             self.request = None;
         }
-        frame
+        let progress = self.progress.as_ref();
+        let hand_over = |frame: Frame<_>| frame.map_data(|bytes| AnswerData::new(bytes, progress));
+        frame.map(|frame| frame.map(|frame| frame.map(hand_over)))
     }
 
     fn is_end_stream(&self) -> bool {

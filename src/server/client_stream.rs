@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::unwritten_answers::UnwrittenAnswers;
 use crate::layout::ServerLimits;
 
 /// The activity of one connection. Streams and requests write it; the check of the connection reads it.
@@ -23,6 +24,8 @@ pub(super) struct ConnectionTimes {
     head_since: Stamp,
     /// The first write that the client has left no room for.
     blocked_since: Stamp,
+    /// Answers of HTTP/2, whose client can hold up one of them.
+    pub(super) answers: UnwrittenAnswers,
 }
 
 /// An instant in milliseconds since the start plus 1; 0 for none.
@@ -69,6 +72,7 @@ impl ConnectionTimes {
             idle_since: AtomicU64::new(0),
             head_since: Stamp::default(),
             blocked_since: Stamp::default(),
+            answers: UnwrittenAnswers::default(),
         }
     }
 
@@ -90,17 +94,21 @@ impl ConnectionTimes {
 
     /// Returns true if no request is open and no answer waits for the client.
     pub(super) fn is_idle(&self) -> bool {
-        self.open.load(Ordering::Relaxed) == 0 && !self.blocked_since.is_set()
+        self.open.load(Ordering::Relaxed) == 0
+            && !self.blocked_since.is_set()
+            && !self.answers.any()
     }
 
     /// Returns the reason to close the connection now; `None` to keep it.
     pub(super) fn overdue(&self, limits: &ServerLimits) -> Option<OverdueClient> {
         let now = self.now();
         let exceeds = |stamp: &Stamp, limit| stamp.age(now).is_some_and(|age| age > limit);
-        if exceeds(&self.blocked_since, limits.send_timeout) {
+        if exceeds(&self.blocked_since, limits.send_timeout)
+            || self.answers.longest_stall(now) > limits.send_timeout
+        {
             return Some(OverdueClient::SlowReader);
         }
-        if self.open.load(Ordering::Relaxed) > 0 {
+        if self.open.load(Ordering::Relaxed) > 0 || self.answers.any() {
             return None;
         }
         if exceeds(&self.head_since, limits.receive_timeout) {

@@ -32,6 +32,7 @@ mod serve_error;
 mod state;
 mod statistics;
 mod threads;
+mod unwritten_answers;
 mod view;
 
 pub use access::{Access, AccessError};
