@@ -160,10 +160,12 @@ impl ConnectionLife {
         let mut check = std::pin::pin!(sleep(check_interval(&self.state.limits())));
         let mut close = std::pin::pin!(sleep_until(Instant::now()));
         let mut is_ending = false;
+        // After GOAWAY a new connection would answer none of its calls; they are to learn the reason.
+        let gets_goaway = self.is_http2 && *self.phase.borrow() == Phase::Serving;
         loop {
             let phase = *self.phase.borrow_and_update();
             // HTTP/1 clients get `Connection: close` with their next answer; for HTTP/2 this sends GOAWAY
-            let ends = phase == Phase::Closing || (phase == Phase::Draining && self.is_http2);
+            let ends = phase == Phase::Closing || (phase == Phase::Draining && gets_goaway);
             if ends && !is_ending {
                 is_ending = true;
                 connection.as_mut().graceful_shutdown();
