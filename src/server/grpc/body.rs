@@ -28,8 +28,14 @@ pub(super) struct RequestBody {
     head: [u8; HEAD],
     /// Bytes of `head` that have arrived.
     head_read: usize,
+    /// The size of the message.
+    size: usize,
     /// Bytes of the message that are still to arrive.
     left: usize,
+    /// The size of the largest compressed message whose last byte is in the newest frame; 0 if there is none.
+    compressed: usize,
+    /// A frame that ends a large compressed message and waits for the next poll.
+    waiting: Option<Frame<Bytes>>,
     messages: u64,
     /// Ends the wait for the rest of a message.
     timer: Option<Pin<Box<Sleep>>>,
@@ -44,7 +50,10 @@ impl RequestBody {
             is_stream,
             head: [0; HEAD],
             head_read: 0,
+            size: 0,
             left: 0,
+            compressed: 0,
+            waiting: None,
             messages: 0,
             timer: None,
             has_failed: false,
@@ -71,6 +80,10 @@ impl RequestBody {
             }
             if !self.is_within_message() {
                 self.timer = None;
+                let [flag, ..] = self.head;
+                if flag != 0 {
+                    self.compressed = self.compressed.max(self.size);
+                }
             }
         }
         Ok(())
@@ -90,7 +103,8 @@ impl RequestBody {
             return Err(ServeError::too_large(limit));
         }
         self.call.begin_message(u64::from(size))?;
-        self.left = size as usize;
+        self.size = size as usize;
+        self.left = self.size;
         Ok(())
     }
 
@@ -129,6 +143,9 @@ impl http_body::Body for RequestBody {
         if self.has_failed {
             return Poll::Ready(None);
         }
+        if let Some(frame) = self.waiting.take() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         let frame = match Pin::new(&mut self.inner).poll_frame(context) {
             Poll::Pending => {
                 let error = ready!(self.poll_timeout(context));
@@ -146,15 +163,20 @@ impl http_body::Body for RequestBody {
             if let Some(connection) = &self.call.connection {
                 connection.add_received(data.len() as u64);
             }
+            self.compressed = 0;
             if let Err(error) = self.scan(data) {
                 return Poll::Ready(Some(Err(self.fail(&error))));
+            }
+            if self.call.ends_before_reading(self.compressed, context) {
+                self.waiting = Some(frame);
+                return Poll::Pending;
             }
         }
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.has_failed || self.inner.is_end_stream()
+        self.has_failed || (self.waiting.is_none() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -182,7 +204,8 @@ impl http_body::Body for AnswerBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let call = self.call.clone();
+        let frame = ready!(call.poll_steps(|| Pin::new(&mut self.inner).poll_frame(context)));
         Poll::Ready(frame.map(|frame| {
             frame.map(|frame| {
                 frame.map_data(|bytes| {

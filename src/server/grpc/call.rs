@@ -2,16 +2,25 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use axum::http;
 
 use super::deadline;
+use super::large_steps::LargeSteps;
 use crate::layout::ServerLimits;
 use crate::server::activity::Connection;
 use crate::server::in_flight::Reservation;
 use crate::server::serve_error::{ErrorKind, ServeError};
 use crate::server::state::ServerState;
+
+/// A compressed message of this size leaves the runtime: it can hold a thousand times as many bytes, and reading
+/// 1 MiB of them takes about 1 ms.
+const LARGE_TO_DECOMPRESS: usize = 1 << 10;
+
+/// Compressing this many bytes of tensors takes about 1 ms.
+const LARGE_TO_COMPRESS: usize = 32 << 10;
 
 /// One call of a method.
 pub(super) struct Call {
@@ -24,6 +33,9 @@ pub(super) struct Call {
     deadline: Option<Instant>,
     /// True for a method whose requests are counted.
     counts: bool,
+    /// True if the client compresses its requests; then its answers are compressed too.
+    compresses: bool,
+    steps: LargeSteps,
     held: Mutex<HeldBytes>,
 }
 
@@ -57,7 +69,45 @@ impl Call {
         let timeout = deadline::read(request.headers());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let limits = state.limits();
-        Arc::new(Self { state, limits, connection, deadline, counts, held: Mutex::default() })
+        let encoding = request.headers().get("grpc-encoding").map(http::HeaderValue::as_bytes);
+        let compresses = matches!(encoding, Some(b"gzip" | b"deflate"));
+        Arc::new(Self {
+            state,
+            limits,
+            connection,
+            deadline,
+            counts,
+            compresses,
+            steps: LargeSteps::default(),
+            held: Mutex::default(),
+        })
+    }
+
+    /// Polls a part of the call, off the runtime if the last poll ended before a large step.
+    pub(super) fn poll_steps<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.steps.poll(poll)
+    }
+
+    /// Returns true if the poll must end before a compressed message of this size is read. The next poll comes at once.
+    pub(super) fn ends_before_reading(&self, size: usize, context: &Context<'_>) -> bool {
+        size >= LARGE_TO_DECOMPRESS && self.steps.end_poll(context)
+    }
+
+    /// Returns true if the poll must end before an answer with this many bytes of tensors is written. The next
+    /// poll comes at once.
+    pub(super) fn ends_before_writing(&self, size: usize, context: &Context<'_>) -> bool {
+        self.is_large_answer(size) && self.steps.end_poll(context)
+    }
+
+    /// Announces an answer with this many bytes of tensors, which the next poll writes.
+    pub(super) fn announce_answer(&self, size: usize) {
+        if self.is_large_answer(size) {
+            self.steps.announce();
+        }
+    }
+
+    fn is_large_answer(&self, size: usize) -> bool {
+        self.compresses && size >= LARGE_TO_COMPRESS
     }
 
     fn held(&self) -> MutexGuard<'_, HeldBytes> {

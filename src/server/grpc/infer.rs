@@ -48,7 +48,7 @@ async fn run(call: &Call, received: ReceivedRequest) -> Result<ModelInferRespons
     // The model has taken the inputs; what stays in flight is the answer.
     reservation.shrink(u64::MAX);
     let response = write_answer(model, answer, form)?;
-    reservation.add(response.raw_output_contents.iter().map(|raw| raw.len() as u64).sum());
+    reservation.add(response.raw_size() as u64);
     call.hold_answer(reservation);
     Ok(response)
 }

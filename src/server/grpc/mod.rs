@@ -10,6 +10,7 @@ mod contents;
 mod deadline;
 mod health;
 mod infer;
+mod large_steps;
 mod messages;
 mod methods;
 mod read_request;

@@ -1,7 +1,8 @@
 //! The service `inference.GRPCInferenceService`: from the path of a call to its method.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -165,10 +166,16 @@ async fn infer_one(call: Arc<Call>, request: http::Request<Body>) -> http::Respo
         let call = shared.clone();
         async move {
             let answered = infer(&call, request.into_inner()).await;
+            if let Ok(answer) = &answered {
+                call.announce_answer(answer.raw_size());
+            }
             answered.map(Response::new).map_err(|error| status(&error))
         }
     };
-    let response = grpc.unary(service_fn(run), limited(request, &call, false)).await;
+    let request = limited(request, &call, false);
+    let mut answering = pin!(grpc.unary(service_fn(run), request));
+    let polled = |context: &mut Context<'_>| call.poll_steps(|| answering.as_mut().poll(context));
+    let response = poll_fn(polled).await;
     call.fail_unread(reason_unread(response.headers()));
     held(response, &call)
 }

@@ -92,7 +92,14 @@ impl Stream for AnswerStream {
             }
         }
         match this.open.pop_front() {
-            Some(OpenRequest::Answered(answer)) => Poll::Ready(Some(Ok(answer))),
+            Some(OpenRequest::Answered(answer)) => {
+                let size = answer.infer_response.as_ref().map_or(0, ModelInferResponse::raw_size);
+                if this.call.ends_before_writing(size, context) {
+                    this.open.push_front(OpenRequest::Answered(answer));
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Ok(answer)))
+            }
             Some(running) => {
                 this.open.push_front(running);
                 Poll::Pending

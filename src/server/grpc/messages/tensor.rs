@@ -112,6 +112,13 @@ pub(in crate::server::grpc) struct ModelInferResponse {
     pub raw_output_contents: Vec<Bytes>,
 }
 
+impl ModelInferResponse {
+    /// Returns the bytes of the outputs' elements.
+    pub(in crate::server::grpc) fn raw_size(&self) -> usize {
+        self.raw_output_contents.iter().map(Bytes::len).sum()
+    }
+}
+
 /// An output of an answer. Its elements are in `raw_output_contents`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(in crate::server::grpc) struct InferOutputTensor {
