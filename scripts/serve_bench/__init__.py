@@ -1,0 +1,1 @@
+"""Requests per second of model servers, one at a time, with the same client."""
