@@ -183,6 +183,12 @@ fn errors_have_their_status_and_name_the_input() {
     let answer = served.infer(&wrong);
     assert_eq!(answer.status, 400);
     assert!(answer.error().contains("`nothing`") && answer.error().contains(&name));
+    let mut whole = served.request();
+    whole["inputs"][0]["datatype"] = json!("INT32");
+    let answer = served.infer(&whole);
+    assert!(answer.error().contains("INT32") && answer.error().contains("FP32"));
+    whole["inputs"][0]["datatype"] = json!("BF16");
+    assert!(served.infer(&whole).error().contains("BF16 has no form in JSON"));
     let mut unknown = served.request();
     unknown["outputs"] = json!([{"name": "nothing"}]);
     assert!(served.infer(&unknown).error().contains("has no output `nothing`"));
@@ -192,12 +198,21 @@ fn errors_have_their_status_and_name_the_input() {
         ("GET", INFER, 405),
         ("GET", "/nothing", 404),
         ("POST", "/v2/repository/models/ranker/unload", 501),
+        ("GET", "/v2/models/%ff", 400),
+        ("POST", "/v2/models/%ff/infer", 400),
+        ("GET", "/v2/models/a%20b/versions/%c3%28", 400),
+        ("PATCH", "/v2", 405),
+        ("POST", "/metrics", 405),
+        ("GET", "/v2/repository/index", 405),
     ];
     for (method, path, status) in expected {
         let answer = served.ask(method, path, "", b"{}");
         assert_eq!(answer.status, status, "{path}");
         assert!(!answer.error().is_empty());
     }
+    let list = served.ask("POST", "/v2/repository/index", "", &vec![b' '; 65 << 10]);
+    assert_eq!(list.status, 413);
+    assert!(list.error().contains("65536 bytes"), "{}", list.error());
     let coded = served.ask("POST", INFER, "Content-Encoding: br\r\n", b"{}");
     assert_eq!(coded.status, 400);
     assert!(coded.error().contains("`br`") && coded.error().contains("gzip"), "{}", coded.error());

@@ -4,6 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::input_fault::InputFault;
+
 /// The reason why an engine refused a model or a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineReason {
@@ -86,7 +88,7 @@ pub enum EngineError {
         /// The input's name.
         input: String,
         /// The fault and the valid values.
-        reason: String,
+        reason: InputFault,
     },
     /// The layout sets a dimension that is not open in the model, or sets it to an invalid size.
     #[error("`dims`, dimension `{name}`: {reason}")]

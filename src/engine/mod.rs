@@ -4,6 +4,7 @@ mod accounts;
 pub mod devices;
 pub mod embedded;
 mod error;
+mod input_fault;
 pub mod inputs;
 mod interface;
 mod memory;
@@ -20,6 +21,7 @@ mod tensor;
 mod tensor_bytes;
 
 pub use error::{EngineError, EngineReason};
+pub use input_fault::InputFault;
 pub use interface::{
     Device, Engine, EngineCapabilities, EngineKind, Instance, InstanceSetup, Model,
 };

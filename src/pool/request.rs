@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::gate_state::JobTerms;
 use super::panic_message::panic_message;
 use super::rejection::Rejection;
-use crate::engine::{EngineError, NamedTensor, Signature};
+use crate::engine::{EngineError, InputFault, NamedTensor, Signature};
 use crate::machine::running_now;
 
 /// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
@@ -36,7 +36,7 @@ pub enum RequestError {
         /// The input's name.
         input: String,
         /// The fault, and the names, types or shapes that the model expects.
-        reason: String,
+        reason: InputFault,
     },
     /// It ran alone and exceeded the model's memory budget, or is no smaller than one that did.
     #[error("memory budget: {reason}")]

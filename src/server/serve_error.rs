@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use thiserror::Error;
 use tonic::Code;
 
+use super::datatype::datatype;
 use crate::pool::{Rejection, RequestError};
 
 /// The longest message, in characters. It repeats names that clients choose, and gRPC sends it in a header.
@@ -213,13 +214,35 @@ impl ServeError {
             RequestError::OverBudget { .. } => ErrorKind::OverMemory,
             RequestError::Failed(_) | RequestError::Panicked { .. } => ErrorKind::Failed,
         };
-        Self::new(kind, format!("model `{model}`: {error}"))
+        Self::new(kind, format!("model `{model}`: {}", describe(error)))
+    }
+}
+
+/// Returns the message of an error in the words of the protocol.
+fn describe(error: &RequestError) -> String {
+    match error {
+        RequestError::Input { input, reason } => {
+            format!("input `{input}`: {}", reason.describe(datatype))
+        }
+        other => other.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{ElementType, InputFault, TensorSpec};
+
+    #[test]
+    fn wrong_type_has_the_name_of_the_protocol() {
+        let spec = TensorSpec { name: "x".to_owned(), element: ElementType::F16, dims: None };
+        let reason = InputFault::Element(ElementType::I32, spec);
+        let error = RequestError::Input { input: "x".to_owned(), reason };
+        assert_eq!(
+            ServeError::of_request("m", &error).message,
+            "model `m`: input `x`: its elements are INT32, where the model wants FP16 any shape"
+        );
+    }
 
     #[test]
     fn long_names_are_cut() {

@@ -11,7 +11,7 @@ def test_wrong_type_names_the_input(client):
     array = np.array([[1]], dtype=np.int32)
     message = client.refusal(
         "bad request", lambda: client.infer("identity_fp32", {"x": (array, "INT32")}))
-    assert "`x`" in message and "int32" in message and "float32" in message
+    assert "`x`" in message and "INT32" in message and "FP32" in message
 
 
 def test_wrong_rank_names_the_input(client):

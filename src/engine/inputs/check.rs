@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Dim, EngineError, NamedTensor, Signature, Tensor, TensorSpec};
+use crate::engine::{Dim, EngineError, InputFault, NamedTensor, Signature, Tensor, TensorSpec};
 
 /// Checks that each input is given exactly once, with the right type and a shape that fits. Does not
 /// allocate if they do.
@@ -16,7 +16,7 @@ pub fn check_inputs(signature: &Signature, inputs: &[NamedTensor]) -> Result<(),
     for (index, spec) in signature.inputs.iter().enumerate() {
         let tensor = find(spec, index, inputs).ok_or_else(|| EngineError::Input {
             input: spec.name.clone(),
-            reason: format!("it is missing; give {}", describe(spec)),
+            reason: InputFault::Missing(spec.clone()),
         })?;
         fits(spec, tensor)?;
     }
@@ -46,7 +46,10 @@ fn is_in_order(signature: &Signature, inputs: &[NamedTensor]) -> bool {
 /// Checks that the model has an input of each name, and that no name is given twice.
 fn check_names(signature: &Signature, inputs: &[NamedTensor]) -> Result<(), EngineError> {
     for (index, given) in inputs.iter().enumerate() {
-        let fault = |reason: String| EngineError::Input { input: given.name.clone(), reason };
+        let fault = |reason: String| EngineError::Input {
+            input: given.name.clone(),
+            reason: reason.into(),
+        };
         if !signature.inputs.iter().any(|spec| spec.name == given.name) {
             return Err(fault(format!("the model has no such input, only {}", names(signature))));
         }
@@ -90,7 +93,8 @@ fn find_unequal_dims(signature: &Signature, inputs: &[NamedTensor]) -> Option<En
                     input: spec.name.clone(),
                     reason: format!(
                         "its dimension `{name}` is {size}, where that of `{input}` is {first}"
-                    ),
+                    )
+                    .into(),
                 });
             }
         }
@@ -99,13 +103,9 @@ fn find_unequal_dims(signature: &Signature, inputs: &[NamedTensor]) -> Option<En
 }
 
 fn fits(spec: &TensorSpec, tensor: &Tensor) -> Result<(), EngineError> {
-    let fault = |reason: String| EngineError::Input { input: spec.name.clone(), reason };
+    let fault = |reason| EngineError::Input { input: spec.name.clone(), reason };
     if tensor.element() != spec.element {
-        return Err(fault(format!(
-            "its elements are {}, where the model wants {}",
-            tensor.element(),
-            describe(spec)
-        )));
+        return Err(fault(InputFault::Element(tensor.element(), spec.clone())));
     }
     let Some(dims) = &spec.dims else { return Ok(()) };
     let shape = tensor.shape();
@@ -117,17 +117,13 @@ fn fits(spec: &TensorSpec, tensor: &Tensor) -> Result<(), EngineError> {
     if fit {
         return Ok(());
     }
-    Err(fault(format!("its shape is {shape:?}, where the model wants {}", describe(spec))))
+    Err(fault(InputFault::Shape(shape.to_vec(), spec.clone())))
 }
 
 fn names(signature: &Signature) -> String {
     let names: Vec<String> =
         signature.inputs.iter().map(|spec| format!("`{}`", spec.name)).collect();
     if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
-}
-
-fn describe(spec: &TensorSpec) -> String {
-    format!("{} {}", spec.element, spec.input_dims())
 }
 
 #[cfg(test)]
@@ -199,7 +195,7 @@ mod tests {
             match check_inputs(&signature(), &given) {
                 Err(EngineError::Input { input, reason }) => {
                     assert_eq!(input, name);
-                    assert!(reason.contains(words), "{reason}");
+                    assert!(reason.to_string().contains(words), "{reason}");
                 }
                 other => panic!("{other:?}"),
             }

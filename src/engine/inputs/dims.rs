@@ -50,7 +50,8 @@ impl Sizes {
                         reason: format!(
                             "the given array makes the dimension `{name}` {size}, and elsewhere it \
                              is {known}"
-                        ),
+                        )
+                        .into(),
                     });
                 }
                 _ => {

@@ -54,7 +54,7 @@ pub fn synthesize(rules: &InputRules<'_>, seed: u64) -> Result<SynthesizedReques
             let names: Vec<&str> = signature.inputs.iter().map(|spec| spec.name.as_str()).collect();
             return Err(EngineError::Input {
                 input: name.clone(),
-                reason: format!("the model has no such input, only: {}", names.join(", ")),
+                reason: format!("the model has no such input, only: {}", names.join(", ")).into(),
             });
         }
     }
@@ -88,7 +88,7 @@ fn name_file(error: EngineError, specs: &BTreeMap<String, InputSpec>) -> EngineE
     match error {
         EngineError::Input { input, reason } => {
             let reason = match specs.get(&input) {
-                Some(InputSpec::Npy(path)) => format!("{}: {reason}", path.display()),
+                Some(InputSpec::Npy(path)) => format!("{}: {reason}", path.display()).into(),
                 _ => reason,
             };
             EngineError::Input { input, reason }
@@ -126,7 +126,8 @@ fn range(
     wanted: Option<&InputSpec>,
     bound: Option<&u64>,
 ) -> Result<Range, EngineError> {
-    let fault = |reason: String| EngineError::Input { input: spec.name.clone(), reason };
+    let fault =
+        |reason: String| EngineError::Input { input: spec.name.clone(), reason: reason.into() };
     let limits = limits(spec.element);
     match wanted {
         Some(InputSpec::Zeros) => Ok(Range::Zeros),
@@ -166,7 +167,8 @@ fn fill(
     range: Range,
     rng: &mut Rng,
 ) -> Result<Tensor, EngineError> {
-    let fault = |reason: String| EngineError::Input { input: spec.name.clone(), reason };
+    let fault =
+        |reason: String| EngineError::Input { input: spec.name.clone(), reason: reason.into() };
     let count = shape
         .iter()
         .try_fold(1usize, |product, size| product.checked_mul(*size))

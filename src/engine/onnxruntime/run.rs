@@ -41,8 +41,10 @@ impl Runner {
         let RunBuffers { lent, results, shape } = &mut self.buffers;
         let mut lent = ValueList::new(lent);
         for (spec, tensor) in inputs::arrange(signature, given)? {
-            lent.lend(&session.library, tensor, shape)
-                .map_err(|reason| EngineError::Input { input: spec.name.clone(), reason })?;
+            lent.lend(&session.library, tensor, shape).map_err(|reason| EngineError::Input {
+                input: spec.name.clone(),
+                reason: reason.into(),
+            })?;
         }
         let (input_names, output_names) = (session.inputs.pointers(), session.outputs.pointers());
         let mut results = ValueList::nulls(results, output_names.len());

@@ -21,7 +21,8 @@ pub(super) const ELEMENTS: &[ElementType] = &[
 
 /// Converts a tensor for rten. Does not copy if rten has the type.
 pub(super) fn input<'a>(name: &str, tensor: &'a Tensor) -> Result<ValueOrView<'a>, EngineError> {
-    let fault = |reason: String| EngineError::Input { input: name.to_owned(), reason };
+    let fault =
+        |reason: String| EngineError::Input { input: name.to_owned(), reason: reason.into() };
     let shape = tensor.shape();
     macro_rules! view {
         ($values:expr) => {

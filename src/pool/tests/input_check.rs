@@ -54,7 +54,7 @@ fn paused_model_refuses_wrong_inputs_at_once() {
     let error = error(&rig.submit_each([wrong]));
     let RequestError::Input { input, reason } = error else { panic!("{error:?}") };
     assert_eq!(input, "x");
-    assert_eq!(reason, "its shape is [1, 3], where the model wants float32 [n, 2]");
+    assert_eq!(reason.to_string(), "its shape is [1, 3], where the model wants float32 [n, 2]");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 
 use crate::engine::{ElementType, TensorData};
+use crate::server::datatype::datatype;
 
 /// A type of elements that has a form in JSON.
 trait JsonElement: Sized {
@@ -143,9 +144,10 @@ impl<'de> DeserializeSeed<'de> for Elements {
             ElementType::F64 => TensorData::F64(read(count, from)?),
             ElementType::String => TensorData::String(read(count, from)?),
             ElementType::F16 | ElementType::BF16 => {
-                return Err(D::Error::custom(
-                    "this datatype has no form in JSON; send it as binary data",
-                ));
+                return Err(D::Error::custom(format_args!(
+                    "{} has no form in JSON; send it as binary data",
+                    datatype(self.element)
+                )));
             }
         })
     }
@@ -272,7 +274,7 @@ mod tests {
             (ElementType::String, 1, "[1]", "expected strings"),
             (ElementType::F32, 2, "[1]", "has 1 elements, its shape asks for 2"),
             (ElementType::F32, 1, "[1, 2]", "more than the 1 elements"),
-            (ElementType::F16, 1, "[1]", "send it as binary data"),
+            (ElementType::F16, 1, "[1]", "FP16 has no form in JSON; send it as binary data"),
             (ElementType::F32, 1, "3", "a list of numbers"),
         ];
         for (element, count, json, expected) in faults {

@@ -6,8 +6,9 @@ mod elements;
 mod error_answer;
 mod infer;
 mod json_form;
+mod path_names;
 mod request_head;
 mod resources;
 mod routes;
 
-pub(super) use routes::routes;
+pub(super) use routes::{routes, wrong_method};

@@ -1,11 +1,11 @@
 //! The paths of the protocol.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::http::{HeaderValue, Method, Response, StatusCode, Uri};
 use axum::routing::{any, get, post};
@@ -16,6 +16,7 @@ use tower_http::decompression::RequestDecompression;
 
 use super::error_answer::{error_answer, message_answer};
 use super::infer::{ModelPath, infer};
+use super::path_names::PathNames;
 use super::resources;
 use crate::server::serve_error::{ErrorKind, ServeError};
 use crate::server::state::ServerState;
@@ -23,7 +24,6 @@ use crate::server::state::ServerState;
 /// The largest body of a request that has no tensors.
 const SMALL_BODY: usize = 64 << 10;
 
-type Names = Path<HashMap<String, String>>;
 type Shared = State<Arc<ServerState>>;
 
 /// Returns the routes of the protocol over HTTP.
@@ -59,42 +59,40 @@ pub(in crate::server) fn routes(state: Arc<ServerState>) -> Router {
         .with_state(state)
 }
 
-fn names(names: &HashMap<String, String>) -> (&str, Option<&str>) {
-    (names.get("model").map_or("", String::as_str), names.get("version").map(String::as_str))
+async fn model_metadata(State(state): Shared, path: PathNames) -> Response<Body> {
+    resources::model(&state, path.model(), path.version())
 }
 
-async fn model_metadata(State(state): Shared, Path(path): Names) -> Response<Body> {
-    let (model, version) = names(&path);
-    resources::model(&state, model, version)
+async fn model_ready(State(state): Shared, path: PathNames) -> Response<Body> {
+    resources::model_ready(&state, path.model(), path.version())
 }
 
-async fn model_ready(State(state): Shared, Path(path): Names) -> Response<Body> {
-    let (model, version) = names(&path);
-    resources::model_ready(&state, model, version)
+async fn model_config(State(state): Shared, path: PathNames) -> Response<Body> {
+    resources::config(&state, path.model(), path.version())
 }
 
-async fn model_config(State(state): Shared, Path(path): Names) -> Response<Body> {
-    let (model, version) = names(&path);
-    resources::config(&state, model, version)
-}
-
-async fn model_statistics(State(state): Shared, Path(path): Names) -> Response<Body> {
-    let (model, version) = names(&path);
-    resources::statistics(&state, model, version)
+async fn model_statistics(State(state): Shared, path: PathNames) -> Response<Body> {
+    resources::statistics(&state, path.model(), path.version())
 }
 
 async fn all_statistics(State(state): Shared) -> Response<Body> {
     resources::all_statistics(&state)
 }
 
-async fn index(State(state): Shared, body: Bytes) -> Response<Body> {
-    resources::index(&state, &body)
+async fn index(State(state): Shared, body: Result<Bytes, BytesRejection>) -> Response<Body> {
+    match body {
+        Ok(body) => resources::index(&state, &body),
+        Err(error) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            error_answer(&ServeError::too_large(SMALL_BODY as u64))
+        }
+        Err(error) => message_answer(error.status(), &error.body_text()),
+    }
 }
 
 /// Answers a request of inference. Only a client that compresses, or wants its answer compressed, pays for
 /// the layers that do so.
-async fn serve_infer(State(state): Shared, Path(path): Names, request: Request) -> Response<Body> {
-    let (model, version) = names(&path);
+async fn serve_infer(State(state): Shared, path: PathNames, request: Request) -> Response<Body> {
+    let (model, version) = (path.model(), path.version());
     let path = ModelPath { model: model.to_owned(), version: version.map(str::to_owned) };
     let headers = request.headers();
     let is_coded = headers.contains_key(CONTENT_ENCODING) || headers.contains_key(ACCEPT_ENCODING);
@@ -151,7 +149,8 @@ async fn no_such_path(uri: Uri) -> Response<Body> {
     message_answer(StatusCode::NOT_FOUND, &message)
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
+/// Answers a request whose path has no such method.
+pub(in crate::server) async fn wrong_method(method: Method, uri: Uri) -> Response<Body> {
     let path = uri.path();
     let right = if path.ends_with("/infer") || path.ends_with("/index") { "POST" } else { "GET" };
     let message = format!("{path} does not accept {method}; use {right}");

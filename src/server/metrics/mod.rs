@@ -15,6 +15,7 @@ use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+use super::http::wrong_method;
 use super::state::ServerState;
 use collector::StateCollector;
 
@@ -27,7 +28,9 @@ pub(super) fn routes(state: &Arc<ServerState>) -> Router {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(StateCollector::new(state.clone())));
     let registry = Arc::new(registry);
-    Router::new().route("/metrics", get(move || async move { answer(&registry) }))
+    Router::new()
+        .route("/metrics", get(move || async move { answer(&registry) }))
+        .method_not_allowed_fallback(wrong_method)
 }
 
 fn answer(registry: &Registry) -> Response {
