@@ -40,6 +40,7 @@ mod tests;
 mod thread_calls;
 mod threads;
 mod trial;
+mod wake_batch;
 mod worker;
 
 pub use build_places::{BUILDS_AT_ONCE, BuildPlaces};
@@ -59,3 +60,4 @@ pub use request::{
     Outcome, Priority, Reply, Request, RequestError, RequestId, RequestOptions, RequestSender,
 };
 pub use threads::Member;
+pub(crate) use wake_batch::{collecting_wakes, wake_at_once, wake_collected};

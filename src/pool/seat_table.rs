@@ -1,7 +1,7 @@
 //! The seats of a gate: a slab of instances' slots, and the order in which the sleeping ones are woken.
 
 use super::gate_state::{SeatId, Waiting};
-use super::sync::{Arc, AtomicBool, Ordering, Thread};
+use super::sync::{Arc, AtomicBool, Ordering, Thread, wake_thread};
 
 /// Threads to wake once the gate's lock is released.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Wakes {
     /// Wakes the threads. One that is not asleep yet costs no system call.
     pub(super) fn wake(self) {
         for thread in self.first.iter().chain(&self.others) {
-            thread.unpark();
+            wake_thread(thread);
         }
     }
 }

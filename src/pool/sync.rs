@@ -8,6 +8,8 @@ pub(super) use std::sync::mpsc;
 pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) use std::thread::{Thread, current, park};
 
+pub(super) use super::wake_batch::wake_thread;
+
 use std::sync::TryLockError;
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,6 +18,7 @@ use super::activity::Connection;
 use super::client_service::ClientService;
 use super::client_stream::{ClientStream, ConnectionTimes};
 use super::state::ServerState;
+use super::threads::TaskStarter;
 use crate::layout::ServerLimits;
 use crate::telemetry::Protocol;
 
@@ -88,7 +89,7 @@ pub(super) async fn serve(
     let life = ConnectionLife { state: context.state.clone(), phase, times, is_http2 };
     let header = limits.header;
     if is_http2 {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+        let mut builder = http2::Builder::new(TaskStarter);
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)

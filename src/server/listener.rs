@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::client_connection::{ListenerContext, Phase, refuse, serve};
+use crate::pool::collecting_wakes;
 use crate::telemetry::Protocol;
 
 /// The most connections that wait to be accepted. The kernel lowers it to `net.core.somaxconn`.
@@ -135,7 +136,7 @@ fn start(
     let _ = stream.set_nodelay(true);
     let limit = context.state.limits().connections;
     if let Some(connection) = context.state.activity.connect(peer, context.protocol, limit) {
-        tokio::spawn(serve(stream, connection, context.clone()));
+        tokio::spawn(collecting_wakes(serve(stream, connection, context.clone())));
     } else if context.protocol == Protocol::Http
         && let Ok(permit) = refusals.clone().try_acquire_owned()
     {

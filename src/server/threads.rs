@@ -7,9 +7,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hyper::rt::Executor;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::machine::request_short_slice;
+use crate::pool::{collecting_wakes, wake_collected};
 
 /// The most threads by default. Two threads serve more small requests than the models of a usual machine
 /// answer; more of them take cores from models, and wake each other for requests that one could serve: on
@@ -41,6 +43,18 @@ pub(super) fn start(threads: usize) -> std::io::Result<Runtime> {
         .on_thread_start(|| {
             request_short_slice();
         })
+        .on_thread_park(wake_collected)
         .enable_all()
         .build()
+}
+
+/// Starts the tasks of an HTTP/2 connection. The requests that arrive together reach the models before the
+/// first of their instances is woken.
+#[derive(Clone)]
+pub(super) struct TaskStarter;
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for TaskStarter {
+    fn execute(&self, task: F) {
+        tokio::spawn(collecting_wakes(task));
+    }
 }

@@ -25,6 +25,10 @@ impl Thread {
     }
 }
 
+pub(crate) fn wake_thread(thread: &Thread) {
+    thread.unpark();
+}
+
 pub(crate) fn current() -> Thread {
     CURRENT.with(Thread::clone)
 }

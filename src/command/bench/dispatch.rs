@@ -19,7 +19,7 @@ use crate::command::CommandError;
 use crate::engine::synthetic::NoopModel;
 use crate::engine::{InstanceSetup, NamedTensor};
 use crate::machine::this_machine;
-use crate::pool::Client;
+use crate::pool::{Client, collecting_wakes, wake_collected};
 
 /// Repetitions of all measurements.
 const ROUNDS: u32 = 9;
@@ -108,7 +108,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
     let client = pool.client();
     // Made before the requests, and carried by those of each side.
     let inputs = RequestInputs::default();
+    // it wakes instances as the server's threads do
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .on_thread_park(wake_collected)
         .max_blocking_threads(threads)
         .thread_keep_alive(Duration::from_hours(1))
         .build()?;
@@ -127,7 +129,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
             turns.reverse();
         }
         for turn in turns {
-            let cost = runtime.block_on(async {
+            let cost = runtime.block_on(collecting_wakes(async {
                 match turn {
                     0 => one_by_one(window, || by_pool(&client, &inputs)).await,
                     1 => one_by_one(window, || by_tokio(&inputs)).await,
@@ -136,7 +138,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
                     4 => at_once(window, || by_tokio(&inputs)).await,
                     _ => at_once(window, || by_rayon(&rayon, &inputs)).await,
                 }
-            });
+            }));
             if let Some(costs) = costs.get_mut(turn) {
                 costs.push(cost);
             }
