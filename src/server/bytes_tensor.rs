@@ -5,6 +5,9 @@ use super::serve_error::ServeError;
 /// The size of an element's length, in bytes.
 const LENGTH: usize = 4;
 
+/// The most elements for which room is reserved before they have arrived.
+const RESERVED: usize = 1 << 16;
+
 /// Reads the elements of one BYTES tensor from pieces. Each byte is copied once.
 pub struct BytesReader {
     elements: Vec<String>,
@@ -33,7 +36,7 @@ impl BytesReader {
             )));
         }
         Ok(Self {
-            elements: Vec::with_capacity(count),
+            elements: Vec::with_capacity(count.min(RESERVED)),
             count,
             left: size,
             length: [0; LENGTH],
@@ -171,6 +174,12 @@ mod tests {
             let error = read(bytes, count, 3).unwrap_err().message;
             assert!(error.starts_with("input `x`: ") && error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn announced_elements_take_no_room() {
+        let reader = BytesReader::new("x", 1 << 40, 1 << 42).unwrap();
+        assert_eq!(reader.elements.capacity(), RESERVED);
     }
 
     #[test]

@@ -120,11 +120,20 @@ pub fn count_elements(input: &str, shape: &[usize]) -> Result<usize, ServeError>
     })
 }
 
+/// The most dimensions of an input, as in `NumPy`.
+const MOST_DIMENSIONS: usize = 64;
+
 /// Returns the shape of a tensor from the numbers that a client sent.
 ///
 /// # Errors
-/// If a dimension is negative. The message names the input.
+/// If a dimension is negative, or there are more than 64. The message names the input.
 pub fn read_shape(input: &str, dims: &[i64]) -> Result<Vec<usize>, ServeError> {
+    if dims.len() > MOST_DIMENSIONS {
+        return Err(ServeError::bad_request(format!(
+            "input `{input}`: its shape has {} dimensions, more than {MOST_DIMENSIONS}",
+            dims.len()
+        )));
+    }
     let dim = |dim: &i64| usize::try_from(*dim).ok();
     dims.iter().map(dim).collect::<Option<_>>().ok_or_else(|| {
         ServeError::bad_request(format!("input `{input}`: shape {dims:?} has a negative dimension"))
@@ -182,5 +191,7 @@ mod tests {
         let huge = read(f32, &[usize::MAX, 2], &[], 0);
         assert!(error(huge).contains("too many elements"));
         assert!(read_shape("x", &[2, -1]).unwrap_err().message.contains("negative dimension"));
+        let deep = read_shape("x", &[1; 65]).unwrap_err().message;
+        assert_eq!(deep, "input `x`: its shape has 65 dimensions, more than 64");
     }
 }

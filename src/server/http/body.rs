@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_LENGTH;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;
 
+use super::parameters::Parameters;
 use super::request_head::{self, InputHead, InputSource, RequestHead};
 use crate::engine::{ElementType, NamedTensor, Tensor};
 use crate::server::counted_request::CountedRequest;
@@ -36,7 +37,7 @@ pub(super) struct RequestBody<'a> {
 /// A request that has arrived whole.
 pub(super) struct ReceivedRequest {
     pub id: String,
-    pub parameters: request_head::Parameters,
+    pub parameters: Parameters,
     pub outputs: Vec<request_head::OutputHead>,
     pub inputs: Vec<NamedTensor>,
     pub reservation: Reservation,

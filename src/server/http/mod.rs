@@ -6,6 +6,7 @@ mod elements;
 mod error_answer;
 mod infer;
 mod json_form;
+mod parameters;
 mod path_names;
 mod request_head;
 mod resources;

@@ -7,13 +7,15 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::Value;
 
 use super::elements::Elements;
+use super::parameters::{Parameters, ParametersReader, read_parameters};
 use crate::engine::{ElementType, TensorData};
 use crate::server::datatype::{datatypes, parse_datatype};
 use crate::server::raw_tensor::{count_elements, read_shape};
 use crate::server::serve_error::ServeError;
 
-/// The parameters of a request, an input or an output.
-pub(super) type Parameters = serde_json::Map<String, Value>;
+/// The most inputs, and the most requested outputs, of a request. An empty one takes few bytes of JSON but more than
+/// a hundred in memory, and each is compared with those before it.
+const MOST_PARTS: usize = 4096;
 
 /// The JSON part of a request.
 #[derive(Debug, Deserialize)]
@@ -22,13 +24,13 @@ pub(super) struct RequestHead {
     #[serde(default)]
     pub id: String,
     /// Parameters of the request.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_parameters")]
     pub parameters: Parameters,
     /// The inputs, in the order of their binary data.
     #[serde(deserialize_with = "read_inputs")]
     pub inputs: Vec<InputHead>,
     /// The outputs to return; all if empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_outputs")]
     pub outputs: Vec<OutputHead>,
 }
 
@@ -56,7 +58,7 @@ pub(super) enum InputSource {
 #[derive(Debug, Deserialize)]
 pub(super) struct OutputHead {
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_parameters")]
     pub parameters: Parameters,
 }
 
@@ -92,8 +94,40 @@ impl<'de> Visitor<'de> for Inputs {
                 )));
             }
             inputs.push(input);
+            check_number(inputs.len(), "inputs")?;
         }
         Ok(inputs)
+    }
+}
+
+/// Checks the number of inputs or outputs that have been read.
+fn check_number<E: Error>(number: usize, what: &str) -> Result<(), E> {
+    if number > MOST_PARTS {
+        return Err(E::custom(format_args!("the request has more than {MOST_PARTS} {what}")));
+    }
+    Ok(())
+}
+
+fn read_outputs<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<OutputHead>, D::Error> {
+    from.deserialize_seq(Outputs)
+}
+
+struct Outputs;
+
+impl<'de> Visitor<'de> for Outputs {
+    type Value = Vec<OutputHead>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of outputs")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut outputs = Vec::new();
+        while let Some(output) = list.next_element()? {
+            outputs.push(output);
+            check_number(outputs.len(), "outputs")?;
+        }
+        Ok(outputs)
     }
 }
 
@@ -144,7 +178,7 @@ impl<'de> Visitor<'de> for Input {
                 "name" => name = Some(map.next_value()?),
                 "shape" => dims = Some(map.next_value()?),
                 "datatype" => datatype = Some(map.next_value()?),
-                "parameters" => parameters = Some(map.next_value()?),
+                "parameters" => parameters = Some(map.next_value_seed(ParametersReader)?),
                 "data" => {
                     let known = (&name, &dims, &datatype);
                     data = Some(match known {
@@ -297,6 +331,23 @@ mod tests {
             let error = parse(json.as_bytes()).unwrap_err();
             assert!(error.message.contains(expected), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn number_of_parts_is_limited() {
+        let inputs = |count: usize| -> Vec<String> {
+            let input =
+                |at| format!(r#"{{"name":"{at}","shape":[0],"datatype":"INT8","data":[]}}"#);
+            (0..count).map(input).collect()
+        };
+        let parse_inputs =
+            |count| parse(format!(r#"{{"inputs":[{}]}}"#, inputs(count).join(",")).as_bytes());
+        assert_eq!(parse_inputs(MOST_PARTS).unwrap().inputs.len(), MOST_PARTS);
+        let error = parse_inputs(MOST_PARTS + 1).unwrap_err().message;
+        assert!(error.contains("more than 4096 inputs"), "{error}");
+        let outputs = vec![r#"{"name":"y"}"#; MOST_PARTS + 1].join(",");
+        let json = format!(r#"{{"inputs":[],"outputs":[{outputs}]}}"#);
+        assert!(parse(json.as_bytes()).unwrap_err().message.contains("more than 4096 outputs"));
     }
 
     #[test]
