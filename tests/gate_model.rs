@@ -10,6 +10,8 @@
 mod batches;
 #[path = "gate_model/generations.rs"]
 mod generations;
+#[path = "gate_model/holds.rs"]
+mod holds;
 #[path = "gate_model/places.rs"]
 mod places;
 #[path = "gate_model/sync.rs"]
@@ -78,6 +80,11 @@ use gate::{Ended, Gate, JobTerms, Next, Present, Submitted};
 use generations::{
     a_generation_takes_over, an_abandoned_generation_ends, generation_serves_or_is_abandoned,
     sleepers_are_trimmed, surplus_seats_end,
+};
+use holds::{
+    a_held_job_runs_before_the_end, a_lifted_limit_frees_held_jobs, held_jobs_are_rejected,
+    held_jobs_end_where_they_wait, held_jobs_run_when_released, held_jobs_survive_a_take_over,
+    urgent_held_jobs_run_first,
 };
 use inner::Inner;
 use places::{a_superseded_batch_frees_its_places, places_are_shared, trials_do_not_overlap};
@@ -452,6 +459,13 @@ scenarios!(
     a_batch_that_grows_fails_whole,
     a_batch_that_grows_is_superseded_whole,
     a_batch_that_shrinks_takes_over_whole,
+    a_held_job_runs_before_the_end,
+    held_jobs_run_when_released,
+    held_jobs_end_where_they_wait,
+    held_jobs_are_rejected,
+    held_jobs_survive_a_take_over,
+    a_lifted_limit_frees_held_jobs,
+    urgent_held_jobs_run_first,
     places_are_shared,
     trials_do_not_overlap,
     a_superseded_batch_frees_its_places,
@@ -466,6 +480,11 @@ mod exhaustive {
     #[test]
     fn an_abandoned_generation_ends() {
         shuttle::check_dfs(super::an_abandoned_generation_ends, Some(super::EXHAUSTIVE));
+    }
+
+    #[test]
+    fn a_held_job_runs_before_the_end() {
+        shuttle::check_dfs(super::a_held_job_runs_before_the_end, Some(super::EXHAUSTIVE));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Script {
     pub build_blocked: AtomicUsize,
     /// True while running requests must wait.
     pub run_blocked: AtomicBool,
+    /// Bytes of inputs from which [`Script::run_blocked`] applies to a request.
+    pub run_blocked_from: AtomicUsize,
     /// Bytes of weights that the model reports.
     pub weights: AtomicU64,
     /// Bytes that a request allocates per byte of its inputs; kept until the model shrinks.
@@ -254,7 +256,11 @@ impl Instance for SyntheticInstance {
         if sleep > 0 {
             std::thread::sleep(Duration::from_nanos(sleep));
         }
-        while script.run_blocked.load(Ordering::SeqCst) {
+        let is_blocked = |script: &Script| {
+            script.run_blocked.load(Ordering::SeqCst)
+                && bytes >= script.run_blocked_from.load(Ordering::SeqCst)
+        };
+        while is_blocked(script) {
             std::thread::sleep(Duration::from_millis(1));
         }
         if due(script.panic_every.load(Ordering::Relaxed)) {

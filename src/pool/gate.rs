@@ -158,7 +158,7 @@ impl<T> Gate<T> {
         self.flags.refusal()
     }
 
-    /// Removes a job that no seat has taken yet and whose caller has gone away. Never waits for the lock:
+    /// Removes a job that does not run and whose caller has gone away. Never waits for the lock:
     /// if another thread holds it, that thread removes the job and drops it.
     pub(crate) fn discard(&self, id: u64) -> Option<T> {
         if let Some(mut state) = self.try_lock() {
@@ -174,7 +174,7 @@ impl<T> Gate<T> {
         None
     }
 
-    /// Removes a job that no seat has taken yet. Returns `None` if it runs or has ended. Waits for the
+    /// Removes a job that waits. Returns `None` if it runs or has ended. Waits for the
     /// lock, because the result says who answers.
     pub(crate) fn cancel(&self, id: u64) -> Option<T> {
         self.change(|state| {
@@ -247,6 +247,12 @@ impl<T> Gate<T> {
     /// Rejects new jobs with a reason until it is set to `None`. Waiting jobs keep waiting.
     pub(crate) fn refuse(&self, reason: Option<Rejection>) {
         self.flags.refuse(reason);
+    }
+
+    /// Lets the held jobs ([`Gate::hold`]) be taken again.
+    pub(crate) fn release(&self) {
+        self.flags.count_release();
+        self.changed();
     }
 
     fn changed(&self) {

@@ -41,7 +41,7 @@ struct CallerFlags {
     admitted: AtomicU64,
     /// Jobs put into the inbox.
     sent: AtomicU64,
-    /// Jobs known to have left the queue: at most as many as really have.
+    /// Jobs known to have left the queue: at most as many as really have, but for jobs that are held again.
     known_departed: AtomicI64,
 }
 
@@ -91,6 +91,8 @@ pub(super) struct GateFlags {
     refused: AtomicU64,
     /// Jobs that were wrong on arrival.
     wrong: AtomicU64,
+    /// Calls of [`Gate::release`](super::gate::Gate::release) so far.
+    releases: AtomicU64,
     /// Serving seats beyond this many end when their job does; never below the bound.
     keep: AtomicUsize,
     limit: AtomicUsize,
@@ -127,6 +129,7 @@ impl GateFlags {
             refusal: Mutex::new(None),
             refused: AtomicU64::new(0),
             wrong: AtomicU64::new(0),
+            releases: AtomicU64::new(0),
             keep: AtomicUsize::new(usize::MAX),
             limit: AtomicUsize::new(0),
             blocks: AtomicBool::new(false),
@@ -271,6 +274,14 @@ impl GateFlags {
         self.sent() > received
     }
 
+    pub(super) fn count_release(&self) {
+        self.releases.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn releases(&self) -> u64 {
+        self.releases.load(Ordering::SeqCst)
+    }
+
     pub(super) fn mark_changed(&self) {
         self.signals.0.changed.store(true, Ordering::SeqCst);
     }
@@ -291,7 +302,8 @@ impl GateFlags {
                 && self.has_mail(self.holder.0.received.load(Ordering::SeqCst)))
     }
 
-    /// Publishes the jobs taken from the inbox, those that have left the queue, and the sleeping seats.
+    /// Publishes the jobs taken from the inbox, those that have left the queue, and the sleeping seats that
+    /// may get a job.
     pub(super) fn publish(&self, received: u64, departed: i64, idle: usize) {
         let holder = &self.holder.0;
         holder.received.store(received, Ordering::Release);

@@ -77,15 +77,38 @@ impl<T> Gate<T> {
     pub(crate) fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
         self.change(|state| {
             state.count_ended(ended);
-            let may_continue =
-                state.seats.stays(id, self.flags.keep()) && self.flags.may_continue();
-            let next = if may_continue { state.pop(&self.flags) } else { None };
-            if next.is_none() {
-                self.flags.end();
-                state.rest(&self.flags, id);
-            }
-            next
+            state.next_for(&self.flags, id)
         })
+    }
+
+    /// Returns the number of releases so far. Read it before deciding that a job may not start.
+    pub(crate) fn releases(&self) -> u64 {
+        self.flags.releases()
+    }
+
+    /// Takes back a seat's job that may not start yet, and returns the seat's next one as [`Gate::finish`]
+    /// does. The job waits again: until a release after the first `releases` ([`Gate::releases`]), and
+    /// from then on in the queue. Until it is taken again it can be cancelled, time out and be rejected.
+    /// The queue may exceed its limit by the number of seats meanwhile.
+    ///
+    /// # Errors
+    /// The job, still the seat's, if the jobs that wait have been rejected since it was submitted.
+    pub(crate) fn hold(
+        &self,
+        id: SeatId,
+        waiting: Waiting<T>,
+        releases: u64,
+    ) -> Result<Option<Waiting<T>>, Waiting<T>> {
+        self.change(|state| {
+            state.hold(&self.flags, waiting, releases)?;
+            Ok(state.next_for(&self.flags, id))
+        })
+    }
+
+    /// Returns the number of held jobs.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.look(|state| state.held())
     }
 
     /// Ends a seat's job and gives it no other until [`Gate::repair`], because its instance broke and is

@@ -7,7 +7,7 @@ use super::job_queue::JobQueue;
 use super::published_counts::GateCounts;
 use super::rejection::Rejection;
 use super::seat_table::SeatTable;
-use super::sync::{Arc, AtomicBool, mpsc};
+use super::sync::{Arc, AtomicBool, MOST_HELD, mpsc};
 
 /// Waiting jobs that [`Gate::expire`] and [`Gate::reject_waiting`] remove at most at a time.
 pub(crate) const BATCH: usize = 1024;
@@ -79,6 +79,8 @@ pub(crate) enum Ended {
     Failed,
     /// Its wait had run out when the instance took it; it was not run.
     TimedOut,
+    /// It had to wait again, and the jobs that wait have been rejected.
+    Rejected,
 }
 
 /// The next step of a seat.
@@ -153,6 +155,12 @@ pub(super) struct State<T> {
     /// Jobs taken from the inbox or handed over directly so far.
     admitted: i64,
     pub(super) queue: JobQueue<T>,
+    /// Jobs that a seat took but that may not run before the next release.
+    held: JobQueue<T>,
+    /// Releases that moved the held jobs back to the queue so far.
+    releases: u64,
+    /// Waiting jobs with numbers below this have been rejected.
+    rejected_before: u64,
     pub(super) seats: SeatTable<T>,
     /// Generations later than the serving one that will never serve.
     abandoned: Vec<u64>,
@@ -168,6 +176,9 @@ impl<T> State<T> {
             received: 0,
             admitted: 0,
             queue: JobQueue::new(),
+            held: JobQueue::new(),
+            releases: 0,
+            rejected_before: 0,
             seats: SeatTable::new(),
             abandoned: Vec::new(),
             discarded: Vec::new(),
@@ -205,7 +216,7 @@ impl<T> State<T> {
                 Ok(Mail::Abandon(generation)) => self.abandon(generation),
                 // Its caller sent the job before this, so it has been received.
                 Ok(Mail::Discard(id)) => {
-                    let found = self.queue.remove(id);
+                    let found = self.find(id);
                     self.ended.cancelled += u64::from(found.is_some());
                     self.discarded.extend(found);
                 }
@@ -236,7 +247,8 @@ impl<T> State<T> {
             self.receive_all();
         }
         let mut waiting = Some(waiting);
-        if self.queue.is_empty() && self.seats.idle() > 0 && flags.try_start() {
+        let may_hand = self.queue.is_empty() && self.seats.idle() > 0 && self.may_hand(flags, 0);
+        if may_hand && flags.try_start() {
             let timeout = flags.timeout();
             waiting = waiting.and_then(|job| self.seats.hand(Waiting { timeout, ..job }));
             if waiting.is_some() {
@@ -259,17 +271,55 @@ impl<T> State<T> {
         self.queue.pop().map(|waiting| Waiting { timeout: flags.timeout(), ..waiting })
     }
 
-    /// Removes a job that no seat has taken.
+    /// Returns true if a seat may look for a job that can start, where the calling seats end `ending` jobs.
+    /// If nothing else runs, one always may: a held job waits for a job that runs, or for one in the queue.
+    pub(super) fn may_hand(&self, flags: &GateFlags, ending: u64) -> bool {
+        self.held.len() < MOST_HELD || flags.executing() <= ending
+    }
+
+    /// Keeps a job that a seat took until the next release after the first `releases`.
+    ///
+    /// # Errors
+    /// The job, if the jobs that wait have been rejected since it was submitted.
+    pub(super) fn hold(
+        &mut self,
+        flags: &GateFlags,
+        waiting: Waiting<T>,
+        releases: u64,
+    ) -> Result<(), Waiting<T>> {
+        if waiting.id < self.rejected_before {
+            return Err(waiting);
+        }
+        let is_released = flags.releases() != releases;
+        let queue = if is_released { &mut self.queue } else { &mut self.held };
+        queue.push(waiting);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Removes a job that does not run.
     pub(super) fn remove(&mut self, id: u64) -> Option<Waiting<T>> {
         self.receive_all();
-        self.queue.remove(id)
+        self.find(id)
+    }
+
+    fn find(&mut self, id: u64) -> Option<Waiting<T>> {
+        self.queue.remove(id).or_else(|| self.held.remove(id))
     }
 
     /// Removes jobs with numbers below `before`, [`BATCH`] at most.
     pub(super) fn remove_before(&mut self, before: u64) -> Vec<Waiting<T>> {
         self.receive_all();
+        self.rejected_before = self.rejected_before.max(before);
         let is_before = |waiting: &Waiting<T>| waiting.id < before;
-        std::iter::from_fn(|| self.queue.pop_if(is_before)).take(BATCH).collect()
+        let (queue, held) = (&mut self.queue, &mut self.held);
+        std::iter::from_fn(|| queue.pop_if(is_before).or_else(|| held.pop_if(is_before)))
+            .take(BATCH)
+            .collect()
     }
 
     /// Removes jobs whose deadline has passed or that have waited for `timeout`, [`BATCH`] at most.
@@ -283,10 +333,13 @@ impl<T> State<T> {
             let wait = now.running.saturating_duration_since(waiting.terms.since);
             timeout.is_some_and(|timeout| wait >= timeout)
         };
-        let queue = &mut self.queue;
-        std::iter::from_fn(|| queue.pop_late(now.callers).or_else(|| queue.pop_if(is_late)))
-            .take(BATCH)
-            .collect()
+        let (queue, held) = (&mut self.queue, &mut self.held);
+        // A held job may wait from a later time than those behind it.
+        let pop = || {
+            let queued = queue.pop_late(now.callers).or_else(|| queue.pop_if(is_late));
+            queued.or_else(|| held.pop_late(now.callers)).or_else(|| held.pop_any(is_late))
+        };
+        std::iter::from_fn(pop).take(BATCH).collect()
     }
 
     /// Ends a running job. The caller counts it as no longer running.
@@ -295,7 +348,20 @@ impl<T> State<T> {
             Ended::Completed => self.ended.completed += 1,
             Ended::Failed => self.ended.failed += 1,
             Ended::TimedOut => self.ended.timed_out += 1,
+            Ended::Rejected => self.ended.rejected += 1,
         }
+    }
+
+    /// Returns the next job of a seat whose job has just ended, if it may have one. Otherwise the seat rests.
+    pub(super) fn next_for(&mut self, flags: &GateFlags, id: SeatId) -> Option<Waiting<T>> {
+        let stays = self.seats.stays(id, flags.keep());
+        let may_continue = stays && flags.may_continue() && self.may_hand(flags, 1);
+        let next = if may_continue { self.pop(flags) } else { None };
+        if next.is_none() {
+            flags.end();
+            self.rest(flags, id);
+        }
+        next
     }
 
     /// Puts a seat without a job to sleep, or retires it if it is no longer needed.
@@ -313,9 +379,11 @@ impl<T> State<T> {
     pub(super) fn settle(&mut self, flags: &GateFlags) {
         if flags.take_changed() {
             self.receive_all();
+            self.release(flags);
             self.seats.trim(flags.keep());
         }
         while self.seats.idle() > 0
+            && self.may_hand(flags, 0)
             && (!self.queue.is_empty() || flags.has_mail(self.received))
             && flags.try_start()
         {
@@ -330,23 +398,34 @@ impl<T> State<T> {
         }
         if flags.is_closed() {
             self.receive_all();
-            if self.queue.is_empty() {
+            if self.queue.is_empty() && self.held.is_empty() {
                 self.seats.retire_sleeping();
             }
         }
         self.publish(flags);
     }
 
+    /// Moves the held jobs back to the queue, if there was a release since.
+    fn release(&mut self, flags: &GateFlags) {
+        let releases = flags.releases();
+        if releases != self.releases {
+            self.releases = releases;
+            self.queue.append(&mut self.held);
+        }
+    }
+
     fn publish(&mut self, flags: &GateFlags) {
-        let departed = self.admitted - self.queue.len() as i64;
-        flags.publish(self.received, departed, self.seats.idle());
+        let waiting = self.queue.len() + self.held.len();
+        let departed = self.admitted - waiting as i64;
+        let ready = if self.may_hand(flags, 0) { self.seats.idle() } else { 0 };
+        flags.publish(self.received, departed, ready);
         flags.published().publish(&GateCounts {
             completed: self.ended.completed,
             failed: self.ended.failed,
             timed_out: self.ended.timed_out,
             cancelled: self.ended.cancelled,
             rejected: self.ended.rejected,
-            queued: self.queue.len() as u64,
+            queued: waiting as u64,
             executing: flags.executing(),
             received: self.received,
             serving: self.seats.serving as u64,

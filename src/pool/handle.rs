@@ -219,6 +219,7 @@ impl Pool {
     /// frees memory that the model already holds.
     pub fn set_memory(&self, limit: Option<u64>) {
         self.inner.memory.set_limit(limit);
+        self.inner.release_held();
     }
 
     /// Sets the number of rows, this one included, that will share the loaded model. A fresh model is

@@ -105,7 +105,7 @@ impl Client {
         let now = running_now();
         let arrival = options.arrival.unwrap_or(now);
         let reply = ReplyTarget::Channel(sender);
-        let job = Job { inputs, arrival, reply, charge: None };
+        let job = Job { inputs, arrival, reply, charge: None, alone: None };
         Pending { waiting: Self::offer_to(find, job, options.terms(now)), arrival, answer }
     }
 

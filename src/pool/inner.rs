@@ -344,12 +344,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes a request that no instance has taken yet and that nobody waits for any more.
+    /// Lets requests try again that were told to wait for the memory limit, if that may help.
+    pub(super) fn release_held(&self) {
+        if self.memory.take_release() {
+            self.gate.release();
+        }
+    }
+
+    /// Removes a request that waits and that nobody waits for any more.
     pub(super) fn discard(&self, id: RequestId) {
         drop(self.gate.discard(id.number));
     }
 
-    /// Cancels a request that no instance has taken yet, and answers it.
+    /// Cancels a request that waits, and answers it.
     pub(super) fn cancel_number(&self, number: u64) -> bool {
         let found = self.gate.cancel(number);
         let is_found = found.is_some();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::memory::MemoryCharge;
+use super::memory_turn::AloneWait;
 use super::request::{Outcome, Reply, Request, RequestError, answer};
 use crate::engine::NamedTensor;
 
@@ -58,19 +59,21 @@ pub(super) struct Job {
     pub(super) reply: ReplyTarget,
     /// `None` if its inputs cost the pool nothing.
     pub(super) charge: Option<MemoryCharge>,
+    /// Its wait to run alone under the memory limit, if it has to.
+    pub(super) alone: Option<AloneWait>,
 }
 
 impl Job {
     /// Returns the job of a caller's request.
     pub(super) fn new(request: Request) -> Self {
         let Request { inputs, arrival, reply, .. } = request;
-        Self { inputs, arrival, reply: ReplyTarget::Call(reply), charge: None }
+        Self { inputs, arrival, reply: ReplyTarget::Call(reply), charge: None, alone: None }
     }
 
     /// Answers the request with an error, without having run it.
     pub(super) fn reject(self, error: RequestError, now: Instant) {
-        // Release the charge before the caller is answered.
-        drop(self.charge);
+        // Release the charge and others' turn before the caller is answered.
+        drop((self.charge, self.alone));
         let queue = now.saturating_duration_since(self.arrival);
         self.reply.answer(Outcome { result: Err(error), queue, compute: Duration::ZERO });
     }

@@ -78,6 +78,18 @@ impl<T> JobQueue<T> {
         self.removed(waiting)
     }
 
+    /// Removes the first job that matches, in order of priority and number. Looks at all jobs.
+    pub(super) fn pop_any(&mut self, matches: impl Fn(&Waiting<T>) -> bool) -> Option<Waiting<T>> {
+        let mut lanes = self.lanes.iter();
+        let id = lanes.find_map(|lane| lane.waiting().find(|waiting| matches(waiting)))?.id;
+        self.remove(id)
+    }
+
+    /// Moves all jobs of another queue to this one.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        self.extend(std::iter::from_fn(|| other.pop()));
+    }
+
     /// Removes a job whose deadline has passed.
     pub(super) fn pop_late(&mut self, now: Instant) -> Option<Waiting<T>> {
         let (deadline, id) = *self.deadlines.first()?;
@@ -117,6 +129,10 @@ impl<T> Lane<T> {
         // Callers that submit at the same time may arrive in another order than their numbers.
         let at = self.entries.partition_point(|other| other.id < id);
         self.entries.insert(at, entry);
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &Waiting<T>> {
+        self.entries.iter().filter_map(|entry| entry.waiting.as_ref())
     }
 
     fn pop(&mut self) -> Option<Waiting<T>> {
@@ -217,6 +233,22 @@ mod tests {
         }
         assert_eq!(queue.remove(1).unwrap().job, 1);
         assert_eq!(rest(queue), [2, 4, 0, 5, 3]);
+    }
+
+    #[test]
+    fn matching_job_leaves_from_the_middle() {
+        let mut queue = queue(0..4);
+        assert_eq!(queue.pop_any(|waiting| waiting.job >= 2).unwrap().job, 2);
+        assert!(queue.pop_any(|waiting| waiting.job == 2).is_none());
+        assert_eq!(rest(queue), [0, 1, 3]);
+    }
+
+    #[test]
+    fn appended_jobs_are_sorted_in() {
+        let (mut queue, mut held) = (queue([1, 3]), queue([0, 2]));
+        queue.append(&mut held);
+        assert!(held.is_empty());
+        assert_eq!(rest(queue), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -6,12 +6,13 @@
 //! The engine frees the memory that it kept for it before the next run, and later requests of that
 //! size or more are refused before they run. If several requests exceed the limit together, the largest of them run
 //! again alone, one after another, and fewer requests of that size run at once from then on.
+//!
+//! Nothing here waits: a request that may not start yet waits in the gate (`memory_turn.rs`).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limited_runs::{LimitedRuns, Run, RunVerdict};
+use super::limited_runs::{LimitedRuns, RunVerdict};
 use super::rejection::Rejection;
 use super::shrink_pacer::ShrinkPacer;
 use crate::engine::{EngineError, EngineMemory, Model, NamedTensor};
@@ -19,9 +20,6 @@ use crate::layout::Bytes;
 
 /// No limit.
 const NONE: u64 = u64::MAX;
-
-/// The longest wait for a turn before the limit is read again.
-const TURN_CHECK: Duration = Duration::from_millis(50);
 
 /// A model's memory budget and the charges against it, in bytes.
 pub(super) struct MemoryLimit {
@@ -45,8 +43,16 @@ pub(super) struct MemoryLimit {
     pub(super) shrinks: ShrinkPacer,
     /// Requests that run now under a limit.
     runs: Mutex<LimitedRuns>,
-    /// Notified when a run ends and when the limit changes.
-    turn: Condvar,
+}
+
+/// The answer to a request that wants to run beside others.
+pub(super) enum Start<'a> {
+    /// It runs.
+    Now(Running<'a>),
+    /// It has to wait for requests that run or wait.
+    Later,
+    /// The model exceeds its budget now: the request has to run alone.
+    Alone,
 }
 
 /// A request that runs under a limit. Dropping it without [`MemoryLimit::ran`] discards the
@@ -58,8 +64,7 @@ pub(super) struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.limit.runs().now.retain(|run| run.id != self.id);
-        self.limit.turn.notify_all();
+        self.limit.runs().end(self.id);
     }
 }
 
@@ -94,7 +99,6 @@ impl MemoryLimit {
             shrunk_to: AtomicU64::new(NONE),
             shrinks: ShrinkPacer::default(),
             runs: Mutex::default(),
-            turn: Condvar::new(),
         }
     }
 
@@ -109,8 +113,7 @@ impl MemoryLimit {
         self.too_large.store(NONE, Ordering::Release);
         self.shrunk_to.store(NONE, Ordering::Release);
         self.shrinks.reset();
-        self.runs().crowd = None;
-        self.turn.notify_all();
+        self.runs().forget_crowd();
     }
 
     /// Clears the memory counted for a removed model.
@@ -219,8 +222,7 @@ impl MemoryLimit {
         Ok(charge())
     }
 
-    /// Waits until this request may run together with others, and starts it. Returns `None` if the
-    /// model now exceeds its budget: then the request has to run alone.
+    /// Starts this request beside those that run, if it may.
     ///
     /// # Errors
     /// [`EngineError::Memory`] if a request no larger than this one exceeded the budget alone.
@@ -228,20 +230,21 @@ impl MemoryLimit {
         &self,
         model: &dyn Model,
         inputs: &[NamedTensor],
-    ) -> Result<Option<Running<'_>>, EngineError> {
+    ) -> Result<Start<'_>, EngineError> {
         let bytes = tensor_bytes(inputs);
         let mut runs = self.runs();
-        while self.limit().is_some() && !runs.may_start(bytes) {
-            runs = self.wait_turn(runs);
-        }
         self.check_size(bytes)?;
-        if self.exceeded(model).is_some() {
-            return Ok(None);
+        if self.limit().is_some() && !runs.may_start(bytes) {
+            runs.refuse();
+            return Ok(Start::Later);
         }
-        Ok(Some(self.push(&mut runs, model, bytes, false)))
+        if self.exceeded(model).is_some() {
+            return Ok(Start::Alone);
+        }
+        Ok(Start::Now(self.push(&mut runs, model, bytes, false)))
     }
 
-    /// Waits until no other request runs, and starts this one. No other starts until it ends.
+    /// Starts this request if no other runs. No other starts until it ends. Returns `None` if one runs.
     ///
     /// # Errors
     /// [`EngineError::Memory`] if the model exceeds its budget even after `shrink`, or if a request
@@ -251,14 +254,13 @@ impl MemoryLimit {
         model: &dyn Model,
         inputs: &[NamedTensor],
         shrink: impl FnOnce(),
-    ) -> Result<Running<'_>, EngineError> {
+    ) -> Result<Option<Running<'_>>, EngineError> {
         let bytes = tensor_bytes(inputs);
         let mut runs = self.runs();
-        runs.waiting_alone += 1;
-        while !runs.now.is_empty() {
-            runs = self.wait_turn(runs);
+        if !runs.may_start_alone() {
+            runs.refuse();
+            return Ok(None);
         }
-        runs.waiting_alone -= 1;
         let running = self.push(&mut runs, model, bytes, true);
         // dropping `running` takes the lock
         drop(runs);
@@ -274,16 +276,27 @@ impl MemoryLimit {
             return Err(EngineError::Memory { reason });
         }
         self.check_size(bytes)?;
-        Ok(running)
+        Ok(Some(running))
+    }
+
+    /// Records that a request waits to run alone, and returns the number of its wait.
+    pub(super) fn wait_alone(&self) -> u64 {
+        self.runs().wait_alone()
+    }
+
+    /// Ends a wait to run alone.
+    pub(super) fn end_wait(&self, number: u64) {
+        self.runs().end_wait(number);
+    }
+
+    /// Returns true, once, if the requests that were told to wait may try again.
+    pub(super) fn take_release(&self) -> bool {
+        self.runs().take_release()
     }
 
     #[cfg(test)]
     pub(super) fn may_start(&self, bytes: u64) -> bool {
         self.runs().may_start(bytes)
-    }
-
-    fn wait_turn<'a>(&self, runs: MutexGuard<'a, LimitedRuns>) -> MutexGuard<'a, LimitedRuns> {
-        self.turn.wait_timeout(runs, TURN_CHECK).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Returns the limit if the model holds more now.
@@ -314,23 +327,11 @@ impl MemoryLimit {
         bytes: u64,
         alone: bool,
     ) -> Running<'_> {
-        if runs.now.is_empty() {
+        if runs.may_start_alone() {
             // discard the peak of earlier requests
             model.take_peak();
         }
-        let beside = runs.now.iter().map(|run| run.bytes).max();
-        let id = runs.next;
-        runs.next += 1;
-        runs.now.push(Run { id, bytes, peak: 0, beside, together: 1, alone });
-        let sizes: Vec<u64> = runs.now.iter().map(|run| run.bytes).collect();
-        for run in &mut runs.now {
-            if run.id != id {
-                run.beside = run.beside.max(Some(bytes));
-            }
-            let together = sizes.iter().filter(|size| **size >= run.bytes).count();
-            run.together = run.together.max(together);
-        }
-        Running { limit: self, id }
+        Running { limit: self, id: runs.start(bytes, alone) }
     }
 
     /// Checks the memory that a run took.
@@ -347,9 +348,7 @@ impl MemoryLimit {
         let beside = self.used().saturating_sub(now);
         let mut runs = self.runs();
         let peak = model.take_peak().unwrap_or(0).max(now);
-        // `take_peak` resets the model's peak, so every running request is given this one
-        runs.now.iter_mut().for_each(|run| run.peak = run.peak.max(peak));
-        let Some(run) = runs.now.iter().find(|run| run.id == running.id) else {
+        let Some(run) = runs.record_peak(running.id, peak).copied() else {
             return Ok(RunVerdict::Fits);
         };
         let (bytes, together) = (run.bytes, run.together);
@@ -404,7 +403,7 @@ impl MemoryLimit {
         model.take_peak();
         let now = self.look(model).total();
         // With other requests running, it holds more than it must.
-        if self.runs().now.iter().all(|run| run.alone) {
+        if self.runs().are_alone() {
             self.shrunk_to.store(now, Ordering::Release);
         }
     }

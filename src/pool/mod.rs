@@ -24,6 +24,7 @@ mod job_queue;
 mod limited_runs;
 mod load_turn;
 mod memory;
+mod memory_turn;
 mod panic_message;
 mod published_counts;
 mod recording;

@@ -1,13 +1,14 @@
 //! The request loop of one instance: takes requests from the gate, runs and answers them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::gate::{Ended, Next, SeatId, Waiting};
 use super::health::{HealthChecks, run_trial};
 use super::inner::Inner;
 use super::job::Job;
-use super::limited_runs::RunVerdict;
+use super::memory_turn::{Attempt, run_within_budget};
 use super::panic_message::panic_message;
 use super::request::RequestError;
 use super::taken_job::TakenJob;
@@ -25,7 +26,7 @@ pub(super) enum WorkerExit {
 }
 
 /// Runs requests until the gate retires the seat or the instance breaks.
-pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
+pub(super) fn serve(inner: &Arc<Inner>, seat: SeatId, built: &mut dyn Instance) -> WorkerExit {
     let Some(waiter) = inner.gate.waiter(seat) else { return WorkerExit::Retired };
     let mut recorder = inner.recorder.instance();
     let mut checks = HealthChecks::default();
@@ -40,14 +41,14 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             },
         };
         let late = waiting.is_late(start);
-        let Waiting { terms, job, .. } = waiting;
-        let Job { inputs, arrival, reply, charge } = job;
+        let Waiting { id, mut terms, timeout, job } = waiting;
+        let Job { inputs, arrival, reply, charge, mut alone } = job;
         // The start may be older than the request: it is the end of the job before.
         let late = late || terms.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let queue = start.saturating_duration_since(arrival);
         let taken = TakenJob::new(inner, seat, queue, reply);
         if late {
-            drop(charge);
+            drop((charge, alone));
             recorder.record_failure(queue, Duration::ZERO);
             let waited = start.saturating_duration_since(terms.since);
             let error = RequestError::TimedOut { waited };
@@ -55,13 +56,28 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
             next = after.map(|waiting| (waiting, running_now()));
             continue;
         }
-        let result = within_budget(inner, built, &inputs);
+        let result = match run_within_budget(inner, built, &inputs, &mut alone) {
+            Attempt::Ended(result) => result,
+            Attempt::Wait(order) => {
+                let now = running_now();
+                if order.has_run {
+                    // The timeout of the queue is not to count its run.
+                    terms.since = now;
+                }
+                let after = taken.hold(order.releases, |reply| {
+                    let job = Job { inputs, arrival, reply, charge, alone };
+                    Waiting { id, terms, timeout, job }
+                });
+                next = after.map(|waiting| (waiting, now));
+                continue;
+            }
+        };
         // One reading of the clock ends this job and starts the next: the reply counts to the latter.
         let end = running_now();
         let compute = end.saturating_duration_since(start);
         let has_copied = result.is_ok() && inner.trial.keep(&inputs, end, &inner.memory);
         drop(inputs);
-        drop(charge);
+        drop((charge, alone));
         // A failure may be the request's fault: only one that a known good request repeats breaks the
         // instance.
         let broken = match &result {
@@ -81,32 +97,6 @@ pub(super) fn serve(inner: &Inner, seat: SeatId, built: &mut dyn Instance) -> Wo
         // A check or a copy took time that is not the next request's.
         let end = if result.is_ok() && !has_copied { end } else { running_now() };
         next = taken.finish(ended, result, compute).map(|waiting| (waiting, end));
-    }
-}
-
-/// Runs a request within the memory budget. If it exceeds the budget together with others, it runs
-/// again alone; if it exceeds it alone, it fails.
-fn within_budget(
-    inner: &Inner,
-    built: &mut dyn Instance,
-    inputs: &[NamedTensor],
-) -> Result<Vec<NamedTensor>, RequestError> {
-    let limited = inner.memory.limit().and_then(|_| inner.model());
-    let Some(model) = limited else { return run(built, inputs) };
-    let mut shared = inner.memory.start(&*model, inputs)?;
-    loop {
-        let running = match shared.take() {
-            Some(running) => running,
-            None => inner.memory.start_alone(&*model, inputs, || inner.shrink())?,
-        };
-        let result = run(built, inputs)?;
-        match inner.memory.ran(&running, &*model) {
-            Ok(RunVerdict::Fits) => return Ok(result),
-            Ok(RunVerdict::RunAlone) => {}
-            // The engine frees its memory before the next run that needs room, or once the model is
-            // idle: this request's caller does not wait for that.
-            Err(error) => return Err(error.into()),
-        }
     }
 }
 

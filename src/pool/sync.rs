@@ -1,4 +1,4 @@
-//! The locks, atomics and threads of the gate's protocol. The model checker compiles the gate's files
+//! The locks, atomics, threads and limits of the gate's protocol. The model checker compiles the gate's files
 //! and `build.rs` with another module of this name.
 
 pub(super) use std::sync::atomic::{
@@ -12,6 +12,10 @@ pub(super) use super::wake_batch::wake_thread;
 
 use std::sync::TryLockError;
 use std::time::{Duration, Instant};
+
+/// Held jobs beyond which seats look for no further job while others run: each of these jobs is taken and
+/// held again after each release.
+pub(super) const MOST_HELD: usize = 16;
 
 /// Attempts of [`lock`] before it sleeps: together about as long as a system call.
 const ATTEMPTS: u32 = 64;

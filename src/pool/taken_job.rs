@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::gate::{Ended, SeatId, Waiting};
 use super::inner::Inner;
 use super::job::{Job, ReplyTarget};
+use super::rejection::Rejection;
 use super::request::{Outcome, RequestError};
 use crate::engine::NamedTensor;
+use crate::machine::running_now;
 
 /// The result of a request.
 pub(super) type RunResult = Result<Vec<NamedTensor>, RequestError>;
@@ -39,6 +41,23 @@ impl<'a> TakenJob<'a> {
         let next = self.inner.gate.finish(self.seat, ended);
         self.answer(reply, result, compute);
         next
+    }
+
+    /// Has the job wait again, because it may not start yet, and returns the seat's next one. `waiting` gets
+    /// the job's reply; `releases` is as for `Gate::hold`.
+    pub(super) fn hold(
+        mut self,
+        releases: u64,
+        waiting: impl FnOnce(ReplyTarget) -> Waiting<Job>,
+    ) -> Option<Waiting<Job>> {
+        let waiting = waiting(self.reply.take()?);
+        let gate = &self.inner.gate;
+        gate.hold(self.seat, waiting, releases).unwrap_or_else(|waiting| {
+            let next = gate.finish(self.seat, Ended::Rejected);
+            let reason = gate.refusal().unwrap_or(Rejection::Removed);
+            waiting.job.reject(RequestError::Rejected { reason }, running_now());
+            next
+        })
     }
 
     /// Ends the job, marks its seat as broken and answers it.

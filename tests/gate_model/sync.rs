@@ -9,6 +9,9 @@ pub(crate) use std::sync::PoisonError;
 use shuttle::sync::Condvar;
 use std::sync::TryLockError;
 
+/// Few, so that seats reach the limit.
+pub(crate) const MOST_HELD: usize = 1;
+
 /// A thread to wake. shuttle's own `park` also returns without a reason, which an exhaustive check
 /// would repeat for ever.
 #[derive(Clone)]

@@ -5,9 +5,9 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::engine::synthetic::{Script, SyntheticModel};
-use crate::engine::{Tensor, TensorData};
+use crate::engine::{EngineError, Tensor, TensorData};
 use crate::pool::limited_runs::RunVerdict;
-use crate::pool::memory::MemoryLimit;
+use crate::pool::memory::{MemoryLimit, Running, Start};
 
 const KIB: u64 = 1024;
 
@@ -30,6 +30,19 @@ fn reasons(outcomes: &mpsc::Receiver<Outcome>, count: usize) -> Vec<String> {
         Err(error) => error.to_string(),
     };
     (0..count).map(answer).collect()
+}
+
+/// Starts a request of a model that runs no other that it has to wait for.
+fn start<'a>(
+    limit: &'a MemoryLimit,
+    model: &SyntheticModel,
+    inputs: &[NamedTensor],
+) -> Result<Running<'a>, EngineError> {
+    match limit.start(model, inputs)? {
+        Start::Now(running) => Ok(running),
+        Start::Later => panic!("it has to wait"),
+        Start::Alone => panic!("it has to run alone"),
+    }
 }
 
 #[test]
@@ -141,7 +154,7 @@ fn small_request_survives_a_large_one() {
     let limit = MemoryLimit::new();
     limit.set_limit(Some(100 * KIB));
     let (small, large) = (request(KIB as usize), request(8 * KIB as usize));
-    let start = |inputs: &Arc<Vec<NamedTensor>>| limit.start(&model, inputs).map(Option::unwrap);
+    let start = |inputs: &[NamedTensor]| start(&limit, &model, inputs);
     let (first, second) = (start(&small).unwrap(), start(&large).unwrap());
     // both requests use one engine, which now holds the large one's memory
     script.arena.store(200 * KIB, Ordering::SeqCst);
@@ -166,7 +179,7 @@ fn small_request_survives_a_large_one() {
 fn crowd(limit: &MemoryLimit, script: &Arc<Script>) {
     let model = SyntheticModel::new(script.clone());
     let one = request(KIB as usize);
-    let start = || limit.start(&model, &one).unwrap().unwrap();
+    let start = || start(limit, &model, &one).unwrap();
     let (first, second) = (start(), start());
     script.arena.store(200 * KIB, Ordering::SeqCst);
     assert_eq!(limit.ran(&first, &model).unwrap(), RunVerdict::RunAlone);
@@ -196,8 +209,8 @@ fn small_requests_run_beside_one_of_a_crowd() {
     limit.set_limit(Some(100 * KIB));
     crowd(&limit, &script);
     let model = SyntheticModel::new(script);
-    let _large = limit.start(&model, &request(KIB as usize)).unwrap().unwrap();
-    assert!(limit.start(&model, &request(10)).unwrap().is_some());
+    let _large = start(&limit, &model, &request(KIB as usize)).unwrap();
+    assert!(start(&limit, &model, &request(10)).is_ok());
     assert!(!limit.may_start(KIB), "its like waits");
     limit.set_limit(Some(1000 * KIB));
     assert!(limit.may_start(KIB), "a raised limit lets them run together");
@@ -220,6 +233,109 @@ fn arrivals_wait_for_requests_over_the_budget() {
     script.run_blocked.store(false, Ordering::SeqCst);
     assert_eq!(reasons(&running, 2), vec!["ok"; 2]);
     assert_eq!(reasons(&arrived, 3), vec!["ok"; 3]);
+}
+
+/// A pool of two instances in which a request of 1 KiB runs until `run_blocked` ends; its like wait for it.
+fn with_a_long_run() -> (TestPool, mpsc::Receiver<Outcome>) {
+    let rig = limited(100, 0);
+    rig.serve(2, ONE);
+    crowd(&rig.pool.inner.memory, &rig.script);
+    rig.script.run_blocked_from.store(KIB as usize, Ordering::SeqCst);
+    rig.script.run_blocked.store(true, Ordering::SeqCst);
+    // that of the trial requests
+    rig.script.take_most_running();
+    let long = rig.submit_each([request(KIB as usize)]);
+    rig.until("it runs", |_| rig.script.take_most_running() == 1);
+    (rig, long)
+}
+
+#[test]
+fn small_request_passes_a_waiting_one() {
+    let (rig, long) = with_a_long_run();
+    let waiting = rig.submit_each([request(KIB as usize)]);
+    let small = rig.submit_each((0..3).map(|_| request(10)));
+    assert_eq!(reasons(&small, 3), vec!["ok"; 3]);
+    rig.until("one waits", |pool| pool.inner.gate.held() == 1);
+    rig.script.run_blocked.store(false, Ordering::SeqCst);
+    assert_eq!(reasons(&long, 1), ["ok"]);
+    assert_eq!(reasons(&waiting, 1), ["ok"]);
+}
+
+#[test]
+fn others_pass_one_that_waits_to_run_alone() {
+    let (rig, long) = with_a_long_run();
+    rig.script.arena.store(200 * KIB, Ordering::SeqCst);
+    assert!(rig.pool.memory().over.is_some());
+    let alone = rig.submit_each([request(10)]);
+    rig.until("it waits", |pool| pool.inner.gate.held() == 1);
+    rig.script.arena.store(0, Ordering::SeqCst);
+    let small = rig.submit_each((0..3).map(|_| request(10)));
+    assert_eq!(reasons(&small, 3), vec!["ok"; 3]);
+    assert!(alone.try_recv().is_err(), "another still runs");
+    rig.script.run_blocked.store(false, Ordering::SeqCst);
+    assert_eq!(reasons(&long, 1), ["ok"]);
+    assert_eq!(reasons(&alone, 1), ["ok"]);
+}
+
+#[test]
+fn waiting_requests_end_like_queued_ones() {
+    let (rig, long) = with_a_long_run();
+    let (sender, outcomes) = mpsc::channel();
+    let submit = |options| {
+        let sender = sender.clone();
+        let reply = Box::new(move |outcome: Outcome| drop(sender.send(outcome.result)));
+        let request = Request::new(request(KIB as usize), reply).with_options(options);
+        rig.pool.sender().submit(request).unwrap()
+    };
+    let in_order = || outcomes.recv_timeout(PATIENCE).unwrap().unwrap_err();
+    let late = RequestOptions { deadline: Some(Instant::now() + PATIENCE), ..Default::default() };
+    let cancelled = submit(RequestOptions::default());
+    submit(late);
+    let dropped = rig.pool.client().submit(request(KIB as usize));
+    submit(RequestOptions::default());
+    rig.until("all wait", |pool| pool.inner.gate.held() == 4);
+    assert_eq!((rig.pool.counts().queued, rig.pool.counts().executing), (4, 1));
+    assert!(rig.pool.sender().cancel(cancelled));
+    assert!(matches!(in_order(), RequestError::Cancelled));
+    drop(dropped);
+    rig.until("two wait", |pool| pool.counts().queued == 2);
+    let late = rig.pool.inner.gate.expire(crate::pool::gate::Present {
+        running: Instant::now(),
+        callers: Instant::now() + 2 * PATIENCE,
+    });
+    assert_eq!(late.len(), 1);
+    rig.pool.refuse(Some(Rejection::ModelFailed));
+    assert!(matches!(in_order(), RequestError::Rejected { .. }));
+    rig.script.run_blocked.store(false, Ordering::SeqCst);
+    assert_eq!(reasons(&long, 1), ["ok"]);
+    let counts = rig.pool.counts();
+    assert!(counts.balanced());
+    let ended = (counts.completed, counts.cancelled, counts.timed_out, counts.rejected);
+    assert_eq!(ended, (1, 2, 1, 1));
+}
+
+#[test]
+fn waiting_requests_are_answered_by_a_drain() {
+    let (rig, long) = with_a_long_run();
+    let waiting = rig.submit_each((0..3).map(|_| request(KIB as usize)));
+    rig.until("all wait", |pool| pool.inner.gate.held() == 3);
+    std::thread::scope(|scope| {
+        let drain = scope.spawn(|| rig.pool.drain(PATIENCE));
+        rig.script.run_blocked.store(false, Ordering::SeqCst);
+        assert!(drain.join().unwrap());
+    });
+    assert_eq!(reasons(&long, 1), ["ok"]);
+    assert_eq!(reasons(&waiting, 3), vec!["ok"; 3]);
+}
+
+#[test]
+fn raised_limit_starts_waiting_requests() {
+    let (rig, _long) = with_a_long_run();
+    let _waiting = rig.submit_each([request(KIB as usize)]);
+    rig.until("it waits", |pool| pool.inner.gate.held() == 1);
+    rig.pool.set_memory(Some(1000 * KIB));
+    rig.until("both run", |_| rig.script.take_most_running() == 2);
+    rig.script.run_blocked.store(false, Ordering::SeqCst);
 }
 
 #[test]
