@@ -1,11 +1,15 @@
 //! The command line: one definition for parsing, `--help`, completions and the man pages.
 
+use std::io::Write;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::command::{
     CommandError, bench, check, completions, config, inspect, journal, machine, man, run, runtime,
     snapshot, synth,
 };
+use crate::machine::end_process;
+use crate::pool::engine_threads;
 
 /// Runs several ONNX models in one process and divides cores and concurrency between them, live.
 #[derive(Debug, Parser)]
@@ -50,6 +54,17 @@ pub enum CliCommand {
     Completions(completions::CompletionsArgs),
     /// Prints the manual page, or writes all pages into a folder.
     Man(man::ManArgs),
+}
+
+/// Ends the process with an exit code if an engine still works on a thread that the run has left behind, such
+/// as a load that cannot be interrupted. The destructors of its library must not run beside it. Otherwise
+/// returns.
+pub fn end_beside_engines(code: u8) {
+    if engine_threads() > 0 {
+        // A reader that has gone away misses the rest, as at any end.
+        let _ = std::io::stdout().flush();
+        end_process(code);
+    }
 }
 
 impl Cli {

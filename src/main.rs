@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use divvy::cli::Cli;
+use divvy::cli::{Cli, end_beside_engines};
 use divvy::machine::allocation::CountingAllocator;
 
 /// Counts memory per model.
@@ -11,11 +11,11 @@ use divvy::machine::allocation::CountingAllocator;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("divvy: {error}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    let result = Cli::parse().run();
+    let code = result.err().map_or(0, |error| {
+        eprintln!("divvy: {error}");
+        error.exit_code()
+    });
+    end_beside_engines(code);
+    ExitCode::from(code)
 }

@@ -39,8 +39,8 @@ pub(crate) use linux::tests::examples;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
 pub use process::{
-    current_thread, process_cpu_ns, process_threads, raise_open_file_limit, request_realtime,
-    request_short_slice, this_machine,
+    current_thread, end_process, process_cpu_ns, process_threads, raise_open_file_limit,
+    request_realtime, request_short_slice, this_machine,
 };
 pub use running_time::{ProcessStop, note_running, process_stops, running_now, watch_stops};
 pub use simulated::{AffinityCall, SimulatedMachine};

@@ -52,6 +52,20 @@ pub fn current_thread() -> ThreadId {
     }
 }
 
+/// Ends the process at once: no destructor of a library runs, and no output is flushed.
+#[allow(unsafe_code)]
+pub fn end_process(code: u8) -> ! {
+    #[cfg(unix)]
+    // SAFETY: it does not return, and needs nothing of the process.
+    unsafe {
+        libc::_exit(i32::from(code))
+    }
+    #[cfg(not(unix))]
+    {
+        std::process::exit(i32::from(code))
+    }
+}
+
 /// Lets this process open as many files as the system allows it without privilege. Returns the limit in
 /// force; `None` if there is none or it is unknown.
 pub fn raise_open_file_limit() -> Option<u64> {

@@ -42,6 +42,11 @@ impl BuilderThreads {
         self.lock().cores
     }
 
+    /// Returns the number of loads and builds.
+    pub(super) fn len(&self) -> usize {
+        self.lock().threads.len()
+    }
+
     /// Returns true if nothing loads or builds.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().threads.is_empty()

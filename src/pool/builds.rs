@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::build::Build;
+use super::engine_threads::EngineThread;
 use super::event::BatchId;
 use super::inner::Inner;
 use super::worker;
@@ -92,10 +93,15 @@ impl Builds {
         }
     }
 
-    /// Returns true if all workers have ended, also those that were building.
-    pub(super) fn have_ended(&mut self) -> bool {
+    /// Returns the number of workers that have not ended, also those that build.
+    pub(super) fn workers(&mut self) -> usize {
         self.workers.retain(|worker| !worker.is_finished());
-        self.workers.is_empty()
+        self.workers.len()
+    }
+
+    /// Returns true if all workers have ended.
+    pub(super) fn have_ended(&mut self) -> bool {
+        self.workers() == 0
     }
 
     /// Returns the setup of the pending batch; without one, that of the serving instances.
@@ -182,9 +188,11 @@ impl Builds {
         let instance = self.next_instance;
         self.next_instance += 1;
         let (inner, build) = (inner.clone(), build.clone());
-        std::thread::Builder::new()
-            .name(thread_name(&order.model, instance))
-            .spawn(move || worker::work(&inner, &build, instance))
+        let running = EngineThread::start();
+        std::thread::Builder::new().name(thread_name(&order.model, instance)).spawn(move || {
+            let _running = running;
+            worker::work(&inner, &build, instance);
+        })
     }
 }
 

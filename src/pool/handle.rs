@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::build_places::BuildPlaces;
 use super::builders::Builder;
 use super::builds::{BuildOrder, Builds};
+use super::engine_threads::EngineThread;
 use super::event::{BatchId, Listener};
 use super::gate::Gate;
 use super::gate_state::Seats;
@@ -79,7 +80,7 @@ impl Pool {
         name.clone_into(&mut self.name.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn builds(&self) -> MutexGuard<'_, Builds> {
+    pub(super) fn builds(&self) -> MutexGuard<'_, Builds> {
         self.builds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,7 +161,7 @@ impl Pool {
 
     /// Returns the load of its model, for the thread that will run it. [`Pool::drain`] waits for its end.
     pub fn start_load(&self) -> LoadTurn {
-        LoadTurn { builder: Builder::new(&self.inner) }
+        LoadTurn { builder: Builder::new(&self.inner), _thread: EngineThread::start() }
     }
 
     /// Returns one message per thread whose mask or nice value another program has changed.
@@ -270,8 +271,9 @@ impl Pool {
         {
             return false;
         }
-        let inner = self.inner.clone();
+        let (inner, running) = (self.inner.clone(), EngineThread::start());
         let shrink = move || {
+            let _running = running;
             let turn = inner.memory.shrinks.turn();
             // On other cores it would disturb another model. If pinning fails, it does so this once.
             let _ = inner.machine.set_affinity(current_thread(), &inner.threads.mask());
@@ -365,57 +367,5 @@ impl Pool {
     /// Returns the latency windows.
     pub fn recorder(&self) -> &Recorder {
         &self.inner.recorder
-    }
-
-    /// Stops admission and answers waiting requests for at most `patience`, then rejects the rest.
-    /// Running requests are always answered. Returns true if the model's load and all instances have
-    /// ended.
-    pub fn drain(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        self.inner.gate.close();
-        self.inner.tap.close();
-        self.cancel_builds();
-        let can_drain = |seats: Seats| seats.bound > 0 && seats.any();
-        while can_drain(self.seats()) && self.waiting() > 0 && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        self.inner.reject_waiting(Rejection::Removed);
-        self.inner.stop_repairs();
-        self.inner.replies.wait_for_answers(patience);
-        // A running request, load or build cannot be interrupted: wait for it as long again.
-        let until = Instant::now() + patience;
-        while !self.has_ended() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.has_ended()
-    }
-
-    /// Returns true if the model's load and all instances have ended, including those that were being
-    /// built.
-    pub fn has_ended(&self) -> bool {
-        self.inner.builders.is_empty() && self.builds().have_ended()
-    }
-
-    /// Ends the load and the pending build before their next step; instances that broke are still
-    /// repaired, since requests may wait for them.
-    fn cancel_builds(&self) {
-        self.inner.is_draining.store(true, Ordering::SeqCst);
-        self.builds().cancel(&self.inner);
-        self.inner.wake_builders();
-    }
-
-    fn waiting(&self) -> u64 {
-        let counts = self.inner.gate.counts();
-        counts.queued + counts.blocked
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.inner.gate.close();
-        self.inner.tap.close();
-        self.cancel_builds();
-        self.inner.stop_repairs();
-        self.inner.reject_waiting(Rejection::Removed);
     }
 }

@@ -4,11 +4,13 @@ use std::sync::atomic::Ordering;
 
 use super::build_places::BuildStep;
 use super::builders::Builder;
+use super::engine_threads::EngineThread;
 
 /// The load of a pool's model. Made before its thread starts, so that the pool does not count as ended
 /// in between; the pool has ended only once it is dropped.
 pub struct LoadTurn {
     pub(super) builder: Builder,
+    pub(super) _thread: EngineThread,
 }
 
 impl LoadTurn {

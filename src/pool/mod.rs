@@ -9,6 +9,8 @@ mod build;
 mod build_places;
 mod builders;
 mod builds;
+mod drain;
+mod engine_threads;
 mod event;
 mod gate;
 mod gate_flags;
@@ -45,6 +47,7 @@ mod wake_batch;
 mod worker;
 
 pub use build_places::{BUILDS_AT_ONCE, BuildPlaces};
+pub use engine_threads::engine_threads;
 pub use event::{BatchId, BuildReport, Listener, PoolEvent};
 pub use gate_state::Seats;
 pub use handle::{PARKED_LIMIT, Pool, PoolMemory};

@@ -82,6 +82,12 @@ pub(super) trait Workload: Send + Sync {
     /// that divvy found.
     fn drain(&self, patience: Duration) -> bool;
 
+    /// Ends it at the end of the program: as [`Workload::drain`], but does not wait for what has served no
+    /// request yet. Returns true if all its threads have ended.
+    fn shut_down(&self, patience: Duration) -> bool {
+        self.drain(patience)
+    }
+
     /// Returns true if it has ended.
     fn has_ended(&self) -> bool;
 }
@@ -153,6 +159,10 @@ impl Workload for Pool {
 
     fn drain(&self, patience: Duration) -> bool {
         self.drain(patience)
+    }
+
+    fn shut_down(&self, patience: Duration) -> bool {
+        self.shut_down(patience)
     }
 
     fn has_ended(&self) -> bool {

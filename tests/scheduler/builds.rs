@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use divvy::engine::synthetic::Script;
 use divvy::layout::{Auto, Change, Edit};
+use divvy::pool::engine_threads;
 use divvy::scheduler::Control;
 use divvy::telemetry::{Author, ChangeStatus, JournalEntry, ModelState, ModelView};
 
@@ -333,4 +335,21 @@ fn model_without_instances_rejects_requests() {
     test.submit("m", 50, &answers);
     test.wait("answers", || answers.all());
     assert_eq!(answers.completed.load(Ordering::SeqCst), 50);
+}
+
+#[test]
+fn stop_leaves_a_load_behind() {
+    let test = TestScheduler::start(2, vec![row("a", "0")]);
+    *test.scripts.load_blocked.lock().unwrap() = Some("b".to_owned());
+    test.scripts.of("b");
+    test.apply(Edit::Add { budget: Box::new(row("b", "1")) });
+    test.wait("the load", || test.scripts.loads.load(Ordering::SeqCst) == 2);
+    let answers = Arc::new(Answers::default());
+    test.submit("a", 10, &answers);
+    let start = Instant::now();
+    assert!(test.scheduler.stop(PATIENCE).is_some());
+    assert!(start.elapsed() < PATIENCE, "it waited for the load");
+    assert_eq!(answers.completed.load(Ordering::SeqCst), 10);
+    assert!(engine_threads() > 0, "the load is known at the end of the process");
+    *test.scripts.load_blocked.lock().unwrap() = None;
 }

@@ -1,6 +1,7 @@
 //! Tests of the pool with scripted instances and a fake machine that records masks.
 
 mod builders;
+mod drain;
 mod failures;
 mod generations;
 mod input_check;

@@ -225,7 +225,7 @@ impl Owner {
         }
         std::thread::scope(|scope| {
             for workload in &workloads {
-                scope.spawn(|| workload.drain(patience));
+                scope.spawn(|| workload.shut_down(patience));
             }
         });
         let unfinished = self.open_changes.end_all();
