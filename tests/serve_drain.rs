@@ -168,7 +168,9 @@ fn second_signal_ends_the_drain() {
     server.start_drain();
     server.signal(Signal::TERM);
     let run = server.end(&home);
-    assert!(run.err.contains("1 request was not answered"), "{run:?}");
+    assert_eq!(run.status.code(), Some(3), "{run:?}");
+    let told = "divvy: 1 request of a client was not answered before the drain ended";
+    assert_eq!(run.err.matches(told).count(), 1, "{run:?}");
     drop(open);
 }
 
@@ -180,7 +182,9 @@ fn drain_ends_after_its_time() {
     let open = server.begin_infer();
     server.signal(Signal::TERM);
     let run = server.end(&home);
-    assert!(run.err.contains("1 request was not answered"), "{run:?}");
+    assert_eq!(run.status.code(), Some(3), "{run:?}");
+    let told = "divvy: 1 request of a client was not answered before the drain ended";
+    assert_eq!(run.err.matches(told).count(), 1, "{run:?}");
     drop(open);
 }
 

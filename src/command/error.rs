@@ -13,6 +13,12 @@ pub enum CommandError {
     /// Any other failure: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// The end of a run cut this many requests of clients: exit code 3.
+    #[error(
+        "{} not answered before the drain ended (--drain, or a second signal)",
+        counted_were(*.0)
+    )]
+    Unanswered(usize),
 }
 
 impl CommandError {
@@ -21,7 +27,15 @@ impl CommandError {
         match self {
             Self::BadInput(_) => 2,
             Self::Failed(_) => 1,
+            Self::Unanswered(_) => 3,
         }
+    }
+}
+
+fn counted_were(requests: usize) -> String {
+    match requests {
+        1 => "1 request of a client was".to_owned(),
+        _ => format!("{requests} requests of clients were"),
     }
 }
 

@@ -43,6 +43,7 @@ pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use merge::{LayoutVersions, MergeConflict};
 pub use model_name::short_name;
+pub(crate) use model_name::{SHADOWED, SHADOWED_NAME};
 pub(crate) use phrases::{cores as cores_phrase, counted, number};
 pub use plan::{ExcessiveRow, MOST_THREADS_PER_CORE, Plan, RowPlan};
 pub use refusal::{Refusal, RefusalKind};

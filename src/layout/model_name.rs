@@ -14,6 +14,13 @@ const KEPT_END: usize = 12;
 /// The names that are allowed, as messages put it.
 pub(super) const NAME_RULE: &str = "1 to 200 characters, like \"detector\"";
 
+/// A name that is part of a path of the server.
+pub(crate) const SHADOWED_NAME: &str = "stats";
+
+/// The warning about [`SHADOWED_NAME`].
+pub(crate) const SHADOWED: &str = "over HTTP, `/v2/models/stats` has the statistics of all models, not the \
+    metadata of this one, which is at `/v2/models/stats/versions/V`";
+
 /// Returns what is wrong with a model's name, or `None` for a name that may be used.
 pub(super) fn name_error(name: &str) -> Option<String> {
     let length = name.chars().count();

@@ -91,7 +91,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     #[cfg(unix)]
     let control = control.start(&scheduler, Arc::new(records.log()));
-    let end = RunStop { server: Cell::new(server), signals: signals.clone() };
+    let server = Cell::new(server);
+    let end = RunStop { server, signals: signals.clone(), unanswered: Cell::new(0) };
     records.start_autosave(&startup.opened, restore, scheduler.clone());
     let result = match mode {
         DisplayMode::Headless => {
@@ -109,20 +110,36 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     drop(control);
     recordings.finish();
     records.finish(&*scheduler);
-    result
+    end.result(result)
 }
 
 /// The end of a run: the load, the server and the scheduler stop in this order.
 struct RunStop {
     server: Cell<Option<RunningServer>>,
     signals: StopSignals,
+    /// Admitted requests of clients that were not answered.
+    unanswered: Cell<usize>,
 }
 
 impl RunStop {
     fn stop(&self, load: &LoadFollower, scheduler: &Scheduler) {
         load.stop(Duration::ZERO);
-        let is_drained = self.server.take().is_none_or(|server| server.drain(&self.signals));
-        scheduler.stop(if is_drained { DRAIN_TIMEOUT } else { Duration::ZERO });
+        let unanswered = self.server.take().map_or(0, |server| server.drain(&self.signals));
+        self.unanswered.set(self.unanswered.get() + unanswered);
+        scheduler.stop(if unanswered == 0 { DRAIN_TIMEOUT } else { Duration::ZERO });
+    }
+
+    /// Returns the result of the run with that of the drain. A failure decides the exit code.
+    fn result(&self, run: Result<(), CommandError>) -> Result<(), CommandError> {
+        if self.unanswered.get() == 0 {
+            return run;
+        }
+        let unanswered = CommandError::Unanswered(self.unanswered.get());
+        if run.is_err() {
+            // a closed stderr must not hide the failure
+            let _ = writeln!(std::io::stderr(), "divvy: {unanswered}");
+        }
+        run.and(Err(unanswered))
     }
 }
 

@@ -29,7 +29,8 @@ pub struct ServeArgs {
     /// Listen on addresses that other machines can reach without a token.
     #[arg(long)]
     pub insecure_listen: bool,
-    /// The longest time at the end for the requests that have been admitted. A second signal ends it.
+    /// The longest time at the end for the requests that have been admitted. A second signal ends it. If it
+    /// cuts requests, the exit code is 3.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub drain: Duration,
     /// Threads that read requests and write answers [default: one per two cores, at most 4].

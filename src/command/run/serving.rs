@@ -8,6 +8,7 @@ use super::run_limits::RunLimits;
 use super::serve_args::ServeArgs;
 use super::signals::StopSignals;
 use crate::command::CommandError;
+use crate::layout::{SHADOWED, SHADOWED_NAME};
 use crate::scheduler::Scheduler;
 use crate::server::{Access, Server, ServerMonitor, ServerOptions, ServerSockets, ServerState};
 use crate::telemetry::{Protocol, ServerSource};
@@ -61,6 +62,10 @@ impl BoundServer {
         let state = ServerState::new(scheduler, options);
         limits.follow(state.clone(), &args);
         let threads = args.server_threads.map(usize::from);
+        // without a console the check of the layout has said so on standard error
+        if mode == DisplayMode::Console && scheduler.models().get(SHADOWED_NAME).is_some() {
+            tracing::warn!("model `{SHADOWED_NAME}`: {SHADOWED}");
+        }
         let server = Server::start(state, sockets, threads)
             .map_err(|error| CommandError::BadInput(error.to_string()))?;
         for listener in server.listeners() {
@@ -81,24 +86,22 @@ impl BoundServer {
 
 impl RunningServer {
     /// Refuses new requests and answers those that are admitted, for at most `--drain` or until the next
-    /// signal, and then closes the listeners. Returns false if requests were left unanswered.
-    pub(super) fn drain(self, signals: &StopSignals) -> bool {
+    /// signal, and then closes the listeners. Returns the number of requests that were left unanswered.
+    pub(super) fn drain(self, signals: &StopSignals) -> usize {
         let cut = signals.next();
         self.server.start_drain();
         let admitted = self.server.state().drain.admitted();
-        let mut stderr = std::io::stderr();
         if admitted > 0 {
             let requests = if admitted == 1 { "request" } else { "requests" };
             let _ = writeln!(
-                stderr,
+                std::io::stderr(),
                 "divvy: finishing {admitted} {requests} of clients; a signal (Ctrl-C) ends this at once"
             );
         }
         let unanswered = self.server.stop(self.args.drain, cut).unanswered;
         if unanswered > 0 {
-            let requests = if unanswered == 1 { "request was" } else { "requests were" };
-            let _ = writeln!(stderr, "divvy: {unanswered} {requests} not answered");
+            tracing::info!("{}", CommandError::Unanswered(unanswered));
         }
-        unanswered == 0
+        unanswered
     }
 }

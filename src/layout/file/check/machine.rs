@@ -8,6 +8,7 @@ use crate::layout::arithmetic::requested_cores;
 use crate::layout::budget::{Auto, Budget, CoreRequest};
 use crate::layout::file::faults::Fault;
 use crate::layout::gpu_check;
+use crate::layout::model_name::{SHADOWED, SHADOWED_NAME};
 use crate::layout::phrases::{counted, memory_above};
 use crate::machine::{CpuSet, Description};
 
@@ -35,6 +36,7 @@ pub(in super::super) fn check(
         checker.cores(*row);
         checker.threads(*row);
         checker.gpu(*row);
+        checker.name(*row);
     }
     checker.reserved_lists(rows);
     if checker.faults.is_empty() {
@@ -58,6 +60,18 @@ impl Checker<'_> {
     fn warn(&mut self, row: CheckedRow<'_>, key: &str, message: String, help: &str) {
         let fault = Fault::at(self.text, row.spans.value(key), message).help(help);
         self.warnings.push(Warning(fault));
+    }
+
+    /// Warns of a name that clients cannot reach by every path.
+    fn name(&mut self, row: CheckedRow<'_>) {
+        if row.budget.name == SHADOWED_NAME {
+            self.warn(
+                row,
+                "name",
+                SHADOWED.to_owned(),
+                "rename it if clients ask for its metadata",
+            );
+        }
     }
 
     /// Checks that the machine has the row's cores.

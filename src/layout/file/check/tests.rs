@@ -74,6 +74,20 @@ fn missing_or_small_gpu_is_a_fault() {
 }
 
 #[test]
+fn name_of_a_server_path_is_a_warning() {
+    let document = |name: &str| {
+        let row = format!("name = \"{name}\"\npath = \"embedded:ranker.onnx\"\n");
+        let text = format!("version = 1\n[[model]]\n{row}");
+        Document::parse(&text, &Origin::Embedded("test".into()), FileCheck::Required).unwrap()
+    };
+    let machine = Description::uniform(4);
+    let warnings = document("stats").check(&machine).unwrap();
+    assert!(warnings[0].0.message.contains("/v2/models/stats"), "{warnings:?}");
+    assert_eq!(warnings[0].0.line, Some(3));
+    assert_eq!(document("statistics").check(&machine).unwrap(), []);
+}
+
+#[test]
 fn missing_cores_are_a_fault() {
     let machine = Description::uniform(4);
     assert_eq!(
