@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use divvy::engine::Engines;
@@ -241,6 +242,61 @@ fn client_that_leaves_cancels_its_request() {
     served.pause(false);
     served.wait("ranker runs", |served| served.state() == ModelState::Running);
     assert_eq!(served.infer(&served.request()).status, 200);
+}
+
+/// Changes the version and the priorities of the ranker.
+fn set_version(served: &Served, version: usize, levels: u8) {
+    let mut budget = served.scheduler.layout().models.remove(0);
+    budget.version = version.to_string();
+    budget.queue.levels = levels;
+    let edit = Edit::SetRow { budget: Box::new(budget), base: None };
+    served.scheduler.apply(Change::from(edit), Author::Api).unwrap();
+}
+
+/// Sets a flag when it is dropped, so that a failed test ends its threads.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn version_changes_while_requests_run() {
+    let served = Served::new(ServerLimits::default());
+    let pool = served.scheduler.client("ranker").unwrap().current().unwrap();
+    let (request, over) = (served.request(), AtomicBool::new(false));
+    let with_priority = |priority: u8| {
+        let mut request = request.clone();
+        request["parameters"] = json!({"priority": priority});
+        served.infer(&request).status
+    };
+    let statuses = std::thread::scope(|scope| {
+        let send_until_over = || {
+            let mut statuses = Vec::new();
+            while !over.load(Ordering::SeqCst) {
+                statuses.push(served.infer(&request).status);
+            }
+            statuses
+        };
+        let senders: Vec<_> = (0..2).map(|_| scope.spawn(send_until_over)).collect();
+        let end = SetOnDrop(&over);
+        for version in 2..=9 {
+            let levels = version as u8 % 4 + 1;
+            set_version(&served, version, levels);
+            let metadata = |version: usize| {
+                served.ask("GET", &format!("/v2/models/ranker/versions/{version}"), "", b"").status
+            };
+            assert_eq!((metadata(version), metadata(version - 1)), (200, 404), "{version}");
+            assert_eq!((with_priority(levels), with_priority(levels + 1)), (200, 400), "{version}");
+        }
+        drop(end);
+        senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect::<Vec<u16>>()
+    });
+    assert!(statuses.len() > 1 && statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    let client = served.scheduler.client("ranker").unwrap().current().unwrap();
+    assert!(client.is_same_pool(&pool), "no change loaded it again");
 }
 
 #[test]
