@@ -14,6 +14,7 @@ use super::gate_state::Seats;
 use super::infer::Client;
 use super::inner::Inner;
 use super::load_turn::LoadTurn;
+use super::recording::have_same_inputs;
 use super::rejection::Rejection;
 use super::request::RequestSender;
 use super::threads::{Member, Threads};
@@ -333,6 +334,13 @@ impl Pool {
     /// Returns the longest wait of a request; `None` for no limit.
     pub fn queue_timeout(&self) -> Option<Duration> {
         self.inner.gate.queue_timeout()
+    }
+
+    /// Goes on with the recording of a pool that this one replaces, if the requests of one model fit the other.
+    pub fn continue_recording(&self, replaced: &Self) {
+        if have_same_inputs(&self.inner.signature(), &replaced.inner.signature()) {
+            self.inner.tap.join(&replaced.inner.tap);
+        }
     }
 
     /// Rejects all requests, including waiting ones, until it is called with `None`. Used while no

@@ -66,12 +66,12 @@ impl Client {
 
     /// Starts to record the requests of callers for a replay; those of the built-in load are left out. The
     /// recording ends with the requested number of requests, at [`super::MAX_RECORDED_BYTES`], or when this
-    /// model is removed or loaded again. A request that comes faster than the recording copies is left out.
+    /// model is removed or replaced by one with other inputs. A request that comes faster than the recording copies is left out.
     ///
     /// # Errors
     /// [`RecordingError`] if its requests are being recorded already, or the file cannot be created.
     pub fn record(&self, options: RecordingOptions) -> Result<RunningRecording, RecordingError> {
-        RunningRecording::start(self.inner.clone(), options)
+        RunningRecording::start(&self.inner, options)
     }
 
     /// Runs one request and returns its outcome; dropping the future before that

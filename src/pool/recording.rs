@@ -3,10 +3,11 @@
 //! A recording takes the first requests that arrive, not a sample of all: their arrival times then follow
 //! each other as they did. A thread of ordinary class copies the inputs and writes the file at the end.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -14,8 +15,8 @@ use thiserror::Error;
 
 use super::inner::Inner;
 use super::memory::tensor_bytes;
-use crate::engine::NamedTensor;
 use crate::engine::npy::{Recording, encode_requests};
+use crate::engine::{NamedTensor, Signature};
 use crate::layout::{Bytes, counted};
 use crate::machine::create_file;
 
@@ -41,8 +42,8 @@ pub struct RecordingReport {
     pub file: PathBuf,
     /// Requests in the file.
     pub requests: usize,
-    /// Requests that were left out because an input has another shape than that of the first request.
-    pub other_shapes: usize,
+    /// The number of different shapes that the requests have.
+    pub shapes: usize,
 }
 
 /// The reason why requests are not recorded.
@@ -101,14 +102,40 @@ struct LiveRequest {
     arrival: Instant,
 }
 
+/// The way of requests to the thread of a recording. The taps of the model's pools hold it: the recording ends
+/// when the last of them has dropped it.
+struct RecordingInlet {
+    /// `None` once the recording takes no more requests.
+    sender: RwLock<Option<SyncSender<LiveRequest>>>,
+}
+
+impl RecordingInlet {
+    /// Ends the recording, which then writes its file.
+    fn end(&self) {
+        self.sender.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn has_ended(&self) -> bool {
+        self.sender.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Passes a request on. Never waits. Returns false if the recording has ended.
+    fn pass(&self, inputs: &Arc<Vec<NamedTensor>>, arrival: Instant) -> bool {
+        let Ok(sender) = self.sender.try_read() else { return true };
+        let Some(sender) = &*sender else { return false };
+        let request = LiveRequest { inputs: inputs.clone(), arrival };
+        // One that cannot be passed on is left out: the recording is slower, or has just ended.
+        drop(sender.try_send(request));
+        true
+    }
+}
+
 /// The place where a pool's requests are taken for a recording.
 #[derive(Default)]
 pub(super) struct RequestTap {
     /// Read for each request of a caller.
     is_open: AtomicBool,
-    /// The number of the present recording, and the way to its thread.
-    sender: RwLock<Option<(u64, SyncSender<LiveRequest>)>>,
-    next: AtomicU64,
+    inlet: RwLock<Option<Arc<RecordingInlet>>>,
 }
 
 impl RequestTap {
@@ -117,63 +144,65 @@ impl RequestTap {
         if !self.is_open.load(Ordering::Relaxed) {
             return;
         }
-        let Ok(sender) = self.sender.try_read() else { return };
-        let Some((_, sender)) = &*sender else { return };
-        let request = LiveRequest { inputs: inputs.clone(), arrival };
-        // One that cannot be passed on is left out: the recording is slower, or has just ended.
-        drop(sender.try_send(request));
-    }
-
-    /// Returns the number of the recording that the sender leads to.
-    fn open(&self, sender: SyncSender<LiveRequest>) -> Result<u64, RecordingError> {
-        let mut present = self.sender.write().unwrap_or_else(PoisonError::into_inner);
-        if present.is_some() {
-            return Err(RecordingError::AlreadyRecording);
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        *present = Some((number, sender));
-        self.is_open.store(true, Ordering::Relaxed);
-        Ok(number)
-    }
-
-    /// Ends the recording, which then writes its file.
-    pub(super) fn close(&self) {
-        self.close_if(|_| true);
-    }
-
-    fn close_if(&self, is_it: impl Fn(u64) -> bool) {
-        let mut present = self.sender.write().unwrap_or_else(PoisonError::into_inner);
-        if present.take_if(|(number, _)| is_it(*number)).is_some() {
+        let Ok(inlet) = self.inlet.try_read() else { return };
+        let is_running = inlet.as_ref().is_some_and(|inlet| inlet.pass(inputs, arrival));
+        if !is_running {
+            // The lock keeps a new recording from opening it meanwhile.
             self.is_open.store(false, Ordering::Relaxed);
         }
     }
+
+    /// Leads requests to a recording.
+    fn open(&self, inlet: Arc<RecordingInlet>) -> Result<(), RecordingError> {
+        let mut present = self.inlet.write().unwrap_or_else(PoisonError::into_inner);
+        if present.as_ref().is_some_and(|present| !present.has_ended()) {
+            return Err(RecordingError::AlreadyRecording);
+        }
+        *present = Some(inlet);
+        self.is_open.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Leads requests to the recording of another tap too, if there is one.
+    pub(super) fn join(&self, other: &Self) {
+        let inlet = other.inlet.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(inlet) = inlet.filter(|inlet| !inlet.has_ended()) {
+            // A recording of a pool that no client has reached yet stays.
+            let _ = self.open(inlet);
+        }
+    }
+
+    /// Leaves the recording, which ends with its last tap.
+    pub(super) fn close(&self) {
+        let mut present = self.inlet.write().unwrap_or_else(PoisonError::into_inner);
+        *present = None;
+        self.is_open.store(false, Ordering::Relaxed);
+    }
 }
 
-/// A running recording. It ends with its last request, when the model is removed or loaded again, or when it
-/// is stopped or dropped; then the file is written.
+/// A running recording. It ends with its last request, when the model is removed or replaced by one with other
+/// inputs, or when it is stopped or dropped; then the file is written.
 pub struct RunningRecording {
-    inner: Arc<Inner>,
-    number: u64,
+    inlet: Weak<RecordingInlet>,
     thread: Option<JoinHandle<RecordingResult>>,
 }
 
 impl RunningRecording {
     /// Starts to record the requests of a pool's callers.
-    pub(super) fn start(
-        inner: Arc<Inner>,
-        options: RecordingOptions,
-    ) -> Result<Self, RecordingError> {
+    pub(super) fn start(inner: &Inner, options: RecordingOptions) -> Result<Self, RecordingError> {
         check_recording_file(&options.file)?;
         let (sender, requests) = sync_channel(MAX_UNCOPIED);
-        let number = inner.tap.open(sender)?;
-        let pool = Arc::downgrade(&inner);
+        let inlet = Arc::new(RecordingInlet { sender: RwLock::new(Some(sender)) });
+        let weak = Arc::downgrade(&inlet);
+        inner.tap.open(inlet)?;
         let file = options.file.clone();
+        let mut running = Self { inlet: weak.clone(), thread: None };
         let body = move || {
             let taken = take_requests(&requests, &options);
-            drop(requests);
-            if let Some(inner) = pool.upgrade() {
-                inner.tap.close_if(|open| open == number);
+            if let Some(inlet) = weak.upgrade() {
+                inlet.end();
             }
+            drop(requests);
             let result = taken.write(options.file);
             match &result {
                 Ok(report) => tracing::info!("{report}"),
@@ -181,13 +210,12 @@ impl RunningRecording {
             }
             result
         };
-        match std::thread::Builder::new().name("divvy-record".to_owned()).spawn(body) {
-            Ok(thread) => Ok(Self { inner, number, thread: Some(thread) }),
-            Err(error) => {
-                inner.tap.close();
-                Err(RecordingError::file(&file, format!("cannot start a thread: {error}")))
-            }
-        }
+        // without a thread, the drop of `running` ends the recording
+        let thread = std::thread::Builder::new().name("divvy-record".to_owned()).spawn(body);
+        running.thread = Some(thread.map_err(|error| {
+            RecordingError::file(&file, format!("cannot start a thread: {error}"))
+        })?);
+        Ok(running)
     }
 
     /// Returns true if the file is written or has failed.
@@ -196,7 +224,9 @@ impl RunningRecording {
     }
 
     fn close(&self) {
-        self.inner.tap.close_if(|open| open == self.number);
+        if let Some(inlet) = self.inlet.upgrade() {
+            inlet.end();
+        }
     }
 
     /// Ends the recording and waits until its file is written.
@@ -220,51 +250,40 @@ impl Drop for RunningRecording {
 
 impl std::fmt::Display for RecordingReport {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "{} recorded in {}",
-            counted(self.requests, "request"),
-            self.file.display()
-        )?;
-        match self.other_shapes {
-            0 => Ok(()),
-            other => write!(formatter, "; {other} of other shapes left out"),
+        let requests = counted(self.requests, "request");
+        let file = self.file.display();
+        match self.shapes {
+            1 => write!(formatter, "{requests} recorded in {file}"),
+            shapes => write!(formatter, "{requests} of {shapes} shapes recorded in {file}"),
         }
     }
 }
 
-/// The requests of a recording.
+/// The requests of a recording, with their arrivals.
 #[derive(Default)]
-struct TakenRequests {
-    copies: Vec<(Instant, Vec<NamedTensor>)>,
-    other_shapes: usize,
-}
+struct TakenRequests(Vec<(Instant, Vec<NamedTensor>)>);
 
 /// Copies requests until the recording ends.
 fn take_requests(requests: &Receiver<LiveRequest>, options: &RecordingOptions) -> TakenRequests {
-    let mut taken = TakenRequests::default();
+    let mut copies = Vec::new();
     let mut bytes = 0;
-    while taken.copies.len() < options.requests
+    while copies.len() < options.requests
         && let Ok(LiveRequest { inputs, arrival }) = requests.recv()
     {
-        if taken.copies.first().is_some_and(|(_, first)| !is_alike(first, &inputs)) {
-            taken.other_shapes += 1;
-            continue;
-        }
         bytes += tensor_bytes(&inputs);
         if bytes > MAX_RECORDED_BYTES {
             let (file, limit) = (options.file.display(), Bytes(MAX_RECORDED_BYTES));
             tracing::warn!("{file}: the recording ends early, at {limit}");
             break;
         }
-        taken.copies.push((arrival, inputs.as_ref().clone()));
+        copies.push((arrival, inputs.as_ref().clone()));
     }
-    taken
+    TakenRequests(copies)
 }
 
 impl TakenRequests {
     fn write(self, file: PathBuf) -> RecordingResult {
-        let Self { mut copies, other_shapes } = self;
+        let Self(mut copies) = self;
         // Callers that submit at the same time come in any order.
         copies.sort_by_key(|(arrival, _)| *arrival);
         let Some(first) = copies.first().map(|(arrival, _)| *arrival) else {
@@ -272,22 +291,31 @@ impl TakenRequests {
         };
         let arrivals =
             copies.iter().map(|(arrival, _)| arrival.saturating_duration_since(first)).collect();
-        let requests = copies.into_iter().map(|(_, inputs)| inputs).collect();
+        let requests: Vec<Vec<NamedTensor>> =
+            copies.into_iter().map(|(_, inputs)| inputs).collect();
+        let shapes = count_shapes(&requests);
         let recording = Recording { requests, arrivals: Some(arrivals) };
         let encoded = encode_requests(&recording);
         let encoded = encoded.map_err(|reason| RecordingError::file(&file, reason))?;
         create_file(&file, &encoded)
             .map_err(|error| RecordingError::file(&file, error.to_string()))?;
-        Ok(RecordingReport { requests: recording.requests.len(), file, other_shapes })
+        Ok(RecordingReport { requests: recording.requests.len(), file, shapes })
     }
 }
 
-/// Returns true if two requests have the same inputs, in the same order and with the same shapes.
-fn is_alike(a: &[NamedTensor], b: &[NamedTensor]) -> bool {
-    let is_same = |(a, b): (&NamedTensor, &NamedTensor)| {
-        a.name == b.name
-            && a.tensor.shape() == b.tensor.shape()
-            && a.tensor.element() == b.tensor.element()
+/// Returns the number of different shapes of requests.
+fn count_shapes(requests: &[Vec<NamedTensor>]) -> usize {
+    let shapes = |request: &'_ Vec<NamedTensor>| {
+        request.iter().map(|input| input.tensor.shape().to_vec()).collect::<Vec<_>>()
     };
-    a.len() == b.len() && a.iter().zip(b).all(is_same)
+    requests.iter().map(shapes).collect::<HashSet<_>>().len()
+}
+
+/// Returns true if requests of one model fit the other.
+pub(super) fn have_same_inputs(a: &Signature, b: &Signature) -> bool {
+    let inputs = |signature: &Signature| {
+        let inputs = signature.inputs.iter();
+        inputs.map(|input| (input.name.clone(), input.element)).collect::<Vec<_>>()
+    };
+    inputs(a) == inputs(b)
 }

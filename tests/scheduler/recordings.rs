@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use divvy::engine::{Engines, NamedTensor, Tensor, TensorData};
-use divvy::layout::{Budget, EngineChoice, LoadSpec, ModelSource, ReplayOrder};
+use divvy::layout::{Budget, Edit, EngineChoice, LoadSpec, ModelSource, ReplayOrder};
 use divvy::load::LoadFollower;
 use divvy::machine::SimulatedMachine;
 use divvy::pool::{Outcome, RecordingOptions, Request};
 use divvy::scheduler::{Control, EngineLoader, Options, Scheduler};
+use divvy::telemetry::Author;
 
 use super::test_scheduler::*;
 
@@ -19,6 +20,24 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+#[test]
+fn recording_goes_on_after_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, copy) = (folder.path().join("live.npz"), folder.path().join("copy.onnx"));
+    std::fs::copy("assets/models/embedder.onnx", &copy).unwrap();
+    let live = start(None);
+    let client = live.client("m").unwrap();
+    let before = client.current().unwrap();
+    let recording = before.record(RecordingOptions { file, requests: 9 }).unwrap();
+    send(&live, 1);
+    let budget = Budget { source: ModelSource::File(copy), ..live.layout().models.remove(0) };
+    let edit = Edit::SetRow { budget: Box::new(budget), base: None };
+    live.apply(edit.into(), Author::Api).unwrap();
+    wait_for("the new file", || !client.current().unwrap().is_same_pool(&before));
+    send(&live, 2);
+    assert_eq!(recording.stop().unwrap().requests, 2);
 }
 
 /// Starts the embedder on rten, with or without a load, and waits until it serves.

@@ -1,5 +1,6 @@
 //! Recordings of requests for a replay, in the format that the parent module describes.
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +12,10 @@ use crate::engine::{EngineError, NamedTensor, Signature, Tensor, TensorData, inp
 
 /// The array of a recording that holds arrival times in microseconds.
 pub const ARRIVALS: &str = "arrival_us";
+
+/// The start of the names of arrays of further groups: `shapes/2/x` has the input `x` of the requests that have
+/// the second shape.
+pub(super) const GROUPS: &str = "shapes/";
 
 /// Recorded requests.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +58,8 @@ pub fn read_requests(path: &Path, signature: &Signature) -> Result<Recording, En
     Ok(recording)
 }
 
-/// Returns the names of the arrays in a recording, without that of the arrival times; `None` for an
+/// Returns the names of the arrays in a recording, without that of the arrival times and those of further
+/// groups; `None` for an
 /// `.npy` file, whose one array has no name.
 ///
 /// # Errors
@@ -66,12 +72,11 @@ pub fn array_names(path: &Path) -> Result<Option<Vec<String>>, EngineError> {
     let damaged =
         |error: zip::result::ZipError| fault(path, format!("it is no .npz archive ({error})"));
     let archive = ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
+    let is_input = |name: &&str| *name != ARRIVALS && split_group(name).is_none();
     let mut names = Vec::new();
     for file_name in archive.file_names() {
         let file_name = file_name.map_err(damaged)?;
-        names.extend(
-            file_name.strip_suffix(".npy").filter(|name| *name != ARRIVALS).map(str::to_owned),
-        );
+        names.extend(file_name.strip_suffix(".npy").filter(is_input).map(str::to_owned));
     }
     Ok(Some(names))
 }
@@ -92,32 +97,75 @@ fn archive(bytes: &[u8]) -> Result<Vec<NamedTensor>, String> {
     Ok(arrays)
 }
 
+/// Returns the requests of all groups, in the order in which they arrived.
 fn assemble(arrays: Vec<NamedTensor>, signature: &Signature) -> Result<Recording, String> {
+    let mut groups: BTreeMap<u32, Vec<NamedTensor>> = BTreeMap::new();
+    for NamedTensor { name, tensor } in arrays {
+        let (number, name) = match split_group(&name) {
+            Some((number, name)) => (number, name.to_owned()),
+            None => (1, name),
+        };
+        groups.entry(number).or_default().push(NamedTensor { name, tensor });
+    }
+    // a file without any array lacks those of the inputs
+    groups.entry(1).or_default();
+    let is_single = groups.len() == 1;
+    let mut all: Vec<(u64, Vec<NamedTensor>)> = Vec::new();
+    let mut is_timed = true;
+    for (number, arrays) in groups {
+        let prefix = group_prefix(number);
+        let RequestGroup { requests, times } = read_group(&prefix, arrays, signature)?;
+        if times.is_none() && !is_single {
+            return Err(format!("it has no array `{prefix}{ARRIVALS}`, which orders its shapes"));
+        }
+        is_timed &= times.is_some();
+        let times = times.into_iter().flatten().chain(std::iter::repeat(0));
+        all.extend(times.zip(requests));
+    }
+    // Requests of one time keep the order of their groups.
+    all.sort_by_key(|(time, _)| *time);
+    let first = all.first().map_or(0, |(time, _)| *time);
+    let since = |(time, _): &(u64, _)| Duration::from_micros(*time - first);
+    let arrivals = is_timed.then(|| all.iter().map(since).collect());
+    Ok(Recording { requests: all.into_iter().map(|(_, request)| request).collect(), arrivals })
+}
+
+/// The requests of one group, whose inputs have one shape.
+struct RequestGroup {
+    requests: Vec<Vec<NamedTensor>>,
+    /// Their arrival times in microseconds.
+    times: Option<Vec<u64>>,
+}
+
+/// Reads the requests of one group; `prefix` is the start of the names of its arrays.
+fn read_group(
+    prefix: &str,
+    arrays: Vec<NamedTensor>,
+    signature: &Signature,
+) -> Result<RequestGroup, String> {
     let (arrivals, arrays): (Vec<_>, Vec<_>) =
         arrays.into_iter().partition(|array| array.name == ARRIVALS);
     let mut count = None;
     let mut streams = Vec::with_capacity(signature.inputs.len());
     for spec in &signature.inputs {
+        let name = format!("{prefix}{}", spec.name);
         let Some(array) = arrays.iter().find(|array| array.name == spec.name) else {
             let names: Vec<&str> = arrays.iter().map(|array| array.name.as_str()).collect();
             return Err(format!(
-                "it has no array for the input `{}`, only {}",
-                spec.name,
+                "it has no array for the input `{name}`, only {}",
                 if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
             ));
         };
         let Some((length, _)) = array.tensor.shape().split_first() else {
             return Err(format!(
-                "the array `{}` is a scalar, where its first dimension should be the requests",
-                spec.name
+                "the array `{name}` is a scalar, where its first dimension should be the requests"
             ));
         };
         match count {
             None => count = Some(*length),
             Some(count) if count != *length => {
                 return Err(format!(
-                    "the array `{}` holds {length} requests, where others hold {count}",
-                    spec.name
+                    "the array `{name}` holds {length} requests, where others hold {count}"
                 ));
             }
             Some(_) => {}
@@ -131,8 +179,19 @@ fn assemble(arrays: Vec<NamedTensor>, signature: &Signature) -> Result<Recording
     let requests = (0..count)
         .map(|_| streams.iter_mut().filter_map(Iterator::next).collect::<Vec<NamedTensor>>())
         .collect();
-    let arrivals = arrivals.first().map(|array| times(&array.tensor, count)).transpose()?;
-    Ok(Recording { requests, arrivals })
+    let times = arrivals.first().map(|array| times(&array.tensor, count)).transpose()?;
+    Ok(RequestGroup { requests, times })
+}
+
+/// Returns the number of the group and the name of an array's input; `None` for an array of the first group.
+fn split_group(array: &str) -> Option<(u32, &str)> {
+    let (number, name) = array.strip_prefix(GROUPS)?.split_once('/')?;
+    Some((number.parse().ok()?, name))
+}
+
+/// Returns the start of the names of a group's arrays. The first group has none.
+pub(super) fn group_prefix(number: u32) -> String {
+    if number == 1 { String::new() } else { format!("{GROUPS}{number}/") }
 }
 
 /// Cuts a tensor along its first dimension.
@@ -161,7 +220,7 @@ fn split(name: &str, tensor: &Tensor) -> Result<Vec<NamedTensor>, String> {
         .collect()
 }
 
-fn times(tensor: &Tensor, count: usize) -> Result<Vec<Duration>, String> {
+fn times(tensor: &Tensor, count: usize) -> Result<Vec<u64>, String> {
     let whole = |reason: &str| format!("the array `{ARRIVALS}` {reason}");
     let micros: Vec<u64> = match tensor.data() {
         TensorData::U64(values) => values.clone(),
@@ -177,9 +236,8 @@ fn times(tensor: &Tensor, count: usize) -> Result<Vec<Duration>, String> {
     if tensor.shape().len() != 1 || micros.len() != count {
         return Err(whole(&format!("has {} times for {count} requests", micros.len())));
     }
-    let first = micros.first().copied().unwrap_or(0);
     if !micros.is_sorted() {
         return Err(whole("falls; arrivals must be in order"));
     }
-    Ok(micros.into_iter().map(|time| Duration::from_micros(time - first)).collect())
+    Ok(micros)
 }

@@ -1,49 +1,81 @@
 //! Writes recordings of requests, in the format that the parent module describes.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Write};
 
 use npyz::{AutoSerialize, DType, Serialize, WriterBuilder};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use super::requests::{ARRIVALS, Recording};
-use crate::engine::{Tensor, TensorData};
+use super::requests::{ARRIVALS, GROUPS, Recording, group_prefix};
+use crate::engine::{NamedTensor, Tensor, TensorData};
 
 /// Encodes a recording as an `.npz` archive.
 ///
 /// # Errors
-/// The reason if the requests do not all have the inputs, element types and shapes of the first one, or if
+/// The reason if the requests have several shapes and no arrival times, if an input has a reserved name, or if
 /// `NumPy` has no such element type.
 pub fn encode_requests(recording: &Recording) -> Result<Vec<u8>, String> {
-    let Some(first) = recording.requests.first() else {
+    let Recording { requests, arrivals } = recording;
+    let groups = group_by_shape(requests);
+    if groups.is_empty() {
         return Err("there is no request to record".to_owned());
-    };
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    for (index, input) in first.iter().enumerate() {
-        if input.name == ARRIVALS {
-            return Err(format!("an input has the name `{ARRIVALS}`, which is that of the times"));
-        }
-        let same = |request: &'_ Vec<crate::engine::NamedTensor>| {
-            let other = request.get(index)?;
-            let is_same = other.name == input.name
-                && other.tensor.element() == input.tensor.element()
-                && other.tensor.shape() == input.tensor.shape();
-            is_same.then(|| other.tensor.clone())
-        };
-        let tensors: Option<Vec<Tensor>> = recording.requests.iter().map(same).collect();
-        let Some(tensors) = tensors else {
-            return Err(format!("the requests differ in the shape or type of `{}`", input.name));
-        };
-        let bytes =
-            stack(&tensors).map_err(|reason| format!("the input `{}`: {reason}", input.name))?;
-        add(&mut archive, &input.name, &bytes)?;
     }
-    if let Some(arrivals) = &recording.arrivals {
-        let shape = [arrivals.len() as u64];
-        let micros = arrivals.iter().map(|arrival| arrival.as_micros() as i64);
-        add(&mut archive, ARRIVALS, &array(&shape, micros)?)?;
+    if groups.len() > 1 && arrivals.is_none() {
+        return Err("requests of several shapes have no order without arrival times".to_owned());
+    }
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (group, number) in groups.iter().zip(1..) {
+        let requests: Vec<&[NamedTensor]> =
+            group.iter().filter_map(|at| requests.get(*at)).map(Vec::as_slice).collect();
+        let prefix = group_prefix(number);
+        add_inputs(&mut archive, &prefix, &requests)?;
+        if let Some(arrivals) = arrivals {
+            let micros = group.iter().filter_map(|at| arrivals.get(*at));
+            let micros = micros.map(|arrival| arrival.as_micros() as i64);
+            let times = array(&[group.len() as u64], micros)?;
+            add(&mut archive, &format!("{prefix}{ARRIVALS}"), &times)?;
+        }
     }
     archive.finish().map(Cursor::into_inner).map_err(|error| error.to_string())
+}
+
+/// Returns the positions of the requests, grouped by the names, types and shapes of their inputs.
+fn group_by_shape(requests: &[Vec<NamedTensor>]) -> Vec<Vec<usize>> {
+    let mut numbers = HashMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (at, request) in requests.iter().enumerate() {
+        let form = |input: &'_ NamedTensor| {
+            (input.name.clone(), input.tensor.element(), input.tensor.shape().to_vec())
+        };
+        let forms: Vec<_> = request.iter().map(form).collect();
+        let number = *numbers.entry(forms).or_insert(groups.len());
+        match groups.get_mut(number) {
+            Some(group) => group.push(at),
+            None => groups.push(vec![at]),
+        }
+    }
+    groups
+}
+
+/// Adds the inputs of requests of one shape, one array per input.
+fn add_inputs(
+    archive: &mut ZipWriter<Cursor<Vec<u8>>>,
+    prefix: &str,
+    requests: &[&[NamedTensor]],
+) -> Result<(), String> {
+    for (index, NamedTensor { name, .. }) in
+        requests.first().into_iter().copied().flatten().enumerate()
+    {
+        if name == ARRIVALS || name.starts_with(GROUPS) {
+            return Err(format!("the name of the input `{name}` is reserved in recordings"));
+        }
+        let inputs = requests.iter().filter_map(|request| request.get(index));
+        let tensors: Vec<&Tensor> = inputs.map(|input| &input.tensor).collect();
+        let bytes = stack(&tensors).map_err(|reason| format!("the input `{name}`: {reason}"))?;
+        add(archive, &format!("{prefix}{name}"), &bytes)?;
+    }
+    Ok(())
 }
 
 fn add(archive: &mut ZipWriter<Cursor<Vec<u8>>>, name: &str, bytes: &[u8]) -> Result<(), String> {
@@ -55,7 +87,7 @@ fn add(archive: &mut ZipWriter<Cursor<Vec<u8>>>, name: &str, bytes: &[u8]) -> Re
 }
 
 /// Encodes tensors of one shape as one array, with one more dimension in front.
-fn stack(tensors: &[Tensor]) -> Result<Vec<u8>, String> {
+fn stack(tensors: &[&Tensor]) -> Result<Vec<u8>, String> {
     let Some(first) = tensors.first() else { return Err("it has no values".to_owned()) };
     let mut shape = vec![tensors.len() as u64];
     shape.extend(first.shape().iter().map(|size| *size as u64));
@@ -120,8 +152,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::npy::read_requests;
-    use crate::engine::{ElementType, NamedTensor, Signature, TensorSpec};
+    use crate::engine::npy::{array_names, read_requests};
+    use crate::engine::{ElementType, Signature, TensorSpec};
 
     fn named(name: &str, shape: &[usize], data: TensorData) -> NamedTensor {
         let tensor = Tensor::new(shape.to_vec(), data).unwrap();
@@ -155,10 +187,28 @@ mod tests {
     }
 
     #[test]
-    fn unequal_shapes_are_refused() {
-        let request = |size| vec![named("x", &[size], TensorData::U8(vec![0; size]))];
-        let recording = Recording { requests: vec![request(1), request(2)], arrivals: None };
-        assert!(encode_requests(&recording).unwrap_err().contains("shape or type of `x`"));
+    fn shapes_alternate_as_they_arrived() {
+        let request = |size| vec![named("x", &[size], TensorData::U8(vec![size as u8; size]))];
+        let requests: Vec<_> = [2, 1, 2, 3, 1].map(request).into();
+        let arrivals = [0, 1, 2, 3, 4].map(Duration::from_micros).to_vec();
+        let recording = Recording { requests: requests.clone(), arrivals: Some(arrivals) };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), encode_requests(&recording).unwrap()).unwrap();
+        let spec = TensorSpec { name: "x".to_owned(), element: ElementType::U8, dims: None };
+        let signature = Signature { inputs: vec![spec], outputs: Vec::new() };
+        assert_eq!(read_requests(file.path(), &signature).unwrap(), recording);
+        assert_eq!(array_names(file.path()).unwrap(), Some(vec!["x".to_owned()]));
+        let untimed = Recording { requests, arrivals: None };
+        assert!(encode_requests(&untimed).unwrap_err().contains("several shapes"));
+    }
+
+    #[test]
+    fn reserved_names_are_refused() {
+        for name in [ARRIVALS, "shapes/2/x"] {
+            let request = vec![named(name, &[1], TensorData::U8(vec![0]))];
+            let recording = Recording { requests: vec![request], arrivals: None };
+            assert!(encode_requests(&recording).unwrap_err().contains("reserved"), "{name}");
+        }
     }
 
     #[test]

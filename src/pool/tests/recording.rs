@@ -45,19 +45,38 @@ fn recording_holds_the_first_requests() {
         send(&rig, request(&[value]));
     }
     let report = recording.stop().unwrap();
-    assert_eq!((report.requests, report.other_shapes), (2, 0));
+    assert_eq!((report.requests, report.shapes), (2, 1));
     assert_eq!(recorded(&folder), [(*request(&[1])).clone(), (*request(&[2])).clone()]);
 }
 
 #[test]
-fn other_shapes_are_left_out() {
+fn every_shape_is_recorded() {
     let (rig, folder, recording) = start(9);
-    for values in [&[1, 2][..], &[3], &[4, 5]] {
+    let all: [&[i64]; 3] = [&[1, 2], &[3], &[4, 5]];
+    for values in all {
         send(&rig, request(values));
     }
     let report = recording.stop().unwrap();
-    assert_eq!((report.requests, report.other_shapes), (2, 1));
+    assert_eq!((report.requests, report.shapes), (3, 2));
+    assert!(report.to_string().starts_with("3 requests of 2 shapes recorded"), "{report}");
+    assert_eq!(recorded(&folder), all.map(|values| (*request(values)).clone()));
+}
+
+#[test]
+fn recording_goes_on_in_the_next_pool() {
+    let (old, folder, recording) = start(9);
+    send(&old, request(&[1]));
+    let new = rig(QueuePolicy::default());
+    new.serve(1, ONE);
+    new.pool.continue_recording(&old.pool);
+    assert!(old.pool.drain(PATIENCE));
+    send(&new, request(&[2]));
+    let second = RecordingOptions { file: folder.path().join("second.npz"), requests: 1 };
+    let error = new.pool.client().record(second.clone()).err().unwrap();
+    assert_eq!(error, RecordingError::AlreadyRecording);
+    assert_eq!(recording.stop().unwrap().requests, 2);
     assert_eq!(recorded(&folder).len(), 2);
+    assert!(new.pool.client().record(second).is_ok());
 }
 
 #[test]

@@ -124,6 +124,9 @@ fn take_over(models: &mut LiveModels, name: &str, report: &BuildReport) -> Optio
         pool.set_queue(row.budget.queue);
         pool.set_bound(row.concurrency);
     }
+    if let (Some(new), Some(old)) = (&successor.pool, &slot.pool) {
+        new.continue_recording(old);
+    }
     models.loans.rename(slot.generation, successor.generation);
     let old = std::mem::replace(slot, successor);
     models.draining.add(old.workload);
