@@ -4,6 +4,8 @@ use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[cfg(unix)]
+use crate::command::control;
 use crate::command::{
     CommandError, bench, check, completions, config, inspect, journal, machine, man, run, runtime,
     snapshot, synth,
@@ -48,6 +50,40 @@ pub enum CliCommand {
     Snapshot(snapshot::SnapshotArgs),
     /// Lists past changes and how each affected latency.
     Journal(journal::JournalArgs),
+    /// Lists the running divvys.
+    #[cfg(unix)]
+    Ls(control::ListArgs),
+    /// Shows the models of a running divvy, once per second.
+    #[cfg(unix)]
+    Top(control::TopArgs),
+    /// Prints the live layout of a running divvy as a layout file.
+    #[cfg(unix)]
+    Layout(control::LiveLayoutArgs),
+    /// Shows what a layout would change in a running divvy, and changes nothing.
+    #[cfg(unix)]
+    Plan(control::PlanArgs),
+    /// Applies a layout to a running divvy, and prints the number of the change.
+    #[cfg(unix)]
+    Apply(control::ApplyArgs),
+    /// Sets keys of a model of a running divvy.
+    #[cfg(unix)]
+    Set(control::SetArgs),
+    /// Transfers cores or instances between models of a running divvy.
+    #[cfg(unix)]
+    Transfer(control::TransferArgs),
+    /// Undoes the newest change of a running divvy.
+    #[cfg(unix)]
+    Undo(control::HistoryArgs),
+    /// Redoes the newest undone change of a running divvy.
+    #[cfg(unix)]
+    Redo(control::HistoryArgs),
+    /// Waits for the verdict of a change: exit code 0, 3 if a model is clearly worse, 4 if there were too few
+    /// requests.
+    #[cfg(unix)]
+    Wait(control::WaitArgs),
+    /// Ends a running divvy after its requests.
+    #[cfg(unix)]
+    Stop(control::StopArgs),
     /// Prints the default config file of the console, or the path of yours.
     Config(config::ConfigArgs),
     /// Prints the completion script of a shell.
@@ -83,6 +119,28 @@ impl Cli {
             Some(CliCommand::Runtime(args)) => runtime::run(&args),
             Some(CliCommand::Snapshot(args)) => snapshot::run(&args),
             Some(CliCommand::Journal(args)) => journal::run(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Ls(args)) => control::list(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Top(args)) => control::top(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Layout(args)) => control::layout(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Plan(args)) => control::plan(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Apply(args)) => control::apply(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Set(args)) => control::set(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Transfer(args)) => control::transfer(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Undo(args)) => control::undo(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Redo(args)) => control::redo(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Wait(args)) => control::wait(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Stop(args)) => control::stop(&args),
             Some(CliCommand::Config(args)) => config::run(&args),
             Some(CliCommand::Completions(args)) => completions::run(&args, Self::command()),
             Some(CliCommand::Man(args)) => man::run(&args, Self::command()),

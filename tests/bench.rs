@@ -46,6 +46,19 @@ fn apply_loses_nothing() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn control_measures_calls_by_socket() {
+    let report = bench(&["control", "--engine", "synthetic"]);
+    for call in all(&report, "calls") {
+        positive(call, &["calls", "p50_us", "p99_us"]);
+    }
+    let bytes: Vec<u64> =
+        all(&report, "snapshots").iter().map(|form| form["bytes"].as_u64().unwrap()).collect();
+    // the limit of the default form, and the order of the forms
+    assert!(bytes[0] < 200_000 && bytes.is_sorted(), "{bytes:?}");
+}
+
 #[test]
 fn dispatch_measures_both_sides() {
     let report = bench(&["dispatch"]);

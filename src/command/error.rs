@@ -19,6 +19,12 @@ pub enum CommandError {
         counted_were(*.0)
     )]
     Unanswered(usize),
+    /// A change made a model clearly worse: exit code 3, of `divvy wait` only.
+    #[error("{0}")]
+    Worse(String),
+    /// A change had too few requests for a verdict: exit code 4.
+    #[error("{0}")]
+    NotEnough(String),
 }
 
 impl CommandError {
@@ -28,6 +34,8 @@ impl CommandError {
             Self::BadInput(_) => 2,
             Self::Failed(_) => 1,
             Self::Unanswered(_) => 3,
+            Self::Worse(_) => 3,
+            Self::NotEnough(_) => 4,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::CommandError;
+use super::clock::clock;
 use super::state_folder::StateDir;
 use super::stdout::print_text;
 use crate::telemetry::journal_file::{Journal, Record, Run, RunJournal, read};
@@ -31,9 +31,18 @@ pub struct JournalArgs {
     /// List the runs instead of their changes.
     #[arg(long)]
     pub runs: bool,
+    /// Print the changes of a running divvy as they are made, and again when their verdict is in, until it ends.
+    /// --run is its name, its process or its socket then.
+    #[cfg(unix)]
+    #[arg(long, conflicts_with = "runs")]
+    pub follow: bool,
     /// The folder of the journal.
     #[command(flatten)]
     pub state: StateDir,
+    /// The folders of running divvys, with --follow.
+    #[cfg(unix)]
+    #[command(flatten)]
+    pub folders: super::control::FolderArgs,
 }
 
 /// Parses a number of changes.
@@ -47,6 +56,10 @@ fn whole_number(text: &str) -> Result<usize, String> {
 /// [`CommandError::BadInput`] for an unknown run; [`CommandError::Failed`] when the journal cannot be
 /// read.
 pub fn run(args: &JournalArgs) -> Result<(), CommandError> {
+    #[cfg(unix)]
+    if args.follow {
+        return follow(args);
+    }
     let folder = args.state.folder()?;
     let journal = read(&folder)?;
     let mut stderr = io::stderr();
@@ -57,6 +70,29 @@ pub fn run(args: &JournalArgs) -> Result<(), CommandError> {
         writeln!(stderr, "divvy: there is no journal in {} yet", folder.display())?;
     }
     print_text(format(&journal, args, &TimeZone::system())?)
+}
+
+/// Prints the changes of a running divvy until it ends.
+#[cfg(unix)]
+fn follow(args: &JournalArgs) -> Result<(), CommandError> {
+    let run = super::control::RunSelection { run: args.run.clone(), folders: args.folders.clone() };
+    let zone = TimeZone::system();
+    super::control::follow(&run, args.last, |entry| {
+        if !affects(&entry, args.model.as_deref()) {
+            return Ok(None);
+        }
+        if args.json {
+            let line = serde_json::to_string(&entry);
+            let line = line.map_err(|error| CommandError::Failed(error.to_string()))?;
+            return Ok(Some(line + "\n"));
+        }
+        Ok(Some(change_text(&entry, &zone)))
+    })
+}
+
+/// Returns true if a change affected the model, or any if none is named.
+fn affects(entry: &JournalEntry, model: Option<&str>) -> bool {
+    model.is_none_or(|model| entry.models.iter().any(|name| name == model))
 }
 
 /// Returns the selected runs and changes as text.
@@ -110,9 +146,7 @@ fn select<'a>(journal: &'a Journal, args: &JournalArgs) -> Result<Selected<'a>, 
             "--run {id}: no run has an id that begins so; `divvy journal --runs` lists all runs"
         )));
     }
-    let affects_model = |entry: &&JournalEntry| {
-        args.model.as_ref().is_none_or(|model| entry.models.iter().any(|name| name == model))
-    };
+    let affects_model = |entry: &&JournalEntry| affects(entry, args.model.as_deref());
     Ok(runs
         .iter()
         .map(|run| (&run.run, run.entries.iter().filter(affects_model).collect()))
@@ -131,14 +165,6 @@ fn keep_newest(runs: &mut Selected<'_>, last: usize) {
 
 fn json(record: &Record) -> Result<String, CommandError> {
     record.line().map_err(|error| CommandError::Failed(error.to_string()))
-}
-
-fn clock(unix_ms: u64, zone: &TimeZone, form: &str) -> String {
-    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).map_or_else(
-        |_| "(invalid time)".to_owned(),
-        |moment| moment.to_zoned_datetime(zone.clone()).strftime(form).to_string(),
-    )
 }
 
 fn title(run: &Run, zone: &TimeZone) -> String {

@@ -2,8 +2,11 @@
 
 pub mod bench;
 pub mod check;
+mod clock;
 pub mod completions;
 pub mod config;
+#[cfg(unix)]
+pub mod control;
 mod error;
 pub mod inspect;
 pub mod journal;

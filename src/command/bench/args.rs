@@ -46,6 +46,9 @@ pub struct BenchArgs {
 pub enum BenchName {
     /// Random changes under full load: time until in force, longest gap, lost requests.
     Apply,
+    /// Time of a change over the control socket, compared with one in process; size of a large snapshot.
+    #[cfg(unix)]
+    Control,
     /// Cost of a request in the pool, compared with tokio's `spawn_blocking` and rayon; throughput of one
     /// pool with 1, 2, 4 and 8 workers.
     Dispatch,

@@ -6,6 +6,8 @@
 mod apply;
 mod args;
 mod by_name;
+#[cfg(unix)]
+mod control;
 mod dispatch;
 mod divide;
 mod frame;
@@ -36,6 +38,8 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
     }
     match args.name {
         BenchName::Apply => apply::run(args),
+        #[cfg(unix)]
+        BenchName::Control => control::run(args),
         BenchName::Dispatch => dispatch::run(args),
         BenchName::Divide => divide::run(args),
         BenchName::Frame => frame::run(args),

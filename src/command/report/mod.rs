@@ -9,7 +9,7 @@ mod interval;
 mod progress;
 mod span;
 mod summary;
-mod table;
+pub(super) mod table;
 #[cfg(test)]
 mod tests;
 

@@ -7,24 +7,24 @@ const MAX_WIDTH: usize = 48;
 
 /// A column: its title, its minimum width, and whether its cells are numbers (aligned right).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReportColumn {
-    pub(super) title: &'static str,
-    pub(super) min_width: usize,
-    pub(super) number: bool,
+pub(in crate::command) struct ReportColumn {
+    pub(in crate::command) title: &'static str,
+    pub(in crate::command) min_width: usize,
+    pub(in crate::command) number: bool,
 }
 
 /// A column of words.
-pub(super) const fn words(title: &'static str, min_width: usize) -> ReportColumn {
+pub(in crate::command) const fn words(title: &'static str, min_width: usize) -> ReportColumn {
     ReportColumn { title, min_width, number: false }
 }
 
 /// A column of numbers.
-pub(super) const fn number(title: &'static str, min_width: usize) -> ReportColumn {
+pub(in crate::command) const fn number(title: &'static str, min_width: usize) -> ReportColumn {
     ReportColumn { title, min_width, number: true }
 }
 
 /// Returns the width of each column.
-pub(super) fn widths(columns: &[ReportColumn], rows: &[Vec<String>]) -> Vec<usize> {
+pub(in crate::command) fn widths(columns: &[ReportColumn], rows: &[Vec<String>]) -> Vec<usize> {
     columns
         .iter()
         .enumerate()
@@ -36,13 +36,17 @@ pub(super) fn widths(columns: &[ReportColumn], rows: &[Vec<String>]) -> Vec<usiz
 }
 
 /// Returns the line of the titles.
-pub(super) fn titles(columns: &[ReportColumn], widths: &[usize]) -> String {
+pub(in crate::command) fn titles(columns: &[ReportColumn], widths: &[usize]) -> String {
     let titles: Vec<String> = columns.iter().map(|column| column.title.to_owned()).collect();
     line(columns, widths, &titles)
 }
 
 /// Returns the line of a row, without trailing blanks.
-pub(super) fn line(columns: &[ReportColumn], widths: &[usize], cells: &[String]) -> String {
+pub(in crate::command) fn line(
+    columns: &[ReportColumn],
+    widths: &[usize],
+    cells: &[String],
+) -> String {
     let mut text = String::new();
     for ((column, width), cell) in columns.iter().zip(widths).zip(cells) {
         if !text.is_empty() {

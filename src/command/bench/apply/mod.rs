@@ -9,4 +9,4 @@ mod run;
 mod timed_machine;
 mod windows;
 
-pub(super) use run::run;
+pub(super) use run::{run, until_running};

@@ -46,7 +46,9 @@ fn layout(args: &BenchArgs, machine: &Description) -> Result<Layout, CommandErro
 }
 
 /// Waits until every model runs. Returns the engine.
-fn until_running(scheduler: &Scheduler) -> Result<String, CommandError> {
+pub(in crate::command::bench) fn until_running(
+    scheduler: &Scheduler,
+) -> Result<String, CommandError> {
     let until = Instant::now() + TIMEOUT;
     loop {
         let snapshot = scheduler.snapshots().borrow().clone();

@@ -1,7 +1,7 @@
 //! The cost of a frame of the console, drawn into memory: on a small and on a huge machine, with
 //! nothing, a few rows or all rows changed; and the cost of the plan shown during a drag.
 
-mod scenario;
+pub(super) mod scenario;
 
 use std::fmt;
 use std::io::{self, Sink};

@@ -19,9 +19,9 @@ const NODE: u32 = 4;
 
 /// The values of a snapshot: those of `base`, except for the first `rows` rows, which get others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Figures {
-    pub(super) base: u64,
-    pub(super) rows: usize,
+pub(in crate::command::bench) struct Figures {
+    pub(in crate::command::bench) base: u64,
+    pub(in crate::command::bench) rows: usize,
 }
 
 impl Figures {
@@ -31,7 +31,7 @@ impl Figures {
 }
 
 /// A machine with models on it.
-pub(super) struct FrameScenario {
+pub(in crate::command::bench) struct FrameScenario {
     /// The machine.
     pub machine: Description,
     /// The state in force on it.
@@ -43,7 +43,11 @@ impl FrameScenario {
     ///
     /// # Errors
     /// [`CommandError::Failed`] when they cannot be placed.
-    pub(super) fn new(models: usize, cores: usize, width: usize) -> Result<Self, CommandError> {
+    pub(in crate::command::bench) fn new(
+        models: usize,
+        cores: usize,
+        width: usize,
+    ) -> Result<Self, CommandError> {
         let mut machine = Description::uniform(cores);
         for core in &mut machine.topology.cores {
             let cache = u32::from(core.id.0) / CACHE;
@@ -67,7 +71,7 @@ impl FrameScenario {
     }
 
     /// Returns the snapshot of half second `step`, with the layout in force.
-    pub(super) fn snapshot(&self, step: u64, figures: Figures) -> Snapshot {
+    pub(in crate::command::bench) fn snapshot(&self, step: u64, figures: Figures) -> Snapshot {
         let models: Vec<ModelView> = (0..)
             .zip(&self.desired.rows)
             .map(|(index, row)| view(row, index, share(figures.seed(index as usize), index)))

@@ -1,0 +1,23 @@
+//! Subcommands that watch and change a running divvy over its control socket.
+
+mod applied;
+mod apply;
+mod edit;
+mod follow;
+mod history;
+mod layout_input;
+mod list;
+mod select;
+mod stop;
+mod top;
+mod wait;
+
+pub use apply::{ApplyArgs, PlanArgs, apply, plan};
+pub use edit::{SetArgs, TransferArgs, set, transfer};
+pub(super) use follow::follow;
+pub use history::{HistoryArgs, redo, undo};
+pub use list::{ListArgs, LiveLayoutArgs, layout, list};
+pub use select::{FolderArgs, RunSelection};
+pub use stop::{StopArgs, stop};
+pub use top::{TopArgs, top};
+pub use wait::{WaitArgs, wait};

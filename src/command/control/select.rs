@@ -1,0 +1,132 @@
+//! The choice of a running divvy on the command line.
+
+use std::path::{Path, PathBuf};
+
+use crate::command::CommandError;
+use crate::control::api::ErrorKind;
+use crate::control::{
+    Address, ClientError, ControlClient, FoundRun, RunState, SearchFolders, find_runs,
+};
+
+/// The name of this client in the journal: all command-line calls of one user are one caller.
+const CLIENT: &str = "cli";
+
+/// The running divvy.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RunSelection {
+    /// The running divvy: its name, its process or its socket. Needed if several run.
+    #[arg(long, value_name = "NAME|PID|SOCKET")]
+    pub run: Option<String>,
+    /// Where running divvys are looked for.
+    #[command(flatten)]
+    pub folders: FolderArgs,
+}
+
+/// The folders of control sockets.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FolderArgs {
+    /// The folder of the control sockets, if a running divvy was started with one.
+    #[arg(long, value_name = "FOLDER")]
+    pub control_dir: Option<PathBuf>,
+}
+
+impl FolderArgs {
+    /// Returns the folders to search.
+    pub(super) fn search(&self) -> SearchFolders {
+        SearchFolders { control: self.control_dir.clone(), readers: None }
+    }
+}
+
+impl RunSelection {
+    /// Returns a client of the running divvy.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] with the list of the running divvys if it is not clear which one is meant.
+    pub(in crate::command) fn client(&self) -> Result<ControlClient, CommandError> {
+        let socket = match self.run.as_deref() {
+            Some(path) if path.contains('/') => PathBuf::from(path),
+            name => select(name, find_runs(&self.folders.search()))?,
+        };
+        Ok(ControlClient::new(Address::Socket(socket), CLIENT)?)
+    }
+}
+
+/// Selects one of the running divvys.
+fn select(name: Option<&str>, runs: Vec<FoundRun>) -> Result<PathBuf, CommandError> {
+    let count = runs.len();
+    let list = runs.iter().map(describe).collect::<Vec<_>>().join(", ");
+    let is_named = |run: &FoundRun| {
+        let Some(name) = name else { return true };
+        let pid = run.info().map(|info| info.pid.to_string());
+        run.name == name || pid.as_deref() == Some(name) || run.socket == Path::new(name)
+    };
+    let mut named: Vec<PathBuf> = runs.into_iter().filter(is_named).map(|run| run.socket).collect();
+    let message = match (name, named.len()) {
+        (_, 1) => return named.pop().ok_or_else(|| CommandError::Failed(String::new())),
+        (_, 0) if count == 0 => "no divvy of this user is running".to_owned(),
+        (Some(name), 0) => {
+            format!("--run {name}: no running divvy has this name; there are: {list}")
+        }
+        (Some(name), _) => {
+            format!("--run {name}: several running divvys have this name; pass a socket: {list}")
+        }
+        (None, _) => format!("{count} divvys are running; choose one with --run: {list}"),
+    };
+    Err(CommandError::BadInput(message))
+}
+
+fn describe(run: &FoundRun) -> String {
+    match &run.state {
+        RunState::Answers(info) => format!("{} ({})", run.name, info.pid),
+        RunState::Silent(_) => format!("{} (no answer)", run.name),
+    }
+}
+
+impl From<ClientError> for CommandError {
+    fn from(error: ClientError) -> Self {
+        match &error {
+            ClientError::Refused(detail)
+                if matches!(detail.kind, ErrorKind::BadRequest | ErrorKind::NotFound) =>
+            {
+                Self::BadInput(error.to_string())
+            }
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::api::RunInfo;
+
+    fn run(name: &str, pid: u32) -> FoundRun {
+        FoundRun {
+            name: name.to_owned(),
+            socket: format!("/run/{name}.sock").into(),
+            state: RunState::Answers(Box::new(RunInfo { pid, ..RunInfo::default() })),
+        }
+    }
+
+    #[test]
+    fn run_is_chosen_by_name_or_pid() {
+        let runs = vec![run("demo", 7), run("night", 8)];
+        for name in ["night", "8"] {
+            assert_eq!(select(Some(name), runs.clone()).unwrap(), Path::new("/run/night.sock"));
+        }
+        assert_eq!(select(None, vec![run("demo", 7)]).unwrap(), Path::new("/run/demo.sock"));
+    }
+
+    #[test]
+    fn unclear_choice_lists_the_runs() {
+        let runs = vec![run("demo", 7), run("night", 8)];
+        for name in [None, Some("day")] {
+            let error = select(name, runs.clone()).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            let text = error.to_string();
+            assert!(text.contains("demo (7), night (8)") && text.contains("--run"), "{text}");
+        }
+        let error = select(None, Vec::new()).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+}

@@ -1,0 +1,168 @@
+//! The subcommands that watch and change a running divvy, with the real binary.
+#![cfg(target_os = "linux")]
+// clippy allows these in test functions, not in what test functions call
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod binary;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use binary::{DIVVY, Home, model, signal, until, wait_for_exit};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A headless run of the ranker; killed on drop.
+struct TestRun {
+    child: Option<Child>,
+}
+
+impl TestRun {
+    /// Starts a run and waits until it answers.
+    fn start(home: &Home, arguments: &[&str]) -> Self {
+        let mut divvy = home.divvy();
+        divvy.args(["--headless", "--interval", "1h", "--engine", "rten"]).args(arguments);
+        let run = Self { child: Some(divvy.spawn().unwrap()) };
+        let pid = run.pid();
+        until("an answer", || {
+            let listed = list(home);
+            listed.iter().any(|listed| listed["info"]["pid"] == pid).then_some(())
+        });
+        run
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+}
+
+impl Drop for TestRun {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Runs a subcommand beside a run.
+fn divvy(home: &Home, arguments: &[&str]) -> Output {
+    let mut command = Command::new(DIVVY);
+    command.current_dir(home.path("")).envs(home.variables()).stdin(Stdio::null());
+    command.args(arguments).output().unwrap()
+}
+
+/// As [`divvy`]; returns its standard output.
+fn succeed(home: &Home, arguments: &[&str]) -> String {
+    let output = divvy(home, arguments);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {err}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn fail(home: &Home, arguments: &[&str]) -> (i32, String) {
+    let output = divvy(home, arguments);
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn list(home: &Home) -> Vec<Value> {
+    serde_json::from_str(&succeed(home, &["ls", "--json"])).unwrap()
+}
+
+fn names(home: &Home) -> Vec<String> {
+    list(home).iter().map(|run| run["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn ranker() -> String {
+    model("ranker").display().to_string()
+}
+
+fn socket(home: &Home, name: &str) -> PathBuf {
+    home.path(&format!("run/divvy/{name}.sock"))
+}
+
+#[test]
+fn scripts_change_a_running_divvy() {
+    let home = Home::new();
+    let _run = TestRun::start(&home, &["--name", "night", &ranker()]);
+    let id: u64 = succeed(&home, &["set", "ranker", "weight=5"]).trim().parse().unwrap();
+    let saved = succeed(&home, &["layout"]);
+    assert!(saved.contains("weight = 5"), "{saved}");
+    let next = home.write("next.toml", saved.replace("weight = 5", "weight = 9"));
+    let next = next.display().to_string();
+    let plan = succeed(&home, &["plan", &next, "--run", "night"]);
+    assert!(plan.contains("weight 5 -> 9"), "{plan}");
+    let plan: Value = serde_json::from_str(&succeed(&home, &["plan", &next, "--json"])).unwrap();
+    let version = plan["version"].to_string();
+    let second: u64 =
+        succeed(&home, &["apply", &next, "--expect", &version]).trim().parse().unwrap();
+    assert!(second > id);
+    // the state has moved on
+    assert_eq!(fail(&home, &["apply", &next, "--expect", &version]).0, 1);
+    succeed(&home, &["undo"]);
+    assert!(succeed(&home, &["layout"]).contains("weight = 5"));
+    succeed(&home, &["redo"]);
+    assert!(succeed(&home, &["top", "--once"]).contains("ranker"));
+    // a thread writes the file
+    until("the journal", || {
+        succeed(&home, &["journal", "--last", "1"]).contains("/cli: redo").then_some(())
+    });
+}
+
+#[test]
+fn faults_have_exit_codes() {
+    let home = Home::new();
+    let (code, err) = fail(&home, &["top", "--once"]);
+    assert!(code == 2 && err.contains("no divvy"), "{err}");
+    let _first = TestRun::start(&home, &["--name", "first", &ranker()]);
+    let (code, err) = fail(&home, &["set", "nobody", "weight=5"]);
+    assert!(code == 2 && err.contains("ranker"), "{err}");
+    assert_eq!(fail(&home, &["undo"]).0, 1);
+    assert_eq!(fail(&home, &["transfer", "1", "core", "ranker", "nobody"]).0, 1);
+    let faulty = home.write("faulty.toml", "version = 1\n[[model]]\nname = \"x\"\n");
+    let (code, err) = fail(&home, &["apply", &faulty.display().to_string()]);
+    assert!(code == 2 && err.contains("path"), "{err}");
+    let _second = TestRun::start(&home, &["--name", "second", &ranker()]);
+    let (code, err) = fail(&home, &["undo"]);
+    assert!(code == 2 && err.contains("first (") && err.contains("second ("), "{err}");
+}
+
+#[test]
+fn stop_ends_the_run_in_order() {
+    let home = Home::new();
+    let mut run = TestRun::start(&home, &["--name", "night", &ranker()]);
+    let text = succeed(&home, &["stop"]);
+    assert!(text.contains("night has ended"), "{text}");
+    let status = wait_for_exit(run.child.as_mut().unwrap());
+    assert!(status.success(), "{status}");
+    assert!(!socket(&home, "night").exists());
+}
+
+#[test]
+fn name_of_a_killed_run_is_free() {
+    let home = Home::new();
+    let mut run = TestRun::start(&home, &["--demo"]);
+    signal(run.pid(), Signal::KILL);
+    wait_for_exit(run.child.as_mut().unwrap());
+    assert!(socket(&home, "demo").exists());
+    let _next = TestRun::start(&home, &["--demo"]);
+    assert_eq!(names(&home), ["demo"]);
+}
+
+#[test]
+fn second_run_of_a_layout_is_numbered() {
+    let home = Home::new();
+    let _first = TestRun::start(&home, &["--demo"]);
+    let _second = TestRun::start(&home, &["--demo"]);
+    assert_eq!(names(&home), ["demo", "demo-2"]);
+    let taken = fail(&home, &["--headless", "--demo", "--name", "demo"]);
+    assert!(taken.0 == 2 && taken.1.contains("--name demo"), "{taken:?}");
+}
+
+#[test]
+fn no_control_opens_no_socket() {
+    let home = Home::new();
+    let output = divvy(&home, &["--headless", "--demo", "--for", "1s", "--no-control"]);
+    assert!(output.status.success());
+    assert!(!home.path("run/divvy").exists());
+}
