@@ -9,15 +9,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use divvy::control::api::{API_VERSION, ChangeBody, ErrorKind, HistoryBody};
+use divvy::control::api::{API_VERSION, ChangeBody, CurrentBody, ErrorKind, HistoryBody, SaveBody};
 use divvy::control::{
     Access, Address, ClientError, ControlClient, ControlHost, ControlListener, ControlServer,
-    ControlSocket, NameChoice, RunIdentity, SnapshotParts,
+    ControlSocket, NameChoice, RemotePaths, RunIdentity, SnapshotParts, TcpAccess,
 };
 use divvy::engine::Engines;
-use divvy::layout::{Auto, Edit, EngineChoice, demo};
-use divvy::machine::this_machine;
-use divvy::scheduler::{EngineLoader, Options};
+use divvy::layout::{Auto, Budget, Edit, EngineChoice, Layout, ModelSource, demo};
+use divvy::machine::{AccessToken, this_machine};
+use divvy::scheduler::{
+    EngineLoader, LayoutRevision, LayoutStore, LayoutStoreError, Options, Profile, SaveCondition,
+    SaveReceipt, SavedLayout,
+};
 use divvy::telemetry::{Author, LogLevel, LogLines, Snapshot, StateVersion};
 use divvy::{Control, Scheduler};
 use serde_json::Value;
@@ -25,10 +28,14 @@ use serde_json::Value;
 /// Longer than any step takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The token of clients over TCP.
+const TOKEN: &str = "0123456789abcdef";
+
 /// The demo's ranker with a control socket.
 struct TestHost {
     scheduler: Arc<Scheduler>,
     socket: PathBuf,
+    tcp: std::net::SocketAddr,
     _server: ControlServer,
     folder: tempfile::TempDir,
 }
@@ -57,15 +64,22 @@ impl TestHost {
         let host = ControlHost {
             control: scheduler.clone(),
             inspection: scheduler.clone(),
-            layouts: None,
+            layouts: Some(Arc::new(OneLayout::default())),
             log: Arc::new(log),
             machine: description,
             run: RunIdentity { name: "test".to_owned(), ..RunIdentity::default() },
             stop: Box::new(|| {}),
         };
-        let server =
-            ControlServer::start(host, vec![ControlListener::new(socket, access)]).unwrap();
-        Self { scheduler, socket: path, _server: server, folder }
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let tcp = listener.local_addr().unwrap();
+        let paths = RemotePaths::of(&layout);
+        let tcp_access = TcpAccess { token: AccessToken::new(TOKEN), paths };
+        let listeners = vec![
+            ControlListener::Socket(socket, access),
+            ControlListener::Tcp(listener, tcp_access),
+        ];
+        let server = ControlServer::start(host, listeners).unwrap();
+        Self { scheduler, socket: path, tcp, _server: server, folder }
     }
 
     fn client(&self, name: &str) -> ControlClient {
@@ -143,7 +157,6 @@ fn client_reads_what_the_host_has() {
     assert_eq!(client.machine().unwrap().topology, this_machine(None).unwrap().describe().topology);
     assert_eq!(client.inspect("ranker").unwrap().signature.inputs.len(), 1);
     assert_eq!(kind(&client.inspect("nobody").unwrap_err()), ErrorKind::NotFound);
-    assert_eq!(kind(&client.layouts().unwrap_err()), ErrorKind::NotFound);
     let mut stream = client.snapshots(SnapshotParts::default()).unwrap();
     let first: Snapshot = stream.next(PATIENCE).unwrap().unwrap();
     let second: Snapshot = stream.next(PATIENCE).unwrap().unwrap();
@@ -222,6 +235,7 @@ fn errors_have_statuses() {
     for (method, path, body, status, kind) in [
         ("GET", "/v2", "", 404, "not_found"),
         ("GET", "/v1/layouts/x", "", 404, "not_found"),
+        ("GET", "/v1/layouts/..%2Fx", "", 400, "bad_request"),
         ("GET", "/v1/snapshot?include=everything", "", 400, "bad_request"),
         ("GET", "/v1/snapshot?windows", "", 400, "bad_request"),
         ("DELETE", "/v1/snapshot", "", 405, "method_not_allowed"),
@@ -240,6 +254,28 @@ fn errors_have_statuses() {
         let (got, got_kind, message) = host.error(method, path, body);
         assert_eq!((got, got_kind.as_str()), (status, kind), "{method} {path} {short}: {message}");
         assert!(!message.is_empty());
+    }
+}
+
+#[test]
+fn documented_operations_are_served() {
+    let host = TestHost::new();
+    let (status, _, document) = host.ask("GET", "/v1/openapi.json", "", b"");
+    assert_eq!(status, 200);
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 15, "{}", paths.len());
+    for (path, operations) in paths {
+        for method in operations.as_object().unwrap().keys() {
+            // a stream does not end
+            if path == "/v1/snapshots" {
+                continue;
+            }
+            let path = path.replace("{id}", "1").replace("{model}", "ranker");
+            let (status, _, answer) = host.ask(&method.to_uppercase(), &path, "", b"");
+            let message = answer["error"]["message"].as_str().unwrap_or_default();
+            let is_served = status != 405 && !message.contains("the paths begin with");
+            assert!(is_served, "{method} {path}: {status} {message}");
+        }
     }
 }
 
@@ -265,6 +301,98 @@ fn readers_cannot_change() {
         assert_eq!(kind(&error), ErrorKind::ReadOnly);
     }
     assert_eq!(host.scheduler.layout().models[0].weight, 1);
+}
+
+#[test]
+fn tcp_clients_need_the_token() {
+    let host = TestHost::new();
+    let client = |token: &str| {
+        ControlClient::new(Address::Tcp(host.tcp, AccessToken::new(token)), "far").unwrap()
+    };
+    let error = client("another token of control").info().unwrap_err();
+    assert_eq!(kind(&error), ErrorKind::Unauthorized);
+    let client = client(TOKEN);
+    let applied = client.apply(&ChangeBody::new(set_weight(5).into())).unwrap();
+    let entry = client.journal_entry(applied.id).unwrap();
+    assert!(matches!(&entry.author, Author::Remote(name) if name.as_str() == "127.0.0.1/far"));
+}
+
+#[test]
+fn new_files_are_refused_over_tcp() {
+    let host = TestHost::new();
+    let client =
+        ControlClient::new(Address::Tcp(host.tcp, AccessToken::new(TOKEN)), "far").unwrap();
+    let budget = Budget::new("x", ModelSource::File("/etc/passwd".into()));
+    let change = ChangeBody::new(Edit::Add { budget: Box::new(budget) }.into());
+    for error in [client.apply(&change).unwrap_err(), client.plan(&change).unwrap_err()] {
+        assert_eq!(kind(&error), ErrorKind::Forbidden);
+        assert!(error.to_string().contains("--allow-remote-paths"), "{error}");
+    }
+    // the same user's socket may
+    assert!(host.client("near").plan(&change).is_ok());
+}
+
+/// A store that keeps one layout in memory.
+#[derive(Default)]
+struct OneLayout(std::sync::Mutex<Option<(String, Layout)>>);
+
+impl LayoutStore for OneLayout {
+    fn list(&self) -> Result<Vec<Profile>, LayoutStoreError> {
+        let saved = self.0.lock().unwrap();
+        let names = saved.iter().map(|(name, _)| name.clone());
+        Ok(names.map(|name| Profile { name, ..Profile::default() }).collect())
+    }
+
+    fn read(&self, name: &str) -> Result<SavedLayout, LayoutStoreError> {
+        let saved = self.0.lock().unwrap().clone();
+        let missing = || LayoutStoreError::Missing { name: name.to_owned(), place: String::new() };
+        let (_, layout) = saved.filter(|(known, _)| known == name).ok_or_else(missing)?;
+        Ok(SavedLayout { layout, revision: LayoutRevision::of(name), read_only: false })
+    }
+
+    fn save(
+        &self,
+        name: &str,
+        layout: &Layout,
+        condition: &SaveCondition,
+    ) -> Result<SaveReceipt, LayoutStoreError> {
+        if *condition == SaveCondition::New && self.read(name).is_ok() {
+            return Err(LayoutStoreError::NameTaken(name.to_owned()));
+        }
+        *self.0.lock().unwrap() = Some((name.to_owned(), layout.clone()));
+        Ok(SaveReceipt { place: "memory".to_owned(), revision: LayoutRevision::of(name) })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), LayoutStoreError> {
+        let layout = self.read(from)?.layout;
+        self.save(to, &layout, &SaveCondition::Always).map(|_| ())
+    }
+
+    fn delete(&self, name: &str) -> Result<(), LayoutStoreError> {
+        self.read(name)?;
+        *self.0.lock().unwrap() = None;
+        Ok(())
+    }
+
+    fn set_current(&self, _: Option<&str>, _: Option<LayoutRevision>) {}
+}
+
+#[test]
+fn layouts_are_saved_on_the_host() {
+    let host = TestHost::new();
+    let client = host.client("test");
+    let layout = host.scheduler.layout();
+    let body = |condition| SaveBody { layout: layout.clone(), condition };
+    assert_eq!(client.save_layout("my night", &body(SaveCondition::New)).unwrap().place, "memory");
+    let again = client.save_layout("my night", &body(SaveCondition::New)).unwrap_err();
+    assert_eq!(kind(&again), ErrorKind::Refused);
+    assert_eq!(client.stored_layout("my night").unwrap().layout, layout);
+    client.set_current_layout(&CurrentBody::default()).unwrap();
+    client.rename_layout("my night", "day").unwrap();
+    assert_eq!(client.layouts().unwrap().layouts[0].name, "day");
+    client.delete_layout("day").unwrap();
+    assert_eq!(kind(&client.delete_layout("day").unwrap_err()), ErrorKind::NotFound);
+    assert_eq!(kind(&client.stored_layout("../x").unwrap_err()), ErrorKind::BadRequest);
 }
 
 #[test]

@@ -166,3 +166,45 @@ fn no_control_opens_no_socket() {
     assert!(output.status.success());
     assert!(!home.path("run/divvy").exists());
 }
+
+#[test]
+fn readers_watch_but_do_not_change() {
+    let home = Home::new();
+    let group = rustix::process::getegid().as_raw().to_string();
+    let folder = home.path("readers").display().to_string();
+    let arguments = ["--name", "night", "--readers", &group, "--readers-dir", &folder];
+    let _run = TestRun::start(&home, &[&arguments[..], &[&ranker()]].concat());
+    let socket = format!("{folder}/night.sock");
+    assert!(succeed(&home, &["top", "--once", "--run", &socket]).contains("ranker"));
+    let (code, err) = fail(&home, &["set", "ranker", "weight=5", "--run", &socket]);
+    assert!(code == 1 && err.contains("for reading"), "{err}");
+    // both sockets are of one run
+    assert_eq!(succeed(&home, &["ls", "--readers-dir", &folder]).lines().count(), 2);
+    let nobody = ["--headless", "--demo", "--readers", "no-such-group"];
+    let (code, err) = fail(&home, &nobody);
+    assert!(code == 2 && err.contains("no-such-group"), "{err}");
+}
+
+#[test]
+fn control_over_tcp_needs_its_own_token() {
+    let home = Home::new();
+    let file = |name: &str, token: &str| home.write(name, token).display().to_string();
+    let (token, other) = (file("token", "a token of control"), file("other", "another token 123"));
+    let tcp = ["--control", "0", "--control-token-file", &token];
+    let _run = TestRun::start(&home, &[&tcp[..], &[&ranker()]].concat());
+    let err = std::fs::read_to_string(home.path("err")).unwrap();
+    let (_, rest) = err.split_once("control on http://").unwrap();
+    let address = rest.lines().next().unwrap();
+    let far = |token: &str| {
+        ["top", "--once", "--run", address, "--control-token-file", token].map(str::to_owned)
+    };
+    let borrowed = |arguments: &[String]| -> Output {
+        divvy(&home, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert!(borrowed(&far(&token)).status.success());
+    assert_eq!(borrowed(&far(&other)).status.code(), Some(1));
+    assert_eq!(fail(&home, &["top", "--run", address]).0, 2);
+    let same = ["--headless", "--demo", "--listen", "0", "--token-file", &token];
+    let (code, err) = fail(&home, &[&same[..], &tcp[..]].concat());
+    assert!(code == 2 && err.contains("--control-token-file"), "{err}");
+}

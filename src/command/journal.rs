@@ -75,7 +75,11 @@ pub fn run(args: &JournalArgs) -> Result<(), CommandError> {
 /// Prints the changes of a running divvy until it ends.
 #[cfg(unix)]
 fn follow(args: &JournalArgs) -> Result<(), CommandError> {
-    let run = super::control::RunSelection { run: args.run.clone(), folders: args.folders.clone() };
+    let run = super::control::RunSelection {
+        run: args.run.clone(),
+        control_token_file: None,
+        folders: args.folders.clone(),
+    };
     let zone = TimeZone::system();
     super::control::follow(&run, args.last, |entry| {
         if !affects(&entry, args.model.as_deref()) {

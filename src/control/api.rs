@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{Change, Edit, Layout, Plan, Refusal, RefusalKind};
-use crate::scheduler::{LayoutRevision, Profile, SavedLayout};
+use crate::scheduler::{LayoutRevision, Profile, SaveCondition, SavedLayout};
 use crate::telemetry::{JournalEntry, LogLine, StateVersion};
 
 /// The version of the interface. It increases when a field or a path changes its name or meaning; new ones
@@ -24,6 +24,7 @@ pub const DEFAULT_CLIENT: &str = "cli";
 
 /// A running divvy (`GET /v1`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunInfo {
     /// The version of the interface.
     pub api: u32,
@@ -49,6 +50,7 @@ pub struct RunInfo {
 
 /// The live layout (`GET /v1/layout`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LiveLayout {
     /// The version of the state. The layout is of this version or a later one.
     pub version: StateVersion,
@@ -58,6 +60,7 @@ pub struct LiveLayout {
 
 /// The saved layouts (`GET /v1/layouts`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LayoutList {
     /// The layouts, sorted by name.
     pub layouts: Vec<Profile>,
@@ -65,6 +68,7 @@ pub struct LayoutList {
 
 /// A saved layout (`GET /v1/layouts/NAME`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StoredLayout {
     /// The layout.
     pub layout: Layout,
@@ -81,8 +85,43 @@ impl From<SavedLayout> for StoredLayout {
     }
 }
 
+/// A layout to save (`PUT /v1/layouts/NAME`). Its paths are absolute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SaveBody {
+    /// The layout.
+    pub layout: Layout,
+    /// The condition of the save.
+    #[serde(default)]
+    pub condition: SaveCondition,
+}
+
+/// The new name of a saved layout (`POST /v1/layouts/NAME/rename`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RenameBody {
+    /// The new name.
+    pub to: String,
+}
+
+/// The saved layout that the live rows belong to (`PUT /v1/current`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CurrentBody {
+    /// Its name; `None` if they are saved nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The revision that was loaded or saved last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<LayoutRevision>,
+}
+
 /// The journal of the run (`GET /v1/journal`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JournalList {
     /// The entries, oldest first.
     pub entries: Vec<std::sync::Arc<JournalEntry>>,
@@ -90,6 +129,7 @@ pub struct JournalList {
 
 /// The newest lines of the log (`GET /v1/log`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogList {
     /// The lines, oldest first.
     pub lines: Vec<LogLine>,
@@ -97,6 +137,7 @@ pub struct LogList {
 
 /// A change (`POST /v1/plan`, `POST /v1/apply`): either `edits` or `layout`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBody {
     /// Edits that are applied in order, all of them or none.
@@ -141,6 +182,7 @@ impl ChangeBody {
 
 /// A step of the history (`POST /v1/undo`, `POST /v1/redo`). The body may be empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HistoryBody {
     /// As in [`ChangeBody::expected`].
@@ -150,6 +192,7 @@ pub struct HistoryBody {
 
 /// The consequences of a change (`POST /v1/plan`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedChange {
     /// The version of the state, for [`ChangeBody::expected`].
     pub version: StateVersion,
@@ -159,6 +202,7 @@ pub struct PlannedChange {
 
 /// The end of a run (`POST /v1/stop`). The run drains its requests and then ends, as after SIGTERM.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StopAnswer {
     /// The process that ends.
     pub pid: u32,
@@ -166,6 +210,7 @@ pub struct StopAnswer {
 
 /// The body of every answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The error.
     pub error: ErrorDetail,
@@ -173,6 +218,7 @@ pub struct ErrorBody {
 
 /// An error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorDetail {
     /// Its kind, for programs.
     pub kind: ErrorKind,
@@ -185,6 +231,7 @@ pub struct ErrorDetail {
 
 /// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The request is malformed (400).

@@ -7,19 +7,25 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 
-use super::api::{HistoryBody, PlannedChange, StopAnswer};
+use super::api::{ErrorKind, HistoryBody, PlannedChange, StopAnswer};
 use super::caller::caller_name;
 use super::error::{Answer, ApiError, json};
 use super::host::HostState;
 use super::json_body::{read_change, read_optional};
 use super::listener::Peer;
+use crate::layout::Change;
 use crate::scheduler::{ChangeOperation, ChangeRequest};
 use crate::telemetry::{Author, StateVersion};
 
 type Shared = State<Arc<HostState>>;
 
-pub(super) async fn plan(State(state): Shared, body: Body) -> Answer {
+pub(super) async fn plan(
+    State(state): Shared,
+    Extension(peer): Extension<Peer>,
+    body: Body,
+) -> Answer {
     let change = read_change(body).await?.change().map_err(ApiError::bad_request)?;
+    check_paths(&peer, &change)?;
     let planned = state.call(move |host| {
         // the version first, so that a change that expects it is refused if the plan is of a newer one
         let version = host.control.version();
@@ -37,6 +43,7 @@ pub(super) async fn apply(
     let body = read_change(body).await?;
     let expected = body.expected;
     let change = body.change().map_err(ApiError::bad_request)?;
+    check_paths(&peer, &change)?;
     request(&state, ChangeOperation::Apply(change), expected, author(&peer, &headers)).await
 }
 
@@ -63,6 +70,12 @@ pub(super) async fn redo(
 pub(super) async fn stop(State(state): Shared) -> Answer {
     (state.host.stop)();
     json(&StopAnswer { pid: std::process::id() })
+}
+
+/// Refuses a change over TCP that names new files of the host.
+pub(super) fn check_paths(peer: &Peer, change: &Change) -> Result<(), ApiError> {
+    let Some(access) = &peer.tcp else { return Ok(()) };
+    access.paths.check(change).map_err(|reason| ApiError::new(ErrorKind::Forbidden, reason))
 }
 
 fn author(peer: &Peer, headers: &HeaderMap) -> Author {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,13 +17,15 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::api::{
-    API_HEADER, API_VERSION, CLIENT_HEADER, ChangeBody, ErrorBody, ErrorDetail, HistoryBody,
-    JournalList, LayoutList, LiveLayout, LogList, PlannedChange, RunInfo, StopAnswer, StoredLayout,
+    API_HEADER, API_VERSION, CLIENT_HEADER, ChangeBody, CurrentBody, ErrorBody, ErrorDetail,
+    HistoryBody, JournalList, LayoutList, LiveLayout, LogList, PlannedChange, RenameBody, RunInfo,
+    SaveBody, StopAnswer, StoredLayout,
 };
 use super::connection::{Address, RequestSender, connect};
 use super::snapshot_json::SnapshotParts;
 use crate::engine::onnx::ModelFile;
 use crate::machine::Description;
+use crate::scheduler::SaveReceipt;
 use crate::telemetry::{Applied, JournalEntry, Snapshot};
 
 /// The longest time for an answer. The host has limits of its own, which are shorter.
@@ -153,6 +155,40 @@ impl ControlClient {
         self.get(&format!("/v1/layouts/{}", path_part(name)))
     }
 
+    /// Saves a layout.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn save_layout(&self, name: &str, body: &SaveBody) -> Result<SaveReceipt, ClientError> {
+        self.send_body(Method::PUT, &format!("/v1/layouts/{}", path_part(name)), body)
+    }
+
+    /// Renames a saved layout.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn rename_layout(&self, name: &str, to: &str) -> Result<(), ClientError> {
+        let body = RenameBody { to: to.to_owned() };
+        self.send_body(Method::POST, &format!("/v1/layouts/{}/rename", path_part(name)), &body)
+    }
+
+    /// Deletes a saved layout.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn delete_layout(&self, name: &str) -> Result<(), ClientError> {
+        let path = format!("/v1/layouts/{}", path_part(name));
+        self.call(&Call { method: Method::DELETE, path: &path, body: Bytes::new() })
+    }
+
+    /// Records which saved layout the live rows belong to.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_current_layout(&self, body: &CurrentBody) -> Result<(), ClientError> {
+        self.send_body(Method::PUT, "/v1/current", body)
+    }
+
     /// Returns the journal of the run, from the entry behind `after` on.
     ///
     /// # Errors
@@ -251,8 +287,17 @@ impl ControlClient {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
+        self.send_body(Method::POST, path, body)
+    }
+
+    fn send_body<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.lost(&error.to_string()))?;
-        self.call(&Call { method: Method::POST, path, body: body.into() })
+        self.call(&Call { method, path, body: body.into() })
     }
 
     fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, ClientError> {
@@ -268,7 +313,9 @@ impl ControlClient {
             .block_on(async { timeout(self.timeout, exchange).await })
             .map_err(|_| ClientError::Silent(self.address.clone()))??;
         *idle = Some((sender, Instant::now()));
-        serde_json::from_slice(&bytes).map_err(|error| ClientError::Unreadable {
+        // an answer without content is the value of no type but `()`
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|error| ClientError::Unreadable {
             address: self.address.clone(),
             reason: error.to_string(),
         })
@@ -280,7 +327,7 @@ impl ControlClient {
         reused: Option<RequestSender>,
         call: &Call<'_>,
     ) -> Result<(Response<Incoming>, RequestSender), ClientError> {
-        let mut request = call.request(&self.name).map_err(|error| self.lost(&error))?;
+        let mut request = call.request(self).map_err(|error| self.lost(&error))?;
         if let Some(mut sender) = reused
             && sender.ready().await.is_ok()
         {
@@ -355,14 +402,17 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
-    fn request(&self, client: &str) -> Result<Request<Full<Bytes>>, String> {
-        let request = Request::builder()
+    fn request(&self, client: &ControlClient) -> Result<Request<Full<Bytes>>, String> {
+        let mut request = Request::builder()
             .method(&self.method)
             .uri(self.path)
             .header(HOST, "divvy")
             .header(API_HEADER, API_VERSION)
-            .header(CLIENT_HEADER, client)
+            .header(CLIENT_HEADER, &client.name)
             .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = client.address.token() {
+            request = request.header(AUTHORIZATION, token.authorization());
+        }
         request.body(Full::new(self.body.clone())).map_err(|error| error.to_string())
     }
 }

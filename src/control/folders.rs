@@ -151,7 +151,7 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(folder.path(), &link).unwrap();
         let error = create_private(&link).unwrap_err().to_string();
-        assert!(error.contains("not a folder") && error.contains("--control-dir"), "{error}");
+        assert!(error.contains("not a folder") && error.contains("link"), "{error}");
     }
 
     #[test]

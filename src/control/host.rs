@@ -28,7 +28,7 @@ const MOST_WAITING: usize = 64;
 /// The longest time for answers to be sent at the end.
 const CLOSE_TIME: Duration = Duration::from_millis(500);
 
-/// What clients reach.
+/// All that clients can reach.
 pub struct ControlHost {
     /// The scheduler.
     pub control: Arc<dyn Control>,

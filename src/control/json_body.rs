@@ -37,6 +37,14 @@ async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
     }
 }
 
+/// Reads a body of JSON.
+///
+/// # Errors
+/// As [`read`], and [`ErrorKind::BadRequest`] with the place of the fault.
+pub(super) async fn read_json<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
+    serde_json::from_slice(&read(body).await?).map_err(|error| not_json(&error))
+}
+
 /// Reads a body of JSON. An empty one is the default value.
 ///
 /// # Errors

@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::TcpListener as StdTcpListener;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,16 +15,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::caller::user_name;
 use super::folders::own_uid;
 use super::host::HostState;
+use super::remote_paths::RemotePaths;
 use super::routes::{answer, routes};
 use super::socket::ControlSocket;
 use super::timed_stream::TimedStream;
+use crate::machine::AccessToken;
 
 /// The most connections of one listener; others are closed at once.
 const MOST_CONNECTIONS: usize = 256;
@@ -39,53 +43,100 @@ const BUFFER: usize = 64 << 10;
 /// The pause after an accept error, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// What the clients of a listener may do.
+/// The clients of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// The user of this process and root may do everything; others nothing.
     SameUser,
-    /// Whoever can connect may read.
+    /// All that can connect may read.
     Readers,
 }
 
+/// The conditions for clients over TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpAccess {
+    /// The token that they send.
+    pub token: AccessToken,
+    /// The files that their changes may name.
+    pub paths: RemotePaths,
+}
+
 /// A listener of the control interface.
-pub struct ControlListener {
-    socket: ControlSocket,
-    access: Access,
+pub enum ControlListener {
+    /// On a Unix socket.
+    Socket(ControlSocket, Access),
+    /// On a TCP address.
+    Tcp(StdTcpListener, TcpAccess),
 }
 
 impl ControlListener {
-    /// A listener on a Unix socket.
-    pub fn new(socket: ControlSocket, access: Access) -> Self {
-        Self { socket, access }
-    }
-
     /// Registers the listener. Call it in a runtime.
-    pub(super) fn bind(mut self) -> io::Result<BoundListener> {
-        let listener = self.socket.take_listener().ok_or(io::ErrorKind::NotConnected)?;
-        let listener = UnixListener::from_std(listener)?;
-        Ok(BoundListener { listener, access: self.access, _socket: self.socket })
+    pub(super) fn bind(self) -> io::Result<BoundListener> {
+        Ok(match self {
+            Self::Socket(mut socket, access) => {
+                let listener = socket.take_listener().ok_or(io::ErrorKind::NotConnected)?;
+                let listener = UnixListener::from_std(listener)?;
+                BoundListener::Socket { listener, access, _socket: socket }
+            }
+            Self::Tcp(listener, access) => {
+                listener.set_nonblocking(true)?;
+                BoundListener::Tcp(TcpListener::from_std(listener)?, Arc::new(access))
+            }
+        })
     }
 }
 
 /// A listener that accepts connections.
-pub(super) struct BoundListener {
-    listener: UnixListener,
-    access: Access,
-    /// Removes the file at the end.
-    _socket: ControlSocket,
+pub(super) enum BoundListener {
+    Socket {
+        listener: UnixListener,
+        access: Access,
+        /// Removes the file at the end.
+        _socket: ControlSocket,
+    },
+    Tcp(TcpListener, Arc<TcpAccess>),
 }
+
+impl BoundListener {
+    /// Accepts a connection.
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Socket { listener, access, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let peer = peer_of(&stream, *access);
+                Ok((Box::pin(stream), peer))
+            }
+            Self::Tcp(listener, access) => {
+                let (stream, address) = listener.accept().await?;
+                // answers are written whole; an error shows in the first write
+                let _ = stream.set_nodelay(true);
+                let user = address.ip().to_canonical().to_string().into();
+                let peer = Peer { user, rights: Rights::All, tcp: Some(access.clone()) };
+                Ok((Box::pin(stream), peer))
+            }
+        }
+    }
+}
+
+/// A connection of either kind.
+type Stream = Pin<Box<dyn Connection>>;
+
+trait Connection: AsyncRead + AsyncWrite + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Send> Connection for S {}
 
 /// The client at the other end of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    /// Its user.
+    /// Its user, or its address.
     pub(super) user: Arc<str>,
-    /// What it may do.
+    /// Its rights.
     pub(super) rights: Rights,
+    /// The further conditions, over TCP.
+    pub(super) tcp: Option<Arc<TcpAccess>>,
 }
 
-/// What a client may do.
+/// The rights of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rights {
     /// Everything.
@@ -101,10 +152,9 @@ pub(super) async fn accept(listener: BoundListener, state: Arc<HostState>) {
     let routes = routes(state);
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
-        match listener.listener.accept().await {
-            Ok((stream, _)) => {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
                 let Ok(place) = places.clone().try_acquire_owned() else { continue };
-                let peer = peer_of(&stream, listener.access);
                 let routes = routes.clone();
                 tokio::spawn(async move {
                     serve(stream, peer, routes).await;
@@ -125,7 +175,7 @@ fn peer_of(stream: &UnixStream, access: Access) -> Peer {
     let uid = stream.peer_cred().map(|peer| peer.uid()).ok();
     let user = uid.map_or_else(|| "unknown".to_owned(), user_name).into();
     let rights = uid.map_or(Rights::None, |uid| rights_of(uid, own_uid(), access));
-    Peer { user, rights }
+    Peer { user, rights, tcp: None }
 }
 
 /// Returns the rights of a user on a socket of another one.
@@ -138,7 +188,7 @@ fn rights_of(uid: u32, own: u32, access: Access) -> Rights {
 }
 
 /// Serves a connection until it ends.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: Peer, routes: Router) {
+async fn serve(stream: Stream, peer: Peer, routes: Router) {
     let service = service_fn(move |request: Request<Incoming>| {
         let (peer, routes) = (peer.clone(), routes.clone());
         async move {

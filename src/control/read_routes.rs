@@ -7,18 +7,24 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::Response;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 
-use super::api::{ErrorKind, JournalList, LayoutList, LiveLayout, LogList, StoredLayout};
+use super::api::{ErrorKind, JournalList, LiveLayout, LogList};
 use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
+use super::openapi::DOCUMENT;
 use super::snapshot_json::SnapshotParts;
 use super::streams;
 use crate::layout::RefusalKind;
-use crate::scheduler::LayoutStore;
 
 type Shared = State<Arc<HostState>>;
 
 pub(super) async fn info(State(state): Shared) -> Answer {
     json(&state.info())
+}
+
+pub(super) async fn openapi() -> Response<Body> {
+    let mut answer = Response::new(Body::from(DOCUMENT));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }
 
 pub(super) async fn machine(State(state): Shared) -> Answer {
@@ -49,27 +55,6 @@ pub(super) async fn layout(State(state): Shared) -> Answer {
         LiveLayout { version, layout: host.control.layout() }
     };
     json(&state.call(read).await?)
-}
-
-pub(super) async fn layouts(State(state): Shared) -> Answer {
-    let layouts = state.call(|host| Ok(store(host)?.list()?)).await?;
-    json(&LayoutList { layouts: layouts.map_err(|error: ApiError| error)? })
-}
-
-pub(super) async fn stored_layout(State(state): Shared, Path(name): Path<String>) -> Answer {
-    let read = move |host: &ControlHost| -> Result<StoredLayout, ApiError> {
-        Ok(store(host)?.read(&name)?.into())
-    };
-    json(&state.call(read).await??)
-}
-
-fn store(host: &ControlHost) -> Result<&dyn LayoutStore, ApiError> {
-    host.layouts.as_deref().ok_or_else(|| {
-        ApiError::new(
-            ErrorKind::NotFound,
-            "this divvy has no folder of saved layouts; see --layout-dir",
-        )
-    })
 }
 
 pub(super) async fn journal(State(state): Shared, query: RawQuery) -> Answer {

@@ -5,26 +5,33 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderValue, Method, Response, Uri};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tower::ServiceExt;
 
 use super::api::{API_HEADER, API_VERSION, ErrorKind};
 use super::error::ApiError;
 use super::host::HostState;
 use super::listener::{Peer, Rights};
-use super::{change_routes, read_routes};
+use super::{change_routes, read_routes, store_routes};
 
 /// Returns the routes.
 pub(super) fn routes(state: Arc<HostState>) -> Router {
     Router::new()
         .route("/v1", get(read_routes::info))
+        .route("/v1/openapi.json", get(read_routes::openapi))
         .route("/v1/snapshot", get(read_routes::snapshot))
         .route("/v1/snapshots", get(read_routes::snapshots))
         .route("/v1/layout", get(read_routes::layout))
-        .route("/v1/layouts", get(read_routes::layouts))
-        .route("/v1/layouts/{name}", get(read_routes::stored_layout))
+        .route("/v1/layouts", get(store_routes::list))
+        .route(
+            "/v1/layouts/{name}",
+            get(store_routes::read).put(store_routes::save).delete(store_routes::delete),
+        )
+        .route("/v1/layouts/{name}/rename", post(store_routes::rename))
+        .route("/v1/current", put(store_routes::set_current))
         .route("/v1/journal", get(read_routes::journal))
         .route("/v1/journal/{id}", get(read_routes::journal_entry))
         .route("/v1/machine", get(read_routes::machine))
@@ -77,6 +84,15 @@ fn check(peer: &Peer, request: &Request) -> Result<(), ApiError> {
         }
         Rights::Read | Rights::All => {}
     }
+    if let Some(access) = &peer.tcp {
+        let sent = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        if !access.token.allows(sent) {
+            return Err(ApiError::new(
+                ErrorKind::Unauthorized,
+                "the control token is missing or wrong: send `Authorization: Bearer TOKEN`",
+            ));
+        }
+    }
     let Some(version) = request.headers().get(API_HEADER) else { return Ok(()) };
     let version = String::from_utf8_lossy(version.as_bytes());
     if version.trim() == API_VERSION.to_string() {
@@ -105,10 +121,13 @@ async fn no_such_path(uri: Uri) -> ApiError {
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
-    let is_change = ["plan", "apply", "undo", "redo", "stop"]
-        .iter()
-        .any(|name| path.strip_prefix("/v1/") == Some(name));
-    let right = if is_change { "POST" } else { "GET" };
+    let right = match path.strip_prefix("/v1/").unwrap_or_default() {
+        "plan" | "apply" | "undo" | "redo" | "stop" => "POST",
+        "current" => "PUT",
+        rest if rest.starts_with("layouts/") && rest.ends_with("/rename") => "POST",
+        rest if rest.starts_with("layouts/") => "GET, PUT or DELETE",
+        _ => "GET",
+    };
     ApiError::new(
         ErrorKind::MethodNotAllowed,
         format!("{path} does not accept {method}; use {right}"),

@@ -21,18 +21,23 @@ use std::sync::Arc;
 pub struct SnapshotParts {
     /// The threads of each model.
     pub threads: bool,
-    /// Each model's windows since the last change and since the start, and its histogram of the last second.
+    /// Each model's windows since the last change and since the start.
     pub windows: bool,
+    /// Each model's latency histograms.
+    pub histograms: bool,
+    /// The memory of the process and of each model.
+    pub memory: bool,
     /// The newest changes.
     pub journal: bool,
 }
 
 impl SnapshotParts {
     /// All parts.
-    pub const ALL: Self = Self { threads: true, windows: true, journal: true };
+    pub const ALL: Self =
+        Self { threads: true, windows: true, histograms: true, memory: true, journal: true };
 
     /// The number of combinations.
-    pub(super) const COMBINATIONS: usize = 8;
+    pub(super) const COMBINATIONS: usize = 32;
 
     /// Reads a list such as "threads,journal".
     ///
@@ -44,11 +49,14 @@ impl SnapshotParts {
             match part {
                 "threads" => parts.threads = true,
                 "windows" => parts.windows = true,
+                "histograms" => parts.histograms = true,
+                "memory" => parts.memory = true,
                 "journal" => parts.journal = true,
                 "all" => parts = Self::ALL,
                 other => {
                     return Err(format!(
-                        "`include` has no part `{other}`: use threads, windows, journal or all"
+                        "`include` has no part `{other}`: use threads, windows, histograms, memory, \
+                         journal or all"
                     ));
                 }
             }
@@ -58,16 +66,24 @@ impl SnapshotParts {
 
     /// Returns the list that [`SnapshotParts::parse`] reads.
     pub fn list(self) -> String {
-        let parts =
-            [("threads", self.threads), ("windows", self.windows), ("journal", self.journal)];
-        let names: Vec<&str> =
-            parts.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
-        names.join(",")
+        let set = self.named().into_iter().filter(|(_, is_set)| *is_set);
+        set.map(|(name, _)| name).collect::<Vec<_>>().join(",")
+    }
+
+    fn named(self) -> [(&'static str, bool); 5] {
+        [
+            ("threads", self.threads),
+            ("windows", self.windows),
+            ("histograms", self.histograms),
+            ("memory", self.memory),
+            ("journal", self.journal),
+        ]
     }
 
     /// Returns the number of this combination, below [`SnapshotParts::COMBINATIONS`].
     pub(super) fn index(self) -> usize {
-        usize::from(self.threads) | usize::from(self.windows) << 1 | usize::from(self.journal) << 2
+        let parts = self.named();
+        parts.iter().fold(0, |index, (_, is_set)| index << 1 | usize::from(*is_set))
     }
 }
 
@@ -93,7 +109,8 @@ struct SnapshotForm<'s> {
     cores: &'s [CoreView],
     ledger: &'s Ledger,
     memory: &'s MemoryUse,
-    memory_table: &'s MemoryTable,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_table: Option<&'s MemoryTable>,
     process_cpu_cores: f64,
     models: Vec<ModelForm<'s>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -142,7 +159,7 @@ impl<'s> SnapshotForm<'s> {
             cores,
             ledger,
             memory,
-            memory_table,
+            memory_table: parts.memory.then_some(memory_table),
             process_cpu_cores: *process_cpu,
             models: models.iter().map(|model| ModelForm::new(model, parts)).collect(),
             loans,
@@ -170,7 +187,8 @@ struct ModelForm<'s> {
     since_change: Option<&'s Window>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<&'s Window>,
-    histogram_minute: &'s Histogram,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    histogram_minute: Option<&'s Histogram>,
     #[serde(skip_serializing_if = "Option::is_none")]
     histogram_second: Option<&'s Histogram>,
     guessed_dims: &'s BTreeMap<String, usize>,
@@ -178,7 +196,8 @@ struct ModelForm<'s> {
     untried: Option<&'s str>,
     cpu_cores: f64,
     wait: Option<f64>,
-    memory: &'s EngineMemory,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<&'s EngineMemory>,
     load: Option<&'s str>,
     offered_per_s: Option<f64>,
 }
@@ -218,13 +237,13 @@ impl<'s> ModelForm<'s> {
             last_minute: minute,
             since_change: parts.windows.then_some(since_change),
             run: parts.windows.then_some(run),
-            histogram_minute: histogram,
-            histogram_second: parts.windows.then_some(histogram_second),
+            histogram_minute: parts.histograms.then_some(histogram),
+            histogram_second: parts.histograms.then_some(histogram_second),
             guessed_dims,
             untried: untried.as_deref(),
             cpu_cores: *cpu,
             wait: *wait,
-            memory,
+            memory: parts.memory.then_some(memory),
             load: load.as_deref(),
             offered_per_s: *offered_per_s,
         }
@@ -299,10 +318,12 @@ mod tests {
     #[test]
     fn unrequested_parts_are_left_out() {
         let mut rest = serde_json::to_value(snapshot()).unwrap();
-        rest.as_object_mut().unwrap().remove("changes");
+        for part in ["changes", "memory_table"] {
+            assert!(rest.as_object_mut().unwrap().remove(part).is_some(), "{part}");
+        }
         for model in rest["models"].as_array_mut().unwrap() {
             let model = model.as_object_mut().unwrap();
-            for part in ["since_change", "run", "histogram_second"] {
+            for part in ["since_change", "run", "histogram_minute", "histogram_second", "memory"] {
                 assert!(model.remove(part).is_some(), "{part}");
             }
             model["actual"].as_object_mut().unwrap().remove("threads");
@@ -323,9 +344,11 @@ mod tests {
     fn parts_are_read_as_written() {
         for index in 0..SnapshotParts::COMBINATIONS {
             let parts = SnapshotParts {
-                threads: index & 1 > 0,
-                windows: index & 2 > 0,
-                journal: index & 4 > 0,
+                threads: index & 16 > 0,
+                windows: index & 8 > 0,
+                histograms: index & 4 > 0,
+                memory: index & 2 > 0,
+                journal: index & 1 > 0,
             };
             assert_eq!(parts.index(), index);
             assert_eq!(SnapshotParts::parse(&parts.list()), Ok(parts));

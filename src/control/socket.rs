@@ -36,9 +36,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Error)]
 pub enum SocketError {
     /// The folder cannot be used.
-    #[error(
-        "the control socket's folder {folder} cannot be used: {reason}; name another one with --control-dir"
-    )]
+    #[error("the folder {folder} cannot be used: {reason}")]
     Folder {
         /// The folder.
         folder: PathBuf,
@@ -49,12 +47,10 @@ pub enum SocketError {
     #[error("--name {0}: a running divvy has this name; choose another one (`divvy ls` lists all)")]
     Taken(RunName),
     /// The path is too long for the kernel.
-    #[error(
-        "the path of the control socket is longer than 107 bytes: {0}; name a shorter folder with --control-dir"
-    )]
+    #[error("the path of the socket is longer than 107 bytes: {0}")]
     TooLong(PathBuf),
     /// The group does not exist.
-    #[error("--readers {0}: there is no such group in /etc/group; name one, or give its number")]
+    #[error("there is no group {0} in /etc/group")]
     NoGroup(String),
     /// Another error of the system.
     #[error("cannot create the control socket {path}: {error}")]

@@ -14,6 +14,7 @@ use crate::machine::ThreadId;
 
 /// The kind of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
     /// ONNX Runtime, loaded from a shared library.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The source of a memory value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MemorySource {
     /// Computed from the model's file.
@@ -15,6 +16,7 @@ pub enum MemorySource {
 
 /// The memory of a model as its engine reports it, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EngineMemory {
     /// Weights, all copies together, as the engine holds them: rearranged for its kernels, and with
     /// what else belongs to the loaded model.
@@ -55,6 +57,7 @@ pub struct EngineMemory {
 /// Memory of a loaded model that several models use together, in bytes. Each is charged an equal
 /// part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SharedMemory {
     /// The number of the loaded model, unique in this process.
     pub id: u64,

@@ -6,6 +6,7 @@ use super::tensor::ElementType;
 
 /// One dimension of an input or output.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Dim {
     /// Always this size.
@@ -18,6 +19,7 @@ pub enum Dim {
 
 /// The name and type of one input or output.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TensorSpec {
     /// Its name.
     pub name: String,
@@ -90,6 +92,7 @@ impl TensorSpec {
 
 /// The inputs that a model requires and the outputs that it returns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Signature {
     /// Inputs, in the model's order.
     pub inputs: Vec<TensorSpec>,

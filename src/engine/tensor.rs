@@ -9,6 +9,7 @@ use crate::machine::allocation::Account;
 
 /// The element types that an ONNX tensor can have at a model's boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum ElementType {

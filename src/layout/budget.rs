@@ -13,6 +13,7 @@ use crate::machine::CpuSet;
 
 /// The source of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModelSource {
     /// An ONNX file; absolute once a layout has been loaded.
@@ -23,6 +24,7 @@ pub enum ModelSource {
 
 /// The engine that runs a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// ONNX Runtime if it is found, else the embedded engine.
@@ -36,6 +38,7 @@ pub enum EngineChoice {
 
 /// The cores that a model asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CoreRequest {
     /// Exactly these logical CPUs (`cores = "0-3"`). Empty only in a live layout, for a model without
@@ -50,6 +53,7 @@ pub enum CoreRequest {
 
 /// A number, or "auto".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Auto {
     /// Derived from the other fields.
@@ -61,6 +65,7 @@ pub enum Auto {
 
 /// The goal when a model's cores are split into instances and threads automatically.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Objective {
     /// One instance with as many threads as cores.
@@ -72,6 +77,7 @@ pub enum Objective {
 
 /// The treatment of requests when the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Overflow {
     /// The request is rejected at once.
@@ -83,6 +89,7 @@ pub enum Overflow {
 
 /// The queue of requests that wait for an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct QueuePolicy {
     /// Requests that may wait, 1 to 1,000,000.
     pub limit: usize,
@@ -119,6 +126,7 @@ impl Default for QueuePolicy {
 
 /// A latency target: at this percentile, total latency stays under the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Slo {
     /// Above 0, below 100; for example 99.0.
     pub percentile: f64,
@@ -128,6 +136,7 @@ pub struct Slo {
 
 /// The built-in load: requests that divvy itself sends to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum LoadSpec {
     /// Clients that each wait for a reply before they send the next request.
@@ -185,6 +194,7 @@ fn counted_clients(clients: usize) -> String {
 
 /// The order of replayed requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ReplayOrder {
     /// As recorded.
@@ -196,6 +206,7 @@ pub enum ReplayOrder {
 
 /// The values of an input in built-in load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InputSpec {
     /// Random values within `[low, high)` from a fixed seed; whole numbers for integer tensors.
@@ -208,6 +219,7 @@ pub enum InputSpec {
 
 /// The budget of a model: its row of a layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
     /// The model's name, unique in the layout, 1 to 200 characters without control characters.
     pub name: String,
@@ -303,6 +315,7 @@ impl Budget {
 
 /// The budgets of all models; saved as a profile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Layout {
     /// A description for people.
     pub description: String,

@@ -9,6 +9,7 @@ use crate::machine::CpuSet;
 
 /// The donor or the receiver of a transfer of cores.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CoreOwner {
     /// Nobody: the free cores.
@@ -19,6 +20,7 @@ pub enum CoreOwner {
 
 /// The cores that a transfer moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CoreSelection {
     /// This many; placement chooses them.
@@ -29,6 +31,7 @@ pub enum CoreSelection {
 
 /// One edit of the live layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "edit", rename_all = "snake_case")]
 pub enum Edit {
     /// Moves cores. Only the donor loses them: other models that share them keep them. With `share`,
@@ -182,6 +185,7 @@ pub enum Edit {
 
 /// Edits that are applied in order, all of them or none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Change {
     /// The edits; an empty change is refused.
     pub edits: Vec<Edit>,

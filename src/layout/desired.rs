@@ -8,6 +8,7 @@ use crate::machine::CpuSet;
 
 /// One row of the desired state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
     /// The budget that the layout asks for.
     pub budget: Budget,
@@ -27,6 +28,7 @@ pub struct Row {
 
 /// The desired state of all models.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DesiredState {
     /// The description of the layout.
     pub description: String,
@@ -39,6 +41,7 @@ pub struct DesiredState {
 
 /// The machine's account: which cores and how much memory the models have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ledger {
     /// CPUs that this process may use.
     pub allowed: CpuSet,

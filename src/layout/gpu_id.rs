@@ -12,6 +12,7 @@ pub const HIGHEST_INDEX: u32 = 63;
 
 /// One GPU, or one MIG device of a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum GpuId {
     /// The driver's index of a GPU, 0 to [`HIGHEST_INDEX`].

@@ -8,6 +8,7 @@ use crate::machine::CpuSet;
 
 /// A row before and after a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RowPlan {
     /// The model, by its name after the change.
     pub model: String,
@@ -36,6 +37,7 @@ pub struct RowPlan {
 
 /// The consequences of a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Plan {
     /// The state after the change.
     pub after: DesiredState,

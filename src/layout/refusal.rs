@@ -8,6 +8,7 @@ use super::model_name::short_name;
 /// The reason why a change was refused. A refused change has no effect, except perhaps one of the kind
 /// [`RefusalKind::Unanswered`].
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[error("{}{reason}", self.prefix())]
 pub struct Refusal {
     /// The kind of the reason, for callers that do not read text.
@@ -21,6 +22,7 @@ pub struct Refusal {
 
 /// The kind of a refusal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
     /// The layout, the history or the machine does not allow the change.

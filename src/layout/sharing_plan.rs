@@ -9,6 +9,7 @@ const NAMED: usize = 3;
 
 /// A loaded model whose rows a change alters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SharingPlan {
     /// The model's file, without its folder.
     pub file: String,
@@ -18,6 +19,7 @@ pub struct SharingPlan {
 
 /// One row's part of a loaded model before and after a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChargePlan {
     /// The row.
     pub model: String,

@@ -10,6 +10,7 @@ use thiserror::Error;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct CoreId(pub u16);
 
@@ -26,6 +27,7 @@ const WORDS: usize = MAX_CORES / 64;
 
 /// A set of logical CPUs. Printed and parsed as a CPU list; serialised as that string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "String"))]
 pub struct CpuSet {
     words: [u64; WORDS],
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The known GPUs of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gpus {
     /// The GPUs, by index. An empty list means that none is known, not that there is none.
     #[serde(alias = "cards")]
@@ -14,6 +15,7 @@ pub struct Gpus {
 
 /// One GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gpu {
     /// The driver's index: the order of the GPUs on the bus.
     pub index: u32,
@@ -33,6 +35,7 @@ pub struct Gpu {
 
 /// One MIG device of a GPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GpuPart {
     /// The product's name with the profile.
     pub name: String,

@@ -31,6 +31,7 @@ pub struct CoreTimes {
 
 /// Memory of the machine and of this process, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemoryUse {
     /// Memory available to this process: the machine's, or the container's limit if lower.
     #[serde(rename = "total_bytes", alias = "total")]

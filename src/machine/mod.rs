@@ -3,6 +3,7 @@
 //! All other code goes through the trait [`Machine`], which is the real Linux machine or, in tests, a
 //! simulated one of any topology. Engines and pools never read `/proc` or `/sys` themselves.
 
+mod access_token;
 pub mod allocation;
 mod clock;
 mod cpu_set;
@@ -26,6 +27,7 @@ mod started_threads;
 mod thread_id;
 mod topology;
 
+pub use access_token::{AccessToken, AccessTokenError};
 pub use clock::{Clock, SimulatedClock, SystemClock};
 pub use cpu_set::{CoreId, CpuListError, CpuSet, MAX_CORES};
 pub use error::{AffinityError, MachineError};

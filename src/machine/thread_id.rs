@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Written as the number alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(into = "i32", from = "i32")]
 pub struct ThreadId {
     /// The number (on Linux the kernel's `tid`).

@@ -6,6 +6,7 @@ use super::{CoreId, CpuSet, Gpus};
 
 /// The kind of core to which a logical CPU belongs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CoreKind {
     /// All cores of the machine are alike.
@@ -19,6 +20,7 @@ pub enum CoreKind {
 
 /// One logical CPU and its place in the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Core {
     /// The kernel's number.
     pub id: CoreId,
@@ -42,6 +44,7 @@ pub struct Core {
 
 /// All logical CPUs of a machine, in ascending order of id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Topology {
     /// The logical CPUs.
     pub cores: Vec<Core>,
@@ -49,6 +52,7 @@ pub struct Topology {
 
 /// The part of the machine that this process may use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limits {
     /// CPUs that are online, in the cgroup's cpuset and in the process's own mask.
     pub allowed: CpuSet,
@@ -74,6 +78,7 @@ impl Limits {
 
 /// The current state of a machine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Description {
     /// Cores, caches and nodes.
     pub topology: Topology,

@@ -9,6 +9,7 @@ use crate::layout::Layout;
 
 /// One saved layout, as a list shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Profile {
     /// Its name: the file's without the extension.
     pub name: String,
@@ -22,6 +23,7 @@ pub struct Profile {
 
 /// The revision of a saved layout: a digest of its text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct LayoutRevision(String);
 
@@ -47,9 +49,12 @@ pub struct SavedLayout {
 }
 
 /// The condition of a save.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum SaveCondition {
     /// Save in any case.
+    #[default]
     Always,
     /// Save only if no layout has the name.
     New,
@@ -58,7 +63,8 @@ pub enum SaveCondition {
 }
 
 /// The result of a save.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SaveReceipt {
     /// The location, for display.
     pub place: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The author of a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
     /// A person at the console.
@@ -28,6 +29,7 @@ pub enum Author {
 /// The name of a remote caller, fit for a terminal: at most 64 characters, none of them a control
 /// character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String")]
 pub struct CallerName(String);
 

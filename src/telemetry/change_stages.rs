@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Durations of the stages of a change until it is in force, in order, in microseconds. Their sum is
 /// [`super::Applied::force_us`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChangeStages {
     /// Until the scheduler's thread began with the change.
     pub wait_us: f64,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The status of a change. A change whose instances are still being built is not in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ChangeStatus {
     /// All of it is in force.

@@ -6,6 +6,7 @@ use crate::machine::Core;
 
 /// The share of a core that a model used. Version 1 had `[model, share]`, which is still read.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "CoreShareFormat")]
 pub struct CoreShare {
     /// The model's index in [`Snapshot::models`](super::Snapshot::models).
@@ -15,6 +16,7 @@ pub struct CoreShare {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum CoreShareFormat {
     Version1(usize, f64),
@@ -31,6 +33,7 @@ impl From<CoreShareFormat> for CoreShare {
 
 /// One logical CPU.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CoreView {
     /// Its place in the topology.
     pub core: Core,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The GPUs and their driver.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct GpuView {
     /// One line for the pane if there is no GPU to show ("no NVIDIA GPU").
@@ -27,6 +28,7 @@ pub struct GpuView {
 
 /// One GPU. A reading that the driver does not give is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct GpuDevice {
     /// The driver's index.
@@ -86,6 +88,7 @@ pub struct GpuDevice {
 
 /// A part of a GPU that works as a separate GPU (NVIDIA's Multi-Instance GPU).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MigDevice {
     /// Its index on the GPU.

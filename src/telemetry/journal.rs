@@ -10,6 +10,7 @@ use crate::layout::{Change, Plan};
 
 /// The result of applying a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Applied {
     /// The entry's number in the journal.
     pub id: u64,
@@ -37,6 +38,7 @@ pub struct Applied {
 
 /// One applied change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JournalEntry {
     /// Increases by one per entry.
     pub id: u64,
@@ -86,6 +88,7 @@ impl JournalEntry {
 
 /// The effect of a change on one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The model.
     pub model: String,
@@ -101,6 +104,7 @@ pub struct Verdict {
 
 /// The state of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictStatus {
     /// The window after the change is still open.
@@ -115,6 +119,7 @@ pub enum VerdictStatus {
 
 /// A compared metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Median total latency, microseconds.
@@ -129,6 +134,7 @@ pub enum Metric {
 
 /// One metric before and after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// The metric.
     pub metric: Metric,

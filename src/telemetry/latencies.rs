@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Latencies of a window, from HDR histograms of two significant digits (within 1 %).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Distribution {
     /// Samples.
     pub count: u64,

@@ -6,6 +6,7 @@ use crate::machine::CpuSet;
 
 /// Cores that a model uses for a while, beside the layout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoanView {
     /// Its number, unique in this run.
     pub id: u64,

@@ -7,6 +7,7 @@ use crate::engine::MemorySource;
 
 /// One model's memory. All sizes in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MemoryRow {
     /// The model.
@@ -49,6 +50,7 @@ pub struct MemoryRow {
 /// A loaded model that rows can share. All sizes in bytes; its rows are charged equal parts of them,
 /// so they are not added to any sum.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LoadedModelRow {
     /// The model's file, without its folder.
@@ -86,6 +88,7 @@ impl MemoryRow {
 /// The process's memory by what holds it. All sizes in bytes;
 /// `process_bytes = sum_bytes + unattributed_bytes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct MemoryTable {
     /// The resident set of this process, as reported by the kernel.

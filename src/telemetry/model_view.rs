@@ -13,6 +13,7 @@ use crate::machine::{CoreId, CpuSet, ThreadId};
 
 /// The state of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ModelState {
     /// Its file is being loaded.
@@ -40,6 +41,7 @@ pub enum ModelState {
 
 /// One OS thread that works for a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadView {
     /// The thread's id.
     pub id: ThreadId,
@@ -62,6 +64,7 @@ pub struct ThreadView {
 
 /// The actual state by the kernel and the pool, next to the desired row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Actual {
     /// The union of the CPU masks of the model's threads.
     pub cores: CpuSet,
@@ -84,6 +87,7 @@ pub struct Actual {
 
 /// One model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelView {
     /// The desired row.
     pub row: Row,
@@ -110,7 +114,7 @@ pub struct ModelView {
     #[serde(default)]
     pub run: Window,
     /// Histogram of the last minute.
-    #[serde(rename = "histogram_minute", alias = "histogram")]
+    #[serde(default, rename = "histogram_minute", alias = "histogram")]
     pub histogram: Histogram,
     /// Histogram of the last second, for the heat map.
     #[serde(default)]
@@ -133,6 +137,7 @@ pub struct ModelView {
     /// Run-queue wait during the interval as a share of (CPU + wait); `None` if the kernel hides it.
     pub wait: Option<f64>,
     /// Memory that the engine holds for it.
+    #[serde(default)]
     pub memory: EngineMemory,
     /// The active built-in load ("poisson 120/s"). The metrics then include synthetic requests.
     pub load: Option<String>,

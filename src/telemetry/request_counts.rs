@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Number of requests of a model per current or final state. Their sum is `submitted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RequestCounts {
     /// Submitted in total.
     pub submitted: u64,

@@ -12,6 +12,7 @@ pub trait ServerSource: Send + Sync {
 
 /// The protocol of a listener or of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// HTTP/1.1 or HTTP/2 with JSON and binary tensors.
@@ -22,6 +23,7 @@ pub enum Protocol {
 
 /// The server at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerView {
     /// The addresses on which it listens.
     pub listeners: Vec<ListenerView>,
@@ -57,6 +59,7 @@ pub struct ServerView {
 
 /// The number of times that something happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Occurrences {
     /// Since the start.
     pub count: u64,
@@ -66,6 +69,7 @@ pub struct Occurrences {
 
 /// One address on which the server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListenerView {
     /// Its protocol.
     pub protocol: Protocol,
@@ -75,6 +79,7 @@ pub struct ListenerView {
 
 /// One connection of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConnectionView {
     /// Its number, unique in this run.
     pub id: u64,
@@ -100,6 +105,7 @@ pub struct ConnectionView {
 
 /// The requests from outside to the models of one name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServedModelView {
     /// The name.
     pub model: String,
@@ -118,6 +124,7 @@ pub struct ServedModelView {
 
 /// The number of requests that were not answered with tensors, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RefusedRequests {
     /// The reason, as metrics and documents name it ("`queue_full`").
     pub reason: String,

@@ -21,6 +21,7 @@ use crate::machine::MemoryUse;
 
 /// The state of the whole program at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Snapshot {
     /// Version of this format. It increases when a field changes its name or meaning. Recordings of
     /// all versions can be read; version 1 had other names.
@@ -73,6 +74,7 @@ pub struct Snapshot {
 
 /// A time in which the process was stopped, as by Ctrl-Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StopView {
     /// When it was stopped, as time since the scheduler started.
     pub uptime_us: u64,
@@ -82,6 +84,7 @@ pub struct StopView {
 
 /// A message about something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Alert {
     /// The model that it concerns, if any.
     pub model: Option<String>,

@@ -6,6 +6,7 @@ use super::latencies::Distribution;
 
 /// A model's metrics over a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Window {
     /// Length of the span.
     pub span_us: u64,
@@ -29,6 +30,7 @@ pub struct Window {
 /// A latency histogram with eight logarithmic buckets per octave: bucket `i` holds latencies from
 /// `2^(i/8)` microseconds up to the bound of the next bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Histogram {
     /// Index of the first listed bucket.
     #[serde(rename = "first_bucket", alias = "first")]

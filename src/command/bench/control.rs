@@ -124,7 +124,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         run: RunIdentity::default(),
         stop: Box::new(|| {}),
     };
-    let server = ControlServer::start(host, vec![ControlListener::new(socket, Access::SameUser)])?;
+    let server =
+        ControlServer::start(host, vec![ControlListener::Socket(socket, Access::SameUser)])?;
     let client = ControlClient::new(address, "bench")?;
     let calls = measure_calls(args, &scheduler, &client, &layout)?;
     drop(server);
@@ -215,7 +216,11 @@ fn measure_snapshots() -> Result<Vec<SnapshotReport>, CommandError> {
         let (p50_us, p99_us) = (median(&times), quantile(&times, 0.99));
         Ok(SnapshotReport { include: parts.list(), bytes, p50_us, p99_us })
     };
-    [SnapshotParts::default(), windows, SnapshotParts::ALL].into_iter().map(measure).collect()
+    let histograms = SnapshotParts { histograms: true, ..windows };
+    [SnapshotParts::default(), windows, histograms, SnapshotParts::ALL]
+        .into_iter()
+        .map(measure)
+        .collect()
 }
 
 fn micros(start: Instant) -> f64 {

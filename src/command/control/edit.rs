@@ -33,7 +33,7 @@ pub struct TransferArgs {
     /// The number of cores or instances.
     #[arg(value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub count: u16,
-    /// What is transferred.
+    /// Cores or instances.
     #[arg(value_enum, value_name = "WHAT")]
     pub what: TransferKind,
     /// The model that gives, or `free` for the free cores.

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::command::CommandError;
-use crate::control::ControlClient;
 use crate::control::api::ChangeBody;
+use crate::control::{Address, ControlClient};
 use crate::layout::{Document, FileCheck, Layout};
 
 /// A layout file for a running divvy.
@@ -25,7 +25,12 @@ impl LayoutInput {
     /// # Errors
     /// [`CommandError::BadInput`] with all faults of the layout.
     pub(super) fn change(&self, client: &ControlClient) -> Result<ChangeBody, CommandError> {
-        let document = self.read()?;
+        let files = match client.address() {
+            Address::Socket(_) => FileCheck::Required,
+            // the files are on the other machine
+            Address::Tcp(..) => FileCheck::Skipped,
+        };
+        let document = self.read(files)?;
         let machine = client.machine()?;
         let layout = if self.fit {
             let fitted = document.fit(&machine);
@@ -41,13 +46,13 @@ impl LayoutInput {
         Ok(ChangeBody { layout: Some(layout), ..ChangeBody::default() })
     }
 
-    fn read(&self) -> Result<Document, CommandError> {
+    fn read(&self, files: FileCheck) -> Result<Document, CommandError> {
         let document = if self.layout == Path::new("-") {
-            Layout::read_stdin(FileCheck::Required)
+            Layout::read_stdin(files)
         } else {
             // paths become absolute only if the file's is
             let path = std::path::absolute(&self.layout)?;
-            Layout::read(&path, FileCheck::Required)
+            Layout::read(&path, files)
         };
         document.map_err(|faults| CommandError::BadInput(faults.to_string()))
     }

@@ -19,7 +19,7 @@ pub struct ListArgs {
     /// The output.
     #[command(flatten)]
     pub form: OutputForm,
-    /// Where running divvys are looked for.
+    /// The folders to search.
     #[command(flatten)]
     pub folders: FolderArgs,
 }
@@ -40,7 +40,7 @@ pub struct LiveLayoutArgs {
 struct ListedRun<'r> {
     name: &'r str,
     socket: String,
-    /// What it says of itself; `None` if it does not answer.
+    /// Its description; `None` if it does not answer.
     info: Option<&'r RunInfo>,
 }
 

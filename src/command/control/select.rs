@@ -1,5 +1,6 @@
 //! The choice of a running divvy on the command line.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::command::CommandError;
@@ -7,6 +8,7 @@ use crate::control::api::ErrorKind;
 use crate::control::{
     Address, ClientError, ControlClient, FoundRun, RunState, SearchFolders, find_runs,
 };
+use crate::machine::AccessToken;
 
 /// The name of this client in the journal: all command-line calls of one user are one caller.
 const CLIENT: &str = "cli";
@@ -14,10 +16,14 @@ const CLIENT: &str = "cli";
 /// The running divvy.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RunSelection {
-    /// The running divvy: its name, its process or its socket. Needed if several run.
-    #[arg(long, value_name = "NAME|PID|SOCKET")]
+    /// The running divvy: its name, its process, its socket, or its address of --control (127.0.0.1:7000).
+    /// Needed if several run.
+    #[arg(long, value_name = "NAME|PID|SOCKET|ADDRESS")]
     pub run: Option<String>,
-    /// Where running divvys are looked for.
+    /// The file of its token, for an address.
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub control_token_file: Option<PathBuf>,
+    /// The folders to search.
     #[command(flatten)]
     pub folders: FolderArgs,
 }
@@ -28,12 +34,15 @@ pub struct FolderArgs {
     /// The folder of the control sockets, if a running divvy was started with one.
     #[arg(long, value_name = "FOLDER")]
     pub control_dir: Option<PathBuf>,
+    /// The folder of the sockets of runs that let a group watch them.
+    #[arg(long, value_name = "FOLDER")]
+    pub readers_dir: Option<PathBuf>,
 }
 
 impl FolderArgs {
     /// Returns the folders to search.
     pub(super) fn search(&self) -> SearchFolders {
-        SearchFolders { control: self.control_dir.clone(), readers: None }
+        SearchFolders { control: self.control_dir.clone(), readers: self.readers_dir.clone() }
     }
 }
 
@@ -43,11 +52,25 @@ impl RunSelection {
     /// # Errors
     /// [`CommandError::BadInput`] with the list of the running divvys if it is not clear which one is meant.
     pub(in crate::command) fn client(&self) -> Result<ControlClient, CommandError> {
-        let socket = match self.run.as_deref() {
-            Some(path) if path.contains('/') => PathBuf::from(path),
-            name => select(name, find_runs(&self.folders.search()))?,
+        let run = self.run.as_deref();
+        let address = match run.and_then(|run| run.parse().ok()) {
+            Some(address) => Address::Tcp(address, self.token(address)?),
+            None => Address::Socket(match run {
+                Some(path) if path.contains('/') => PathBuf::from(path),
+                name => select(name, find_runs(&self.folders.search()))?,
+            }),
         };
-        Ok(ControlClient::new(Address::Socket(socket), CLIENT)?)
+        Ok(ControlClient::new(address, CLIENT)?)
+    }
+
+    fn token(&self, address: SocketAddr) -> Result<AccessToken, CommandError> {
+        let Some(file) = &self.control_token_file else {
+            return Err(CommandError::BadInput(format!(
+                "--run {address}: an address needs --control-token-file FILE"
+            )));
+        };
+        AccessToken::from_file(file)
+            .map_err(|error| CommandError::BadInput(format!("--control-token-file {error}")))
     }
 }
 

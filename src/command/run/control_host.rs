@@ -1,5 +1,8 @@
 //! The control socket of a run: bound before the models load, answered once the scheduler runs.
 
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,14 +11,17 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::args::RunArgs;
 use super::control_args::ControlArgs;
 use super::layout_folders::LayoutFolders;
+use super::run_records::RunRecords;
 use super::startup::Startup;
 use crate::command::CommandError;
 use crate::control::{
-    Access, ControlHost, ControlListener, ControlServer, ControlSocket, NameChoice, RunIdentity,
-    RunName,
+    Access, ControlHost, ControlListener, ControlServer, ControlSocket, NameChoice, RemotePaths,
+    RunIdentity, RunName, SocketError, TcpAccess,
 };
-use crate::machine::Description;
+use crate::layout::Layout;
+use crate::machine::{AccessToken, Description};
 use crate::scheduler::{LayoutStore, RunLog, Scheduler};
+use crate::server::ListenAddress;
 use crate::telemetry::Conditions;
 
 /// The name of the standing problem when there is no socket.
@@ -39,26 +45,30 @@ impl BoundControl {
     pub(super) fn bind(
         args: &RunArgs,
         startup: &Startup<'_>,
-        conditions: Conditions,
+        records: &RunRecords,
     ) -> Result<Self, CommandError> {
+        let conditions = records.conditions();
         let title = &startup.opened.title;
         let socket = bind_socket(&args.control, title, &conditions)?;
-        let name = socket.as_ref().map(|socket| socket.name().to_string());
+        let name = socket.as_ref().map(|socket| socket.name().clone());
+        let name = name.unwrap_or_else(|| RunName::from_title(title));
+        let mut listeners = bind_tcp(args, &startup.layout)?;
+        listeners.extend(bind_for_readers(&args.control, &name)?);
+        listeners.extend(socket.map(|socket| ControlListener::Socket(socket, Access::SameUser)));
         let path = startup.opened.path.clone().map(|path| (title.clone(), path));
         let folders = LayoutFolders::new(args.layout_dir.clone()).ok();
         let layouts = folders
-            .map(|folders| -> Arc<dyn LayoutStore> { Arc::new(folders.with_files(path, None)) });
+            .map(|folders| folders.with_files(path, None).with_origin(records.origin()))
+            .map(|folders| -> Arc<dyn LayoutStore> {
+                Arc::new(folders.with_limits(records.limits()))
+            });
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let identity = RunIdentity {
-            name: name.unwrap_or_else(|| title.clone()),
+            name: name.to_string(),
             layout: title.clone(),
             read_only: args.readonly,
             started_unix_ms: started.as_millis() as u64,
         };
-        let listeners = socket
-            .map(|socket| ControlListener::new(socket, Access::SameUser))
-            .into_iter()
-            .collect();
         let machine = startup.description.clone();
         Ok(Self { listeners, conditions, identity, machine, layouts })
     }
@@ -111,12 +121,61 @@ fn bind_socket(
     let is_asked_for = args.name.is_some() || args.control_dir.is_some();
     match ControlSocket::bind(args.control_dir.as_deref(), &choice) {
         Ok(socket) => Ok(Some(socket)),
-        Err(error) if is_asked_for => Err(CommandError::BadInput(error.to_string())),
+        Err(error @ SocketError::Taken(_)) => Err(CommandError::BadInput(error.to_string())),
+        Err(error) if is_asked_for => Err(CommandError::BadInput(format!(
+            "the control socket: {error}; name another folder with --control-dir"
+        ))),
         Err(error) => {
-            conditions.raise(CONDITION, format!("{error}, or start with --no-control"));
+            let remedy = "name another folder with --control-dir, or start with --no-control";
+            conditions.raise(CONDITION, format!("no control socket: {error}; {remedy}"));
             Ok(None)
         }
     }
+}
+
+/// Binds the socket of `--readers`.
+fn bind_for_readers(
+    args: &ControlArgs,
+    name: &RunName,
+) -> Result<Option<ControlListener>, CommandError> {
+    let Some(group) = &args.readers else { return Ok(None) };
+    let socket = ControlSocket::bind_for_readers(args.readers_dir.as_deref(), name, group);
+    let socket = socket.map_err(|error| {
+        let remedy = "name a group of this user, or another folder with --readers-dir";
+        CommandError::BadInput(format!("--readers {group}: {error}; {remedy}"))
+    })?;
+    Ok(Some(ControlListener::Socket(socket, Access::Readers)))
+}
+
+/// Binds the addresses of `--control`, and reads their token.
+fn bind_tcp(args: &RunArgs, layout: &Layout) -> Result<Vec<ControlListener>, CommandError> {
+    let bad = |text: String| CommandError::BadInput(text);
+    let Some(file) = &args.control.control_token_file else { return Ok(Vec::new()) };
+    let read = |option: &str, file: &Path| {
+        AccessToken::from_file(file).map_err(|error| bad(format!("{option} {error}")))
+    };
+    let token = read("--control-token-file", file)?;
+    if let Some(other) = &args.serve.token_file
+        && read("--token-file", other)? == token
+    {
+        return Err(bad(format!(
+            "--control-token-file {}: this is the token of the clients of the models (--token-file); write \
+             another one, so that they cannot control this run",
+            file.display()
+        )));
+    }
+    let paths =
+        if args.control.allow_remote_paths { RemotePaths::Any } else { RemotePaths::of(layout) };
+    let access = TcpAccess { token, paths };
+    let bind = |address: &ListenAddress| {
+        let fault = |error: std::io::Error| bad(format!("--control {address}: {error}"));
+        let listener = TcpListener::bind(address.0).map_err(fault)?;
+        let bound = listener.local_addr().map_err(fault)?;
+        // A closed stderr must not stop the run.
+        let _ = writeln!(std::io::stderr(), "divvy: control on http://{bound}");
+        Ok(ControlListener::Tcp(listener, access.clone()))
+    };
+    args.control.control.iter().map(bind).collect()
 }
 
 /// Sends this process the signal that ends it in order.

@@ -43,7 +43,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
     let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
     #[cfg(unix)]
-    let control = BoundControl::bind(args, &startup, records.conditions())?;
+    let control = BoundControl::bind(args, &startup, &records)?;
     let restore = if args.last { Restore::Last } else { Restore::No };
     print_notices(&records.notices(restore), args, mode)?;
     // reports a fault in the config file before any model is loaded

@@ -19,6 +19,7 @@ use crate::layout::ModelSource;
 
 /// The content of a model's file without the weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ModelFile {
     /// The file's path, or the name of an embedded model.
     pub title: String,
