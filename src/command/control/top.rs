@@ -14,7 +14,7 @@ use crate::telemetry::{ModelState, ModelView, Snapshot, text};
 /// Time between two tables.
 const INTERVAL_US: u64 = 1_000_000;
 
-/// The longest time without a snapshot before divvy looks whether the run still answers.
+/// The longest wait for a snapshot at a time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Arguments of `divvy top`.

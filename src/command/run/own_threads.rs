@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn own_threads_are_known_by_name() {
         let some = ThreadId::of_tid(1_000_000_000);
-        for name in ["divvy-sched", "divvy-journal", "divvy-load", "console-keys"] {
+        for name in ["divvy-sched", "divvy-journal", "divvy-load", "divvy-control", "console-keys"]
+        {
             assert!(is_own(some, name), "{name}");
         }
         for name in ["divvy-load-file", "divvy-x/0", "console-y/12", "ort-helper", "divvy", "x/0"] {
