@@ -33,8 +33,7 @@ impl CommandError {
         match self {
             Self::BadInput(_) => 2,
             Self::Failed(_) => 1,
-            Self::Unanswered(_) => 3,
-            Self::Worse(_) => 3,
+            Self::Unanswered(_) | Self::Worse(_) => 3,
             Self::NotEnough(_) => 4,
         }
     }
