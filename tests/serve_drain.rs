@@ -8,7 +8,8 @@ mod binary;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Child;
+use std::path::PathBuf;
+use std::process::{Child, Command};
 
 use binary::{Home, PATIENCE, RunOutput, model, signal, until};
 use rustix::process::Signal;
@@ -24,11 +25,17 @@ struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server of one model and waits until it is ready.
+    /// Starts a server of one model.
     fn start(home: &Home, listen: &str, arguments: &[&str]) -> Self {
         let mut divvy = home.divvy();
         divvy.arg(model("ranker")).args(["--engine", "rten", "--headless", "--listen", listen]);
-        let child = divvy.args(arguments).spawn().unwrap();
+        divvy.args(arguments);
+        Self::spawn(home, divvy)
+    }
+
+    /// Starts a server and waits until it is ready.
+    fn spawn(home: &Home, mut divvy: Command) -> Self {
+        let child = divvy.spawn().unwrap();
         let mut server = Self { child: Some(child), address: ([127, 0, 0, 1], 0).into() };
         server.address = until("the address", || {
             let text = fs::read_to_string(home.path("err")).unwrap();
@@ -199,6 +206,44 @@ fn idle_server_ends_at_the_first_signal() {
     assert_eq!(run.status.code(), Some(0), "{run:?}");
     assert!(!run.err.contains("finishing"), "{run:?}");
     drop(idle);
+}
+
+/// A layout of the ranker with a limit.
+fn limited_layout(home: &Home, limit: &str) -> PathBuf {
+    let path = model("ranker");
+    let row = format!("[[model]]\nname = \"ranker\"\npath = '{}'\n", path.display());
+    home.write("limited.toml", format!("version = 1\n[server]\n{limit}\n{row}"))
+}
+
+#[test]
+fn layout_limits_the_body() {
+    let home = Home::new();
+    let layout = limited_layout(&home, "max_body = \"1KiB\"");
+    let mut divvy = home.divvy();
+    divvy.arg(&layout).args(["--engine", "rten", "--headless", "--listen", "127.0.0.1:0"]);
+    // too little for the default body, but enough for that of the layout
+    divvy.args(["--max-in-flight", "1MiB"]);
+    let server = TestServer::spawn(&home, divvy);
+    let mut large = server.connect();
+    let (head, _) = infer_request();
+    write!(large, "{head}\r\n").unwrap();
+    let (status, text) = read_answer(large);
+    assert_eq!(status, 413, "{text}");
+    assert!(text.contains("1024 bytes"), "{text}");
+}
+
+#[test]
+fn contradictory_limits_are_bad_input() {
+    let home = Home::new();
+    let layout = limited_layout(&home, "max_body = \"8MiB\"");
+    let mut divvy = home.divvy();
+    divvy.arg(&layout).args(["--headless", "--listen", "127.0.0.1:0", "--max-in-flight", "1MiB"]);
+    let run = home.run(divvy);
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    for text in ["limited", "max_in_flight is 1MiB", "8MiB"] {
+        assert!(run.err.contains(text), "{text} is missing: {run:?}");
+    }
+    assert!(!run.err.contains("loading"), "{run:?}");
 }
 
 #[test]

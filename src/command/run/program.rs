@@ -52,12 +52,10 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         DisplayMode::Console | DisplayMode::Headless => console_options(args)?,
     };
     record::check(args, &startup.layout)?;
+    open_limits(&startup, &records, args)?;
     let loader = startup.load()?;
-    let (title, document) = (&startup.opened.title, &startup.opened.document);
-    records.limits().open(title, document.server());
-    if server.is_some() {
-        records.limits().for_server(&args.serve)?;
-    }
+    // the demo may have replaced the layout
+    open_limits(&startup, &records, args)?;
     tracing::info!(
         "starts {} on CPUs {}",
         startup.opened.title,
@@ -111,6 +109,20 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     recordings.finish();
     records.finish(&*scheduler);
     end.result(result)
+}
+
+/// Takes the server's limits from the layout, and checks them with the flags before any model is loaded.
+fn open_limits(
+    startup: &Startup<'_>,
+    records: &RunRecords,
+    args: &RunArgs,
+) -> Result<(), CommandError> {
+    let (limits, opened) = (records.limits(), &startup.opened);
+    limits.open(&opened.title, opened.document.server());
+    if args.serve.is_serving() {
+        limits.for_server(&args.serve)?;
+    }
+    Ok(())
 }
 
 /// The end of a run: the load, the server and the scheduler stop in this order.

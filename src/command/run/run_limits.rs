@@ -54,7 +54,7 @@ impl RunLimits {
         args.limits_with(&layout.open).map_err(|fault| {
             let title = &layout.start.0;
             CommandError::BadInput(format!(
-                "the limits of {title} with those of the flags: {fault}"
+                "the limits of the server, by the options and the layout {title}: {fault}"
             ))
         })
     }
@@ -88,7 +88,7 @@ impl RunLimits {
         let merged = flags.or(keys);
         if let Err(fault) = merged.check() {
             let message =
-                format!("the server keeps its limits: those of {title} with the flags: {fault}");
+                format!("the server keeps its limits, because with those of {title} {fault}");
             tracing::warn!("{message}");
             self.conditions.raise(CONDITION, message);
             return;
@@ -184,6 +184,6 @@ mod tests {
         live.open("large", &max_body(71));
         let error = live.for_server(&args).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("limits of large"), "{error}");
+        assert!(error.to_string().contains("the layout large"), "{error}");
     }
 }

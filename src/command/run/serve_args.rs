@@ -123,7 +123,8 @@ impl ServeArgs {
                 ))),
             };
         }
-        if let Err(fault) = self.limits().check() {
+        // a layout may set the limits that go with these
+        if let Err(fault) = self.limits().check_ranges() {
             let option = fault.key.replace('_', "-");
             let (problem, remedy) = (fault.problem, fault.remedy);
             return Err(CommandError::BadInput(format!("--{option} is {problem}: {remedy}")));
