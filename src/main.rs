@@ -1,5 +1,6 @@
 //! The `divvy` executable: parses the command line, runs the command, sets the exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -13,7 +14,8 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 fn main() -> ExitCode {
     let result = Cli::parse().run();
     let code = result.err().map_or(0, |error| {
-        eprintln!("divvy: {error}");
+        // a terminal that is gone must not change the exit code
+        let _ = writeln!(std::io::stderr(), "divvy: {error}");
         error.exit_code()
     });
     end_beside_engines(code);

@@ -59,6 +59,13 @@ pub fn find_runs(folders: &SearchFolders) -> Vec<FoundRun> {
     runs
 }
 
+/// Returns the running divvy of this process, if it answers.
+pub fn find_run(folders: &SearchFolders, pid: u32) -> Option<FoundRun> {
+    let sockets = folders.list().into_iter().flat_map(|folder| sockets(&folder));
+    let is_it = |run: &FoundRun| run.info().is_some_and(|info| info.pid == pid);
+    sockets.filter_map(find).find(is_it)
+}
+
 /// Asks the program behind a socket; `None` if there is none, or it is another user's.
 fn find(socket: PathBuf) -> Option<FoundRun> {
     let name = socket.file_stem()?.to_str()?.to_owned();

@@ -30,7 +30,7 @@ mod timed_stream;
 pub use caller::user_name;
 pub use client::{ClientError, ControlClient, LineStream};
 pub use connection::Address;
-pub use directory::{FoundRun, RunState, find_runs};
+pub use directory::{FoundRun, RunState, find_run, find_runs};
 pub use folders::{SearchFolders, default_folder};
 pub use host::{ControlHost, ControlServer, RunIdentity};
 pub use listener::{Access, ControlListener, TcpAccess};

@@ -21,6 +21,8 @@ mod portable;
 mod process;
 pub mod resident;
 mod running_time;
+#[cfg(unix)]
+mod session;
 mod simulated;
 mod special_file;
 mod started_threads;
@@ -45,6 +47,8 @@ pub use process::{
     request_realtime, request_short_slice, this_machine,
 };
 pub use running_time::{ProcessStop, note_running, process_stops, running_now, watch_stops};
+#[cfg(unix)]
+pub use session::{has_controlling_terminal, ignores_hangup, in_new_session};
 pub use simulated::{AffinityCall, SimulatedMachine};
 pub use special_file::special_file_kind;
 pub(crate) use started_threads::{Listening, ThreadListener, ThreadStarts};

@@ -104,15 +104,22 @@ pub(super) async fn report(
         }
         Ok(()) => {}
     }
-    let last = control.snapshots().borrow().clone();
-    let failed: Vec<String> = last.models.iter().filter_map(failure).collect();
-    if failed.is_empty() {
-        return Ok(());
+    match failed_models(&control.snapshots().borrow()) {
+        None => Ok(()),
+        Some(failed) => Err(CommandError::Failed(failed)),
     }
-    let (count, all) = (failed.len(), last.models.len());
+}
+
+/// Returns a message with the models that have failed and why; `None` if none has.
+pub fn failed_models(snapshot: &Snapshot) -> Option<String> {
+    let failed: Vec<String> = snapshot.models.iter().filter_map(failure).collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let (count, all) = (failed.len(), snapshot.models.len());
     let models = if all == 1 { "model" } else { "models" };
     let failed = separated_list(&failed, "; ");
-    Err(CommandError::Failed(format!("{count} of {all} {models} failed: {failed}")))
+    Some(format!("{count} of {all} {models} failed: {failed}"))
 }
 
 async fn follow(
@@ -204,7 +211,7 @@ async fn wait_until(time: Option<Instant>) {
 }
 
 /// Returns true if the scheduler has published and no model is loading any more.
-fn is_loaded(snapshot: &Snapshot) -> bool {
+pub fn is_loaded(snapshot: &Snapshot) -> bool {
     snapshot.version != 0 && snapshot.models.iter().all(|model| model.state != ModelState::Loading)
 }
 

@@ -13,7 +13,9 @@ pub(super) mod table;
 #[cfg(test)]
 mod tests;
 
-pub use headless::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
+pub use headless::{
+    HeadlessOptions, ReportFormat, ReportOutput, RunEnd, failed_models, is_loaded, run_headless,
+};
 pub use interval::{header_line, interval_line};
 pub use progress::Progress;
 pub use span::{ModelSpan, OutsideSpan, ReportSpan};

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use super::control_args::ControlArgs;
+#[cfg(unix)]
+use super::life_args::LifeArgs;
 use super::record::RecordArg;
 use super::serve_args::ServeArgs;
 use crate::command::CommandError;
@@ -88,6 +90,10 @@ pub struct RunArgs {
     #[cfg(unix)]
     #[command(flatten)]
     pub control: ControlArgs,
+    /// The life of the run.
+    #[cfg(unix)]
+    #[command(flatten)]
+    pub life: LifeArgs,
 }
 
 /// The display of a run.
@@ -102,7 +108,7 @@ pub(super) enum DisplayMode {
 impl DisplayMode {
     /// Returns the mode for these arguments: the console needs a terminal that can move its cursor.
     pub(super) fn of(args: &RunArgs) -> Self {
-        let is_headless = args.headless || no_console().is_some();
+        let is_headless = args.is_headless() || no_console().is_some();
         if is_headless { Self::Headless } else { Self::Console }
     }
 }
@@ -118,6 +124,15 @@ pub(super) fn no_console() -> Option<&'static str> {
 }
 
 impl RunArgs {
+    /// Returns true if the arguments ask for a run without the console.
+    pub(super) fn is_headless(&self) -> bool {
+        #[cfg(unix)]
+        let is_detached = self.life.detached;
+        #[cfg(not(unix))]
+        let is_detached = false;
+        self.headless || is_detached
+    }
+
     /// Checks options that only some modes use.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl BoundControl {
     ) -> Result<Self, CommandError> {
         let conditions = records.conditions();
         let title = &startup.opened.title;
-        let socket = bind_socket(&args.control, title, &conditions)?;
+        let socket = bind_socket(args, title, &conditions)?;
         let name = socket.as_ref().map(|socket| socket.name().clone());
         let name = name.unwrap_or_else(|| RunName::from_title(title));
         let mut listeners = bind_tcp(args, &startup.layout)?;
@@ -107,10 +107,11 @@ impl BoundControl {
 }
 
 fn bind_socket(
-    args: &ControlArgs,
+    args: &RunArgs,
     title: &str,
     conditions: &Conditions,
 ) -> Result<Option<ControlSocket>, CommandError> {
+    let RunArgs { control: args, life, .. } = args;
     if args.no_control {
         return Ok(None);
     }
@@ -118,7 +119,7 @@ fn bind_socket(
         Some(name) => NameChoice::Exactly(name.clone()),
         None => NameChoice::Numbered(RunName::from_title(title)),
     };
-    let is_asked_for = args.name.is_some() || args.control_dir.is_some();
+    let is_asked_for = args.name.is_some() || args.control_dir.is_some() || life.detached;
     match ControlSocket::bind(args.control_dir.as_deref(), &choice) {
         Ok(socket) => Ok(Some(socket)),
         Err(error @ SocketError::Taken(_)) => Err(CommandError::BadInput(error.to_string())),

@@ -35,6 +35,8 @@ pub(super) fn start(folder: Option<&Path>, lines: &LogLines) -> Result<(), Comma
     let filter = filter(if folder.is_some() { "info" } else { "warn" })?;
     let Some(folder) = folder else {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+        // they would go to standard error too, and end the thread when its terminal is gone
+        let log = log.log_internal_errors(false);
         // an error means that the process has a log already
         let _ = log.try_init();
         return Ok(());

@@ -8,11 +8,16 @@ mod console_session;
 mod control_args;
 #[cfg(unix)]
 mod control_host;
+#[cfg(unix)]
+mod detach;
 mod last_session;
 mod layout_folders;
+#[cfg(unix)]
+mod life_args;
 mod live_layout;
 
 mod log;
+mod lost_terminal;
 mod own_threads;
 mod preload;
 mod program;
@@ -33,5 +38,7 @@ pub use args::{EngineArg, RunArgs};
 #[cfg(unix)]
 pub use control_args::ControlArgs;
 pub(super) use layout_folders::LayoutFolders;
+#[cfg(unix)]
+pub use life_args::LifeArgs;
 pub use program::run;
 pub use serve_args::ServeArgs;

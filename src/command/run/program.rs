@@ -9,11 +9,14 @@ use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
 #[cfg(unix)]
 use super::control_host::BoundControl;
+#[cfg(unix)]
+use super::detach;
+use super::lost_terminal::LostTerminalWriter;
 use super::own_threads;
 use super::record::{self, RunRecordings};
 use super::run_records::{Restore, RunRecords};
 use super::serving::{BoundServer, RunningServer};
-use super::signals::StopSignals;
+use super::signals::{HangUp, StopSignals};
 use super::startup::Startup;
 use crate::command::CommandError;
 use crate::command::report::{HeadlessOptions, ReportFormat, ReportOutput, RunEnd, run_headless};
@@ -34,6 +37,10 @@ const CONSOLE_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`CommandError::BadInput`] for a layout or a model with faults; nothing is started then.
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
+    #[cfg(unix)]
+    if args.life.detach {
+        return detach::start(args);
+    }
     watch_stops();
     limit_repeated_panics();
     let machine = this_machine(args.cores)?;
@@ -84,7 +91,9 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let load = LoadFollower::start(scheduler.loads())
         .map_err(|error| CommandError::Failed(format!("cannot start the load: {error}")))?;
     own_threads::follow(machine, scheduler.snapshots())?;
-    let signals = StopSignals::watch()?;
+    let serves_alone = mode == DisplayMode::Headless && args.serve.is_serving();
+    let hang_up = HangUp::at_start(serves_alone);
+    let signals = StopSignals::watch(hang_up)?;
     let limits = records.limits();
     let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     #[cfg(unix)]
@@ -165,7 +174,9 @@ fn print_notices(
     for notice in notices {
         writeln!(stderr, "divvy: {notice}")?;
     }
-    if let Some(reason) = no_console().filter(|_| mode == DisplayMode::Headless && !args.headless) {
+    if let Some(reason) =
+        no_console().filter(|_| mode == DisplayMode::Headless && !args.is_headless())
+    {
         writeln!(stderr, "divvy: {reason}, so divvy reports as with --headless")?;
     }
     Ok(())
@@ -184,7 +195,9 @@ fn report(
     stop: impl Future<Output = ()>,
     settle: impl FnOnce(),
 ) -> Result<(), CommandError> {
-    let (mut out, mut progress) = (std::io::stdout(), std::io::stderr());
+    // whether a hang-up ends the run, its signal decides
+    let mut out = LostTerminalWriter(std::io::stdout());
+    let mut progress = std::io::stderr();
     let output = ReportOutput { out: &mut out, progress: &mut progress };
     run_headless(scheduler, headless_options(args), output, RunEnd { stop, settle })
 }

@@ -4,11 +4,54 @@ use tokio::sync::watch;
 
 use crate::command::CommandError;
 
-/// The stop signals so far: SIGINT, SIGTERM and SIGHUP (Ctrl-C on other systems than Unix).
+/// The meaning of a hang-up (SIGHUP), decided when the run starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HangUp {
+    /// Nothing: it was ignored when the run started, as `nohup` does.
+    Ignored,
+    /// The terminal is gone, and the run ends.
+    Ends,
+    /// The terminal is gone, and the run goes on: it serves clients.
+    Outlived,
+    /// There is no terminal that could hang up: an operator or a service manager sent it, and the run goes on.
+    Sent,
+}
+
+impl HangUp {
+    /// Returns the meaning for this process. `serves_alone`: the run serves clients and has no console. Call it
+    /// before the handlers are installed.
+    #[cfg(unix)]
+    pub(super) fn at_start(serves_alone: bool) -> Self {
+        use crate::machine::{has_controlling_terminal, ignores_hangup};
+        match (ignores_hangup(), has_controlling_terminal()) {
+            (true, _) => Self::Ignored,
+            (false, false) => Self::Sent,
+            (false, true) if serves_alone => Self::Outlived,
+            (false, true) => Self::Ends,
+        }
+    }
+
+    /// Returns the meaning on a system without this signal.
+    #[cfg(not(unix))]
+    pub(super) fn at_start(_: bool) -> Self {
+        Self::Ignored
+    }
+}
+
+/// The signals so far: SIGINT, SIGTERM and, depending on [`HangUp`], SIGHUP stop the program (Ctrl-C on other
+/// systems than Unix).
 #[derive(Clone)]
 pub(super) struct StopSignals {
     count: watch::Receiver<u32>,
     any: watch::Receiver<bool>,
+}
+
+/// A signal that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ArrivedSignal {
+    Stop,
+    #[cfg(unix)]
+    HangUp,
 }
 
 impl StopSignals {
@@ -16,17 +59,21 @@ impl StopSignals {
     ///
     /// # Errors
     /// [`CommandError::Failed`] when no handler can be installed.
-    pub(super) fn watch() -> Result<Self, CommandError> {
+    pub(super) fn watch(hang_up: HangUp) -> Result<Self, CommandError> {
         let (count_sender, count) = watch::channel(0);
         let (any_sender, any) = watch::channel(false);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // the handlers are installed before this function returns, so that no early signal is lost
-        let mut signals = runtime.block_on(async { SignalStream::new() })?;
+        let mut signals = runtime.block_on(async { SignalStream::new(hang_up) })?;
         std::thread::Builder::new().name("divvy-signals".to_owned()).spawn(move || {
             runtime.block_on(async {
-                while signals.next().await {
-                    any_sender.send_replace(true);
-                    count_sender.send_modify(|count| *count += 1);
+                while let Some(signal) = signals.next().await {
+                    if signal == ArrivedSignal::Stop || hang_up == HangUp::Ends {
+                        any_sender.send_replace(true);
+                        count_sender.send_modify(|count| *count += 1);
+                    } else {
+                        tracing::info!("a hang-up; the run goes on");
+                    }
                 }
             });
         })?;
@@ -60,24 +107,38 @@ impl StopSignals {
 }
 
 #[cfg(unix)]
-struct SignalStream([tokio::signal::unix::Signal; 3]);
+struct SignalStream {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// `None` if hang-ups stay ignored.
+    hangup: Option<tokio::signal::unix::Signal>,
+}
 
 #[cfg(unix)]
 impl SignalStream {
-    fn new() -> std::io::Result<Self> {
+    fn new(hang_up: HangUp) -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let interrupt = signal(SignalKind::interrupt())?;
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self([interrupt, terminate, signal(SignalKind::hangup())?]))
+        let is_watched = hang_up != HangUp::Ignored;
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: is_watched.then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
-    /// Waits for the next signal; false if there can be none.
-    async fn next(&mut self) -> bool {
-        let [interrupt, terminate, hangup] = &mut self.0;
+    /// Waits for the next signal; `None` if there can be none.
+    async fn next(&mut self) -> Option<ArrivedSignal> {
+        let Self { interrupt, terminate, hangup } = self;
+        let hangup = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            signal = interrupt.recv() => signal.is_some(),
-            signal = terminate.recv() => signal.is_some(),
-            signal = hangup.recv() => signal.is_some(),
+            signal = interrupt.recv() => signal.map(|()| ArrivedSignal::Stop),
+            signal = terminate.recv() => signal.map(|()| ArrivedSignal::Stop),
+            signal = hangup => signal.map(|()| ArrivedSignal::HangUp),
         }
     }
 }
@@ -87,12 +148,12 @@ struct SignalStream;
 
 #[cfg(not(unix))]
 impl SignalStream {
-    fn new() -> std::io::Result<Self> {
+    fn new(_: HangUp) -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    /// Waits for the next Ctrl-C; false without a handler: the system's default action ends the program.
-    async fn next(&mut self) -> bool {
-        tokio::signal::ctrl_c().await.is_ok()
+    /// Waits for the next Ctrl-C; `None` without a handler: the system's default action ends the program.
+    async fn next(&mut self) -> Option<ArrivedSignal> {
+        tokio::signal::ctrl_c().await.ok().map(|()| ArrivedSignal::Stop)
     }
 }

@@ -1,0 +1,173 @@
+//! The life of a run: in the background, through hang-ups, and as a service.
+#![cfg(target_os = "linux")]
+// clippy allows these in test functions, not in what test functions call
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod binary;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use binary::{DIVVY, Home, RunOutput, signal, until};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, getsid};
+
+/// A layout with the ranker and no load.
+const RANKER: &str =
+    "version = 1\n[[model]]\nname = \"ranker\"\npath = \"embedded:ranker.onnx\"\ncores = 1\n";
+
+/// A run in the background, ended on drop.
+struct Background(u32);
+
+impl Background {
+    /// Reads the process from the output of `--detach`.
+    fn of(run: &RunOutput) -> Self {
+        let pid = run.out.split("process ").nth(1).and_then(|rest| rest.lines().next());
+        Self(pid.unwrap_or_else(|| panic!("no process: {run:?}")).parse().unwrap())
+    }
+
+    fn is_running(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if self.is_running() {
+            signal(self.0, Signal::TERM);
+        }
+        let start = std::time::Instant::now();
+        while self.is_running() && start.elapsed() < binary::PATIENCE {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        if self.is_running() {
+            signal(self.0, Signal::KILL);
+        }
+    }
+}
+
+fn detach(home: &Home, arguments: &[&str]) -> RunOutput {
+    let mut divvy = home.divvy();
+    divvy.args(arguments).args(["--engine", "rten", "--detach"]);
+    home.run(divvy)
+}
+
+#[test]
+fn detached_run_has_its_own_session() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let run = detach(&home, &["night.toml"]);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let background = Background::of(&run);
+    assert!(background.is_running());
+    assert!(run.out.starts_with("night runs in the background: 1 model"), "{}", run.out);
+    assert!(run.out.contains("divvy attach night\n"), "{}", run.out);
+    let pid = Pid::from_raw(background.0.cast_signed()).unwrap();
+    assert_eq!(getsid(Some(pid)).unwrap(), pid);
+    assert!(home.path("run/divvy/night.sock").exists());
+    assert!(home.path("state/divvy/detached-night.log").exists());
+}
+
+#[test]
+fn detached_run_survives_failed_models() {
+    let home = Home::new();
+    home.write("broken.onnx", "not a model");
+    let broken = "[[model]]\nname = \"broken\"\npath = \"broken.onnx\"\ncores = 1\n";
+    home.write("night.toml", format!("{RANKER}{broken}"));
+    let run = detach(&home, &["night.toml"]);
+    let background = Background::of(&run);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    assert!(run.err.contains("1 of 2 models failed: broken"), "{}", run.err);
+    assert!(background.is_running());
+    let run = detach(&home, &["night.toml", "--name", "strict", "--strict"]);
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert!(run.err.contains("broken.onnx"), "{}", run.err);
+    assert!(!home.path("run/divvy/strict.sock").exists());
+}
+
+#[test]
+fn failed_start_is_reported_by_detach() {
+    let home = Home::new();
+    home.write("night.toml", "version = 1\nmodell = 1\n");
+    let run = detach(&home, &["night.toml"]);
+    assert_eq!(run.status.code(), Some(2), "{run:?}");
+    assert!(run.err.contains("modell"), "{}", run.err);
+}
+
+#[test]
+fn detach_refuses_reports() {
+    let home = Home::new();
+    let no_run = [
+        (&["--json"][..], "divvy top"),
+        (&["--for", "1s"], "divvy stop"),
+        (&["-"], "standard input"),
+        (&["--no-control"], "--no-control"),
+    ];
+    for (arguments, reason) in no_run {
+        let run = detach(&home, arguments);
+        assert_eq!(run.status.code(), Some(2), "{run:?}");
+        assert!(run.err.contains(reason), "{}", run.err);
+    }
+}
+
+#[test]
+fn nohup_stays_in_force() {
+    let home = Home::new();
+    let mut shell = home.command("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", DIVVY, "--demo", "--headless"]);
+    shell.args(["--engine", "rten", "--interval", "100ms"]);
+    let child = shell.spawn().unwrap();
+    let lines = || fs::read_to_string(home.path("out")).unwrap().lines().count();
+    until("a report", || (lines() > 1).then_some(()));
+    signal(child.id(), Signal::HUP);
+    let before = lines();
+    until("more reports", || (lines() > before + 2).then_some(()));
+    signal(child.id(), Signal::TERM);
+    assert_eq!(home.end(child).status.code(), Some(0));
+}
+
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(binary::PATIENCE)).unwrap();
+    let request = "GET /v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let mut answer = String::new();
+    let sent = stream.write_all(request.as_bytes());
+    sent.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains(" 200 ")
+}
+
+#[test]
+fn server_outlives_its_terminal() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let pair = native_pty_system().openpty(PtySize::default()).unwrap();
+    let mut command = CommandBuilder::new(DIVVY);
+    command.args(["night.toml", "--headless", "--engine", "rten", "--interval", "100ms"]);
+    command.args(["--listen", &port.to_string()]);
+    command.cwd(home.path(""));
+    for (name, value) in home.variables() {
+        command.env(name, value);
+    }
+    command.env("DIVVY_LOG", "info");
+    let mut child = pair.slave.spawn_command(command).unwrap();
+    until("an answer", || answers(port).then_some(()));
+    // the terminal is gone: SIGHUP, and errors for all that is written to it
+    drop(pair);
+    let threads =
+        |name: &str| binary::threads(child.process_id().unwrap()).values().any(|it| it == name);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(threads("divvy-signals") && answers(port));
+    assert!(child.try_wait().unwrap().is_none());
+    signal(child.process_id().unwrap(), Signal::TERM);
+    let end = std::time::Instant::now() + binary::PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(std::time::Instant::now() < end, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert_eq!(status.exit_code(), 0);
+}
