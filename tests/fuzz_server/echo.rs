@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -33,6 +33,9 @@ pub(crate) const MODEL: &str = "echo";
 
 /// The limit on bodies.
 pub(crate) const BODY_LIMIT: u64 = 1 << 20;
+
+/// Longer than the start takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The most bytes that the server may allocate for one request.
 const MOST_ALLOCATED: u64 = 16 * BODY_LIMIT;
@@ -131,12 +134,17 @@ impl EchoServer {
         let scheduler = Scheduler::start(&layout, options).unwrap();
         let limits = ServerLimits {
             body: BODY_LIMIT,
-            receive_timeout: Duration::from_mins(5),
+            receive_timeout: 5 * PATIENCE,
             ..ServerLimits::default()
         };
         let options = ServerOptions { limits, ..ServerOptions::default() };
         let state = ServerState::new(&scheduler, options);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let start = Instant::now();
+        while !state.is_model_ready(MODEL) {
+            assert!(start.elapsed() < PATIENCE, "the model does not run");
+            std::thread::sleep(Duration::from_millis(2));
+        }
         let (http, grpc) = (router_of(&state), grpc_router(&state));
         let account = Account::open();
         Self { http, grpc, state, runtime, account, _scheduler: scheduler }

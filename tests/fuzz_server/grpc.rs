@@ -157,7 +157,7 @@ impl GrpcCase {
 }
 
 /// Returns the status of an answer, if these headers have it.
-fn status(headers: &HeaderMap) -> Option<(u16, String)> {
+pub(crate) fn status(headers: &HeaderMap) -> Option<(u16, String)> {
     let code = headers.get("grpc-status")?.to_str().unwrap().parse().unwrap();
     let message = headers.get("grpc-message").map_or("", |message| message.to_str().unwrap());
     Some((code, message.to_owned()))

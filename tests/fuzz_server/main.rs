@@ -15,6 +15,7 @@ mod damage;
 mod echo;
 mod grpc;
 mod http;
+mod information;
 mod messages;
 mod tensors;
 
@@ -27,6 +28,7 @@ use damage::damage;
 use echo::EchoServer;
 use grpc::GrpcCase;
 use http::HttpCase;
+use information::InformationCase;
 
 /// Returns the names and contents of a folder of the corpus.
 fn corpus(folder: &str) -> Vec<(String, Vec<u8>)> {
@@ -122,6 +124,11 @@ fn damaged_messages_keep_their_promises() {
         case
     };
     run(make, |server, case, pieces| case.examine(server, pieces));
+}
+
+#[test]
+fn damaged_calls_keep_their_promises() {
+    run(InformationCase::random, |server, case, pieces| case.examine(server, pieces));
 }
 
 #[test]
