@@ -14,6 +14,8 @@ mod generations;
 mod holds;
 #[path = "gate_model/places.rs"]
 mod places;
+#[path = "gate_model/runs.rs"]
+mod runs;
 #[path = "gate_model/sync.rs"]
 mod sync;
 #[path = "gate_model/world.rs"]
@@ -88,6 +90,7 @@ use holds::{
 };
 use inner::Inner;
 use places::{a_superseded_batch_frees_its_places, places_are_shared, trials_do_not_overlap};
+use runs::runs_of_several_jobs;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
@@ -466,6 +469,7 @@ scenarios!(
     held_jobs_survive_a_take_over,
     a_lifted_limit_frees_held_jobs,
     urgent_held_jobs_run_first,
+    runs_of_several_jobs,
     places_are_shared,
     trials_do_not_overlap,
     a_superseded_batch_frees_its_places,

@@ -10,8 +10,7 @@
 //! A job is handed to a sleeping seat directly, under the lock, before that seat is woken: no wake-up
 //! can be lost and no second seat can take it. A seat that ends a job takes the next one under the same
 //! lock. The seat that fell asleep last is woken first, so that seats beyond the bound stay asleep. The
-//! bound and the number of running jobs are one word, so a bound is in force when [`Gate::set_bound`]
-//! returns.
+//! bound and the number of runs are one word, so a bound is in force when [`Gate::set_bound`] returns.
 //!
 //! These files know no engine and no clock; the model checker compiles them unchanged over a substituted
 //! `sync` module.
@@ -200,8 +199,8 @@ impl<T> Gate<T> {
         expired
     }
 
-    /// Sets the number of jobs that may run at once. On return no job starts above the bound; running
-    /// jobs are not interrupted.
+    /// Sets the number of runs at once, one job each so far. On return none starts above the bound;
+    /// running jobs are not interrupted.
     pub(crate) fn set_bound(&self, bound: usize) {
         self.flags.set_bound(bound);
         self.changed();
@@ -279,11 +278,11 @@ impl<T> Gate<T> {
     /// returned.
     pub(crate) fn counts(&self) -> RequestCounts {
         let flags = &self.flags;
-        let beside = || (flags.executing(), flags.sent(), flags.refused(), flags.wrong());
-        let (counts, (executing, sent, refused, wrong)) = flags.published().read(beside);
+        let beside = || (flags.runs(), flags.sent(), flags.refused(), flags.wrong());
+        let (counts, (runs, sent, refused, wrong)) = flags.published().read(beside);
         let waiting = counts.queued + sent.saturating_sub(counts.received);
-        // A holder of the lock that starts a job counts it as running before it publishes.
-        let started = executing.saturating_sub(counts.executing);
+        // A holder of the lock that starts a run counts it before it publishes. It has at least one job.
+        let started = runs.saturating_sub(counts.runs);
         let waiting = waiting.saturating_sub(started);
         let executing = counts.executing + started;
         let queued = flags.queued(waiting);

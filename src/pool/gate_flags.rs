@@ -15,9 +15,9 @@ const BLOCKED_LIMIT: usize = 65_536;
 /// No timeout.
 const FOREVER: u64 = u64::MAX;
 
-/// The number of running jobs and its bound in one word, so that a job starts only below the bound
-/// that is in force at that instant.
-struct RunningJobs(AtomicU64);
+/// The number of runs and its bound in one word, so that a run starts only below the bound that is in force
+/// at that instant. A run is what a seat has taken: one job, or several that its instance runs together.
+struct Runs(AtomicU64);
 
 const LOW: u64 = u32::MAX as u64;
 
@@ -25,7 +25,7 @@ fn bound_of(word: u64) -> u64 {
     word >> 32
 }
 
-fn executing_of(word: u64) -> u64 {
+fn runs_of(word: u64) -> u64 {
     word & LOW
 }
 
@@ -51,7 +51,7 @@ struct CallerFlags {
 /// them. So a caller whose `sent` the holder has not seen after that fence sees them in
 /// [`GateFlags::is_due`], which comes after its own `sent` in the total order.
 struct HolderFlags {
-    running: RunningJobs,
+    runs: Runs,
     /// Jobs that may have been admitted so far, beyond the queue's capacity: those that have left the
     /// queue, plus the seats that could start one now.
     credit: AtomicI64,
@@ -110,7 +110,7 @@ impl GateFlags {
                 known_departed: AtomicI64::new(0),
             }),
             holder: OwnLines(HolderFlags {
-                running: RunningJobs(AtomicU64::new(0)),
+                runs: Runs(AtomicU64::new(0)),
                 credit: AtomicI64::new(0),
                 departed: AtomicI64::new(0),
                 received: AtomicU64::new(0),
@@ -307,8 +307,8 @@ impl GateFlags {
     pub(super) fn publish(&self, received: u64, departed: i64, idle: usize) {
         let holder = &self.holder.0;
         holder.received.store(received, Ordering::Release);
-        let word = holder.running.0.load(Ordering::SeqCst);
-        let free = bound_of(word).saturating_sub(executing_of(word));
+        let word = holder.runs.0.load(Ordering::SeqCst);
+        let free = bound_of(word).saturating_sub(runs_of(word));
         let ready = idle.min(usize::try_from(free).unwrap_or(usize::MAX));
         holder.credit.store(departed + ready as i64, Ordering::Release);
         holder.departed.store(departed, Ordering::Release);
@@ -347,34 +347,34 @@ impl GateFlags {
 
     pub(super) fn set_bound(&self, bound: usize) {
         let bound = (bound as u64).min(LOW);
-        let set = |word: u64| Some(bound << 32 | executing_of(word));
+        let set = |word: u64| Some(bound << 32 | runs_of(word));
         // The closure never returns `None`.
-        let _ = self.holder.0.running.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
+        let _ = self.holder.0.runs.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, set);
     }
 
     pub(super) fn bound(&self) -> usize {
-        usize::try_from(bound_of(self.holder.0.running.0.load(Ordering::SeqCst)))
-            .unwrap_or(usize::MAX)
+        usize::try_from(bound_of(self.holder.0.runs.0.load(Ordering::SeqCst))).unwrap_or(usize::MAX)
     }
 
-    pub(super) fn executing(&self) -> u64 {
-        executing_of(self.holder.0.running.0.load(Ordering::SeqCst))
+    /// Returns the number of runs.
+    pub(super) fn runs(&self) -> u64 {
+        runs_of(self.holder.0.runs.0.load(Ordering::SeqCst))
     }
 
-    /// Counts a job as running, if the bound allows one more.
+    /// Counts a run as started, if the bound allows one more.
     pub(super) fn try_start(&self) -> bool {
-        let start = |word: u64| (executing_of(word) < bound_of(word)).then(|| word + 1);
-        self.holder.0.running.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, start).is_ok()
+        let start = |word: u64| (runs_of(word) < bound_of(word)).then(|| word + 1);
+        self.holder.0.runs.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, start).is_ok()
     }
 
-    /// Returns true if a job may start in place of one that has just ended.
+    /// Returns true if a run may start in place of one that has just ended.
     pub(super) fn may_continue(&self) -> bool {
-        let word = self.holder.0.running.0.load(Ordering::SeqCst);
-        executing_of(word) <= bound_of(word)
+        let word = self.holder.0.runs.0.load(Ordering::SeqCst);
+        runs_of(word) <= bound_of(word)
     }
 
-    /// Counts a running job as ended.
+    /// Counts a run as ended.
     pub(super) fn end(&self) {
-        self.holder.0.running.0.fetch_sub(1, Ordering::SeqCst);
+        self.holder.0.runs.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

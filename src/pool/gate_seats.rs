@@ -72,11 +72,15 @@ impl<T> Gate<T> {
         }
     }
 
-    /// Ends a seat's job and returns its next one, if it may have one. After `None` the seat calls
-    /// [`Gate::take`], by which time a job may already have been handed to it.
-    pub(crate) fn finish(&self, id: SeatId, ended: Ended) -> Option<Waiting<T>> {
+    /// Ends the jobs of a seat's run and returns its next job, if it may have one. After `None` the seat
+    /// calls [`Gate::take`], by which time a job may already have been handed to it.
+    pub(crate) fn finish(
+        &self,
+        id: SeatId,
+        jobs: impl IntoIterator<Item = Ended>,
+    ) -> Option<Waiting<T>> {
         self.change(|state| {
-            state.count_ended(ended);
+            state.count_ended(jobs);
             state.next_for(&self.flags, id)
         })
     }
@@ -111,11 +115,11 @@ impl<T> Gate<T> {
         self.look(|state| state.held())
     }
 
-    /// Ends a seat's job and gives it no other until [`Gate::repair`], because its instance broke and is
-    /// being rebuilt.
-    pub(crate) fn mark_broken(&self, id: SeatId, ended: Ended) {
+    /// Ends the jobs of a seat's run and gives it no other until [`Gate::repair`], because its instance broke
+    /// and is being rebuilt.
+    pub(crate) fn mark_broken(&self, id: SeatId, jobs: impl IntoIterator<Item = Ended>) {
         self.change(|state| {
-            state.count_ended(ended);
+            state.count_ended(jobs);
             self.flags.end();
             state.seats.set_broken(id, true);
         });

@@ -116,7 +116,7 @@ pub struct Seats {
     pub repairing: usize,
     /// Seats of other generations: not yet serving, or ending their last job.
     pub others: usize,
-    /// Jobs that may run at once.
+    /// The most runs at once: so far, of one job each.
     pub bound: usize,
     /// The serving generation.
     pub generation: u64,
@@ -146,6 +146,12 @@ pub(super) struct EndedJobs {
     pub(super) timed_out: u64,
     pub(super) cancelled: u64,
     pub(super) rejected: u64,
+}
+
+impl EndedJobs {
+    fn total(&self) -> u64 {
+        self.completed + self.failed + self.timed_out + self.cancelled + self.rejected
+    }
 }
 
 pub(super) struct State<T> {
@@ -271,10 +277,10 @@ impl<T> State<T> {
         self.queue.pop().map(|waiting| Waiting { timeout: flags.timeout(), ..waiting })
     }
 
-    /// Returns true if a seat may look for a job that can start, where the calling seats end `ending` jobs.
+    /// Returns true if a seat may look for a job that can start, where the calling seats end `ending` runs.
     /// If nothing else runs, one always may: a held job waits for a job that runs, or for one in the queue.
     pub(super) fn may_hand(&self, flags: &GateFlags, ending: u64) -> bool {
-        self.held.len() < MOST_HELD || flags.executing() <= ending
+        self.held.len() < MOST_HELD || flags.runs() <= ending
     }
 
     /// Keeps a job that a seat took until the next release after the first `releases`.
@@ -342,13 +348,15 @@ impl<T> State<T> {
         std::iter::from_fn(pop).take(BATCH).collect()
     }
 
-    /// Ends a running job. The caller counts it as no longer running.
-    pub(super) fn count_ended(&mut self, ended: Ended) {
-        match ended {
-            Ended::Completed => self.ended.completed += 1,
-            Ended::Failed => self.ended.failed += 1,
-            Ended::TimedOut => self.ended.timed_out += 1,
-            Ended::Rejected => self.ended.rejected += 1,
+    /// Counts the jobs of a run as ended. The caller ends the run.
+    pub(super) fn count_ended(&mut self, jobs: impl IntoIterator<Item = Ended>) {
+        for ended in jobs {
+            match ended {
+                Ended::Completed => self.ended.completed += 1,
+                Ended::Failed => self.ended.failed += 1,
+                Ended::TimedOut => self.ended.timed_out += 1,
+                Ended::Rejected => self.ended.rejected += 1,
+            }
         }
     }
 
@@ -426,7 +434,8 @@ impl<T> State<T> {
             cancelled: self.ended.cancelled,
             rejected: self.ended.rejected,
             queued: waiting as u64,
-            executing: flags.executing(),
+            executing: (departed as u64).saturating_sub(self.ended.total()),
+            runs: flags.runs(),
             received: self.received,
             serving: self.seats.serving as u64,
             idle: self.seats.idle() as u64,

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// The number of published values.
-const VALUES: usize = 13;
+const VALUES: usize = 14;
 
 /// Counts of jobs and seats at one instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,10 @@ pub(super) struct GateCounts {
     pub(super) rejected: u64,
     /// Jobs in the queue.
     pub(super) queued: u64,
+    /// Jobs that seats have taken.
     pub(super) executing: u64,
+    /// Runs of these jobs.
+    pub(super) runs: u64,
     /// Jobs taken from the inbox so far.
     pub(super) received: u64,
     /// Seats that serve.
@@ -45,6 +48,7 @@ impl GateCounts {
             self.rejected,
             self.queued,
             self.executing,
+            self.runs,
             self.received,
             self.serving,
             self.idle,
@@ -63,6 +67,7 @@ impl GateCounts {
             rejected,
             queued,
             executing,
+            runs,
             received,
             serving,
             idle,
@@ -78,6 +83,7 @@ impl GateCounts {
             rejected,
             queued,
             executing,
+            runs,
             received,
             serving,
             idle,

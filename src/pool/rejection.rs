@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// The reason why a model did not accept a request, or removed it from its queue. No instance has run
-/// the request, so the caller may send it again.
+/// The reason why a model did not accept a request, or removed it from its queue. No instance has
+/// answered the request, so the caller may send it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Rejection {
     /// The queue was full and its policy is to reject.

@@ -15,7 +15,7 @@ use crate::machine::running_now;
 /// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
 #[derive(Clone, Debug, Error)]
 pub enum RequestError {
-    /// The model did not accept it, or removed it from its queue; no instance ran it.
+    /// The model did not accept it, or removed it from its queue; no instance answered it.
     #[error("rejected: {reason}")]
     Rejected {
         /// The reason.
@@ -27,7 +27,7 @@ pub enum RequestError {
         /// Its time in the queue.
         waited: Duration,
     },
-    /// The caller cancelled it before an instance took it.
+    /// The caller cancelled it while it waited.
     #[error("cancelled")]
     Cancelled,
     /// Its tensors do not fit the model: the request is wrong, and would fail again.
@@ -177,7 +177,7 @@ pub trait RequestSender: Send + Sync {
     /// of arrival once there is room.
     fn submit(&self, request: Request) -> Option<RequestId>;
 
-    /// Cancels a request that no instance has taken yet, and answers it. Returns false if it runs or has
+    /// Cancels a request that waits, and answers it. Returns false if it runs or has
     /// ended, or was not submitted here. May wait for an instance's thread that has lost its core while
     /// it changed the queue; dropping a [`crate::pool::Pending`] never does.
     fn cancel(&self, id: RequestId) -> bool;

@@ -38,7 +38,7 @@ impl<'a> TakenJob<'a> {
         compute: Duration,
     ) -> Option<Waiting<Job>> {
         let reply = self.reply.take();
-        let next = self.inner.gate.finish(self.seat, ended);
+        let next = self.inner.gate.finish(self.seat, [ended]);
         self.answer(reply, result, compute);
         next
     }
@@ -53,7 +53,7 @@ impl<'a> TakenJob<'a> {
         let waiting = waiting(self.reply.take()?);
         let gate = &self.inner.gate;
         gate.hold(self.seat, waiting, releases).unwrap_or_else(|waiting| {
-            let next = gate.finish(self.seat, Ended::Rejected);
+            let next = gate.finish(self.seat, [Ended::Rejected]);
             let reason = gate.refusal().unwrap_or(Rejection::Removed);
             waiting.job.reject(RequestError::Rejected { reason }, running_now());
             next
@@ -63,7 +63,7 @@ impl<'a> TakenJob<'a> {
     /// Ends the job, marks its seat as broken and answers it.
     pub(super) fn break_seat(mut self, result: RunResult, compute: Duration) {
         let reply = self.reply.take();
-        self.inner.gate.mark_broken(self.seat, Ended::Failed);
+        self.inner.gate.mark_broken(self.seat, [Ended::Failed]);
         self.answer(reply, result, compute);
     }
 
@@ -78,7 +78,7 @@ impl Drop for TakenJob<'_> {
     fn drop(&mut self) {
         if self.reply.is_some() {
             let reply = self.reply.take();
-            self.inner.gate.mark_broken(self.seat, Ended::Failed);
+            self.inner.gate.mark_broken(self.seat, [Ended::Failed]);
             let message = "the thread of the instance panicked".to_owned();
             self.answer(reply, Err(RequestError::Panicked { message }), Duration::ZERO);
         }

@@ -78,7 +78,7 @@ fn work(world: &Arc<World>, rule: &Arc<Rule>, generation: u64) -> thread::JoinHa
                 next = match world.gate.hold(seat, waiting, releases) {
                     Ok(next) => next,
                     Err(rejected) => {
-                        let next = world.gate.finish(seat, Ended::Rejected);
+                        let next = world.gate.finish(seat, [Ended::Rejected]);
                         world.answer(rejected.job);
                         next
                     }
@@ -90,7 +90,7 @@ fn work(world: &Arc<World>, rule: &Arc<Rule>, generation: u64) -> thread::JoinHa
             if rule.end(job) {
                 world.gate.release();
             }
-            next = world.gate.finish(seat, Ended::Completed);
+            next = world.gate.finish(seat, [Ended::Completed]);
             world.answer(job);
         }
     })

@@ -102,11 +102,11 @@ impl World {
                 let job: usize = waiting.job;
                 world.started.lock().unwrap().push(job);
                 if breaks.contains(&job) {
-                    world.gate.mark_broken(seat, Ended::Failed);
+                    world.gate.mark_broken(seat, [Ended::Failed]);
                     world.answer(job);
                     world.gate.repair(seat);
                 } else {
-                    next = world.gate.finish(seat, Ended::Completed);
+                    next = world.gate.finish(seat, [Ended::Completed]);
                     world.answer(job);
                 }
             }
