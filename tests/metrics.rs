@@ -11,7 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
+use divvy::layout::Change;
+use divvy::machine::ThreadTimes;
+use divvy::scheduler::Control;
 use divvy::server::{Access, CountedRequest, ErrorKind, ServerOptions, ServerState};
+use divvy::telemetry::Author;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -198,6 +202,66 @@ fn metrics_count_requests_of_the_pool() {
     assert_eq!(a("divvy_model_concurrency", ""), concurrency as u64);
     assert_eq!(text.matches("# EOF\n").count(), 1);
     assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn metrics_count_changes_by_author_and_outcome() {
+    let (test, state) = start(&["a"]);
+    let count = |text: &str, author: &str, outcome: &str| -> u64 {
+        let labels = format!("author=\"{author}\",outcome=\"{outcome}\"");
+        value(text, &format!("divvy_changes_total{{{labels}}}"))
+    };
+    assert_eq!(count(&scrape(&state), "api", "in_force"), 0);
+    test.apply(concurrency("a", 1));
+    test.refused(concurrency("b", 1));
+    let person = test.scheduler.apply(Change::from(concurrency("a", 2)), Author::Console);
+    assert!(person.is_ok());
+    test.wait("the counts are published", || {
+        let text = scrape(&state);
+        let verdict = |result: &str| -> u64 {
+            value(&text, &format!("divvy_verdicts_total{{result=\"{result}\"}}"))
+        };
+        count(&text, "api", "refused") == 1
+            && count(&text, "api", "in_force") == 1
+            && count(&text, "console", "in_force") == 1
+            && verdict("superseded") + verdict("not_enough") == 1
+    });
+    assert_eq!(count(&scrape(&state), "remote", "in_force"), 0);
+}
+
+#[test]
+fn metrics_add_up_cpu_time() {
+    let (test, state) = start(&["a"]);
+    let total = || -> f64 {
+        value(&scrape(&state), "divvy_model_cpu_seconds_total{model=\"a\",version=\"1\"}")
+    };
+    let thread = test.snapshot().model("a").unwrap().actual.threads[0].id;
+    let ran = |seconds: u64| {
+        let times = ThreadTimes { cpu_ns: seconds * 1_000_000_000, ..ThreadTimes::default() };
+        test.machine.set_thread_times(thread, times);
+        // two snapshots, because the first may have begun before
+        test.until("a", |_| true);
+        test.until("a", |_| true);
+        total()
+    };
+    let first = ran(1);
+    assert!((ran(3) - first - 2.0).abs() < 1e-3);
+    assert!((ran(4) - first - 3.0).abs() < 1e-3);
+}
+
+#[test]
+fn metrics_show_memory_by_part() {
+    let (test, state) = start(&["a"]);
+    test.scripts.of("a").weights.store(3 << 20, Ordering::SeqCst);
+    test.scripts.of("a").arena.store(2 << 20, Ordering::SeqCst);
+    let part = |text: &str, part: &str| -> u64 {
+        let labels = format!("model=\"a\",version=\"1\",part=\"{part}\"");
+        value(text, &format!("divvy_model_memory_bytes{{{labels}}}"))
+    };
+    test.wait("the memory is sampled", || {
+        let text = scrape(&state);
+        part(&text, "weights") == 3 << 20 && part(&text, "arena") == 2 << 20
+    });
 }
 
 #[test]

@@ -9,8 +9,9 @@ use crate::engine::{EngineKind, EngineMemory};
 use crate::layout::{Ledger, Row};
 use crate::machine::{CpuSet, MemoryUse};
 use crate::telemetry::{
-    Actual, Alert, CoreView, GpuView, Histogram, JournalEntry, LoanView, MemoryTable, ModelState,
-    ModelView, RequestCounts, ServerView, Snapshot, StateVersion, StopView, ThreadView, Window,
+    Actual, Alert, ChangeCounts, CoreView, GpuView, Histogram, JournalEntry, LoanView, MemoryTable,
+    ModelState, ModelView, RequestCounts, ServerView, Snapshot, StateVersion, StopView, ThreadView,
+    Window,
 };
 
 use std::collections::BTreeMap;
@@ -120,6 +121,7 @@ struct SnapshotForm<'s> {
     server: Option<&'s ServerView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<&'s [Arc<JournalEntry>]>,
+    change_counts: &'s ChangeCounts,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stops: &'s [StopView],
     simulated: bool,
@@ -145,6 +147,7 @@ impl<'s> SnapshotForm<'s> {
             gpu,
             server,
             changes,
+            change_counts,
             stops,
             simulated,
             alerts,
@@ -166,6 +169,7 @@ impl<'s> SnapshotForm<'s> {
             gpus: gpu,
             server: server.as_deref(),
             changes: parts.journal.then_some(changes),
+            change_counts,
             stops,
             simulated: *simulated,
             alerts,
@@ -195,6 +199,7 @@ struct ModelForm<'s> {
     #[serde(skip_serializing_if = "Option::is_none")]
     untried: Option<&'s str>,
     cpu_cores: f64,
+    cpu_total_us: u64,
     wait: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<&'s EngineMemory>,
@@ -221,6 +226,7 @@ impl<'s> ModelForm<'s> {
             guessed_dims,
             untried,
             cpu,
+            cpu_total_us,
             wait,
             memory,
             load,
@@ -242,6 +248,7 @@ impl<'s> ModelForm<'s> {
             guessed_dims,
             untried: untried.as_deref(),
             cpu_cores: *cpu,
+            cpu_total_us: *cpu_total_us,
             wait: *wait,
             memory: parts.memory.then_some(memory),
             load: load.as_deref(),

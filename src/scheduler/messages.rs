@@ -15,7 +15,7 @@ use crate::layout::{DesiredState, Refusal};
 use crate::machine::Description;
 use crate::pool::PoolEvent;
 use crate::telemetry::{
-    Applied, ChangeStatus, JournalEntry, LoanView, Snapshot, StateVersion, Verdict,
+    Applied, ChangeCounts, ChangeStatus, JournalEntry, LoanView, Snapshot, StateVersion, Verdict,
 };
 
 /// The question of a caller that waits for an answer.
@@ -115,6 +115,8 @@ pub(super) struct ChangeLog {
     pub(super) entries: Vec<Arc<JournalEntry>>,
     /// The entries whose instances are being built, each with the generations of their slots.
     pub(super) builds: Vec<(u64, Vec<u64>)>,
+    /// Ended changes and closed verdicts.
+    pub(super) counts: ChangeCounts,
 }
 
 impl ChangeLog {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod author;
+mod change_counts;
 mod change_stages;
 mod change_status;
 mod conditions;
@@ -30,6 +31,7 @@ mod window;
 
 pub use alerts::alerts;
 pub use author::{Author, CallerName};
+pub use change_counts::{AuthorKind, ChangeCounts, ChangeOutcome, VerdictResult};
 pub use change_stages::ChangeStages;
 pub use change_status::ChangeStatus;
 pub use conditions::Conditions;

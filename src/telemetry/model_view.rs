@@ -134,6 +134,9 @@ pub struct ModelView {
     /// CPU time during the interval, in cores.
     #[serde(rename = "cpu_cores", alias = "cpu")]
     pub cpu: f64,
+    /// CPU time of its threads since it was loaded, as far as samples have seen it.
+    #[serde(default)]
+    pub cpu_total_us: u64,
     /// Run-queue wait during the interval as a share of (CPU + wait); `None` if the kernel hides it.
     pub wait: Option<f64>,
     /// Memory that the engine holds for it.

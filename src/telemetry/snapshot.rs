@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::change_counts::ChangeCounts;
 use super::core_view::CoreView;
 use super::gpu_view::GpuView;
 use super::journal::JournalEntry;
@@ -63,6 +64,9 @@ pub struct Snapshot {
     /// The newest changes, newest last; at most 64.
     #[serde(default)]
     pub changes: Vec<Arc<JournalEntry>>,
+    /// Ended changes and closed verdicts since the start.
+    #[serde(default)]
+    pub change_counts: ChangeCounts,
     /// Times in which the process was stopped, oldest first; no other time includes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stops: Vec<StopView>,

@@ -13,10 +13,10 @@ use crate::layout::{
 };
 use crate::machine::{CoreId, CpuSet, Description, MemoryUse, ThreadId, Topology};
 use crate::telemetry::{
-    Actual, Author, ChangeStatus, Comparison, CoreShare, CoreView, Distribution, GpuDevice,
-    GpuView, Histogram, JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable, Metric,
-    MigDevice, ModelState, ModelView, RequestCounts, Snapshot, StateVersion, ThreadView, Verdict,
-    VerdictStatus, Window,
+    Actual, Author, ChangeCounts, ChangeStatus, Comparison, CoreShare, CoreView, Distribution,
+    GpuDevice, GpuView, Histogram, JournalEntry, Latencies, LoadedModelRow, MemoryRow, MemoryTable,
+    Metric, MigDevice, ModelState, ModelView, RequestCounts, Snapshot, StateVersion, ThreadView,
+    Verdict, VerdictStatus, Window,
 };
 
 /// Returns a machine of `count` cores, `group` per cache, with four caches per node.
@@ -155,6 +155,7 @@ fn view(index: usize, row: &Row) -> ModelView {
         guessed_dims: BTreeMap::new(),
         untried: None,
         cpu: 0.85 * row.cores.len() as f64,
+        cpu_total_us: 0,
         wait: Some(0.04),
         memory: EngineMemory {
             weights: (30 + 17 * index as u64) << 20,
@@ -269,6 +270,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         gpu: GpuView { note: Some("no NVIDIA GPU".into()), ..GpuView::default() },
         server: None,
         changes: Vec::new(),
+        change_counts: ChangeCounts::default(),
         stops: Vec::new(),
         simulated: false,
         alerts: Vec::new(),

@@ -40,7 +40,7 @@ impl Assembler {
         for slot in state.slots.values() {
             slot.workload.shrink();
         }
-        self.meters.sample(&state.slots, now);
+        self.meters.sample(&state.slots, &self.cpu.usage, now);
         self.windows.clear();
         self.server = machine.server.as_ref().map(|server| server.latest());
     }
@@ -76,6 +76,7 @@ impl Assembler {
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
             server: self.server.clone(),
             changes: state.changes.entries_now(&state.slots, &state.desired),
+            change_counts: state.changes.counts.clone(),
             stops: stops(started),
             simulated: state.description.simulated,
             alerts: Vec::new(),
@@ -94,9 +95,10 @@ impl Assembler {
     ) -> Option<ModelView> {
         let slot = state.slots.get(&row.budget.name)?;
         let offered_rate = self.meters.offered_rate(slot, now);
+        let cpu_total_us = self.meters.cpu_total_us(slot);
         let windows = self.windows.get(row, slot, now);
         let (machine, usage) = (&*machine.machine, &self.cpu.usage);
-        Some(ModelInputs { row, slot, machine, usage, offered_rate }.view(windows))
+        Some(ModelInputs { row, slot, machine, usage, offered_rate, cpu_total_us }.view(windows))
     }
 }
 

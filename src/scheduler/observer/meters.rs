@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::scheduler::slot::{Slot, Slots};
+use crate::telemetry::Usage;
 
 /// The meters of all models, by the generation of their slots.
 #[derive(Default)]
@@ -15,11 +16,14 @@ pub(super) struct Meters(BTreeMap<u64, ModelMeters>);
 struct ModelMeters {
     lost: u64,
     offered: RateMeter,
+    /// CPU time in nanoseconds.
+    cpu_ns: f64,
 }
 
 impl Meters {
-    /// Samples the request counters of all models and passes them to their recorders.
-    pub(super) fn sample(&mut self, slots: &Slots, now: Instant) {
+    /// Samples the request counters of all models and passes them to their recorders, and adds up the CPU time
+    /// of their threads in the last interval.
+    pub(super) fn sample(&mut self, slots: &Slots, usage: &Usage, now: Instant) {
         self.0.retain(|generation, _| slots.values().any(|slot| slot.generation == *generation));
         for slot in slots.values() {
             let meters = self.0.entry(slot.generation).or_default();
@@ -29,7 +33,16 @@ impl Meters {
                 recorder.tick(now, lost.saturating_sub(meters.lost));
             }
             meters.lost = lost;
+            let threads = slot.workload.threads();
+            let used = threads.iter().filter_map(|member| usage.threads.get(&member.id));
+            let cores: f64 = used.map(|used| used.cpu).sum();
+            meters.cpu_ns += cores * usage.interval_us as f64 * 1e3;
         }
+    }
+
+    /// Returns the CPU time of a model's threads since it was loaded, as far as samples have seen it, in microseconds.
+    pub(super) fn cpu_total_us(&self, slot: &Slot) -> u64 {
+        self.0.get(&slot.generation).map_or(0, |meters| (meters.cpu_ns / 1e3) as u64)
     }
 
     /// Returns the rate of offered arrivals over about the last second, per second.

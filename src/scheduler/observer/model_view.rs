@@ -16,6 +16,8 @@ pub(super) struct ModelInputs<'a> {
     pub(super) usage: &'a Usage,
     /// Offered arrivals per second.
     pub(super) offered_rate: f64,
+    /// CPU time since it was loaded.
+    pub(super) cpu_total_us: u64,
 }
 
 impl ModelInputs<'_> {
@@ -45,6 +47,7 @@ impl ModelInputs<'_> {
             guessed_dims: self.guessed_dims(),
             untried: self.untried(),
             cpu,
+            cpu_total_us: self.cpu_total_us,
             wait,
             memory: model.map(|model| model.memory()).unwrap_or_default(),
             load: row.budget.load.as_ref().map(LoadSpec::description),

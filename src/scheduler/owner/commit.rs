@@ -31,11 +31,23 @@ struct Commit {
 
 impl Owner {
     /// Carries out a request.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is refused, which counts.
     pub(super) fn request(
         &mut self,
         request: ChangeRequest,
         asked: Instant,
     ) -> Result<Applied, Refusal> {
+        let author = request.author.clone();
+        let result = self.carry_out(request, asked);
+        if result.is_err() {
+            self.history.count_refusal(&author);
+        }
+        result
+    }
+
+    fn carry_out(&mut self, request: ChangeRequest, asked: Instant) -> Result<Applied, Refusal> {
         let mut timer = StageTimer::new(asked);
         timer.end(|stages| &mut stages.wait_us);
         let ChangeRequest { operation, author, expected } = request;

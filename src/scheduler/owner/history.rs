@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::open_changes::StatusUpdate;
 use crate::layout::{ChangeSide, DesiredState, Plan, Refusal, Row};
 use crate::scheduler::messages::{EntryVerdict, UndoRedo};
-use crate::telemetry::{JournalEntry, JournalSender};
+use crate::telemetry::{Author, ChangeCounts, JournalEntry, JournalSender};
 
 /// Entries in a snapshot.
 const IN_SNAPSHOT: usize = 64;
@@ -53,12 +53,23 @@ pub(super) struct ChangeHistory {
     steps: Vec<Step>,
     /// Indices of the undone steps, the newest last.
     undone: Vec<usize>,
+    counts: ChangeCounts,
 }
 
 impl ChangeHistory {
     /// An empty history; `journal` receives each entry, now and whenever it changes.
     pub(super) fn new(journal: Option<JournalSender>) -> Self {
-        Self { journal, steps: Vec::new(), undone: Vec::new() }
+        Self { journal, steps: Vec::new(), undone: Vec::new(), counts: ChangeCounts::default() }
+    }
+
+    /// Returns the counts of ended changes and closed verdicts.
+    pub(super) fn counts(&self) -> &ChangeCounts {
+        &self.counts
+    }
+
+    /// Counts a change that was refused; it gets no entry.
+    pub(super) fn count_refusal(&mut self, author: &Author) {
+        self.counts.count_refusal(author);
     }
 
     fn send(&self, entry: &Arc<JournalEntry>) {
@@ -86,6 +97,7 @@ impl ChangeHistory {
         let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
         let entry = Arc::make_mut(&mut step.entry);
         if let Some(open) = entry.verdicts.iter_mut().find(|open| open.model == verdict.model) {
+            self.counts.count_verdict(open, &verdict);
             *open = verdict;
         }
         let entry = step.entry.clone();
@@ -96,6 +108,7 @@ impl ChangeHistory {
     pub(super) fn update_status(&mut self, update: StatusUpdate) {
         let at = self.steps.iter().rposition(|step| step.entry.id == update.entry);
         let Some(step) = at.and_then(|at| self.steps.get_mut(at)) else { return };
+        self.counts.count_status(&step.entry, &update.status);
         let entry = Arc::make_mut(&mut step.entry);
         entry.status = update.status;
         entry.built_us = update.built.map(|took| took.as_micros() as u64);
@@ -150,6 +163,7 @@ impl ChangeHistory {
             }
         }
         let [before, after] = sides;
+        self.counts.count_new(&entry);
         let entry = Arc::new(entry);
         self.send(&entry);
         self.steps.push(Step { entry, before, after });

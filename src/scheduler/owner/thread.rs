@@ -211,7 +211,11 @@ impl Owner {
 
     /// Returns the newest changes for the observer.
     fn change_log(&self) -> ChangeLog {
-        ChangeLog { entries: self.history.last_entries(), builds: self.open_changes.builds() }
+        ChangeLog {
+            entries: self.history.last_entries(),
+            builds: self.open_changes.builds(),
+            counts: self.history.counts().clone(),
+        }
     }
 
     /// Stops the loads, drains all workloads, also those of removed models, closes the open verdicts, and returns the final snapshot.

@@ -13,7 +13,9 @@ use super::reading::{
 };
 use crate::server::serve_error::ErrorKind;
 use crate::server::state::ServerState;
-use crate::telemetry::{RequestCounts, TimeTotals};
+use crate::telemetry::{
+    AuthorKind, ChangeCounts, ChangeOutcome, RequestCounts, TimeTotals, VerdictResult,
+};
 
 /// Writes the metrics of a server.
 pub(super) struct StateCollector {
@@ -41,7 +43,10 @@ impl Collector for StateCollector {
         write_requests(&mut writer, &models)?;
         write_times(&mut writer, &models)?;
         let snapshot = state.models.snapshot();
-        write_rows(&mut writer, &read_rows(state, &snapshot))?;
+        let rows = read_rows(state, &snapshot);
+        write_rows(&mut writer, &rows)?;
+        write_memory(&mut writer, &rows)?;
+        write_changes(&mut writer, &snapshot.change_counts)?;
         write_server(&mut writer, state)?;
         writer.gauges(
             "divvy_alerts",
@@ -133,22 +138,46 @@ fn write_times(writer: &mut FamilyWriter<'_>, models: &[ModelReading]) -> fmt::R
 
 fn write_rows(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result {
     type Value = fn(&RowReading) -> u64;
-    let gauges: [(&str, Option<&Unit>, &str, Value); 5] = [
-        ("divvy_model_ready", None, "1 if the model accepts requests and runs them", |row| {
+    let gauges: [(&str, &str, Value); 4] = [
+        ("divvy_model_ready", "1 if the model accepts requests and runs them", |row| {
             u64::from(row.is_ready)
         }),
-        ("divvy_model_cores", None, "CPUs of the model, loans included", |row| row.cores),
-        ("divvy_model_concurrency", None, "Requests that may run at once", |row| row.concurrency),
-        ("divvy_model_weight", None, "Weight on shared CPUs", |row| row.weight),
-        ("divvy_model_memory", Some(&Unit::Bytes), "Memory that its budget limits", |row| {
-            row.memory
-        }),
+        ("divvy_model_cores", "CPUs of the model, loans included", |row| row.cores),
+        ("divvy_model_concurrency", "Requests that may run at once", |row| row.concurrency),
+        ("divvy_model_weight", "Weight on shared CPUs", |row| row.weight),
     ];
-    for (name, unit, help, value) in gauges {
+    for (name, help, value) in gauges {
         let samples = rows.iter().map(|row| (labels(&row.name, &row.version), value(row)));
-        writer.gauges(name, unit, help, samples)?;
+        writer.gauges(name, None, help, samples)?;
     }
-    Ok(())
+    let cpu = rows.iter().map(|row| (labels(&row.name, &row.version), row.cpu));
+    writer.seconds("divvy_model_cpu", "CPU time of the model's threads", cpu)
+}
+
+fn write_memory(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result {
+    let bytes = Some(&Unit::Bytes);
+    let parts = rows.iter().flat_map(|row| {
+        let of = |(part, size)| (labels_with(&row.name, &row.version, "part", part), size);
+        row.memory_parts().map(of)
+    });
+    writer.gauges("divvy_model_memory", bytes, "Memory that the budget limits, by part", parts)?;
+    let outputs = rows
+        .iter()
+        .map(|row| (labels(&row.name, &row.version), row.memory.in_flight_bytes.unwrap_or(0)));
+    writer.gauges("divvy_model_outputs", bytes, "Outputs that are still to be sent", outputs)
+}
+
+fn write_changes(writer: &mut FamilyWriter<'_>, counts: &ChangeCounts) -> fmt::Result {
+    let changes = AuthorKind::ALL.into_iter().flat_map(|author| {
+        ChangeOutcome::ALL.map(|outcome| {
+            let labels = vec![("author", author.name()), ("outcome", outcome.name())];
+            (labels, counts.changes(author, outcome))
+        })
+    });
+    writer.counters("divvy_changes", "Changes of the layout by author and outcome", changes)?;
+    let verdicts =
+        VerdictResult::ALL.map(|result| (vec![("result", result.name())], counts.verdicts(result)));
+    writer.counters("divvy_verdicts", "Verdicts on changes by result", verdicts)
 }
 
 fn write_server(writer: &mut FamilyWriter<'_>, state: &ServerState) -> fmt::Result {

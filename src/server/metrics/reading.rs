@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::pool::Client;
 use crate::server::activity::ModelActivity;
@@ -33,8 +34,24 @@ pub(super) struct RowReading {
     pub(super) cores: u64,
     pub(super) concurrency: u64,
     pub(super) weight: u64,
-    /// Bytes; 0 while it has no entry in the memory table.
-    pub(super) memory: u64,
+    /// CPU time since it was loaded.
+    pub(super) cpu: Duration,
+    /// The parts of its memory; empty while it has no entry in the memory table.
+    pub(super) memory: MemoryRow,
+}
+
+impl RowReading {
+    /// Returns the parts of the memory that its budget limits, in bytes.
+    pub(super) fn memory_parts(&self) -> [(&'static str, u64); 5] {
+        let memory = &self.memory;
+        [
+            ("weights", memory.weights_bytes),
+            ("graph", memory.graph_bytes),
+            ("arena", memory.arena_bytes.unwrap_or(0)),
+            ("requests", memory.requests_bytes),
+            ("prepared", memory.prepared_bytes),
+        ]
+    }
 }
 
 /// Reads the counters of all pools, sorted by name.
@@ -82,7 +99,8 @@ pub(super) fn read_rows(state: &ServerState, snapshot: &Snapshot) -> Vec<RowRead
             cores: cores.len() as u64,
             concurrency: model.row.concurrency as u64,
             weight: u64::from(model.row.budget.weight),
-            memory: memory.map_or(0, MemoryRow::total),
+            cpu: Duration::from_micros(model.cpu_total_us),
+            memory: memory.cloned().unwrap_or_default(),
         }
     });
     rows.collect()

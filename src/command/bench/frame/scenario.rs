@@ -201,6 +201,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
         guessed_dims: BTreeMap::new(),
         untried: None,
         cpu: share * row.cores.len() as f64,
+        cpu_total_us: 0,
         wait: Some(share * 0.1),
         memory: EngineMemory {
             weights: 30 << 20,

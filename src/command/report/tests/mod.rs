@@ -76,6 +76,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
         guessed_dims: BTreeMap::new(),
         untried: None,
         cpu: 1.87,
+        cpu_total_us: 0,
         wait: Some(0.034),
         memory: EngineMemory {
             weights: 80 << 20,
