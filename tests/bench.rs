@@ -114,6 +114,13 @@ fn frame_measures_both_machine_sizes() {
 }
 
 #[test]
+fn metrics_measures_scrapes_of_all_models() {
+    let report = bench(&["metrics"]);
+    positive(&report, &["bytes", "scrapes", "median_ms", "p99_ms", "worst_ms", "target_ms"]);
+    assert_eq!(report["models"], 64);
+}
+
+#[test]
 fn overhead_measures_every_model() {
     let report = bench(&["overhead", "--engine", "synthetic"]);
     assert_eq!(all(&report, "models").len(), 3);

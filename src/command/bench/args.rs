@@ -58,6 +58,8 @@ pub enum BenchName {
     Frame,
     /// Memory per model and part, compared with the resident set; one and four instances.
     Memory,
+    /// Time of a scrape of `/metrics` with 64 models.
+    Metrics,
     /// Throughput of the pool, compared with a bare loop over the engine.
     Overhead,
     /// Time from the start of the program to the demo's first completed request.

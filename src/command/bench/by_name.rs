@@ -181,7 +181,7 @@ fn lookup_ns(models: &ModelDirectory, threads: usize, window: Duration) -> f64 {
 }
 
 /// Loads the no-op model.
-struct NoopLoader;
+pub(super) struct NoopLoader;
 
 impl Loader for NoopLoader {
     fn load(&self, _: &LoadRequest) -> Result<LoadedModel, EngineError> {

@@ -12,6 +12,7 @@ mod dispatch;
 mod divide;
 mod frame;
 mod memory;
+mod metrics;
 mod models;
 mod overhead;
 mod pools;
@@ -44,6 +45,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         BenchName::Divide => divide::run(args),
         BenchName::Frame => frame::run(args),
         BenchName::Memory => memory::run(args),
+        BenchName::Metrics => metrics::run(args),
         BenchName::Overhead => overhead::run(args),
         BenchName::Start => start::run(args),
         BenchName::Verdict => verdict::run(args),
