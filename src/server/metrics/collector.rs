@@ -1,13 +1,8 @@
-//! The collector: reads the state of the server at each scrape and writes its metrics.
+//! Reads the state of the server at each scrape and writes its metrics.
 
 use std::fmt;
-use std::sync::Arc;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::registry::Unit;
-
-use super::family_writer::{FamilyWriter, Labels};
+use super::family_writer::{BYTES, FamilyWriter, Labels};
 use super::reading::{
     ClientReading, ModelReading, RowReading, read_clients, read_models, read_rows,
 };
@@ -18,45 +13,28 @@ use crate::telemetry::{
 };
 
 /// Writes the metrics of a server.
-pub(super) struct StateCollector {
-    state: Arc<ServerState>,
-}
-
-impl StateCollector {
-    pub(super) fn new(state: Arc<ServerState>) -> Self {
-        Self { state }
-    }
-}
-
-impl fmt::Debug for StateCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StateCollector")
-    }
-}
-
-impl Collector for StateCollector {
-    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let state = &*self.state;
-        let models = read_models(state);
-        let mut writer = FamilyWriter::new(encoder);
-        write_clients(&mut writer, &read_clients(state, &models))?;
-        write_requests(&mut writer, &models)?;
-        write_times(&mut writer, &models)?;
-        let snapshot = state.models.snapshot();
-        let rows = read_rows(state, &snapshot);
-        write_rows(&mut writer, &rows)?;
-        write_memory(&mut writer, &rows)?;
-        write_changes(&mut writer, &snapshot.change_counts)?;
-        write_server(&mut writer, state)?;
-        writer.gauges(
-            "divvy_alerts",
-            None,
-            "Messages about something that is wrong",
-            [(Vec::new(), snapshot.alerts.len() as u64)],
-        )?;
-        let version = env!("CARGO_PKG_VERSION");
-        writer.info("divvy_build", "The version of divvy", &vec![("version", version)])
-    }
+pub(super) fn write_metrics(state: &ServerState, text: &mut String) -> fmt::Result {
+    let models = read_models(state);
+    let mut writer = FamilyWriter::new(text);
+    write_clients(&mut writer, &read_clients(state, &models))?;
+    write_requests(&mut writer, &models)?;
+    write_times(&mut writer, &models)?;
+    let snapshot = state.models.snapshot();
+    let rows = read_rows(state, &snapshot);
+    write_rows(&mut writer, &rows)?;
+    write_memory(&mut writer, &rows)?;
+    write_changes(&mut writer, &snapshot.change_counts)?;
+    write_server(&mut writer, state)?;
+    writer.gauges(
+        "divvy_alerts",
+        None,
+        "Messages about something that is wrong",
+        [(Vec::new(), snapshot.alerts.len() as u64)],
+    )?;
+    let version = env!("CARGO_PKG_VERSION");
+    writer.info("divvy_build", "The version of divvy", &vec![("version", version)])?;
+    writer.end();
+    Ok(())
 }
 
 fn labels<'a>(name: &'a str, version: &'a str) -> Labels<'a> {
@@ -155,16 +133,15 @@ fn write_rows(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result
 }
 
 fn write_memory(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result {
-    let bytes = Some(&Unit::Bytes);
     let parts = rows.iter().flat_map(|row| {
         let of = |(part, size)| (labels_with(&row.name, &row.version, "part", part), size);
         row.memory_parts().map(of)
     });
-    writer.gauges("divvy_model_memory", bytes, "Memory that the budget limits, by part", parts)?;
+    writer.gauges("divvy_model_memory", BYTES, "Memory that the budget limits, by part", parts)?;
     let outputs = rows
         .iter()
         .map(|row| (labels(&row.name, &row.version), row.memory.in_flight_bytes.unwrap_or(0)));
-    writer.gauges("divvy_model_outputs", bytes, "Outputs that are still to be sent", outputs)
+    writer.gauges("divvy_model_outputs", BYTES, "Outputs that are still to be sent", outputs)
 }
 
 fn write_changes(writer: &mut FamilyWriter<'_>, counts: &ChangeCounts) -> fmt::Result {
@@ -183,7 +160,6 @@ fn write_changes(writer: &mut FamilyWriter<'_>, counts: &ChangeCounts) -> fmt::R
 fn write_server(writer: &mut FamilyWriter<'_>, state: &ServerState) -> fmt::Result {
     let (activity, in_flight) = (&state.activity, &state.in_flight);
     let one = |value: u64| [(Vec::new(), value)];
-    let bytes = Some(&Unit::Bytes);
     let limit = state.limits().connections as u64;
     writer.gauges(
         "divvy_connections",
@@ -204,13 +180,13 @@ fn write_server(writer: &mut FamilyWriter<'_>, state: &ServerState) -> fmt::Resu
     )?;
     writer.gauges(
         "divvy_in_flight",
-        bytes,
+        BYTES,
         "Requests and answers in flight",
         one(in_flight.used()),
     )?;
     writer.gauges(
         "divvy_in_flight_limit",
-        bytes,
+        BYTES,
         "The bound on requests and answers in flight",
         one(in_flight.limit()),
     )

@@ -8,7 +8,7 @@ use super::log_linear::lowest_us;
 
 /// The upper bounds of the counted ranges in microseconds, ascending. Each is the lowest latency of a
 /// number of the recorded counts, so that no request is counted on the wrong side of a bound. None is 10 us:
-/// `OpenMetrics` wants that bound to be written as 1e-05, which `prometheus-client` does not.
+/// `OpenMetrics` wants that bound to be written as 1e-05, in another form than the others.
 pub const BUCKET_BOUNDS_US: [u64; 34] = [
     12, 25, 50, 100, 175, 250, 350, 500, 700, 1_000, 1_400, 2_000, 2_800, 4_000, 5_600, 8_000,
     11_200, 16_000, 22_400, 32_000, 44_800, 64_000, 89_600, 128_000, 179_200, 256_000, 358_400,
