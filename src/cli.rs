@@ -81,6 +81,9 @@ pub enum CliCommand {
     /// requests.
     #[cfg(unix)]
     Wait(control::WaitArgs),
+    /// Rereads the files of a running divvy: its layout, replaced models and the token.
+    #[cfg(unix)]
+    Reload(control::ReloadArgs),
     /// Ends a running divvy after its requests.
     #[cfg(unix)]
     Stop(control::StopArgs),
@@ -139,6 +142,8 @@ impl Cli {
             Some(CliCommand::Redo(args)) => control::redo(&args),
             #[cfg(unix)]
             Some(CliCommand::Wait(args)) => control::wait(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Reload(args)) => control::reload(&args),
             #[cfg(unix)]
             Some(CliCommand::Stop(args)) => control::stop(&args),
             Some(CliCommand::Config(args)) => config::run(&args),

@@ -68,6 +68,7 @@ impl TestHost {
             log: Arc::new(log),
             machine: description,
             run: RunIdentity { name: "test".to_owned(), ..RunIdentity::default() },
+            reload: Box::new(|| Err("nothing to reload".to_owned())),
             stop: Box::new(|| {}),
         };
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();

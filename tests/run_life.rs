@@ -9,7 +9,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use binary::{DIVVY, Home, RunOutput, signal, until};
+use binary::{DIVVY, Home, RunOutput, model, signal, until, workers};
+use divvy::machine::in_new_session;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, getsid};
 
@@ -17,7 +18,7 @@ use rustix::process::{Pid, Signal, getsid};
 const RANKER: &str =
     "version = 1\n[[model]]\nname = \"ranker\"\npath = \"embedded:ranker.onnx\"\ncores = 1\n";
 
-/// A run in the background, ended on drop.
+/// A process that is ended on drop.
 struct Background(u32);
 
 impl Background {
@@ -126,6 +127,106 @@ fn nohup_stays_in_force() {
     until("more reports", || (lines() > before + 2).then_some(()));
     signal(child.id(), Signal::TERM);
     assert_eq!(home.end(child).status.code(), Some(0));
+}
+
+/// Starts a run without a terminal on `night.toml`, and waits until it can be controlled.
+fn start_night(home: &Home, arguments: &[&str]) -> Background {
+    let mut divvy = home.divvy();
+    divvy.args(["night.toml", "--headless", "--engine", "rten"]).args(arguments);
+    in_new_session(&mut divvy);
+    let background = Background(divvy.spawn().unwrap().id());
+    until("a layout", || live_layout(home));
+    background
+}
+
+/// Runs a subcommand. Its output goes to other files than that of the run.
+fn call(home: &Home, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = home.divvy_without_output().args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn live_layout(home: &Home) -> Option<String> {
+    let (code, layout, _) = call(home, &["layout"]);
+    (code == Some(0)).then_some(layout)
+}
+
+/// Saves a file as most editors do: a new file takes the place of the old one.
+fn replace(home: &Home, name: &str, content: impl AsRef<[u8]>) {
+    let new = home.write("new", content);
+    fs::rename(new, home.path(name)).unwrap();
+}
+
+#[test]
+fn reload_keeps_live_changes() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let _run = start_night(&home, &[]);
+    let (code, _, err) = call(&home, &["set", "ranker", "weight=3"]);
+    assert_eq!(code, Some(0), "{err}");
+    replace(&home, "night.toml", format!("{RANKER}weight = 2\nslo = {{ p99 = \"5ms\" }}\n"));
+    let (code, _, err) = call(&home, &["reload"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("kept: ranker: weight 1 -> 2 in the file, 1 -> 3 here"), "{err}");
+    let layout = live_layout(&home).unwrap();
+    assert!(layout.contains("weight = 3") && layout.contains("5ms"), "{layout}");
+    let (_, _, err) = call(&home, &["reload"]);
+    assert!(err.contains("nothing has changed"), "{err}");
+}
+
+#[test]
+fn faulty_file_changes_nothing() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let _run = start_night(&home, &[]);
+    let before = live_layout(&home).unwrap();
+    replace(&home, "night.toml", format!("{RANKER}weight = 2\ncore = 2\n"));
+    let (code, _, err) = call(&home, &["reload"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("core") && err.contains("night.toml"), "{err}");
+    assert_eq!(live_layout(&home).unwrap(), before);
+}
+
+#[test]
+fn hangup_reloads_without_terminal() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let run = start_night(&home, &[]);
+    replace(&home, "night.toml", format!("{RANKER}weight = 2\n"));
+    signal(run.0, Signal::HUP);
+    until("the new weight", || live_layout(&home)?.contains("weight = 2").then_some(()));
+    assert!(run.is_running());
+}
+
+#[test]
+fn watch_follows_the_file() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let _run = start_night(&home, &["--watch"]);
+    replace(&home, "night.toml", format!("{RANKER}weight = 2\n"));
+    until("the new weight", || live_layout(&home)?.contains("weight = 2").then_some(()));
+    home.write("night.toml", format!("{RANKER}weight = 4\n"));
+    until("the next weight", || live_layout(&home)?.contains("weight = 4").then_some(()));
+}
+
+#[test]
+fn reload_loads_replaced_models() {
+    let home = Home::new();
+    let bytes = fs::read(model("ranker")).unwrap();
+    home.write("model.onnx", &bytes);
+    home.write("night.toml", RANKER.replace("embedded:ranker.onnx", "model.onnx"));
+    let run = start_night(&home, &[]);
+    let before = workers(run.0, "ranker");
+    replace(&home, "model.onnx", &bytes);
+    let (code, _, err) = call(&home, &["reload"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("file loaded again") && err.contains("new files of ranker"), "{err}");
+    until("new threads", || {
+        let now = workers(run.0, "ranker");
+        (!now.is_empty() && now.keys().all(|id| !before.contains_key(id))).then_some(())
+    });
+    let (_, _, err) = call(&home, &["reload"]);
+    assert!(err.contains("nothing has changed"), "{err}");
 }
 
 fn answers(port: u16) -> bool {

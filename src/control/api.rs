@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::{Change, Edit, Layout, Plan, Refusal, RefusalKind};
 use crate::scheduler::{LayoutRevision, Profile, SaveCondition, SavedLayout};
-use crate::telemetry::{JournalEntry, LogLine, StateVersion};
+use crate::telemetry::{Applied, JournalEntry, LogLine, StateVersion};
 
 /// The version of the interface. It increases when a field or a path changes its name or meaning; new ones
 /// do not count.
@@ -206,6 +206,42 @@ pub struct PlannedChange {
 pub struct StopAnswer {
     /// The process that ends.
     pub pid: u32,
+}
+
+/// The result of a reload (`POST /v1/reload`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ReloadAnswer {
+    /// The change; missing if nothing differed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+    /// Places that changed in the file and live in different ways, and keep their live values.
+    pub kept: Vec<String>,
+    /// The models whose files were replaced; they are loaded again.
+    pub replaced: Vec<String>,
+    /// True if clients of the server need another token from now on.
+    pub new_token: bool,
+}
+
+impl ReloadAnswer {
+    /// Returns the result in words, one line per fact.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(applied) = &self.applied {
+            lines.push(format!("#{}: {}", applied.id, applied.plan.summary));
+        }
+        if !self.replaced.is_empty() {
+            lines.push(format!("loads the new files of {}", self.replaced.join(", ")));
+        }
+        if self.new_token {
+            lines.push("clients need the new token".to_owned());
+        }
+        if lines.is_empty() {
+            lines.push("nothing has changed".to_owned());
+        }
+        lines.extend(self.kept.iter().map(|kept| format!("kept: {kept}")));
+        lines
+    }
 }
 
 /// The body of every answer that is an error.

@@ -72,6 +72,11 @@ pub(super) async fn stop(State(state): Shared) -> Answer {
     json(&StopAnswer { pid: std::process::id() })
 }
 
+pub(super) async fn reload(State(state): Shared) -> Answer {
+    let reloaded = state.call(|host| (host.reload)()).await?;
+    json(&reloaded.map_err(|reason| ApiError::new(ErrorKind::Refused, reason))?)
+}
+
 /// Refuses a change over TCP that names new files of the host.
 pub(super) fn check_paths(peer: &Peer, change: &Change) -> Result<(), ApiError> {
     let Some(access) = &peer.tcp else { return Ok(()) };

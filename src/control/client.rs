@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use super::api::{
     API_HEADER, API_VERSION, CLIENT_HEADER, ChangeBody, CurrentBody, ErrorBody, ErrorDetail,
-    HistoryBody, JournalList, LayoutList, LiveLayout, LogList, PlannedChange, RenameBody, RunInfo,
-    SaveBody, StopAnswer, StoredLayout,
+    HistoryBody, JournalList, LayoutList, LiveLayout, LogList, PlannedChange, ReloadAnswer,
+    RenameBody, RunInfo, SaveBody, StopAnswer, StoredLayout,
 };
 use super::connection::{Address, RequestSender, connect};
 use super::snapshot_json::SnapshotParts;
@@ -268,6 +268,14 @@ impl ControlClient {
     /// [`ClientError`].
     pub fn redo(&self, body: &HistoryBody) -> Result<Applied, ClientError> {
         self.post("/v1/redo", body)
+    }
+
+    /// Reloads the run's files.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn reload(&self) -> Result<ReloadAnswer, ClientError> {
+        self.post("/v1/reload", &())
     }
 
     /// Ends the run, as SIGTERM does.

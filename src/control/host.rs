@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::api::{ErrorKind, RunInfo};
+use super::api::{ErrorKind, ReloadAnswer, RunInfo};
 use super::error::ApiError;
 use super::listener::{ControlListener, accept};
 use super::snapshot_cache::SnapshotCache;
@@ -42,6 +42,8 @@ pub struct ControlHost {
     pub machine: Description,
     /// The run.
     pub run: RunIdentity,
+    /// Reloads the run's files, as SIGHUP does without a terminal. The error is a message.
+    pub reload: Box<dyn Fn() -> Result<ReloadAnswer, String> + Send + Sync>,
     /// Ends the run, as SIGTERM does.
     pub stop: Box<dyn Fn() + Send + Sync>,
 }

@@ -71,6 +71,7 @@ fn edit_paths(edit: &Edit) -> Vec<&Path> {
         | Edit::SetMemory { .. }
         | Edit::SetGpu { .. }
         | Edit::Pause { .. }
+        | Edit::Reload { .. }
         | Edit::Rename { .. }
         | Edit::Remove { .. } => Vec::new(),
     }

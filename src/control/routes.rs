@@ -41,6 +41,7 @@ pub(super) fn routes(state: Arc<HostState>) -> Router {
         .route("/v1/apply", post(change_routes::apply))
         .route("/v1/undo", post(change_routes::undo))
         .route("/v1/redo", post(change_routes::redo))
+        .route("/v1/reload", post(change_routes::reload))
         .route("/v1/stop", post(change_routes::stop))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
@@ -122,7 +123,7 @@ async fn no_such_path(uri: Uri) -> ApiError {
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
     let right = match path.strip_prefix("/v1/").unwrap_or_default() {
-        "plan" | "apply" | "undo" | "redo" | "stop" => "POST",
+        "plan" | "apply" | "undo" | "redo" | "reload" | "stop" => "POST",
         "current" => "PUT",
         rest if rest.starts_with("layouts/") && rest.ends_with("/rename") => "POST",
         rest if rest.starts_with("layouts/") => "GET, PUT or DELETE",

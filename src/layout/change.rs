@@ -158,6 +158,15 @@ pub enum Edit {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base: Option<Box<Budget>>,
     },
+    /// Loads the model's file again, for example after it was replaced. The old model serves until the new one
+    /// has run a trial request.
+    Reload {
+        /// The model.
+        model: String,
+        /// The number of the load, as in [`super::Row::loads`]; `None` for the next one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+    },
     /// Renames a model. It keeps running, with its cores, its queue and its position.
     Rename {
         /// The present name.

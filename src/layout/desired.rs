@@ -20,10 +20,19 @@ pub struct Row {
     pub concurrency: usize,
     /// Rises by one whenever a change touched this row.
     pub generation: u64,
+    /// Rises by one whenever the model's file is to be loaded again although the row is the same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub loads: u64,
     /// The identity of the model within a run. It stays the same when the model is renamed, and no
     /// other model ever gets it. 0 in states from before identities existed.
     #[serde(default)]
     pub id: u64,
+}
+
+/// Returns true for the usual number, which is not written.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The desired state of all models.

@@ -37,6 +37,13 @@ impl LayoutVersions<'_> {
     /// # Errors
     /// All places that both versions changed in different ways.
     pub fn merge(&self) -> Result<Layout, Vec<MergeConflict>> {
+        let (merged, conflicts) = self.merge_keeping_live();
+        if conflicts.is_empty() { Ok(merged) } else { Err(conflicts) }
+    }
+
+    /// Returns the layout with the changes of both versions, as [`LayoutVersions::merge`], and all places that
+    /// both changed in different ways: those have their live values.
+    pub fn merge_keeping_live(&self) -> (Layout, Vec<MergeConflict>) {
         let Self { base, file, live } = *self;
         let mut conflicts = Vec::new();
         let mut merge = FieldMerge::default();
@@ -48,16 +55,13 @@ impl LayoutVersions<'_> {
         }
         let mut models = Vec::new();
         for name in self.names() {
-            match self.merge_row(name) {
-                Ok(row) => models.extend(row),
-                Err(found) => conflicts.extend(
-                    found
-                        .into_iter()
-                        .map(|changes| MergeConflict { subject: name.to_owned(), changes }),
-                ),
-            }
+            let MergedRow { row, conflicts: found } = self.merge_row(name);
+            models.extend(row);
+            let found = found.into_iter();
+            conflicts
+                .extend(found.map(|changes| MergeConflict { subject: name.to_owned(), changes }));
         }
-        if conflicts.is_empty() { Ok(Layout { description, models }) } else { Err(conflicts) }
+        (Layout { description, models }, conflicts)
     }
 
     /// Returns the names of the models that either version has, in the order of the merged layout.
@@ -78,25 +82,35 @@ impl LayoutVersions<'_> {
         first.models.iter().chain(added).map(|row| row.name.as_str()).collect()
     }
 
-    /// Merges one row; `None` if one version removed it and the other did not change it.
-    fn merge_row(&self, name: &str) -> Result<Option<Budget>, Vec<String>> {
-        let rows = (self.base.model(name), self.file.model(name), self.live.model(name));
-        let conflict = |text: &str| Err(vec![text.to_owned()]);
-        match rows {
-            (Some(base), Some(file), Some(live)) => merge_budgets([base, file, live]).map(Some),
+    /// Merges one row.
+    fn merge_row(&self, name: &str) -> MergedRow {
+        let live = self.live.model(name);
+        let merged = |row: Option<&Budget>| MergedRow { row: row.cloned(), conflicts: Vec::new() };
+        let conflict =
+            |text: &str| MergedRow { row: live.cloned(), conflicts: vec![text.to_owned()] };
+        match (self.base.model(name), self.file.model(name), live) {
+            (Some(base), Some(file), Some(live)) => merge_budgets([base, file, live]),
             (None, Some(file), Some(live)) if file != live => {
                 conflict("added in the file and here, with different values")
             }
-            (None, file, live) => Ok(live.or(file).cloned()),
+            (None, file, live) => merged(live.or(file)),
             (Some(base), None, Some(live)) if base != live => {
                 conflict("removed in the file, changed here")
             }
             (Some(base), Some(file), None) if base != file => {
                 conflict("changed in the file, removed here")
             }
-            (Some(_), ..) => Ok(None),
+            (Some(_), ..) => merged(None),
         }
     }
+}
+
+/// One merged row.
+struct MergedRow {
+    /// The row; `None` if one version removed it and the other did not change it.
+    row: Option<Budget>,
+    /// The places that have their live values because both versions changed them in different ways.
+    conflicts: Vec<String>,
 }
 
 /// Merges values one by one and records the fields of conflicts.
@@ -120,7 +134,7 @@ impl FieldMerge {
 }
 
 /// Merges three versions of a row: base, file, live. The names of the fields are those of [`fields`].
-fn merge_budgets(versions: [&Budget; 3]) -> Result<Budget, Vec<String>> {
+fn merge_budgets(versions: [&Budget; 3]) -> MergedRow {
     let mut merge = FieldMerge::default();
     macro_rules! pick {
         ($($field:ident).+, $name:literal) => {
@@ -155,7 +169,7 @@ fn merge_budgets(versions: [&Budget; 3]) -> Result<Budget, Vec<String>> {
         paused: pick!(paused, "paused"),
     };
     if merge.conflicts.is_empty() {
-        return Ok(merged);
+        return MergedRow { row: Some(merged), conflicts: Vec::new() };
     }
     let [base, file, live] = versions.map(fields);
     let text = |row: &[(&str, String)], name: &str| {
@@ -166,7 +180,7 @@ fn merge_budgets(versions: [&Budget; 3]) -> Result<Budget, Vec<String>> {
         let [base, file, live] = [&base, &file, &live].map(|row| text(row, name));
         format!("{name} {base} -> {file} in the file, {base} -> {live} here")
     });
-    Err(conflicts.collect())
+    MergedRow { row: Some(merged), conflicts: conflicts.collect() }
 }
 
 #[cfg(test)]
@@ -243,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn conflicts_keep_live_values() {
+        let base = layout(&["a", "b"]);
+        let (mut file, mut live) = (base.clone(), base.clone());
+        file.models[0].weight = 2;
+        file.models[0].threads = Auto::Exactly(2);
+        live.models[0].weight = 3;
+        file.models.remove(1);
+        live.models[1].weight = 5;
+        let versions = LayoutVersions { base: &base, file: &file, live: &live };
+        let (merged, conflicts) = versions.merge_keeping_live();
+        let expected = Budget { threads: Auto::Exactly(2), ..live.models[0].clone() };
+        assert_eq!(merged.models, [expected, live.models[1].clone()]);
+        assert_eq!(conflicts.len(), 2);
+    }
+
+    #[test]
     fn same_change_in_both_is_no_conflict() {
         let base = layout(&["a", "b"]);
         let mut changed = layout(&["a"]);
@@ -259,7 +289,7 @@ mod tests {
         let mut third = other.clone();
         third.engine = crate::layout::EngineChoice::OnnxRuntime;
         third.queue.limit = 4;
-        let conflicts = merge_budgets([&row("a"), &other, &third]).unwrap_err();
+        let conflicts = merge_budgets([&row("a"), &other, &third]).conflicts;
         assert_eq!(
             conflicts,
             [

@@ -74,6 +74,8 @@ pub(super) struct Slot {
     pub(super) phase: LoadPhase,
     /// The row as it was when its model was loaded.
     pub(super) loaded_for: Arc<Budget>,
+    /// The number of the load, as in [`Row::loads`].
+    pub(super) loads: u64,
     /// The slot of another model for the same row, which takes over once its instances serve.
     pub(super) successor: Option<Box<Slot>>,
     /// The number of the slot, unique in this run. Messages carry it, since a name may belong to
@@ -139,6 +141,7 @@ impl Slot {
             workload,
             pool,
             loaded_for: Arc::new(budget.clone()),
+            loads: 0,
             successor: None,
             effective_cores: None,
             phase: LoadPhase::Loading,

@@ -1,15 +1,19 @@
 //! The check of a client's token.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use crate::machine::{AccessToken, AccessTokenError};
 
-/// The clients that may use the server: all of them, or those that know a token. Cheap to clone.
+/// The clients that may use the server: all of them, or those that know a token. Cheap to clone; copies share
+/// the token.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    token: Option<AccessToken>,
+    /// Shared by all copies, so that another token is in force everywhere at once.
+    token: Option<Arc<ArcSwap<AccessToken>>>,
 }
 
 /// The reason why a token file cannot be used.
@@ -25,7 +29,7 @@ impl Access {
 
     /// Returns the access of clients that send this token.
     pub fn with_token(token: &str) -> Self {
-        Self { token: Some(AccessToken::new(token)) }
+        Self::of(AccessToken::new(token))
     }
 
     /// Reads the token from a file, as [`AccessToken::from_file`] does.
@@ -33,7 +37,22 @@ impl Access {
     /// # Errors
     /// [`AccessError`] if the file cannot be used.
     pub fn from_file(path: &Path) -> Result<Self, AccessError> {
-        Ok(Self { token: Some(AccessToken::from_file(path)?) })
+        Ok(Self::of(AccessToken::from_file(path)?))
+    }
+
+    fn of(token: AccessToken) -> Self {
+        Self { token: Some(Arc::new(ArcSwap::from_pointee(token))) }
+    }
+
+    /// Replaces the token of clients that need one. Requests with the old one are refused from then on. Returns
+    /// false if it is the same.
+    pub fn replace(&self, token: AccessToken) -> bool {
+        let Some(present) = &self.token else { return false };
+        let is_new = **present.load() != token;
+        if is_new {
+            present.store(Arc::new(token));
+        }
+        is_new
     }
 
     /// Returns true if clients need a token.
@@ -43,7 +62,7 @@ impl Access {
 
     /// Checks the value of an `Authorization` header, in a time that does not depend on the token.
     pub fn allows(&self, authorization: Option<&[u8]>) -> bool {
-        self.token.as_ref().is_none_or(|token| token.allows(authorization))
+        self.token.as_ref().is_none_or(|token| token.load().allows(authorization))
     }
 }
 
@@ -57,5 +76,16 @@ mod tests {
         assert!(error.starts_with("--token-file /nowhere: "), "{error}");
         assert!(Access::open().allows(None));
         assert!(!Access::with_token("0123456789abcdef").allows(None));
+    }
+
+    #[test]
+    fn copies_share_a_new_token() {
+        let access = Access::with_token("0123456789abcdef");
+        let copy = access.clone();
+        assert!(!access.replace(AccessToken::new("0123456789abcdef")));
+        assert!(access.replace(AccessToken::new("fedcba9876543210")));
+        assert!(copy.allows(Some(b"Bearer fedcba9876543210")));
+        assert!(!copy.allows(Some(b"Bearer 0123456789abcdef")));
+        assert!(!Access::open().replace(AccessToken::new("fedcba9876543210")));
     }
 }

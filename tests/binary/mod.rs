@@ -62,6 +62,17 @@ impl Home {
         self.command(DIVVY)
     }
 
+    /// Returns a command that runs the binary in this home, for a caller that takes its output.
+    pub(crate) fn divvy_without_output(&self) -> Command {
+        let mut command = Command::new(DIVVY);
+        command.current_dir(self.folder.path()).envs(self.variables());
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command.stdin(std::process::Stdio::null());
+        command
+    }
+
     /// Returns a command that runs a program in this home. Its output goes to the files `out` and
     /// `err`.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {

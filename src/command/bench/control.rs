@@ -122,6 +122,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         log: Arc::new(LogLines::default()),
         machine: description.clone(),
         run: RunIdentity::default(),
+        reload: Box::new(|| Err("nothing to reload".to_owned())),
         stop: Box::new(|| {}),
     };
     let server =

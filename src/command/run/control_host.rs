@@ -11,6 +11,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::args::RunArgs;
 use super::control_args::ControlArgs;
 use super::layout_folders::LayoutFolders;
+use super::reload::Reloader;
 use super::run_records::RunRecords;
 use super::startup::Startup;
 use crate::command::CommandError;
@@ -77,6 +78,7 @@ impl BoundControl {
     pub(super) fn start(
         self,
         scheduler: &Arc<Scheduler>,
+        reloader: Arc<Reloader>,
         log: Arc<dyn RunLog>,
     ) -> Option<ControlServer> {
         if self.listeners.is_empty() {
@@ -90,6 +92,7 @@ impl BoundControl {
             log,
             machine: self.machine,
             run: self.identity,
+            reload: Box::new(move || reloader.reload()),
             stop: Box::new(terminate),
         };
         match ControlServer::start(host, self.listeners) {

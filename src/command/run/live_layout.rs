@@ -43,6 +43,18 @@ impl LayoutOrigin {
         Self { from, title, revision: None }
     }
 
+    /// Returns its file.
+    #[cfg(unix)]
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.from.as_deref()
+    }
+
+    /// Returns the revision of the file that was opened or saved last.
+    #[cfg(unix)]
+    pub(super) fn revision(&self) -> Option<&LayoutRevision> {
+        self.revision.as_ref()
+    }
+
     /// Adds the revision of the file that was opened or saved last.
     pub(super) fn with_revision(self, revision: Option<LayoutRevision>) -> Self {
         Self { revision, ..self }

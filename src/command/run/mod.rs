@@ -22,6 +22,8 @@ mod own_threads;
 mod preload;
 mod program;
 mod record;
+#[cfg(unix)]
+mod reload;
 mod run_limits;
 mod run_records;
 mod saved_layout;

@@ -14,6 +14,8 @@ use super::detach;
 use super::lost_terminal::LostTerminalWriter;
 use super::own_threads;
 use super::record::{self, RunRecordings};
+#[cfg(unix)]
+use super::reload::{ReloadSources, ReloadTriggers, Reloader, follow};
 use super::run_records::{Restore, RunRecords};
 use super::serving::{BoundServer, RunningServer};
 use super::signals::{HangUp, StopSignals};
@@ -49,6 +51,8 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let server = BoundServer::bind(&args.serve)?;
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
     let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
+    #[cfg(unix)]
+    args.life.check(&startup.opened)?;
     #[cfg(unix)]
     let control = BoundControl::bind(args, &startup, &records)?;
     let restore = if args.last { Restore::Last } else { Restore::No };
@@ -95,12 +99,36 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let hang_up = HangUp::at_start(serves_alone);
     let signals = StopSignals::watch(hang_up)?;
     let limits = records.limits();
-    let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     #[cfg(unix)]
-    let control = control.start(&scheduler, Arc::new(records.log()));
+    let token = server.as_ref().and_then(BoundServer::token);
+    let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     let server = Cell::new(server);
     let end = RunStop { server, signals: signals.clone(), unanswered: Cell::new(0) };
     records.start_autosave(&startup.opened, restore, scheduler.clone());
+    #[cfg(unix)]
+    let control = {
+        let reloader = Reloader::new(
+            &startup.opened,
+            ReloadSources {
+                control: scheduler.clone(),
+                machine: startup.description.clone(),
+                fits: args.fit,
+                limits,
+                origin: records.origin(),
+                conditions: records.conditions(),
+                token,
+            },
+        );
+        let reloader = Arc::new(reloader);
+        let triggers = ReloadTriggers {
+            signals: signals.reloads(),
+            origin: records.origin().subscribe(),
+            snapshots: scheduler.snapshots(),
+            watches: args.life.watch,
+        };
+        follow(reloader.clone(), triggers)?;
+        control.start(&scheduler, reloader, Arc::new(records.log()))
+    };
     let result = match mode {
         DisplayMode::Headless => {
             report(args, &scheduler, signals.first(), || end.stop(&load, &scheduler))

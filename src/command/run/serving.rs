@@ -1,6 +1,8 @@
 //! The server of a run: bound before the models load, started with the scheduler, drained at the end.
 
 use std::io::Write;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::DisplayMode;
@@ -44,6 +46,12 @@ impl BoundServer {
     /// Returns the source of the server's metrics.
     pub(super) fn source(&self) -> Arc<dyn ServerSource> {
         self.monitor.clone()
+    }
+
+    /// Returns the access of clients and the file of their token, if they need one.
+    #[cfg(unix)]
+    pub(super) fn token(&self) -> Option<(Access, PathBuf)> {
+        self.args.token_file.clone().map(|file| (self.access.clone(), file))
     }
 
     /// Starts to serve the models of a scheduler, and says where.

@@ -13,8 +13,8 @@ pub(super) enum HangUp {
     Ends,
     /// The terminal is gone, and the run goes on: it serves clients.
     Outlived,
-    /// There is no terminal that could hang up: an operator or a service manager sent it, and the run goes on.
-    Sent,
+    /// There is no terminal: an operator or a service manager asks for a reload.
+    Reloads,
 }
 
 impl HangUp {
@@ -25,7 +25,7 @@ impl HangUp {
         use crate::machine::{has_controlling_terminal, ignores_hangup};
         match (ignores_hangup(), has_controlling_terminal()) {
             (true, _) => Self::Ignored,
-            (false, false) => Self::Sent,
+            (false, false) => Self::Reloads,
             (false, true) if serves_alone => Self::Outlived,
             (false, true) => Self::Ends,
         }
@@ -44,6 +44,7 @@ impl HangUp {
 pub(super) struct StopSignals {
     count: watch::Receiver<u32>,
     any: watch::Receiver<bool>,
+    reloads: watch::Receiver<u32>,
 }
 
 /// A signal that arrived.
@@ -62,6 +63,7 @@ impl StopSignals {
     pub(super) fn watch(hang_up: HangUp) -> Result<Self, CommandError> {
         let (count_sender, count) = watch::channel(0);
         let (any_sender, any) = watch::channel(false);
+        let (reload_sender, reloads) = watch::channel(0);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // the handlers are installed before this function returns, so that no early signal is lost
         let mut signals = runtime.block_on(async { SignalStream::new(hang_up) })?;
@@ -71,13 +73,21 @@ impl StopSignals {
                     if signal == ArrivedSignal::Stop || hang_up == HangUp::Ends {
                         any_sender.send_replace(true);
                         count_sender.send_modify(|count| *count += 1);
+                    } else if hang_up == HangUp::Reloads {
+                        reload_sender.send_modify(|count| *count += 1);
                     } else {
-                        tracing::info!("a hang-up; the run goes on");
+                        tracing::info!("the terminal has hung up; the run goes on");
                     }
                 }
             });
         })?;
-        Ok(Self { count, any })
+        Ok(Self { count, any, reloads })
+    }
+
+    /// Returns the number of signals so far that ask for a reload.
+    #[cfg(unix)]
+    pub(super) fn reloads(&self) -> watch::Receiver<u32> {
+        self.reloads.clone()
     }
 
     /// Returns a value that becomes true at the first signal.

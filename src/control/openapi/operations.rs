@@ -128,6 +128,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Some(schema::<api::HistoryBody>),
         schema::<Applied>,
     ),
+    post("/v1/reload", "Reloads the run's files.", None, schema::<api::ReloadAnswer>),
     post("/v1/stop", "Ends the run, as SIGTERM does.", None, schema::<api::StopAnswer>),
 ];
 

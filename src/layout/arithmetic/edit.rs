@@ -98,6 +98,10 @@ fn apply(draft: &mut Draft<'_>, edit: &Edit) -> Result<(), Refusal> {
         }
         Edit::Pause { model, paused } => draft.row_mut(model)?.budget.paused = *paused,
         Edit::SetRow { budget, base } => set_row(draft, budget, base.as_deref())?,
+        Edit::Reload { model, number } => {
+            let row = draft.row_mut(model)?;
+            row.loads = number.unwrap_or(row.loads + 1);
+        }
         Edit::Rename { model, to } => rename(draft, model, to)?,
         Edit::Add { budget } => add(draft, budget)?,
         Edit::Remove { model } => {
@@ -113,7 +117,8 @@ fn apply(draft: &mut Draft<'_>, edit: &Edit) -> Result<(), Refusal> {
 fn load(draft: &mut Draft<'_>, layout: &Layout) -> Result<(), Refusal> {
     let mut loaded = resolve(layout, draft.machine)?;
     for row in &mut loaded.rows {
-        row.id = draft.desired.row(&row.budget.name).map_or(0, |same| same.id);
+        let same = draft.desired.row(&row.budget.name);
+        (row.id, row.loads) = same.map_or((0, 0), |same| (same.id, same.loads));
     }
     loaded.next_id = draft.desired.next_id;
     draft.desired = identity::assign(loaded);

@@ -18,7 +18,7 @@ use crate::machine::{CpuSet, Description};
 
 /// Returns a row that has no cores yet.
 pub(super) fn unplaced(budget: Budget) -> Row {
-    Row { budget, cores: CpuSet::EMPTY, threads: 1, concurrency: 0, generation: 0, id: 0 }
+    Row { budget, cores: CpuSet::EMPTY, threads: 1, concurrency: 0, generation: 0, loads: 0, id: 0 }
 }
 
 /// Places a layout on a machine.

@@ -66,6 +66,7 @@ impl<'a> StateChange<'a> {
         !after.cores.is_empty()
             && (before.threads != after.threads
                 || before.spinning(self.before) != after.spinning(self.after)
+                || before.loads != after.loads
                 || old.source != new.source
                 || old.engine != new.engine
                 || old.dims != new.dims
@@ -92,10 +93,11 @@ impl<'a> RowChange<'a> {
     fn differs(self) -> bool {
         let (Some(before), Some(after)) = (self.before, self.after) else { return true };
         // a new field of a row has to be compared here too, except bookkeeping
-        let Row { budget, cores, threads, concurrency, generation: _, id: _ } = before;
+        let Row { budget, cores, threads, concurrency, generation: _, loads, id: _ } = before;
         *budget != after.budget
             || *cores != after.cores
             || *threads != after.threads
             || *concurrency != after.concurrency
+            || *loads != after.loads
     }
 }

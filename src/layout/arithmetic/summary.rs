@@ -112,6 +112,7 @@ fn settings(before: &Row, after: &Row) -> Vec<String> {
     add(old.paused != new.paused, if new.paused { "paused" } else { "resumed" }.to_owned());
     let reserve = if new.reserve { "cores reserved" } else { "reserve off" };
     add(old.reserve != new.reserve, reserve.to_owned());
+    add(before.loads != after.loads, "file loaded again".to_owned());
     let cores = match &new.cores {
         CoreRequest::List(list) => format!("fixed on {}", phrases::cores(list)),
         CoreRequest::Count(count) => format!("on any {}", phrases::counted(*count, "core")),

@@ -57,6 +57,7 @@ impl ModelLoads {
         let _ = pool.pin_builders(enforce::builder_cores(row, effective, all, machine));
         let turn = pool.start_load();
         let mut slot = Slot::new(pool.clone(), Some(pool), self.generation, budget);
+        slot.loads = row.loads;
         let request = LoadRequest::of_row(row, all, machine);
         if let Err(error) = self.load_in_background(key, request, turn) {
             slot.fail(format!("cannot start a thread: {error}"));

@@ -128,11 +128,10 @@ impl LiveModels {
     /// Returns true if a row's model must be loaded again and nothing of it serves meanwhile. Another
     /// memory budget is a new attempt for a model that failed to load.
     fn must_reload(&self, old: &Row, new: &Row) -> bool {
-        let (old, new) = (&old.budget, &new.budget);
-        let Some(slot) = self.slots.get(&old.name) else { return true };
+        let Some(slot) = self.slots.get(&old.budget.name) else { return true };
         let serves = matches!(slot.phase, LoadPhase::Loaded) && slot.seats().any();
         (!serves && successors::is_other_model(slot, new))
-            || (new.memory != old.memory && slot.has_failed_to_load())
+            || (new.budget.memory != old.budget.memory && slot.has_failed_to_load())
     }
 
     /// Starts loading the models that have no slot yet. Returns their builds.

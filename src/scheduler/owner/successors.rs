@@ -6,17 +6,18 @@ use super::models::LiveModels;
 use super::open_changes::BuildEffect;
 use super::own_change::{OwnChange, OwnChangeReason};
 use crate::engine::EngineError;
-use crate::layout::{Budget, Change, DesiredState, Row, counted, edits_between};
+use crate::layout::{Budget, Change, DesiredState, Edit, Row, counted, edits_between};
 use crate::pool::{BuildReport, PoolEvent};
 use crate::scheduler::loading::{LoadedModel, instance_setup};
 use crate::scheduler::slot::{LoadPhase, Slot};
 
 /// Returns true if a slot's model is not the one that a row asks for. A model without a trial request is
 /// loaded again for a load, which needs a guess that works.
-pub(super) fn is_other_model(slot: &Slot, new: &Budget) -> bool {
-    let old = &*slot.loaded_for;
-    (&new.source, new.engine, &new.dims, &new.inputs)
-        != (&old.source, old.engine, &old.dims, &old.inputs)
+pub(super) fn is_other_model(slot: &Slot, row: &Row) -> bool {
+    let (old, new) = (&*slot.loaded_for, &row.budget);
+    row.loads != slot.loads
+        || (&new.source, new.engine, &new.dims, &new.inputs)
+            != (&old.source, old.engine, &old.dims, &old.inputs)
         || new.recording() != old.recording()
         || (slot.is_loaded_untried() && new.load.is_some())
 }
@@ -31,8 +32,8 @@ pub(super) fn start(
     let mut effects = Vec::new();
     let budget = &row.budget;
     let Some(slot) = models.slots.get_mut(&budget.name) else { return effects };
-    let is_wanted = is_other_model(slot, budget);
-    let is_unfit = |successor: &mut Box<Slot>| !is_wanted || is_other_model(successor, budget);
+    let is_wanted = is_other_model(slot, row);
+    let is_unfit = |successor: &mut Box<Slot>| !is_wanted || is_other_model(successor, row);
     if let Some(old) = slot.successor.take_if(is_unfit) {
         effects.push((old.generation, BuildEffect::Dropped));
         models.draining.add(old.workload);
@@ -157,7 +158,10 @@ fn roll_back(models: &mut LiveModels, name: &str, reason: &str) -> Option<OwnCha
         budget.load.clone_from(&served.load);
     }
     tracing::error!("{name}: the new model cannot serve, the old one stays: {reason}");
-    let change = Change { edits: edits_between(&row.budget, &budget) };
+    let mut change = Change { edits: edits_between(&row.budget, &budget) };
+    if row.loads != slot.loads {
+        change.edits.push(Edit::Reload { model: name.to_owned(), number: Some(slot.loads) });
+    }
     match all.plan(&change, &models.description) {
         Ok(mut plan) => {
             plan.warnings.push(reason.to_owned());

@@ -52,7 +52,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
     let cores: CpuSet = cores.parse().unwrap();
     ModelView {
         actual: Actual { cores, active: 2, ..Actual::default() },
-        row: Row { budget, cores, threads: 1, concurrency: 2, generation: 1, id: 1 },
+        row: Row { budget, cores, threads: 1, concurrency: 2, generation: 1, loads: 0, id: 1 },
         state: ModelState::Running,
         engine: Some(EngineKind::Rten),
         engine_title: "rten 0.27".to_owned(),

@@ -1,0 +1,9 @@
+//! Reloads a running divvy: the layout file, replaced model files, and the token of its clients.
+
+mod file_identity;
+mod layout_reload;
+mod reload_thread;
+mod reloader;
+
+pub(super) use reload_thread::{ReloadTriggers, follow};
+pub(super) use reloader::{ReloadSources, Reloader};
