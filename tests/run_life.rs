@@ -229,6 +229,27 @@ fn reload_loads_replaced_models() {
     assert!(err.contains("nothing has changed"), "{err}");
 }
 
+#[test]
+fn resume_keeps_live_changes() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let arguments = ["--name", "prod", "--resume"];
+    let first = start_night(&home, &arguments);
+    let (code, _, err) = call(&home, &["set", "ranker", "weight=3"]);
+    assert_eq!(code, Some(0), "{err}");
+    drop(first);
+    let slo = "slo = { p99 = \"5ms\" }\n";
+    replace(&home, "night.toml", format!("{RANKER}{slo}"));
+    let second = start_night(&home, &arguments);
+    until("both changes", || {
+        let layout = live_layout(&home)?;
+        (layout.contains("weight = 3") && layout.contains("5ms")).then_some(())
+    });
+    drop(second);
+    let _other = start_night(&home, &["--name", "test", "--resume"]);
+    assert!(!live_layout(&home).unwrap().contains("weight"));
+}
+
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     stream.set_read_timeout(Some(binary::PATIENCE)).unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::live_layout::{LayoutOrigin, LiveLayoutFiles, LiveLayoutInfo};
+use super::named_layout::NamedLayout;
 use super::run_limits::RunLimits;
 use crate::layout::Document;
 use crate::scheduler::Control;
@@ -28,6 +29,8 @@ pub(super) struct AutosaveStart {
     pub limits: Arc<RunLimits>,
     /// True if it was restored by `--last`.
     pub restored: bool,
+    /// The files of the run's name, if it has one.
+    pub named: Option<NamedLayout>,
     /// Time from a change until the layout is saved.
     pub delay: Duration,
 }
@@ -41,6 +44,7 @@ pub(super) struct Autosave {
 /// The state of the autosave thread.
 pub(super) struct AutosaveWorker {
     files: LiveLayoutFiles,
+    named: Option<NamedLayout>,
     document: Document,
     origin: watch::Receiver<LayoutOrigin>,
     limits: Arc<RunLimits>,
@@ -67,11 +71,12 @@ impl Autosave {
             );
             return Ok(None);
         }
-        let AutosaveStart { document, origin, limits, restored, delay } = start;
+        let AutosaveStart { document, origin, limits, restored, named, delay } = start;
         let mut info = LiveLayoutInfo::new(LayoutOrigin::default());
         // a restored layout may have changes that are not in its file
         info.changed = restored;
-        let mut worker = AutosaveWorker { files, document, origin, limits, info, conditions };
+        let mut worker =
+            AutosaveWorker { files, named, document, origin, limits, info, conditions };
         // read before the save: a change during the save is saved again
         let saved_change = newest_change(&*control);
         if worker.save(&*control) && restored {
@@ -138,8 +143,12 @@ impl AutosaveWorker {
         self.info.origin.clone_from(&self.origin.borrow());
         let limits = self.limits.of_layout();
         let document = self.document.with_server(&limits).map_err(|error| error.to_string());
-        let saved =
-            document.and_then(|document| self.files.save(&document, &control.layout(), &self.info));
+        let layout = control.layout();
+        let saved = document.and_then(|document| {
+            self.files.save(&document, &layout, &self.info)?;
+            let named = self.named.as_mut();
+            named.map_or(Ok(()), |named| named.save(&document, &layout, &self.info.origin))
+        });
         match saved {
             Ok(()) => {
                 self.conditions.clear(CONDITION);

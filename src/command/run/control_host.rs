@@ -74,6 +74,11 @@ impl BoundControl {
         Ok(Self { listeners, conditions, identity, machine, layouts })
     }
 
+    /// Returns the name of the run.
+    pub(super) fn name(&self) -> &str {
+        &self.identity.name
+    }
+
     /// Starts to answer; `None` without a socket.
     pub(super) fn start(
         self,

@@ -14,6 +14,10 @@ pub struct LifeArgs {
     /// Follow the layout file: apply its changes when another program has saved it, as `divvy reload` does.
     #[arg(long, conflicts_with_all = ["demo", "readonly"])]
     pub watch: bool,
+    /// Start with the layout of the last run of this --name, as it was changed in that run. The first run of a
+    /// name starts with LAYOUT.
+    #[arg(long, requires = "name", conflicts_with = "last")]
+    pub resume: bool,
     /// This is the run that --detach has started.
     #[arg(long, hide = true, conflicts_with = "detach")]
     pub detached: bool,

@@ -44,13 +44,11 @@ impl LayoutOrigin {
     }
 
     /// Returns its file.
-    #[cfg(unix)]
     pub(super) fn file(&self) -> Option<&Path> {
         self.from.as_deref()
     }
 
     /// Returns the revision of the file that was opened or saved last.
-    #[cfg(unix)]
     pub(super) fn revision(&self) -> Option<&LayoutRevision> {
         self.revision.as_ref()
     }

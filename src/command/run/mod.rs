@@ -18,6 +18,7 @@ mod live_layout;
 
 mod log;
 mod lost_terminal;
+mod named_layout;
 mod own_threads;
 mod preload;
 mod program;

@@ -55,7 +55,11 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     args.life.check(&startup.opened)?;
     #[cfg(unix)]
     let control = BoundControl::bind(args, &startup, &records)?;
-    let restore = if args.last { Restore::Last } else { Restore::No };
+    let restore = match (args.last, startup.is_resumed) {
+        (true, _) => Restore::Last,
+        (false, true) => Restore::Named,
+        (false, false) => Restore::No,
+    };
     print_notices(&records.notices(restore), args, mode)?;
     // reports a fault in the config file before any model is loaded
     let options = match mode {
@@ -104,11 +108,15 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     let server = Cell::new(server);
     let end = RunStop { server, signals: signals.clone(), unanswered: Cell::new(0) };
-    records.start_autosave(&startup.opened, restore, scheduler.clone());
+    #[cfg(unix)]
+    let name = control.name().to_owned();
+    #[cfg(not(unix))]
+    let name = "run".to_owned();
+    records.start_autosave(&startup.opened, (restore, &name), scheduler.clone());
     #[cfg(unix)]
     let control = {
         let reloader = Reloader::new(
-            &startup.opened,
+            (&startup.opened, startup.base.as_ref()),
             ReloadSources {
                 control: scheduler.clone(),
                 machine: startup.description.clone(),
@@ -127,6 +135,10 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             watches: args.life.watch,
         };
         follow(reloader.clone(), triggers)?;
+        if startup.is_resumed && reloader.has_new_text() {
+            // the file has changed since the run before; the result is logged
+            let _ = reloader.reload();
+        }
         control.start(&scheduler, reloader, Arc::new(records.log()))
     };
     let result = match mode {

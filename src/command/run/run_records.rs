@@ -13,6 +13,7 @@ use super::autosave::{Autosave, AutosaveStart, SAVE_DELAY};
 use super::last_session::LastSession;
 use super::live_layout::{LayoutOrigin, LiveLayoutFiles};
 use super::log;
+use super::named_layout::NamedLayout;
 use super::run_limits::RunLimits;
 use super::startup_layout::StartupLayout;
 use crate::command::{CommandError, state_folder};
@@ -34,6 +35,8 @@ pub(super) enum Restore {
     No,
     /// The layout of the last run is restored.
     Last,
+    /// The layout of the last run of the same name is restored, by `--resume`.
+    Named,
 }
 
 /// The records of one run.
@@ -178,7 +181,7 @@ impl RunRecords {
     pub(super) fn start_autosave(
         &mut self,
         layout: &StartupLayout,
-        restore: Restore,
+        (restore, name): (Restore, &str),
         control: Arc<dyn Control>,
     ) {
         let origin = LayoutOrigin::new(layout.title.clone(), layout.path.clone());
@@ -190,6 +193,7 @@ impl RunRecords {
             origin: self.origin.subscribe(),
             limits: self.limits.clone(),
             restored: restore == Restore::Last,
+            named: Some(NamedLayout::new(&self.folder, name)),
             delay: SAVE_DELAY,
         };
         match Autosave::start(files, start, control, self.conditions.clone()) {

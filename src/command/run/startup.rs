@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::args::{DisplayMode, RunArgs};
 use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
+use super::named_layout::ResumedLayout;
 use super::preload::{PreloadPlan, PreloadedModels, RequiredModels, preload};
 use super::run_records::RunRecords;
 use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
@@ -31,6 +32,10 @@ pub(super) struct Startup<'a> {
     pub opened: StartupLayout,
     /// The layout that runs: as opened, or scaled by `--fit`.
     pub layout: Layout,
+    /// Of a resumed layout, the one that its file had in the run before.
+    pub base: Option<Layout>,
+    /// True if the layout is that of the last run of the same name.
+    pub is_resumed: bool,
     /// A notice for the user about why this layout was opened.
     pub notice: Option<String>,
     /// The reason for opening the layout.
@@ -69,6 +74,10 @@ impl<'a> Startup<'a> {
             (last_session_layout(args, session, &description)?, LayoutSource::LastSession)
         };
         let ChosenLayout { layout: opened, notice } = chosen;
+        let (opened, base, is_resumed) = match resumed_layout(args, records)? {
+            Some(ResumedLayout { layout, base }) => (layout, base, true),
+            None => (opened, None, false),
+        };
         // CUDA reads its variables once: set them before models are loaded and sensors start
         devices::set_cuda_environment(opened.document.layout());
         let sensor = Arc::new(GpuSensor::start(GpuOptions::default()));
@@ -76,7 +85,8 @@ impl<'a> Startup<'a> {
             description.gpus = sensor.first(gpu::LIST_PATIENCE).known();
         }
         let layout = Layout::default();
-        let mut startup = Self { args, description, sensor, opened, layout, notice, source };
+        let mut startup =
+            Self { args, description, sensor, opened, layout, base, is_resumed, notice, source };
         match startup.fit() {
             Err(CommandError::BadInput(reason)) if startup.has_fallback() => {
                 startup.fall_back_to_demo(&reason)?;
@@ -170,6 +180,30 @@ impl<'a> Startup<'a> {
         self.layout = document.layout().clone();
         Ok(())
     }
+}
+
+/// Returns the layout of the last run of the name, with `--resume`. One that cannot be used is reported, and the
+/// run starts with the layout of its arguments.
+#[cfg(unix)]
+fn resumed_layout(
+    args: &RunArgs,
+    records: &RunRecords,
+) -> Result<Option<ResumedLayout>, CommandError> {
+    let Some(name) = args.control.name.as_ref().filter(|_| args.life.resume) else {
+        return Ok(None);
+    };
+    match super::named_layout::NamedLayout::new(records.folder(), name.as_str()).read() {
+        Ok(resumed) => Ok(resumed),
+        Err(reason) => {
+            writeln!(std::io::stderr(), "divvy: the last run of {name} is not resumed: {reason}")?;
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn resumed_layout(_: &RunArgs, _: &RunRecords) -> Result<Option<ResumedLayout>, CommandError> {
+    Ok(None)
 }
 
 /// Opens the layout of the last session, or the demo.

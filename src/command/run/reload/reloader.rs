@@ -61,14 +61,18 @@ struct ReadFile {
 }
 
 impl Reloader {
-    /// The reloads of a run that has opened this layout.
-    pub(in crate::command::run) fn new(opened: &StartupLayout, sources: ReloadSources) -> Self {
+    /// The reloads of a run that has opened this layout. `base` is the layout that its file had in the run that
+    /// is resumed.
+    pub(in crate::command::run) fn new(
+        (opened, base): (&StartupLayout, Option<&Layout>),
+        sources: ReloadSources,
+    ) -> Self {
         let reloader = Self { sources, state: Mutex::default() };
         let live = reloader.sources.control.layout();
         let file = opened.path.as_ref().map(|path| {
             let saved = opened.opened.as_ref();
-            let layout = match saved {
-                Some(saved) => Some(reloader.fitted_layout(&saved.layout)),
+            let layout = match saved.map(|saved| &saved.layout).or(base) {
+                Some(layout) => Some(reloader.fitted_layout(layout)),
                 // of a restored layout whose file has changed since, the file as it is now counts as read
                 None => reloader.read(path).ok().map(|(_, layout)| layout),
             };
@@ -96,7 +100,7 @@ impl Reloader {
     }
 
     /// Returns true if the layout file has another text than the one that was read or saved last.
-    pub(super) fn has_new_text(&self) -> bool {
+    pub(in crate::command::run) fn has_new_text(&self) -> bool {
         let state = self.state();
         let Some(file) = &state.file else { return false };
         let text = std::fs::read_to_string(&file.path);

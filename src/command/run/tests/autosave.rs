@@ -58,7 +58,7 @@ fn start_options(restored: bool) -> AutosaveStart {
     let (_, origin) = watch::channel(LayoutOrigin::new("demo".to_owned(), from));
     let delay = Duration::from_millis(1);
     let limits = Arc::new(RunLimits::new(Conditions::default()));
-    AutosaveStart { document: demo().unwrap(), origin, limits, restored, delay }
+    AutosaveStart { document: demo().unwrap(), origin, limits, restored, named: None, delay }
 }
 
 fn start(folder: &Path, control: &Arc<ScriptedControl>, restored: bool) -> Autosave {
