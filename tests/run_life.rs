@@ -8,6 +8,9 @@ mod binary;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
 
 use binary::{DIVVY, Home, RunOutput, model, signal, until, workers};
 use divvy::machine::in_new_session;
@@ -248,6 +251,58 @@ fn resume_keeps_live_changes() {
     drop(second);
     let _other = start_night(&home, &["--name", "test", "--resume"]);
     assert!(!live_layout(&home).unwrap().contains("weight"));
+}
+
+#[test]
+fn service_manager_is_notified() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let socket = UnixDatagram::bind(home.path("notify")).unwrap();
+    socket.set_read_timeout(Some(binary::PATIENCE)).unwrap();
+    let receive = || {
+        let mut bytes = [0; 200];
+        let length = socket.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    };
+    let mut divvy = home.divvy();
+    divvy.args(["night.toml", "--headless", "--engine", "rten"]);
+    divvy.env("NOTIFY_SOCKET", home.path("notify"));
+    let run = Background(divvy.spawn().unwrap().id());
+    assert_eq!(receive(), "READY=1");
+    until("the control socket", || live_layout(&home));
+    let (code, _, err) = call(&home, &["reload"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(receive().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+    assert_eq!(receive(), "READY=1");
+    signal(run.0, Signal::TERM);
+    assert_eq!(receive(), "STOPPING=1");
+}
+
+#[test]
+fn unit_file_is_valid() {
+    let home = Home::new();
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/divvy.service");
+    let text = fs::read_to_string(unit).unwrap();
+    assert!(text.contains("/usr/local/bin/divvy "));
+    let unit = home.write("divvy.service", text.replace("/usr/local/bin/divvy", DIVVY));
+    let mut verify = Command::new("systemd-analyze");
+    let output = match verify.args(["verify", "--man=no"]).arg(unit).output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("skipped: systemd-analyze: {error}");
+            return;
+        }
+    };
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    // its arguments are options of this divvy
+    let line = text.split("ExecStart=").nth(1).unwrap().split("ExecReload").next().unwrap();
+    let options = line.split_whitespace().filter(|word| word.starts_with("--"));
+    let mut help = Command::new(DIVVY);
+    let help = help.arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for option in options {
+        assert!(help.contains(option), "{option}");
+    }
 }
 
 fn answers(port: u16) -> bool {

@@ -106,6 +106,8 @@ impl DetachedRun {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments(std::env::args_os().skip(1)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        // a service manager follows this process, not the run
+        command.env_remove("NOTIFY_SOCKET");
         in_new_session(&mut command);
         let child = command
             .spawn()

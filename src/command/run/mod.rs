@@ -29,6 +29,8 @@ mod run_limits;
 mod run_records;
 mod saved_layout;
 mod serve_args;
+#[cfg(unix)]
+mod service;
 mod serving;
 mod signals;
 mod startup;

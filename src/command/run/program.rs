@@ -17,6 +17,8 @@ use super::record::{self, RunRecordings};
 #[cfg(unix)]
 use super::reload::{ReloadSources, ReloadTriggers, Reloader, follow};
 use super::run_records::{Restore, RunRecords};
+#[cfg(unix)]
+use super::service::ServiceManager;
 use super::serving::{BoundServer, RunningServer};
 use super::signals::{HangUp, StopSignals};
 use super::startup::Startup;
@@ -107,7 +109,15 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let token = server.as_ref().and_then(BoundServer::token);
     let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
     let server = Cell::new(server);
-    let end = RunStop { server, signals: signals.clone(), unanswered: Cell::new(0) };
+    #[cfg(unix)]
+    let service = ServiceManager::of_environment();
+    let end = RunStop {
+        server,
+        signals: signals.clone(),
+        unanswered: Cell::new(0),
+        #[cfg(unix)]
+        service: service.clone(),
+    };
     #[cfg(unix)]
     let name = control.name().to_owned();
     #[cfg(not(unix))]
@@ -125,6 +135,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
                 origin: records.origin(),
                 conditions: records.conditions(),
                 token,
+                service: service.clone(),
             },
         );
         let reloader = Arc::new(reloader);
@@ -139,6 +150,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             // the file has changed since the run before; the result is logged
             let _ = reloader.reload();
         }
+        service.follow(scheduler.snapshots())?;
         control.start(&scheduler, reloader, Arc::new(records.log()))
     };
     let result = match mode {
@@ -180,10 +192,14 @@ struct RunStop {
     signals: StopSignals,
     /// Admitted requests of clients that were not answered.
     unanswered: Cell<usize>,
+    #[cfg(unix)]
+    service: ServiceManager,
 }
 
 impl RunStop {
     fn stop(&self, load: &LoadFollower, scheduler: &Scheduler) {
+        #[cfg(unix)]
+        self.service.stopping();
         load.stop(Duration::ZERO);
         let unanswered = self.server.take().map_or(0, |server| server.drain(&self.signals));
         self.unanswered.set(self.unanswered.get() + unanswered);

@@ -11,6 +11,7 @@ use super::layout_reload::{RowReload, model_file};
 use crate::command::model_names::{NameScope, read_model_names};
 use crate::command::run::live_layout::LayoutOrigin;
 use crate::command::run::run_limits::RunLimits;
+use crate::command::run::service::ServiceManager;
 use crate::command::run::startup_layout::StartupLayout;
 use crate::control::api::ReloadAnswer;
 use crate::layout::{Document, FileCheck, Layout};
@@ -36,6 +37,8 @@ pub(in crate::command::run) struct ReloadSources {
     pub origin: watch::Sender<LayoutOrigin>,
     /// The standing problems of the run.
     pub conditions: Conditions,
+    /// The service manager, which is told of reloads.
+    pub service: ServiceManager,
     /// The access of clients, and the file of their token.
     pub token: Option<(Access, PathBuf)>,
 }
@@ -150,8 +153,11 @@ impl Reloader {
     /// # Errors
     /// The faults; nothing has changed then.
     pub(in crate::command::run) fn reload(&self) -> Result<ReloadAnswer, String> {
+        let service = &self.sources.service;
+        service.reloading();
         self.note_origin();
         let result = self.reload_all();
+        service.ready();
         let conditions = &self.sources.conditions;
         match &result {
             Ok(answer) => {
