@@ -50,6 +50,9 @@ pub enum CliCommand {
     Snapshot(snapshot::SnapshotArgs),
     /// Lists past changes and how each affected latency.
     Journal(journal::JournalArgs),
+    /// Opens the console on a running divvy.
+    #[cfg(unix)]
+    Attach(control::AttachArgs),
     /// Lists the running divvys.
     #[cfg(unix)]
     Ls(control::ListArgs),
@@ -71,12 +74,12 @@ pub enum CliCommand {
     /// Transfers cores or instances between models of a running divvy.
     #[cfg(unix)]
     Transfer(control::TransferArgs),
-    /// Undoes the newest change of a running divvy.
+    /// Undoes the newest change that the command line made in a running divvy, or any change by its number.
     #[cfg(unix)]
-    Undo(control::HistoryArgs),
-    /// Redoes the newest undone change of a running divvy.
+    Undo(control::UndoArgs),
+    /// Redoes the change that the command line undid last.
     #[cfg(unix)]
-    Redo(control::HistoryArgs),
+    Redo(control::RedoArgs),
     /// Waits for the verdict of a change: exit code 0, 3 if a model is clearly worse, 4 if there were too few
     /// requests.
     #[cfg(unix)]
@@ -122,6 +125,8 @@ impl Cli {
             Some(CliCommand::Runtime(args)) => runtime::run(&args),
             Some(CliCommand::Snapshot(args)) => snapshot::run(&args),
             Some(CliCommand::Journal(args)) => journal::run(&args),
+            #[cfg(unix)]
+            Some(CliCommand::Attach(args)) => control::attach(&args),
             #[cfg(unix)]
             Some(CliCommand::Ls(args)) => control::list(&args),
             #[cfg(unix)]

@@ -122,8 +122,8 @@ fn apply_changes(scheduler: &Scheduler, seed: u64, taken: &AtomicUsize, refused:
     let mut random = fastrand::Rng::with_seed(seed);
     while taken.load(Ordering::SeqCst) < CHANGES {
         let outcome = match random.u8(0..40) {
-            0 => scheduler.undo(Author::Api),
-            1 => scheduler.redo(Author::Api),
+            0 => scheduler.undo(Author::Console),
+            1 => scheduler.redo(Author::Console),
             _ => scheduler.apply(change(&mut random), Author::Console),
         };
         let count = if outcome.is_ok() { taken } else { refused };

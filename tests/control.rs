@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use divvy::control::api::{API_VERSION, ChangeBody, CurrentBody, ErrorKind, HistoryBody, SaveBody};
+use divvy::control::api::{API_VERSION, ChangeBody, ErrorKind, HistoryBody, SaveBody};
 use divvy::control::{
     Access, Address, ClientError, ControlClient, ControlHost, ControlListener, ControlServer,
     ControlSocket, NameChoice, RemotePaths, RunIdentity, SnapshotParts, TcpAccess,
@@ -18,8 +18,8 @@ use divvy::engine::Engines;
 use divvy::layout::{Auto, Budget, Edit, EngineChoice, Layout, ModelSource, demo};
 use divvy::machine::{AccessToken, this_machine};
 use divvy::scheduler::{
-    EngineLoader, LayoutRevision, LayoutStore, LayoutStoreError, Options, Profile, SaveCondition,
-    SaveReceipt, SavedLayout,
+    CurrentLayout, EngineLoader, LayoutRevision, LayoutStore, LayoutStoreError, Options, Profile,
+    SaveCondition, SaveReceipt, SavedLayout,
 };
 use divvy::telemetry::{Author, LogLevel, LogLines, Snapshot, StateVersion};
 use divvy::{Control, Scheduler};
@@ -65,6 +65,7 @@ impl TestHost {
             control: scheduler.clone(),
             inspection: scheduler.clone(),
             layouts: Some(Arc::new(OneLayout::default())),
+            recordings: None,
             log: Arc::new(log),
             machine: description,
             run: RunIdentity { name: "test".to_owned(), ..RunIdentity::default() },
@@ -180,7 +181,7 @@ fn change_is_recorded_with_its_caller() {
     assert!(name.as_str().ends_with("/night"), "{name:?}");
     client.undo(&HistoryBody::default()).unwrap();
     assert_eq!(host.scheduler.layout().models[0].weight, 1);
-    client.redo(&HistoryBody { expected: Some(host.scheduler.version()) }).unwrap();
+    client.redo(&HistoryBody { expected: Some(host.scheduler.version()), change: None }).unwrap();
     assert_eq!(host.scheduler.layout().models[0].weight, 5);
     assert_eq!(client.journal(applied.id).unwrap().entries.len(), 2);
     assert_eq!(kind(&client.journal_entry(99).unwrap_err()), ErrorKind::NotFound);
@@ -207,7 +208,7 @@ fn change_on_an_old_state_is_refused() {
     let error = client.apply(&late).unwrap_err();
     assert_eq!(kind(&error), ErrorKind::StateChanged);
     assert_eq!(host.scheduler.layout().models[0].weight, 5);
-    let late = HistoryBody { expected: Some(StateVersion(old.0)) };
+    let late = HistoryBody { expected: Some(StateVersion(old.0)), change: None };
     assert_eq!(kind(&client.undo(&late).unwrap_err()), ErrorKind::StateChanged);
 }
 
@@ -376,6 +377,10 @@ impl LayoutStore for OneLayout {
     }
 
     fn set_current(&self, _: Option<&str>, _: Option<LayoutRevision>) {}
+
+    fn current(&self) -> Option<CurrentLayout> {
+        None
+    }
 }
 
 #[test]
@@ -388,7 +393,7 @@ fn layouts_are_saved_on_the_host() {
     let again = client.save_layout("my night", &body(SaveCondition::New)).unwrap_err();
     assert_eq!(kind(&again), ErrorKind::Refused);
     assert_eq!(client.stored_layout("my night").unwrap().layout, layout);
-    client.set_current_layout(&CurrentBody::default()).unwrap();
+    client.set_current_layout(&CurrentLayout::default()).unwrap();
     client.rename_layout("my night", "day").unwrap();
     assert_eq!(client.layouts().unwrap().layouts[0].name, "day");
     client.delete_layout("day").unwrap();

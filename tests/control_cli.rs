@@ -123,8 +123,12 @@ fn faults_have_exit_codes() {
     let (code, err) = fail(&home, &["apply", &faulty.display().to_string()]);
     assert!(code == 2 && err.contains("path"), "{err}");
     let _second = TestRun::start(&home, &["--name", "second", &ranker()]);
-    let (code, err) = fail(&home, &["undo"]);
-    assert!(code == 2 && err.contains("first (") && err.contains("second ("), "{err}");
+    for command in ["undo", "attach"] {
+        let (code, err) = fail(&home, &[command]);
+        assert!(code == 2 && err.contains("first (") && err.contains("second ("), "{err}");
+    }
+    let (code, err) = fail(&home, &["attach", "first"]);
+    assert!(code == 2 && err.contains("divvy top"), "{err}");
 }
 
 #[test]

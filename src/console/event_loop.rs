@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::layout::Rect;
 
-use super::input::events::{self, ConsoleEvent};
+use super::input::events::{self, ConsoleEvent, EventSources};
 use super::input::input_queue::{InputEvent, InputQueue};
 use super::input::pointer;
 use super::known_layouts::KnownLayouts;
@@ -46,14 +46,25 @@ pub fn run(
     let screen = TerminalScreen::enter(MousePointer::of(&state), options.stderr.clone())?;
     let baseline = options.baseline.unwrap_or_else(|| control.layout());
     let (sender, receiver) = mpsc::channel();
-    let stop = events::start(&sender, control.snapshots(), options.stop);
+    let sources = EventSources {
+        snapshots: control.snapshots(),
+        connection: options.attached.as_ref().map(|run| run.connection.clone()),
+        stop: options.stop,
+    };
+    let stop = events::start(&sender, sources);
     let known = KnownLayouts::default();
     if let (Some(name), Some(opened)) = (&options.profile, options.opened) {
         known.insert(name, opened);
     }
     let (profiles, log, recordings) = (options.profiles, options.log, options.recordings);
-    let context =
-        worker::WorkerContext { control, profiles, known: known.clone(), log, recordings };
+    let context = worker::WorkerContext {
+        control,
+        profiles,
+        known: known.clone(),
+        log,
+        recordings,
+        attached: options.attached,
+    };
     let worker = worker::start(context, sender);
     let mut console = EventLoop {
         state,

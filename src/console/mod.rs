@@ -20,7 +20,7 @@ pub mod state;
 mod stderr_redirect;
 pub mod terminal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod theme;
 pub mod view;
 mod worker;
@@ -29,7 +29,7 @@ pub use config::{Config, default_config};
 pub use event_loop::run;
 pub use glyphs::GlyphSet;
 pub use input::Keymap;
-pub use options::{ConsoleError, ConsoleOptions, ConsoleResult, Exit};
+pub use options::{AttachedRun, ConsoleError, ConsoleOptions, ConsoleResult, Exit};
 pub use picture::{picture, svg};
 pub use state::Mode;
 pub use theme::ThemeName;

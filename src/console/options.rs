@@ -11,8 +11,21 @@ use super::input::Keymap;
 use super::state::{Mode, Screen};
 use super::theme::ThemeName;
 use crate::layout::Layout;
-use crate::scheduler::{LayoutRevision, LayoutStore, RequestRecordings, RunLog, SavedLayout};
+use crate::scheduler::{
+    Connection, LayoutRevision, LayoutStore, RequestRecordings, RunLog, SavedLayout,
+};
 use crate::telemetry::LogLines;
+
+/// The run in another process that a console is attached to.
+#[derive(Clone)]
+pub struct AttachedRun {
+    /// Its name.
+    pub name: String,
+    /// The connection to it.
+    pub connection: watch::Receiver<Connection>,
+    /// Ends the run; returns the reason if it cannot.
+    pub stop: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
 
 /// The options of a console.
 #[derive(Clone)]
@@ -38,6 +51,8 @@ pub struct ConsoleOptions {
     /// The file that receives stderr while the console uses the screen. `None`: only the log
     /// receives it.
     pub stderr: Option<PathBuf>,
+    /// The run in another process; `None` if the models are in this process.
+    pub attached: Option<AttachedRun>,
     /// The screen to start with.
     pub screen: Screen,
     /// True if nothing may be changed.
@@ -75,6 +90,7 @@ impl Default for ConsoleOptions {
             log: Arc::new(LogLines::default()),
             recordings: None,
             stderr: None,
+            attached: None,
             screen: Screen::default(),
             readonly: false,
             mouse: true,

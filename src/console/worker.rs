@@ -11,6 +11,7 @@ use super::input::events::ConsoleEvent;
 use super::input::parse_input;
 use super::known_layouts::KnownLayouts;
 use super::layout_loading::{load, load_change, unless_nothing};
+use super::options::AttachedRun;
 use super::state::{Action, AppliedKind, Effect, GuardedChange, SaveFailure};
 use crate::layout::{Change, ExcessiveRow};
 use crate::machine::{create_file, request_short_slice};
@@ -29,6 +30,8 @@ pub(super) struct WorkerContext {
     pub log: Arc<dyn RunLog>,
     /// Records live requests.
     pub recordings: Option<Arc<dyn RequestRecordings>>,
+    /// The run in another process.
+    pub attached: Option<AttachedRun>,
 }
 
 /// Starts the worker. It ends when the sender is dropped.
@@ -161,11 +164,26 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
             }
             return None;
         }
+        Effect::ReadCurrent { known: layout } => {
+            let store = context.profiles.as_deref()?;
+            let current = store.current().filter(|current| current.name != layout)?;
+            let saved = current.name.as_deref().and_then(|name| store.read(name).ok());
+            if let (Some(name), Some(saved)) = (&current.name, &saved)
+                && current.revision.as_ref() == Some(&saved.revision)
+            {
+                known.insert(name, saved.clone());
+            }
+            Action::Current { known: layout, name: current.name, saved: saved.map(Box::new) }
+        }
         Effect::ReadJournal => Action::Journal(control.journal()),
         Effect::ReadLog { after } => Action::Log(context.log.lines_after(after)),
         Effect::Record(model) => Action::Recorded(match &context.recordings {
             Some(recordings) => recordings.toggle(&model),
             None => Err("this console was started without a place for recordings".to_owned()),
+        }),
+        Effect::StopRun => Action::RunStopped(match &context.attached {
+            Some(run) => (run.stop)(),
+            None => Err("its models are in this process: quit ends it".to_owned()),
         }),
         // performed by the event loop
         Effect::Mouse | Effect::Picture | Effect::Redraw | Effect::Suspend | Effect::Quit => {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::{Change, Edit, Layout, Plan, Refusal, RefusalKind};
-use crate::scheduler::{LayoutRevision, Profile, SaveCondition, SavedLayout};
+use crate::scheduler::{LayoutRevision, LayoutStoreError, Profile, SaveCondition, SavedLayout};
 use crate::telemetry::{Applied, JournalEntry, LogLine, StateVersion};
 
 /// The version of the interface. It increases when a field or a path changes its name or meaning; new ones
@@ -18,6 +18,9 @@ pub const API_HEADER: &str = "divvy-api";
 
 /// The header with the name of the client. The journal shows it behind the name of the user.
 pub const CLIENT_HEADER: &str = "divvy-client";
+
+/// The name of an attached console, unless it is given another one.
+pub const CONSOLE_CLIENT: &str = "console";
 
 /// The name of a client that sends none.
 pub const DEFAULT_CLIENT: &str = "cli";
@@ -85,6 +88,13 @@ impl From<SavedLayout> for StoredLayout {
     }
 }
 
+impl From<StoredLayout> for SavedLayout {
+    fn from(stored: StoredLayout) -> Self {
+        let StoredLayout { layout, revision, read_only } = stored;
+        Self { layout, revision, read_only }
+    }
+}
+
 /// A layout to save (`PUT /v1/layouts/NAME`). Its paths are absolute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -106,17 +116,12 @@ pub struct RenameBody {
     pub to: String,
 }
 
-/// The saved layout that the live rows belong to (`PUT /v1/current`).
+/// The result of a request to record the requests of a model (`POST /v1/record/MODEL`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct CurrentBody {
-    /// Its name; `None` if they are saved nowhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The revision that was loaded or saved last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<LayoutRevision>,
+pub struct RecordAnswer {
+    /// The message, which names the file.
+    pub message: String,
 }
 
 /// The journal of the run (`GET /v1/journal`).
@@ -185,6 +190,10 @@ impl ChangeBody {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HistoryBody {
+    /// The number of the change to undo, whoever made it; without it, the caller's newest change. Not for a
+    /// redo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<u64>,
     /// As in [`ChangeBody::expected`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<StateVersion>,
@@ -263,6 +272,9 @@ pub struct ErrorDetail {
     /// The refusal by the scheduler, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// The error of the saved layouts, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<LayoutStoreError>,
 }
 
 /// The kind of an error.
@@ -344,14 +356,14 @@ impl From<RefusalKind> for ErrorKind {
 impl ErrorDetail {
     /// An error of a kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), refusal: None }
+        Self { kind, message: message.into(), refusal: None, layout: None }
     }
 }
 
 impl From<Refusal> for ErrorDetail {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
-        Self { kind: refusal.kind.into(), message, refusal: Some(refusal) }
+        Self { kind: refusal.kind.into(), message, refusal: Some(refusal), layout: None }
     }
 }
 

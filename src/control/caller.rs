@@ -4,8 +4,9 @@ use std::fs;
 
 use axum::http::HeaderMap;
 
-use super::api::{CLIENT_HEADER, DEFAULT_CLIENT};
-use crate::telemetry::CallerName;
+use super::api::{CLIENT_HEADER, CONSOLE_CLIENT, DEFAULT_CLIENT};
+use super::folders::own_uid;
+use crate::telemetry::{Author, CallerName};
 
 /// Returns the name of a user. Users that `/etc/passwd` does not list, such as those of a directory service,
 /// are "uid 1000": asking such a service could wait for the network.
@@ -33,11 +34,23 @@ fn entry_name(users: &str, uid: u32) -> Option<&str> {
     })
 }
 
+/// Returns the author of a request. A console of the user who runs this divvy is the same caller as the
+/// run's own console.
+pub(super) fn author(user: &str, headers: &HeaderMap) -> Author {
+    let caller = caller_name(user, headers);
+    let own = caller_name_of(&user_name(own_uid()), CONSOLE_CLIENT);
+    if caller == own { Author::Console } else { Author::Remote(caller) }
+}
+
 /// Returns the name of the caller of a request, for the journal.
-pub(super) fn caller_name(user: &str, headers: &HeaderMap) -> CallerName {
+fn caller_name(user: &str, headers: &HeaderMap) -> CallerName {
     let client = headers.get(CLIENT_HEADER).map(|name| String::from_utf8_lossy(name.as_bytes()));
     let client = client.as_deref().map(str::trim).filter(|client| !client.is_empty());
-    CallerName::new(&format!("{user}/{}", client.unwrap_or(DEFAULT_CLIENT)))
+    caller_name_of(user, client.unwrap_or(DEFAULT_CLIENT))
+}
+
+fn caller_name_of(user: &str, client: &str) -> CallerName {
+    CallerName::new(&format!("{user}/{client}"))
 }
 
 #[cfg(test)]
@@ -65,5 +78,14 @@ mod tests {
         assert_eq!(caller_name("ana", &headers).as_str(), "ana/cli");
         headers.insert(CLIENT_HEADER, "night".parse().unwrap());
         assert_eq!(caller_name("ana", &headers).as_str(), "ana/night");
+    }
+
+    #[test]
+    fn own_console_is_the_console() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CLIENT_HEADER, CONSOLE_CLIENT.parse().unwrap());
+        assert_eq!(author(&user_name(own_uid()), &headers), Author::Console);
+        let other = author("somebody else", &headers);
+        assert_eq!(other, Author::Remote(CallerName::new("somebody else/console")));
     }
 }

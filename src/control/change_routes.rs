@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 
-use super::api::{ErrorKind, HistoryBody, PlannedChange, StopAnswer};
-use super::caller::caller_name;
+use super::api::{ErrorKind, HistoryBody, PlannedChange, RecordAnswer, StopAnswer};
+use super::caller::author;
 use super::error::{Answer, ApiError, json};
-use super::host::HostState;
+use super::host::{ControlHost, HostState};
 use super::json_body::{read_change, read_optional};
 use super::listener::Peer;
 use crate::layout::Change;
@@ -44,7 +44,7 @@ pub(super) async fn apply(
     let expected = body.expected;
     let change = body.change().map_err(ApiError::bad_request)?;
     check_paths(&peer, &change)?;
-    request(&state, ChangeOperation::Apply(change), expected, author(&peer, &headers)).await
+    request(&state, ChangeOperation::Apply(change), expected, author(&peer.user, &headers)).await
 }
 
 pub(super) async fn undo(
@@ -53,8 +53,9 @@ pub(super) async fn undo(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let HistoryBody { expected } = read_optional(body).await?;
-    request(&state, ChangeOperation::Undo, expected, author(&peer, &headers)).await
+    let HistoryBody { change, expected } = read_optional(body).await?;
+    let operation = change.map_or(ChangeOperation::Undo, ChangeOperation::UndoChange);
+    request(&state, operation, expected, author(&peer.user, &headers)).await
 }
 
 pub(super) async fn redo(
@@ -63,8 +64,33 @@ pub(super) async fn redo(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let HistoryBody { expected } = read_optional(body).await?;
-    request(&state, ChangeOperation::Redo, expected, author(&peer, &headers)).await
+    let HistoryBody { change, expected } = read_optional(body).await?;
+    if change.is_some() {
+        return Err(ApiError::bad_request("`change` is for an undo; a redo has no choice"));
+    }
+    request(&state, ChangeOperation::Redo, expected, author(&peer.user, &headers)).await
+}
+
+pub(super) async fn record(State(state): Shared, Path(model): Path<String>) -> Answer {
+    let toggle = move |host: &ControlHost| {
+        require_writable(host)?;
+        let Some(recordings) = &host.recordings else {
+            return Err(ApiError::new(ErrorKind::NotFound, "this divvy records no requests"));
+        };
+        let refused = |reason| ApiError::new(ErrorKind::Refused, reason);
+        let message = recordings.toggle(&model).map_err(refused)?;
+        Ok(RecordAnswer { message })
+    };
+    json(&state.call(toggle).await??)
+}
+
+/// Returns an error if the run refuses all changes. The scheduler checks its own.
+pub(super) fn require_writable(host: &ControlHost) -> Result<(), ApiError> {
+    if host.run.read_only {
+        let text = "this divvy is read-only: start it without --readonly";
+        return Err(ApiError::new(ErrorKind::ReadOnly, text));
+    }
+    Ok(())
 }
 
 pub(super) async fn stop(State(state): Shared) -> Answer {
@@ -81,10 +107,6 @@ pub(super) async fn reload(State(state): Shared) -> Answer {
 pub(super) fn check_paths(peer: &Peer, change: &Change) -> Result<(), ApiError> {
     let Some(access) = &peer.tcp else { return Ok(()) };
     access.paths.check(change).map_err(|reason| ApiError::new(ErrorKind::Forbidden, reason))
-}
-
-fn author(peer: &Peer, headers: &HeaderMap) -> Author {
-    Author::Remote(caller_name(&peer.user, headers))
 }
 
 async fn request(

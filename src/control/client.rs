@@ -17,15 +17,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 use super::api::{
-    API_HEADER, API_VERSION, CLIENT_HEADER, ChangeBody, CurrentBody, ErrorBody, ErrorDetail,
-    HistoryBody, JournalList, LayoutList, LiveLayout, LogList, PlannedChange, ReloadAnswer,
-    RenameBody, RunInfo, SaveBody, StopAnswer, StoredLayout,
+    API_HEADER, API_VERSION, CLIENT_HEADER, ChangeBody, ErrorBody, ErrorDetail, HistoryBody,
+    JournalList, LiveLayout, LogList, PlannedChange, ReloadAnswer, RunInfo, StopAnswer,
 };
 use super::connection::{Address, RequestSender, connect};
 use super::snapshot_json::SnapshotParts;
 use crate::engine::onnx::ModelFile;
 use crate::machine::Description;
-use crate::scheduler::SaveReceipt;
 use crate::telemetry::{Applied, JournalEntry, Snapshot};
 
 /// The longest time for an answer. The host has limits of its own, which are shorter.
@@ -102,6 +100,11 @@ impl ControlClient {
         Self { timeout, ..self }
     }
 
+    /// Closes the connection that is kept for the next call, if there is one.
+    pub(super) fn close_idle(&self) {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).idle = None;
+    }
+
     /// Returns the address of the host.
     pub fn address(&self) -> &Address {
         &self.address
@@ -137,56 +140,6 @@ impl ControlClient {
     /// [`ClientError`].
     pub fn layout(&self) -> Result<LiveLayout, ClientError> {
         self.get("/v1/layout")
-    }
-
-    /// Returns the list of saved layouts.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn layouts(&self) -> Result<LayoutList, ClientError> {
-        self.get("/v1/layouts")
-    }
-
-    /// Returns a saved layout.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn stored_layout(&self, name: &str) -> Result<StoredLayout, ClientError> {
-        self.get(&format!("/v1/layouts/{}", path_part(name)))
-    }
-
-    /// Saves a layout.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn save_layout(&self, name: &str, body: &SaveBody) -> Result<SaveReceipt, ClientError> {
-        self.send_body(Method::PUT, &format!("/v1/layouts/{}", path_part(name)), body)
-    }
-
-    /// Renames a saved layout.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn rename_layout(&self, name: &str, to: &str) -> Result<(), ClientError> {
-        let body = RenameBody { to: to.to_owned() };
-        self.send_body(Method::POST, &format!("/v1/layouts/{}/rename", path_part(name)), &body)
-    }
-
-    /// Deletes a saved layout.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn delete_layout(&self, name: &str) -> Result<(), ClientError> {
-        let path = format!("/v1/layouts/{}", path_part(name));
-        self.call(&Call { method: Method::DELETE, path: &path, body: Bytes::new() })
-    }
-
-    /// Records which saved layout the live rows belong to.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn set_current_layout(&self, body: &CurrentBody) -> Result<(), ClientError> {
-        self.send_body(Method::PUT, "/v1/current", body)
     }
 
     /// Returns the journal of the run, from the entry behind `after` on.
@@ -286,11 +239,11 @@ impl ControlClient {
         self.post("/v1/stop", &())
     }
 
-    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(&Call { method: Method::GET, path, body: Bytes::new() })
     }
 
-    fn post<T: DeserializeOwned>(
+    pub(super) fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -298,7 +251,8 @@ impl ControlClient {
         self.send_body(Method::POST, path, body)
     }
 
-    fn send_body<T: DeserializeOwned>(
+    /// Sends a body by a method.
+    pub(super) fn send_body<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -476,7 +430,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Returns a name as a part of a path.
-fn path_part(name: &str) -> String {
+pub(super) fn path_part(name: &str) -> String {
     let mut part = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {

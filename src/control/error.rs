@@ -40,7 +40,8 @@ impl From<LayoutStoreError> for ApiError {
             | LayoutStoreError::Invalid(_) => ErrorKind::Refused,
             LayoutStoreError::Io(_) => ErrorKind::Internal,
         };
-        Self::new(kind, error.to_string())
+        let message = error.to_string();
+        Self(ErrorDetail { layout: Some(error), ..ErrorDetail::new(kind, message) })
     }
 }
 

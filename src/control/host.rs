@@ -14,7 +14,7 @@ use super::listener::{ControlListener, accept};
 use super::snapshot_cache::SnapshotCache;
 use crate::control::api::API_VERSION;
 use crate::machine::{Description, request_short_slice};
-use crate::scheduler::{Control, LayoutStore, ModelInspection, RunLog};
+use crate::scheduler::{Control, LayoutStore, ModelInspection, RequestRecordings, RunLog};
 
 /// The name of the thread; `command::run` keeps threads of this name off reserved cores.
 const NAME: &str = "divvy-control";
@@ -36,6 +36,8 @@ pub struct ControlHost {
     pub inspection: Arc<dyn ModelInspection>,
     /// The saved layouts; `None` if this user has no folder for them.
     pub layouts: Option<Arc<dyn LayoutStore>>,
+    /// Records live requests; `None` if there is no place for recordings.
+    pub recordings: Option<Arc<dyn RequestRecordings>>,
     /// The log.
     pub log: Arc<dyn RunLog>,
     /// The machine.

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderValue, Method, Response, Uri};
 use axum::response::IntoResponse;
-use axum::routing::{get, post, put};
+use axum::routing::{get, post};
 use tower::ServiceExt;
 
 use super::api::{API_HEADER, API_VERSION, ErrorKind};
@@ -31,7 +31,7 @@ pub(super) fn routes(state: Arc<HostState>) -> Router {
             get(store_routes::read).put(store_routes::save).delete(store_routes::delete),
         )
         .route("/v1/layouts/{name}/rename", post(store_routes::rename))
-        .route("/v1/current", put(store_routes::set_current))
+        .route("/v1/current", get(store_routes::current).put(store_routes::set_current))
         .route("/v1/journal", get(read_routes::journal))
         .route("/v1/journal/{id}", get(read_routes::journal_entry))
         .route("/v1/machine", get(read_routes::machine))
@@ -42,6 +42,7 @@ pub(super) fn routes(state: Arc<HostState>) -> Router {
         .route("/v1/undo", post(change_routes::undo))
         .route("/v1/redo", post(change_routes::redo))
         .route("/v1/reload", post(change_routes::reload))
+        .route("/v1/record/{model}", post(change_routes::record))
         .route("/v1/stop", post(change_routes::stop))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
@@ -124,7 +125,8 @@ async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let path = uri.path();
     let right = match path.strip_prefix("/v1/").unwrap_or_default() {
         "plan" | "apply" | "undo" | "redo" | "reload" | "stop" => "POST",
-        "current" => "PUT",
+        "current" => "GET or PUT",
+        rest if rest.starts_with("record/") => "POST",
         rest if rest.starts_with("layouts/") && rest.ends_with("/rename") => "POST",
         rest if rest.starts_with("layouts/") => "GET, PUT or DELETE",
         _ => "GET",

@@ -8,14 +8,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::api::{CurrentBody, ErrorKind, LayoutList, RenameBody, SaveBody, StoredLayout};
-use super::change_routes::check_paths;
+use super::api::{ErrorKind, LayoutList, RenameBody, SaveBody, StoredLayout};
+use super::change_routes::{check_paths, require_writable};
 use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
 use super::json_body::read_json;
 use super::listener::Peer;
 use crate::layout::{Change, Edit};
-use crate::scheduler::LayoutStore;
+use crate::scheduler::{CurrentLayout, LayoutStore};
 
 type Shared = State<Arc<HostState>>;
 
@@ -46,7 +46,7 @@ pub(super) async fn save(
     let change = Change::from(Edit::Load { layout: Box::new(layout.clone()) });
     check_paths(&peer, &change)?;
     let save = move |host: &ControlHost| -> Result<_, ApiError> {
-        Ok(store(host)?.save(&name, &layout, &condition)?)
+        Ok(writable(host)?.save(&name, &layout, &condition)?)
     };
     json(&state.call(save).await??)
 }
@@ -55,8 +55,9 @@ pub(super) async fn rename(State(state): Shared, Path(name): Path<String>, body:
     let RenameBody { to } = read_json(body).await?;
     check_name(&name)?;
     check_name(&to)?;
-    let rename =
-        move |host: &ControlHost| -> Result<(), ApiError> { Ok(store(host)?.rename(&name, &to)?) };
+    let rename = move |host: &ControlHost| -> Result<(), ApiError> {
+        Ok(writable(host)?.rename(&name, &to)?)
+    };
     state.call(rename).await??;
     Ok(done())
 }
@@ -64,16 +65,23 @@ pub(super) async fn rename(State(state): Shared, Path(name): Path<String>, body:
 pub(super) async fn delete(State(state): Shared, Path(name): Path<String>) -> Answer {
     check_name(&name)?;
     let delete =
-        move |host: &ControlHost| -> Result<(), ApiError> { Ok(store(host)?.delete(&name)?) };
+        move |host: &ControlHost| -> Result<(), ApiError> { Ok(writable(host)?.delete(&name)?) };
     state.call(delete).await??;
     Ok(done())
 }
 
+pub(super) async fn current(State(state): Shared) -> Answer {
+    let read = |host: &ControlHost| -> Result<CurrentLayout, ApiError> {
+        Ok(store(host)?.current().unwrap_or_default())
+    };
+    json(&state.call(read).await??)
+}
+
 pub(super) async fn set_current(State(state): Shared, body: Body) -> Answer {
-    let CurrentBody { name, revision } = read_json(body).await?;
+    let CurrentLayout { name, revision } = read_json(body).await?;
     name.as_deref().map_or(Ok(()), check_name)?;
     let set = move |host: &ControlHost| -> Result<(), ApiError> {
-        store(host)?.set_current(name.as_deref(), revision);
+        writable(host)?.set_current(name.as_deref(), revision);
         Ok(())
     };
     state.call(set).await??;
@@ -93,6 +101,11 @@ fn store(host: &ControlHost) -> Result<&dyn LayoutStore, ApiError> {
         let message = "this divvy has no folder of saved layouts; see --layout-dir";
         ApiError::new(ErrorKind::NotFound, message)
     })
+}
+
+fn writable(host: &ControlHost) -> Result<&dyn LayoutStore, ApiError> {
+    require_writable(host)?;
+    store(host)
 }
 
 fn done() -> Response<Body> {

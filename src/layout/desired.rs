@@ -88,6 +88,12 @@ impl Row {
 }
 
 impl DesiredState {
+    /// Returns the state with these rows, as a snapshot shows them.
+    pub fn from_rows(description: String, rows: Vec<Row>) -> Self {
+        let next_id = rows.iter().map(|row| row.id + 1).max().unwrap_or_default();
+        Self { description, rows, next_id }
+    }
+
     /// Returns the row of a model.
     pub fn row(&self, name: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.budget.name == name)

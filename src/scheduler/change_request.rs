@@ -11,9 +11,11 @@ use crate::telemetry::{Author, StateVersion};
 pub enum ChangeOperation {
     /// Apply a change.
     Apply(Change),
-    /// Undo the newest change that is not undone yet.
+    /// Undo the author's newest change that is not undone yet.
     Undo,
-    /// Redo the newest undone change.
+    /// Undo the change of this number, whoever made it.
+    UndoChange(u64),
+    /// Redo the change that the author undid last.
     Redo,
 }
 

@@ -46,21 +46,29 @@ pub trait Control: Send + Sync {
         self.request(ChangeRequest::new(ChangeOperation::Apply(change), author))
     }
 
-    /// Undoes the newest change that is not undone yet: restores the rows that it touched. Changes
-    /// that divvy made itself (after a failed build, or a change of the machine) do not prevent
-    /// this.
+    /// Undoes the author's newest change that is not undone yet: restores the rows that it touched.
+    /// Changes that divvy made itself (after a failed build, or a change of the machine) do not
+    /// prevent this.
     ///
     /// # Errors
-    /// As [`Control::request`]; also if there is none, or another row has reserved a core of a
-    /// restored row.
+    /// As [`Control::request`]; also if there is none, a later change of another author touched
+    /// one of the rows, or another row has reserved a core of a restored row.
     fn undo(&self, author: Author) -> Result<Applied, Refusal> {
         self.request(ChangeRequest::new(ChangeOperation::Undo, author))
     }
 
-    /// Redoes the newest undone change.
+    /// Undoes the change of this number, whoever made it.
     ///
     /// # Errors
-    /// As [`Control::request`]; also if there is none.
+    /// As [`Control::undo`].
+    fn undo_change(&self, id: u64, author: Author) -> Result<Applied, Refusal> {
+        self.request(ChangeRequest::new(ChangeOperation::UndoChange(id), author))
+    }
+
+    /// Redoes the change that the author undid last, unless the author has made another one since.
+    ///
+    /// # Errors
+    /// As [`Control::undo`].
     fn redo(&self, author: Author) -> Result<Applied, Refusal> {
         self.request(ChangeRequest::new(ChangeOperation::Redo, author))
     }

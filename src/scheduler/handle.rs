@@ -11,7 +11,7 @@ use super::change_request::ChangeRequest;
 use super::control::Control;
 use super::inspection::ModelInspection;
 use super::lending::{CoreLending, Loan, LoanId, LoanRequest};
-use super::loaded_models::add_sharing;
+use super::loaded_models::plan_change;
 use super::messages::OwnerMessage;
 use super::model_client::ModelClient;
 use super::model_directory::ModelDirectory;
@@ -168,9 +168,8 @@ impl Control for Scheduler {
     fn plan(&self, change: &Change) -> Result<Plan, Refusal> {
         self.require_writable()?;
         let state = self.shared.read();
-        let mut plan = state.desired.plan(change, &state.machine)?;
         let snapshot = self.snapshots.borrow().clone();
-        add_sharing(&mut plan, &state.desired, &snapshot.memory_table)?;
+        let mut plan = plan_change(&state.desired, change, &state.machine, &snapshot.memory_table)?;
         state.add_build_times(&mut plan);
         Ok(plan)
     }

@@ -48,6 +48,19 @@ pub struct SavedLayout {
     pub read_only: bool,
 }
 
+/// The saved layout that the live rows belong to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CurrentLayout {
+    /// Its name; `None` if they are saved nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its revision when this run loaded or saved it last, if it did either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<LayoutRevision>,
+}
+
 /// The condition of a save.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -73,7 +86,9 @@ pub struct SaveReceipt {
 }
 
 /// An error of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum LayoutStoreError {
     /// No layout has the name.
     #[error("there is no layout `{name}` in {place}")]
@@ -144,4 +159,7 @@ pub trait LayoutStore: Send + Sync {
     /// load and save, and after a rename or an undo that changes it. `revision` is the one that was loaded or
     /// saved last, if this run did either.
     fn set_current(&self, name: Option<&str>, revision: Option<LayoutRevision>);
+
+    /// Returns the layout that was recorded last; `None` if it is not known.
+    fn current(&self) -> Option<CurrentLayout>;
 }

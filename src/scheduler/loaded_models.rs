@@ -2,8 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::layout::{DesiredState, LoadedModelUse, Plan, Refusal, RowMemory, SharingRule};
+use crate::layout::{Change, DesiredState, LoadedModelUse, Plan, Refusal, RowMemory, SharingRule};
+use crate::machine::Description;
 use crate::telemetry::{MemoryRow, MemoryTable};
+
+/// Returns what a change of a state would do on a machine. `table` is that of the newest snapshot.
+///
+/// # Errors
+/// [`Refusal`] if the state or the machine does not allow the change.
+pub fn plan_change(
+    before: &DesiredState,
+    change: &Change,
+    machine: &Description,
+    table: &MemoryTable,
+) -> Result<Plan, Refusal> {
+    let mut plan = before.plan(change, machine)?;
+    add_sharing(&mut plan, before, table)?;
+    Ok(plan)
+}
 
 /// Adds the effects of a change on loaded models that rows share.
 ///

@@ -6,6 +6,7 @@
 //! [`Control`], the interface of every user interface.
 
 mod change_request;
+mod connection;
 mod control;
 #[cfg(test)]
 mod fake_workload;
@@ -30,13 +31,16 @@ mod waiting;
 mod workload;
 
 pub use change_request::{ChangeOperation, ChangeRequest};
+pub use connection::Connection;
 pub use control::Control;
 pub use handle::Scheduler;
 pub use inspection::{ModelInspection, RequestRecordings, RunLog};
 pub use layout_store::{
-    LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
+    CurrentLayout, LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition,
+    SaveReceipt, SavedLayout,
 };
 pub use lending::{CoreLending, Loan, LoanId, LoanRequest};
+pub use loaded_models::plan_change;
 pub use loading::{EngineLoader, LoadRequest, LoadedModel, Loader, PreparedRequests};
 pub use model_client::ModelClient;
 pub use model_directory::ModelDirectory;

@@ -22,7 +22,7 @@ fn change_on_an_old_state_is_refused() {
     assert_eq!(test.scheduler.version(), applied.version);
     let refusal = test.scheduler.request(request(2).expecting(seen)).unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::StateChanged);
-    let undo = ChangeRequest::new(ChangeOperation::Undo, Author::Autopilot);
+    let undo = ChangeRequest::new(ChangeOperation::UndoChange(applied.id), Author::Autopilot);
     let refusal = test.scheduler.request(undo.clone().expecting(seen)).unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::StateChanged);
     assert_eq!(test.scheduler.journal().len(), 1);

@@ -25,7 +25,7 @@ fn journal_receiver_gets_every_entry() {
     for round in 0..200 {
         test.apply(concurrency("a", 1 + round % 2));
     }
-    test.scheduler.undo(Author::Console).unwrap();
+    test.scheduler.undo(Author::Api).unwrap();
     let open = |entry: &Arc<JournalEntry>| {
         entry.verdicts.iter().any(|verdict| verdict.status == VerdictStatus::Open)
     };

@@ -119,6 +119,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CommandError> {
         control: scheduler.clone(),
         inspection: scheduler.clone(),
         layouts: None,
+        recordings: None,
         log: Arc::new(LogLines::default()),
         machine: description.clone(),
         run: RunIdentity::default(),

@@ -5,9 +5,12 @@ use super::select::RunSelection;
 use crate::command::CommandError;
 use crate::control::api::HistoryBody;
 
-/// Arguments of `divvy undo` and `divvy redo`.
+/// Arguments of `divvy undo`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct HistoryArgs {
+pub struct UndoArgs {
+    /// The number of the change, whoever made it [default: the newest change that the command line has made].
+    #[arg(value_name = "ID")]
+    pub change: Option<u64>,
     /// The running divvy.
     #[command(flatten)]
     pub run: RunSelection,
@@ -16,18 +19,30 @@ pub struct HistoryArgs {
     pub form: OutputForm,
 }
 
-/// Undoes the newest change.
+/// Arguments of `divvy redo`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RedoArgs {
+    /// The running divvy.
+    #[command(flatten)]
+    pub run: RunSelection,
+    /// The output.
+    #[command(flatten)]
+    pub form: OutputForm,
+}
+
+/// Undoes a change.
 ///
 /// # Errors
 /// [`CommandError::Failed`] if there is none, or it cannot be undone.
-pub fn undo(args: &HistoryArgs) -> Result<(), CommandError> {
-    print_applied(&args.run.client()?.undo(&HistoryBody::default())?, args.form)
+pub fn undo(args: &UndoArgs) -> Result<(), CommandError> {
+    let body = HistoryBody { change: args.change, expected: None };
+    print_applied(&args.run.client()?.undo(&body)?, args.form)
 }
 
-/// Redoes the newest undone change.
+/// Redoes the change that was undone last.
 ///
 /// # Errors
 /// As [`undo`].
-pub fn redo(args: &HistoryArgs) -> Result<(), CommandError> {
+pub fn redo(args: &RedoArgs) -> Result<(), CommandError> {
     print_applied(&args.run.client()?.redo(&HistoryBody::default())?, args.form)
 }

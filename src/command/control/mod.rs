@@ -2,6 +2,9 @@
 
 mod applied;
 mod apply;
+mod attach;
+#[cfg(test)]
+mod console_tests;
 mod edit;
 mod follow;
 mod history;
@@ -14,9 +17,10 @@ mod top;
 mod wait;
 
 pub use apply::{ApplyArgs, PlanArgs, apply, plan};
+pub use attach::{AttachArgs, attach};
 pub use edit::{SetArgs, TransferArgs, set, transfer};
 pub(super) use follow::follow;
-pub use history::{HistoryArgs, redo, undo};
+pub use history::{RedoArgs, UndoArgs, redo, undo};
 pub use list::{ListArgs, LiveLayoutArgs, layout, list};
 pub use reload::{ReloadArgs, reload};
 pub use select::{FolderArgs, RunSelection};

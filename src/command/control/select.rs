@@ -52,21 +52,28 @@ impl RunSelection {
     /// # Errors
     /// [`CommandError::BadInput`] with the list of the running divvys if it is not clear which one is meant.
     pub(in crate::command) fn client(&self) -> Result<ControlClient, CommandError> {
-        let run = self.run.as_deref();
-        let address = match run.and_then(|run| run.parse().ok()) {
-            Some(address) => Address::Tcp(address, self.token(address)?),
-            None => Address::Socket(match run {
-                Some(path) if path.contains('/') => PathBuf::from(path),
-                name => select(name, find_runs(&self.folders.search()))?,
-            }),
-        };
-        Ok(ControlClient::new(address, CLIENT)?)
+        Ok(ControlClient::new(self.address("--run")?, CLIENT)?)
     }
 
-    fn token(&self, address: SocketAddr) -> Result<AccessToken, CommandError> {
+    /// Returns the address of the running divvy. `argument` names the choice in messages.
+    ///
+    /// # Errors
+    /// As [`RunSelection::client`].
+    pub(super) fn address(&self, argument: &str) -> Result<Address, CommandError> {
+        let run = self.run.as_deref();
+        Ok(match run.and_then(|run| run.parse().ok()) {
+            Some(address) => Address::Tcp(address, self.token(argument, address)?),
+            None => Address::Socket(match run {
+                Some(path) if path.contains('/') => PathBuf::from(path),
+                name => select(argument, name, find_runs(&self.folders.search()))?,
+            }),
+        })
+    }
+
+    fn token(&self, argument: &str, address: SocketAddr) -> Result<AccessToken, CommandError> {
         let Some(file) = &self.control_token_file else {
             return Err(CommandError::BadInput(format!(
-                "--run {address}: an address needs --control-token-file FILE"
+                "{argument} {address}: an address needs --control-token-file FILE"
             )));
         };
         AccessToken::from_file(file)
@@ -75,7 +82,11 @@ impl RunSelection {
 }
 
 /// Selects one of the running divvys.
-fn select(name: Option<&str>, runs: Vec<FoundRun>) -> Result<PathBuf, CommandError> {
+fn select(
+    argument: &str,
+    name: Option<&str>,
+    runs: Vec<FoundRun>,
+) -> Result<PathBuf, CommandError> {
     let count = runs.len();
     let list = runs.iter().map(describe).collect::<Vec<_>>().join(", ");
     let is_named = |run: &FoundRun| {
@@ -88,12 +99,14 @@ fn select(name: Option<&str>, runs: Vec<FoundRun>) -> Result<PathBuf, CommandErr
         (_, 1) => return named.pop().ok_or_else(|| CommandError::Failed(String::new())),
         (_, 0) if count == 0 => "no divvy of this user is running".to_owned(),
         (Some(name), 0) => {
-            format!("--run {name}: no running divvy has this name; there are: {list}")
+            format!("{argument} {name}: no running divvy has this name; there are: {list}")
         }
         (Some(name), _) => {
-            format!("--run {name}: several running divvys have this name; pass a socket: {list}")
+            format!(
+                "{argument} {name}: several running divvys have this name; pass a socket: {list}"
+            )
         }
-        (None, _) => format!("{count} divvys are running; choose one with --run: {list}"),
+        (None, _) => format!("{count} divvys are running; choose one with {argument}: {list}"),
     };
     Err(CommandError::BadInput(message))
 }
@@ -135,21 +148,27 @@ mod tests {
     fn run_is_chosen_by_name_or_pid() {
         let runs = vec![run("demo", 7), run("night", 8)];
         for name in ["night", "8"] {
-            assert_eq!(select(Some(name), runs.clone()).unwrap(), Path::new("/run/night.sock"));
+            assert_eq!(
+                select("--run", Some(name), runs.clone()).unwrap(),
+                Path::new("/run/night.sock")
+            );
         }
-        assert_eq!(select(None, vec![run("demo", 7)]).unwrap(), Path::new("/run/demo.sock"));
+        assert_eq!(
+            select("--run", None, vec![run("demo", 7)]).unwrap(),
+            Path::new("/run/demo.sock")
+        );
     }
 
     #[test]
     fn unclear_choice_lists_the_runs() {
         let runs = vec![run("demo", 7), run("night", 8)];
         for name in [None, Some("day")] {
-            let error = select(name, runs.clone()).unwrap_err();
+            let error = select("--run", name, runs.clone()).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             let text = error.to_string();
             assert!(text.contains("demo (7), night (8)") && text.contains("--run"), "{text}");
         }
-        let error = select(None, Vec::new()).unwrap_err();
+        let error = select("--run", None, Vec::new()).unwrap_err();
         assert_eq!(error.exit_code(), 2);
     }
 }

@@ -58,19 +58,9 @@ pub struct RunArgs {
     /// Scale down a layout that asks for more cores than this machine has.
     #[arg(long)]
     pub fit: bool,
-    /// Don't capture the mouse (a key in the console captures it).
-    #[arg(long)]
-    pub no_mouse: bool,
-    /// The console's config file (also set by `DIVVY_CONFIG`; `divvy config --print` prints a default
-    /// one).
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// The console's colours: ansi, truecolor, colour-blind or mono.
-    #[arg(long, value_name = "NAME")]
-    pub theme: Option<ThemeName>,
-    /// The console's characters: block, braille or ascii.
-    #[arg(long, value_name = "NAME")]
-    pub glyphs: Option<GlyphSet>,
+    /// The console.
+    #[command(flatten)]
+    pub console: ConsoleArgs,
     /// The folder of saved layouts.
     #[arg(long, value_name = "FOLDER")]
     pub layout_dir: Option<PathBuf>,
@@ -96,6 +86,24 @@ pub struct RunArgs {
     pub life: LifeArgs,
 }
 
+/// Arguments of the console's display.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConsoleArgs {
+    /// Don't capture the mouse (a key in the console captures it).
+    #[arg(long)]
+    pub no_mouse: bool,
+    /// The console's config file (also set by `DIVVY_CONFIG`; `divvy config --print` prints a default
+    /// one).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The console's colours: ansi, truecolor, colour-blind or mono.
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<ThemeName>,
+    /// The console's characters: block, braille or ascii.
+    #[arg(long, value_name = "NAME")]
+    pub glyphs: Option<GlyphSet>,
+}
+
 /// The display of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DisplayMode {
@@ -114,7 +122,7 @@ impl DisplayMode {
 }
 
 /// Returns the reason why no console can open; `None` if one can.
-pub(super) fn no_console() -> Option<&'static str> {
+pub(in crate::command) fn no_console() -> Option<&'static str> {
     let is_terminal = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
     if !is_terminal {
         return Some("not a terminal");

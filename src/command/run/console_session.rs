@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::args::RunArgs;
+use super::args::{ConsoleArgs, RunArgs};
 use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
 use super::live_layout::{LayoutOrigin, UNNAMED};
@@ -24,7 +24,10 @@ use crate::scheduler::{LayoutStore, Scheduler};
 ///
 /// # Errors
 /// [`CommandError::BadInput`] for an invalid config file.
-pub(super) fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandError> {
+pub(in crate::command) fn console_options(
+    args: &ConsoleArgs,
+    readonly: bool,
+) -> Result<ConsoleOptions, CommandError> {
     let variable = |name| std::env::var(name).ok();
     let (no_color, colorterm) = (variable("NO_COLOR"), variable("COLORTERM"));
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(variable);
@@ -39,7 +42,7 @@ pub(super) fn console_options(args: &RunArgs) -> Result<ConsoleOptions, CommandE
     options.theme = args.theme.unwrap_or(options.theme);
     options.glyphs = args.glyphs.unwrap_or(options.glyphs);
     options.mouse &= !args.no_mouse;
-    options.readonly = args.readonly;
+    options.readonly = readonly;
     Ok(options)
 }
 

@@ -21,7 +21,7 @@ use crate::control::{
 };
 use crate::layout::Layout;
 use crate::machine::{AccessToken, Description};
-use crate::scheduler::{LayoutStore, RunLog, Scheduler};
+use crate::scheduler::{LayoutStore, RequestRecordings, RunLog, Scheduler};
 use crate::server::ListenAddress;
 use crate::telemetry::Conditions;
 
@@ -84,6 +84,7 @@ impl BoundControl {
         self,
         scheduler: &Arc<Scheduler>,
         reloader: Arc<Reloader>,
+        recordings: Arc<dyn RequestRecordings>,
         log: Arc<dyn RunLog>,
     ) -> Option<ControlServer> {
         if self.listeners.is_empty() {
@@ -94,6 +95,7 @@ impl BoundControl {
             control: scheduler.clone(),
             inspection: scheduler.clone(),
             layouts: self.layouts,
+            recordings: Some(recordings),
             log,
             machine: self.machine,
             run: self.identity,

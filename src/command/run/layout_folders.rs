@@ -15,7 +15,8 @@ use super::saved_layout;
 use super::startup_layout::{DEMO, demo_document};
 use crate::layout::{Document, Faults, FileCheck, Layout, ServerKeys};
 use crate::scheduler::{
-    LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition, SaveReceipt, SavedLayout,
+    CurrentLayout, LayoutRevision, LayoutStore, LayoutStoreError, Profile, SaveCondition,
+    SaveReceipt, SavedLayout,
 };
 
 /// The name of a layout and its file.
@@ -35,7 +36,13 @@ pub(in crate::command) struct LayoutFolders {
     origin: Option<watch::Sender<LayoutOrigin>>,
     /// Receives the limits of the live layout.
     limits: Option<Arc<RunLimits>>,
-    writing: Mutex<()>,
+}
+
+/// Keeps other calls of this process from writing between a check and the write that follows it.
+static WRITING: Mutex<()> = Mutex::new(());
+
+fn lock() -> MutexGuard<'static, ()> {
+    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LayoutFolders {
@@ -56,15 +63,7 @@ impl LayoutFolders {
         };
         let here = PathBuf::from("layouts");
         let others = if here.is_dir() && !is_same(&here, &home) { vec![here] } else { Vec::new() };
-        Ok(Self {
-            opened: None,
-            home,
-            others,
-            last: None,
-            origin: None,
-            limits: None,
-            writing: Mutex::default(),
-        })
+        Ok(Self { opened: None, home, others, last: None, origin: None, limits: None })
     }
 
     /// Adds the layout that this run opened, and the one of an earlier run.
@@ -127,11 +126,6 @@ impl LayoutFolders {
     fn missing(&self, name: &str) -> LayoutStoreError {
         let place = self.home.display().to_string();
         LayoutStoreError::Missing { name: name.to_owned(), place }
-    }
-
-    /// Keeps other calls of this process from writing between a check and the write that follows it.
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the file for a new layout of this name.
@@ -216,7 +210,7 @@ impl LayoutStore for LayoutFolders {
         layout: &Layout,
         condition: &SaveCondition,
     ) -> Result<SaveReceipt, LayoutStoreError> {
-        let _writing = self.lock();
+        let _writing = lock();
         let path = match self.find(name) {
             Some(path) => path,
             None if name == DEMO && *condition == SaveCondition::New => {
@@ -251,7 +245,7 @@ impl LayoutStore for LayoutFolders {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), LayoutStoreError> {
-        let _writing = self.lock();
+        let _writing = lock();
         let old = self.find(from).ok_or_else(|| self.missing(from))?;
         let new = self.new_file(to)?;
         if new.exists() || self.find(to).is_some() {
@@ -265,7 +259,7 @@ impl LayoutStore for LayoutFolders {
     }
 
     fn delete(&self, name: &str) -> Result<(), LayoutStoreError> {
-        let _writing = self.lock();
+        let _writing = lock();
         let path = self.find(name).ok_or_else(|| self.missing(name))?;
         fs::remove_file(&path).map_err(|error| file_error(&path, &error))
     }
@@ -279,6 +273,10 @@ impl LayoutStore for LayoutFolders {
         if let Some((limits, name)) = self.limits.as_ref().zip(name) {
             self.switch_limits(limits, name);
         }
+    }
+
+    fn current(&self) -> Option<CurrentLayout> {
+        self.origin.as_ref().map(|origin| origin.borrow().current())
     }
 }
 

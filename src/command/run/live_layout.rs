@@ -18,7 +18,7 @@ use super::startup_layout::StartupLayout;
 use super::state_file::{self, StateFileError};
 use crate::command::{CommandError, state_folder};
 use crate::layout::{Document, FileCheck, Layout};
-use crate::scheduler::LayoutRevision;
+use crate::scheduler::{CurrentLayout, LayoutRevision};
 
 /// The title of a layout that is saved nowhere.
 pub(super) const UNNAMED: &str = "unnamed";
@@ -56,6 +56,12 @@ impl LayoutOrigin {
     /// Adds the revision of the file that was opened or saved last.
     pub(super) fn with_revision(self, revision: Option<LayoutRevision>) -> Self {
         Self { revision, ..self }
+    }
+
+    /// Returns the layout by its name in the store.
+    pub(super) fn current(&self) -> CurrentLayout {
+        let name = Some(self.title.clone()).filter(|title| title != UNNAMED);
+        CurrentLayout { name, revision: self.revision.clone() }
     }
 }
 

@@ -39,7 +39,11 @@ mod state_file;
 #[cfg(test)]
 mod tests;
 
-pub use args::{EngineArg, RunArgs};
+#[cfg(unix)]
+pub(super) use args::no_console;
+pub use args::{ConsoleArgs, EngineArg, RunArgs};
+#[cfg(unix)]
+pub(super) use console_session::console_options;
 #[cfg(unix)]
 pub use control_args::ControlArgs;
 pub(super) use layout_folders::LayoutFolders;
@@ -47,3 +51,5 @@ pub(super) use layout_folders::LayoutFolders;
 pub use life_args::LifeArgs;
 pub use program::run;
 pub use serve_args::ServeArgs;
+#[cfg(unix)]
+pub(super) use signals::{HangUp, StopSignals};

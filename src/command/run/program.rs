@@ -65,8 +65,10 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     print_notices(&records.notices(restore), args, mode)?;
     // reports a fault in the config file before any model is loaded
     let options = match mode {
-        DisplayMode::Headless if args.config.is_none() => ConsoleOptions::default(),
-        DisplayMode::Console | DisplayMode::Headless => console_options(args)?,
+        DisplayMode::Headless if args.console.config.is_none() => ConsoleOptions::default(),
+        DisplayMode::Console | DisplayMode::Headless => {
+            console_options(&args.console, args.readonly)?
+        }
     };
     record::check(args, &startup.layout)?;
     open_limits(&startup, &records, args)?;
@@ -151,7 +153,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
             let _ = reloader.reload();
         }
         service.follow(scheduler.snapshots())?;
-        control.start(&scheduler, reloader, Arc::new(records.log()))
+        control.start(&scheduler, reloader, recordings.clone(), Arc::new(records.log()))
     };
     let result = match mode {
         DisplayMode::Headless => {

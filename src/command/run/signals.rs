@@ -6,7 +6,7 @@ use crate::command::CommandError;
 
 /// The meaning of a hang-up (SIGHUP), decided when the run starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HangUp {
+pub(in crate::command) enum HangUp {
     /// Nothing: it was ignored when the run started, as `nohup` does.
     Ignored,
     /// The terminal is gone, and the run ends.
@@ -21,7 +21,7 @@ impl HangUp {
     /// Returns the meaning for this process. `serves_alone`: the run serves clients and has no console. Call it
     /// before the handlers are installed.
     #[cfg(unix)]
-    pub(super) fn at_start(serves_alone: bool) -> Self {
+    pub(in crate::command) fn at_start(serves_alone: bool) -> Self {
         use crate::machine::{has_controlling_terminal, ignores_hangup};
         match (ignores_hangup(), has_controlling_terminal()) {
             (true, _) => Self::Ignored,
@@ -33,7 +33,7 @@ impl HangUp {
 
     /// Returns the meaning on a system without this signal.
     #[cfg(not(unix))]
-    pub(super) fn at_start(_: bool) -> Self {
+    pub(in crate::command) fn at_start(_: bool) -> Self {
         Self::Ignored
     }
 }
@@ -41,7 +41,7 @@ impl HangUp {
 /// The signals so far: SIGINT, SIGTERM and, depending on [`HangUp`], SIGHUP stop the program (Ctrl-C on other
 /// systems than Unix).
 #[derive(Clone)]
-pub(super) struct StopSignals {
+pub(in crate::command) struct StopSignals {
     count: watch::Receiver<u32>,
     any: watch::Receiver<bool>,
     reloads: watch::Receiver<u32>,
@@ -60,7 +60,7 @@ impl StopSignals {
     ///
     /// # Errors
     /// [`CommandError::Failed`] when no handler can be installed.
-    pub(super) fn watch(hang_up: HangUp) -> Result<Self, CommandError> {
+    pub(in crate::command) fn watch(hang_up: HangUp) -> Result<Self, CommandError> {
         let (count_sender, count) = watch::channel(0);
         let (any_sender, any) = watch::channel(false);
         let (reload_sender, reloads) = watch::channel(0);
@@ -91,7 +91,7 @@ impl StopSignals {
     }
 
     /// Returns a value that becomes true at the first signal.
-    pub(super) fn any(&self) -> watch::Receiver<bool> {
+    pub(in crate::command) fn any(&self) -> watch::Receiver<bool> {
         self.any.clone()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event;
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::input_queue::InputEvent;
 use crate::console::state::{Action, Command};
 use crate::machine::request_short_slice;
+use crate::scheduler::Connection;
 use crate::telemetry::Snapshot;
 
 /// An event for the loop.
@@ -47,18 +48,24 @@ impl EventThreads {
     }
 }
 
+/// The sources of events other than the terminal.
+pub(crate) struct EventSources {
+    /// The snapshots.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The connection to a run in another process.
+    pub connection: Option<watch::Receiver<Connection>>,
+    /// The stop signal.
+    pub stop: Option<watch::Receiver<bool>>,
+}
+
 /// Starts the threads that send key, snapshot and stop events to the console.
-pub(crate) fn start(
-    sender: &Sender<ConsoleEvent>,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
-    stop: Option<watch::Receiver<bool>>,
-) -> EventThreads {
+pub(crate) fn start(sender: &Sender<ConsoleEvent>, sources: EventSources) -> EventThreads {
     let keys = Arc::new(AtomicBool::new(false));
     let (data, ended) = watch::channel(false);
     let (to, flag) = (sender.clone(), keys.clone());
     spawn("console-keys", move || read_keys(&to, &flag));
     let to = sender.clone();
-    spawn("console-data", move || watch_data(&to, snapshots, stop, ended));
+    spawn("console-data", move || watch_data(&to, sources, ended));
     EventThreads { keys, data }
 }
 
@@ -98,12 +105,8 @@ fn read_keys(to: &Sender<ConsoleEvent>, stop: &AtomicBool) {
     }
 }
 
-fn watch_data(
-    to: &Sender<ConsoleEvent>,
-    mut snapshots: watch::Receiver<Arc<Snapshot>>,
-    stop: Option<watch::Receiver<bool>>,
-    mut ended: watch::Receiver<bool>,
-) {
+fn watch_data(to: &Sender<ConsoleEvent>, sources: EventSources, mut ended: watch::Receiver<bool>) {
+    let EventSources { mut snapshots, connection, stop } = sources;
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -126,12 +129,15 @@ fn watch_data(
         };
         tokio::pin!(stopped);
         let mut suspensions = Suspensions::watch();
+        let mut connection = ConnectionEvents::new(connection);
         loop {
             let event = tokio::select! {
                 biased;
                 _ = ended.changed() => return,
                 () = &mut stopped => ConsoleEvent::Stop,
                 () = suspensions.next() => ConsoleEvent::Action(Action::Command(Command::Suspend)),
+                // before the snapshots of another process
+                action = connection.next() => ConsoleEvent::Action(action),
                 change = snapshots.changed() => match change {
                     Ok(()) => {
                         let snapshot = snapshots.borrow_and_update().clone();
@@ -146,6 +152,48 @@ fn watch_data(
             }
         }
     });
+}
+
+/// The changes of a connection and, while it is lost, the seconds since.
+struct ConnectionEvents {
+    connection: Option<watch::Receiver<Connection>>,
+    lost_since: Option<Instant>,
+}
+
+impl ConnectionEvents {
+    fn new(mut connection: Option<watch::Receiver<Connection>>) -> Self {
+        // it may have been lost before this thread started
+        if let Some(connection) = &mut connection {
+            connection.mark_changed();
+        }
+        Self { connection, lost_since: None }
+    }
+
+    /// Waits for the next event; forever without a connection. A wait that is given up loses nothing.
+    async fn next(&mut self) -> Action {
+        let Some(connection) = &mut self.connection else { return std::future::pending().await };
+        let since = self.lost_since;
+        let tick = async move {
+            match since {
+                Some(since) => {
+                    let seconds = since.elapsed().as_secs() + 1;
+                    tokio::time::sleep_until((since + Duration::from_secs(seconds)).into()).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            changed = connection.changed() => if changed.is_err() {
+                // it ends with the console
+                std::future::pending::<()>().await;
+            },
+            () = tick => {}
+        }
+        let connection = connection.borrow_and_update().clone();
+        self.lost_since = connection.lost_since();
+        let lost_s = self.lost_since.map_or(0, |since| since.elapsed().as_secs());
+        Action::Connection { connection, lost_s }
+    }
 }
 
 /// Requests to suspend the process, as by `kill -TSTP`. The terminal must be restored first. The

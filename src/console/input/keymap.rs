@@ -183,6 +183,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("P", Command::Picture),
     ("ctrl-l", Command::Redraw),
     ("ctrl-z", Command::Suspend),
+    ("Q", Command::EndRun),
     ("q", Command::Quit),
     ("ctrl-c", Command::Quit),
 ];

@@ -61,6 +61,7 @@ fn open(state: &mut ConsoleState, command: Command, options: &ConsoleOptions) {
         profiles: options.profiles.clone(),
         log: options.log.clone(),
         recordings: None,
+        attached: None,
     };
     while let Some(action) = actions.pop() {
         for effect in update(state, action) {

@@ -13,7 +13,7 @@ use super::save::{SaveFailure, SaveTarget, SavedRows};
 use super::{Column, Pane};
 use crate::layout::{Budget, Change, CoreOwner, ExcessiveRow, Layout, Plan, Refusal};
 use crate::machine::CoreId;
-use crate::scheduler::Profile;
+use crate::scheduler::{Connection, Profile, SavedLayout};
 use crate::telemetry::{Applied, JournalEntry, LogLine, Snapshot};
 
 /// Everything that changes the console's state.
@@ -100,6 +100,15 @@ pub enum Action {
     FocusLost,
     /// A new snapshot.
     Snapshot(Arc<Snapshot>),
+    /// The state of the connection to the run in another process.
+    Connection {
+        /// The connection.
+        connection: Connection,
+        /// The time since it was lost, in seconds.
+        lost_s: u64,
+    },
+    /// The answer to [`Effect::StopRun`].
+    RunStopped(Result<(), String>),
     /// The answer to [`Effect::Plan`].
     Planned {
         /// The number of the request; answers to older requests are ignored.
@@ -175,6 +184,16 @@ pub enum Action {
         name: String,
         /// The error, if it failed.
         result: Result<(), String>,
+    },
+    /// The answer to [`Effect::ReadCurrent`]: the live rows belong to another saved layout by now, because
+    /// another console has loaded or saved it.
+    Current {
+        /// The layout that the question named.
+        known: Option<String>,
+        /// The layout; `None` if the live rows are saved nowhere.
+        name: Option<String>,
+        /// The layout as it is saved; `None` if it cannot be read.
+        saved: Option<Box<SavedLayout>>,
     },
     /// The layout to compare the live one with, until one is saved or loaded.
     Baseline(Layout),
@@ -368,6 +387,11 @@ pub enum Effect {
     DeleteProfile(String),
     /// Record which saved layout the live rows belong to; `None` if they are saved nowhere.
     SetCurrentLayout(Option<String>),
+    /// Read which saved layout the live rows belong to.
+    ReadCurrent {
+        /// The layout that this console knows.
+        known: Option<String>,
+    },
     /// Read the whole journal.
     ReadJournal,
     /// Read the lines of the log with a higher number.
@@ -385,6 +409,8 @@ pub enum Effect {
     Redraw,
     /// Suspend the process, as the shell's job control does.
     Suspend,
+    /// End the run in another process.
+    StopRun,
     /// Quit.
     Quit,
 }
@@ -413,6 +439,8 @@ impl Effect {
             | Self::PreviewProfile { .. }
             | Self::ReadLog { .. }
             | Self::Record(_)
+            | Self::StopRun
+            | Self::ReadCurrent { .. }
             // without an answer
             | Self::SetCurrentLayout(_)
             | Self::Mouse

@@ -88,6 +88,7 @@ commands! {
     Picture, "picture", "picture", "write the screen to an SVG file";
     Redraw, "redraw", "redraw", "redraw the whole screen";
     Suspend, "suspend", "suspend", "stop divvy and its models, return to the shell; `fg` resumes";
+    EndRun, "end-run", "end run", "end the run and its models, after confirmation if the console is attached";
     Quit, "quit", "quit", "quit; asks first if the layout was modified";
 }
 
@@ -150,7 +151,18 @@ impl Command {
                 | Self::Restore
                 | Self::Rename
                 | Self::Delete
+                | Self::EndRun
         )
+    }
+
+    /// Returns the text of the help page in a console that is attached to a run in another process.
+    pub fn attached_help(self) -> Option<&'static str> {
+        match self {
+            Self::EndRun => Some("end the run and its models, after confirmation"),
+            Self::Quit => Some("detach: the run goes on; asks first if changes are staged"),
+            Self::Suspend => Some("suspend this console only, return to the shell; `fg` resumes"),
+            _ => None,
+        }
     }
 }
 

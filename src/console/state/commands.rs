@@ -3,7 +3,7 @@
 use super::action::Effect;
 use super::command::Command;
 use super::console_state::ConsoleState;
-use super::dialog::Dialog;
+use super::dialog::{ConfirmedAction, Dialog};
 use super::editor::TextField;
 use super::hits::ScrollArea;
 use super::row_editor::InputPrompt;
@@ -20,6 +20,12 @@ const PREVIEW_STEP: i32 = 5;
 pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
     if state.readonly && command.changes() {
         state.say(Tone::Bad, format!("read-only: {} is off", command.name()));
+        return Vec::new();
+    }
+    if command.changes()
+        && let Some(reason) = state.lock()
+    {
+        state.say(Tone::Bad, reason);
         return Vec::new();
     }
     if !matches!(command, Command::Redraw | Command::Suspend) && state.drag.is_none() {
@@ -121,9 +127,16 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
             gestures::cancel_drag(state, "the program was suspended");
             return vec![Effect::Suspend];
         }
+        Command::EndRun => {
+            let Some(attached) = &state.attached else { return run(state, Command::Quit) };
+            let question = format!("End {}? Its models stop after their requests.", attached.name);
+            state.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::StopRun });
+        }
         Command::Quit => {
             gestures::cancel_drag(state, "leaving");
-            let unsaved = !state.readonly && (state.modified() || !state.staged.is_empty());
+            // the run of an attached console keeps its layout
+            let modified = state.attached.is_none() && state.modified();
+            let unsaved = !state.readonly && (modified || !state.staged.is_empty());
             if unsaved {
                 state.dialog = Some(Dialog::Quit);
             } else {

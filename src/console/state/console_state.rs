@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::action::Effect;
+use super::attachment::Attachment;
 use super::connection_order::ConnectionOrder;
 use super::core_order;
 use super::dialog::Dialog;
@@ -94,6 +95,10 @@ pub struct ConsoleState {
     pub(super) message_change: Option<MessageChange>,
     /// True if nothing may be changed.
     pub readonly: bool,
+    /// The run to which the console is attached; `None` if the models are in this process.
+    pub attached: Option<Attachment>,
+    /// The process of that run that was connected last.
+    pub(super) attached_pid: Option<u32>,
     /// True if the mouse is captured.
     pub mouse: bool,
     /// Colours.
@@ -114,6 +119,8 @@ pub struct ConsoleState {
     pub(super) opened: BTreeSet<String>,
     /// The layouts that an undo returns to.
     pub(super) origins: Origins,
+    /// The uptime from which on it is read again which saved layout is live, in microseconds.
+    pub(super) current_due_us: Option<u64>,
     /// An added or renamed model, to be selected once a snapshot shows it.
     pub(super) arriving: Option<String>,
     /// The first core of a range.
@@ -164,6 +171,12 @@ impl ConsoleState {
             message: options.greeting.clone().map(|text| Message { text, tone: Tone::Info }),
             message_change: None,
             readonly: options.readonly,
+            attached_pid: options.attached.as_ref().and_then(|run| run.connection.borrow().pid()),
+            attached: options.attached.as_ref().map(|run| Attachment {
+                name: run.name.clone(),
+                connection: run.connection.borrow().clone(),
+                lost_s: 0,
+            }),
             mouse: options.mouse,
             theme: Theme::new(options.theme),
             glyphs: Glyphs::new(options.glyphs),
@@ -174,6 +187,7 @@ impl ConsoleState {
             leaving: false,
             opened: opened.cloned().collect(),
             origins: Origins::default(),
+            current_due_us: None,
             arriving: None,
             anchor: None,
             tickets: 0,

@@ -90,4 +90,6 @@ pub enum ConfirmedAction {
     },
     /// Drops the staged changes.
     DiscardStaged,
+    /// Ends the run in another process.
+    StopRun,
 }

@@ -199,6 +199,7 @@ fn confirmed(state: &mut ConsoleState, yes: ConfirmedAction) -> Vec<Effect> {
             staging::discard(state);
             Vec::new()
         }
+        ConfirmedAction::StopRun => vec![Effect::StopRun],
     }
 }
 

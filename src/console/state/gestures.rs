@@ -12,8 +12,8 @@ use crate::machine::CpuSet;
 
 /// Starts a drag.
 pub(super) fn grab(state: &mut ConsoleState, item: DragItem, input: DragInput) -> Vec<Effect> {
-    if state.readonly {
-        state.say(Tone::Bad, "read-only: nothing can be changed here");
+    if let Some(reason) = state.lock() {
+        state.say(Tone::Bad, reason);
         return Vec::new();
     }
     state.message = None;

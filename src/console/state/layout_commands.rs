@@ -50,8 +50,8 @@ pub(super) fn layout_previewed(
 }
 
 pub(super) fn apply_layout(state: &mut ConsoleState) -> Vec<Effect> {
-    if state.readonly {
-        state.say(Tone::Bad, "read-only: nothing can be changed here");
+    if let Some(reason) = state.lock() {
+        state.say(Tone::Bad, reason);
         return Vec::new();
     }
     if !state.staged.is_empty() {
@@ -89,7 +89,7 @@ pub(super) fn layout_loaded(
                 Some(applied.id),
             );
             // the load may already be undone if no instance could be built
-            origin_changes::switch_origins_of_others(state, Some(applied.id));
+            origin_changes::switch_origins(state, Some(applied.id));
             state.fresh = Some((applied.plan.after, applied.plan.ledger));
             select_layout(state, state.layouts.at)
         }

@@ -1,6 +1,7 @@
 //! The console's state: one value that `update` changes and the view reads.
 
 mod action;
+mod attachment;
 mod changes;
 mod command;
 mod commands;
@@ -41,6 +42,7 @@ mod update;
 pub use action::{
     Action, AppliedKind, Effect, GuardedChange, ParsedInput, PlanPurpose, TypedInput,
 };
+pub use attachment::Attachment;
 pub use command::Command;
 pub use connection_order::{ConnectionKey, ConnectionOrder, protocol_name};
 pub use console_state::ConsoleState;

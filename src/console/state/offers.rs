@@ -12,7 +12,8 @@ pub fn offers(state: &ConsoleState, command: Command) -> bool {
 
 /// Returns the text of a command on the help page.
 pub fn help_of(state: &ConsoleState, command: Command) -> &'static str {
-    if state.readonly { command.readonly_help() } else { command.help() }
+    let attached = command.attached_help().filter(|_| state.attached.is_some());
+    attached.unwrap_or(if state.readonly { command.readonly_help() } else { command.help() })
 }
 
 /// Returns the offered commands whose name or help contains every typed word.

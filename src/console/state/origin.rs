@@ -1,7 +1,7 @@
 //! Tracks which saved layout the live rows belong to. Loading a layout changes it; undoing the load
 //! restores it, so that a save never writes one layout's rows into another's file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layout::Budget;
 
@@ -12,6 +12,9 @@ pub(super) struct Origins {
     pub(super) loads: Vec<(u64, Option<String>)>,
     /// The rows of each layout as they were last saved or loaded.
     pub(super) rows: BTreeMap<Option<String>, Vec<Budget>>,
+    /// The newest undos and redos that have switched the layout: a snapshot and the answer to the request show
+    /// the same one.
+    pub(super) switched: BTreeSet<u64>,
 }
 
 /// The number of loads that are remembered.

@@ -1,9 +1,11 @@
 //! Changes of the saved layout that the live rows belong to: loads, undone loads, renames, deletions.
 
+use super::action::Effect;
 use super::console_state::ConsoleState;
 use super::origin::MAX_LOADS;
-use crate::layout::Budget;
-use crate::telemetry::Author;
+use super::screen::Tone;
+use crate::layout::{Budget, Edit};
+use crate::scheduler::SavedLayout;
 
 /// Records that the rows belong to a saved layout; `load` is the journal id if they were loaded.
 pub(super) fn set_origin(
@@ -25,10 +27,16 @@ pub(super) fn set_origin(
     }
 }
 
-/// Switches to a load's other layout after the load was undone or redone. Returns the name of that
-/// layout; `None` if the entry is not a load.
-pub(super) fn switch_origin(state: &mut ConsoleState, entry: u64) -> Option<String> {
+/// Switches to a load's other layout after the change `step` has undone or redone the load `entry`, once per
+/// step. Returns the name of that layout; `None` if the entry is not a load.
+pub(super) fn switch_origin(state: &mut ConsoleState, step: u64, entry: u64) -> Option<String> {
     let (_, other) = state.origins.loads.iter_mut().rev().find(|(load, _)| *load == entry)?;
+    if !state.origins.switched.insert(step) {
+        return Some(state.profile_name().to_owned());
+    }
+    if state.origins.switched.len() > MAX_LOADS {
+        state.origins.switched.pop_first();
+    }
     std::mem::swap(&mut state.profile, other);
     let left = other.clone();
     if let Some(saved) = state.saved.take() {
@@ -39,16 +47,58 @@ pub(super) fn switch_origin(state: &mut ConsoleState, entry: u64) -> Option<Stri
     Some(state.profile_name().to_owned())
 }
 
-/// Switches layouts for loads that someone else undid or redid in entries newer than `known`. divvy
-/// itself undoes a load whose instances cannot be built.
-pub(super) fn switch_origins_of_others(state: &mut ConsoleState, known: Option<u64>) {
+/// Switches layouts for loads that were undone or redone in entries newer than `known`: by another console, by
+/// a script, or by divvy itself, which undoes a load whose instances cannot be built.
+pub(super) fn switch_origins(state: &mut ConsoleState, known: Option<u64>) {
     let snapshot = state.snapshot.clone();
-    let newer = snapshot.changes.iter().filter(|entry| Some(entry.id) > known);
-    for entry in newer.filter(|entry| entry.author != Author::Console) {
+    for entry in snapshot.changes.iter().filter(|entry| Some(entry.id) > known) {
         if let Some(of) = entry.undoes.or(entry.redoes) {
-            switch_origin(state, of);
+            switch_origin(state, entry.id, of);
         }
     }
+}
+
+/// The time after a load until it is read again which layout is live: the console that has loaded it records
+/// that only then.
+const RECORD_TIME_US: u64 = 1_500_000;
+
+/// Requests the saved layout that the live rows belong to, if entries newer than `known` may have changed it, and
+/// again a while later.
+pub(super) fn follow_current(state: &mut ConsoleState, known: Option<u64>) -> Option<Effect> {
+    let snapshot = state.snapshot.clone();
+    let is_load = |edit: &Edit| matches!(edit, Edit::Load { .. });
+    let newer = snapshot.changes.iter().filter(|entry| Some(entry.id) > known);
+    let has_loads = newer.flat_map(|entry| &entry.change.edits).any(is_load);
+    let is_due = state.current_due_us.is_some_and(|due| due <= snapshot.uptime_us);
+    if has_loads {
+        state.current_due_us = Some(snapshot.uptime_us + RECORD_TIME_US);
+    } else if is_due {
+        state.current_due_us = None;
+    }
+    (has_loads || is_due).then(|| Effect::ReadCurrent { known: state.profile.clone() })
+}
+
+/// Takes in the saved layout that the live rows belong to, unless it has changed here since the question.
+pub(super) fn adopt_current(
+    state: &mut ConsoleState,
+    known: Option<&str>,
+    name: Option<String>,
+    saved: Option<SavedLayout>,
+) {
+    if state.profile.as_deref() != known || state.profile == name {
+        return;
+    }
+    if let (Some(name), Some(saved)) = (&name, &saved)
+        && !saved.read_only
+    {
+        state.opened.insert(name.clone());
+    }
+    let rows = saved.map(|saved| saved.layout.models).unwrap_or_default();
+    state.profile = name;
+    state.saved = Some(rows);
+    let text =
+        format!("another console has changed the layout: it is {} now", state.profile_name());
+    state.say(Tone::Info, text);
 }
 
 /// Records that a saved layout was renamed.

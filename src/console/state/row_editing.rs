@@ -51,8 +51,8 @@ pub(super) fn choose_key(state: &mut ConsoleState, at: usize) {
 
 fn open_key(state: &mut ConsoleState, editor: &mut RowEditor) {
     state.message = None;
-    if state.readonly {
-        return state.say(Tone::Bad, "read-only: nothing can be changed here");
+    if let Some(reason) = state.lock() {
+        return state.say(Tone::Bad, reason);
     }
     if let Some(key) = state.row_keys(&editor.model).get(editor.at) {
         let text = key.value.as_deref().unwrap_or_default();

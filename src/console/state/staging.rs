@@ -12,8 +12,8 @@ use crate::telemetry::Applied;
 
 /// Applies a change, or adds it to the staged ones. Every gesture calls this.
 pub(super) fn commit(state: &mut ConsoleState, change: Change) -> Vec<Effect> {
-    if state.readonly {
-        state.say(Tone::Bad, "read-only: nothing can be changed here");
+    if let Some(reason) = state.lock() {
+        state.say(Tone::Bad, reason);
         return Vec::new();
     }
     match state.mode {
@@ -138,7 +138,8 @@ pub(super) fn change_applied(
                     effects.push(Effect::Quit);
                 }
             }
-            let layout = applied.of.and_then(|entry| origin_changes::switch_origin(state, entry));
+            let switch = |entry| origin_changes::switch_origin(state, applied.id, entry);
+            let layout = applied.of.and_then(switch);
             let layout =
                 layout.map_or_else(String::new, |name| format!("the layout is {name} again, "));
             let head = format!("{kind}{layout}{}", applied.plan.summary);

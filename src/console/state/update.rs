@@ -12,8 +12,8 @@ use super::hits::Target;
 use super::offers::matching;
 use super::screen::{Pane, Screen, Tone};
 use super::{
-    commands, dialog_keys, excess, gestures, layout_commands, message_change, navigation,
-    origin_changes, row_editing, row_order, selection, small_screen, staging, steps,
+    attachment, commands, dialog_keys, excess, gestures, layout_commands, message_change,
+    navigation, origin_changes, row_editing, row_order, selection, small_screen, staging, steps,
 };
 use crate::layout::CoreOwner;
 
@@ -23,6 +23,8 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         state.revision += 1;
     }
     let before = state.profile.clone();
+    // the run knows it already
+    let is_recorded = matches!(action, Action::Current { .. });
     // saving may give a file to a layout that had none, under the same name; loading may read a changed file
     let is_new_file = match &action {
         Action::Saved { result, .. } => result.is_ok(),
@@ -30,7 +32,7 @@ pub fn update(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         _ => false,
     };
     let mut effects = take_in(state, action);
-    if is_new_file || state.profile != before {
+    if is_new_file || (state.profile != before && !is_recorded) {
         // first, so that it is performed even if the console ends
         effects.insert(0, Effect::SetCurrentLayout(state.profile.clone()));
     }
@@ -90,7 +92,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             let known = state.snapshot.newest_change();
             let before = std::mem::replace(&mut state.snapshot, snapshot);
             message_change::follow_changes(state, &before);
-            origin_changes::switch_origins_of_others(state, known);
+            origin_changes::switch_origins(state, known);
             staging::drop_overtaken(state);
             if first {
                 selection::select(state, state.rows().first().cloned());
@@ -99,11 +101,21 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             row_order::keep_order(state);
             selection::keep_selection(state);
             let mut effects = state.follow_log();
+            effects.extend(origin_changes::follow_current(state, known));
             if overtaken {
                 effects.extend(staging::plan_staged(state));
                 state.planned_anew = state.staged_ticket;
             }
             return effects;
+        }
+        Action::Connection { connection, lost_s } => {
+            attachment::follow(state, connection, lost_s);
+        }
+        Action::RunStopped(Ok(())) => {
+            state.say(Tone::Info, "the run finishes its requests, and then ends");
+        }
+        Action::RunStopped(Err(reason)) => {
+            state.say(Tone::Bad, format!("the run was not ended: {reason}"));
         }
         Action::Planned { ticket, question: PlanPurpose::Drag, result } => {
             gestures::drag_planned(state, ticket, *result);
@@ -132,6 +144,9 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         }
         Action::Deleted { name, result } => {
             return layout_commands::layout_deleted(state, &name, result);
+        }
+        Action::Current { known, name, saved } => {
+            origin_changes::adopt_current(state, known.as_deref(), name, saved.map(|saved| *saved));
         }
         Action::Baseline(layout) => state.saved = Some(layout.models),
         Action::Journal(entries) => state.journal = entries,

@@ -23,7 +23,7 @@ fn changed_outside(outside: impl FnOnce(&mut Layout)) -> TestConsole {
 }
 
 #[test]
-fn save_shows_changes_of_both_sides() {
+pub(crate) fn save_shows_changes_of_both_sides() {
     let console = changed_outside(|layout| layout.models[1].queue.limit = 9);
     let text = console.text();
     for line in [
@@ -40,7 +40,7 @@ fn save_shows_changes_of_both_sides() {
 }
 
 #[test]
-fn merge_saves_changes_of_both_sides() {
+pub(crate) fn merge_saves_changes_of_both_sides() {
     let mut console = changed_outside(|layout| layout.models[1].queue.limit = 9);
     console.keys("m");
     console.refresh();
@@ -58,7 +58,7 @@ fn merge_saves_changes_of_both_sides() {
 }
 
 #[test]
-fn write_over_replaces_the_compared_file() {
+pub(crate) fn write_over_replaces_the_compared_file() {
     let mut console = changed_outside(|layout| layout.models[1].queue.limit = 9);
     console.keys("w");
     assert_eq!(console.profiles.load("alt").unwrap(), console.control.layout());
@@ -70,7 +70,7 @@ fn write_over_replaces_the_compared_file() {
 }
 
 #[test]
-fn file_changed_again_is_compared_again() {
+pub(crate) fn file_changed_again_is_compared_again() {
     for answer in ["m", "w"] {
         let mut console = changed_outside(|layout| layout.models[1].queue.limit = 9);
         let again = Layout { description: "changed again".into(), ..other() };
@@ -82,7 +82,7 @@ fn file_changed_again_is_compared_again() {
 }
 
 #[test]
-fn changed_file_stays_under_another_name() {
+pub(crate) fn changed_file_stays_under_another_name() {
     let mut console = changed_outside(|layout| layout.models[1].queue.limit = 9);
     console.keys("a");
     assert!(console.text().contains("alt-2"), "{}", console.text());
@@ -93,7 +93,7 @@ fn changed_file_stays_under_another_name() {
 }
 
 #[test]
-fn conflict_offers_no_merge() {
+pub(crate) fn conflict_offers_no_merge() {
     let mut console = changed_outside(|layout| layout.models[0].cores = CoreRequest::Count(2));
     let text = console.text();
     assert!(text.contains("detector: cores 3 -> 2 in the file, 3 -> 4 here"), "{text}");
@@ -105,13 +105,13 @@ fn conflict_offers_no_merge() {
 }
 
 #[test]
-fn same_change_outside_asks_nothing() {
+pub(crate) fn same_change_outside_asks_nothing() {
     let console = changed_outside(|layout| layout.models[0].cores = CoreRequest::Count(4));
     assert!(console.message().contains("alt saved to"), "{}", console.message());
 }
 
 #[test]
-fn quit_after_a_changed_file_saves_merged() {
+pub(crate) fn quit_after_a_changed_file_saves_merged() {
     let mut console = changed_outside(|layout| layout.models[1].queue.limit = 9);
     console.key(KeyCode::Esc);
     console.keys("qs");
@@ -122,7 +122,7 @@ fn quit_after_a_changed_file_saves_merged() {
 }
 
 #[test]
-fn late_comparison_leaves_a_dialog_open() {
+pub(crate) fn late_comparison_leaves_a_dialog_open() {
     let mut console = changed_outside(|layout| layout.models[1].queue.limit = 9);
     console.key(KeyCode::Esc);
     let name = "alt".to_owned();
@@ -135,7 +135,7 @@ fn late_comparison_leaves_a_dialog_open() {
 }
 
 #[test]
-fn refused_load_keeps_the_known_revision() {
+pub(crate) fn refused_load_keeps_the_known_revision() {
     let mut console = console();
     load(&mut console, "alt");
     let mut outside = other();

@@ -31,7 +31,7 @@ fn set(console: &mut TestConsole, name: &str, text: &str) {
 }
 
 #[test]
-fn every_row_key_can_be_set_then_undone() {
+pub(crate) fn every_row_key_can_be_set_then_undone() {
     for (name, text) in [
         ("engine", "rten"),
         ("cores", "2"),
@@ -64,7 +64,7 @@ fn every_row_key_can_be_set_then_undone() {
 }
 
 #[test]
-fn empty_value_removes_the_load() {
+pub(crate) fn empty_value_removes_the_load() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     set(&mut console, "load", "{ kind = \"poisson\", rate = 7.5 }");
@@ -78,7 +78,7 @@ fn empty_value_removes_the_load() {
 }
 
 #[test]
-fn row_keys_show_values_as_in_the_file() {
+pub(crate) fn row_keys_show_values_as_in_the_file() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     let text = console.text();
@@ -92,7 +92,7 @@ fn row_keys_show_values_as_in_the_file() {
 }
 
 #[test]
-fn typing_previews_but_does_not_apply() {
+pub(crate) fn typing_previews_but_does_not_apply() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     open_key(&mut console, "cores");
@@ -106,7 +106,7 @@ fn typing_previews_but_does_not_apply() {
 }
 
 #[test]
-fn invalid_value_keeps_the_field_open() {
+pub(crate) fn invalid_value_keeps_the_field_open() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     for (name, text, expected) in [
@@ -126,7 +126,7 @@ fn invalid_value_keeps_the_field_open() {
 }
 
 #[test]
-fn name_key_renames_the_model() {
+pub(crate) fn name_key_renames_the_model() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     set(&mut console, "name", "finder");
@@ -144,7 +144,7 @@ fn press(console: &mut TestConsole, code: KeyCode) -> Vec<Effect> {
 }
 
 #[test]
-fn enter_commits_the_text_at_that_moment() {
+pub(crate) fn enter_commits_the_text_at_that_moment() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     open_key(&mut console, "concurrency");
@@ -171,7 +171,7 @@ fn enter_commits_the_text_at_that_moment() {
 }
 
 #[test]
-fn newer_row_is_not_overwritten() {
+pub(crate) fn newer_row_is_not_overwritten() {
     let change = |console: &TestConsole| {
         let threads = Edit::SetThreads { model: "detector".into(), threads: Auto::Exactly(3) };
         console.control.apply(threads.into(), Author::Api).unwrap();
@@ -203,7 +203,7 @@ fn newer_row_is_not_overwritten() {
 }
 
 #[test]
-fn late_answer_still_shows_the_staged_value() {
+pub(crate) fn late_answer_still_shows_the_staged_value() {
     let mut console = TestConsole::new(120, 36);
     console.keys("te");
     open_key(&mut console, "threads");
@@ -220,7 +220,7 @@ fn late_answer_still_shows_the_staged_value() {
 }
 
 #[test]
-fn staged_value_is_shown_in_the_list() {
+pub(crate) fn staged_value_is_shown_in_the_list() {
     let mut console = TestConsole::new(120, 36);
     console.keys("te");
     set(&mut console, "queue", "{ limit = 5, overflow = \"block\" }");
@@ -237,7 +237,7 @@ fn staged_value_is_shown_in_the_list() {
 }
 
 #[test]
-fn clicked_key_accepts_a_paste() {
+pub(crate) fn clicked_key_accepts_a_paste() {
     let mut console = TestConsole::new(120, 36);
     console.keys("e");
     let at =
@@ -251,7 +251,7 @@ fn clicked_key_accepts_a_paste() {
 }
 
 #[test]
-fn too_long_value_is_reported() {
+pub(crate) fn too_long_value_is_reported() {
     let mut console = TestConsole::new(120, 36);
     let ranges: Vec<String> = (0..40).map(|at| format!("input{at} = {{ zeros = true }}")).collect();
     let table = format!("{{ {} }}", ranges.join(", "));
@@ -273,7 +273,7 @@ fn too_long_value_is_reported() {
 }
 
 #[test]
-fn dialogs_work_with_the_mouse() {
+pub(crate) fn dialogs_work_with_the_mouse() {
     let mut console = TestConsole::new(120, 36);
     console.keys("X");
     for answer in ['n', 'y'] {
@@ -301,7 +301,7 @@ fn dialogs_work_with_the_mouse() {
 }
 
 #[test]
-fn model_is_added_then_removed() {
+pub(crate) fn model_is_added_then_removed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ocr.onnx");
     std::fs::write(&file, crate::engine::embedded::bytes("ranker.onnx").unwrap()).unwrap();

@@ -56,7 +56,7 @@ fn transfer(cores: CoreSelection, from: CoreOwner, to: CoreOwner, share: bool) -
 }
 
 #[test]
-fn core_moves_to_another_row() {
+pub(crate) fn core_moves_to_another_row() {
     let to = Target::Row(model("detector"));
     let change = three_ways(&Target::RowCore(model("ocr")), &to, |console| {
         console.keys("j k j");
@@ -67,7 +67,7 @@ fn core_moves_to_another_row() {
 }
 
 #[test]
-fn specific_core_moves_to_a_row() {
+pub(crate) fn specific_core_moves_to_a_row() {
     let to = Target::Row(model("embedder"));
     let change = three_ways(&Target::Core(CoreId(4)), &to, |console| {
         console.key(KeyCode::Tab);
@@ -79,7 +79,7 @@ fn specific_core_moves_to_a_row() {
 }
 
 #[test]
-fn core_moves_to_free_then_back() {
+pub(crate) fn core_moves_to_free_then_back() {
     let free = Target::Row(CoreOwner::Free);
     let change = three_ways(&Target::RowCore(model("detector")), &free, |console| {
         console.keys(" 0");
@@ -98,7 +98,7 @@ fn core_moves_to_free_then_back() {
 }
 
 #[test]
-fn instance_moves_to_another_row() {
+pub(crate) fn instance_moves_to_another_row() {
     let to = Target::Row(model("ocr"));
     let change = three_ways(&Target::Instance("detector".into()), &to, |console| {
         console.keys("l j");
@@ -109,7 +109,7 @@ fn instance_moves_to_another_row() {
 }
 
 #[test]
-fn wheel_steps_like_keys() {
+pub(crate) fn wheel_steps_like_keys() {
     for (column, keys) in [
         (Column::Cores, "+"),
         (Column::Instances, "l+"),
@@ -127,7 +127,7 @@ fn wheel_steps_like_keys() {
 }
 
 #[test]
-fn plain_wheel_scrolls_over_a_value() {
+pub(crate) fn plain_wheel_scrolls_over_a_value() {
     let mut console = TestConsole::new(120, 36);
     for column in Column::ALL.into_iter().take(5) {
         console.keys("1\t");
@@ -144,7 +144,7 @@ fn plain_wheel_scrolls_over_a_value() {
 }
 
 #[test]
-fn step_asks_before_taking_the_last_core() {
+pub(crate) fn step_asks_before_taking_the_last_core() {
     let mut console = TestConsole::new(120, 36);
     let at = console.place(&Target::Field("embedder".into(), Column::Cores));
     console.mouse_with(MouseEventKind::ScrollDown, at, KeyModifiers::CONTROL);
@@ -157,7 +157,7 @@ fn step_asks_before_taking_the_last_core() {
 }
 
 #[test]
-fn modifier_shares_like_the_share_key() {
+pub(crate) fn modifier_shares_like_the_share_key() {
     let (from, to) = (Target::RowCore(model("ocr")), Target::Row(model("detector")));
     let held = made(|console| {
         let (from, to) = (console.place(&from), console.place(&to));
@@ -177,7 +177,7 @@ fn modifier_shares_like_the_share_key() {
 }
 
 #[test]
-fn drags_several_cores() {
+pub(crate) fn drags_several_cores() {
     let wheeled = made(|console| {
         let (from, to) =
             (console.place(&Target::Core(CoreId(1))), console.place(&Target::Row(model("ocr"))));
@@ -200,7 +200,7 @@ fn drags_several_cores() {
 }
 
 #[test]
-fn every_cancel_makes_no_change() {
+pub(crate) fn every_cancel_makes_no_change() {
     type Way = fn(&mut TestConsole, (u16, u16));
     let ways: [(&str, Way); 10] = [
         ("esc", |console, _| console.key(KeyCode::Esc)),
@@ -234,7 +234,7 @@ fn every_cancel_makes_no_change() {
 }
 
 #[test]
-fn footer_shows_drag_commands() {
+pub(crate) fn footer_shows_drag_commands() {
     for by_click in [false, true] {
         let mut console = TestConsole::new(120, 36);
         if by_click {
@@ -257,7 +257,7 @@ fn footer_shows_drag_commands() {
 }
 
 #[test]
-fn press_acts_only_on_its_row() {
+pub(crate) fn press_acts_only_on_its_row() {
     let mut console = TestConsole::new(120, 36);
     let (from, to) =
         (console.place(&Target::Row(model("ocr"))), console.place(&Target::Row(model("detector"))));
@@ -269,7 +269,7 @@ fn press_acts_only_on_its_row() {
 }
 
 #[test]
-fn drag_previews_its_consequence() {
+pub(crate) fn drag_previews_its_consequence() {
     let mut console = TestConsole::new(120, 36);
     let from = console.place(&Target::RowCore(model("ocr")));
     let to = console.place(&Target::Row(model("detector")));
@@ -283,7 +283,7 @@ fn drag_previews_its_consequence() {
 }
 
 #[test]
-fn refused_drop_shows_the_reason() {
+pub(crate) fn refused_drop_shows_the_reason() {
     let mut layout = fixtures::layout();
     layout.models[1].cores = CoreRequest::List("4-5".parse().unwrap());
     layout.models[1].reserve = true;
@@ -304,7 +304,7 @@ fn refused_drop_shows_the_reason() {
 }
 
 #[test]
-fn steps_build_on_the_last_answer() {
+pub(crate) fn steps_build_on_the_last_answer() {
     let mut console = TestConsole::new(120, 36);
     console.keys("l+++");
     let row = console.control.desired().row("detector").unwrap().clone();
@@ -315,7 +315,7 @@ fn steps_build_on_the_last_answer() {
 }
 
 #[test]
-fn redo_restores_the_undone_layout() {
+pub(crate) fn redo_restores_the_undone_layout() {
     let mut console = TestConsole::new(120, 36);
     let before = console.control.layout();
     console.keys("+");
@@ -331,7 +331,7 @@ fn redo_restores_the_undone_layout() {
 }
 
 #[test]
-fn selection_stays_on_its_model() {
+pub(crate) fn selection_stays_on_its_model() {
     let mut console = TestConsole::new(120, 36);
     console.keys("3");
     let mut snapshot = (*console.state.snapshot).clone();
@@ -344,7 +344,7 @@ fn selection_stays_on_its_model() {
 }
 
 #[test]
-fn filter_keeps_the_free_cores() {
+pub(crate) fn filter_keeps_the_free_cores() {
     let mut console = TestConsole::new(120, 36);
     console.keys("/OC");
     console.key(KeyCode::Enter);
@@ -355,7 +355,7 @@ fn filter_keeps_the_free_cores() {
 }
 
 #[test]
-fn palette_runs_a_command_by_name() {
+pub(crate) fn palette_runs_a_command_by_name() {
     let mut console = TestConsole::new(120, 36);
     console.keys(":mach");
     console.key(KeyCode::Enter);
@@ -363,7 +363,7 @@ fn palette_runs_a_command_by_name() {
 }
 
 #[test]
-fn instance_dropped_on_free_is_removed() {
+pub(crate) fn instance_dropped_on_free_is_removed() {
     let change = made(|console| {
         drag(console, &Target::Instance("detector".into()), &Target::Row(CoreOwner::Free));
     });

@@ -58,7 +58,7 @@ fn place(model: &str) -> Target {
 }
 
 #[test]
-fn gpu_to_row_equals_row_to_gpu() {
+pub(crate) fn gpu_to_row_equals_row_to_gpu() {
     let change = three_ways(&gpu(0), &place("ocr"), "jlllll+");
     assert_eq!(change, onto("ocr", Some(0), None));
     let change = three_ways(&place("ocr"), &gpu(0), "jlllll+");
@@ -66,7 +66,7 @@ fn gpu_to_row_equals_row_to_gpu() {
 }
 
 #[test]
-fn gpu_limit_follows_the_model() {
+pub(crate) fn gpu_limit_follows_the_model() {
     let change = three_ways(&place("detector"), &gpu(1), "lllll+");
     assert_eq!(change, onto("detector", Some(1), Some(Bytes(4 << 30))));
     let change = three_ways(&place("detector"), &Target::Gpu(None), "lllll-");
@@ -74,7 +74,7 @@ fn gpu_limit_follows_the_model() {
 }
 
 #[test]
-fn device_moves_to_another_row_by_key() {
+pub(crate) fn device_moves_to_another_row_by_key() {
     let change = made(|console| {
         console.keys("lllll j");
         console.key(KeyCode::Enter);
@@ -83,7 +83,7 @@ fn device_moves_to_another_row_by_key() {
 }
 
 #[test]
-fn drop_beside_a_device_does_nothing() {
+pub(crate) fn drop_beside_a_device_does_nothing() {
     let mut console = console();
     let (from, beside) = (console.place(&place("detector")), (0, 0));
     console.down(from);
@@ -97,7 +97,7 @@ fn drop_beside_a_device_does_nothing() {
 }
 
 #[test]
-fn without_gpus_a_model_stays_on_the_cpu() {
+pub(crate) fn without_gpus_a_model_stays_on_the_cpu() {
     let mut console = TestConsole::new(160, 40);
     console.keys("lllll+");
     assert!(console.message().contains("stays on the CPU: no NVIDIA GPU"), "{}", console.message());
@@ -105,7 +105,7 @@ fn without_gpus_a_model_stays_on_the_cpu() {
 }
 
 #[test]
-fn gpu_lists_its_models_with_memory() {
+pub(crate) fn gpu_lists_its_models_with_memory() {
     let console = console();
     let text = console.text();
     let line = text.lines().find(|line| line.contains("by the driver")).unwrap_or_default();
@@ -115,7 +115,7 @@ fn gpu_lists_its_models_with_memory() {
 }
 
 #[test]
-fn gpu_drop_previews_the_build() {
+pub(crate) fn gpu_drop_previews_the_build() {
     let mut console = console();
     let (from, to) = (console.place(&place("detector")), console.place(&gpu(1)));
     console.down(from);

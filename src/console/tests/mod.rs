@@ -1,15 +1,16 @@
 //! Tests of the whole console: gestures and keys in, changes and frames out.
 
+mod attached;
 mod bursts;
 mod change_status;
-mod changed_files;
+pub(crate) mod changed_files;
 mod clients;
-mod editing;
+pub(crate) mod editing;
 mod excess;
 pub(crate) mod fixtures;
 mod frames;
-mod gestures;
-mod gpu_gestures;
+pub(crate) mod gestures;
+pub(crate) mod gpu_gestures;
 mod input_stress;
 mod many_models;
 mod odd_values;
@@ -17,12 +18,13 @@ mod order;
 mod painting;
 mod pseudo_terminal;
 mod random_run;
-mod ranges;
+pub(crate) mod ranges;
 mod readability;
 mod readonly;
-mod saving;
+pub(crate) mod remote_ends;
+pub(crate) mod saving;
 mod scrolling;
 mod small_screen;
-mod staging;
+pub(crate) mod staging;
 mod testing;
 mod text_input;

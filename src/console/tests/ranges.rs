@@ -57,7 +57,7 @@ fn given(cores: &str, from: CoreOwner, to: &str) -> Edit {
 }
 
 #[test]
-fn range_of_cores_moves_to_a_row() {
+pub(crate) fn range_of_cores_moves_to_a_row() {
     let to = Target::Row(model("embedder"));
     let typed = made(|console| {
         console.key(KeyCode::Tab);
@@ -83,7 +83,7 @@ fn range_of_cores_moves_to_a_row() {
 }
 
 #[test]
-fn cores_of_several_models_move_together() {
+pub(crate) fn cores_of_several_models_move_together() {
     let change = made(|console| {
         console.key(KeyCode::Tab);
         console.keys("lll");
@@ -106,7 +106,7 @@ fn cores_of_several_models_move_together() {
 }
 
 #[test]
-fn range_shrinks_on_the_way_back() {
+pub(crate) fn range_shrinks_on_the_way_back() {
     let mut console = TestConsole::new(120, 36);
     console.keys(">");
     assert_eq!((console.state.focus, console.state.picked), (Pane::Cores, CpuSet::EMPTY));
@@ -124,7 +124,7 @@ fn range_shrinks_on_the_way_back() {
 }
 
 #[test]
-fn ctrl_click_deselects_a_core() {
+pub(crate) fn ctrl_click_deselects_a_core() {
     let mut console = TestConsole::new(120, 36);
     for id in [0, 1, 2] {
         click_with(&mut console, &core(id), KeyModifiers::CONTROL);
@@ -138,7 +138,7 @@ fn ctrl_click_deselects_a_core() {
 }
 
 #[test]
-fn range_follows_the_screen_order() {
+pub(crate) fn range_follows_the_screen_order() {
     let mut machine = fixtures::machine(8, 4);
     for core in &mut machine.topology.cores {
         core.l3 = Some(u32::from(core.id.0 % 2));
@@ -158,7 +158,7 @@ fn range_follows_the_screen_order() {
 }
 
 #[test]
-fn cancelled_drag_keeps_the_selection() {
+pub(crate) fn cancelled_drag_keeps_the_selection() {
     let mut console = TestConsole::new(120, 36);
     console.keys(">>");
     console.keys(" ");
@@ -168,7 +168,7 @@ fn cancelled_drag_keeps_the_selection() {
 }
 
 #[test]
-fn sharing_leaves_donors_their_cores() {
+pub(crate) fn sharing_leaves_donors_their_cores() {
     let change = made(|console| {
         console.keys(">>>>> ");
         console.keys("x2");

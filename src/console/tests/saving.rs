@@ -44,7 +44,7 @@ fn head(console: &TestConsole) -> String {
 }
 
 #[test]
-fn undone_load_restores_the_layout_name() {
+pub(crate) fn undone_load_restores_the_layout_name() {
     let mut console = console();
     let (before, alt) = (console.control.layout(), console.profiles.load("alt").unwrap());
     load(&mut console, "alt");
@@ -68,7 +68,7 @@ fn undone_load_restores_the_layout_name() {
 }
 
 #[test]
-fn undone_load_restores_unsaved_changes() {
+pub(crate) fn undone_load_restores_unsaved_changes() {
     let mut console = console();
     console.keys("+");
     console.refresh();
@@ -85,7 +85,7 @@ fn undone_load_restores_unsaved_changes() {
 }
 
 #[test]
-fn undo_does_not_restore_a_renamed_layout() {
+pub(crate) fn undo_does_not_restore_a_renamed_layout() {
     let mut console = console();
     load(&mut console, "alt");
     console.keys("o");
@@ -107,7 +107,7 @@ fn undo_does_not_restore_a_renamed_layout() {
 }
 
 #[test]
-fn deleted_layout_file_makes_quit_ask() {
+pub(crate) fn deleted_layout_file_makes_quit_ask() {
     let mut console = console();
     load(&mut console, "alt");
     assert!(!console.state.modified());
@@ -129,7 +129,7 @@ fn deleted_layout_file_makes_quit_ask() {
 }
 
 #[test]
-fn automatic_undo_restores_the_layout_name() {
+pub(crate) fn automatic_undo_restores_the_layout_name() {
     let mut console = console();
     load(&mut console, "alt");
     let mut entry = fixtures::entry(7, VerdictStatus::Open, 750);
@@ -145,7 +145,7 @@ fn automatic_undo_restores_the_layout_name() {
 }
 
 #[test]
-fn store_learns_of_each_layout_switch() {
+pub(crate) fn store_learns_of_each_layout_switch() {
     let mut console = console();
     load(&mut console, "alt");
     console.keys("u+S");
@@ -158,7 +158,7 @@ fn store_learns_of_each_layout_switch() {
 }
 
 #[test]
-fn unmodified_before_the_first_snapshot() {
+pub(crate) fn unmodified_before_the_first_snapshot() {
     use crate::console::state::{Action, ConsoleState, update};
     let mut state = ConsoleState::new(&crate::console::ConsoleOptions::default());
     update(&mut state, Action::Baseline(fixtures::layout()));
@@ -166,7 +166,7 @@ fn unmodified_before_the_first_snapshot() {
 }
 
 #[test]
-fn quit_asks_about_staged_changes() {
+pub(crate) fn quit_asks_about_staged_changes() {
     let staged = || {
         let mut console = console();
         console.keys("tl+q");
@@ -184,7 +184,7 @@ fn quit_asks_about_staged_changes() {
 }
 
 #[test]
-fn save_on_quit_asks_for_a_missing_name() {
+pub(crate) fn save_on_quit_asks_for_a_missing_name() {
     let mut console = console();
     console.state.profile = None;
     console.keys("+qs");
@@ -204,7 +204,7 @@ fn save_on_quit_asks_for_a_missing_name() {
 }
 
 #[test]
-fn questions_fit_the_smallest_screen() {
+pub(crate) fn questions_fit_the_smallest_screen() {
     let name = "a-name-that-is-rather-long";
     for width in [40, 60, 120] {
         let mut console = TestConsole::new(width, 12);
@@ -234,7 +234,7 @@ fn questions_fit_the_smallest_screen() {
 }
 
 #[test]
-fn palette_columns_do_not_touch() {
+pub(crate) fn palette_columns_do_not_touch() {
     for width in [40, 90] {
         let mut console = TestConsole::new(width, 60);
         console.keys(":page");
@@ -244,7 +244,7 @@ fn palette_columns_do_not_touch() {
 }
 
 #[test]
-fn quit_asks_only_if_changes_would_be_lost() {
+pub(crate) fn quit_asks_only_if_changes_would_be_lost() {
     let mut console = TestConsole::new(120, 36);
     console.keys("q");
     assert_eq!(console.left, [Effect::Quit]);
@@ -292,7 +292,7 @@ pub(super) fn assert_only_answers(console: &mut TestConsole, answers: &[KeyCode]
 }
 
 #[test]
-fn quit_question_takes_only_shown_keys() {
+pub(crate) fn quit_question_takes_only_shown_keys() {
     let mut console = TestConsole::new(120, 36);
     console.keys("+q");
     assert_only_answers(&mut console, &['s', 'd', 'n'].map(KeyCode::Char));
@@ -302,7 +302,7 @@ fn quit_question_takes_only_shown_keys() {
 }
 
 #[test]
-fn other_questions_take_only_shown_keys() {
+pub(crate) fn other_questions_take_only_shown_keys() {
     let answers = ['y', 'n'].map(KeyCode::Char);
     for keys in ["X", "+R"] {
         let mut console = TestConsole::new(120, 36);
@@ -316,7 +316,7 @@ fn other_questions_take_only_shown_keys() {
 }
 
 #[test]
-fn layout_list_commands_work() {
+pub(crate) fn layout_list_commands_work() {
     let mut console = TestConsole::new(120, 36);
     console.keys("s+");
     assert!(console.state.modified());
@@ -348,7 +348,7 @@ fn layout_list_commands_work() {
 }
 
 #[test]
-fn applying_live_layout_changes_only_the_name() {
+pub(crate) fn applying_live_layout_changes_only_the_name() {
     let mut console = TestConsole::new(120, 36);
     console.profiles.put("other", &console.control.layout());
     console.keys("o");
@@ -365,7 +365,7 @@ fn applying_live_layout_changes_only_the_name() {
 }
 
 #[test]
-fn revert_asks_then_restores_the_layout() {
+pub(crate) fn revert_asks_then_restores_the_layout() {
     let mut console = TestConsole::new(120, 36);
     let before = console.control.layout();
     console.keys("+lllll+R");
@@ -376,7 +376,7 @@ fn revert_asks_then_restores_the_layout() {
 }
 
 #[test]
-fn last_used_layout_is_listed_first() {
+pub(crate) fn last_used_layout_is_listed_first() {
     let mut console = TestConsole::new(120, 36);
     for name in ["day", "night", "balanced"] {
         console.profiles.put(name, &fixtures::layout());
@@ -403,7 +403,7 @@ fn unsaved(name: &str) -> TestConsole {
 }
 
 #[test]
-fn first_save_proposes_a_free_name() {
+pub(crate) fn first_save_proposes_a_free_name() {
     for (name, free) in [("demo", "demo-2"), ("models", "models-2"), ("night shift", "night-shift")]
     {
         let mut console = unsaved(name);
@@ -419,7 +419,7 @@ fn first_save_proposes_a_free_name() {
 }
 
 #[test]
-fn save_over_an_unopened_layout_asks() {
+pub(crate) fn save_over_an_unopened_layout_asks() {
     let mut console = unsaved("models");
     console.keys("S");
     console.control_key('u');
@@ -431,7 +431,7 @@ fn save_over_an_unopened_layout_asks() {
 }
 
 #[test]
-fn name_taken_meanwhile_asks() {
+pub(crate) fn name_taken_meanwhile_asks() {
     let mut console = unsaved("models");
     console.keys("S");
     console.control_key('u');
@@ -446,7 +446,7 @@ fn name_taken_meanwhile_asks() {
 }
 
 #[test]
-fn built_in_layout_is_not_overwritten() {
+pub(crate) fn built_in_layout_is_not_overwritten() {
     let mut console = unsaved("models");
     console.keys("S");
     console.control_key('u');
@@ -461,7 +461,7 @@ const FAULTS: &str = "/l/night.toml:3:9: `x` is not a number of cores\n  3 | cor
      ^\nhelp: write a number\n/l/night.toml:4:1: unknown key `bores`";
 
 #[test]
-fn error_of_a_listed_layout_keeps_its_lines() {
+pub(crate) fn error_of_a_listed_layout_keeps_its_lines() {
     let mut console = console();
     console.keys("o");
     console.state.layouts.preview = Some(Err(FAULTS.into()));
@@ -474,7 +474,7 @@ fn error_of_a_listed_layout_keeps_its_lines() {
 }
 
 #[test]
-fn error_of_several_lines_is_a_pane() {
+pub(crate) fn error_of_several_lines_is_a_pane() {
     let mut console = TestConsole::new(80, 24);
     let result = Box::new(Err(FAULTS.to_owned()));
     console.act(Action::Loaded { name: "night".into(), result });

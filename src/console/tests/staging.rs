@@ -10,7 +10,7 @@ use crate::scheduler::Control;
 use crate::telemetry::{Author, VerdictStatus};
 
 #[test]
-fn staged_step_takes_the_last_core_unasked() {
+pub(crate) fn staged_step_takes_the_last_core_unasked() {
     let mut console = TestConsole::new(120, 36);
     console.keys("t3-");
     assert_eq!(console.state.dialog, None);
@@ -18,7 +18,7 @@ fn staged_step_takes_the_last_core_unasked() {
 }
 
 #[test]
-fn staged_gestures_add_up_to_one_transaction() {
+pub(crate) fn staged_gestures_add_up_to_one_transaction() {
     let mut console = TestConsole::new(120, 36);
     console.keys("t+j -");
     console.key(KeyCode::Esc);
@@ -36,7 +36,7 @@ fn staged_gestures_add_up_to_one_transaction() {
 }
 
 #[test]
-fn staged_changes_can_be_undone() {
+pub(crate) fn staged_changes_can_be_undone() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl++u");
     assert_eq!(console.state.staged.len(), 1);
@@ -48,7 +48,7 @@ fn staged_changes_can_be_undone() {
 }
 
 #[test]
-fn staged_undo_leaves_applied_changes() {
+pub(crate) fn staged_undo_leaves_applied_changes() {
     let mut console = TestConsole::new(120, 36);
     console.keys("l+t+");
     console.keys("uu");
@@ -64,7 +64,7 @@ fn staged_undo_leaves_applied_changes() {
 }
 
 #[test]
-fn discarding_several_changes_asks() {
+pub(crate) fn discarding_several_changes_asks() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl+++");
     console.key(KeyCode::Esc);
@@ -80,7 +80,7 @@ fn discarding_several_changes_asks() {
 }
 
 #[test]
-fn save_names_the_staged_changes() {
+pub(crate) fn save_names_the_staged_changes() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl++s");
     assert!(console.message().contains("without the 2 staged changes"), "{}", console.message());
@@ -88,7 +88,7 @@ fn save_names_the_staged_changes() {
 }
 
 #[test]
-fn refused_staged_changes_do_not_leave() {
+pub(crate) fn refused_staged_changes_do_not_leave() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl+q");
     console.control.apply(Edit::Remove { model: "detector".into() }.into(), Author::Api).unwrap();
@@ -99,7 +99,7 @@ fn refused_staged_changes_do_not_leave() {
 }
 
 #[test]
-fn impossible_change_is_not_staged() {
+pub(crate) fn impossible_change_is_not_staged() {
     let mut console = TestConsole::new(120, 36);
     // the first step takes the one free core; the second fails
     console.keys("t++");
@@ -109,7 +109,7 @@ fn impossible_change_is_not_staged() {
 }
 
 #[test]
-fn changed_rows_replan_staged_changes() {
+pub(crate) fn changed_rows_replan_staged_changes() {
     let mut console = TestConsole::new(120, 36);
     console.keys("tl+");
     let instances = |console: &TestConsole, name| {

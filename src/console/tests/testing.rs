@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use tokio::sync::watch;
 
 use super::fixtures;
+use super::remote_ends::{self, Connect, RemoteEnds};
 use crate::console::input::input_queue::{InputEvent, InputQueue};
 use crate::console::input::pointer;
 use crate::console::known_layouts::KnownLayouts;
@@ -19,8 +20,8 @@ use crate::console::{ConsoleOptions, view};
 use crate::layout::{Change, DesiredState, Layout, Plan, Refusal};
 use crate::machine::Description;
 use crate::scheduler::{
-    ChangeOperation, ChangeRequest, Control, LayoutRevision, LayoutStore, LayoutStoreError,
-    Profile, RequestRecordings, SaveCondition, SaveReceipt, SavedLayout,
+    ChangeOperation, ChangeRequest, Control, CurrentLayout, LayoutRevision, LayoutStore,
+    LayoutStoreError, Profile, RequestRecordings, SaveCondition, SaveReceipt, SavedLayout,
 };
 use crate::telemetry::{
     Applied, ChangeStages, ChangeStatus, JournalEntry, LogLines, Snapshot, StateVersion,
@@ -43,6 +44,8 @@ pub(super) struct FakeControl {
     pub panics: bool,
     /// The time that a request takes.
     pub delay: Duration,
+    /// True if states have versions, which tell a remote control that a snapshot is newer.
+    pub has_versions: bool,
 }
 
 impl FakeControl {
@@ -57,6 +60,7 @@ impl FakeControl {
             snapshots: watch::channel(first).0,
             panics: false,
             delay: Duration::ZERO,
+            has_versions: false,
         }
     }
 
@@ -76,9 +80,11 @@ impl FakeControl {
 
     fn go(&self, inner: &mut Inner, plan: Plan, of: Option<u64>) -> Applied {
         inner.desired = plan.after.clone();
-        let snapshot = fixtures::snapshot(&inner.desired, &self.machine);
-        self.snapshots.send_replace(Arc::new(snapshot));
+        let mut snapshot = fixtures::snapshot(&inner.desired, &self.machine);
         inner.entries += 1;
+        let version = StateVersion(if self.has_versions { inner.entries } else { 0 });
+        snapshot.state_version = version;
+        self.snapshots.send_replace(Arc::new(snapshot));
         Applied {
             id: inner.entries,
             of,
@@ -86,7 +92,7 @@ impl FakeControl {
             force_us: 41,
             differences: Vec::new(),
             stages: ChangeStages::default(),
-            version: StateVersion::default(),
+            version,
             status: ChangeStatus::InForce,
         }
     }
@@ -114,7 +120,7 @@ impl Control for FakeControl {
                 inner.changes.push(change);
                 (plan, None)
             }
-            ChangeOperation::Undo => {
+            ChangeOperation::Undo | ChangeOperation::UndoChange(_) => {
                 let nothing = || Refusal::whole("nothing to undo");
                 let (of, before) = inner.before.pop().ok_or_else(nothing)?;
                 let back = now.undo(&before, &now, &self.machine)?;
@@ -244,12 +250,18 @@ impl LayoutStore for FakeLayoutStore {
     fn set_current(&self, name: Option<&str>, _: Option<LayoutRevision>) {
         self.told.lock().unwrap().push(name.map(str::to_owned));
     }
+
+    fn current(&self) -> Option<CurrentLayout> {
+        let name = self.told().pop()?;
+        Some(CurrentLayout { name, revision: None })
+    }
 }
 
 /// A console without a terminal. Performs effects at once.
 pub(super) struct TestConsole {
     pub control: Arc<FakeControl>,
     pub profiles: Arc<FakeLayoutStore>,
+    remote: Option<RemoteEnds>,
     known: KnownLayouts,
     pub log: LogLines,
     pub state: ConsoleState,
@@ -265,7 +277,11 @@ impl TestConsole {
     }
 
     pub(super) fn with(layout: &Layout, machine: Description, width: u16, height: u16) -> Self {
-        let control = Arc::new(FakeControl::new(layout, machine));
+        let mut control = FakeControl::new(layout, machine.clone());
+        control.has_versions = remote_ends::connect().is_some();
+        let (control, profiles) = (Arc::new(control), Arc::<FakeLayoutStore>::default());
+        let connect = |connect: Connect| connect(control.clone(), profiles.clone(), machine);
+        let remote = remote_ends::connect().map(connect);
         let opened = SavedLayout {
             layout: control.layout(),
             revision: revision(&control.layout()),
@@ -280,7 +296,8 @@ impl TestConsole {
         let mut console = Self {
             state: ConsoleState::new(&options),
             control,
-            profiles: Arc::default(),
+            profiles,
+            remote,
             known: KnownLayouts::default(),
             log: LogLines::default(),
             hits: HitMap::default(),
@@ -295,12 +312,18 @@ impl TestConsole {
 
     /// Shows a snapshot that the fake control did not make.
     pub(super) fn show(&mut self, snapshot: Snapshot) {
+        if let Some(remote) = &self.remote {
+            remote.wait_for(self.control.version());
+        }
         self.act(Action::Snapshot(Arc::new(snapshot)));
     }
 
     /// Applies the newest snapshot.
     pub(super) fn refresh(&mut self) {
-        let snapshot = self.control.snapshots().borrow().clone();
+        let snapshot = match &self.remote {
+            Some(remote) => remote.wait_for(self.control.version()),
+            None => self.control.snapshots().borrow().clone(),
+        };
         self.act(Action::Snapshot(snapshot));
     }
 
@@ -363,12 +386,17 @@ impl TestConsole {
     }
 
     fn context(&self) -> WorkerContext {
+        let (control, profiles): (Arc<dyn Control>, Arc<dyn LayoutStore>) = match &self.remote {
+            Some(remote) => (remote.control.clone(), remote.profiles.clone()),
+            None => (self.control.clone(), self.profiles.clone()),
+        };
         WorkerContext {
-            control: self.control.clone(),
-            profiles: Some(self.profiles.clone()),
+            control,
+            profiles: Some(profiles),
             known: self.known.clone(),
             log: Arc::new(self.log.clone()),
             recordings: Some(Arc::new(FakeRecordings)),
+            attached: None,
         }
     }
 

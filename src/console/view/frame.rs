@@ -32,6 +32,9 @@ pub(super) fn draw_on(canvas: &mut Canvas) {
         Screen::Board => board::draw(canvas, body),
         screen => canvas.part(body, None, |canvas| screens::draw(canvas, body, screen)),
     }
+    if state.connection_loss().is_some() {
+        canvas.grey(Rect { height: body.bottom() - area.y, ..area });
+    }
     let hint = Hint::of(state, area.width, most_hint_lines(state, body));
     let lines = hint.height();
     let place = Rect { y: body.bottom() + 1 - lines, height: lines, ..area };

@@ -17,6 +17,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let (mode, mode_style) = match (state.readonly, state.mode) {
+        _ if state.connection_loss().is_some() => ("LOST".to_owned(), theme.bad),
         (true, _) => ("READ-ONLY".to_owned(), theme.warn),
         (false, Mode::Live) => ("LIVE".to_owned(), theme.good),
         (false, Mode::Staged) => (format!("STAGED {}", state.staged.len()), theme.warn),
@@ -27,6 +28,12 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     canvas.put(&mut pen, &format!("{name}{mark}   "), theme.title);
     pen.end = pen.end.saturating_sub(1);
     canvas.put_end(&mut pen, &mode, mode_style);
+    if let Some(attached) = &state.attached {
+        let name = format::fit(&attached.name, 24, state.glyphs.ellipsis);
+        let text =
+            if area.width < 100 { "attached".to_owned() } else { format!("attached to {name}") };
+        canvas.put_end(&mut pen, &format!("{text}   "), theme.accent);
+    }
     if state.snapshot.server.as_ref().is_some_and(|server| server.is_draining) {
         canvas.put_end(&mut pen, "draining   ", theme.warn);
     }

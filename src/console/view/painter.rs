@@ -114,6 +114,7 @@ impl Painter {
 /// shows in many places.
 fn has_parts(state: &ConsoleState) -> bool {
     state.screen == Screen::Board
+        && state.connection_loss().is_none()
         && state.dialog.is_none()
         && state.drag.is_none()
         && state.staged_plan.is_none()

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::control::api;
 use crate::engine::onnx::ModelFile;
 use crate::machine::Description;
-use crate::scheduler::SaveReceipt;
+use crate::scheduler::{CurrentLayout, SaveReceipt};
 use crate::telemetry::{Applied, JournalEntry, Snapshot};
 
 /// Returns the schema of a type.
@@ -89,7 +89,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation {
         method: "put",
-        body: Some(schema::<api::CurrentBody>),
+        body: Some(schema::<CurrentLayout>),
         ..get("/v1/current", "Records which saved layout the live rows belong to.", schema::<()>)
     },
     Operation {
@@ -118,17 +118,24 @@ pub(super) const OPERATIONS: &[Operation] = &[
     post("/v1/apply", "Applies a change.", Some(schema::<api::ChangeBody>), schema::<Applied>),
     post(
         "/v1/undo",
-        "Undoes the newest change.",
+        "Undoes the caller's newest change, or any by its number.",
         Some(schema::<api::HistoryBody>),
         schema::<Applied>,
     ),
     post(
         "/v1/redo",
-        "Redoes the newest undone change.",
+        "Redoes the change that the caller undid last.",
         Some(schema::<api::HistoryBody>),
         schema::<Applied>,
     ),
     post("/v1/reload", "Reloads the run's files.", None, schema::<api::ReloadAnswer>),
+    get("/v1/current", "The saved layout that the live rows belong to.", schema::<CurrentLayout>),
+    post(
+        "/v1/record/{model}",
+        "Starts to record the requests of a model, or stops that.",
+        None,
+        schema::<api::RecordAnswer>,
+    ),
     post("/v1/stop", "Ends the run, as SIGTERM does.", None, schema::<api::StopAnswer>),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::history::UndoRedoStep;
+use super::history::{StepChoice, UndoRedoStep};
 use super::open_changes::{BuildEffect, StatusUpdate};
 use super::own_change::{OwnChange, OwnChangeReason};
 use super::row_changes::{has_changed, renames};
@@ -13,7 +13,6 @@ use super::thread::Owner;
 use crate::layout::{Change, DesiredState, Edit, Plan, Refusal, RefusalKind};
 use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
 use crate::scheduler::loaded_models::add_sharing;
-use crate::scheduler::messages::UndoRedo;
 use crate::scheduler::workload::Workload;
 use crate::telemetry::{Applied, Author, ChangeStatus, JournalEntry, Verdict};
 
@@ -63,8 +62,9 @@ impl Owner {
                 let plan = self.models.desired.plan(&change, &self.models.description)?;
                 (plan, change, None)
             }
-            ChangeOperation::Undo => self.undo_redo(UndoRedo::Undo)?,
-            ChangeOperation::Redo => self.undo_redo(UndoRedo::Redo)?,
+            ChangeOperation::Undo => self.undo_redo(StepChoice::Undo(&author))?,
+            ChangeOperation::UndoChange(id) => self.undo_redo(StepChoice::UndoChange(id))?,
+            ChangeOperation::Redo => self.undo_redo(StepChoice::Redo(&author))?,
         };
         let mut commit = Commit { plan, change, author, asked, timer, step };
         self.add_sharing(&mut commit.plan)?;
@@ -74,10 +74,10 @@ impl Owner {
     /// Plans an undo or redo.
     fn undo_redo(
         &self,
-        direction: UndoRedo,
+        choice: StepChoice<'_>,
     ) -> Result<(Plan, Change, Option<UndoRedoStep>), Refusal> {
         let desired = &self.models.desired;
-        let step = self.history.next_step(direction, desired)?;
+        let step = self.history.next_step(choice, desired)?;
         let after = desired.cross(&step.from, &step.to, &self.models.description)?;
         let plan = desired.plan_to(after, &self.models.description);
         let layout = Box::new(plan.after.layout());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::open_changes::StatusUpdate;
 use crate::layout::{ChangeSide, DesiredState, Plan, Refusal, Row};
 use crate::scheduler::messages::{EntryVerdict, UndoRedo};
-use crate::telemetry::{Author, ChangeCounts, JournalEntry, JournalSender};
+use crate::telemetry::{Author, ChangeCounts, JournalEntry, JournalSender, text};
 
 /// Entries in a snapshot.
 const IN_SNAPSHOT: usize = 64;
@@ -19,6 +19,36 @@ struct Step {
     entry: Arc<JournalEntry>,
     before: ChangeSide,
     after: ChangeSide,
+}
+
+/// The step to undo or redo.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum StepChoice<'a> {
+    /// Undo the newest change of a caller.
+    Undo(&'a Author),
+    /// Undo the change of this number, whoever made it.
+    UndoChange(u64),
+    /// Undo the newest change, whoever made it.
+    UndoNewest,
+    /// Redo the step that a caller undid last.
+    Redo(&'a Author),
+}
+
+impl StepChoice<'_> {
+    fn direction(self) -> UndoRedo {
+        match self {
+            Self::Undo(_) | Self::UndoChange(_) | Self::UndoNewest => UndoRedo::Undo,
+            Self::Redo(_) => UndoRedo::Redo,
+        }
+    }
+}
+
+/// A step that is undone.
+struct UndoneStep {
+    /// Its index in the history.
+    index: usize,
+    /// The caller who can redo it.
+    by: Author,
 }
 
 /// One undo or redo of a step.
@@ -51,8 +81,8 @@ pub(super) struct ChangeHistory {
     /// Receives each entry that is new or has changed.
     journal: Option<JournalSender>,
     steps: Vec<Step>,
-    /// Indices of the undone steps, the newest last.
-    undone: Vec<usize>,
+    /// The undone steps, in the order in which they were undone.
+    undone: Vec<UndoneStep>,
     counts: ChangeCounts,
 }
 
@@ -121,14 +151,14 @@ impl ChangeHistory {
         self.steps.last().map_or(1, |step| step.entry.id + 1)
     }
 
-    /// Records a change that an operator made. Undone steps can no longer be redone.
+    /// Records a change that a caller made. What that caller has undone can no longer be redone.
     pub(super) fn record_change(
         &mut self,
         entry: JournalEntry,
         before: &DesiredState,
         plan: &Plan,
     ) {
-        self.undone.clear();
+        self.undone.retain(|step| step.by != entry.author);
         self.push(entry, before, plan);
     }
 
@@ -170,32 +200,28 @@ impl ChangeHistory {
         if self.steps.len() >= DEPTH + DEPTH / 8 {
             let surplus = self.steps.len() - DEPTH;
             self.steps.drain(..surplus);
-            self.undone = self.undone.iter().filter_map(|at| at.checked_sub(surplus)).collect();
+            self.undone.retain_mut(|step| {
+                let index = step.index.checked_sub(surplus);
+                step.index = index.unwrap_or_default();
+                index.is_some()
+            });
         }
     }
 
-    /// Returns the next undo or redo.
+    /// Returns the undo or redo of a step.
     ///
     /// # Errors
-    /// [`Refusal`] if there is none, or a later change touched one of its rows.
+    /// [`Refusal`] if there is no such step, or a later change touched one of its rows.
     pub(super) fn next_step(
         &self,
-        direction: UndoRedo,
+        choice: StepChoice<'_>,
         now: &DesiredState,
     ) -> Result<UndoRedoStep, Refusal> {
-        let index = match direction {
-            UndoRedo::Undo => self.steps.iter().rposition(|step| step.entry.can_be_undone()),
-            UndoRedo::Redo => self.undone.last().copied(),
+        let index = self.find(choice).map_err(Refusal::whole)?;
+        let Some(step) = self.steps.get(index) else {
+            return Err(Refusal::whole("there is no such change"));
         };
-        let step = index.and_then(|index| self.steps.get(index).map(|step| (index, step)));
-        let Some((index, step)) = step else {
-            return Err(Refusal::whole(match direction {
-                UndoRedo::Undo => "there is no change to undo",
-                UndoRedo::Redo => {
-                    "there is nothing to redo: only a change that was undone, with no change since"
-                }
-            }));
-        };
+        let direction = choice.direction();
         let (from, to) = match direction {
             UndoRedo::Undo => (&step.after, &step.before),
             UndoRedo::Redo => (&step.before, &step.after),
@@ -203,13 +229,79 @@ impl ChangeHistory {
         for (name, row) in &from.rows {
             let present = now.row(name);
             if present.map(|row| row.generation) != row.as_ref().map(|row| row.generation) {
-                return Err(Refusal::row(
-                    name,
-                    format!("a later change touched this row, so change {} stays", step.entry.id),
-                ));
+                return Err(Refusal::row(name, self.touched_later(step, name)));
             }
         }
         Ok(UndoRedoStep { direction, index, id: step.entry.id, from: from.clone(), to: to.clone() })
+    }
+
+    /// Returns the index of a step.
+    ///
+    /// # Errors
+    /// The reason if there is none.
+    fn find(&self, choice: StepChoice<'_>) -> Result<usize, String> {
+        let newest = |is_it: &dyn Fn(&JournalEntry) -> bool| {
+            self.steps.iter().rposition(|step| step.entry.can_be_undone() && is_it(&step.entry))
+        };
+        match choice {
+            StepChoice::Undo(author) => {
+                newest(&|entry| entry.author == *author).ok_or_else(|| self.nothing_to_undo())
+            }
+            StepChoice::UndoNewest => newest(&|_| true).ok_or_else(|| self.nothing_to_undo()),
+            StepChoice::UndoChange(id) => {
+                let index = self.steps.iter().position(|step| step.entry.id == id);
+                let step = index.and_then(|index| self.steps.get(index));
+                let Some((index, step)) = index.zip(step) else {
+                    return Err(format!("there is no change {id} to undo in this run"));
+                };
+                match &*step.entry {
+                    entry if entry.can_be_undone() => Ok(index),
+                    entry if entry.undone => Err(format!("change {id} is undone already")),
+                    entry if entry.author == Author::Scheduler => {
+                        Err(format!("change {id} was made by divvy itself and cannot be undone"))
+                    }
+                    _ => Err(format!("change {id} is an undo or a redo and cannot be undone")),
+                }
+            }
+            StepChoice::Redo(author) => {
+                let undone = self.undone.iter().rev().find(|step| step.by == *author);
+                undone.map(|step| step.index).ok_or_else(|| {
+                    "there is nothing to redo: only a change that this caller has undone, with no \
+                     change of this caller since"
+                        .to_owned()
+                })
+            }
+        }
+    }
+
+    /// Returns the message that a caller has nothing to undo. Names the newest change of another one.
+    fn nothing_to_undo(&self) -> String {
+        match self.entries().rev().find(|entry| entry.can_be_undone()) {
+            Some(entry) => format!(
+                "there is no change to undo that this caller made; `divvy undo {}` undoes change {} by {}",
+                entry.id,
+                entry.id,
+                text::author(&entry.author)
+            ),
+            None => "there is no change to undo".to_owned(),
+        }
+    }
+
+    /// Returns the message that a row was touched after a step. Names the change that must be undone first.
+    fn touched_later(&self, step: &Step, row: &str) -> String {
+        let id = step.entry.id;
+        let is_later = |entry: &&Arc<JournalEntry>| {
+            entry.id > id && entry.can_be_undone() && entry.models.iter().any(|model| model == row)
+        };
+        let text = format!("a later change touched this row, so change {id} stays");
+        match self.entries().rev().find(is_later) {
+            Some(later) => format!(
+                "{text}; `divvy undo {}` undoes that change by {} first",
+                later.id,
+                text::author(&later.author)
+            ),
+            None => text,
+        }
     }
 
     /// Returns the undo of the newest step, if that step led to `now` and `after` reverts all of it:
@@ -219,7 +311,7 @@ impl ChangeHistory {
         now: &DesiredState,
         after: &DesiredState,
     ) -> Option<UndoRedoStep> {
-        let step = self.next_step(UndoRedo::Undo, now).ok()?;
+        let step = self.next_step(StepChoice::UndoNewest, now).ok()?;
         let is_reverted = |(name, row): &(String, Option<Row>)| match (row, after.row(name)) {
             (Some(old), Some(new)) => Row { generation: new.generation, ..old.clone() } == *new,
             (None, None) => true,
@@ -239,10 +331,14 @@ impl ChangeHistory {
         plan: &Plan,
     ) {
         match step.direction {
-            UndoRedo::Undo => self.undone.push(step.index),
-            UndoRedo::Redo => {
-                self.undone.pop();
+            UndoRedo::Undo => {
+                // the caller whose change divvy itself has undone can redo it
+                let author = self.steps.get(step.index).map(|step| &step.entry.author);
+                let is_own = entry.author == Author::Scheduler;
+                let by = author.filter(|_| is_own).unwrap_or(&entry.author).clone();
+                self.undone.push(UndoneStep { index: step.index, by });
             }
+            UndoRedo::Redo => self.undone.retain(|undone| undone.index != step.index),
         }
         if let Some(marked) = self.steps.get_mut(step.index) {
             Arc::make_mut(&mut marked.entry).undone = step.direction == UndoRedo::Undo;

@@ -222,6 +222,22 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Greys the cells of a rectangle, which show what is no longer current.
+    pub(crate) fn grey(&mut self, area: Rect) {
+        let dim = self.state.theme.dim;
+        for row in area.intersection(self.buffer.area).rows() {
+            for cell in self.cells(row) {
+                let is_filled = cell.bg != Color::Reset;
+                let is_reversed = cell.modifier.contains(Modifier::REVERSED);
+                cell.set_style(Style::reset());
+                cell.set_style(dim);
+                if is_filled || is_reversed {
+                    cell.modifier.insert(Modifier::REVERSED);
+                }
+            }
+        }
+    }
+
     /// Empties a rectangle.
     pub(crate) fn clear(&mut self, area: Rect) {
         let mut empty = Cell::EMPTY;

@@ -29,8 +29,10 @@ impl Hint {
     pub(in crate::console::view) fn of(state: &ConsoleState, width: u16, most: u16) -> Self {
         let room = usize::from(width).saturating_sub(1);
         let HintText { text, style, target } = hint(state, width);
-        let important =
-            state.drag.is_some() || state.message.is_some() || state.staged_plan.is_some();
+        let important = state.drag.is_some()
+            || state.message.is_some()
+            || state.staged_plan.is_some()
+            || state.connection_loss().is_some();
         let filter = matches!(state.dialog, Some(Dialog::Filter { .. }));
         let most = if important && !filter { usize::from(most.max(1)) } else { 1 };
         let mut lines = if most > 1 { wrap(&text, room) } else { vec![text] };
@@ -104,6 +106,9 @@ fn hint(state: &ConsoleState, width: u16) -> HintText {
             Tone::Bad => theme.bad,
         };
         return HintText::plain(&message.text, style);
+    }
+    if let Some(loss) = state.connection_loss() {
+        return HintText::plain(loss, theme.bad);
     }
     if !state.picked.is_empty() {
         let keys = (state.keymap.shown(Command::Lift), state.keymap.shown(Command::Cancel));

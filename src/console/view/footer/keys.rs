@@ -108,6 +108,7 @@ fn label(state: &ConsoleState, command: Command) -> &'static str {
         (Command::Down, true, _) => "next",
         (Command::Down | Command::PreviewDown, ..) => "scroll",
         (Command::Edit, ..) if state.readonly => "row keys",
+        (Command::Quit, ..) if state.attached.is_some() => "detach",
         (Command::Accept, _, Screen::Layouts) => "apply",
         (Command::Accept, _, _) if !state.staged.is_empty() => "apply",
         _ => command.label(),
