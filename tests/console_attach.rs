@@ -9,6 +9,9 @@ mod terminal;
 use std::process::Child;
 
 use binary::{DIVVY, Home, signal, until};
+use divvy::control::api::{ChangeBody, HistoryBody};
+use divvy::control::{Address, ControlClient};
+use divvy::layout::Edit;
 use rustix::process::Signal;
 use terminal::board::model;
 use terminal::opened::{quiet, until_board};
@@ -134,4 +137,26 @@ fn end_run_asks_first() {
     assert!(run.0.wait().unwrap().success());
     session.send("q");
     session.left().assert_restored();
+}
+
+#[test]
+fn undo_is_kept_per_client() {
+    let home = Home::new();
+    let _run = TestRun::start(&home);
+    let client = |name: &str| {
+        let socket = Address::Socket(home.path("run/divvy/night.sock"));
+        ControlClient::new(socket, name).unwrap()
+    };
+    let (first, second) = (client("first"), client("second"));
+    let undo = |change| HistoryBody { change, expected: None };
+    let pause = Edit::Pause { model: "ranker".to_owned(), paused: true };
+    let id = first.apply(&ChangeBody::new(pause.into())).unwrap().id;
+    let refused = second.undo(&undo(None)).unwrap_err().to_string();
+    assert!(refused.contains(&format!("divvy undo {id}")), "{refused}");
+    assert_eq!(second.undo(&undo(Some(id))).unwrap().of, Some(id));
+    // only who has undone it can redo it
+    assert!(first.redo(&undo(None)).is_err());
+    let wrong = second.redo(&undo(Some(id))).unwrap_err().to_string();
+    assert!(wrong.contains("a redo has no choice"), "{wrong}");
+    assert_eq!(second.redo(&undo(None)).unwrap().of, Some(id));
 }

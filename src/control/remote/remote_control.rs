@@ -116,7 +116,11 @@ impl Control for RemoteControl {
         let (desired, machine) =
             self.followed.with_mirror(|mirror| (mirror.desired.clone(), mirror.machine.clone()));
         let snapshot = self.followed.snapshots.borrow().clone();
-        plan_change(&desired, change, &machine, &snapshot.memory_table)
+        let mut plan = plan_change(&desired, change, &machine, &snapshot.memory_table)?;
+        for row in &mut plan.rows {
+            row.last_build_us = last_build_us(&snapshot, &row.model);
+        }
+        Ok(plan)
     }
 
     fn request(&self, request: ChangeRequest) -> Result<Applied, Refusal> {
@@ -149,6 +153,12 @@ impl Control for RemoteControl {
             Err(_) => self.followed.with_mirror(|mirror| mirror.desired.layout()),
         }
     }
+}
+
+/// Returns how long the newest build of a model alone took, if one of the newest changes has built it.
+fn last_build_us(snapshot: &Snapshot, model: &str) -> Option<u64> {
+    let is_alone = |entry: &&Arc<JournalEntry>| entry.models.iter().eq([model]);
+    snapshot.changes.iter().rev().filter(is_alone).find_map(|entry| entry.built_us)
 }
 
 /// Returns the refusal for the error of a request that may change something.

@@ -8,15 +8,20 @@ use crate::console::state::{Command, ConsoleState, Pane, ScrollArea};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, StyledLine, flow, hidden_rows};
 use crate::console::view::change_text::{self, ForceTime};
 use crate::console::view::key::Key;
-use crate::telemetry::{JournalEntry, Verdict, VerdictStatus};
+use crate::telemetry::{Author, JournalEntry, Verdict, VerdictStatus};
 
 /// Draws the pane, newest change first.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let state = canvas.state;
     let undo = state.keymap.shown(Command::Undo);
     let mut note = "newest first".to_owned();
+    // it may be another caller's
+    let newest = state.snapshot.changes.last();
+    let is_own = state.attached.is_none()
+        && newest.is_none_or(|entry| matches!(entry.author, Author::Console | Author::Scheduler));
     if !state.readonly {
-        note = format!("{note}   {undo} undoes it");
+        let which = if is_own { "it" } else { "your newest" };
+        note = format!("{note}   {undo} undoes {which}");
     }
     let inside = border.inside(area);
     let (width, height) = (inside.width as usize, inside.height as usize);
@@ -49,7 +54,7 @@ pub(super) fn key(state: &ConsoleState) -> Key {
     }
     for entry in &state.snapshot.changes {
         key.add((entry.id, entry.undone, entry.force_us, entry.at_unix_ms, &entry.summary));
-        key.add((entry.undoes, &entry.status, entry.built_us));
+        key.add((entry.undoes, &entry.status, entry.built_us, &entry.author));
         for verdict in &entry.verdicts {
             key.add((&verdict.model, std::mem::discriminant(&verdict.status)));
             key.add((verdict.samples_before, verdict.samples_after));
