@@ -98,6 +98,22 @@ impl NamedLayout {
             .map_err(|error| format!("{}: {error}", path.display()))
     }
 
+    /// Takes note of the saved layout, with the text of its file.
+    fn note_origin(&mut self, origin: &LayoutOrigin) {
+        let text = origin.file().and_then(|path| fs::read_to_string(path).ok());
+        let is_it = |text: &String| Some(&LayoutRevision::of(text)) == origin.revision();
+        let before = std::mem::replace(&mut self.info.origin, origin.clone());
+        match text.filter(is_it) {
+            Some(text) => self.info.file = Some(text),
+            None if before.file() != origin.file() => self.info.file = None,
+            // another program has changed the file since: the text of before stays, with its revision
+            None => {
+                let revision = before.revision().cloned();
+                self.info.origin = origin.clone().with_revision(revision);
+            }
+        }
+    }
+
     /// Writes both files.
     ///
     /// # Errors
@@ -111,15 +127,7 @@ impl NamedLayout {
         fs::create_dir_all(&self.folder)
             .map_err(|error| format!("{}: {error}", self.folder.display()))?;
         if self.info.origin != *origin {
-            let text = origin.file().and_then(|path| fs::read_to_string(path).ok());
-            let is_it = |text: &String| Some(&LayoutRevision::of(text)) == origin.revision();
-            match text.filter(is_it) {
-                Some(text) => self.info.file = Some(text),
-                None if self.info.origin.file() != origin.file() => self.info.file = None,
-                // another program has changed the file since
-                None => {}
-            }
-            self.info.origin = origin.clone();
+            self.note_origin(origin);
         }
         // without models there is nothing to resume; the last layout with models stays
         if !layout.models.is_empty() {
@@ -150,7 +158,8 @@ mod tests {
         assert!(named.read().unwrap().is_none());
         named.save(&document, &live, &origin).unwrap();
         fs::write(&path, format!("{row}weight = 2\n")).unwrap();
-        named.save(&document, &live, &origin).unwrap();
+        let newer = origin.clone().with_revision(Some(LayoutRevision::of("of another time")));
+        named.save(&document, &live, &newer).unwrap();
         let resumed = NamedLayout::new(folder.path(), "prod").read().unwrap().unwrap();
         assert_eq!(resumed.layout.document.layout(), &live);
         assert_eq!(resumed.base.as_ref(), Some(document.layout()));

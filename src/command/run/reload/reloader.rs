@@ -12,9 +12,9 @@ use crate::command::model_names::{NameScope, read_model_names};
 use crate::command::run::live_layout::LayoutOrigin;
 use crate::command::run::run_limits::RunLimits;
 use crate::command::run::service::ServiceManager;
-use crate::command::run::startup_layout::StartupLayout;
+use crate::command::run::startup_layout::{StartupLayout, first_fault};
 use crate::control::api::ReloadAnswer;
-use crate::layout::{Document, FileCheck, Layout};
+use crate::layout::{Document, Faults, FileCheck, Layout};
 use crate::machine::{AccessToken, Description};
 use crate::scheduler::{Control, LayoutRevision};
 use crate::server::Access;
@@ -173,16 +173,15 @@ impl Reloader {
                     conditions.raise(CONDITION, text);
                 }
             }
-            Err(reason) => {
-                tracing::error!("nothing was reloaded: {reason}");
-                let first = reason.lines().next().unwrap_or_default();
-                conditions.raise(CONDITION, format!("nothing was reloaded: {first}"));
+            Err(ReloadFault { report, summary }) => {
+                tracing::error!("nothing was reloaded: {report}");
+                conditions.raise(CONDITION, format!("nothing was reloaded: {summary}"));
             }
         }
-        result
+        result.map_err(|fault| fault.report)
     }
 
-    fn reload_all(&self) -> Result<ReloadAnswer, String> {
+    fn reload_all(&self) -> Result<ReloadAnswer, ReloadFault> {
         let ReloadSources { control, limits, origin, token, .. } = &self.sources;
         let new_token = token.as_ref().map(|(_, path)| {
             AccessToken::from_file(path).map_err(|error| format!("--token-file {error}"))
@@ -222,15 +221,14 @@ impl Reloader {
 
     /// Reads a layout file and checks it against the machine and the models. Returns it with the layout that
     /// is to run.
-    fn read(&self, path: &Path) -> Result<(Document, Layout), String> {
-        let document =
-            Layout::read(path, FileCheck::Skipped).map_err(|faults| faults.to_string())?;
+    fn read(&self, path: &Path) -> Result<(Document, Layout), ReloadFault> {
+        let document = Layout::read(path, FileCheck::Skipped)?;
         let names = read_model_names(document.layout(), NameScope::ReadableRows);
-        document.check_models(&names).map_err(|faults| faults.to_string())?;
+        document.check_models(&names)?;
         let layout = if self.sources.fits {
             document.fit(&self.sources.machine).layout
         } else {
-            document.check(&self.sources.machine).map_err(|faults| faults.to_string())?;
+            document.check(&self.sources.machine)?;
             document.layout().clone()
         };
         Ok((document, layout))
@@ -242,6 +240,26 @@ impl Reloader {
             Some(document) => document.fit(&self.sources.machine).layout,
             None => layout.clone(),
         }
+    }
+}
+
+/// The reason why nothing was reloaded.
+struct ReloadFault {
+    /// All faults with their places, for the log and the command line.
+    report: String,
+    /// The first one in a line, for the alert.
+    summary: String,
+}
+
+impl From<String> for ReloadFault {
+    fn from(reason: String) -> Self {
+        Self { summary: reason.lines().next().unwrap_or_default().to_owned(), report: reason }
+    }
+}
+
+impl From<Faults> for ReloadFault {
+    fn from(faults: Faults) -> Self {
+        Self { report: faults.to_string(), summary: first_fault(&faults) }
     }
 }
 
