@@ -116,6 +116,8 @@ impl Cli {
     /// [`CommandError`] with a message for the user.
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
+            #[cfg(unix)]
+            None if run::serves_from_terminal(&self.run) => control::serve(&self.run),
             None => run::run(&self.run),
             Some(CliCommand::Check(args)) => check::run(&args),
             Some(CliCommand::Machine(args)) => machine::run(&args),

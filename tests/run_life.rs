@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod binary;
+mod terminal;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,6 +17,7 @@ use binary::{DIVVY, Home, RunOutput, model, signal, until, workers};
 use divvy::machine::in_new_session;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, getsid};
+use terminal::{SIZE, Session};
 
 /// A layout with the ranker and no load.
 const RANKER: &str =
@@ -314,11 +316,64 @@ fn answers(port: u16) -> bool {
     sent.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains(" 200 ")
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Ends the run of a home on drop, if a test has failed before.
+struct StopAtEnd<'h>(&'h Home);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.divvy_without_output().arg("stop").output();
+    }
+}
+
+/// Opens a console that serves clients, and returns it with its port.
+fn serve_in_console(home: &Home) -> (Session, u16) {
+    home.write("night.toml", RANKER);
+    let port = free_port();
+    let arguments = ["night.toml", "--engine", "rten", "--listen", &port.to_string()];
+    let mut session = Session::start(home, DIVVY, &arguments, SIZE);
+    session.until_text("attached to night");
+    assert!(answers(port));
+    (session, port)
+}
+
+#[test]
+fn server_outlives_its_console() {
+    let home = Home::new();
+    let _end = StopAtEnd(&home);
+    let (mut session, port) = serve_in_console(&home);
+    session.send("q");
+    session.until_text("leave it running");
+    session.send("d");
+    let left = session.left();
+    assert_eq!(left.code, 0, "{}", left.screen);
+    assert!(left.screen.contains("divvy attach night"), "{}", left.screen);
+    assert!(answers(port));
+    let (code, _, err) = call(&home, &["stop"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!answers(port));
+}
+
+#[test]
+fn console_can_stop_its_server() {
+    let home = Home::new();
+    let _end = StopAtEnd(&home);
+    let (mut session, port) = serve_in_console(&home);
+    session.send("q");
+    session.until_text("stop it");
+    session.send("s");
+    assert_eq!(session.left().code, 0);
+    until("the end of the server", || (!answers(port)).then_some(()));
+}
+
 #[test]
 fn server_outlives_its_terminal() {
     let home = Home::new();
     home.write("night.toml", RANKER);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let pair = native_pty_system().openpty(PtySize::default()).unwrap();
     let mut command = CommandBuilder::new(DIVVY);
     command.args(["night.toml", "--headless", "--engine", "rten", "--interval", "100ms"]);

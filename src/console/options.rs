@@ -23,6 +23,8 @@ pub struct AttachedRun {
     pub name: String,
     /// The connection to it.
     pub connection: watch::Receiver<Connection>,
+    /// True if leaving the console asks whether the run goes on.
+    pub asks_at_quit: bool,
     /// Ends the run; returns the reason if it cannot.
     pub stop: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
 }

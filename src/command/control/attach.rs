@@ -3,14 +3,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::select::{FolderArgs, RunSelection};
 use crate::command::CommandError;
-use crate::command::run::{ConsoleArgs, HangUp, StopSignals, console_options, no_console};
+use crate::command::run::{
+    ConsoleArgs, HangUp, RunArgs, StopSignals, console_options, no_console, start_for_console,
+};
 use crate::console::panic_log::limit_repeated_panics;
 use crate::console::{self, AttachedRun, ConsoleOptions, Exit};
-use crate::control::RemoteControl;
 use crate::control::api::CONSOLE_CLIENT;
+use crate::control::{Address, RemoteControl};
 use crate::layout::Layout;
 use crate::scheduler::{CurrentLayout, LayoutStore, SavedLayout};
 
@@ -58,8 +61,43 @@ pub fn attach(args: &AttachArgs) -> Result<(), CommandError> {
     limit_repeated_panics();
     let options = console_options(&args.console, args.readonly)?;
     let remote = Arc::new(RemoteControl::connect(&address, &args.client)?);
+    open(&remote, options, AtQuit::Detach)
+}
+
+/// The effect of the key that quits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtQuit {
+    /// Detach: the run goes on.
+    Detach,
+    /// Ask whether the run goes on: the user has started it with this console.
+    Ask,
+}
+
+/// Starts a run that serves clients in the background, and opens its console here. Leaving the console asks
+/// whether the run goes on.
+///
+/// # Errors
+/// [`CommandError::BadInput`] if the run does not start; [`CommandError::Failed`] if it does not answer, or the
+/// terminal cannot be used.
+pub fn serve(args: &RunArgs) -> Result<(), CommandError> {
+    limit_repeated_panics();
+    // a fault in the config file ends this before anything is started
+    let options = console_options(&args.console, args.readonly)?;
+    let address = Address::Socket(start_for_console(args)?);
+    let remote = Arc::new(RemoteControl::connect(&address, CONSOLE_CLIENT)?);
+    open(&remote, options, AtQuit::Ask)
+}
+
+fn open(
+    remote: &Arc<RemoteControl>,
+    options: ConsoleOptions,
+    at_quit: AtQuit,
+) -> Result<(), CommandError> {
     let signals = StopSignals::watch(HangUp::at_start(false))?;
-    let options = ConsoleOptions { stop: Some(signals.any()), ..attached(&remote, options) };
+    let options = ConsoleOptions { stop: Some(signals.any()), ..attached(remote, options) };
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let attached = options.attached.map(|run| stoppable(run, at_quit, &is_stopped));
+    let options = ConsoleOptions { attached, ..options };
     let result = console::run(remote.clone(), options);
     let end = result.map_err(|error| CommandError::Failed(error.to_string()))?;
     // the terminal is gone
@@ -68,7 +106,9 @@ pub fn attach(args: &AttachArgs) -> Result<(), CommandError> {
     }
     let name = &remote.info().name;
     let is_running = remote.connection().borrow().pid().is_some();
-    let text = if is_running {
+    let text = if is_stopped.load(Ordering::Acquire) {
+        format!("{name} finishes its requests, and then ends")
+    } else if is_running {
         format!("Detached; the run goes on: divvy attach {name}")
     } else {
         format!("Detached; {name} is not reachable")
@@ -76,6 +116,16 @@ pub fn attach(args: &AttachArgs) -> Result<(), CommandError> {
     // a terminal that has closed meanwhile is no failure
     let _ = writeln!(std::io::stdout(), "{text}");
     Ok(())
+}
+
+/// Returns the run with what leaving it means. Its end is recorded in `is_stopped`.
+fn stoppable(run: AttachedRun, at_quit: AtQuit, is_stopped: &Arc<AtomicBool>) -> AttachedRun {
+    let (stop, is_stopped) = (run.stop, is_stopped.clone());
+    AttachedRun {
+        asks_at_quit: at_quit == AtQuit::Ask,
+        stop: Arc::new(move || stop().map(|()| is_stopped.store(true, Ordering::Release))),
+        ..run
+    }
 }
 
 /// Returns the options of a console that is attached to a run.
@@ -97,6 +147,7 @@ fn attached(remote: &Arc<RemoteControl>, options: ConsoleOptions) -> ConsoleOpti
         attached: Some(AttachedRun {
             name: remote.info().name.clone(),
             connection: remote.connection(),
+            asks_at_quit: false,
             stop: Arc::new(move || run.stop().map_err(|error| error.to_string())),
         }),
         ..options

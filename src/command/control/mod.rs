@@ -17,7 +17,7 @@ mod top;
 mod wait;
 
 pub use apply::{ApplyArgs, PlanArgs, apply, plan};
-pub use attach::{AttachArgs, attach};
+pub use attach::{AttachArgs, attach, serve};
 pub use edit::{SetArgs, TransferArgs, set, transfer};
 pub(super) use follow::follow;
 pub use history::{RedoArgs, UndoArgs, redo, undo};

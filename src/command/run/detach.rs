@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::args::RunArgs;
+use super::args::{DisplayMode, RunArgs};
+use super::last_session::LastSession;
 use super::signals::{HangUp, StopSignals};
 use crate::command::report::{failed_models, is_loaded};
 use crate::command::{CommandError, state_folder};
@@ -34,37 +35,115 @@ const CLIENT: &str = "detach";
 /// that exit code before its models are ready; [`CommandError::Failed`] if models fail: the run goes on then.
 pub(super) fn start(args: &RunArgs) -> Result<(), CommandError> {
     check(args)?;
-    let folder = args.state.folder()?;
-    state_folder::create(&folder).map_err(CommandError::Failed)?;
-    let signals = StopSignals::watch(HangUp::Ends)?;
-    let mut run = DetachedRun::spawn(&folder)?;
-    let found = loop {
-        run.check(&signals)?;
-        if let Some(found) = find_run(&folders(args), run.child.id()) {
-            break found;
-        }
-        sleep(POLL);
-    };
-    let name = found.name;
-    let client = ControlClient::new(Address::Socket(found.socket), CLIENT)?.with_timeout(PATIENCE);
-    let snapshot = loop {
-        run.check(&signals)?;
-        // it may be busy with its models
-        match client.snapshot(SnapshotParts::default()) {
-            Ok(snapshot) if is_loaded(&snapshot) => break snapshot,
-            _ => sleep(POLL),
-        }
-    };
-    run.name_log(&folder, &name);
-    let Some(failed) = failed_models(&snapshot) else {
-        return Ok(run.print_start(args, &name, &snapshot)?);
-    };
-    if args.strict {
-        run.stop()?;
-        return Err(CommandError::BadInput(format!("{failed}; the run has been stopped")));
+    let mut run = StartedRun::launch(args, arguments(std::env::args_os().skip(1)))?;
+    let failed = run.require_models(args)?;
+    run.print_start(args)?;
+    failed.map_or(Ok(()), |failed| Err(CommandError::Failed(format!("{failed}; the run goes on"))))
+}
+
+/// Returns true if a run serves clients from a terminal: then it runs in the background, and its console attaches
+/// to it, so that the end of the console never touches models that serve.
+pub fn serves_from_terminal(args: &RunArgs) -> bool {
+    DisplayMode::of(args) == DisplayMode::Console
+        && args.serve.is_serving()
+        && !args.control.no_control
+        && !args.life.detach
+}
+
+/// Starts a run that serves clients from a terminal, and returns its socket for the console.
+///
+/// # Errors
+/// As [`start`], except for models that fail: the console shows them.
+pub(in crate::command) fn start_for_console(args: &RunArgs) -> Result<PathBuf, CommandError> {
+    args.check(DisplayMode::Console)?;
+    let mut arguments: Vec<OsString> = vec!["--detached".into()];
+    if args.inputs.is_empty() && !args.demo && !args.last {
+        arguments.extend(last_layout(args)?);
     }
-    run.print_start(args, &name, &snapshot)?;
-    Err(CommandError::Failed(format!("{failed}; the run goes on")))
+    arguments.extend(std::env::args_os().skip(1));
+    let mut run = StartedRun::launch(args, arguments)?;
+    run.require_models(args)?;
+    Ok(run.socket)
+}
+
+/// Returns the file of the layout of the last console session, which the console opens without arguments.
+fn last_layout(args: &RunArgs) -> Result<Option<OsString>, CommandError> {
+    let (session, _) = LastSession::read(&args.state.folder()?);
+    Ok(session.place.filter(|path| path.is_file()).map(PathBuf::into_os_string))
+}
+
+/// A run in the background whose models have been loaded, or have failed.
+struct StartedRun {
+    process: DetachedRun,
+    name: String,
+    socket: PathBuf,
+    snapshot: Snapshot,
+}
+
+impl StartedRun {
+    /// Starts this program with these arguments, and waits until no model is loading any more.
+    ///
+    /// # Errors
+    /// If the run ends before that, with its exit code, and after a signal.
+    fn launch(args: &RunArgs, arguments: Vec<OsString>) -> Result<Self, CommandError> {
+        let folder = args.state.folder()?;
+        state_folder::create(&folder).map_err(CommandError::Failed)?;
+        let signals = StopSignals::watch(HangUp::at_start(false))?;
+        let mut process = DetachedRun::spawn(&folder, arguments)?;
+        let found = loop {
+            process.check(&signals)?;
+            if let Some(found) = find_run(&folders(args), process.child.id()) {
+                break found;
+            }
+            sleep(POLL);
+        };
+        let (name, socket) = (found.name, found.socket);
+        let client =
+            ControlClient::new(Address::Socket(socket.clone()), CLIENT)?.with_timeout(PATIENCE);
+        let snapshot = loop {
+            process.check(&signals)?;
+            // it may be busy with its models
+            match client.snapshot(SnapshotParts::default()) {
+                Ok(snapshot) if is_loaded(&snapshot) => break snapshot,
+                _ => sleep(POLL),
+            }
+        };
+        process.name_log(&folder, &name);
+        Ok(Self { process, name, socket, snapshot })
+    }
+
+    /// Returns the message about models that have failed.
+    ///
+    /// # Errors
+    /// [`CommandError::BadInput`] with `--strict`; the run is stopped then.
+    fn require_models(&mut self, args: &RunArgs) -> Result<Option<String>, CommandError> {
+        let failed = failed_models(&self.snapshot);
+        match failed {
+            Some(failed) if args.strict => {
+                self.process.stop()?;
+                Err(CommandError::BadInput(format!("{failed}; the run has been stopped")))
+            }
+            failed => Ok(failed),
+        }
+    }
+
+    /// Prints that the run is ready, and how to reach it.
+    fn print_start(&self, args: &RunArgs) -> Result<(), std::io::Error> {
+        let Self { process, name, snapshot, .. } = self;
+        let folder = args.control.control_dir.as_ref();
+        let folder =
+            folder.map_or_else(String::new, |it| format!(" --control-dir {}", it.display()));
+        let count = snapshot.models.len();
+        let models = if count == 1 { "model" } else { "models" };
+        let (pid, log) = (process.child.id(), process.log.display());
+        writeln!(
+            std::io::stdout(),
+            "{name} runs in the background: {count} {models}, process {pid}\n\
+             attach: divvy attach {name}{folder}\n\
+             stop:   divvy stop --run {name}{folder}\n\
+             log:    {log}"
+        )
+    }
 }
 
 /// Checks options that make no sense for a run in the background.
@@ -97,14 +176,14 @@ struct DetachedRun {
 impl DetachedRun {
     /// Starts this program again in a session of its own. Its standard error goes to a file in the state
     /// folder.
-    fn spawn(folder: &Path) -> Result<Self, CommandError> {
+    fn spawn(folder: &Path, arguments: Vec<OsString>) -> Result<Self, CommandError> {
         let log = folder.join(format!("detached-{}.log", std::process::id()));
         let failed = |error| CommandError::Failed(format!("{}: {error}", log.display()));
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
         let reader = File::open(&log).map_err(failed)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(arguments(std::env::args_os().skip(1)));
+        command.args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         // a service manager follows this process, not the run
         command.env_remove("NOTIFY_SOCKET");
@@ -157,28 +236,6 @@ impl DetachedRun {
         if fs::rename(&self.log, &named).is_ok() {
             self.log = named;
         }
-    }
-
-    /// Prints that the run is ready, and how to reach it.
-    fn print_start(
-        &self,
-        args: &RunArgs,
-        name: &str,
-        snapshot: &Snapshot,
-    ) -> Result<(), std::io::Error> {
-        let folder = args.control.control_dir.as_ref();
-        let folder =
-            folder.map_or_else(String::new, |it| format!(" --control-dir {}", it.display()));
-        let count = snapshot.models.len();
-        let models = if count == 1 { "model" } else { "models" };
-        let (pid, log) = (self.child.id(), self.log.display());
-        writeln!(
-            std::io::stdout(),
-            "{name} runs in the background: {count} {models}, process {pid}\n\
-             attach: divvy attach {name}{folder}\n\
-             stop:   divvy stop --run {name}{folder}\n\
-             log:    {log}"
-        )
     }
 }
 

@@ -46,6 +46,10 @@ pub use args::{ConsoleArgs, EngineArg, RunArgs};
 pub(super) use console_session::console_options;
 #[cfg(unix)]
 pub use control_args::ControlArgs;
+#[cfg(unix)]
+pub use detach::serves_from_terminal;
+#[cfg(unix)]
+pub(super) use detach::start_for_console;
 pub(super) use layout_folders::LayoutFolders;
 #[cfg(unix)]
 pub use life_args::LifeArgs;

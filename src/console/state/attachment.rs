@@ -20,12 +20,14 @@ pub struct Attachment {
     pub connection: Connection,
     /// The time since the connection was lost, in seconds.
     pub lost_s: u64,
+    /// True if leaving the console asks whether the run goes on.
+    pub asks_at_quit: bool,
 }
 
 impl Attachment {
     /// Returns the message about a lost connection; `None` if it is not lost.
     pub fn loss(&self) -> Option<String> {
-        let Self { name, connection, lost_s } = self;
+        let Self { name, connection, lost_s, .. } = self;
         match connection {
             Connection::Connected { .. } => None,
             Connection::Lost { reason, .. } => {
@@ -42,6 +44,11 @@ impl ConsoleState {
     /// Returns the message about the lost connection to the run; `None` if it is not lost.
     pub fn connection_loss(&self) -> Option<String> {
         self.attached.as_ref()?.loss()
+    }
+
+    /// Returns the run if leaving the console asks whether it goes on.
+    pub(crate) fn run_to_leave(&self) -> Option<&Attachment> {
+        self.attached.as_ref().filter(|run| run.asks_at_quit && run.loss().is_none())
     }
 
     /// Returns the reason why nothing can be changed now; `None` if changes are possible.

@@ -137,7 +137,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
             // the run of an attached console keeps its layout
             let modified = state.attached.is_none() && state.modified();
             let unsaved = !state.readonly && (modified || !state.staged.is_empty());
-            if unsaved {
+            if unsaved || state.run_to_leave().is_some() {
                 state.dialog = Some(Dialog::Quit);
             } else {
                 return vec![Effect::Quit];

@@ -176,6 +176,7 @@ impl ConsoleState {
                 name: run.name.clone(),
                 connection: run.connection.borrow().clone(),
                 lost_s: 0,
+                asks_at_quit: run.asks_at_quit,
             }),
             mouse: options.mouse,
             theme: Theme::new(options.theme),
@@ -329,7 +330,10 @@ impl ConsoleState {
     /// Returns the answers of the question before quitting: key, description, and a single word for
     /// it.
     pub fn ways_out(&self) -> [(&'static str, &'static str, &'static str); 3] {
-        if self.staged.is_empty() {
+        if self.staged.is_empty() && self.run_to_leave().is_some() {
+            let leave = ("d", "leave it running", "leave it");
+            [leave, ("s", "stop it and its models", "stop it"), STAY]
+        } else if self.staged.is_empty() {
             [("s", "save and leave", "save, leave"), ("d", "leave without saving", "leave"), STAY]
         } else {
             [

@@ -21,6 +21,7 @@ pub(super) fn press(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
         matches!(
             effect,
             Effect::SaveProfile { .. }
+                | Effect::StopRun
                 | Effect::Apply { kind: AppliedKind::Staged, .. }
                 | Effect::ApplyAnyway(GuardedChange::Change { kind: AppliedKind::Staged, .. })
         )
@@ -149,6 +150,9 @@ fn answer(state: &mut ConsoleState, mut key: KeyEvent) -> Vec<Effect> {
             KeyCode::Char('d') => vec![Effect::Quit],
             KeyCode::Char('s') if state.staged.is_empty() => {
                 state.leaving = true;
+                if state.run_to_leave().is_some() {
+                    return vec![Effect::StopRun];
+                }
                 commands::run(state, Command::Save)
             }
             KeyCode::Enter if !state.staged.is_empty() => {

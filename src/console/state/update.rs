@@ -113,8 +113,12 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
         }
         Action::RunStopped(Ok(())) => {
             state.say(Tone::Info, "the run finishes its requests, and then ends");
+            if std::mem::take(&mut state.leaving) {
+                return vec![Effect::Quit];
+            }
         }
         Action::RunStopped(Err(reason)) => {
+            state.leaving = false;
             state.say(Tone::Bad, format!("the run was not ended: {reason}"));
         }
         Action::Planned { ticket, question: PlanPurpose::Drag, result } => {

@@ -25,7 +25,8 @@ fn lose(console: &mut TestConsole) {
 fn attached() -> TestConsole {
     let mut console = TestConsole::new(120, 36);
     let connection = Connection::Ended { since: Instant::now() };
-    console.state.attached = Some(Attachment { name: "night".into(), connection, lost_s: 0 });
+    console.state.attached =
+        Some(Attachment { name: "night".into(), connection, lost_s: 0, asks_at_quit: false });
     connect(&mut console, 7);
     console
 }
@@ -87,6 +88,25 @@ fn detaching_leaves_unsaved_changes() {
     console.refresh();
     assert!(console.state.modified());
     console.keys("q");
+    assert_eq!(console.left, [Effect::Quit]);
+}
+
+#[test]
+fn own_run_is_left_or_stopped() {
+    let mut console = attached();
+    console.state.attached.as_mut().unwrap().asks_at_quit = true;
+    console.keys("q");
+    assert!(console.text().contains("leave it running"), "{}", console.text());
+    console.keys("n");
+    assert!(console.left.is_empty());
+    // this console has no run to end
+    console.keys("qs");
+    assert!(console.message().contains("not ended"), "{}", console.message());
+    assert!(console.left.is_empty());
+    console.keys("q");
+    console.act(Action::RunStopped(Ok(())));
+    assert!(console.left.is_empty(), "another console has stopped it");
+    console.keys("d");
     assert_eq!(console.left, [Effect::Quit]);
 }
 

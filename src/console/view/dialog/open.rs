@@ -43,6 +43,9 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
 /// Returns the question before quitting.
 pub(in crate::console::view) fn quit_question(state: &ConsoleState) -> String {
     let staged = state.staged.len();
+    if let Some(run) = state.run_to_leave().filter(|_| staged == 0) {
+        return format!("{} serves clients, and can go on without this console.", run.name);
+    }
     match staged {
         0 if state.profile.is_none() => "The live layout is not saved.".to_owned(),
         0 => format!("The layout {} has unsaved changes.", state.profile_name()),
