@@ -17,6 +17,7 @@ pub struct ServeArgs {
     /// Serve the models over HTTP (Open Inference Protocol) on this address: a port of this machine (8000)
     /// or an IP address and a port; port 0 takes a free one. Models named as arguments or added with a key
     /// then have no built-in load. Repeatable.
+    /// In a terminal, the models run in the background, and the console attaches to them.
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Vec<ListenAddress>,
     /// Serve the models over gRPC on this address, as --listen does over HTTP. Repeatable.
