@@ -84,8 +84,10 @@ fn table(snapshot: &Snapshot) -> String {
     let widths = widths(&columns, &rows);
     let lines = rows.iter().map(|row| line(&columns, &widths, row));
     let alerts = snapshot.alerts.iter().map(|alert| match &alert.model {
-        Some(model) => format!("! {}: {}\n", short_name(model), alert.text),
-        None => format!("! {}\n", alert.text),
+        Some(model) if !alert.text.starts_with(model.as_str()) => {
+            format!("! {}: {}\n", short_name(model), alert.text)
+        }
+        _ => format!("! {}\n", alert.text),
     });
     std::iter::once(titles(&columns, &widths)).chain(lines).chain(alerts).collect()
 }
