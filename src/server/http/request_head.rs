@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::elements::Elements;
 use super::parameters::{Parameters, ParametersReader, read_parameters};
@@ -144,8 +145,8 @@ impl<'de> DeserializeSeed<'de> for Input {
 /// The elements of an input as they were found.
 enum FoundData {
     Typed(TensorData),
-    /// They came before their type or shape.
-    Early(Value),
+    /// They came before their type or shape, as text.
+    Early(Box<RawValue>),
 }
 
 impl<'de> Visitor<'de> for Input {
@@ -227,8 +228,10 @@ impl<'de> Visitor<'de> for Input {
             (None, None) => return Err(missing("data")),
             (None, Some(size)) => InputSource::Binary(size),
             (Some(FoundData::Typed(data)), None) => InputSource::Json(data),
-            (Some(FoundData::Early(value)), None) => {
-                let data = elements.deserialize(value).map_err(|error| of_input(&name, error))?;
+            (Some(FoundData::Early(text)), None) => {
+                let mut text = serde_json::Deserializer::from_str(text.get());
+                let data =
+                    elements.deserialize(&mut text).map_err(|error| of_input(&name, error))?;
                 InputSource::Json(data)
             }
         };
