@@ -295,6 +295,7 @@ fn readers_cannot_change() {
     let host = TestHost::with_access(Access::Readers);
     let client = host.client("test");
     assert!(client.snapshot(SnapshotParts::default()).is_ok());
+    assert!(client.info().unwrap().read_only);
     for error in [
         client.apply(&ChangeBody::new(set_weight(5).into())).unwrap_err(),
         client.plan(&ChangeBody::new(set_weight(5).into())).unwrap_err(),

@@ -39,7 +39,7 @@ pub struct RunInfo {
     pub pid: u32,
     /// The layout that it was started with.
     pub layout: String,
-    /// True if it refuses all changes.
+    /// True if it refuses all changes of this client.
     pub read_only: bool,
     /// When it started, in milliseconds since 1970 in UTC.
     pub started_unix_ms: u64,

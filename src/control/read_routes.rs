@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::Response;
@@ -10,6 +11,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use super::api::{ErrorKind, JournalList, LiveLayout, LogList};
 use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
+use super::listener::{Peer, Rights};
 use super::openapi::DOCUMENT;
 use super::snapshot_json::SnapshotParts;
 use super::streams;
@@ -17,8 +19,11 @@ use crate::layout::RefusalKind;
 
 type Shared = State<Arc<HostState>>;
 
-pub(super) async fn info(State(state): Shared) -> Answer {
-    json(&state.info())
+pub(super) async fn info(State(state): Shared, Extension(peer): Extension<Peer>) -> Answer {
+    let mut info = state.info();
+    // an attached console offers no changes then
+    info.read_only |= peer.rights == Rights::Read;
+    json(&info)
 }
 
 pub(super) async fn openapi() -> Response<Body> {

@@ -94,7 +94,7 @@ impl RemoteControl {
 
     fn require_writable(&self) -> Result<(), Refusal> {
         if self.info.read_only {
-            let reason = format!("{} is read-only: it was started with --readonly", self.info.name);
+            let reason = format!("{} is read-only for this console", self.info.name);
             return Err(Refusal::of_kind(RefusalKind::ReadOnly, reason));
         }
         Ok(())
