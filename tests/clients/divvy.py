@@ -65,7 +65,9 @@ class Divvy:
         self.log = Path(home) / "divvy.log"
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("XDG_")}
-        environment |= {"HOME": str(home), "ORT_DYLIB_PATH": str(runtime_library())}
+        # its control socket is in `divvy` there
+        self.runtime = {"XDG_RUNTIME_DIR": str(home)}
+        environment |= {"HOME": str(home), "ORT_DYLIB_PATH": str(runtime_library()), **self.runtime}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [str(Path(BINARY).resolve()), *map(str, arguments), "--headless", "--listen",

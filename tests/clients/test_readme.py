@@ -1,5 +1,6 @@
-"""The commands of README's section on serving work as they are written there."""
+"""README's `curl` lines work as they are written there."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -45,6 +46,7 @@ def test_readme_shows_curl():
 def test_curl_line_works(demo, tmp_path, command):
     # Port 8000 may be taken here; nothing else is changed.
     command = PORT.sub(demo.http, command).replace("curl ", "curl --fail-with-body ", 1)
-    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=60)
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=60,
+                            env=os.environ | demo.runtime)
     assert result.returncode == 0, (command, result.stdout[-2000:], result.stderr[-2000:])
     assert result.stdout
