@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use divvy::engine::Engines;
-use divvy::layout::{Edit, EngineChoice, Layout};
+use divvy::layout::{Edit, EngineChoice, Layout, RefusalKind};
 use divvy::machine::this_machine;
 use divvy::scheduler::{EngineLoader, Options};
 use divvy::server::{ErrorKind, ModelActivity, Server, ServerOptions, ServerSockets, ServerState};
@@ -113,7 +113,10 @@ impl Served {
         }
         for name in MODELS {
             let budget = Box::new(row(folder, name, self.cores));
-            self.scheduler.apply(Edit::SetRow { budget, base: None }.into(), Author::Api).unwrap();
+            let restored =
+                self.scheduler.apply(Edit::SetRow { budget, base: None }.into(), Author::Api);
+            let is_refused = restored.is_err_and(|refusal| refusal.kind != RefusalKind::Nothing);
+            assert!(!is_refused, "{name} is not restored");
         }
         applied
     }
