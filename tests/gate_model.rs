@@ -8,6 +8,8 @@
 
 #[path = "gate_model/batches.rs"]
 mod batches;
+#[path = "gate_model/departures.rs"]
+mod departures;
 #[path = "gate_model/generations.rs"]
 mod generations;
 #[path = "gate_model/holds.rs"]
@@ -75,6 +77,7 @@ use batches::{
     a_batch_that_grows_fails_whole, a_batch_that_grows_is_superseded_whole,
     a_batch_that_grows_takes_over_whole, a_batch_that_shrinks_takes_over_whole,
 };
+use departures::{callers_go_away, late_jobs_expire, submit_cancel_expire_close};
 use divvy::layout::{Overflow, QueuePolicy};
 use divvy::{engine, layout, telemetry};
 use event::{BatchId, BuildReport, PoolEvent};
@@ -196,41 +199,6 @@ fn callers_cancel_or_time_out() {
     world.settle();
 }
 
-/// Submitting, cancelling, expiring and closing together: the seat ends by itself although nobody but
-/// `cancel` or `expire` empties the queue, and each job is answered once.
-fn submit_cancel_expire_close() {
-    let world = World::new(3, 1, Some(Duration::ZERO), Overflow::Block);
-    let worker = world.work(0, &[]);
-    let cancelling = {
-        let world = world.clone();
-        thread::spawn(move || {
-            let ids: Vec<_> = (0..2).filter_map(|job| world.submit(job)).collect();
-            for id in ids.into_iter().rev() {
-                world.gate.cancel(id).into_iter().for_each(|job| world.answer(job));
-            }
-        })
-    };
-    let expiring = {
-        let world = world.clone();
-        thread::spawn(move || {
-            world.submit(2);
-            // One that fails because of the lock is repeated, as the housekeeper does.
-            while world.gate.counts().queued + world.gate.counts().blocked > 0 {
-                for late in world.gate.expire(now()) {
-                    world.answer(late.job);
-                }
-                thread::yield_now();
-            }
-        })
-    };
-    world.gate.close();
-    cancelling.join().unwrap();
-    expiring.join().unwrap();
-    // The bound stays 0.
-    worker.join().unwrap();
-    world.settle();
-}
-
 /// A caller that finds the lock taken leaves its job in the inbox, and the holder of the lock hands it
 /// over, without a further call.
 fn inbox_jobs_reach_a_seat() {
@@ -277,60 +245,6 @@ fn higher_priorities_run_first() {
     let started = world.started.lock().unwrap().clone();
     assert!(started[..2].iter().all(|job| job % 2 == 1), "{started:?}");
     world.settle();
-}
-
-/// Jobs whose deadline has passed are removed wherever they are, while others are submitted and run,
-/// and a job without one is not.
-fn late_jobs_expire() {
-    let world = World::new(4, 8, None, Overflow::Reject);
-    let caller = {
-        let world = world.clone();
-        thread::spawn(move || {
-            for job in 0..4 {
-                let deadline = (job % 2 == 1).then(Instant::now);
-                world.submit_with(job, JobTerms { deadline, ..Instant::now().into() });
-            }
-        })
-    };
-    while world.gate.counts().timed_out < 2 {
-        for late in world.gate.expire(now()) {
-            assert_eq!(late.job % 2, 1);
-            world.answer(late.job);
-        }
-        thread::yield_now();
-    }
-    caller.join().unwrap();
-    world.gate.set_bound(1);
-    let worker = world.work(0, &[]);
-    world.gate.close();
-    worker.join().unwrap();
-    assert_eq!(*world.started.lock().unwrap(), [0, 2]);
-    world.settle();
-}
-
-/// Callers go away while their jobs are taken: each job runs or is cancelled, and a caller that finds the
-/// lock taken has its job removed by the holder.
-fn callers_go_away() {
-    let world = World::new(3, 8, None, Overflow::Reject);
-    let worker = world.work(0, &[]);
-    let callers = (0..3)
-        .map(|job| {
-            let world = world.clone();
-            thread::spawn(move || {
-                let id = world.submit(job).unwrap();
-                world.gate.discard(id);
-            })
-        })
-        .collect();
-    world.gate.set_bound(1);
-    join(callers);
-    world.gate.close();
-    worker.join().unwrap();
-    let counts = world.gate.counts();
-    assert!(counts.balanced());
-    assert_eq!(counts.queued + counts.executing, 0);
-    assert_eq!(counts.completed + counts.cancelled, 3);
-    assert_eq!(world.started.lock().unwrap().len() as u64, counts.completed);
 }
 
 /// The limit holds with callers that submit at the same time, whether or not they get the lock.
