@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Request};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use divvy::telemetry::Protocol;
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
@@ -14,8 +14,11 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::exchange::{Reply, Run, TestRequest};
 use crate::messages::{
-    HEAD, InferRequest, InferResponse, InferTensor, Parameter, StreamResponse, frame,
+    Choice, InferRequest, InferResponse, InferTensor, Parameter, StreamResponse,
 };
+
+/// The bytes before each message: a flag (1 if it is compressed) and its size, big-endian.
+const HEAD: usize = 5;
 
 /// Calls at a time on the connection.
 const CALLS: u64 = 3;
@@ -97,14 +100,31 @@ fn message(request: &TestRequest) -> InferRequest {
     let values = request.values();
     let shape = vec![values.len() as i64];
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let timeout = request.timeout().map(|number| ("timeout".to_owned(), Parameter { number }));
+    let number = |number| Parameter { choice: Some(Choice::Number(number)) };
+    let timeout = request.timeout().map(|timeout| ("timeout".to_owned(), number(timeout)));
+    let input = InferTensor {
+        name: "x".to_owned(),
+        datatype: "FP32".to_owned(),
+        shape,
+        ..InferTensor::default()
+    };
     InferRequest {
         model_name: request.model.to_owned(),
         id: request.id(),
         parameters: timeout.into_iter().collect(),
-        inputs: vec![InferTensor { name: "x".to_owned(), datatype: "FP32".to_owned(), shape }],
+        inputs: vec![input],
         raw_input_contents: vec![raw.into()],
+        ..InferRequest::default()
     }
+}
+
+/// Returns a message after its head.
+fn frame(message: &impl Message) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u8(0);
+    bytes.put_u32(message.encoded_len() as u32);
+    message.encode(&mut bytes).unwrap();
+    bytes.freeze()
 }
 
 fn answered(response: InferResponse) -> Reply {

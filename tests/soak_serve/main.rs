@@ -8,6 +8,7 @@ mod changes;
 mod exchange;
 mod grpc;
 mod http;
+#[path = "../fuzz_server/messages.rs"]
 mod messages;
 mod models;
 
