@@ -36,7 +36,7 @@ pub struct AttachArgs {
     /// The file of its token, for an address.
     #[arg(long, value_name = "FILE", requires = "run")]
     pub control_token_file: Option<PathBuf>,
-    /// Where running divvys are looked for.
+    /// The folders to search for running divvys.
     #[command(flatten)]
     pub folders: FolderArgs,
 }

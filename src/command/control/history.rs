@@ -8,7 +8,7 @@ use crate::control::api::HistoryBody;
 /// Arguments of `divvy undo`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct UndoArgs {
-    /// The number of the change, whoever made it [default: the newest change that the command line has made].
+    /// The number of a change, by any caller [default: the newest change of the command line].
     #[arg(value_name = "ID")]
     pub change: Option<u64>,
     /// The running divvy.

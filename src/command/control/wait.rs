@@ -37,7 +37,7 @@ enum Effect {
     Fine,
     /// A row is clearly worse.
     Worse,
-    /// A row had too few requests to tell, and none is clearly worse.
+    /// A row had too few requests for a verdict, and none is clearly worse.
     Unknown,
 }
 
@@ -45,7 +45,7 @@ enum Effect {
 ///
 /// # Errors
 /// [`CommandError::Worse`] if a row with an SLO is clearly worse (without any SLO: any row),
-/// [`CommandError::NotEnough`] if there were too few requests to tell, and [`CommandError::Failed`] if the
+/// [`CommandError::NotEnough`] if there were too few requests for a verdict, and [`CommandError::Failed`] if the
 /// change did not come into force or the time is over.
 pub fn wait(args: &WaitArgs) -> Result<(), CommandError> {
     let client = args.run.client()?;
@@ -84,7 +84,7 @@ pub fn wait(args: &WaitArgs) -> Result<(), CommandError> {
             Err(CommandError::Worse(format!("#{} made a model clearly worse", args.id)))
         }
         Effect::Unknown => {
-            Err(CommandError::NotEnough(format!("#{}: not enough requests to tell", args.id)))
+            Err(CommandError::NotEnough(format!("#{}: too few requests for a verdict", args.id)))
         }
     }
 }
