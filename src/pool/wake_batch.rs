@@ -2,7 +2,7 @@
 //!
 //! To wake a thread costs a system call, and the woken thread may take the core of the thread that wakes
 //! it. A server that has read requests of several clients submits them all and wakes the instances once:
-//! with 16 clients of a small model this saves a third of the CPU time of a request. An instance that is
+//! with 16 clients of a no-op model this saves a third of the CPU time of a request. An instance that is
 //! awake takes its job without being woken.
 //!
 //! Use it only for the tasks of a runtime whose threads call [`wake_collected`] before they sleep.
