@@ -110,6 +110,17 @@ fn scripts_change_a_running_divvy() {
 }
 
 #[test]
+fn rename_to_stats_is_logged() {
+    let home = Home::new();
+    let _run = TestRun::start(&home, &[&ranker()]);
+    let log = || std::fs::read_to_string(home.path("err")).unwrap();
+    succeed(&home, &["set", "ranker", "name=scorer"]);
+    assert!(!log().contains("/v2/models/stats"), "{}", log());
+    succeed(&home, &["set", "scorer", "name=stats"]);
+    until("a line in the log", || log().contains("/v2/models/stats").then_some(()));
+}
+
+#[test]
 fn faults_have_exit_codes() {
     let home = Home::new();
     let (code, err) = fail(&home, &["top", "--once"]);

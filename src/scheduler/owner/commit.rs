@@ -7,10 +7,12 @@ use std::time::Instant;
 use super::history::{StepChoice, UndoRedoStep};
 use super::open_changes::{BuildEffect, StatusUpdate};
 use super::own_change::{OwnChange, OwnChangeReason};
-use super::row_changes::{has_changed, renames};
+use super::row_changes::{has_changed, renames, shadows_model};
 use super::stage_timer::StageTimer;
 use super::thread::Owner;
-use crate::layout::{Change, DesiredState, Edit, Plan, Refusal, RefusalKind};
+use crate::layout::{
+    Change, DesiredState, Edit, Plan, Refusal, RefusalKind, SHADOWED, SHADOWED_NAME,
+};
 use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::workload::Workload;
@@ -192,6 +194,9 @@ impl Owner {
         self.publisher.publish_loads(&self.models);
         self.publisher.publish_state(&self.models);
         self.models.draining.start();
+        if shadows_model(&before, &after) {
+            tracing::warn!("model `{SHADOWED_NAME}`: {SHADOWED}");
+        }
         let id = self.history.next_id();
         let models: Vec<String> = plan.rows.iter().map(|row| row.model.clone()).collect();
         let verdicts = self.verdicts_of_change(id, &before, &models);

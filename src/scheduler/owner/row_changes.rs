@@ -1,6 +1,6 @@
 //! The differences between the rows of two desired states.
 
-use crate::layout::{DesiredState, Row};
+use crate::layout::{DesiredState, Row, SHADOWED_NAME};
 use crate::scheduler::slot::Rename;
 
 /// Returns the models with another name in `after`.
@@ -10,6 +10,11 @@ pub(super) fn renames(before: &DesiredState, after: &DesiredState) -> Vec<Rename
         (from != to).then(|| Rename { from: from.clone(), to: to.clone() })
     };
     after.rows.iter().filter_map(rename).collect()
+}
+
+/// Returns true if a model gets the name [`SHADOWED_NAME`], as a new model or by a rename.
+pub(super) fn shadows_model(before: &DesiredState, after: &DesiredState) -> bool {
+    before.row(SHADOWED_NAME).is_none() && after.row(SHADOWED_NAME).is_some()
 }
 
 /// Returns true if a row differs in more than its name.
