@@ -233,6 +233,27 @@ fn layout_limits_the_body() {
 }
 
 #[test]
+fn unreadable_heads_get_json_errors() {
+    let home = Home::new();
+    let server = TestServer::start(&home, "127.0.0.1:0", &[]);
+    let long = format!("GET /v2 HTTP/1.1\r\nhost: divvy\r\nx-long: {}\r\n\r\n", "a".repeat(40_000));
+    for (head, status, reason) in [
+        (&*long, 431, "max_header"),
+        ("\u{1}\r\n\r\n", 400, "malformed"),
+        ("GET /v2 HTTP/9\r\n\r\n", 400, "malformed"),
+    ] {
+        let mut stream = server.connect();
+        // the server may have answered before the last byte
+        let _ = stream.write_all(head.as_bytes());
+        let (answered, text) = read_answer(stream);
+        assert_eq!(answered, status, "{text}");
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert!(body["error"].as_str().unwrap().contains(reason), "{body}");
+    }
+}
+
+#[test]
 fn contradictory_limits_are_bad_input() {
     let home = Home::new();
     let layout = limited_layout(&home, "max_body = \"8MiB\"");

@@ -9,7 +9,7 @@ use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::activity::Connection;
 use super::client_service::ClientService;
 use super::client_stream::{ClientStream, ConnectionTimes};
+use super::plain_answers::refuse;
 use super::state::ServerState;
 use super::threads::TaskStarter;
 use crate::layout::ServerLimits;
@@ -36,9 +37,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The time that an open connection without a request gets at the end.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
-
-/// The longest time for a refusal to be sent.
-const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// The phases of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +83,9 @@ pub(super) async fn serve(
         connection,
         times: times.clone(),
     };
-    let io = TokioIo::new(ClientStream::new(stream, first, times.clone(), !is_http2));
+    // HTTP/2 has its own way to refuse a head, and bytes without an open request can be anything there
+    let http1_head = (!is_http2).then_some(limits.header);
+    let io = TokioIo::new(ClientStream::new(stream, first, times.clone(), http1_head));
     let life = ConnectionLife { state: context.state.clone(), phase, times, is_http2 };
     let header = limits.header;
     if is_http2 {
@@ -124,26 +124,6 @@ async fn first_bytes(stream: &mut TcpStream, limits: &ServerLimits) -> io::Resul
         next(&mut bytes, end.saturating_duration_since(Instant::now())).await?;
     }
     Ok(bytes)
-}
-
-/// Sends a short answer and closes the connection. It waits for the client's request for a moment, because
-/// closing a socket with unread bytes would discard the answer.
-pub(super) async fn refuse(mut stream: TcpStream, status: &str, message: &str) {
-    let body = serde_json::json!({ "error": message }).to_string();
-    let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
-         connection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let send = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut rest = [0; 4096];
-        while stream.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // A client that does not read it learns from the closed connection.
-    let _ = timeout(REFUSAL_TIME, send).await;
 }
 
 /// The circumstances that end a connection.

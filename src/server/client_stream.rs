@@ -1,15 +1,18 @@
 //! The stream of a client, with the times by which slow and idle clients are found.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
+use super::plain_answers::{REFUSAL_TIME, explain};
 use super::unwritten_answers::UnwrittenAnswers;
 use crate::layout::ServerLimits;
 
@@ -140,8 +143,13 @@ pub(super) struct ClientStream {
     stream: TcpStream,
     start: Vec<u8>,
     times: Arc<ConnectionTimes>,
-    /// True if bytes without an open request are the head of one. In HTTP/2 they can be anything.
-    notes_heads: bool,
+    /// The largest head of a request in HTTP/1, in bytes; `None` in HTTP/2. In HTTP/1, bytes without an open
+    /// request are the head of one.
+    http1_head: Option<u64>,
+    /// What is left to write of the last answer, which explains why a head cannot be read.
+    last_answer: VecDeque<u8>,
+    /// The end of the wait for the client to take that answer.
+    last_wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientStream {
@@ -149,9 +157,45 @@ impl ClientStream {
         stream: TcpStream,
         start: Vec<u8>,
         times: Arc<ConnectionTimes>,
-        notes_heads: bool,
+        http1_head: Option<u64>,
     ) -> Self {
-        Self { stream, start, times, notes_heads }
+        let last_answer = VecDeque::new();
+        Self { stream, start, times, http1_head, last_answer, last_wait: None }
+    }
+
+    /// Replaces an answer that hyper gives by itself by one with a message. Returns false for another one.
+    fn explain(&mut self, written: &[u8]) -> bool {
+        let explained = self.http1_head.and_then(|limit| explain(written, limit));
+        let Some(explained) = explained else { return false };
+        self.last_answer.extend(explained);
+        self.last_wait = Some(Box::pin(sleep(REFUSAL_TIME)));
+        true
+    }
+
+    fn poll_write_last(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.last_answer.is_empty() {
+            let (bytes, _) = self.last_answer.as_slices();
+            let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+            self.times.note_write(&result);
+            let written = ready!(result)?;
+            self.last_answer.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what the client has still sent, for a moment, if its last answer says that its request cannot be
+    /// read: closing a socket with unread bytes would discard that answer.
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(wait) = &mut self.last_wait else { return Poll::Ready(()) };
+        let mut space = [0; 4096];
+        while wait.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::new(&mut space);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -171,7 +215,7 @@ impl AsyncRead for ClientStream {
             self.start = rest;
             Poll::Ready(Ok(()))
         };
-        if self.notes_heads && buffer.filled().len() > before {
+        if self.http1_head.is_some() && buffer.filled().len() > before {
             self.times.note_read();
         }
         result
@@ -184,6 +228,9 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.explain(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.times.note_write(&result);
         result
@@ -194,6 +241,10 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        if let Some(first) = first.filter(|first| self.explain(first)) {
+            return Poll::Ready(Ok(first.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.times.note_write(&result);
         result
@@ -204,11 +255,15 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_last(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(self.poll_write_last(cx))?;
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        ready!(self.poll_discard(cx));
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use super::client_connection::{ListenerContext, Phase, refuse, serve};
+use super::client_connection::{ListenerContext, Phase, serve};
+use super::plain_answers::refuse;
 use crate::pool::collecting_wakes;
 use crate::telemetry::Protocol;
 

@@ -26,6 +26,7 @@ mod metrics;
 mod monitor;
 mod off_runtime;
 mod outputs;
+mod plain_answers;
 mod raw_tensor;
 mod routes;
 mod serve_error;
