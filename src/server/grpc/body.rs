@@ -1,17 +1,19 @@
 //! The bodies of a call. The request's body is bounded in size, in bytes in flight and in time; the answer's
 //! body keeps its bytes in flight until they have been sent.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::call::Call;
+use super::decompress::Coding;
 use super::status;
 use crate::server::in_flight::hold;
 use crate::server::serve_error::{ErrorKind, ServeError};
@@ -19,7 +21,12 @@ use crate::server::serve_error::{ErrorKind, ServeError};
 /// The bytes before each message: a flag (1 if it is compressed) and its size, big-endian.
 const HEAD: usize = 5;
 
-/// The body of a request: messages, each after its head.
+/// The flag of a message that is not compressed, and that of one that is.
+const PLAIN: &[u8] = &[0];
+const COMPRESSED: u8 = 1;
+
+/// The body of a request: messages, each after its head. The flag of a compressed request is cleared, so that
+/// tonic hands it on as it is.
 pub(super) struct RequestBody {
     inner: Body,
     call: Arc<Call>,
@@ -34,8 +41,8 @@ pub(super) struct RequestBody {
     left: usize,
     /// The size of the largest compressed message whose last byte is in the newest frame; 0 if there is none.
     compressed: usize,
-    /// A frame that ends a large compressed message and waits for the next poll.
-    waiting: Option<Frame<Bytes>>,
+    /// Frames for the next polls.
+    waiting: VecDeque<Frame<Bytes>>,
     messages: u64,
     /// Ends the wait for the rest of a message.
     timer: Option<Pin<Box<Sleep>>>,
@@ -53,21 +60,26 @@ impl RequestBody {
             size: 0,
             left: 0,
             compressed: 0,
-            waiting: None,
+            waiting: VecDeque::new(),
             messages: 0,
             timer: None,
             has_failed: false,
         }
     }
 
-    /// Follows the messages through the next bytes.
-    fn scan(&mut self, mut data: &[u8]) -> Result<(), ServeError> {
+    /// Follows the messages through the next bytes. Returns the places of the flags to clear.
+    fn scan(&mut self, frame: &[u8]) -> Result<Vec<usize>, ServeError> {
+        let (mut data, mut flags) = (frame, Vec::new());
         while !data.is_empty() {
             if self.left > 0 {
                 let (_, rest) = data.split_at(data.len().min(self.left));
                 self.left -= data.len() - rest.len();
                 data = rest;
             } else {
+                let is_cleared = data.first() == Some(&COMPRESSED) && self.coding().is_some();
+                if self.head_read == 0 && is_cleared {
+                    flags.push(frame.len() - data.len());
+                }
                 let (head, rest) = data.split_at(data.len().min(HEAD - self.head_read));
                 for (slot, byte) in self.head.iter_mut().skip(self.head_read).zip(head) {
                     *slot = *byte;
@@ -86,7 +98,12 @@ impl RequestBody {
                 }
             }
         }
-        Ok(())
+        Ok(flags)
+    }
+
+    /// Returns the compression of compressed messages whose flag is cleared.
+    fn coding(&self) -> Option<Coding> {
+        self.call.request_coding()
     }
 
     fn begin_message(&mut self) -> Result<(), ServeError> {
@@ -96,13 +113,14 @@ impl RequestBody {
             let reason = "the call has more than one message; this method takes one";
             return Err(ServeError::bad_request(reason));
         }
-        let [_, size @ ..] = self.head;
+        let [flag, size @ ..] = self.head;
         let size = u32::from_be_bytes(size);
         let limit = self.call.limits.body;
         if u64::from(size) > limit {
             return Err(ServeError::too_large(limit));
         }
-        self.call.begin_message(u64::from(size))?;
+        let coding = self.coding().filter(|_| flag == COMPRESSED);
+        self.call.begin_message(u64::from(size), coding)?;
         self.size = size as usize;
         self.left = self.size;
         Ok(())
@@ -132,6 +150,21 @@ impl RequestBody {
     }
 }
 
+/// Returns the frames of the same bytes in which the flags at these places are those of plain messages.
+fn with_plain_flags(mut data: Bytes, flags: &[usize]) -> VecDeque<Frame<Bytes>> {
+    let mut pieces = VecDeque::with_capacity(2 * flags.len() + 1);
+    let mut start = 0;
+    for flag in flags {
+        pieces.push_back(data.split_to(flag - start));
+        data.advance(PLAIN.len());
+        pieces.push_back(Bytes::from_static(PLAIN));
+        start = flag + PLAIN.len();
+    }
+    pieces.push_back(data);
+    pieces.retain(|piece| !piece.is_empty());
+    pieces.into_iter().map(Frame::data).collect()
+}
+
 impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = Status;
@@ -143,7 +176,7 @@ impl http_body::Body for RequestBody {
         if self.has_failed {
             return Poll::Ready(None);
         }
-        if let Some(frame) = self.waiting.take() {
+        if let Some(frame) = self.waiting.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
         let frame = match Pin::new(&mut self.inner).poll_frame(context) {
@@ -159,24 +192,31 @@ impl http_body::Body for RequestBody {
                 return Poll::Ready(end);
             }
         };
-        if let Some(data) = frame.data_ref() {
+        if let Some(data) = frame.data_ref().cloned() {
             if let Some(connection) = &self.call.connection {
                 connection.add_received(data.len() as u64);
             }
             self.compressed = 0;
-            if let Err(error) = self.scan(data) {
-                return Poll::Ready(Some(Err(self.fail(&error))));
+            let flags = match self.scan(&data) {
+                Ok(flags) => flags,
+                Err(error) => return Poll::Ready(Some(Err(self.fail(&error)))),
+            };
+            let ends = self.call.ends_before_reading(self.compressed, context);
+            if ends || !flags.is_empty() {
+                self.waiting = with_plain_flags(data, &flags);
             }
-            if self.call.ends_before_reading(self.compressed, context) {
-                self.waiting = Some(frame);
+            if ends {
                 return Poll::Pending;
+            }
+            if let Some(first) = self.waiting.pop_front() {
+                return Poll::Ready(Some(Ok(first)));
             }
         }
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.has_failed || (self.waiting.is_none() && self.inner.is_end_stream())
+        self.has_failed || (self.waiting.is_empty() && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -225,5 +265,24 @@ impl http_body::Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_cleared_in_place() {
+        let data = Bytes::from_static(&[1, 10, 20, 1, 30]);
+        for flags in [&[][..], &[0], &[3], &[0, 3], &[4]] {
+            let frames = with_plain_flags(data.clone(), flags);
+            let bytes = frames.into_iter().flat_map(|frame| frame.into_data().unwrap());
+            let mut expected = data.to_vec();
+            for flag in flags {
+                expected[*flag] = 0;
+            }
+            assert_eq!(bytes.collect::<Vec<u8>>(), expected, "{flags:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::http;
 
 use super::deadline;
+use super::decompress::Coding;
 use super::large_steps::LargeSteps;
 use crate::layout::ServerLimits;
 use crate::server::activity::Connection;
@@ -33,8 +34,8 @@ pub(super) struct Call {
     deadline: Option<Instant>,
     /// True for a method whose requests are counted.
     counts: bool,
-    /// True if the client compresses its requests; then its answers are compressed too.
-    compresses: bool,
+    /// The compression of the client's requests; its answers are compressed in the same way.
+    coding: Option<Coding>,
     steps: LargeSteps,
     held: Mutex<HeldBytes>,
 }
@@ -54,6 +55,8 @@ struct HeldBytes {
 pub(super) struct IncomingMessage {
     /// Its size in bytes, as sent.
     pub size: u64,
+    /// Its compression, if the message's reader has to undo it.
+    pub coding: Option<Coding>,
     pub reservation: Reservation,
 }
 
@@ -69,15 +72,14 @@ impl Call {
         let timeout = deadline::read(request.headers());
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let limits = state.limits();
-        let encoding = request.headers().get("grpc-encoding").map(http::HeaderValue::as_bytes);
-        let compresses = matches!(encoding, Some(b"gzip" | b"deflate"));
+        let coding = Coding::named(request.headers().get("grpc-encoding"));
         Arc::new(Self {
             state,
             limits,
             connection,
             deadline,
             counts,
-            compresses,
+            coding,
             steps: LargeSteps::default(),
             held: Mutex::default(),
         })
@@ -107,7 +109,7 @@ impl Call {
     }
 
     fn is_large_answer(&self, size: usize) -> bool {
-        self.compresses && size >= LARGE_TO_COMPRESS
+        self.coding.is_some() && size >= LARGE_TO_COMPRESS
     }
 
     fn held(&self) -> MutexGuard<'_, HeldBytes> {
@@ -156,15 +158,25 @@ impl Call {
         self.held().unread = None;
     }
 
-    /// Reserves the bytes of a message whose size is known.
+    /// Returns the compression of compressed requests that [`super::codec`] undoes; `None` if there is none, or if
+    /// tonic does so: it knows no bound on the bytes in flight, and reads only small messages.
+    pub(super) fn request_coding(&self) -> Option<Coding> {
+        self.coding.filter(|_| self.counts)
+    }
+
+    /// Reserves the bytes of a message whose size, as sent, is known.
     ///
     /// # Errors
     /// [`ErrorKind::ServerFull`] if they do not fit the bound on bytes in flight.
-    pub(super) fn begin_message(&self, size: u64) -> Result<(), ServeError> {
+    pub(super) fn begin_message(
+        &self,
+        size: u64,
+        coding: Option<Coding>,
+    ) -> Result<(), ServeError> {
         let Some(reservation) = self.state.in_flight.reserve(size) else {
             return Err(self.state.server_full(size));
         };
-        self.held().messages.push_back(IncomingMessage { size, reservation });
+        self.held().messages.push_back(IncomingMessage { size, coding, reservation });
         Ok(())
     }
 

@@ -4,14 +4,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use prost::Message;
 use prost::encoding::{DecodeContext, decode_key, skip_field};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
-use super::call::Call;
+use super::call::{Call, IncomingMessage};
 use super::messages::ModelInferRequest;
 use super::status;
 use crate::machine::running_now;
@@ -83,21 +83,37 @@ impl Decoder for InferDecoder {
 impl InferDecoder {
     fn read(&self, buffer: &mut DecodeBuf<'_>) -> Result<ReceivedRequest, ServeError> {
         let arrival = running_now();
-        let size = buffer.remaining();
         let Some(incoming) = self.call.take_message() else {
             return Err(ServeError::new(ErrorKind::Failed, "the request's size was not read"));
         };
-        let mut reservation = incoming.reservation;
-        // A compressed message is larger than its bytes on the connection.
-        let more = (size as u64).saturating_sub(incoming.size);
-        if more > 0 && !reservation.grow(more) {
-            return Err(self.call.state.server_full(more));
-        }
+        let (message, reservation) =
+            self.decompress(buffer.copy_to_bytes(buffer.remaining()), incoming)?;
+        let size = message.len();
         let message = off_runtime(size, || {
-            check_parts(buffer.chunk())?;
-            ModelInferRequest::decode(buffer).map_err(|error| unreadable(&error))
+            check_parts(&message)?;
+            ModelInferRequest::decode(message).map_err(|error| unreadable(&error))
         })?;
         Ok(ReceivedRequest { message, reservation, size, arrival })
+    }
+
+    /// Returns a message decompressed, with its bytes in flight.
+    fn decompress(
+        &self,
+        message: Bytes,
+        incoming: IncomingMessage,
+    ) -> Result<(Bytes, Reservation), ServeError> {
+        let IncomingMessage { size, coding, mut reservation } = incoming;
+        let Some(coding) = coding else { return Ok((message, reservation)) };
+        let mut reserved = size;
+        let decompressed = coding.decompress(&message, self.call.limits.body, |more| {
+            if !reservation.grow(more) {
+                return Err(self.call.state.server_full(more));
+            }
+            reserved += more;
+            Ok(())
+        })?;
+        reservation.shrink(reserved.saturating_sub(decompressed.len() as u64));
+        Ok((decompressed.into(), reservation))
     }
 }
 

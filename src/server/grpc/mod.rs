@@ -8,6 +8,7 @@ mod call;
 mod codec;
 mod contents;
 mod deadline;
+mod decompress;
 mod health;
 mod infer;
 mod large_steps;
