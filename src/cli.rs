@@ -117,6 +117,8 @@ impl Cli {
     pub fn run(self) -> Result<(), CommandError> {
         match self.command {
             #[cfg(unix)]
+            None if self.run.life.detach => run::start_detached(&self.run),
+            #[cfg(unix)]
             None if run::serves_from_terminal(&self.run) => control::serve(&self.run),
             None => run::run(&self.run),
             Some(CliCommand::Check(args)) => check::run(&args),

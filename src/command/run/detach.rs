@@ -33,7 +33,7 @@ const CLIENT: &str = "detach";
 /// # Errors
 /// [`CommandError::BadInput`] for options that a run without a terminal cannot have, and if the run ends with
 /// that exit code before its models are ready; [`CommandError::Failed`] if models fail: the run goes on then.
-pub(super) fn start(args: &RunArgs) -> Result<(), CommandError> {
+pub fn start(args: &RunArgs) -> Result<(), CommandError> {
     check(args)?;
     let mut run = StartedRun::launch(args, arguments(std::env::args_os().skip(1)))?;
     let failed = run.require_models(args)?;

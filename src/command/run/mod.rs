@@ -25,6 +25,11 @@ mod program;
 mod record;
 #[cfg(unix)]
 mod reload;
+#[cfg(unix)]
+mod run_control;
+#[cfg(not(unix))]
+#[path = "no_control.rs"]
+mod run_control;
 mod run_limits;
 mod run_records;
 mod saved_layout;
@@ -47,9 +52,9 @@ pub(super) use console_session::console_options;
 #[cfg(unix)]
 pub use control_args::ControlArgs;
 #[cfg(unix)]
-pub use detach::serves_from_terminal;
-#[cfg(unix)]
 pub(super) use detach::start_for_console;
+#[cfg(unix)]
+pub use detach::{serves_from_terminal, start as start_detached};
 pub(super) use layout_folders::LayoutFolders;
 #[cfg(unix)]
 pub use life_args::LifeArgs;

@@ -7,18 +7,11 @@ use std::time::Duration;
 
 use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
-#[cfg(unix)]
-use super::control_host::BoundControl;
-#[cfg(unix)]
-use super::detach;
 use super::lost_terminal::LostTerminalWriter;
 use super::own_threads;
 use super::record::{self, RunRecordings};
-#[cfg(unix)]
-use super::reload::{ReloadSources, ReloadTriggers, Reloader, follow};
+use super::run_control::{ControlledRun, RunControl, RunningControl};
 use super::run_records::{Restore, RunRecords};
-#[cfg(unix)]
-use super::service::ServiceManager;
 use super::serving::{BoundServer, RunningServer};
 use super::signals::{HangUp, StopSignals};
 use super::startup::Startup;
@@ -41,10 +34,6 @@ const CONSOLE_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`CommandError::BadInput`] for a layout or a model with faults; nothing is started then.
 pub fn run(args: &RunArgs) -> Result<(), CommandError> {
-    #[cfg(unix)]
-    if args.life.detach {
-        return detach::start(args);
-    }
     watch_stops();
     limit_repeated_panics();
     let machine = this_machine(args.cores)?;
@@ -53,10 +42,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let server = BoundServer::bind(&args.serve)?;
     let mut records = RunRecords::open(args.state.folder()?, mode)?;
     let mut startup = Startup::choose(args, machine.describe(), &records, mode)?;
-    #[cfg(unix)]
-    args.life.check(&startup.opened)?;
-    #[cfg(unix)]
-    let control = BoundControl::bind(args, &startup, &records)?;
+    let control = RunControl::bind(args, &startup, &records)?;
     let restore = match (args.last, startup.is_resumed) {
         (true, _) => Restore::Last,
         (false, true) => Restore::Named,
@@ -71,10 +57,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         }
     };
     record::check(args, &startup.layout)?;
-    open_limits(&startup, &records, args)?;
     let loader = startup.load()?;
-    // the demo may have replaced the layout
-    open_limits(&startup, &records, args)?;
     tracing::info!(
         "starts {} on CPUs {}",
         startup.opened.title,
@@ -106,54 +89,21 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     let serves_alone = mode == DisplayMode::Headless && args.serve.is_serving();
     let hang_up = HangUp::at_start(serves_alone);
     let signals = StopSignals::watch(hang_up)?;
-    let limits = records.limits();
-    #[cfg(unix)]
     let token = server.as_ref().and_then(BoundServer::token);
+    let limits = records.limits();
     let server = server.map(|server| server.start(&scheduler, &limits, mode)).transpose()?;
-    let server = Cell::new(server);
-    #[cfg(unix)]
-    let service = ServiceManager::of_environment();
+    records.start_autosave(&startup.opened, (restore, control.name()), scheduler.clone());
+    let run = ControlledRun {
+        scheduler: &scheduler,
+        signals: &signals,
+        recordings: recordings.clone(),
+        token,
+    };
     let end = RunStop {
-        server,
+        control: control.start(&startup, &records, run)?,
+        server: Cell::new(server),
         signals: signals.clone(),
         unanswered: Cell::new(0),
-        #[cfg(unix)]
-        service: service.clone(),
-    };
-    #[cfg(unix)]
-    let name = control.name().to_owned();
-    #[cfg(not(unix))]
-    let name = "run".to_owned();
-    records.start_autosave(&startup.opened, (restore, &name), scheduler.clone());
-    #[cfg(unix)]
-    let control = {
-        let reloader = Reloader::new(
-            (&startup.opened, startup.base.as_ref()),
-            ReloadSources {
-                control: scheduler.clone(),
-                machine: startup.description.clone(),
-                fits: args.fit,
-                limits,
-                origin: records.origin(),
-                conditions: records.conditions(),
-                token,
-                service: service.clone(),
-            },
-        );
-        let reloader = Arc::new(reloader);
-        let triggers = ReloadTriggers {
-            signals: signals.reloads(),
-            origin: records.origin().subscribe(),
-            snapshots: scheduler.snapshots(),
-            watches: args.life.watch,
-        };
-        follow(reloader.clone(), triggers)?;
-        if startup.is_resumed && reloader.has_new_text() {
-            // the file has changed since the run before; the result is logged
-            let _ = reloader.reload();
-        }
-        service.follow(scheduler.snapshots())?;
-        control.start(&scheduler, reloader, recordings.clone(), Arc::new(records.log()))
     };
     let result = match mode {
         DisplayMode::Headless => {
@@ -166,60 +116,48 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         }
     };
     end.stop(&load, &scheduler);
-    // until here clients see that the run drains
-    #[cfg(unix)]
-    drop(control);
+    let unanswered = end.close();
     recordings.finish();
     records.finish(&*scheduler);
-    end.result(result)
-}
-
-/// Takes the server's limits from the layout, and checks them with the flags before any model is loaded.
-fn open_limits(
-    startup: &Startup<'_>,
-    records: &RunRecords,
-    args: &RunArgs,
-) -> Result<(), CommandError> {
-    let (limits, opened) = (records.limits(), &startup.opened);
-    limits.open(&opened.title, opened.document.server());
-    if args.serve.is_serving() {
-        limits.for_server(&args.serve)?;
-    }
-    Ok(())
+    end_result(result, unanswered)
 }
 
 /// The end of a run: the load, the server and the scheduler stop in this order.
 struct RunStop {
+    control: RunningControl,
     server: Cell<Option<RunningServer>>,
     signals: StopSignals,
     /// Admitted requests of clients that were not answered.
     unanswered: Cell<usize>,
-    #[cfg(unix)]
-    service: ServiceManager,
 }
 
 impl RunStop {
     fn stop(&self, load: &LoadFollower, scheduler: &Scheduler) {
-        #[cfg(unix)]
-        self.service.stopping();
+        self.control.stopping();
         load.stop(Duration::ZERO);
         let unanswered = self.server.take().map_or(0, |server| server.drain(&self.signals));
         self.unanswered.set(self.unanswered.get() + unanswered);
         scheduler.stop(if unanswered == 0 { DRAIN_TIMEOUT } else { Duration::ZERO });
     }
 
-    /// Returns the result of the run with that of the drain. A failure decides the exit code.
-    fn result(&self, run: Result<(), CommandError>) -> Result<(), CommandError> {
-        if self.unanswered.get() == 0 {
-            return run;
-        }
-        let unanswered = CommandError::Unanswered(self.unanswered.get());
-        if run.is_err() {
-            // a closed stderr must not hide the failure
-            let _ = writeln!(std::io::stderr(), "divvy: {unanswered}");
-        }
-        run.and(Err(unanswered))
+    /// Closes the control socket, on which clients saw until now that the run drains. Returns the number of
+    /// requests of clients that were not answered.
+    fn close(self) -> usize {
+        self.unanswered.get()
     }
+}
+
+/// Returns the result of the run with that of the drain. A failure decides the exit code.
+fn end_result(run: Result<(), CommandError>, unanswered: usize) -> Result<(), CommandError> {
+    if unanswered == 0 {
+        return run;
+    }
+    let unanswered = CommandError::Unanswered(unanswered);
+    if run.is_err() {
+        // a closed stderr must not hide the failure
+        let _ = writeln!(std::io::stderr(), "divvy: {unanswered}");
+    }
+    run.and(Err(unanswered))
 }
 
 /// Prints the notices about earlier runs, and why no console opens.

@@ -1,7 +1,6 @@
 //! The server of a run: bound before the models load, started with the scheduler, drained at the end.
 
 use std::io::Write;
-#[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,7 +48,6 @@ impl BoundServer {
     }
 
     /// Returns the access of clients and the file of their token, if they need one.
-    #[cfg(unix)]
     pub(super) fn token(&self) -> Option<(Access, PathBuf)> {
         self.args.token_file.clone().map(|file| (self.access.clone(), file))
     }

@@ -8,6 +8,7 @@ use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
 use super::named_layout::ResumedLayout;
 use super::preload::{PreloadPlan, PreloadedModels, RequiredModels, preload};
+use super::run_limits::RunLimits;
 use super::run_records::RunRecords;
 use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
 use crate::command::CommandError;
@@ -24,6 +25,7 @@ pub(super) type StartupLoader = PreloadedModels<EngineLoader>;
 /// A layout that was chosen, fitted to this machine, but not loaded.
 pub(super) struct Startup<'a> {
     args: &'a RunArgs,
+    limits: Arc<RunLimits>,
     /// The machine.
     pub description: Description,
     /// The GPU sensor, already sampling.
@@ -55,7 +57,7 @@ impl<'a> Startup<'a> {
     /// Chooses the layout and fits it to the machine.
     ///
     /// # Errors
-    /// [`CommandError::BadInput`] for a layout with faults.
+    /// [`CommandError::BadInput`] for a layout with faults, or limits of the server that contradict the flags.
     pub(super) fn choose(
         args: &'a RunArgs,
         mut description: Description,
@@ -84,15 +86,25 @@ impl<'a> Startup<'a> {
         if opened.document.layout().models.iter().any(|row| row.gpu.is_some()) {
             description.gpus = sensor.first(gpu::LIST_PATIENCE).known();
         }
-        let layout = Layout::default();
-        let mut startup =
-            Self { args, description, sensor, opened, layout, base, is_resumed, notice, source };
+        let mut startup = Self {
+            args,
+            limits: records.limits(),
+            description,
+            sensor,
+            opened,
+            layout: Layout::default(),
+            base,
+            is_resumed,
+            notice,
+            source,
+        };
         match startup.fit() {
             Err(CommandError::BadInput(reason)) if startup.has_fallback() => {
                 startup.fall_back_to_demo(&reason)?;
             }
             other => other?,
         }
+        startup.open_limits()?;
         Ok(startup)
     }
 
@@ -113,6 +125,7 @@ impl<'a> Startup<'a> {
         match load(self) {
             Err(CommandError::BadInput(reason)) if self.has_fallback() => {
                 self.fall_back_to_demo(&reason)?;
+                self.open_limits()?;
                 load(self)
             }
             // no model can run: show the places in the layout where they are known
@@ -145,6 +158,15 @@ impl<'a> Startup<'a> {
         self.notice = Some(startup_layout::demo_notice(&self.opened.title, reason));
         self.opened = startup_layout::demo()?;
         self.fit()
+    }
+
+    /// Takes the server's limits from the layout, and checks them with the flags before any model is loaded.
+    fn open_limits(&self) -> Result<(), CommandError> {
+        self.limits.open(&self.opened.title, self.opened.document.server());
+        if self.args.serve.is_serving() {
+            self.limits.for_server(&self.args.serve)?;
+        }
+        Ok(())
     }
 
     /// Checks the layout against the machine, or scales it with `--fit`; prints warnings.
