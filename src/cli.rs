@@ -84,7 +84,7 @@ pub enum CliCommand {
     /// requests.
     #[cfg(unix)]
     Wait(control::WaitArgs),
-    /// Rereads the files of a running divvy: its layout, replaced models and the token.
+    /// Rereads the files of a running divvy: its layout, replaced models and the tokens.
     #[cfg(unix)]
     Reload(control::ReloadArgs),
     /// Ends a running divvy after its requests.

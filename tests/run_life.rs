@@ -235,6 +235,25 @@ fn reload_loads_replaced_models() {
 }
 
 #[test]
+fn reload_rereads_the_control_token() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    home.write("old", "0123456789abcdef");
+    home.write("token", "0123456789abcdef");
+    let arguments = ["--control", "0", "--control-token-file", "token"];
+    let _run = start_night(&home, &arguments);
+    let err = fs::read_to_string(home.path("err")).unwrap();
+    let address = err.split("control on http://").nth(1).unwrap().lines().next().unwrap();
+    let code = |file| call(&home, &["layout", "--run", address, "--control-token-file", file]).0;
+    assert_eq!((code("old"), code("token")), (Some(0), Some(0)));
+    home.write("token", "fedcba9876543210");
+    let (reloaded, _, err) = call(&home, &["reload"]);
+    assert_eq!(reloaded, Some(0), "{err}");
+    assert!(err.contains("the new control token"), "{err}");
+    assert_eq!((code("old"), code("token")), (Some(1), Some(0)));
+}
+
+#[test]
 fn resume_keeps_live_changes() {
     let home = Home::new();
     home.write("night.toml", RANKER);

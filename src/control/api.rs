@@ -230,6 +230,9 @@ pub struct ReloadAnswer {
     pub replaced: Vec<String>,
     /// True if clients of the server need another token from now on.
     pub new_token: bool,
+    /// True if clients of the control interface over TCP need another token from now on.
+    #[serde(default)]
+    pub new_control_token: bool,
 }
 
 impl ReloadAnswer {
@@ -243,7 +246,10 @@ impl ReloadAnswer {
             lines.push(format!("loads the new files of {}", self.replaced.join(", ")));
         }
         if self.new_token {
-            lines.push("clients need the new token".to_owned());
+            lines.push("clients of the models need the new token".to_owned());
+        }
+        if self.new_control_token {
+            lines.push("clients of the control interface need the new control token".to_owned());
         }
         if lines.is_empty() {
             lines.push("nothing has changed".to_owned());

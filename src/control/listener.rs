@@ -26,7 +26,7 @@ use super::remote_paths::RemotePaths;
 use super::routes::{answer, routes};
 use super::socket::ControlSocket;
 use super::timed_stream::TimedStream;
-use crate::machine::AccessToken;
+use crate::machine::SharedToken;
 
 /// The most connections of one listener; others are closed at once.
 const MOST_CONNECTIONS: usize = 256;
@@ -53,10 +53,10 @@ pub enum Access {
 }
 
 /// The conditions for clients over TCP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TcpAccess {
     /// The token that they send.
-    pub token: AccessToken,
+    pub token: SharedToken,
     /// The files that their changes may name.
     pub paths: RemotePaths,
 }

@@ -13,6 +13,7 @@ use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
 use super::listener::{Peer, Rights};
 use super::openapi::DOCUMENT;
+use super::routes::CheckedAccess;
 use super::snapshot_json::SnapshotParts;
 use super::streams;
 use crate::layout::RefusalKind;
@@ -48,9 +49,13 @@ pub(super) async fn snapshot(State(state): Shared, query: RawQuery) -> Answer {
     Ok(answer)
 }
 
-pub(super) async fn snapshots(State(state): Shared, query: RawQuery) -> Answer {
+pub(super) async fn snapshots(
+    State(state): Shared,
+    Extension(access): Extension<CheckedAccess>,
+    query: RawQuery,
+) -> Answer {
     let parts = parts(&Query::parse(&query, &["include"])?)?;
-    Ok(streams::snapshots(&state, parts))
+    Ok(streams::snapshots(&state, access, parts))
 }
 
 pub(super) async fn layout(State(state): Shared) -> Answer {
@@ -62,13 +67,17 @@ pub(super) async fn layout(State(state): Shared) -> Answer {
     json(&state.call(read).await?)
 }
 
-pub(super) async fn journal(State(state): Shared, query: RawQuery) -> Answer {
+pub(super) async fn journal(
+    State(state): Shared,
+    Extension(access): Extension<CheckedAccess>,
+    query: RawQuery,
+) -> Answer {
     let query = Query::parse(&query, &["after", "follow"])?;
     let after = query.number("after")?.unwrap_or(0);
     let mut entries = state.call(|host| host.control.journal()).await?;
     entries.retain(|entry| entry.id > after);
     if query.get("follow").is_some() {
-        return Ok(streams::journal(&state, entries));
+        return Ok(streams::journal(&state, access, entries));
     }
     json(&JournalList { entries })
 }

@@ -16,6 +16,7 @@ use super::error::ApiError;
 use super::host::HostState;
 use super::listener::{Peer, Rights};
 use super::{change_routes, read_routes, store_routes};
+use crate::machine::TokenGrant;
 
 /// Returns the routes.
 pub(super) fn routes(state: Arc<HostState>) -> Router {
@@ -51,21 +52,37 @@ pub(super) fn routes(state: Arc<HostState>) -> Router {
 
 /// Answers a request: checks the client, then calls the route.
 pub(super) async fn answer(routes: Router, peer: Peer, mut request: Request) -> Response<Body> {
-    let mut answer = if let Err(error) = check(&peer, &request) {
-        error.into_response()
-    } else {
-        request.extensions_mut().insert(peer);
-        match routes.oneshot(request).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
+    let mut answer = match check(&peer, &request) {
+        Err(error) => error.into_response(),
+        Ok(access) => {
+            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(access);
+            match routes.oneshot(request).await {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            }
         }
     };
     answer.headers_mut().insert(API_HEADER, HeaderValue::from(API_VERSION));
     answer
 }
 
+/// The access of a request that was checked.
+#[derive(Clone, Debug)]
+pub(super) struct CheckedAccess {
+    /// The grant over TCP; the kernel vouches for clients of a socket.
+    grant: Option<TokenGrant>,
+}
+
+impl CheckedAccess {
+    /// Returns true until the token of the request is replaced.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.grant.as_ref().is_none_or(TokenGrant::is_in_force)
+    }
+}
+
 /// Checks the rights of the client and its version of the interface.
-fn check(peer: &Peer, request: &Request) -> Result<(), ApiError> {
+fn check(peer: &Peer, request: &Request) -> Result<CheckedAccess, ApiError> {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     match peer.rights {
         Rights::None => {
@@ -86,19 +103,23 @@ fn check(peer: &Peer, request: &Request) -> Result<(), ApiError> {
         }
         Rights::Read | Rights::All => {}
     }
-    if let Some(access) = &peer.tcp {
-        let sent = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        if !access.token.allows(sent) {
-            return Err(ApiError::new(
-                ErrorKind::Unauthorized,
-                "the control token is missing or wrong: send `Authorization: Bearer TOKEN`",
-            ));
+    let grant = match &peer.tcp {
+        None => None,
+        Some(access) => {
+            let sent = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+            Some(access.token.grant(sent).ok_or_else(|| {
+                ApiError::new(
+                    ErrorKind::Unauthorized,
+                    "the control token is missing or wrong: send `Authorization: Bearer TOKEN`",
+                )
+            })?)
         }
-    }
-    let Some(version) = request.headers().get(API_HEADER) else { return Ok(()) };
+    };
+    let access = CheckedAccess { grant };
+    let Some(version) = request.headers().get(API_HEADER) else { return Ok(access) };
     let version = String::from_utf8_lossy(version.as_bytes());
     if version.trim() == API_VERSION.to_string() {
-        return Ok(());
+        return Ok(access);
     }
     Err(ApiError::new(
         ErrorKind::ApiVersion,

@@ -13,19 +13,24 @@ use http_body_util::channel::{Channel, Sender};
 use tokio::sync::watch;
 
 use super::host::HostState;
+use super::routes::CheckedAccess;
 use super::snapshot_json::SnapshotParts;
 use crate::telemetry::{JournalEntry, Snapshot};
 
 /// Lines that wait for a reader besides those in the connection's buffer.
 const WAITING_LINES: usize = 1;
 
-/// Streams each snapshot from the present one on, until the scheduler stops.
-pub(super) fn snapshots(state: &Arc<HostState>, parts: SnapshotParts) -> Response<Body> {
+/// Streams each snapshot from the present one on, until the scheduler stops or the reader's token is replaced.
+pub(super) fn snapshots(
+    state: &Arc<HostState>,
+    access: CheckedAccess,
+    parts: SnapshotParts,
+) -> Response<Body> {
     let (mut sender, body) = Channel::new(WAITING_LINES);
     let state = state.clone();
     let mut snapshots = newest(&state);
     tokio::spawn(async move {
-        while snapshots.changed().await.is_ok() {
+        while snapshots.changed().await.is_ok() && access.is_in_force() {
             let snapshot = snapshots.borrow_and_update().clone();
             let Ok(line) = state.snapshots.line(&snapshot, parts) else { return };
             if send(&mut sender, line).await.is_err() {
@@ -37,8 +42,12 @@ pub(super) fn snapshots(state: &Arc<HostState>, parts: SnapshotParts) -> Respons
 }
 
 /// Streams the entries of the journal: first those of the run so far, and then each one that is new or has
-/// changed, such as by its verdict.
-pub(super) fn journal(state: &Arc<HostState>, first: Vec<Arc<JournalEntry>>) -> Response<Body> {
+/// changed, such as by its verdict. It ends as [`snapshots`] does.
+pub(super) fn journal(
+    state: &Arc<HostState>,
+    access: CheckedAccess,
+    first: Vec<Arc<JournalEntry>>,
+) -> Response<Body> {
     let (mut sender, body) = Channel::new(WAITING_LINES);
     let mut snapshots = newest(state);
     tokio::spawn(async move {
@@ -46,7 +55,7 @@ pub(super) fn journal(state: &Arc<HostState>, first: Vec<Arc<JournalEntry>>) -> 
         if send_entries(&mut sender, sent.changed(&first)).await.is_err() {
             return;
         }
-        while snapshots.changed().await.is_ok() {
+        while snapshots.changed().await.is_ok() && access.is_in_force() {
             let entries = sent.changed(&snapshots.borrow_and_update().changes);
             if send_entries(&mut sender, entries).await.is_err() {
                 return;

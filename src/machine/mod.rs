@@ -23,6 +23,7 @@ pub mod resident;
 mod running_time;
 #[cfg(unix)]
 mod session;
+mod shared_token;
 mod simulated;
 mod special_file;
 mod started_threads;
@@ -49,6 +50,7 @@ pub use process::{
 pub use running_time::{ProcessStop, note_running, process_stops, running_now, watch_stops};
 #[cfg(unix)]
 pub use session::{has_controlling_terminal, ignores_hangup, in_new_session};
+pub use shared_token::{SharedToken, TokenGrant};
 pub use simulated::{AffinityCall, SimulatedMachine};
 pub use special_file::special_file_kind;
 pub(crate) use started_threads::{Listening, ThreadListener, ThreadStarts};

@@ -1,19 +1,16 @@
 //! The check of a client's token.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use thiserror::Error;
 
-use crate::machine::{AccessToken, AccessTokenError};
+use crate::machine::{AccessToken, AccessTokenError, SharedToken};
 
 /// The clients that may use the server: all of them, or those that know a token. Cheap to clone; copies share
 /// the token.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Shared by all copies, so that another token is in force everywhere at once.
-    token: Option<Arc<ArcSwap<AccessToken>>>,
+    token: Option<SharedToken>,
 }
 
 /// The reason why a token file cannot be used.
@@ -41,18 +38,12 @@ impl Access {
     }
 
     fn of(token: AccessToken) -> Self {
-        Self { token: Some(Arc::new(ArcSwap::from_pointee(token))) }
+        Self { token: Some(SharedToken::new(token)) }
     }
 
-    /// Replaces the token of clients that need one. Requests with the old one are refused from then on. Returns
-    /// false if it is the same.
-    pub fn replace(&self, token: AccessToken) -> bool {
-        let Some(present) = &self.token else { return false };
-        let is_new = **present.load() != token;
-        if is_new {
-            present.store(Arc::new(token));
-        }
-        is_new
+    /// Returns the token, which can be replaced while the server runs; `None` if clients need none.
+    pub fn token(&self) -> Option<SharedToken> {
+        self.token.clone()
     }
 
     /// Returns true if clients need a token.
@@ -62,7 +53,7 @@ impl Access {
 
     /// Checks the value of an `Authorization` header, in a time that does not depend on the token.
     pub fn allows(&self, authorization: Option<&[u8]>) -> bool {
-        self.token.as_ref().is_none_or(|token| token.load().allows(authorization))
+        self.token.as_ref().is_none_or(|token| token.allows(authorization))
     }
 }
 
@@ -82,10 +73,9 @@ mod tests {
     fn copies_share_a_new_token() {
         let access = Access::with_token("0123456789abcdef");
         let copy = access.clone();
-        assert!(!access.replace(AccessToken::new("0123456789abcdef")));
-        assert!(access.replace(AccessToken::new("fedcba9876543210")));
+        assert!(access.token().unwrap().replace(AccessToken::new("fedcba9876543210")));
         assert!(copy.allows(Some(b"Bearer fedcba9876543210")));
         assert!(!copy.allows(Some(b"Bearer 0123456789abcdef")));
-        assert!(!Access::open().replace(AccessToken::new("fedcba9876543210")));
+        assert!(Access::open().token().is_none());
     }
 }

@@ -18,7 +18,7 @@ pub struct ReloadArgs {
     pub form: OutputForm,
 }
 
-/// Applies what has changed in the layout file, loads replaced model files, and rereads the token.
+/// Applies what has changed in the layout file, loads replaced model files, and rereads the tokens.
 ///
 /// # Errors
 /// [`CommandError::Failed`] with the faults; nothing has changed then.

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,6 +12,7 @@ use super::control_args::ControlArgs;
 use super::layout_folders::LayoutFolders;
 use super::reload::Reloader;
 use super::run_records::RunRecords;
+use super::run_tokens::{TokenFile, check_apart, read_token};
 use super::startup::Startup;
 use crate::command::CommandError;
 use crate::control::{
@@ -20,7 +20,7 @@ use crate::control::{
     RunIdentity, RunName, SocketError, TcpAccess,
 };
 use crate::layout::Layout;
-use crate::machine::{AccessToken, Description};
+use crate::machine::{Description, SharedToken};
 use crate::scheduler::{LayoutStore, RequestRecordings, RunLog, Scheduler};
 use crate::server::ListenAddress;
 use crate::telemetry::Conditions;
@@ -31,6 +31,7 @@ const CONDITION: &str = "control";
 /// The control socket of a run before its scheduler starts.
 pub(super) struct BoundControl {
     listeners: Vec<ControlListener>,
+    token: Option<TokenFile>,
     conditions: Conditions,
     identity: RunIdentity,
     machine: Description,
@@ -53,7 +54,13 @@ impl BoundControl {
         let socket = bind_socket(args, title, &conditions)?;
         let name = socket.as_ref().map(|socket| socket.name().clone());
         let name = name.unwrap_or_else(|| RunName::from_title(title));
-        let mut listeners = bind_tcp(args, &startup.layout)?;
+        let (token, mut listeners) = match read_control_token(args)? {
+            None => (None, Vec::new()),
+            Some(token) => {
+                let listeners = bind_tcp(&args.control, &startup.layout, &token.token)?;
+                (Some(token), listeners)
+            }
+        };
         listeners.extend(bind_for_readers(&args.control, &name)?);
         listeners.extend(socket.map(|socket| ControlListener::Socket(socket, Access::SameUser)));
         let path = startup.opened.path.clone().map(|path| (title.clone(), path));
@@ -71,12 +78,17 @@ impl BoundControl {
             started_unix_ms: started.as_millis() as u64,
         };
         let machine = startup.description.clone();
-        Ok(Self { listeners, conditions, identity, machine, layouts })
+        Ok(Self { listeners, token, conditions, identity, machine, layouts })
     }
 
     /// Returns the name of the run.
     pub(super) fn name(&self) -> &str {
         &self.identity.name
+    }
+
+    /// Returns the token of clients over TCP.
+    pub(super) fn token(&self) -> Option<TokenFile> {
+        self.token.clone()
     }
 
     /// Starts to answer; `None` without a socket.
@@ -158,35 +170,36 @@ fn bind_for_readers(
     Ok(Some(ControlListener::Socket(socket, Access::Readers)))
 }
 
-/// Binds the addresses of `--control`, and reads their token.
-fn bind_tcp(args: &RunArgs, layout: &Layout) -> Result<Vec<ControlListener>, CommandError> {
-    let bad = |text: String| CommandError::BadInput(text);
-    let Some(file) = &args.control.control_token_file else { return Ok(Vec::new()) };
-    let read = |option: &str, file: &Path| {
-        AccessToken::from_file(file).map_err(|error| bad(format!("{option} {error}")))
-    };
-    let token = read("--control-token-file", file)?;
-    if let Some(other) = &args.serve.token_file
-        && read("--token-file", other)? == token
-    {
-        return Err(bad(format!(
-            "--control-token-file {}: this is the token of the clients of the models (--token-file); write \
-             another one, so that they cannot control this run",
-            file.display()
-        )));
+/// Reads the token of clients over TCP.
+fn read_control_token(args: &RunArgs) -> Result<Option<TokenFile>, CommandError> {
+    let Some(path) = args.control.control_token_file.clone() else { return Ok(None) };
+    let option = "--control-token-file";
+    let token = read_token(option, &path).map_err(CommandError::BadInput)?;
+    if let Some(other) = &args.serve.token_file {
+        let clients = read_token("--token-file", other).map_err(CommandError::BadInput)?;
+        check_apart(&clients, &token, &path).map_err(CommandError::BadInput)?;
     }
-    let paths =
-        if args.control.allow_remote_paths { RemotePaths::Any } else { RemotePaths::of(layout) };
-    let access = TcpAccess { token, paths };
+    Ok(Some(TokenFile { option, path, token: SharedToken::new(token) }))
+}
+
+/// Binds the addresses of `--control`.
+fn bind_tcp(
+    args: &ControlArgs,
+    layout: &Layout,
+    token: &SharedToken,
+) -> Result<Vec<ControlListener>, CommandError> {
+    let paths = if args.allow_remote_paths { RemotePaths::Any } else { RemotePaths::of(layout) };
+    let access = TcpAccess { token: token.clone(), paths };
     let bind = |address: &ListenAddress| {
-        let fault = |error: std::io::Error| bad(format!("--control {address}: {error}"));
+        let fault =
+            |error: std::io::Error| CommandError::BadInput(format!("--control {address}: {error}"));
         let listener = TcpListener::bind(address.0).map_err(fault)?;
         let bound = listener.local_addr().map_err(fault)?;
         // A closed stderr must not stop the run.
         let _ = writeln!(std::io::stderr(), "divvy: control on http://{bound}");
         Ok(ControlListener::Tcp(listener, access.clone()))
     };
-    args.control.control.iter().map(bind).collect()
+    args.control.iter().map(bind).collect()
 }
 
 /// Sends this process the signal that ends it in order.

@@ -32,6 +32,7 @@ mod run_control;
 mod run_control;
 mod run_limits;
 mod run_records;
+mod run_tokens;
 mod saved_layout;
 mod serve_args;
 #[cfg(unix)]

@@ -1,16 +1,15 @@
 //! The control of a run from outside on a system without Unix sockets: there is none.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::record::RunRecordings;
 use super::run_records::RunRecords;
+use super::run_tokens::TokenFile;
 use super::signals::StopSignals;
 use super::startup::Startup;
 use crate::command::CommandError;
 use crate::scheduler::Scheduler;
-use crate::server::Access;
 
 /// The control of a run before its scheduler starts.
 pub(super) struct RunControl;
@@ -23,8 +22,8 @@ pub(super) struct ControlledRun<'a> {
     pub signals: &'a StopSignals,
     /// The recordings of requests.
     pub recordings: Arc<RunRecordings>,
-    /// The access of clients of the models, and the file of their token.
-    pub token: Option<(Access, PathBuf)>,
+    /// The token of clients of the models.
+    pub token: Option<TokenFile>,
 }
 
 /// The control of a run.

@@ -1,6 +1,5 @@
 //! The control of a run from outside: its socket, its reloads, and the service manager.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::RunArgs;
@@ -8,13 +7,13 @@ use super::control_host::BoundControl;
 use super::record::RunRecordings;
 use super::reload::{ReloadSources, ReloadTriggers, Reloader, follow};
 use super::run_records::RunRecords;
+use super::run_tokens::{RunTokens, TokenFile};
 use super::service::ServiceManager;
 use super::signals::StopSignals;
 use super::startup::Startup;
 use crate::command::CommandError;
 use crate::control::ControlServer;
 use crate::scheduler::{Control, Scheduler};
-use crate::server::Access;
 
 /// The control of a run before its scheduler starts.
 pub(super) struct RunControl {
@@ -34,8 +33,8 @@ pub(super) struct ControlledRun<'a> {
     pub signals: &'a StopSignals,
     /// The recordings of requests.
     pub recordings: Arc<RunRecordings>,
-    /// The access of clients of the models, and the file of their token.
-    pub token: Option<(Access, PathBuf)>,
+    /// The token of clients of the models.
+    pub token: Option<TokenFile>,
 }
 
 /// The control of a run. Dropping it closes the socket.
@@ -85,7 +84,7 @@ impl RunControl {
             limits: records.limits(),
             origin: records.origin(),
             conditions: records.conditions(),
-            token,
+            tokens: RunTokens { clients: token, control: socket.token() },
             service: service.clone(),
         };
         let opened = (&startup.opened, startup.base.as_ref());

@@ -1,11 +1,11 @@
 //! The server of a run: bound before the models load, started with the scheduler, drained at the end.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::DisplayMode;
 use super::run_limits::RunLimits;
+use super::run_tokens::TokenFile;
 use super::serve_args::ServeArgs;
 use super::signals::StopSignals;
 use crate::command::CommandError;
@@ -47,9 +47,10 @@ impl BoundServer {
         self.monitor.clone()
     }
 
-    /// Returns the access of clients and the file of their token, if they need one.
-    pub(super) fn token(&self) -> Option<(Access, PathBuf)> {
-        self.args.token_file.clone().map(|file| (self.access.clone(), file))
+    /// Returns the token of clients and its file, if they need one.
+    pub(super) fn token(&self) -> Option<TokenFile> {
+        let (path, token) = (self.args.token_file.clone()?, self.access.token()?);
+        Some(TokenFile { option: "--token-file", path, token })
     }
 
     /// Starts to serve the models of a scheduler, and says where.

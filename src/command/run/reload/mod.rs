@@ -1,4 +1,4 @@
-//! Reloads a running divvy: the layout file, replaced model files, and the token of its clients.
+//! Reloads a running divvy: the layout file, replaced model files, and the tokens of its clients.
 
 mod file_identity;
 mod layout_reload;

@@ -11,13 +11,13 @@ use super::layout_reload::{RowReload, model_file};
 use crate::command::model_names::{NameScope, read_model_names};
 use crate::command::run::live_layout::LayoutOrigin;
 use crate::command::run::run_limits::RunLimits;
+use crate::command::run::run_tokens::RunTokens;
 use crate::command::run::service::ServiceManager;
 use crate::command::run::startup_layout::{StartupLayout, first_fault};
 use crate::control::api::ReloadAnswer;
 use crate::layout::{Document, Faults, FileCheck, Layout};
-use crate::machine::{AccessToken, Description};
+use crate::machine::Description;
 use crate::scheduler::{Control, LayoutRevision};
-use crate::server::Access;
 use crate::telemetry::Conditions;
 
 /// The name of the standing problem after a reload with faults.
@@ -39,8 +39,8 @@ pub(in crate::command::run) struct ReloadSources {
     pub conditions: Conditions,
     /// The service manager, which is told of reloads.
     pub service: ServiceManager,
-    /// The access of clients, and the file of their token.
-    pub token: Option<(Access, PathBuf)>,
+    /// The tokens of clients.
+    pub tokens: RunTokens,
 }
 
 /// Reloads a run. Each reload is one transaction: if anything has a fault, nothing changes.
@@ -182,11 +182,8 @@ impl Reloader {
     }
 
     fn reload_all(&self) -> Result<ReloadAnswer, ReloadFault> {
-        let ReloadSources { control, limits, origin, token, .. } = &self.sources;
-        let new_token = token.as_ref().map(|(_, path)| {
-            AccessToken::from_file(path).map_err(|error| format!("--token-file {error}"))
-        });
-        let new_token = new_token.transpose()?;
+        let ReloadSources { control, limits, origin, tokens, .. } = &self.sources;
+        let new_tokens = tokens.reread()?;
         let mut state = self.state();
         let path = state.file.as_ref().map(|file| file.path.clone());
         let read = path.map(|path| self.read(&path)).transpose()?;
@@ -208,15 +205,18 @@ impl Reloader {
                 is_new
             });
         }
-        let is_new_token = match (token, new_token) {
-            (Some((access, _)), Some(token)) => access.replace(token),
-            _ => false,
-        };
+        let new_tokens = tokens.replace(new_tokens);
         state.models.clear();
         state.note_models(&control.layout());
         let applied = rows.applied;
         let replaced = if applied.is_some() { replaced } else { Vec::new() };
-        Ok(ReloadAnswer { applied, kept: rows.kept, replaced, new_token: is_new_token })
+        Ok(ReloadAnswer {
+            applied,
+            kept: rows.kept,
+            replaced,
+            new_token: new_tokens.clients,
+            new_control_token: new_tokens.control,
+        })
     }
 
     /// Reads a layout file and checks it against the machine and the models. Returns it with the layout that
