@@ -117,6 +117,10 @@ pub(super) fn perform(context: &WorkerContext, effect: Effect) -> Option<Action>
             kind: AppliedKind::Redo,
             result: Box::new(control.redo(Author::Console)),
         },
+        Effect::UndoChange(id) => Action::Applied {
+            kind: AppliedKind::Undo,
+            result: Box::new(control.undo_change(id, Author::Console)),
+        },
         Effect::ListProfiles => {
             Action::Profiles(profiles().and_then(|store| store.list().map_err(message)))
         }

@@ -18,6 +18,9 @@ pub struct Refusal {
     pub model: Option<String>,
     /// The message: what is wrong, and what to do.
     pub reason: String,
+    /// The number of the change that can be undone instead, or must be undone first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<u64>,
 }
 
 /// The kind of a refusal.
@@ -68,7 +71,13 @@ impl Refusal {
 
     /// Returns a refusal of a kind.
     pub fn of_kind(kind: RefusalKind, reason: impl Into<String>) -> Self {
-        Self { kind, model: None, reason: reason.into() }
+        Self { kind, model: None, reason: reason.into(), change: None }
+    }
+
+    /// Returns the refusal with the number of a change that can be undone instead, or must be undone first.
+    #[must_use]
+    pub fn naming_change(self, id: u64) -> Self {
+        Self { change: Some(id), ..self }
     }
 
     fn prefix(&self) -> String {

@@ -118,7 +118,9 @@ fn undo_takes_the_callers_own_change() {
     let own = test.scheduler.undo(ana.clone()).unwrap();
     assert_eq!(own.of, Some(first));
     for other in [ana, ben.clone()] {
-        let refusal = test.scheduler.undo(other).unwrap_err().reason;
+        let refusal = test.scheduler.undo(other).unwrap_err();
+        assert_eq!(refusal.change, Some(2));
+        let refusal = refusal.reason;
         assert!(refusal.contains("divvy undo 2") && refusal.contains("autopilot"), "{refusal}");
     }
     assert_eq!(test.scheduler.undo_change(2, ben).unwrap().of, Some(2));
@@ -132,7 +134,7 @@ fn undo_names_the_later_change() {
     let first = apply(concurrency("a", 1), ana.clone());
     let later = apply(threads("a", 2), remote("ben/night"));
     let refusal = test.scheduler.undo(ana.clone()).unwrap_err();
-    assert_eq!(refusal.model.as_deref(), Some("a"));
+    assert_eq!((refusal.model.as_deref(), refusal.change), (Some("a"), Some(later)));
     let named = format!("divvy undo {later}");
     assert!(refusal.reason.contains(&named) && refusal.reason.contains("ben/night"), "{refusal}");
     test.scheduler.undo_change(later, ana.clone()).unwrap();

@@ -150,6 +150,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("x", Command::Share),
     ("u", Command::Undo),
     ("ctrl-r", Command::Redo),
+    ("U", Command::UndoSelected),
     ("t", Command::Staged),
     ("p", Command::Pause),
     ("e", Command::Edit),

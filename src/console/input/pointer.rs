@@ -88,6 +88,7 @@ pub(crate) fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwne
         | Target::Command(_)
         | Target::Press(_)
         | Target::Item(_)
+        | Target::Change(_)
         | Target::Lines(_)
         | Target::Nothing => None,
     }
@@ -143,6 +144,7 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
         Target::Field(..)
         | Target::Row(_)
         | Target::Item(_)
+        | Target::Change(_)
         | Target::Title(_)
         | Target::ConnectionTitle(_) => None,
     };

@@ -132,7 +132,7 @@ pub enum Action {
         /// Rows with their reasons.
         refusals: Vec<(CoreOwner, String)>,
     },
-    /// The answer to [`Effect::Apply`], [`Effect::Undo`] and [`Effect::Redo`].
+    /// The answer to [`Effect::Apply`], [`Effect::Undo`], [`Effect::UndoChange`] and [`Effect::Redo`].
     Applied {
         /// The kind of the applied change.
         kind: AppliedKind,
@@ -356,6 +356,8 @@ pub enum Effect {
     Undo,
     /// Redo the change that was undone last.
     Redo,
+    /// Undo the change of this number, whoever made it.
+    UndoChange(u64),
     /// List the saved layouts.
     ListProfiles,
     /// Plan the change to a saved layout.
@@ -425,6 +427,7 @@ impl Effect {
             | Self::ApplyAnyway(_)
             | Self::Undo
             | Self::Redo
+            | Self::UndoChange(_)
             | Self::ListProfiles
             | Self::LoadProfile(_)
             | Self::Restore(_)

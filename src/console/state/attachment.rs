@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::console_state::ConsoleState;
 use super::gestures;
 use super::history::MetricHistory;
+use super::journal::JournalView;
 use super::log::LogView;
 use super::origin::Origins;
 use super::screen::Tone;
@@ -92,7 +93,7 @@ pub(super) fn follow(state: &mut ConsoleState, connection: Connection, lost_s: u
 /// Forgets what belongs to the process before: versions, times and numbers of changes count anew.
 fn forget_run(state: &mut ConsoleState) {
     state.history = MetricHistory::default();
-    state.journal.clear();
+    state.journal = JournalView::default();
     state.log = LogView::default();
     state.fresh = None;
     state.arriving = None;

@@ -42,8 +42,8 @@ commands! {
     Right, "right", "right", "next column, or next core";
     PageUp, "page-up", "page up", "ten rows or lines up";
     PageDown, "page-down", "page down", "ten rows or lines down";
-    PreviewUp, "preview-up", "preview up", "layouts screen: scroll the layout's changes up";
-    PreviewDown, "preview-down", "preview down", "layouts screen: scroll the layout's changes down";
+    PreviewUp, "preview-up", "preview up", "scroll the changes of the selected layout, or of the journal's entry, up";
+    PreviewDown, "preview-down", "preview down", "scroll the changes of the selected layout, or of the journal's entry, down";
     ExtendLeft, "extend-left", "select", "select a range of cores in the cores pane, to the left";
     ExtendRight, "extend-right", "select", "select a range of cores in the cores pane, to the right";
     First, "first", "first", "first row or line";
@@ -57,6 +57,7 @@ commands! {
     Share, "share", "share", "while dragging: share the cores instead of moving them";
     Undo, "undo", "undo", "undo the newest change; in staged mode, of the staged ones";
     Redo, "redo", "redo", "redo the change that was undone; in staged mode, a staged one";
+    UndoSelected, "undo-selected", "undo it", "journal screen: undo the selected change, whoever made it";
     Staged, "staged", "staged", "switch between live mode and staged mode (changes wait until applied)";
     Pause, "pause", "pause", "pause or resume the selected model";
     Edit, "edit", "edit", "edit any key of the row as in a layout file: name, load, queue, memory, ...";
@@ -141,6 +142,7 @@ impl Command {
                 | Self::Less
                 | Self::Undo
                 | Self::Redo
+                | Self::UndoSelected
                 | Self::Pause
                 | Self::Add
                 | Self::Remove

@@ -9,7 +9,8 @@ use super::hits::ScrollArea;
 use super::row_editor::InputPrompt;
 use super::screen::{Mode, Pane, Screen, Tone};
 use super::{
-    gestures, layout_commands, navigation, row_editing, row_order, selection, staging, steps,
+    gestures, journal, layout_commands, navigation, row_editing, row_order, selection, staging,
+    steps,
 };
 use crate::console::theme::Theme;
 use crate::layout::CoreOwner;
@@ -51,6 +52,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Share => return gestures::toggle_share(state),
         Command::Undo => return staging::undo(state),
         Command::Redo => return staging::redo(state),
+        Command::UndoSelected => return journal::undo_selected(state),
         Command::ExtendLeft => selection::extend(state, -1),
         Command::ExtendRight => selection::extend(state, 1),
         Command::Sort if state.screen == Screen::Connections => {
@@ -89,7 +91,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Connections => show(state, Screen::Connections),
         Command::Journal => {
             show(state, Screen::Journal);
-            return vec![Effect::ReadJournal];
+            return journal::open(state);
         }
         Command::Log => {
             show(state, Screen::Log);

@@ -11,6 +11,7 @@ use super::dialog::Dialog;
 use super::drag::Drag;
 use super::history::MetricHistory;
 use super::hits::{HitMap, ScrollLimits};
+use super::journal::JournalView;
 use super::layouts::LayoutList;
 use super::log::LogView;
 use super::message_change::MessageChange;
@@ -24,7 +25,7 @@ use crate::console::options::ConsoleOptions;
 use crate::console::theme::Theme;
 use crate::layout::{Budget, Change, CoreOwner, DesiredState, Ledger, Plan, Row, RowKey};
 use crate::machine::{CoreId, CpuSet};
-use crate::telemetry::{JournalEntry, ModelView, Snapshot, StateVersion};
+use crate::telemetry::{ModelView, Snapshot, StateVersion};
 
 /// The answer that cancels quitting.
 const STAY: (&str, &str, &str) = ("n", "stay", "stay");
@@ -38,8 +39,8 @@ pub struct ConsoleState {
     pub snapshot: Arc<Snapshot>,
     /// The history of earlier snapshots.
     pub history: MetricHistory,
-    /// The journal; empty until it was read.
-    pub journal: Vec<Arc<JournalEntry>>,
+    /// The journal, and the change that is selected there.
+    pub journal: JournalView,
     /// The log lines read so far.
     pub log: LogView,
     /// The screen.
@@ -143,7 +144,7 @@ impl ConsoleState {
             revision: 0,
             snapshot: Arc::default(),
             history: MetricHistory::default(),
-            journal: Vec::new(),
+            journal: JournalView::default(),
             log: LogView::default(),
             screen: Screen::default(),
             focus: Pane::default(),

@@ -38,6 +38,8 @@ pub enum Target {
     Press(KeyCode),
     /// An entry of the list on the screen.
     Item(usize),
+    /// A change in the journal.
+    Change(u64),
     /// An area that the wheel scrolls.
     Lines(ScrollArea),
     /// An area that ignores clicks, such as a dialog's background.
@@ -51,7 +53,7 @@ pub enum ScrollArea {
     Screen,
     /// The newest changes.
     Changes,
-    /// The preview of a saved layout.
+    /// The preview of a saved layout, or the selected change of the journal.
     Preview,
 }
 
@@ -62,7 +64,7 @@ pub struct ScrollLimits {
     pub screen: usize,
     /// Of the newest changes.
     pub changes: usize,
-    /// Of a saved layout's changes.
+    /// Of a saved layout's changes, or of the selected change of the journal.
     pub preview: usize,
     /// Of the open dialog.
     pub dialog: usize,

@@ -5,7 +5,7 @@ use super::console_state::ConsoleState;
 use super::drag::DragItem;
 use super::hits::ScrollArea;
 use super::screen::{Column, Pane, Screen};
-use super::{gestures, layout_commands, selection};
+use super::{gestures, journal, layout_commands, selection};
 
 /// Moves through the list that the arrows control now: receivers, layouts, cores, lines or
 /// rows.
@@ -22,10 +22,10 @@ pub(super) fn move_by(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
         | Screen::Machine
         | Screen::Memory
         | Screen::Connections
-        | Screen::Journal
         | Screen::Alerts => {
             scroll_lines(state, ScrollArea::Screen, by);
         }
+        Screen::Journal => journal::select_beside(state, by),
         Screen::Log => state.log.scroll(by, state.scroll_limits.log),
         Screen::Board if state.focus == Pane::Changes => {
             scroll_lines(state, ScrollArea::Changes, by);
@@ -63,6 +63,9 @@ pub(super) fn scroll_lines(state: &mut ConsoleState, what: ScrollArea, by: i32) 
         }
         ScrollArea::Screen => (&mut state.scroll, state.scroll_limits.screen),
         ScrollArea::Changes => (&mut state.scroll_changes, state.scroll_limits.changes),
+        ScrollArea::Preview if state.screen == Screen::Journal => {
+            (&mut state.scroll, state.scroll_limits.preview)
+        }
         ScrollArea::Preview => (&mut state.layouts.scroll, state.scroll_limits.preview),
     };
     // the limits may have become smaller since

@@ -5,7 +5,7 @@ use super::command::Command;
 use super::console_state::ConsoleState;
 use super::dialog::{ConfirmedAction, Dialog};
 use super::screen::{Mode, Tone};
-use super::{message_change, origin_changes, settling};
+use super::{journal, message_change, origin_changes, settling};
 use crate::console::format;
 use crate::layout::{Change, Plan, Refusal};
 use crate::telemetry::Applied;
@@ -151,7 +151,11 @@ pub(super) fn change_applied(
             if kind == AppliedKind::Staged {
                 state.leaving = false;
             }
-            state.say(Tone::Bad, format!("refused: {refusal}"));
+            let mut text = format!("refused: {refusal}");
+            if let Some(id) = refusal.change {
+                text = format!("{text}; {}", journal::point_to(state, id));
+            }
+            state.say(Tone::Bad, text);
             Vec::new()
         }
     }

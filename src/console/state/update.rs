@@ -12,7 +12,7 @@ use super::hits::Target;
 use super::offers::matching;
 use super::screen::{Pane, Screen, Tone};
 use super::{
-    attachment, commands, dialog_keys, excess, gestures, layout_commands, message_change,
+    attachment, commands, dialog_keys, excess, gestures, journal, layout_commands, message_change,
     navigation, origin_changes, row_editing, row_order, selection, small_screen, staging, steps,
 };
 use crate::layout::CoreOwner;
@@ -153,7 +153,7 @@ fn take_in(state: &mut ConsoleState, action: Action) -> Vec<Effect> {
             origin_changes::adopt_current(state, known.as_deref(), name, saved.map(|saved| *saved));
         }
         Action::Baseline(layout) => state.saved = Some(layout.models),
-        Action::Journal(entries) => state.journal = entries,
+        Action::Journal(entries) => state.journal.entries = entries,
         Action::Log(newer) => state.log.take(newer),
         Action::Recorded(Ok(text)) => state.say(Tone::Good, text),
         Action::Recorded(Err(reason)) => state.say(Tone::Bad, format!("not recorded: {reason}")),
@@ -209,6 +209,7 @@ fn click(state: &mut ConsoleState, target: Target) -> Vec<Effect> {
             selection::clear_picked(state);
             state.core = Some(core);
         }
+        Target::Change(id) => journal::select(state, id),
         Target::Title(key) => row_order::sort_by_title(state, key),
         Target::ConnectionTitle(key) => state.connection_order.sort_by_title(key),
         _ => {}

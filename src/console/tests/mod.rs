@@ -12,6 +12,7 @@ mod frames;
 pub(crate) mod gestures;
 pub(crate) mod gpu_gestures;
 mod input_stress;
+mod journal;
 mod many_models;
 mod odd_values;
 mod order;

@@ -34,7 +34,7 @@ fn logged(console: &mut TestConsole, count: u64) {
 
 #[test]
 fn wheel_scrolls_every_long_screen() {
-    for keys in ["d", "J", "w", "m"] {
+    for keys in ["d", "w", "m"] {
         let mut console = console(&fixtures::board(), 80, 12);
         console.keys(keys);
         let before = console.text();

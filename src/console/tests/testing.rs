@@ -120,6 +120,13 @@ impl Control for FakeControl {
                 inner.changes.push(change);
                 (plan, None)
             }
+            ChangeOperation::UndoChange(id)
+                if let Some((newest, _)) = inner.before.last()
+                    && *newest != id =>
+            {
+                let text = format!("a later change touched this row, so change {id} stays");
+                return Err(Refusal::whole(text).naming_change(*newest));
+            }
             ChangeOperation::Undo | ChangeOperation::UndoChange(_) => {
                 let nothing = || Refusal::whole("nothing to undo");
                 let (of, before) = inner.before.pop().ok_or_else(nothing)?;

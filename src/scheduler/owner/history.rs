@@ -217,7 +217,7 @@ impl ChangeHistory {
         choice: StepChoice<'_>,
         now: &DesiredState,
     ) -> Result<UndoRedoStep, Refusal> {
-        let index = self.find(choice).map_err(Refusal::whole)?;
+        let index = self.find(choice)?;
         let Some(step) = self.steps.get(index) else {
             return Err(Refusal::whole("there is no such change"));
         };
@@ -229,7 +229,7 @@ impl ChangeHistory {
         for (name, row) in &from.rows {
             let present = now.row(name);
             if present.map(|row| row.generation) != row.as_ref().map(|row| row.generation) {
-                return Err(Refusal::row(name, self.touched_later(step, name)));
+                return Err(self.touched_later(step, name));
             }
         }
         Ok(UndoRedoStep { direction, index, id: step.entry.id, from: from.clone(), to: to.clone() })
@@ -238,8 +238,8 @@ impl ChangeHistory {
     /// Returns the index of a step.
     ///
     /// # Errors
-    /// The reason if there is none.
-    fn find(&self, choice: StepChoice<'_>) -> Result<usize, String> {
+    /// [`Refusal`] if there is none.
+    fn find(&self, choice: StepChoice<'_>) -> Result<usize, Refusal> {
         let newest = |is_it: &dyn Fn(&JournalEntry) -> bool| {
             self.steps.iter().rposition(|step| step.entry.can_be_undone() && is_it(&step.entry))
         };
@@ -252,55 +252,60 @@ impl ChangeHistory {
                 let index = self.steps.iter().position(|step| step.entry.id == id);
                 let step = index.and_then(|index| self.steps.get(index));
                 let Some((index, step)) = index.zip(step) else {
-                    return Err(format!("there is no change {id} to undo in this run"));
+                    let text = format!("there is no change {id} to undo in this run");
+                    return Err(Refusal::whole(text));
                 };
-                match &*step.entry {
-                    entry if entry.can_be_undone() => Ok(index),
-                    entry if entry.undone => Err(format!("change {id} is undone already")),
+                let reason = match &*step.entry {
+                    entry if entry.can_be_undone() => return Ok(index),
+                    entry if entry.undone => "is undone already",
                     entry if entry.author == Author::Scheduler => {
-                        Err(format!("change {id} was made by divvy itself and cannot be undone"))
+                        "was made by divvy itself and cannot be undone"
                     }
-                    _ => Err(format!("change {id} is an undo or a redo and cannot be undone")),
-                }
+                    _ => "is an undo or a redo and cannot be undone",
+                };
+                Err(Refusal::whole(format!("change {id} {reason}")))
             }
             StepChoice::Redo(author) => {
                 let undone = self.undone.iter().rev().find(|step| step.by == *author);
                 undone.map(|step| step.index).ok_or_else(|| {
-                    "there is nothing to redo: only a change that this caller has undone, with no \
-                     change of this caller since"
-                        .to_owned()
+                    Refusal::whole(
+                        "there is nothing to redo: only a change that this caller has undone, with no \
+                         change of this caller since",
+                    )
                 })
             }
         }
     }
 
-    /// Returns the message that a caller has nothing to undo. Names the newest change of another one.
-    fn nothing_to_undo(&self) -> String {
+    /// Returns the refusal for a caller that has nothing to undo. Names the newest change of another one.
+    fn nothing_to_undo(&self) -> Refusal {
         match self.entries().rev().find(|entry| entry.can_be_undone()) {
-            Some(entry) => format!(
+            Some(entry) => Refusal::whole(format!(
                 "there is no change to undo that this caller made; `divvy undo {}` undoes change {} by {}",
                 entry.id,
                 entry.id,
                 text::author(&entry.author)
-            ),
-            None => "there is no change to undo".to_owned(),
+            ))
+            .naming_change(entry.id),
+            None => Refusal::whole("there is no change to undo"),
         }
     }
 
-    /// Returns the message that a row was touched after a step. Names the change that must be undone first.
-    fn touched_later(&self, step: &Step, row: &str) -> String {
+    /// Returns the refusal for a row that was touched after a step. Names the change that must be undone first.
+    fn touched_later(&self, step: &Step, row: &str) -> Refusal {
         let id = step.entry.id;
         let is_later = |entry: &&Arc<JournalEntry>| {
             entry.id > id && entry.can_be_undone() && entry.models.iter().any(|model| model == row)
         };
         let text = format!("a later change touched this row, so change {id} stays");
         match self.entries().rev().find(is_later) {
-            Some(later) => format!(
-                "{text}; `divvy undo {}` undoes that change by {} first",
-                later.id,
-                text::author(&later.author)
-            ),
-            None => text,
+            Some(later) => {
+                let by = text::author(&later.author);
+                let id = later.id;
+                let text = format!("{text}; `divvy undo {id}` undoes that change by {by} first");
+                Refusal::row(row, text).naming_change(id)
+            }
+            None => Refusal::row(row, text),
         }
     }
 

@@ -106,6 +106,7 @@ fn label(state: &ConsoleState, command: Command) -> &'static str {
         (Command::Cancel, _, Screen::Board) => "discard",
         (Command::Up, true, _) => "previous",
         (Command::Down, true, _) => "next",
+        (Command::Down, _, Screen::Journal) => "older",
         (Command::Down | Command::PreviewDown, ..) => "scroll",
         (Command::Edit, ..) if state.readonly => "row keys",
         (Command::Quit, ..) if state.attached.is_some() => "detach",
@@ -179,6 +180,14 @@ fn commands(state: &ConsoleState) -> &'static [Command] {
         (false, Screen::Connections) => {
             &[Command::Cancel, Command::Down, Command::Sort, Command::Filter, Command::Help]
         }
+        (false, Screen::Journal) => &[
+            Command::Cancel,
+            Command::UndoSelected,
+            Command::Down,
+            Command::PreviewDown,
+            Command::Undo,
+            Command::Help,
+        ],
         (false, _) => &[Command::Cancel, Command::Down, Command::Undo, Command::Help],
     }
 }

@@ -1,38 +1,81 @@
 //! All changes of this run with their full verdicts.
 
-use std::sync::Arc;
-
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::console::state::{ConsoleState, ScrollArea};
-use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine, StyledText, flow};
+use crate::console::state::{ConsoleState, ScrollArea, Target};
+use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine, StyledText, flow, row};
 use crate::console::view::change_text::{self, ForceTime};
 use crate::telemetry::{Comparison, JournalEntry, VerdictStatus};
+
+/// Columns of the mark of the selected change.
+const GUTTER: usize = 2;
 
 /// Draws the screen, newest change first.
 pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let note = "before and after each change, with the interval of the relative change";
     let inside = canvas.frame(PaneFrame::boxed(area, "Journal").note(note));
-    let lines = lines(state, inside.width as usize);
-    if lines.is_empty() {
+    let entries = state.journal_entries();
+    if entries.is_empty() {
         return canvas.note(
             inside,
             "No change yet. Each change is listed here with its verdict.",
             state.theme.dim,
         );
     }
-    canvas.put_lines(ScrollArea::Screen, inside, &lines, state.scroll);
+    let width = (inside.width as usize).saturating_sub(GUTTER);
+    let lines: Vec<Vec<StyledLine>> =
+        entries.iter().map(|entry| entry_lines(state, entry, width)).collect();
+    let selected = state.journal_position(&entries);
+    let first = first_line(canvas, &lines, selected, inside);
+    let mut at = 0;
+    for (index, (entry, lines)) in entries.iter().zip(&lines).enumerate() {
+        let (start, end) = (at, at + lines.len());
+        at = end;
+        let shown = start.max(first)..end.min(first + inside.height as usize);
+        if shown.is_empty() {
+            continue;
+        }
+        let place = Rect {
+            y: inside.y + (shown.start - first) as u16,
+            height: shown.len() as u16,
+            ..inside
+        };
+        let text = Rect {
+            x: place.x + (GUTTER as u16).min(place.width),
+            width: place.width.saturating_sub(GUTTER as u16),
+            ..place
+        };
+        canvas.put_from(text, lines, shown.start - start);
+        if index == selected {
+            if let Some(mut pen) = row(place, 0) {
+                canvas.put(&mut pen, state.glyphs.pointer, state.theme.accent);
+            }
+            canvas.tint_plain(place, state.theme.selected);
+        }
+        // the wheel scrolls a selected change that does not fit
+        if index != selected || lines.len() <= inside.height as usize {
+            canvas.hit(place, Target::Change(entry.id));
+        }
+    }
+    canvas.note_more_below(inside, at.saturating_sub(first));
 }
 
-fn lines(state: &ConsoleState, width: usize) -> Vec<StyledLine> {
-    // the snapshot has the newest state, the journal the older changes
-    let newest = &state.snapshot.changes;
-    let older = state.journal.iter().filter(|entry| newest.iter().all(|new| new.id != entry.id));
-    let mut entries: Vec<&Arc<JournalEntry>> = older.chain(newest).collect();
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
-    entries.into_iter().flat_map(|entry| entry_lines(state, entry, width)).collect()
+/// Returns the first line that is shown: the selected change is on the screen, whole if it fits. One that does
+/// not fit can be scrolled.
+fn first_line(
+    canvas: &mut Canvas,
+    lines: &[Vec<StyledLine>],
+    selected: usize,
+    inside: Rect,
+) -> usize {
+    let height = inside.height as usize;
+    let start: usize = lines.iter().take(selected).map(Vec::len).sum();
+    let own = lines.get(selected).map_or(0, Vec::len);
+    let scroll = canvas.state.scroll;
+    let scrolled = canvas.scroll_to(ScrollArea::Preview, inside, own, scroll);
+    if own > height { start + scrolled } else { (start + own).saturating_sub(height) }
 }
 
 /// Returns a change on as many lines as it needs.
@@ -42,7 +85,10 @@ fn entry_lines(state: &ConsoleState, entry: &JournalEntry, width: usize) -> Vec<
         let start = (" ".repeat(indent), Style::default());
         flow(std::iter::once(start).chain(parts), width, indent)
     };
-    let mut lines = flow(change_text::summary(state, entry, ForceTime::Shown), width, 9);
+    let number = format!("#{} ", entry.id);
+    let indent = 9 + number.len();
+    let summary = change_text::summary(state, entry, ForceTime::Shown);
+    let mut lines = flow(std::iter::once((number, theme.dim)).chain(summary), width, indent);
     for warning in &entry.warnings {
         lines.extend(below(4, vec![(warning.clone(), theme.warn)]));
     }
