@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::args::{DisplayMode, RunArgs};
+use super::detached_log::path_of;
 use super::last_session::LastSession;
 use super::signals::{HangUp, StopSignals};
 use crate::command::report::{failed_models, is_loaded};
@@ -177,7 +178,7 @@ impl DetachedRun {
     /// Starts this program again in a session of its own. Its standard error goes to a file in the state
     /// folder.
     fn spawn(folder: &Path, arguments: Vec<OsString>) -> Result<Self, CommandError> {
-        let log = folder.join(format!("detached-{}.log", std::process::id()));
+        let log = path_of(folder, std::process::id());
         let failed = |error| CommandError::Failed(format!("{}: {error}", log.display()));
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
@@ -232,7 +233,7 @@ impl DetachedRun {
 
     /// Gives the file of standard error the name of the run.
     fn name_log(&mut self, folder: &Path, name: &str) {
-        let named = folder.join(format!("detached-{name}.log"));
+        let named = path_of(folder, name);
         if fs::rename(&self.log, &named).is_ok() {
             self.log = named;
         }

@@ -10,6 +10,8 @@ mod control_args;
 mod control_host;
 #[cfg(unix)]
 mod detach;
+#[cfg(unix)]
+mod detached_log;
 mod last_session;
 mod layout_folders;
 #[cfg(unix)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::control_host::BoundControl;
+use super::detached_log::DetachedLog;
 use super::record::RunRecordings;
 use super::reload::{ReloadSources, ReloadTriggers, Reloader, follow};
 use super::run_records::RunRecords;
@@ -23,6 +24,8 @@ pub(super) struct RunControl {
     fits: bool,
     /// True if changes of the layout file are followed (`--watch`).
     watches: bool,
+    /// The file of standard error of a run in the background.
+    log: Option<DetachedLog>,
 }
 
 /// The parts of a run that are controlled from outside.
@@ -57,7 +60,8 @@ impl RunControl {
         args.life.check(&startup.opened)?;
         let socket = BoundControl::bind(args, startup, records)?;
         let service = ServiceManager::of_environment();
-        Ok(Self { socket, service, fits: args.fit, watches: args.life.watch })
+        let log = args.life.detached.then(|| DetachedLog::new(records.folder(), socket.name()));
+        Ok(Self { socket, service, fits: args.fit, watches: args.life.watch, log })
     }
 
     /// Returns the name of the run.
@@ -75,7 +79,7 @@ impl RunControl {
         records: &RunRecords,
         run: ControlledRun<'_>,
     ) -> Result<RunningControl, CommandError> {
-        let Self { socket, service, fits, watches } = self;
+        let Self { socket, service, fits, watches, log } = self;
         let ControlledRun { scheduler, signals, recordings, token } = run;
         let sources = ReloadSources {
             control: scheduler.clone(),
@@ -101,6 +105,9 @@ impl RunControl {
             let _ = reloader.reload();
         }
         service.follow(scheduler.snapshots())?;
+        if let Some(log) = log {
+            log.follow(scheduler.snapshots())?;
+        }
         let socket = socket.start(scheduler, reloader, recordings, Arc::new(records.log()));
         Ok(RunningControl { _socket: socket, service })
     }
