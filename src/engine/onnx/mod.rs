@@ -10,8 +10,10 @@ mod scan;
 mod signature;
 mod source;
 pub(crate) mod types;
+mod weight_files;
 
 pub use file::ModelFile;
 pub(crate) use operators::{Node, find_operators};
 pub use signature::read_signature;
 pub use source::model_bytes;
+pub use weight_files::weight_files;

@@ -2,6 +2,7 @@
 
 mod file_identity;
 mod layout_reload;
+mod model_files;
 mod reload_thread;
 mod reloader;
 

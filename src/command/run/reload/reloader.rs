@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::file_identity::FileIdentity;
 use super::layout_reload::{RowReload, model_file};
+use super::model_files::ModelFiles;
 use crate::command::model_names::{NameScope, read_model_names};
 use crate::command::run::live_layout::LayoutOrigin;
 use crate::command::run::run_limits::RunLimits;
@@ -53,7 +53,7 @@ pub(in crate::command::run) struct Reloader {
 struct ReloadState {
     file: Option<ReadFile>,
     /// The files of the models as they were when they were loaded.
-    models: BTreeMap<PathBuf, Option<FileIdentity>>,
+    models: BTreeMap<PathBuf, ModelFiles>,
 }
 
 /// A layout file as it was read last.
@@ -267,18 +267,14 @@ impl ReloadState {
     fn note_models(&mut self, live: &Layout) {
         for path in live.models.iter().filter_map(|row| model_file(&row.source)) {
             if !self.models.contains_key(path) {
-                self.models.insert(path.to_owned(), FileIdentity::read(path));
+                self.models.insert(path.to_owned(), ModelFiles::read(path));
             }
         }
     }
 
     /// Returns the models whose files are other ones than those that were loaded.
     fn replaced_models(&self, live: &Layout) -> Vec<String> {
-        let is_replaced = |path: &Path| {
-            let now = FileIdentity::read(path);
-            // while a file is missing, the model that was loaded from it serves
-            now.is_some() && self.models.get(path).is_some_and(|loaded| *loaded != now)
-        };
+        let is_replaced = |path: &Path| self.models.get(path).is_some_and(ModelFiles::are_replaced);
         let rows = live.models.iter();
         let replaced = rows.filter(|row| model_file(&row.source).is_some_and(is_replaced));
         replaced.map(|row| row.name.clone()).collect()
