@@ -16,6 +16,7 @@ use std::process::Command;
 use binary::{DIVVY, Home, RunOutput, model, signal, until, workers};
 use divvy::machine::in_new_session;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use prost::encoding::{decode_varint, encode_varint};
 use rustix::process::{Pid, Signal, getsid};
 use terminal::{SIZE, Session};
 
@@ -74,6 +75,23 @@ fn detached_run_has_its_own_session() {
     assert_eq!(getsid(Some(pid)).unwrap(), pid);
     assert!(home.path("run/divvy/night.sock").exists());
     assert!(home.path("state/divvy/detached-night.log").exists());
+}
+
+#[test]
+fn stderr_of_detached_run_is_bounded() {
+    let home = Home::new();
+    home.write("night.toml", RANKER);
+    let background = Background::of(&detach(&home, &["night.toml"]));
+    let stderr = format!("/proc/{}/fd/2", background.0);
+    let mut file = fs::OpenOptions::new().append(true).open(&stderr).unwrap();
+    for _ in 0..5 {
+        file.write_all(&vec![b'x'; 1 << 20]).unwrap();
+    }
+    let path = home.path("state/divvy/detached-night.log");
+    until("a new file", || fs::metadata(&path).is_ok_and(|found| found.len() == 0).then_some(()));
+    until("the new file's writers", || (fs::read_link(&stderr).ok()? == path).then_some(()));
+    let older = home.path("state/divvy/detached-night.log.1");
+    assert!(fs::metadata(older).unwrap().len() >= 5 << 20);
 }
 
 #[test]
@@ -232,6 +250,52 @@ fn reload_loads_replaced_models() {
     });
     let (_, _, err) = call(&home, &["reload"]);
     assert!(err.contains("nothing has changed"), "{err}");
+}
+
+/// Returns a model with one more weight, which no operator uses, in a file beside it.
+fn with_weight_beside(model: &[u8], file: &str) -> Vec<u8> {
+    let field = |tag: u8, bytes: &[u8]| [&[tag, bytes.len() as u8], bytes].concat();
+    let entry = |key: &str, value: &str| {
+        field((13 << 3) | 2, &[field(10, key.as_bytes()), field(18, value.as_bytes())].concat())
+    };
+    let place = [entry("location", file), entry("offset", "0"), entry("length", "4")].concat();
+    let tensor = [&[8, 1, 16, 1][..], &field((8 << 3) | 2, b"beside"), &place, &[14 << 3, 1]];
+    let weight = field((5 << 3) | 2, &tensor.concat());
+    // the fields of the model are numbers and bytes; its graph becomes longer
+    let (mut rest, mut all) = (model, Vec::new());
+    while !rest.is_empty() {
+        let tag = decode_varint(&mut rest).unwrap();
+        let value = decode_varint(&mut rest).unwrap();
+        let added = if tag == (7 << 3) | 2 { &weight[..] } else { &[] };
+        encode_varint(tag, &mut all);
+        encode_varint(value + added.len() as u64, &mut all);
+        if tag & 7 == 2 {
+            let (bytes, behind) = rest.split_at(value as usize);
+            all.extend(bytes);
+            rest = behind;
+        }
+        all.extend(added);
+    }
+    all
+}
+
+#[test]
+fn reload_loads_replaced_weights() {
+    let home = Home::new();
+    home.write("weights.data", 1.0f32.to_le_bytes());
+    home.write(
+        "model.onnx",
+        with_weight_beside(&fs::read(model("ranker")).unwrap(), "weights.data"),
+    );
+    home.write("night.toml", RANKER.replace("embedded:ranker.onnx", "model.onnx"));
+    let _run = start_night(&home, &[]);
+    let (code, _, err) = call(&home, &["reload"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("nothing has changed"), "{err}");
+    replace(&home, "weights.data", 2.0f32.to_le_bytes());
+    let (code, _, err) = call(&home, &["reload"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("file loaded again") && err.contains("new files of ranker"), "{err}");
 }
 
 #[test]
