@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 
 use super::api::{ErrorKind, HistoryBody, PlannedChange, RecordAnswer, StopAnswer};
@@ -13,6 +13,8 @@ use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
 use super::json_body::{read_change, read_optional};
 use super::listener::Peer;
+use super::path_part::PathPart;
+use super::remote_paths::check_names;
 use crate::layout::Change;
 use crate::scheduler::{ChangeOperation, ChangeRequest};
 use crate::telemetry::{Author, StateVersion};
@@ -71,7 +73,7 @@ pub(super) async fn redo(
     request(&state, ChangeOperation::Redo, expected, author(&peer.user, &headers)).await
 }
 
-pub(super) async fn record(State(state): Shared, Path(model): Path<String>) -> Answer {
+pub(super) async fn record(State(state): Shared, PathPart(model): PathPart) -> Answer {
     let toggle = move |host: &ControlHost| {
         require_writable(host)?;
         let Some(recordings) = &host.recordings else {
@@ -103,8 +105,10 @@ pub(super) async fn reload(State(state): Shared) -> Answer {
     json(&reloaded.map_err(|reason| ApiError::new(ErrorKind::Refused, reason))?)
 }
 
-/// Refuses a change over TCP that names new files of the host.
+/// Refuses a change with a relative path or an unknown embedded model, and over TCP one that names new files of
+/// the host.
 pub(super) fn check_paths(peer: &Peer, change: &Change) -> Result<(), ApiError> {
+    check_names(change).map_err(ApiError::bad_request)?;
     let Some(access) = &peer.tcp else { return Ok(()) };
     access.paths.check(change).map_err(|reason| ApiError::new(ErrorKind::Forbidden, reason))
 }

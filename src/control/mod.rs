@@ -17,6 +17,7 @@ mod json_body;
 mod layout_client;
 mod listener;
 mod openapi;
+mod path_part;
 mod read_routes;
 mod remote;
 mod remote_paths;

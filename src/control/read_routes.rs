@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::Response;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 
@@ -13,6 +13,7 @@ use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
 use super::listener::{Peer, Rights};
 use super::openapi::DOCUMENT;
+use super::path_part::PathPart;
 use super::routes::CheckedAccess;
 use super::snapshot_json::SnapshotParts;
 use super::streams;
@@ -82,7 +83,7 @@ pub(super) async fn journal(
     json(&JournalList { entries })
 }
 
-pub(super) async fn journal_entry(State(state): Shared, Path(id): Path<String>) -> Answer {
+pub(super) async fn journal_entry(State(state): Shared, PathPart(id): PathPart) -> Answer {
     let number: u64 = id
         .parse()
         .map_err(|_| ApiError::bad_request(format!("`{id}` is not the number of a change")))?;
@@ -111,7 +112,7 @@ pub(super) async fn log(State(state): Shared, query: RawQuery) -> Answer {
     json(&LogList { lines: state.host.log.lines_after(after) })
 }
 
-pub(super) async fn inspect(State(state): Shared, Path(model): Path<String>) -> Answer {
+pub(super) async fn inspect(State(state): Shared, PathPart(model): PathPart) -> Answer {
     let file = state.call(move |host| host.inspection.inspect(&model)).await?;
     json(&file.map_err(|refusal| {
         let mut error = ApiError::from(refusal);

@@ -1,8 +1,9 @@
-//! The files that a change over TCP may name: a token for control must not open every file of the host.
+//! The files that a change may name. A token for control must not open every file of the host.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::engine::embedded;
 use crate::layout::{Budget, Change, Edit, InputSpec, Layout, LoadSpec, ModelSource};
 
 /// The files that a change over TCP may name.
@@ -35,6 +36,37 @@ impl RemotePaths {
                 path.display()
             )),
         }
+    }
+}
+
+/// Checks that a change names files by absolute paths, since the folder of the host is none that a client knows, and
+/// only embedded models that divvy has.
+///
+/// # Errors
+/// A message that names the file or the model.
+pub(super) fn check_names(change: &Change) -> Result<(), String> {
+    let named = change.edits.iter().flat_map(edit_paths);
+    if let Some(path) = named.into_iter().find(|path| !path.is_absolute()) {
+        return Err(format!("{}: this path is relative; send an absolute one", path.display()));
+    }
+    let unknown = change.edits.iter().flat_map(edit_rows).find_map(|row| match &row.source {
+        ModelSource::Embedded(name) if embedded::bytes(name).is_none() => Some(name),
+        _ => None,
+    });
+    match unknown {
+        None => Ok(()),
+        Some(name) => {
+            Err(format!("divvy has no embedded model `{name}`, only {}", embedded::names()))
+        }
+    }
+}
+
+/// Returns the whole rows of an edit.
+fn edit_rows(edit: &Edit) -> &[Budget] {
+    match edit {
+        Edit::SetRow { budget, .. } | Edit::Add { budget } => std::slice::from_ref(&**budget),
+        Edit::Load { layout } => &layout.models,
+        _ => &[],
     }
 }
 
@@ -89,6 +121,16 @@ mod tests {
     fn known() -> RemotePaths {
         let layout = Layout { models: vec![row("/models/a.onnx")], ..Layout::default() };
         RemotePaths::of(&layout)
+    }
+
+    #[test]
+    fn names_must_be_clear() {
+        let check = |row| check_names(&Edit::Add { budget: Box::new(row) }.into());
+        let embedded = |name: &str| Budget::new("a", ModelSource::Embedded(name.to_owned()));
+        assert_eq!(check(row("/models/a.onnx")), Ok(()));
+        assert!(check(row("models/a.onnx")).unwrap_err().contains("relative"));
+        assert_eq!(check(embedded("ranker.onnx")), Ok(()));
+        assert!(check(embedded("banker.onnx")).unwrap_err().contains("ranker.onnx"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -14,6 +14,7 @@ use super::error::{Answer, ApiError, json};
 use super::host::{ControlHost, HostState};
 use super::json_body::read_json;
 use super::listener::Peer;
+use super::path_part::PathPart;
 use crate::layout::{Change, Edit};
 use crate::scheduler::{CurrentLayout, LayoutStore};
 
@@ -26,7 +27,7 @@ pub(super) async fn list(State(state): Shared) -> Answer {
     json(&state.call(list).await??)
 }
 
-pub(super) async fn read(State(state): Shared, Path(name): Path<String>) -> Answer {
+pub(super) async fn read(State(state): Shared, PathPart(name): PathPart) -> Answer {
     check_name(&name)?;
     let read = move |host: &ControlHost| -> Result<StoredLayout, ApiError> {
         Ok(store(host)?.read(&name)?.into())
@@ -37,7 +38,7 @@ pub(super) async fn read(State(state): Shared, Path(name): Path<String>) -> Answ
 pub(super) async fn save(
     State(state): Shared,
     Extension(peer): Extension<Peer>,
-    Path(name): Path<String>,
+    PathPart(name): PathPart,
     body: Body,
 ) -> Answer {
     check_name(&name)?;
@@ -51,7 +52,7 @@ pub(super) async fn save(
     json(&state.call(save).await??)
 }
 
-pub(super) async fn rename(State(state): Shared, Path(name): Path<String>, body: Body) -> Answer {
+pub(super) async fn rename(State(state): Shared, PathPart(name): PathPart, body: Body) -> Answer {
     let RenameBody { to } = read_json(body).await?;
     check_name(&name)?;
     check_name(&to)?;
@@ -62,7 +63,7 @@ pub(super) async fn rename(State(state): Shared, Path(name): Path<String>, body:
     Ok(done())
 }
 
-pub(super) async fn delete(State(state): Shared, Path(name): Path<String>) -> Answer {
+pub(super) async fn delete(State(state): Shared, PathPart(name): PathPart) -> Answer {
     check_name(&name)?;
     let delete =
         move |host: &ControlHost| -> Result<(), ApiError> { Ok(writable(host)?.delete(&name)?) };

@@ -19,7 +19,7 @@ use divvy::scheduler::{EngineLoader, Options};
 use divvy::telemetry::{LogLevel, LogLines};
 use serde_json::Value;
 
-use super::layout_store::OneLayout;
+use super::one_layout::OneLayout;
 
 /// Longer than any step takes, also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

@@ -5,7 +5,8 @@
 
 mod careless_clients;
 mod host;
-mod layout_store;
+mod one_layout;
+mod saved_layouts;
 mod tcp;
 
 use divvy::Control;
