@@ -26,6 +26,9 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
+/// Pauses of a thread that waits awake, between two looks at the answer.
+const SPINS_PER_LOOK: u32 = 16;
+
 /// A submitted request. Dropping it cancels the request if it still waits.
 pub struct Pending {
     /// The request's number and its pool; `None` once it has ended.
@@ -142,6 +145,23 @@ impl Client {
 }
 
 impl Pending {
+    /// Waits awake for the outcome, until `limit`. Returns `None` if it has not come; await it then.
+    pub(crate) fn wait_awake(&mut self, limit: Duration) -> Option<Outcome> {
+        let start = Instant::now();
+        loop {
+            if let Ok(answer) = self.answer.try_recv() {
+                self.waiting = None;
+                return Some(answer.into());
+            }
+            if start.elapsed() >= limit {
+                return None;
+            }
+            for _ in 0..SPINS_PER_LOOK {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
     /// Returns the number by which [`RequestSender::cancel`] cancels it; `None` once it has ended.
     pub fn id(&self) -> Option<RequestId> {
         self.waiting.as_ref().map(|(id, _)| *id)

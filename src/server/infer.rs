@@ -50,8 +50,8 @@ impl ServerState {
             arrival: Some(arrival),
         };
         let find = || self.models.get(&model);
-        let Outcome { result, queue, compute } =
-            Client::submit_to(find, Arc::new(inputs), options).await;
+        let pending = Client::submit_to(find, Arc::new(inputs), options);
+        let Outcome { result, queue, compute } = self.outcome(pending).await;
         match result {
             Ok(outputs) => {
                 Ok(InferAnswer { outputs, version: self.version(&model), queue, compute })

@@ -5,6 +5,7 @@
 
 mod access;
 mod activity;
+mod awake_wait;
 pub mod bytes_tensor;
 mod client_connection;
 mod client_service;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::access::Access;
 use super::activity::Activity;
+use super::awake_wait::AwakeWait;
 use super::drain::Drain;
 use super::in_flight::InFlight;
 use super::limits::LiveLimits;
@@ -31,6 +32,7 @@ pub struct ServerState {
     /// The models by name.
     pub models: ModelDirectory,
     limits: LiveLimits,
+    pub(super) awake_wait: AwakeWait,
     /// The clients that may use it.
     pub access: Access,
     /// Bytes of requests and answers.
@@ -51,6 +53,7 @@ impl ServerState {
         Arc::new(Self {
             models: scheduler.models(),
             limits: LiveLimits::new(options.limits),
+            awake_wait: AwakeWait::default(),
             access: options.access,
             in_flight: monitor.in_flight.clone(),
             activity: monitor.activity.clone(),

@@ -94,3 +94,16 @@ fn panic_beside_a_run_costs_one_request() {
     assert_eq!(kinds(&rig.submit(3)), HashMap::from([("completed", 3)]));
     assert_eq!((rig.built(), rig.pool.members().len()), (2, 1));
 }
+
+#[test]
+fn wait_awake_ends_at_its_limit() {
+    let rig = rig(QueuePolicy::default());
+    let mut pending = rig.pool.client().submit(Arc::default());
+    assert!(pending.wait_awake(Duration::from_millis(1)).is_none());
+    assert!(pending.id().is_some(), "it still waits");
+    rig.serve(1, ONE);
+    let outcome = pending.wait_awake(PATIENCE).unwrap();
+    assert!(outcome.result.is_ok() && pending.id().is_none());
+    drop(pending);
+    assert_eq!(rig.pool.counts().completed, 1);
+}
