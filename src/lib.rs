@@ -63,6 +63,7 @@ pub mod layout;
 pub mod load;
 pub mod machine;
 pub mod pool;
+pub mod process;
 pub mod scheduler;
 pub mod server;
 pub mod telemetry;

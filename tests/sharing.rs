@@ -164,7 +164,7 @@ fn row_with_another_file_leaves_the_sharing() {
         let running = bench.start(["prod", "batch"].map(|name| bench.row(name)).into());
         running.until("shared", |table| users(table) == [["prod", "batch"]]);
         let other =
-            Budget { source: ModelSource::File(bench.path("b.onnx")), ..bench.row("batch") };
+            Budget { source: ModelSource::File(bench.path("b.onnx")).into(), ..bench.row("batch") };
         running.apply(Edit::SetRow { budget: Box::new(other), base: None });
         running.until("left", |table| {
             users(table).len() == 2 && table.models.iter().all(|row| row.shared_bytes == 0)

@@ -24,12 +24,13 @@ pub(crate) enum NameScope {
 pub(crate) fn read_model_names(layout: &Layout, scope: NameScope) -> Vec<Option<ModelNames>> {
     let mut signatures: BTreeMap<String, Result<ModelSignature, String>> = BTreeMap::new();
     let mut names = |row: &Budget| {
+        let source = row.source.model()?;
         if scope == NameScope::ReadableRows && !has_names(row) {
             return None;
         }
         let signature = signatures
-            .entry(format!("{:?}", row.source))
-            .or_insert_with(|| read_signature(&row.source))
+            .entry(format!("{source:?}"))
+            .or_insert_with(|| read_signature(source))
             .clone();
         let recording = match &row.load {
             Some(LoadSpec::Replay { file, .. }) => Some(read_arrays(file)),

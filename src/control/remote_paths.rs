@@ -71,9 +71,9 @@ fn edit_rows(edit: &Edit) -> &[Budget] {
 }
 
 fn paths(row: &Budget) -> Vec<&Path> {
-    let source = match &row.source {
-        ModelSource::File(path) => Some(path),
-        ModelSource::Embedded(_) => None,
+    let source = match row.source.model() {
+        Some(ModelSource::File(path)) => Some(path),
+        Some(ModelSource::Embedded(_)) | None => None,
     };
     let inputs = row.inputs.values().filter_map(|input| match input {
         InputSpec::Npy(path) => Some(path),

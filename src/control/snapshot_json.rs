@@ -10,8 +10,8 @@ use crate::layout::{Ledger, Row};
 use crate::machine::{CpuSet, MemoryUse};
 use crate::telemetry::{
     Actual, Alert, ChangeCounts, CoreView, GpuView, Histogram, JournalEntry, LoanView, MemoryTable,
-    ModelState, ModelView, RequestCounts, ServerView, Snapshot, StateVersion, StopView, ThreadView,
-    Window,
+    ModelState, ModelView, OtherProcesses, ProcessView, RequestCounts, ServerView, Snapshot,
+    StateVersion, StopView, ThreadView, Window,
 };
 
 use std::collections::BTreeMap;
@@ -118,6 +118,8 @@ struct SnapshotForm<'s> {
     loans: &'s [LoanView],
     gpus: &'s GpuView,
     #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<&'s OtherProcesses>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<&'s ServerView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<&'s [Arc<JournalEntry>]>,
@@ -145,6 +147,7 @@ impl<'s> SnapshotForm<'s> {
             models,
             loans,
             gpu,
+            others,
             server,
             changes,
             change_counts,
@@ -167,6 +170,7 @@ impl<'s> SnapshotForm<'s> {
             models: models.iter().map(|model| ModelForm::new(model, parts)).collect(),
             loans,
             gpus: gpu,
+            others: others.as_deref(),
             server: server.as_deref(),
             changes: parts.journal.then_some(changes),
             change_counts,
@@ -180,6 +184,8 @@ impl<'s> SnapshotForm<'s> {
 #[derive(Serialize)]
 struct ModelForm<'s> {
     row: &'s Row,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<&'s ProcessView>,
     state: &'s ModelState,
     engine: Option<EngineKind>,
     engine_title: &'s str,
@@ -211,6 +217,7 @@ impl<'s> ModelForm<'s> {
     fn new(model: &'s ModelView, parts: SnapshotParts) -> Self {
         let ModelView {
             row,
+            process,
             state,
             engine,
             engine_title,
@@ -234,6 +241,7 @@ impl<'s> ModelForm<'s> {
         } = model;
         Self {
             row,
+            process: process.as_deref(),
             state,
             engine: *engine,
             engine_title,

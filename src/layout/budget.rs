@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gpu_id::GpuId;
 use super::phrases::number;
+use super::process_source::ProcessSource;
 use super::units::{Bytes, print_duration};
 use crate::machine::CpuSet;
 
@@ -20,6 +21,50 @@ pub enum ModelSource {
     File(PathBuf),
     /// A model that is part of the executable, by its file name ("detector.onnx").
     Embedded(String),
+}
+
+/// The source of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum RowSource {
+    /// A model, which divvy loads and runs.
+    Model(ModelSource),
+    /// Processes, which run outside of divvy.
+    Process {
+        /// The processes.
+        process: ProcessSource,
+    },
+}
+
+impl RowSource {
+    /// Returns the model's source; `None` for processes.
+    pub fn model(&self) -> Option<&ModelSource> {
+        match self {
+            Self::Model(source) => Some(source),
+            Self::Process { .. } => None,
+        }
+    }
+
+    /// Returns the processes' source; `None` for a model.
+    pub fn process(&self) -> Option<&ProcessSource> {
+        match self {
+            Self::Model(_) => None,
+            Self::Process { process } => Some(process),
+        }
+    }
+}
+
+impl From<ModelSource> for RowSource {
+    fn from(source: ModelSource) -> Self {
+        Self::Model(source)
+    }
+}
+
+impl From<ProcessSource> for RowSource {
+    fn from(process: ProcessSource) -> Self {
+        Self::Process { process }
+    }
 }
 
 /// The engine that runs a model.
@@ -217,20 +262,21 @@ pub enum InputSpec {
     Npy(PathBuf),
 }
 
-/// The budget of a model: its row of a layout.
+/// The budget of a model or of processes: its row of a layout.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
-    /// The model's name, unique in the layout, 1 to 200 characters without control characters.
+    /// The row's name, unique in the layout, 1 to 200 characters without control characters.
     pub name: String,
-    /// The source of the model.
-    pub source: ModelSource,
+    /// The source of the row. Processes use `cores`, `reserve`, `weight`, `memory` and `slo`; their
+    /// other fields have the defaults.
+    pub source: RowSource,
     /// The version that clients of the server see, 1 to 64 visible characters without `/`.
     #[serde(default = "Budget::default_version")]
     pub version: String,
     /// The engine that runs it.
     pub engine: EngineChoice,
-    /// The cores that it asks for.
+    /// The cores that it asks for. Processes without cores run on every core that no row has reserved.
     pub cores: CoreRequest,
     /// True if no other model may run on these cores.
     pub reserve: bool,
@@ -279,13 +325,18 @@ impl Budget {
     }
 
     /// Returns a row with the defaults of a layout file.
-    pub fn new(name: impl Into<String>, source: ModelSource) -> Self {
+    pub fn new(name: impl Into<String>, source: impl Into<RowSource>) -> Self {
+        let source = source.into();
+        let cores = match &source {
+            RowSource::Model(_) => CoreRequest::Count(1),
+            RowSource::Process { .. } => CoreRequest::List(CpuSet::EMPTY),
+        };
         Self {
             name: name.into(),
             source,
             version: Self::default_version(),
             engine: EngineChoice::Auto,
-            cores: CoreRequest::Count(1),
+            cores,
             reserve: false,
             threads: Auto::Auto,
             concurrency: Auto::Auto,
@@ -304,6 +355,11 @@ impl Budget {
         }
     }
 
+    /// Returns true if the row is of processes, not of a model.
+    pub fn is_process(&self) -> bool {
+        self.source.process().is_some()
+    }
+
     /// Returns the recording that the built-in load replays, if it replays one.
     pub fn recording(&self) -> Option<&PathBuf> {
         match &self.load {
@@ -313,7 +369,7 @@ impl Budget {
     }
 }
 
-/// The budgets of all models; saved as a profile.
+/// The budgets of all models and processes; saved as a profile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Layout {

@@ -192,6 +192,35 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// Returns the rows that the edit needs to be models: it sets what processes do not have.
+    pub(super) fn models_only(&self) -> Vec<&str> {
+        match self {
+            Self::TransferConcurrency { from, to, .. } => vec![from, to],
+            Self::SetConcurrency { model, .. }
+            | Self::SetThreads { model, .. }
+            | Self::SetSpinning { model, .. }
+            | Self::SetObjective { model, .. }
+            | Self::SetQueue { model, .. }
+            | Self::SetGpu { model, .. }
+            | Self::SetLoad { model, .. }
+            | Self::Pause { model, .. }
+            | Self::Reload { model, .. } => vec![model],
+            Self::TransferCores { .. }
+            | Self::SetCores { .. }
+            | Self::SetReserve { .. }
+            | Self::SetWeight { .. }
+            | Self::SetSlo { .. }
+            | Self::SetMemory { .. }
+            | Self::SetRow { .. }
+            | Self::Rename { .. }
+            | Self::Add { .. }
+            | Self::Remove { .. }
+            | Self::Load { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Edits that are applied in order, all of them or none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

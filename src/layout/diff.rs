@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
-    Overflow, ReplayOrder,
+    Overflow, ReplayOrder, RowSource,
 };
 use super::phrases::number;
 use super::plan::Plan;
@@ -151,7 +151,7 @@ pub(super) fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
     let none = || "none".to_owned();
     vec![
         ("name", name.clone()),
-        ("file", model(source)),
+        ("file", source_text(source)),
         ("version", version.clone()),
         ("engine", engine_name(*engine).to_owned()),
         ("cores", cores(request)),
@@ -220,10 +220,11 @@ fn cores(cores: &CoreRequest) -> String {
     }
 }
 
-fn model(source: &ModelSource) -> String {
+fn source_text(source: &RowSource) -> String {
     match source {
-        ModelSource::File(path) => path.display().to_string(),
-        ModelSource::Embedded(name) => format!("embedded {name}"),
+        RowSource::Model(ModelSource::File(path)) => path.display().to_string(),
+        RowSource::Model(ModelSource::Embedded(name)) => format!("embedded {name}"),
+        RowSource::Process { process } => process.description(),
     }
 }
 

@@ -17,6 +17,7 @@ mod model_name;
 mod phrases;
 pub mod placement;
 mod plan;
+mod process_source;
 mod refusal;
 mod server_limits;
 mod sharing;
@@ -28,7 +29,7 @@ mod units;
 pub use arithmetic::{ChangeSide, LayoutOutline};
 pub use budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, Layout, LoadSpec, ModelSource, Objective,
-    Overflow, QueuePolicy, ReplayOrder, Slo,
+    Overflow, QueuePolicy, ReplayOrder, RowSource, Slo,
 };
 pub use change::{Change, CoreOwner, CoreSelection, Edit};
 pub use desired::{DesiredState, Ledger, Row};
@@ -46,6 +47,9 @@ pub use model_name::short_name;
 pub(crate) use model_name::{SHADOWED, SHADOWED_NAME};
 pub(crate) use phrases::{cores as cores_phrase, counted, number};
 pub use plan::{ExcessiveRow, MOST_THREADS_PER_CORE, Plan, RowPlan};
+pub use process_source::{
+    ProcessCommand, ProcessFilter, ProcessSelector, ProcessSource, RestartPolicy,
+};
 pub use refusal::{Refusal, RefusalKind};
 pub use server_limits::{ServerKeyFault, ServerKeys, ServerLimits};
 pub use sharing::{LoadedModelUse, RowMemory, SharingRule, file_name, possible_sharers, sharers};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::budget::{Budget, ModelSource};
+use super::budget::{Budget, ModelSource, RowSource};
 use super::desired::{DesiredState, Row};
 use super::plan::Plan;
 use super::refusal::Refusal;
@@ -67,7 +67,7 @@ pub fn sharers(state: &DesiredState, row: &Row, rule: SharingRule) -> usize {
 }
 
 fn uses_same_model(a: &Budget, b: &Budget) -> bool {
-    a.source == b.source && a.engine == b.engine
+    !a.is_process() && a.source == b.source && a.engine == b.engine
 }
 
 impl Plan {
@@ -183,12 +183,13 @@ fn require_budgets(
 }
 
 /// Returns the file name of a model, without its folder.
-pub fn file_name(source: &ModelSource) -> String {
+pub fn file_name(source: &RowSource) -> String {
     match source {
-        ModelSource::Embedded(name) => name.clone(),
-        ModelSource::File(path) => path
+        RowSource::Model(ModelSource::Embedded(name)) => name.clone(),
+        RowSource::Model(ModelSource::File(path)) => path
             .file_name()
             .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        RowSource::Process { process } => process.description(),
     }
 }
 

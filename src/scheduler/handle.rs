@@ -66,6 +66,7 @@ impl Scheduler {
                 clock: options.clock.clone(),
                 gpu: options.gpu,
                 server: options.server,
+                processes: options.processes.clone(),
                 conditions: options.conditions,
             },
             interval: options.interval,
@@ -79,6 +80,7 @@ impl Scheduler {
             machine: options.machine,
             clock: options.clock,
             loader: options.loader,
+            processes: options.processes,
             desired,
             description,
             windows: options.windows,
@@ -212,7 +214,10 @@ impl ModelInspection for Scheduler {
         let state = self.shared.read();
         let row = state.desired.row(model);
         let row = row.ok_or_else(|| Refusal::row(model, "there is no model of this name"))?;
-        ModelFile::read(&row.budget.source).map_err(|error| Refusal::row(model, error.to_string()))
+        let source = row.budget.source.model();
+        let source =
+            source.ok_or_else(|| Refusal::row(model, "is a process: it has no model file"))?;
+        ModelFile::read(source).map_err(|error| Refusal::row(model, error.to_string()))
     }
 }
 

@@ -25,6 +25,7 @@ mod observer_channel;
 mod options;
 mod owner;
 mod owner_handle;
+mod process_workload;
 mod shared_state;
 mod slot;
 mod waiting;

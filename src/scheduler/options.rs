@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::loading::Loader;
 use crate::machine::{Clock, Machine, SystemClock};
+use crate::process::ProcessHost;
 use crate::telemetry::gpu::GpuSource;
 use crate::telemetry::{Conditions, JournalSender, ServerSource, verdict};
 
@@ -50,6 +51,8 @@ pub struct Options {
     /// verdict, an undo). Closed when the scheduler has stopped. Entries are dropped and counted
     /// while the receiver is too slow: it never delays a change.
     pub journal: Option<JournalSender>,
+    /// The host of process rows; without one, such rows fail.
+    pub processes: Option<Arc<ProcessHost>>,
     /// Problems of the surrounding program; snapshots list them among the alerts.
     pub conditions: Conditions,
 }
@@ -69,6 +72,7 @@ impl Options {
             answer_limit: ANSWER_LIMIT,
             windows: VerdictWindows::default(),
             journal: None,
+            processes: None,
             conditions: Conditions::default(),
         }
     }

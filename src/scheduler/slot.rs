@@ -12,6 +12,7 @@ use crate::engine::{EngineError, EngineKind, InstanceSetup};
 use crate::layout::{Auto, Budget, Bytes, DesiredState, GpuId, LoadSpec, Row, counted};
 use crate::machine::CpuSet;
 use crate::pool::{Pool, Rejection, RequestSender, Seats};
+use crate::process::ProcessRow;
 
 /// The phase of a model's loading.
 #[derive(Clone)]
@@ -69,6 +70,8 @@ pub(super) struct Slot {
     pub(super) workload: Arc<dyn Workload>,
     /// The workload, if it is a model's pool: its requests, instances and builds.
     pub(super) pool: Option<Arc<Pool>>,
+    /// The workload, if it is the processes of a row.
+    pub(super) process: Option<Arc<ProcessRow>>,
     /// The cores of its threads in place of the row's, while a loan concerns the model.
     pub(super) effective_cores: Option<CpuSet>,
     pub(super) phase: LoadPhase,
@@ -140,6 +143,7 @@ impl Slot {
         Self {
             workload,
             pool,
+            process: None,
             loaded_for: Arc::new(budget.clone()),
             loads: 0,
             successor: None,
@@ -155,6 +159,15 @@ impl Slot {
             served: None,
             renewals: 0,
             difference: None,
+        }
+    }
+
+    /// The slot of processes, which have nothing to load.
+    pub(super) fn of_processes(row: Arc<ProcessRow>, generation: u64, budget: &Budget) -> Self {
+        Self {
+            process: Some(row.clone()),
+            phase: LoadPhase::Loaded,
+            ..Self::new(row, None, generation, budget)
         }
     }
 
@@ -347,6 +360,9 @@ impl Slots {
             .collect();
         for (name, slot) in taken {
             let successor = slot.successor.as_ref().and_then(|successor| successor.pool.as_ref());
+            if let Some(process) = &slot.process {
+                process.rename(&name);
+            }
             for pool in slot.pool.iter().chain(successor) {
                 pool.rename(&name);
             }

@@ -1,21 +1,23 @@
 //! Workloads: what the rows divide the machine among.
 //!
 //! The trait is what the scheduler needs to place a workload, to observe it and to end it. A pool is its
-//! first implementation; a process is to be the next. What only a model has (a file to load, instances to
-//! build, a bound and a queue for its requests) is not in the trait: a model's slot has its pool for that,
-//! and the slot of another workload has none.
+//! first implementation, and the processes of a row are the other (`process_workload.rs`). What only a
+//! model has (a file to load, instances to build, a bound and a queue for its requests) is not in the
+//! trait: a model's slot has its pool for that, and the slot of processes has none.
 
 use std::time::{Duration, Instant};
 
 use crate::machine::CpuSet;
 use crate::pool::{Member, Pool};
+use crate::process::ProcessSample;
 use crate::telemetry::{Recorder, RequestCounts};
 
 /// The interface to what runs for a row.
 ///
 /// No call waits for the workload's own threads, except [`Workload::drain`]: they may have no core.
 pub(super) trait Workload: Send + Sync {
-    /// Returns the threads that work for it. Those of a process belong to instance 0.
+    /// Returns the threads that work for it, for the observer's CPU sampler; none for processes, which
+    /// sample themselves ([`Workload::processes`]).
     fn threads(&self) -> Vec<Member>;
 
     /// Removes threads that have ended by themselves, whose numbers may belong to others now. Reads a file
@@ -65,6 +67,21 @@ pub(super) trait Workload: Send + Sync {
 
     /// Returns the longest wait of a request in its queue; `None` for no limit or no queue.
     fn queue_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns the newest sample of its processes; `None` for a model.
+    fn processes(&self) -> Option<ProcessSample> {
+        None
+    }
+
+    /// Returns why no change can be enforced on it, if none can.
+    fn read_only(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns why no weight can be enforced on it, if none can.
+    fn weight_refusal(&self) -> Option<String> {
         None
     }
 

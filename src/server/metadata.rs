@@ -127,11 +127,12 @@ impl ServerState {
                 ModelState::Draining => ("UNLOADING", "it is being removed"),
                 ModelState::Paused => ("UNAVAILABLE", "it is paused"),
                 ModelState::Failed { reason } => ("UNAVAILABLE", reason.as_str()),
+                ModelState::Absent => ("UNAVAILABLE", ""),
             };
             let (version, reason) = (self.version(name), reason.to_owned());
             IndexEntry { name: name.clone(), version, state, reason }
         };
-        let entries = snapshot.models.iter().map(entry);
+        let entries = snapshot.served_models().map(entry);
         entries.filter(|entry| !ready || entry.state == "READY").collect()
     }
 }

@@ -107,7 +107,9 @@ impl ServerState {
             return false;
         }
         let snapshot = self.models.snapshot();
-        let state = snapshot.model(name).map(|model| &model.state);
+        let mut models = snapshot.served_models();
+        let model = models.find(|model| model.row.budget.name == name);
+        let state = model.map(|model| &model.state);
         matches!(state, Some(ModelState::Running | ModelState::Warming { .. }))
     }
 
@@ -119,6 +121,6 @@ impl ServerState {
             |state: &ModelState| !matches!(state, ModelState::Loading | ModelState::Failed { .. });
         !self.drain.has_started()
             && snapshot.version != 0
-            && snapshot.models.iter().all(|model| is_ready(&model.state))
+            && snapshot.served_models().all(|model| is_ready(&model.state))
     }
 }

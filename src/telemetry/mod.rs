@@ -18,6 +18,7 @@ mod log_lines;
 mod memory;
 mod model_view;
 mod name_list;
+mod process_view;
 mod recording;
 mod request_counts;
 mod sensor;
@@ -45,6 +46,10 @@ pub use log_lines::{LogLevel, LogLine, LogLines};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use model_view::{Actual, ModelState, ModelView, ThreadView};
 pub use name_list::{name_list, separated_list};
+pub use process_view::{
+    BandwidthView, CoreTime, OtherProcess, OtherProcesses, ProcessEntry, ProcessState, ProcessUse,
+    ProcessView, ReportedRequests,
+};
 pub use recording::{
     BUCKET_BOUNDS_US, Cell, InstanceRecorder, LatencyCount, Recorder, RequestTotals, TimeTotals,
     Windows,

@@ -1,10 +1,12 @@
 //! One model in a snapshot: its state, threads and metrics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::latencies::Latencies;
+use super::process_view::ProcessView;
 use super::request_counts::RequestCounts;
 use super::window::{Histogram, Window};
 use crate::engine::{EngineKind, EngineMemory};
@@ -35,6 +37,8 @@ pub enum ModelState {
         /// The reason, and a remedy.
         reason: String,
     },
+    /// A process row without a process: none runs that it matches.
+    Absent,
     /// It is being removed: it answers the requests that it has and takes no more.
     Draining,
 }
@@ -91,6 +95,9 @@ pub struct Actual {
 pub struct ModelView {
     /// The desired row.
     pub row: Row,
+    /// The processes; `None` for a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Arc<ProcessView>>,
     /// Its state.
     pub state: ModelState,
     /// The engine that runs it.

@@ -15,6 +15,7 @@ use super::journal::JournalEntry;
 use super::loan_view::LoanView;
 use super::memory::MemoryTable;
 use super::model_view::ModelView;
+use super::process_view::OtherProcesses;
 use super::server_view::ServerView;
 use super::state_version::StateVersion;
 use crate::layout::Ledger;
@@ -58,6 +59,9 @@ pub struct Snapshot {
     /// The GPUs.
     #[serde(rename = "gpus", alias = "gpu")]
     pub gpu: GpuView,
+    /// The processes that belong to no row; `None` if they are not observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Arc<OtherProcesses>>,
     /// The clients of the server; `None` without a server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Arc<ServerView>>,
@@ -99,6 +103,11 @@ pub struct Alert {
 impl Snapshot {
     /// The version of the format that this build writes.
     pub const VERSION: u32 = 2;
+
+    /// Returns the views of the rows that are models, not processes.
+    pub fn served_models(&self) -> impl Iterator<Item = &ModelView> {
+        self.models.iter().filter(|model| model.process.is_none())
+    }
 
     /// Returns the view of a model.
     pub fn model(&self, name: &str) -> Option<&ModelView> {

@@ -32,7 +32,8 @@ fn recording_goes_on_after_a_reload() {
     let before = client.current().unwrap();
     let recording = before.record(RecordingOptions { file, requests: 9 }).unwrap();
     send(&live, 1);
-    let budget = Budget { source: ModelSource::File(copy), ..live.layout().models.remove(0) };
+    let budget =
+        Budget { source: ModelSource::File(copy).into(), ..live.layout().models.remove(0) };
     let edit = Edit::SetRow { budget: Box::new(budget), base: None };
     live.apply(edit.into(), Author::Api).unwrap();
     wait_for("the new file", || !client.current().unwrap().is_same_pool(&before));

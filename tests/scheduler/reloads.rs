@@ -13,7 +13,7 @@ use super::test_scheduler::*;
 /// Gives model `m` another file.
 fn set_file(test: &TestScheduler, file: &str) -> Applied {
     let row = test.scheduler.layout().models.remove(0);
-    let budget = Box::new(Budget { source: ModelSource::File(file.into()), ..row });
+    let budget = Box::new(Budget { source: ModelSource::File(file.into()).into(), ..row });
     test.apply(Edit::SetRow { budget, base: None })
 }
 

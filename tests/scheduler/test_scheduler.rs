@@ -56,7 +56,7 @@ impl Loader for Scripts {
         while self.load_blocked.lock().unwrap().as_ref() == Some(&budget.name) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if budget.source == ModelSource::File(BAD_FILE.into()) {
+        if budget.source == ModelSource::File(BAD_FILE.into()).into() {
             return Err(EngineError::Unavailable { reason: "it is no model".to_owned() });
         }
         let script = self.scripts.lock().unwrap().get(&budget.name).cloned();

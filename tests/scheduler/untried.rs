@@ -28,7 +28,7 @@ fn send_good_request(test: &TestScheduler) {
 
 fn set_file(test: &TestScheduler) -> Applied {
     let row = test.scheduler.layout().models.remove(0);
-    let budget = Box::new(Budget { source: ModelSource::File("/other.onnx".into()), ..row });
+    let budget = Box::new(Budget { source: ModelSource::File("/other.onnx".into()).into(), ..row });
     test.apply(Edit::SetRow { budget, base: None })
 }
 

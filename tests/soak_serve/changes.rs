@@ -61,7 +61,7 @@ impl Changes<'_> {
     fn row(&mut self, model: &str) -> Budget {
         let mut row = row(self.folder, model, self.cores);
         if self.random.bool() {
-            row.source = ModelSource::File(self.folder.join(format!("{model}-copy.onnx")));
+            row.source = ModelSource::File(self.folder.join(format!("{model}-copy.onnx"))).into();
         }
         row
     }

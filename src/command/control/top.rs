@@ -116,6 +116,7 @@ fn state(state: &ModelState) -> &'static str {
         ModelState::Warming { .. } => "building",
         ModelState::Paused => "paused",
         ModelState::Failed { .. } => "failed",
+        ModelState::Absent => "absent",
         ModelState::Draining => "draining",
     }
 }

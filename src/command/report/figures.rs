@@ -54,6 +54,7 @@ pub(super) fn state(state: &ModelState) -> String {
         ModelState::Warming { ready, total } => format!("building {ready} of {total}"),
         ModelState::Paused => "paused".to_owned(),
         ModelState::Failed { .. } => "failed".to_owned(),
+        ModelState::Absent => "absent".to_owned(),
         ModelState::Draining => "draining".to_owned(),
     }
 }

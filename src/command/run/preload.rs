@@ -86,12 +86,13 @@ pub(super) fn preload<L: Loader>(
     let mut faults = Vec::new();
     let begun = Instant::now();
     let mut printed = false;
-    let untried = Mutex::new(layout.models.iter());
+    let models = || layout.models.iter().filter(|row| !row.is_process());
+    let untried = Mutex::new(models());
     std::thread::scope(|scope| {
         let (sender, results) = mpsc::channel();
         let (loader, untried) = (&loader, &untried);
         let next = move || untried.lock().unwrap_or_else(PoisonError::into_inner).next();
-        for _ in 0..layout.models.len().min(BUILDS_AT_ONCE) {
+        for _ in 0..models().count().min(BUILDS_AT_ONCE) {
             let sender = sender.clone();
             scope.spawn(move || {
                 while let Some(budget) = next() {
@@ -108,8 +109,7 @@ pub(super) fn preload<L: Loader>(
             });
         }
         drop(sender);
-        let mut waiting: Vec<&str> =
-            layout.models.iter().map(|budget| budget.name.as_str()).collect();
+        let mut waiting: Vec<&str> = models().map(|budget| budget.name.as_str()).collect();
         while !waiting.is_empty() {
             let patience = PROGRESS_DELAY.saturating_sub(begun.elapsed());
             match results.recv_timeout(patience.max(Duration::from_millis(250))) {
@@ -123,13 +123,13 @@ pub(super) fn preload<L: Loader>(
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     printed = true;
-                    let done = layout.models.len() - waiting.len();
+                    let done = models().count() - waiting.len();
                     // a closed stderr must not stop the load
                     let _ = writeln!(
                         progress,
                         "loading {} ({done} of {} models ready after {:.0} s)",
                         name_list(&waiting),
-                        layout.models.len(),
+                        models().count(),
                         begun.elapsed().as_secs_f64(),
                     );
                 }
@@ -138,11 +138,12 @@ pub(super) fn preload<L: Loader>(
         }
     });
     if printed && faults.is_empty() {
-        let _ = writeln!(progress, "all {} models loaded", layout.models.len());
+        let _ = writeln!(progress, "all {} models loaded", models().count());
     }
     if !faults.is_empty() {
-        let (failed, all) = (faults.len(), layout.models.len());
-        if required == RequiredModels::All || failed == all {
+        let (failed, all) = (faults.len(), models().count());
+        let has_processes = all < layout.models.len();
+        if required == RequiredModels::All || (failed == all && !has_processes) {
             return Err(CommandError::BadInput(describe(&layout.models, &faults)));
         }
         // The run itself shows the reasons. A closed stderr must not stop it.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::console::state::{ParsedInput, TypedInput};
 use crate::engine::onnx::read_signature;
 use crate::layout::{
-    Budget, Change, Edit, ModelSource, RequestOrigin, budget_from_file, edits_between,
+    Budget, Change, Edit, RequestOrigin, RowSource, budget_from_file, edits_between,
 };
 use crate::scheduler::Control;
 
@@ -77,7 +77,8 @@ fn without_links(path: &Path) -> PathBuf {
 }
 
 /// Checks that a file is a model. Reads only its inputs and outputs, so it is quick for any size.
-fn check_model(source: &ModelSource) -> Result<(), String> {
+fn check_model(source: &RowSource) -> Result<(), String> {
+    let Some(source) = source.model() else { return Ok(()) };
     read_signature(source).map(drop).map_err(|error| error.to_string())
 }
 
@@ -123,6 +124,7 @@ fn decoded(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::ModelSource;
 
     #[test]
     fn pasted_paths_lose_their_quotes() {
@@ -150,7 +152,7 @@ mod tests {
         for path in ["link/x.onnx", "link/../real/x.onnx"] {
             let budget =
                 model(root.join(path).to_str().unwrap(), RequestOrigin::BuiltIn, &[]).unwrap();
-            assert_eq!(budget.source, ModelSource::File(root.join("real/x.onnx")), "{path}");
+            assert_eq!(budget.source, ModelSource::File(root.join("real/x.onnx")).into(), "{path}");
         }
     }
 }

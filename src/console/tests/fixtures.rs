@@ -126,6 +126,7 @@ fn view(index: usize, row: &Row) -> ModelView {
         .collect();
     ModelView {
         row: row.clone(),
+        process: None,
         state: if row.concurrency == 0 { ModelState::Paused } else { ModelState::Running },
         engine: Some(EngineKind::OnnxRuntime),
         engine_title: "ONNX Runtime 1.32.0".into(),
@@ -254,6 +255,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         }
     });
     Snapshot {
+        others: None,
         memory_table: memory_table(desired),
         version: Snapshot::VERSION,
         sequence: 1502,

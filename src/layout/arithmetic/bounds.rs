@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
 use super::super::gpu_check;
 use super::super::model_name::{NAME_RULE, VERSION_RULE, name_error, version_error};
+use super::super::process_source::ProcessSelector;
 use super::super::refusal::Refusal;
 use super::super::units::{Bytes, print_duration};
 
@@ -25,6 +26,7 @@ pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
     self::name(name, name)?;
     version(name, &row.version)?;
     cores(name, &row.cores)?;
+    process(row)?;
     number(name, "threads", row.threads)?;
     number(name, "concurrency", row.concurrency)?;
     weight(name, row.weight)?;
@@ -44,6 +46,38 @@ pub(super) fn budget(row: &Budget) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// # Errors
+/// A refusal of a process row with a value that only models have, or without a process.
+fn process(row: &Budget) -> Result<(), Refusal> {
+    let Some(process) = row.source.process() else { return Ok(()) };
+    let plain = Budget {
+        cores: row.cores,
+        reserve: row.reserve,
+        weight: row.weight,
+        memory: row.memory,
+        slo: row.slo,
+        ..Budget::new(row.name.clone(), process.clone())
+    };
+    if *row != plain {
+        return Err(Refusal::row(&row.name, MODEL_ONLY));
+    }
+    let reason = match &process.selector {
+        ProcessSelector::Exe(exe) if exe.trim().is_empty() => "the name of the executable is empty",
+        ProcessSelector::Pid(pid) if *pid <= 0 => "a process number is 1 or more",
+        ProcessSelector::Cgroup(path) if !path.starts_with('/') => {
+            "the path of a cgroup starts with /, as in /proc/PID/cgroup"
+        }
+        ProcessSelector::Command(command) if command.args.first().is_none_or(String::is_empty) => {
+            "the command is empty: name a program"
+        }
+        _ => return Ok(()),
+    };
+    Err(Refusal::row(&row.name, reason))
+}
+
+/// The refusal of what only models have.
+pub(super) const MODEL_ONLY: &str = "is a process: it has cores, reserve, weight, memory and a latency target, and nothing else to set";
 
 /// # Errors
 /// A refusal of a name that no layout file may hold.

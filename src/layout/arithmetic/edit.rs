@@ -47,6 +47,11 @@ pub(super) fn change(
 /// # Errors
 /// The refusal of the edit. The draft must not be used afterwards.
 fn apply(draft: &mut Draft<'_>, edit: &Edit) -> Result<(), Refusal> {
+    for model in edit.models_only() {
+        if draft.row(model)?.budget.is_process() {
+            return Err(Refusal::row(model, bounds::MODEL_ONLY));
+        }
+    }
     match edit {
         Edit::TransferCores { cores, from, to, share } => {
             CoreTransfer { cores: *cores, from, to, share: *share }.apply(draft)?;

@@ -40,6 +40,11 @@ pub(super) fn instances(budget: &Budget, cores: usize, threads: usize) -> usize 
 /// Sets a row's threads and instances from its budget and its cores.
 pub(super) fn derive_instances(row: &mut Row) {
     let cores = row.cores.len();
+    if row.budget.is_process() {
+        // It has no instances: each of its cores may have a runnable thread.
+        (row.threads, row.concurrency) = (1, cores);
+        return;
+    }
     row.threads = threads(&row.budget, cores, row.threads);
     row.concurrency =
         if row.budget.paused { 0 } else { instances(&row.budget, cores, row.threads) };

@@ -62,7 +62,9 @@ fn changed(
     }
     let fewer = before.concurrency.saturating_sub(after.concurrency);
     if has == 0 && had > 0 {
-        notes.push("paused without cores".to_owned());
+        let is_process = after.budget.is_process();
+        let note = if is_process { "runs on all unreserved cores" } else { "paused without cores" };
+        notes.push(note.to_owned());
     } else if before.budget.paused != after.budget.paused {
         // `settings` adds "paused" or "resumed"
     } else if parts.is_empty() && before.concurrency != after.concurrency {

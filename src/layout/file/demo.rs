@@ -52,7 +52,7 @@ mod tests {
         for demo in [demo().unwrap(), demo_for(2).unwrap()] {
             assert_eq!(demo.layout().models.len(), 3);
             for row in &demo.layout().models {
-                assert!(matches!(row.source, ModelSource::Embedded(_)), "{row:?}");
+                assert!(matches!(row.source.model(), Some(ModelSource::Embedded(_))), "{row:?}");
                 assert!(row.load.is_some() && row.slo.is_some(), "{row:?}");
             }
         }

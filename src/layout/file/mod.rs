@@ -14,6 +14,7 @@ mod save_error;
 mod schema;
 mod server_table;
 mod write;
+mod write_process;
 
 #[cfg(test)]
 mod tests;

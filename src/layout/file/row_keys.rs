@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn missing_file_of_another_key_is_ignored() {
         let source = ModelSource::File("/nowhere/at/all.onnx".into());
-        let row = Budget { source, ..full() };
+        let row = Budget { source: source.into(), ..full() };
         assert_eq!(row.with_key("threads", "3").unwrap().threads, Auto::Exactly(3));
         assert!(row.with_key("path", "\"/nowhere/at/all.onnx\"").is_err());
     }

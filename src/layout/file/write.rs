@@ -6,9 +6,10 @@ use toml_edit::{Array, InlineTable, Value};
 
 use super::origin::{self, Origin};
 use super::save_error::SaveError;
+use super::write_process;
 use crate::layout::budget::{
     Auto, Budget, CoreRequest, EngineChoice, InputSpec, LoadSpec, ModelSource, Objective, Overflow,
-    QueuePolicy, ReplayOrder,
+    QueuePolicy, ReplayOrder, RowSource, Slo,
 };
 use crate::layout::gpu_id::GpuId;
 use crate::layout::units::print_duration;
@@ -37,7 +38,7 @@ pub(super) struct PathStyle {
 impl Paths<'_> {
     /// Returns the path of a file as text. A new path (`relative` is `None`) is relative if the file is
     /// inside the folder.
-    fn text(&self, file: &Path, relative: Option<bool>) -> Result<Value, SaveError> {
+    pub(super) fn text(&self, file: &Path, relative: Option<bool>) -> Result<Value, SaveError> {
         let absolute = || {
             file.to_str()
                 .map(str::to_owned)
@@ -78,7 +79,13 @@ pub(super) fn row(
     let full = written == WrittenKeys::All;
     let mut row = InlineTable::new();
     row.insert("name", budget.name.as_str().into());
-    let path = match &budget.source {
+    let source = match &budget.source {
+        RowSource::Process { process } => {
+            return write_process::finish(row, budget, process, paths, written);
+        }
+        RowSource::Model(source) => source,
+    };
+    let path = match source {
         ModelSource::File(file) => paths.text(file, paths.style.model)?,
         ModelSource::Embedded(name) => paths.origin.embedded_text(name).into(),
     };
@@ -141,10 +148,8 @@ pub(super) fn row(
     if full || budget.queue != QueuePolicy::default() {
         row.insert("queue", queue(&budget.queue).into());
     }
-    if let Some(slo) = budget.slo {
-        let mut table = InlineTable::new();
-        table.insert(format!("p{}", slo.percentile), print_duration(slo.bound).into());
-        row.insert("slo", table.into());
+    if let Some(target) = budget.slo {
+        row.insert("slo", slo(target));
     }
     if let Some(spec) = &budget.load {
         row.insert("load", load(spec, paths)?.into());
@@ -166,11 +171,18 @@ pub(super) fn row(
     Ok(row)
 }
 
+/// Returns the value of a latency target.
+pub(super) fn slo(slo: Slo) -> Value {
+    let mut table = InlineTable::new();
+    table.insert(format!("p{}", slo.percentile), print_duration(slo.bound).into());
+    table.into()
+}
+
 fn whole(number: usize) -> Value {
     i64::try_from(number).unwrap_or(i64::MAX).into()
 }
 
-fn cores(cores: &CoreRequest) -> Value {
+pub(super) fn cores(cores: &CoreRequest) -> Value {
     match cores {
         // an empty list is not valid in a file
         CoreRequest::List(list) if list.is_empty() => 0.into(),

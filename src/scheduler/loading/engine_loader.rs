@@ -10,7 +10,7 @@ use super::loader::{LoadRequest, LoadedModel, Loader, PreparedRequests};
 use crate::engine::inputs::{self, InputRules};
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, EngineKind, Engines, Instance, Model, NamedTensor, npy, rten};
-use crate::layout::{Budget, Bytes, LoadSpec};
+use crate::layout::{Budget, Bytes, LoadSpec, ModelSource};
 use crate::machine::ThreadId;
 use crate::machine::resident::baseline;
 use crate::pool::panic_message;
@@ -40,13 +40,12 @@ impl Loader for EngineLoader {
             return Err(rten::cpu_only_error());
         }
         require_memory(budget, request.sharers)?;
+        let source = model_source(budget)?;
         let model = match request.setup {
             // If no such instance can be built, the load succeeds or fails without it, and the build
             // reports the reason.
-            Some(setup) => {
-                engine.load_for(&budget.source, setup).or_else(|_| engine.load(&budget.source))?
-            }
-            None => engine.load(&budget.source)?,
+            Some(setup) => engine.load_for(source, setup).or_else(|_| engine.load(source))?,
+            None => engine.load(source)?,
         };
         let requests = requests(budget, &*model)?;
         Ok(LoadedModel { model, engine: engine.kind(), title: engine.title(), requests })
@@ -57,11 +56,19 @@ impl Loader for EngineLoader {
     }
 }
 
+/// Returns the source of a row's model.
+fn model_source(budget: &Budget) -> Result<&ModelSource, EngineError> {
+    let not_a_model = || EngineError::Unavailable {
+        reason: format!("{} is a process: there is no model to load", budget.name),
+    };
+    budget.source.model().ok_or_else(not_a_model)
+}
+
 /// Returns an error if the weights in the file alone, or the row's part of them, exceed its memory
 /// budget.
 fn require_memory(budget: &Budget, sharers: usize) -> Result<(), EngineError> {
     let Some(limit) = budget.memory else { return Ok(()) };
-    let file = ModelFile::read(&budget.source)?;
+    let file = ModelFile::read(model_source(budget)?)?;
     if file.weight_bytes.div_ceil(sharers.max(1) as u64) <= limit.0 {
         return Ok(());
     }

@@ -74,6 +74,7 @@ impl Assembler {
             models,
             loans: state.loans.clone(),
             gpu: machine.gpu.as_ref().map_or_else(GpuView::default, |gpu| (*gpu.latest()).clone()),
+            others: machine.processes.as_ref().map(|processes| processes.others()),
             server: self.server.clone(),
             changes: state.changes.entries_now(&state.slots, &state.desired),
             change_counts: state.changes.counts.clone(),

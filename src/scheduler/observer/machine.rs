@@ -1,9 +1,9 @@
-//! The machine as the observer sees it: CPUs, GPUs, clients, and problems of the
-//! program.
+//! The machine as the observer sees it: CPUs, GPUs, clients, other processes, and problems of the program.
 
 use std::sync::Arc;
 
 use crate::machine::{Clock, Description, Machine};
+use crate::process::ProcessHost;
 use crate::scheduler::messages::SchedulerState;
 use crate::scheduler::slot::Slot;
 use crate::telemetry::gpu::GpuSource;
@@ -15,6 +15,7 @@ pub(in crate::scheduler) struct ObservedMachine {
     pub(in crate::scheduler) clock: Arc<dyn Clock>,
     pub(in crate::scheduler) gpu: Option<Arc<dyn GpuSource>>,
     pub(in crate::scheduler) server: Option<Arc<dyn ServerSource>>,
+    pub(in crate::scheduler) processes: Option<Arc<ProcessHost>>,
     pub(in crate::scheduler) conditions: Conditions,
 }
 

@@ -42,6 +42,9 @@ impl Meters {
 
     /// Returns the CPU time of a model's threads since it was loaded, as far as samples have seen it, in microseconds.
     pub(super) fn cpu_total_us(&self, slot: &Slot) -> u64 {
+        if let Some(sample) = slot.workload.processes() {
+            return sample.used.cpu_total_us;
+        }
         self.0.get(&slot.generation).map_or(0, |meters| (meters.cpu_ns / 1e3) as u64)
     }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use crate::layout::{LoadSpec, Row};
 use crate::machine::{CpuSet, Machine};
 use crate::pool::{Member, Seats};
+use crate::process::ProcessSample;
 use crate::scheduler::slot::{LoadPhase, Slot};
-use crate::telemetry::{Actual, ModelState, ModelView, ThreadView, Usage, Windows};
+use crate::telemetry::{Actual, ModelState, ModelView, ProcessState, ThreadView, Usage, Windows};
 
 /// The inputs of a model's view.
 pub(super) struct ModelInputs<'a> {
@@ -29,10 +30,13 @@ impl ModelInputs<'_> {
         let model = slot.pool.as_ref().and_then(|pool| pool.model());
         let cpu = actual.threads.iter().fold(0.0, |sum, thread| sum + thread.cpu);
         let wait: Option<f64> = actual.threads.iter().map(|thread| thread.wait).sum();
+        let sample = slot.workload.processes();
+        let (cpu, wait) = sample.as_ref().map_or((cpu, wait), |it| (it.used.cpu, it.used.wait));
         let wait = wait.map(|wait| if cpu + wait > 0.0 { wait / (cpu + wait) } else { 0.0 });
         ModelView {
             row: row.clone(),
-            state: state(row, slot, seats),
+            state: sample.as_ref().map_or_else(|| state(row, slot, seats), process_state),
+            process: sample.map(|sample| sample.view),
             engine: slot.engine,
             engine_title: slot.title.clone(),
             actual,
@@ -75,6 +79,15 @@ impl ModelInputs<'_> {
 
     fn actual(&self, seats: Seats) -> Actual {
         let (row, slot) = (self.row, self.slot);
+        if let Some(sample) = slot.workload.processes() {
+            return Actual {
+                cores: sample.used.cores,
+                effective_cores: slot.effective_cores,
+                threads: sample.used.threads.clone(),
+                difference: slot.difference.clone().or_else(|| slot.workload.memory_excess()),
+                ..Actual::default()
+            };
+        }
         let threads: Vec<ThreadView> =
             slot.workload.threads().into_iter().filter_map(|member| self.thread(member)).collect();
         let cores = threads.iter().fold(CpuSet::EMPTY, |all, thread| all.union(&thread.allowed));
@@ -103,6 +116,21 @@ impl ModelInputs<'_> {
             cpu: used.cpu,
             wait: used.wait,
         })
+    }
+}
+
+/// Returns the state of a process row.
+fn process_state(sample: &ProcessSample) -> ModelState {
+    match &sample.view.state {
+        ProcessState::Absent => ModelState::Absent,
+        ProcessState::Running => ModelState::Running,
+        ProcessState::Restarting { ended, wait_ms } => ModelState::Failed {
+            reason: format!("ended with {ended}; it starts again in {wait_ms} ms"),
+        },
+        ProcessState::Ended { ended } => {
+            ModelState::Failed { reason: format!("ended with {ended}") }
+        }
+        ProcessState::Failed { reason } => ModelState::Failed { reason: reason.clone() },
     }
 }
 

@@ -1,10 +1,10 @@
-//! CPU usage: of the cores, of each model's threads, and of the process.
+//! CPU usage: of the cores, of each row's threads, and of this process.
 
 use std::time::Instant;
 
 use crate::machine::{Machine, ThreadId, process_cpu_ns};
 use crate::scheduler::messages::SchedulerState;
-use crate::telemetry::{Sensor, Usage};
+use crate::telemetry::{ProcessUse, Sensor, Usage};
 
 /// Samples CPU usage.
 #[derive(Default)]
@@ -36,11 +36,27 @@ impl CpuSampler {
                 slot.workload.forget_ended_threads();
             }
         }
+        for (index, row) in state.desired.rows.iter().enumerate() {
+            let slot = state.slots.get(&row.budget.name);
+            if let Some(sample) = slot.and_then(|slot| slot.workload.processes()) {
+                add_processes(&mut self.usage, index, &sample.used);
+            }
+        }
         let process = process_cpu_ns();
         if self.usage.interval_us > 0 {
             let spent = process.saturating_sub(self.process_cpu_ns) as f64;
             self.process_cpu = spent / (self.usage.interval_us as f64 * 1e3);
         }
         self.process_cpu_ns = process;
+    }
+}
+
+/// Adds the use of a row's processes to that of the cores. Their interval is another one; shares are
+/// comparable all the same.
+fn add_processes(usage: &mut Usage, row: usize, used: &ProcessUse) {
+    for (core, time) in &used.by_core {
+        let entry = usage.cores.entry(*core).or_default();
+        *entry.by_group.entry(row).or_default() += time.cpu;
+        entry.wait = Some(entry.wait.unwrap_or(0.0) + time.wait);
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn unreserved_cores(all: &DesiredState, machine: &Description) -> Cpu
 }
 
 /// Returns all cores that rows have reserved.
-fn reserved(all: &DesiredState) -> CpuSet {
+pub(super) fn reserved(all: &DesiredState) -> CpuSet {
     let reserving = all.rows.iter().filter(|row| row.budget.reserve);
     reserving.fold(CpuSet::EMPTY, |sum, row| sum.union(&row.cores))
 }
@@ -150,6 +150,14 @@ pub(super) fn enforce(
         if old.is_none_or(|old| old.budget.memory != row.budget.memory) {
             slot.workload.set_memory(row.budget.memory.map(|bytes| bytes.0));
             slot.workload.shrink();
+        }
+        if let Some(process) = &slot.process
+            && old.is_none_or(|old| old.budget != row.budget)
+        {
+            process.set_percentile(row.budget.slo.map(|slo| slo.percentile));
+            if let Some(source) = row.budget.source.process() {
+                process.set_source(source);
+            }
         }
         let Some(pool) = &slot.pool else { continue };
         if old.is_none_or(|old| old.budget.queue != row.budget.queue) {

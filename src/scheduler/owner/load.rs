@@ -9,6 +9,7 @@ use crate::engine::EngineError;
 use crate::layout::{Budget, DesiredState, Row};
 use crate::machine::{CpuSet, Description, Machine, ThreadId};
 use crate::pool::{BuildPlaces, LoadTurn, Pool, panic_message};
+use crate::process::ProcessHost;
 use crate::scheduler::loading::{LoadRequest, LoadedModel, Loader};
 use crate::scheduler::messages::OwnerMessage;
 use crate::scheduler::model_key::ModelKey;
@@ -23,6 +24,8 @@ pub(super) struct ModelLoads {
     places: Arc<BuildPlaces>,
     /// The loader's own threads, and the cores on which they were placed.
     placed: (Vec<ThreadId>, CpuSet),
+    /// The host of process rows.
+    processes: Option<Arc<ProcessHost>>,
     /// The number of the newest slot.
     generation: u64,
 }
@@ -34,7 +37,25 @@ impl ModelLoads {
         owner: Sender<OwnerMessage>,
     ) -> Self {
         let placed = (Vec::new(), CpuSet::EMPTY);
-        Self { machine, loader, owner, places: Arc::default(), placed, generation: 0 }
+        Self {
+            machine,
+            loader,
+            owner,
+            places: Arc::default(),
+            placed,
+            processes: None,
+            generation: 0,
+        }
+    }
+
+    /// Sets the host of process rows.
+    pub(super) fn set_processes(&mut self, processes: Option<Arc<ProcessHost>>) {
+        self.processes = processes;
+    }
+
+    /// Returns the host of process rows, if there is one.
+    pub(super) fn processes(&self) -> Option<&Arc<ProcessHost>> {
+        self.processes.as_ref()
     }
 
     /// Makes the slot of a row and starts loading its model, on the cores that no other row has
@@ -48,6 +69,13 @@ impl ModelLoads {
     ) -> Slot {
         self.generation += 1;
         let budget = &row.budget;
+        if let (Some(source), Some(processes)) = (budget.source.process(), &self.processes) {
+            let workload = processes.row(&budget.name, source);
+            workload.set_memory(budget.memory.map(|bytes| bytes.0));
+            workload.set_percentile(budget.slo.map(|slo| slo.percentile));
+            let slot = Slot::of_processes(workload, self.generation, budget);
+            return Slot { loads: row.loads, ..slot };
+        }
         let key = ModelKey { name: budget.name.clone(), generation: self.generation };
         let mask = effective.unwrap_or_else(|| enforce::mask(row, all, machine));
         let pool = Arc::new(self.pool(&key, budget, mask));

@@ -45,6 +45,9 @@ impl LiveModels {
         lend::end_loans_of_change(self, before, after);
         self.draining.move_off_reserved_cores(after, self.description.limits.allowed);
         self.loads.place_threads(after, &self.description);
+        if let Some(processes) = self.loads.processes() {
+            processes.set_reserved(enforce::reserved(after));
+        }
         timer.end(|stages| &mut stages.models_us);
         let mut found = enforce::enforce(
             &Transition { before, after, slots: &self.slots, machine: &self.description },

@@ -15,6 +15,9 @@ use crate::scheduler::slot::{LoadPhase, Slot};
 /// loaded again for a load, which needs a guess that works.
 pub(super) fn is_other_model(slot: &Slot, row: &Row) -> bool {
     let (old, new) = (&*slot.loaded_for, &row.budget);
+    if let (Some(process), Some(source)) = (&slot.process, new.source.process()) {
+        return !process.has_same_processes(source);
+    }
     row.loads != slot.loads
         || (&new.source, new.engine, &new.dims, &new.inputs)
             != (&old.source, old.engine, &old.dims, &old.inputs)

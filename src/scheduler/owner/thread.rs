@@ -17,6 +17,7 @@ use super::verdicts::Verdicts;
 use super::{lend, machine_changes, pool_events, successors};
 use crate::layout::DesiredState;
 use crate::machine::{Clock, Description, Machine, request_realtime};
+use crate::process::ProcessHost;
 use crate::scheduler::loading::Loader;
 use crate::scheduler::messages::{ChangeLog, OwnerMessage};
 use crate::scheduler::observer_channel::ObserverSender;
@@ -44,6 +45,7 @@ pub(in crate::scheduler) struct OwnerConfig {
     pub(in crate::scheduler) machine: Arc<dyn Machine>,
     pub(in crate::scheduler) clock: Arc<dyn Clock>,
     pub(in crate::scheduler) loader: Arc<dyn Loader>,
+    pub(in crate::scheduler) processes: Option<Arc<ProcessHost>>,
     pub(in crate::scheduler) desired: DesiredState,
     pub(in crate::scheduler) description: Description,
     pub(in crate::scheduler) windows: VerdictWindows,
@@ -64,16 +66,18 @@ impl Owner {
     /// The system's error if a thread cannot be started.
     pub(in crate::scheduler) fn new(config: OwnerConfig) -> io::Result<Self> {
         let housekeeper = Housekeeper::start(config.clock.clone(), config.windows.cell())?;
+        let mut models = LiveModels::new(
+            config.desired,
+            config.description,
+            config.machine,
+            config.loader,
+            config.sender.clone(),
+        );
+        models.loads.set_processes(config.processes);
         Ok(Self {
             messages: config.messages,
-            verdicts: Verdicts::new(config.windows, config.sender.clone())?,
-            models: LiveModels::new(
-                config.desired,
-                config.description,
-                config.machine,
-                config.loader,
-                config.sender,
-            ),
+            verdicts: Verdicts::new(config.windows, config.sender)?,
+            models,
             history: ChangeHistory::new(config.journal),
             open_changes: OpenChanges::default(),
             publisher: Publisher::new(config.shared, housekeeper, config.observer, config.loads),

@@ -173,6 +173,7 @@ fn view(row: &Row, index: u64, share: f64) -> ModelView {
     let waiting = (share * 60.0) as u64;
     ModelView {
         row: row.clone(),
+        process: None,
         state: ModelState::Running,
         engine: Some(EngineKind::OnnxRuntime),
         engine_title: "ONNX Runtime".to_owned(),

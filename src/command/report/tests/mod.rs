@@ -51,6 +51,7 @@ fn model(name: &str, cores: &str, p50_us: u64) -> ModelView {
     budget.load = Some(LoadSpec::Poisson { rate: 400.0 });
     let cores: CpuSet = cores.parse().unwrap();
     ModelView {
+        process: None,
         actual: Actual { cores, active: 2, ..Actual::default() },
         row: Row { budget, cores, threads: 1, concurrency: 2, generation: 1, loads: 0, id: 1 },
         state: ModelState::Running,

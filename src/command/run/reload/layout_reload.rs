@@ -1,7 +1,7 @@
 //! The difference between a layout file as it was read last and as it is now, as one change.
 
 use crate::layout::{
-    Change, Edit, Layout, LayoutVersions, ModelSource, RefusalKind, edits_between,
+    Change, Edit, Layout, LayoutVersions, ModelSource, RefusalKind, RowSource, edits_between,
 };
 use crate::scheduler::{ChangeOperation, ChangeRequest, Control};
 use crate::telemetry::{Applied, Author};
@@ -111,10 +111,10 @@ fn reached(live: &Layout, change: &Change, merged: &Layout) -> bool {
 }
 
 /// Returns the file of a row's model.
-pub(super) fn model_file(source: &ModelSource) -> Option<&std::path::Path> {
-    match source {
-        ModelSource::File(path) => Some(path),
-        ModelSource::Embedded(_) => None,
+pub(super) fn model_file(source: &RowSource) -> Option<&std::path::Path> {
+    match source.model() {
+        Some(ModelSource::File(path)) => Some(path),
+        Some(ModelSource::Embedded(_)) | None => None,
     }
 }
 

@@ -187,6 +187,7 @@ fn describe_state(view: &ModelView) -> String {
             format!("running, building {ready} of {total} instances")
         }
         ModelState::Paused => text::paused(view),
+        ModelState::Absent => "absent: no such process runs".to_owned(),
         ModelState::Failed { reason } => format!("failed: {reason}"),
         ModelState::Draining => "draining".to_owned(),
     }

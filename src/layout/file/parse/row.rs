@@ -67,7 +67,7 @@ pub(super) fn row(
 fn field(reader: &mut Reader<'_>, budget: &mut Budget, key: &str, value: &TomlValue<'_>) {
     match key {
         "name" => set(&mut budget.name, name(reader, value)),
-        "path" => set(&mut budget.source, source(reader, value)),
+        "path" => set(&mut budget.source, source(reader, value).map(Into::into)),
         "version" => set(&mut budget.version, version(reader, value)),
         "engine" => {
             let words = [

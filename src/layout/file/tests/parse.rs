@@ -43,7 +43,7 @@ paused = true
 "#)
     .unwrap();
     let model = document.layout().model("a").unwrap();
-    assert_eq!(model.source, ModelSource::Embedded("ranker.onnx".into()));
+    assert_eq!(model.source, ModelSource::Embedded("ranker.onnx".into()).into());
     assert_eq!(model.cores, CoreRequest::List("0-2,4".parse().unwrap()));
     assert!(model.reserve && model.paused);
     assert_eq!((model.threads, model.concurrency), (Auto::Exactly(2), Auto::Exactly(3)));

@@ -418,7 +418,8 @@ prop_compose! {
                 ModelSource::Embedded("ranker.onnx".into())
             } else {
                 ModelSource::File(file.into())
-            },
+            }
+            .into(),
             engine, cores, reserve, threads, concurrency,
             objective: if latency { Objective::Latency } else { Objective::Throughput },
             spinning, weight, memory, gpu, gpu_memory,

@@ -42,6 +42,7 @@ impl TestObserver {
             clock: clock.clone(),
             gpu: None,
             server: None,
+            processes: None,
             conditions: Conditions::default(),
         };
         let mut test =

@@ -197,6 +197,7 @@ fn draw_state(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Fi
             ("draining: removed when its requests have ended".to_owned(), theme.dim)
         }
         ModelState::Paused => (text::paused(view), theme.warn),
+        ModelState::Absent => ("absent: no such process runs".to_owned(), theme.dim),
         ModelState::Running | ModelState::Warming { .. } => return,
     };
     let text = format::left(&text, pen.room() as usize, state.glyphs.ellipsis);

@@ -1,0 +1,32 @@
+//! The options of a process host.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The options of a process host.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// The folder of the records that outlive the run: started processes, and the settings that divvy
+    /// found. `None` keeps no records.
+    pub state: Option<PathBuf>,
+    /// What happens to processes at the end.
+    pub end: ProcessEnd,
+    /// Time between two scans and samples.
+    pub interval: Duration,
+}
+
+/// What happens to processes when divvy ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProcessEnd {
+    /// Started processes end; the others get the settings back that divvy found.
+    #[default]
+    Restore,
+    /// Everything stays as it is (`--keep`).
+    Keep,
+}
+
+impl Default for ProcessOptions {
+    fn default() -> Self {
+        Self { state: None, end: ProcessEnd::default(), interval: Duration::from_secs(1) }
+    }
+}
