@@ -26,7 +26,7 @@ fn start() -> Scheduler {
     let mut options = Options::new(Arc::new(SimulatedMachine::uniform(1)), Arc::new(loader));
     options.interval = Duration::from_millis(50);
     let source = ModelSource::Embedded("embedder.onnx".to_owned());
-    let budget = Budget { source, ..row("m", "0") };
+    let budget = Budget { source: source.into(), ..row("m", "0") };
     Scheduler::start(&layout(vec![budget]), options).unwrap()
 }
 

@@ -62,7 +62,7 @@ fn client_serves_a_model_reloaded_from_another_file() {
     let client = test.scheduler.client("a").unwrap();
     let before = client.current().unwrap();
     let source = ModelSource::File("/other.onnx".into());
-    let next = Budget { source, ..row("a", "0") };
+    let next = Budget { source: source.into(), ..row("a", "0") };
     test.apply(Edit::Load { layout: Box::new(layout(vec![next, row("b", "1")])) });
     test.wait("the other file", || !client.current().unwrap().is_same_pool(&before));
     assert!(infer(&client).result.is_ok());
@@ -146,7 +146,7 @@ fn reloads_of_a_running_model_reject_nothing() {
         let _end = SetOnDrop(&over);
         for at in 0..20 {
             let source = ModelSource::File(format!("/{at}.onnx").into());
-            let next = Budget { source, ..row("a", "0") };
+            let next = Budget { source: source.into(), ..row("a", "0") };
             test.apply(Edit::Load { layout: Box::new(layout(vec![next])) });
             test.until("a", |view| view.state == ModelState::Running && warm(view));
         }
@@ -169,7 +169,7 @@ fn old_model_serves_until_the_new_one_is_published() {
         // The scheduler places the new model's threads once it has replaced the old one, and is held
         // there, before it publishes that.
         let source = ModelSource::File("/other.onnx".into());
-        let next = Budget { source, ..row("a", "0") };
+        let next = Budget { source: source.into(), ..row("a", "0") };
         test.apply(Edit::Load { layout: Box::new(layout(vec![next])) });
         test.wait("the hold", || held.is_held());
         for _ in 0..100 {

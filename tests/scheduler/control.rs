@@ -88,7 +88,7 @@ fn stopped_scheduler_keeps_its_last_entries() {
 #[test]
 fn inspection_reads_the_file_of_a_row() {
     let mut embedded = row("m", "0");
-    embedded.source = ModelSource::Embedded("detector.onnx".to_owned());
+    embedded.source = ModelSource::Embedded("detector.onnx".to_owned()).into();
     let test = TestScheduler::start(2, vec![embedded, row("missing", "1")]);
     let file = test.scheduler.inspect("m").unwrap();
     assert!(!file.signature.inputs.is_empty());

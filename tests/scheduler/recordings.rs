@@ -47,7 +47,7 @@ fn start(load: Option<LoadSpec>) -> Scheduler {
     let mut options = Options::new(Arc::new(SimulatedMachine::uniform(1)), Arc::new(loader));
     options.interval = Duration::from_millis(50);
     let source = ModelSource::Embedded("embedder.onnx".to_owned());
-    let budget = Budget { source, load, ..row("m", "0") };
+    let budget = Budget { source: source.into(), load, ..row("m", "0") };
     let scheduler = Scheduler::start(&layout(vec![budget]), options).unwrap();
     wait_for("the model", || {
         let snapshot = scheduler.snapshots().borrow().clone();

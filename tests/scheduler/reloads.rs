@@ -30,7 +30,7 @@ fn is_rolled_back(status: &ChangeStatus, why: &str) -> bool {
 }
 
 fn file(test: &TestScheduler) -> ModelSource {
-    test.scheduler.layout().models.remove(0).source
+    test.scheduler.layout().models.remove(0).source.model().unwrap().clone()
 }
 
 /// Checks that the model answers, from the pool that served at the start.

@@ -91,7 +91,7 @@ fn new_file_that_fails_on_it_is_rolled_back() {
     let reason = end_of(&test, applied.id).unwrap();
     assert!(reason.contains("the last good one of its callers, failed"), "{reason}");
     let source = test.scheduler.layout().models.remove(0).source;
-    assert_eq!(source, ModelSource::File("/m.onnx".into()));
+    assert_eq!(source, ModelSource::File("/m.onnx".into()).into());
 }
 
 #[test]
