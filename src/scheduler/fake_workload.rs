@@ -9,6 +9,7 @@ use super::workload::Workload;
 use crate::layout::Budget;
 use crate::machine::{CpuSet, Machine, SimulatedMachine, ThreadId};
 use crate::pool::Member;
+use crate::process::ProcessSample;
 use crate::telemetry::{Recorder, RequestCounts};
 
 /// The settings that a workload was given.
@@ -27,6 +28,7 @@ pub(super) struct FakeWorkload {
     machine: Arc<SimulatedMachine>,
     settings: Mutex<FakeSettings>,
     pub(super) recorder: Option<Recorder>,
+    pub(super) sample: Option<ProcessSample>,
     pub(super) is_drained: AtomicBool,
 }
 
@@ -38,6 +40,7 @@ impl FakeWorkload {
             machine: machine.clone(),
             settings: Mutex::new(FakeSettings { threads, ..FakeSettings::default() }),
             recorder: None,
+            sample: None,
             is_drained: AtomicBool::new(false),
         })
     }
@@ -53,7 +56,17 @@ impl FakeWorkload {
     pub(super) fn recording(machine: &Arc<SimulatedMachine>, recorder: Recorder) -> Arc<Self> {
         let settings = Mutex::default();
         let (machine, is_drained) = (machine.clone(), AtomicBool::new(false));
-        Arc::new(Self { machine, settings, recorder: Some(recorder), is_drained })
+        Arc::new(Self { machine, settings, recorder: Some(recorder), sample: None, is_drained })
+    }
+
+    /// A workload of processes with this sample and no thread on the machine.
+    pub(super) fn of_processes(
+        machine: &Arc<SimulatedMachine>,
+        sample: ProcessSample,
+    ) -> Arc<Self> {
+        let (machine, is_drained) = (machine.clone(), AtomicBool::new(false));
+        let (settings, sample) = (Mutex::default(), Some(sample));
+        Arc::new(Self { machine, settings, recorder: None, sample, is_drained })
     }
 
     /// A slot for it, as a row asks for.
@@ -113,6 +126,10 @@ impl Workload for FakeWorkload {
 
     fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
+    }
+
+    fn processes(&self) -> Option<ProcessSample> {
+        self.sample.clone()
     }
 
     fn builder_cores(&self) -> Option<CpuSet> {

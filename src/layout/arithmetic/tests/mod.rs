@@ -2,6 +2,7 @@
 
 mod changes;
 mod messages;
+mod processes;
 mod properties;
 mod refits;
 mod reserves;

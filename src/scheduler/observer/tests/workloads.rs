@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use crate::layout::{Budget, CoreRequest, DesiredState, Layout, ModelSource};
 use crate::machine::{Clock, CoreId, Machine, SimulatedClock, SimulatedMachine, ThreadTimes};
+use crate::process::ProcessSample;
 use crate::scheduler::fake_workload::FakeWorkload;
 use crate::scheduler::messages::SchedulerState;
 use crate::scheduler::observer::ObservedMachine;
 use crate::scheduler::observer::assemble::Assembler;
 use crate::scheduler::workload::Workload;
-use crate::telemetry::{Conditions, ModelState, ModelView, ServerSource, ServerView, Snapshot};
+use crate::telemetry::{
+    Conditions, CoreTime, ModelState, ModelView, ProcessState, ProcessUse, ProcessView,
+    ServerSource, ServerView, Snapshot,
+};
 
 /// An observer of one row `w` that is no model.
 struct TestObserver {
@@ -26,6 +30,10 @@ impl TestObserver {
     fn start() -> Self {
         let machine = Arc::new(SimulatedMachine::uniform(2));
         let workload = FakeWorkload::new(&machine);
+        Self::with_workload(machine, workload)
+    }
+
+    fn with_workload(machine: Arc<SimulatedMachine>, workload: Arc<FakeWorkload>) -> Self {
         let mut budget = Budget::new("w", ModelSource::File("/none".into()));
         budget.cores = CoreRequest::List("1".parse().unwrap());
         let layout = Layout { description: String::new(), models: vec![budget] };
@@ -118,4 +126,42 @@ fn snapshot_shows_the_server() {
     test.observed.server = Some(Arc::new(OneListener));
     test.sample();
     assert_eq!(test.snapshot().server.map(|server| server.connections), Some(3));
+}
+
+/// An observer of a row of processes with this state, which used core 1.
+fn observe_processes(state: ProcessState) -> TestObserver {
+    let used = ProcessUse {
+        cpu: 1.5,
+        cpu_total_us: 4_000_000,
+        wait: Some(0.5),
+        by_core: [(CoreId(1), CoreTime { cpu: 0.75, wait: 0.25 })].into(),
+        ..ProcessUse::default()
+    };
+    let view = ProcessView { state, process_count: 2, ..ProcessView::default() };
+    let sample = ProcessSample { view: Arc::new(view), used: Arc::new(used) };
+    let machine = Arc::new(SimulatedMachine::uniform(2));
+    let workload = FakeWorkload::of_processes(&machine, sample);
+    TestObserver::with_workload(machine, workload)
+}
+
+#[test]
+fn process_row_shows_its_sample() {
+    let mut test = observe_processes(ProcessState::Running);
+    test.clock.advance(Duration::from_secs(1));
+    test.sample();
+    let snapshot = test.snapshot();
+    let view = &snapshot.models[0];
+    assert_eq!((view.cpu, view.wait, view.cpu_total_us), (1.5, Some(0.25), 4_000_000));
+    assert_eq!(view.process.as_ref().map(|process| process.process_count), Some(2));
+    let used = &snapshot.cores[1].by_model;
+    assert_eq!((used[0].model, used[0].share), (0, 0.75));
+    assert_eq!(snapshot.served_models().count(), 0);
+}
+
+#[test]
+fn process_row_shows_its_state() {
+    assert_eq!(observe_processes(ProcessState::Absent).view().state, ModelState::Absent);
+    let ended = ProcessState::Ended { ended: "exit code 1".to_owned() };
+    let state = observe_processes(ended).view().state;
+    assert!(matches!(state, ModelState::Failed { reason } if reason.contains("exit code 1")));
 }
