@@ -87,12 +87,18 @@ class Divvy:
         assert result.returncode == 0, f"{arguments}: {result.stderr}\n{self.logged()}"
         return result.stdout
 
-    def snapshot(self):
-        result = self.call("top", "--once", "--json")
+    def snapshot(self, include=""):
+        """The newest snapshot, with the parts that `include` names; empty if there is none yet."""
+        sockets = list((self.home / "divvy").glob("*.sock"))
+        if not sockets:
+            return {}
+        url = f"http://divvy/v1/snapshot?include={include}"
+        result = subprocess.run(["curl", "-sf", "--unix-socket", sockets[0], url],
+                                capture_output=True, timeout=PATIENCE)
         return json.loads(result.stdout) if result.returncode == 0 else {}
 
-    def row(self, name):
-        rows = self.snapshot().get("models", [])
+    def row(self, name, include=""):
+        rows = self.snapshot(include).get("models", [])
         return next((row for row in rows if row["row"]["budget"]["name"] == name), None)
 
     def wait_for_row(self, name, holds):

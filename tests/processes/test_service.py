@@ -129,12 +129,12 @@ match = {{ pid = {service.pid} }}
         time.sleep(1)
         before = divvy.row("model")["counts"]
         latencies, failures = load(port, SECONDS)
-        row = divvy.row("model")
+        row = divvy.row("model", "windows")
         assert not failures and latencies, failures[:3]
         assert row["counts"]["completed"] > before["completed"]
         assert row["counts"]["failed"] == 0, row["counts"]
-        total = row["last_second"]["total"] if SECONDS < 5 else row["last_minute"]["total"]
-        figures[phase] = (*percentiles(latencies), len(latencies) / SECONDS, total)
+        figures[phase] = (*percentiles(latencies), len(latencies) / SECONDS,
+                          row["since_change"]["total"])
     for phase, (p50, p99, rate, total) in figures.items():
         print(f"{phase}: service p50 {p50:.1f} p99 {p99:.1f} ms, {rate:.1f}/s; "
               f"model p50 {total['p50_us'] / 1e3:.1f} p99 {total['p99_us'] / 1e3:.1f} ms")
