@@ -68,7 +68,7 @@ pub struct Ledger {
     /// CPUs that the container may use at a time, on average.
     #[serde(rename = "quota_cpus", alias = "quota")]
     pub quota: Option<f64>,
-    /// The number of threads of all active instances.
+    /// The number of threads of all active instances, and of processes' threads that may run at once.
     pub threads: usize,
     /// Memory that this process may use, in bytes: the machine's memory or, if lower, the limit of the
     /// container; `None` if neither is known.

@@ -7,6 +7,7 @@ use super::machine::ObservedMachine;
 use super::memory::HeapSampler;
 use super::meters::Meters;
 use super::model_view::ModelInputs;
+use super::process_ledger::count_processes;
 use super::sampler::CpuSampler;
 use super::window_cache::WindowCache;
 use crate::layout::{DesiredState, Row};
@@ -82,6 +83,7 @@ impl Assembler {
             simulated: state.description.simulated,
             alerts: Vec::new(),
         };
+        count_processes(&mut snapshot.ledger, state);
         snapshot.alerts = alerts(&snapshot);
         snapshot.alerts.extend(machine.conditions.alerts());
         snapshot

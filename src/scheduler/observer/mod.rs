@@ -10,6 +10,7 @@ mod memory;
 mod meters;
 mod model_view;
 mod pacer;
+mod process_ledger;
 mod sampler;
 mod sharing;
 #[cfg(test)]
