@@ -4,6 +4,7 @@ use super::super::budget::{Budget, CoreRequest, LoadSpec, Overflow, QueuePolicy}
 use super::super::desired::{DesiredState, Row};
 use super::super::gpu_check;
 use super::super::model_name::short_name;
+use super::super::process_source::ProcessSelector;
 use super::super::units::print_duration;
 use super::ledger::{memory_budgeted, requested_cores, usable};
 use super::nice::shares_cores;
@@ -123,16 +124,18 @@ impl Warnings<'_> {
     }
 
     fn row(&mut self, change: RowChange<'_>) {
+        self.command(change);
         let Some(row) = change.after else { return };
         let before = change.before;
         let name = short_name(&row.budget.name);
-        if let Some(old) = change.renamed_from().map(short_name) {
+        let is_model = !row.budget.is_process();
+        if is_model && let Some(old) = change.renamed_from().map(short_name) {
             let message = format!("programs that send requests to {old} must send them to {name}");
             self.messages.push(message);
         }
         let old_cores = before.map_or(CpuSet::EMPTY, |row| row.cores);
         let runs = |row: &Row| !row.cores.is_empty() && !row.budget.paused;
-        if !runs(row) && before.is_none_or(runs) {
+        if is_model && !runs(row) && before.is_none_or(runs) {
             let why = if row.cores.is_empty() { "has no cores and is paused" } else { "is paused" };
             self.messages.push(format!("{name} {why}: {}", losses(&row.budget)));
         }
@@ -155,6 +158,25 @@ impl Warnings<'_> {
         let reserves_now = before.is_some_and(|before| !before.budget.reserve);
         if row.budget.reserve && (row.cores != old_cores || reserves_now) {
             self.half_cores(row);
+        }
+    }
+
+    /// Warns about a command that the change starts or ends.
+    fn command(&mut self, change: RowChange<'_>) {
+        let command = |row: Option<&Row>| match &row?.budget.source.process()?.selector {
+            ProcessSelector::Command(command) => Some(command.args.join(" ")),
+            _ => None,
+        };
+        let (old, new) = (command(change.before), command(change.after));
+        if old == new {
+            return;
+        }
+        let name = |row: Option<&Row>| row.map(|row| short_name(&row.budget.name).into_owned());
+        if let (Some(old), Some(name)) = (old, name(change.before)) {
+            self.messages.push(format!("{name}: divvy ends its command, {old}"));
+        }
+        if let (Some(new), Some(name)) = (new, name(change.after)) {
+            self.messages.push(format!("{name}: divvy starts its command, {new}"));
         }
     }
 

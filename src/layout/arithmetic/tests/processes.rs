@@ -1,6 +1,6 @@
 //! Process rows have cores, reserve and weight like models, and nothing that only models have.
 
-use super::super::super::process_source::{ProcessSelector, ProcessSource};
+use super::super::super::process_source::{ProcessCommand, ProcessSelector, ProcessSource};
 use super::*;
 
 /// A process row with this core request.
@@ -101,6 +101,21 @@ fn refuses_selectors_without_a_meaning() {
         let edit = Edit::Add { budget };
         assert!(desired.change(&edit.clone().into(), &machine).is_err(), "{edit:?}");
     }
+}
+
+#[test]
+fn plan_names_commands_that_start_or_end() {
+    let (desired, machine) = on(2, [count("m", 1)]);
+    let args = vec!["python3".to_owned(), "serve.py".to_owned()];
+    let (env, restart) = Default::default();
+    let command = ProcessCommand { args, dir: None, env, restart };
+    let source = ProcessSource::new(ProcessSelector::Command(command));
+    let add = Edit::Add { budget: Box::new(Budget::new("p", source)) };
+    let plan = desired.plan(&add.into(), &machine).unwrap();
+    assert_eq!(plan.warnings, ["p: divvy starts its command, python3 serve.py"]);
+    let remove = Edit::Remove { model: "p".into() };
+    let plan = plan.after.plan(&remove.into(), &machine).unwrap();
+    assert_eq!(plan.warnings, ["p: divvy ends its command, python3 serve.py"]);
 }
 
 #[test]
