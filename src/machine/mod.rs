@@ -19,6 +19,7 @@ mod linux;
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable;
 mod process;
+mod processes;
 pub mod resident;
 mod running_time;
 #[cfg(unix)]
@@ -44,8 +45,12 @@ pub(crate) use linux::tests::examples;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
 pub use process::{
-    current_thread, end_process, process_cpu_ns, process_threads, raise_open_file_limit,
-    request_realtime, request_short_slice, this_machine,
+    current_thread, end_process, open_file_limit, process_cpu_ns, process_threads,
+    raise_open_file_limit, request_realtime, request_short_slice, this_machine,
+};
+pub use processes::{
+    CallerRights, ForeignError, ForeignProcess, ProcessFiles, ProcessId, ProcessStat, ProcessUsers,
+    RunState, ThreadFile,
 };
 pub use running_time::{ProcessStop, note_running, process_stops, running_now, watch_stops};
 #[cfg(unix)]

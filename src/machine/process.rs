@@ -84,6 +84,19 @@ pub fn raise_open_file_limit() -> Option<u64> {
     }
 }
 
+/// Returns the most files that this process may have open at once; `None` if there is no limit or it is
+/// unknown.
+pub fn open_file_limit() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+    }
+    #[cfg(not(unix))]
+    {
+        None
+    }
+}
+
 /// Requests the shortest time slice for the calling thread, so that it runs soon after it wakes even
 /// when other threads keep every core busy. For threads that mostly wait and then do little work.
 ///

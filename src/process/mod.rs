@@ -3,12 +3,30 @@
 //! [`ProcessHost`] has one thread, which scans the system's processes and samples those of the rows. A
 //! [`ProcessRow`] is the handle of one row: the scheduler places it as it places a model's pool.
 
+mod catalog;
 mod host;
+mod host_shared;
+mod host_thread;
+mod leftovers;
+mod measure;
+mod members;
 mod options;
+mod originals;
+mod other_meter;
+mod placement;
+mod proportional_memory;
 mod row;
 mod sample;
+mod sample_view;
+mod scan;
+mod select;
+mod target;
+#[cfg(test)]
+mod tests;
+mod thread_meter;
 
 pub use host::ProcessHost;
-pub use options::{ProcessEnd, ProcessOptions};
+pub use leftovers::Leftover;
+pub use options::{ProcessAccess, ProcessEnd, ProcessOptions};
 pub use row::ProcessRow;
 pub use sample::ProcessSample;

@@ -11,8 +11,20 @@ pub struct ProcessOptions {
     pub state: Option<PathBuf>,
     /// What happens to processes at the end.
     pub end: ProcessEnd,
+    /// Whether divvy may change processes.
+    pub access: ProcessAccess,
     /// Time between two scans and samples.
     pub interval: Duration,
+}
+
+/// Whether divvy may change processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProcessAccess {
+    /// It changes what the layout asks for.
+    #[default]
+    Change,
+    /// It only shows them.
+    Observe,
 }
 
 /// What happens to processes when divvy ends.
@@ -27,6 +39,11 @@ pub enum ProcessEnd {
 
 impl Default for ProcessOptions {
     fn default() -> Self {
-        Self { state: None, end: ProcessEnd::default(), interval: Duration::from_secs(1) }
+        Self {
+            state: None,
+            end: ProcessEnd::default(),
+            access: ProcessAccess::default(),
+            interval: Duration::from_secs(1),
+        }
     }
 }

@@ -1,42 +1,91 @@
 //! The handle of one row's processes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::host_shared::HostShared;
+use super::members::{NewMember, RowNumber};
+use super::options::{ProcessAccess, ProcessEnd};
+use super::originals::FoundProcess;
+use super::placement::{Placed, Placement, PlacementContext, ThreadMask, read_masks};
 use super::sample::ProcessSample;
+use super::target::{CoreBudget, PlacementTarget};
 use crate::layout::ProcessSource;
-use crate::machine::CpuSet;
+use crate::machine::{CpuSet, ForeignProcess, ProcessId};
 
 /// The processes of one row. All calls are quick: they wait for no process.
 pub struct ProcessRow {
+    host: Arc<HostShared>,
+    number: RowNumber,
     state: Mutex<RowState>,
+    /// Locked while threads are placed; never while `state` is locked.
+    placement: Mutex<Placement>,
 }
 
 struct RowState {
     name: String,
     source: ProcessSource,
     mask: CpuSet,
+    budget: CoreBudget,
     nice: i32,
     memory: Option<u64>,
+    members: Arc<[ProcessId]>,
+    /// The reason why this user may not change the processes, by their users.
+    read_only: Option<String>,
+    /// The same, by the kernel's answer.
+    denied: Option<String>,
+    /// Processes whose masks differ from those that are wanted.
+    problems: Vec<String>,
+    /// Threads that others have moved since the last sample.
+    drift: Vec<String>,
+    proportional_memory: Option<u64>,
     sample: ProcessSample,
+    has_ended: bool,
+}
+
+/// A process with its present masks.
+pub(super) struct ReadProcess {
+    pub(super) id: ProcessId,
+    pub(super) process: ForeignProcess,
+    pub(super) threads: Vec<ThreadMask>,
 }
 
 impl ProcessRow {
-    pub(super) fn new(name: &str, source: &ProcessSource) -> Self {
+    pub(super) fn new(name: &str, source: &ProcessSource, host: Arc<HostShared>) -> Self {
         Self {
+            number: host.next_row(),
+            host,
             state: Mutex::new(RowState {
                 name: name.to_owned(),
                 source: source.clone(),
                 mask: CpuSet::EMPTY,
+                budget: CoreBudget::None,
                 nice: 0,
                 memory: None,
+                members: Arc::default(),
+                read_only: None,
+                denied: None,
+                problems: Vec::new(),
+                drift: Vec::new(),
+                proportional_memory: None,
                 sample: ProcessSample::default(),
+                has_ended: false,
             }),
+            placement: Mutex::default(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, RowState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn placement(&self) -> MutexGuard<'_, Placement> {
+        self.placement.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the row's number within its host.
+    pub(super) fn number(&self) -> RowNumber {
+        self.number
     }
 
     /// Returns the row's name.
@@ -49,15 +98,37 @@ impl ProcessRow {
         name.clone_into(&mut self.lock().name);
     }
 
+    /// Returns the source.
+    pub(super) fn source(&self) -> ProcessSource {
+        self.lock().source.clone()
+    }
+
     /// Returns true if another source means the same processes, so that [`ProcessRow::set_source`] can
     /// replace the present one.
     pub fn has_same_processes(&self, source: &ProcessSource) -> bool {
-        self.lock().source.selector == source.selector
+        let own = &self.lock().source;
+        own.selector == source.selector && own.filter == source.filter
     }
 
     /// Replaces the source by another one of the same processes.
     pub fn set_source(&self, source: &ProcessSource) {
         self.lock().source.clone_from(source);
+    }
+
+    /// Returns the processes that belong to the row.
+    pub fn members(&self) -> Arc<[ProcessId]> {
+        self.lock().members.clone()
+    }
+
+    /// Sets the cores of the row's budget; empty for a row without one. [`ProcessRow::pin`] places the
+    /// threads.
+    pub fn set_budget(&self, cores: &CpuSet) {
+        self.lock().budget = if cores.is_empty() { CoreBudget::None } else { CoreBudget::Own };
+    }
+
+    /// Returns whether the row has a budget of cores.
+    pub(super) fn budget(&self) -> CoreBudget {
+        self.lock().budget
     }
 
     /// Returns the desired CPU mask.
@@ -70,7 +141,128 @@ impl ProcessRow {
     /// Returns one message per process or thread whose mask differs.
     pub fn pin(&self, mask: CpuSet) -> Vec<String> {
         self.lock().mask = mask;
-        Vec::new()
+        if self.read_only().is_some() || self.has_ended() {
+            return Vec::new();
+        }
+        let members = self.members();
+        let (target, name) = (self.target(), self.name());
+        let mut placement = self.placement();
+        placement.set_target(&target);
+        let context = self.context(&name);
+        let mut is_denied = false;
+        for id in members.iter().copied() {
+            let Some(process) = ForeignProcess::find(&self.host.files, id) else { continue };
+            // Again for threads that began meanwhile, with the mask of the thread that started them.
+            for _ in 0..2 {
+                let threads = read_masks(&self.host.files, process, id.pid);
+                let placed = placement.place(&context, process, id, &threads);
+                is_denied |= placed.is_denied;
+                if placed.changed == 0 {
+                    break;
+                }
+            }
+        }
+        let problems = placement.problems();
+        drop(placement);
+        let mut state = self.lock();
+        if is_denied {
+            state.denied = Some(denied(&members));
+        }
+        state.problems.clone_from(&problems);
+        problems
+    }
+
+    fn target(&self) -> PlacementTarget {
+        let reserved = self.host.reserved();
+        let state = self.lock();
+        PlacementTarget { mask: state.mask, budget: state.budget, reserved }
+    }
+
+    fn context<'a>(&'a self, row: &'a str) -> PlacementContext<'a> {
+        PlacementContext { row, files: &self.host.files, originals: &self.host.originals }
+    }
+
+    /// Returns the present masks of processes, with the state of the placement that they are read in.
+    pub(super) fn read(&self, members: &[ProcessId]) -> (u64, Vec<ReadProcess>) {
+        let epoch = self.placement().epoch();
+        let read = |id: &ProcessId| {
+            let process = ForeignProcess::find(&self.host.files, *id)?;
+            let threads = read_masks(&self.host.files, process, id.pid);
+            Some(ReadProcess { id: *id, process, threads })
+        };
+        (epoch, members.iter().filter_map(read).collect())
+    }
+
+    /// Takes the present members, and records their settings before anything is changed. `earlier` are
+    /// settings from before a run that ended without restoring.
+    pub(super) fn adopt(
+        &self,
+        members: &[ProcessId],
+        joined: &[NewMember],
+        earlier: impl Fn(ProcessId) -> Option<FoundProcess>,
+    ) {
+        let is_read_only = self.read_only().is_some();
+        let name = {
+            let mut state = self.lock();
+            if !joined.is_empty() {
+                state.denied = None;
+            }
+            state.members = members.into();
+            state.name.clone()
+        };
+        let mut placement = self.placement();
+        placement.retain(|id| members.contains(id));
+        let mut found = Vec::new();
+        for member in joined {
+            let id = member.id;
+            let Some(process) = ForeignProcess::find(&self.host.files, id) else { continue };
+            let threads = read_masks(&self.host.files, process, id.pid);
+            placement.add(id, member.parent, &threads, earlier(id).as_ref());
+            found.extend(placement.found(id, &threads));
+        }
+        drop(placement);
+        if !is_read_only && !found.is_empty() {
+            self.host.originals.note_all(&name, found);
+        }
+    }
+
+    /// Places threads that have started or were moved since the last call. The masks are those of
+    /// [`ProcessRow::read`].
+    pub(super) fn place(&self, epoch: u64, processes: &[ReadProcess]) {
+        let (target, name) = (self.target(), self.name());
+        if target.mask.is_empty() || self.read_only().is_some() || self.has_ended() {
+            return;
+        }
+        let context = self.context(&name);
+        let (mut denied_ids, mut drift) = (Vec::new(), Vec::new());
+        let mut epoch = Some(epoch);
+        for read in processes {
+            let mut placement = self.placement();
+            // A change has placed all threads meanwhile.
+            if epoch.is_some_and(|epoch| epoch != placement.epoch()) {
+                return;
+            }
+            if placement.target() != &target {
+                placement.set_target(&target);
+            }
+            epoch = Some(placement.epoch());
+            let placed = placement.place(&context, read.process, read.id, &read.threads);
+            drop(placement);
+            if placed.is_denied {
+                denied_ids.push(read.id);
+            }
+            drift.extend(drift_message(read, placed));
+        }
+        for message in &drift {
+            tracing::warn!("{name}: {message}");
+        }
+        let problems = self.placement().problems();
+        let mut state = self.lock();
+        if !denied_ids.is_empty() {
+            state.denied = Some(denied(&denied_ids));
+        }
+        state.problems = problems;
+        state.drift = drift;
     }
 
     /// Returns the desired nice value, relative to divvy's own.
@@ -87,9 +279,10 @@ impl ProcessRow {
         Ok(())
     }
 
-    /// Returns one message per thread or group whose mask or nice value others have changed.
+    /// Returns one message per process or group whose mask or nice value others have changed.
     pub fn strays(&self) -> Vec<String> {
-        Vec::new()
+        let state = self.lock();
+        state.problems.iter().chain(&state.drift).cloned().collect()
     }
 
     /// Returns the reason why its weight cannot be enforced; `None` if it can.
@@ -99,7 +292,16 @@ impl ProcessRow {
 
     /// Returns the reason why divvy cannot change the processes; `None` if it can.
     pub fn read_only(&self) -> Option<String> {
-        self.lock().sample.view.read_only.clone()
+        if self.host.options.access == ProcessAccess::Observe {
+            return Some("divvy runs with --readonly".to_owned());
+        }
+        let state = self.lock();
+        state.read_only.clone().or_else(|| state.denied.clone())
+    }
+
+    /// Sets the reason why divvy cannot change the processes.
+    pub(super) fn set_read_only(&self, reason: Option<String>) {
+        self.lock().read_only = reason;
     }
 
     /// Sets the memory budget in bytes.
@@ -117,17 +319,75 @@ impl ProcessRow {
         self.lock().sample.clone()
     }
 
+    /// Sets the newest sample.
+    pub(super) fn set_sample(&self, sample: ProcessSample) {
+        self.lock().sample = sample;
+    }
+
+    /// Returns the proportional set size of the processes in bytes, as it was measured last.
+    pub(super) fn proportional_memory(&self) -> Option<u64> {
+        self.lock().proportional_memory
+    }
+
+    /// Sets the proportional set size of the processes.
+    pub(super) fn set_proportional_memory(&self, bytes: Option<u64>) {
+        self.lock().proportional_memory = bytes;
+    }
+
     /// Sets the percentile whose latency [`crate::telemetry::ReportedRequests::slo_us`] reports.
     pub fn set_percentile(&self, _: Option<f64>) {}
 
     /// Ends the row: restores what divvy found, ends what it started and waits for that for at most
     /// `patience`. Returns true if that is done.
     pub fn release(&self, _: Duration) -> bool {
+        if !std::mem::replace(&mut self.lock().has_ended, true) {
+            let errors = self.placement().restore(&self.host.files);
+            let name = self.name();
+            for error in errors {
+                tracing::warn!("{name}: {error}");
+            }
+            self.forget();
+        }
         true
+    }
+
+    /// Ends the row at the end of the run: as [`ProcessRow::release`], unless the host's options say to
+    /// keep everything as it is. Returns true if that is done.
+    pub fn shut_down(&self, patience: Duration) -> bool {
+        if self.host.options.end == ProcessEnd::Restore {
+            return self.release(patience);
+        }
+        if !std::mem::replace(&mut self.lock().has_ended, true) {
+            self.placement().close();
+            self.forget();
+        }
+        true
+    }
+
+    /// Removes the row from its host.
+    fn forget(&self) {
+        let members = self.members();
+        self.host.originals.retain(|id| !members.contains(&id));
+        self.host.remove_row(self.number);
     }
 
     /// Returns true if the row has ended.
     pub fn has_ended(&self) -> bool {
-        true
+        self.lock().has_ended
     }
+}
+
+fn denied(processes: &[ProcessId]) -> String {
+    let first = processes.first().map_or_else(String::new, |id| format!("process {id}: "));
+    format!("{first}this user may not change it; run divvy as its user or with CAP_SYS_NICE")
+}
+
+fn drift_message(read: &ReadProcess, placed: Placed) -> Option<String> {
+    (placed.repaired > 0).then(|| {
+        let all = read.threads.iter().fold(CpuSet::EMPTY, |all, thread| all.union(&thread.mask));
+        format!(
+            "{} threads of process {} were moved from outside, to {all}; divvy moved them back",
+            placed.repaired, read.id
+        )
+    })
 }

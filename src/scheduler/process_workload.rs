@@ -69,6 +69,10 @@ impl Workload for ProcessRow {
         self.release(patience)
     }
 
+    fn shut_down(&self, patience: Duration) -> bool {
+        self.shut_down(patience)
+    }
+
     fn has_ended(&self) -> bool {
         self.has_ended()
     }

@@ -103,6 +103,9 @@ pub(super) fn enforce(
         })
     };
     for (row, old, slot) in rows() {
+        if let Some(process) = &slot.process {
+            process.set_budget(&row.cores);
+        }
         if let Some(pool) = &slot.pool
             && old.is_none_or(|old| row.concurrency < old.concurrency)
         {

@@ -1,0 +1,143 @@
+//! The state that a process host shares with its rows and its threads.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::members::RowNumber;
+use super::options::ProcessOptions;
+use super::originals::Originals;
+use super::row::ProcessRow;
+use crate::machine::{CpuSet, ProcessFiles};
+use crate::telemetry::OtherProcesses;
+
+/// The folder of the records, within the state folder.
+pub(super) const RECORDS: &str = "processes";
+
+/// The state that a process host shares with its rows and its threads.
+pub(super) struct HostShared {
+    pub(super) options: ProcessOptions,
+    pub(super) files: ProcessFiles,
+    pub(super) originals: Originals,
+    state: Mutex<HostState>,
+    /// Notified when the thread is to scan early, or to end.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct HostState {
+    rows: Vec<Arc<ProcessRow>>,
+    newest: RowNumber,
+    reserved: CpuSet,
+    others: Arc<OtherProcesses>,
+    is_urgent: bool,
+    has_ended: bool,
+}
+
+impl HostShared {
+    /// The state of a new host, which reads the processes from `files`.
+    pub(super) fn new(options: ProcessOptions, files: ProcessFiles) -> Self {
+        let folder = records_folder(&options);
+        let originals = Originals::new(folder.as_deref(), &files);
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        Self { options, files, originals, state, changed }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HostState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the folder of the records; `None` if none are kept.
+    pub(super) fn records_folder(&self) -> Option<PathBuf> {
+        records_folder(&self.options)
+    }
+
+    /// Returns a number for a new row.
+    pub(super) fn next_row(&self) -> RowNumber {
+        let mut state = self.lock();
+        state.newest += 1;
+        state.newest
+    }
+
+    /// Adds a row and scans at once.
+    pub(super) fn add_row(&self, row: Arc<ProcessRow>) {
+        self.lock().rows.push(row);
+        self.scan_soon();
+    }
+
+    /// Removes a row.
+    pub(super) fn remove_row(&self, number: RowNumber) {
+        let removed: Vec<_> = {
+            let mut state = self.lock();
+            state.rows.extract_if(.., |row| row.number() == number).collect()
+        };
+        // Dropped without the lock.
+        drop(removed);
+    }
+
+    /// Returns the rows, oldest first.
+    pub(super) fn rows(&self) -> Vec<Arc<ProcessRow>> {
+        self.lock().rows.clone()
+    }
+
+    /// Returns the cores that rows have reserved.
+    pub(super) fn reserved(&self) -> CpuSet {
+        self.lock().reserved
+    }
+
+    /// Sets the cores that rows have reserved.
+    pub(super) fn set_reserved(&self, reserved: CpuSet) {
+        let before = std::mem::replace(&mut self.lock().reserved, reserved);
+        if before != reserved {
+            self.scan_soon();
+        }
+    }
+
+    /// Returns the processes that belong to no row.
+    pub(super) fn others(&self) -> Arc<OtherProcesses> {
+        self.lock().others.clone()
+    }
+
+    /// Sets the processes that belong to no row.
+    pub(super) fn set_others(&self, others: Arc<OtherProcesses>) {
+        self.lock().others = others;
+    }
+
+    /// Scans early.
+    pub(super) fn scan_soon(&self) {
+        self.lock().is_urgent = true;
+        self.changed.notify_all();
+    }
+
+    /// Ends the threads.
+    pub(super) fn end(&self) {
+        self.lock().has_ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `due`, or until an early scan is asked for. Returns false at the end.
+    pub(super) fn wait_until(&self, due: Instant) -> bool {
+        let mut state = self.wait(due, |state| !state.is_urgent && !state.has_ended);
+        state.is_urgent = false;
+        !state.has_ended
+    }
+
+    /// Waits until `due`. Returns false at the end.
+    pub(super) fn pause_until(&self, due: Instant) -> bool {
+        !self.wait(due, |state| !state.has_ended).has_ended
+    }
+
+    fn wait(
+        &self,
+        due: Instant,
+        waits: impl Fn(&mut HostState) -> bool,
+    ) -> MutexGuard<'_, HostState> {
+        let patience = due.saturating_duration_since(Instant::now()).min(Duration::from_hours(1));
+        let result = self.changed.wait_timeout_while(self.lock(), patience, waits);
+        result.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn records_folder(options: &ProcessOptions) -> Option<PathBuf> {
+    options.state.as_ref().map(|folder| folder.join(RECORDS))
+}

@@ -1,0 +1,203 @@
+//! The thread of a process host: scans all processes, keeps the rows' threads placed, and samples them.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::catalog::ProcessCatalog;
+use super::host_shared::HostShared;
+use super::leftovers::EarlierSettings;
+use super::measure::{MeterInputs, RowMeter};
+use super::members::{MemberOwners, Members, RowNumber};
+use super::other_meter::{OtherInputs, OtherMeter};
+use super::row::ProcessRow;
+use super::sample_view::SampleInputs;
+use super::scan::Scan;
+use super::select::{OwnProcesses, ProcessChooser};
+use super::thread_meter::OpenFiles;
+use crate::layout::{ProcessSelector, ProcessSource};
+use crate::machine::{CallerRights, ProcessId, request_short_slice};
+use crate::pool::panic_message;
+use crate::process::ProcessSample;
+use crate::telemetry::{ProcessState, ProcessView};
+
+/// The shortest time between two scans.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The least time between two scans, in durations of the last one: scans take at most two percent of a core.
+const PAUSE_PER_SCAN: u32 = 50;
+
+/// The thread of a process host.
+pub(super) struct HostThread {
+    host: Arc<HostShared>,
+    catalog: ProcessCatalog,
+    rights: CallerRights,
+    boot: Option<SystemTime>,
+    own: i32,
+    rows: HashMap<RowNumber, RowWork>,
+    owners: MemberOwners,
+    others: OtherMeter,
+    open: OpenFiles,
+    records: Option<PathBuf>,
+    earlier: EarlierSettings,
+}
+
+/// What the thread keeps of one row.
+#[derive(Default)]
+struct RowWork {
+    members: Members,
+    meter: RowMeter,
+    /// The process that the row's PID has meant.
+    known: Option<ProcessId>,
+}
+
+impl HostThread {
+    pub(super) fn new(host: Arc<HostShared>) -> Self {
+        let files = host.files.clone();
+        let records = host.records_folder();
+        let earlier = records.as_deref().map(|folder| EarlierSettings::read(folder, &files));
+        Self {
+            rights: files.own_rights(),
+            boot: files.boot_time(),
+            own: std::process::id() as i32,
+            catalog: ProcessCatalog::new(files),
+            rows: HashMap::new(),
+            owners: MemberOwners::new(),
+            others: OtherMeter::default(),
+            open: OpenFiles::new(),
+            records,
+            earlier: earlier.unwrap_or_default(),
+            host,
+        }
+    }
+
+    /// Runs until the host ends.
+    pub(super) fn run(mut self) {
+        // A new thread is to be placed soon, while models keep every core busy.
+        request_short_slice();
+        loop {
+            let start = Instant::now();
+            self.tick(start);
+            let took = start.elapsed();
+            let pause = (took * PAUSE_PER_SCAN).max(SHORTEST_PAUSE);
+            // An early scan keeps its distance from the last one, too.
+            if !self.host.pause_until(start + pause)
+                || !self.host.wait_until(start + pause.max(self.host.options.interval))
+            {
+                return;
+            }
+        }
+    }
+
+    /// Scans and samples once. A panic fails a row, not divvy.
+    fn tick(&mut self, now: Instant) {
+        let rows = self.host.rows();
+        let scan = Scan::take(&self.host.files);
+        self.catalog.begin(&scan);
+        self.owners.retain(|id, row| {
+            scan.get(*id).is_some() && rows.iter().any(|known| known.number() == *row)
+        });
+        let open = &mut self.open;
+        for (_, work) in self.rows.extract_if(|row, _| !rows.iter().any(|it| it.number() == *row)) {
+            work.meter.close(open);
+        }
+        let own = OwnProcesses::new(&scan, self.own);
+        for row in &rows {
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.tick_row(row, &scan, &own, now)));
+            if let Err(panic) = outcome {
+                let reason = format!("divvy's sampling of it failed: {}", panic_message(&*panic));
+                row.set_sample(failed(&row.source(), reason));
+            }
+        }
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let inputs = OtherInputs {
+                scan: &scan,
+                owners: &self.owners,
+                own: &own,
+                reserved: self.host.reserved(),
+                now,
+            };
+            let others = self.others.sample(&inputs, &mut self.catalog);
+            self.host.set_others(Arc::new(others));
+        }));
+        if let Err(panic) = outcome {
+            tracing::error!("sampling of other processes failed: {}", panic_message(&*panic));
+        }
+        self.host.originals.retain(|id| self.owners.contains_key(&id));
+    }
+
+    fn tick_row(&mut self, row: &ProcessRow, scan: &Scan, own: &OwnProcesses, now: Instant) {
+        let source = row.source();
+        let number = row.number();
+        let work = self.rows.entry(number).or_default();
+        if let ProcessSelector::Command(_) = source.selector {
+            let reason = "divvy cannot start commands yet".to_owned();
+            row.set_sample(failed(&source, reason));
+            return;
+        }
+        let mut chooser = ProcessChooser { scan, catalog: &mut self.catalog, own };
+        let (roots, refused) = match chooser.choose(&source, work.known) {
+            Ok(roots) => (roots, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        if let ProcessSelector::Pid(_) = source.selector {
+            work.known = work.known.or(roots.first().copied());
+        }
+        let joined = work.members.update(number, &roots, scan, &mut self.owners);
+        let members = work.members.processes();
+        row.set_read_only(read_only(members, scan, &mut self.catalog, self.rights));
+        row.adopt(members, &joined, |id| self.earlier.get(id).cloned());
+        if let Some(records) = self.records.as_deref().filter(|_| row.read_only().is_none()) {
+            let taken: Vec<ProcessId> = joined.iter().map(|member| member.id).collect();
+            self.earlier.remove(&taken, records, &self.host.files);
+        }
+        let (epoch, processes) = row.read(members);
+        row.place(epoch, &processes);
+        let budget = row.budget();
+        let inputs = MeterInputs { scan, processes: &processes, budget, now };
+        let measured = work.meter.sample(&inputs, &self.catalog, &mut self.open);
+        let state = match refused {
+            Some(reason) => ProcessState::Failed { reason },
+            None if !members.is_empty() => ProcessState::Running,
+            None => match roots.first() {
+                Some(root) => ProcessState::Failed {
+                    reason: format!("process {root} belongs to another row already"),
+                },
+                None => ProcessState::Absent,
+            },
+        };
+        let inputs = SampleInputs { row, measured, budget, state, boot: self.boot };
+        row.set_sample(inputs.sample(&mut self.catalog));
+    }
+}
+
+/// Returns the reason why this user may not change a row's processes; `None` if it may.
+fn read_only(
+    members: &[ProcessId],
+    scan: &Scan,
+    catalog: &mut ProcessCatalog,
+    rights: CallerRights,
+) -> Option<String> {
+    let processes = members.iter().filter_map(|id| scan.get(*id));
+    let mut refused = processes
+        .filter(|process| catalog.users(process).is_some_and(|users| !rights.may_change(users)));
+    let process = refused.next()?;
+    drop(refused);
+    Some(format!(
+        "process {} belongs to user {}: run divvy as that user or with CAP_SYS_NICE",
+        process.id,
+        catalog.user_name(process)
+    ))
+}
+
+/// Returns the sample of a row whose processes cannot be chosen.
+fn failed(source: &ProcessSource, reason: String) -> ProcessSample {
+    let view = ProcessView {
+        selector: source.description(),
+        state: ProcessState::Failed { reason },
+        ..ProcessView::default()
+    };
+    ProcessSample { view: Arc::new(view), ..ProcessSample::default() }
+}
