@@ -244,6 +244,7 @@ mod tests {
                 status: VerdictStatus::Done,
                 samples_before: 812,
                 samples_after: 790,
+                counted: crate::telemetry::SampleKind::default(),
                 comparisons: vec![clear],
             }],
         }

@@ -10,7 +10,7 @@ use crate::layout::Budget;
 use crate::machine::{CpuSet, Machine, SimulatedMachine, ThreadId};
 use crate::pool::Member;
 use crate::process::ProcessSample;
-use crate::telemetry::{Recorder, RequestCounts};
+use crate::telemetry::{Recorder, RequestCounts, UseRecord};
 
 /// The settings that a workload was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,20 +29,28 @@ pub(super) struct FakeWorkload {
     settings: Mutex<FakeSettings>,
     pub(super) recorder: Option<Recorder>,
     pub(super) sample: Option<ProcessSample>,
+    pub(super) use_record: Option<UseRecord>,
     pub(super) is_drained: AtomicBool,
 }
 
 impl FakeWorkload {
+    /// A workload without threads.
+    fn empty(machine: &Arc<SimulatedMachine>) -> Self {
+        Self {
+            machine: machine.clone(),
+            settings: Mutex::default(),
+            recorder: None,
+            sample: None,
+            use_record: None,
+            is_drained: AtomicBool::new(false),
+        }
+    }
+
     /// A workload with one thread.
     pub(super) fn new(machine: &Arc<SimulatedMachine>) -> Arc<Self> {
         let threads = vec![ThreadId { tid: 4711, start_ticks: Some(100) }];
-        Arc::new(Self {
-            machine: machine.clone(),
-            settings: Mutex::new(FakeSettings { threads, ..FakeSettings::default() }),
-            recorder: None,
-            sample: None,
-            is_drained: AtomicBool::new(false),
-        })
+        let settings = Mutex::new(FakeSettings { threads, ..FakeSettings::default() });
+        Arc::new(Self { settings, ..Self::empty(machine) })
     }
 
     /// A workload that has threads which prepare it.
@@ -54,9 +62,7 @@ impl FakeWorkload {
 
     /// A workload that records latencies.
     pub(super) fn recording(machine: &Arc<SimulatedMachine>, recorder: Recorder) -> Arc<Self> {
-        let settings = Mutex::default();
-        let (machine, is_drained) = (machine.clone(), AtomicBool::new(false));
-        Arc::new(Self { machine, settings, recorder: Some(recorder), sample: None, is_drained })
+        Arc::new(Self { recorder: Some(recorder), ..Self::empty(machine) })
     }
 
     /// A workload of processes with this sample and no thread on the machine.
@@ -64,9 +70,13 @@ impl FakeWorkload {
         machine: &Arc<SimulatedMachine>,
         sample: ProcessSample,
     ) -> Arc<Self> {
-        let (machine, is_drained) = (machine.clone(), AtomicBool::new(false));
-        let (settings, sample) = (Mutex::default(), Some(sample));
-        Arc::new(Self { machine, settings, recorder: None, sample, is_drained })
+        Arc::new(Self { sample: Some(sample), ..Self::empty(machine) })
+    }
+
+    /// A workload that records its use of the CPUs, as processes do.
+    pub(super) fn measured(use_record: UseRecord) -> Arc<Self> {
+        let machine = Arc::new(SimulatedMachine::uniform(2));
+        Arc::new(Self { use_record: Some(use_record), ..Self::empty(&machine) })
     }
 
     /// A slot for it, as a row asks for.
@@ -126,6 +136,10 @@ impl Workload for FakeWorkload {
 
     fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
+    }
+
+    fn use_record(&self) -> Option<&UseRecord> {
+        self.use_record.as_ref()
     }
 
     fn processes(&self) -> Option<ProcessSample> {

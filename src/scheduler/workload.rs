@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::machine::CpuSet;
 use crate::pool::{Member, Pool};
 use crate::process::ProcessSample;
-use crate::telemetry::{Recorder, RequestCounts};
+use crate::telemetry::{Recorder, RequestCounts, UseRecord};
 
 /// The interface to what runs for a row.
 ///
@@ -61,6 +61,12 @@ pub(super) trait Workload: Send + Sync {
     /// Returns the record of its latencies; `None` for a process that reports none: it has no latency
     /// windows and no verdicts. The housekeeper closes its cells.
     fn recorder(&self) -> Option<&Recorder>;
+
+    /// Returns the record of its use of the CPUs, from which the verdicts on processes follow; `None` for a
+    /// model.
+    fn use_record(&self) -> Option<&UseRecord> {
+        None
+    }
 
     /// Answers requests whose time in its queue has run out.
     fn expire(&self, _: Instant) {}

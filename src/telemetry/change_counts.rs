@@ -257,6 +257,7 @@ mod tests {
             status,
             samples_before: 0,
             samples_after: 0,
+            counted: crate::telemetry::SampleKind::default(),
             comparisons: Vec::new(),
         };
         let (open, done) = (verdict(VerdictStatus::Open), verdict(VerdictStatus::Done));

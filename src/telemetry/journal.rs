@@ -94,12 +94,28 @@ pub struct Verdict {
     pub model: String,
     /// The state of the comparison.
     pub status: VerdictStatus,
-    /// Completed requests in the window before.
+    /// Completed requests in the window before, or seconds of a process row.
     pub samples_before: u64,
-    /// Completed requests in the window after.
+    /// Completed requests in the window after, or seconds of a process row.
     pub samples_after: u64,
-    /// Comparisons of p50, p99, throughput and goodput; empty while the window is open.
+    /// The kind of the samples.
+    #[serde(default)]
+    pub counted: SampleKind,
+    /// Comparisons of p50, p99, throughput and goodput, or of a process row's CPU time, waiting, throughput
+    /// and mean latency; empty while the window is open.
     pub comparisons: Vec<Comparison>,
+}
+
+/// The samples that a verdict compares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SampleKind {
+    /// Completed requests of a model.
+    #[default]
+    Requests,
+    /// Seconds of a process row.
+    Seconds,
 }
 
 /// The state of a verdict.
@@ -130,6 +146,12 @@ pub enum Metric {
     Throughput,
     /// Requests per second that met the SLO.
     Goodput,
+    /// Mean latency that a process reports, microseconds.
+    Mean,
+    /// CPU time of a process row, cores.
+    Cpu,
+    /// Time that threads of a process row waited for a CPU, cores.
+    Wait,
 }
 
 /// One metric before and after a change.

@@ -27,6 +27,8 @@ mod server_view;
 mod snapshot;
 mod state_version;
 pub mod text;
+mod use_record;
+mod use_verdict;
 pub mod verdict;
 mod window;
 
@@ -38,7 +40,7 @@ pub use change_status::ChangeStatus;
 pub use conditions::Conditions;
 pub use core_view::{CoreShare, CoreView};
 pub use gpu_view::{GpuDevice, GpuView, MigDevice};
-pub use journal::{Applied, Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
+pub use journal::{Applied, Comparison, JournalEntry, Metric, SampleKind, Verdict, VerdictStatus};
 pub use journal_channel::{JOURNAL_CAPACITY, JournalChannel, JournalReceiver, JournalSender};
 pub use latencies::{Distribution, Latencies};
 pub use loan_view::LoanView;
@@ -62,4 +64,6 @@ pub use server_view::{
 };
 pub use snapshot::{Alert, Snapshot, StopView};
 pub use state_version::StateVersion;
+pub use use_record::{RequestSums, UseCell, UseRecord};
+pub use use_verdict::{USE_METRICS, compare_use};
 pub use window::{Histogram, Window};

@@ -2,7 +2,7 @@
 
 use super::author::Author;
 use super::change_status::ChangeStatus;
-use super::journal::{Comparison, JournalEntry, Metric, Verdict, VerdictStatus};
+use super::journal::{Comparison, JournalEntry, Metric, SampleKind, Verdict, VerdictStatus};
 use super::model_view::ModelView;
 use crate::layout::{Overflow, number, print_duration, short_name};
 
@@ -63,17 +63,23 @@ pub fn metric(metric: Metric) -> &'static str {
         Metric::P99 => "p99",
         Metric::Throughput => "done",
         Metric::Goodput => "within SLO",
+        Metric::Mean => "mean",
+        Metric::Cpu => "CPU time",
+        Metric::Wait => "waiting",
     }
 }
 
 /// Formats a metric before and after: "p99 21.0 -> 14.2 ms". `arrow` separates the two values.
 pub fn before_after(comparison: &Comparison, arrow: &str) -> String {
     let (before, after, unit) = match comparison.metric {
-        Metric::P50 | Metric::P99 => {
+        Metric::P50 | Metric::P99 | Metric::Mean => {
             (millis(comparison.before as u64), millis(comparison.after as u64), "ms")
         }
         Metric::Throughput | Metric::Goodput => {
             (rate(comparison.before), rate(comparison.after), "/s")
+        }
+        Metric::Cpu | Metric::Wait => {
+            (format!("{:.2}", comparison.before), format!("{:.2}", comparison.after), "cores")
         }
     };
     format!("{} {before} {arrow} {after} {unit}", metric(comparison.metric))
@@ -102,8 +108,10 @@ fn percentage_with_interval(comparison: &Comparison) -> String {
 /// Returns true if the metric changed for the better.
 pub fn better(comparison: &Comparison) -> bool {
     match comparison.metric {
-        Metric::P50 | Metric::P99 => comparison.after < comparison.before,
-        Metric::Throughput | Metric::Goodput => comparison.after > comparison.before,
+        Metric::P50 | Metric::P99 | Metric::Mean | Metric::Wait => {
+            comparison.after < comparison.before
+        }
+        Metric::Throughput | Metric::Goodput | Metric::Cpu => comparison.after > comparison.before,
     }
 }
 
@@ -148,11 +156,12 @@ pub fn verdict_text(verdict: &Verdict) -> String {
         parts.push(format!("no clear difference in {}", unclear.join(", ")));
     }
     format!(
-        "{}: {}; {} and {} requests",
+        "{}: {}; {} and {} {}",
         short_name(&verdict.model),
         parts.join("; "),
         verdict.samples_before,
-        verdict.samples_after
+        verdict.samples_after,
+        sample_noun(verdict.counted),
     )
 }
 
@@ -163,9 +172,19 @@ fn undecided(verdict: &Verdict) -> String {
         VerdictStatus::Open => format!("{model} is being measured"),
         VerdictStatus::Superseded => format!("{model}: cut short by a later change"),
         VerdictStatus::NotEnough | VerdictStatus::Done => format!(
-            "{model}: not enough requests to compare ({} before, {} after)",
-            verdict.samples_before, verdict.samples_after
+            "{model}: not enough {} to compare ({} before, {} after)",
+            sample_noun(verdict.counted),
+            verdict.samples_before,
+            verdict.samples_after
         ),
+    }
+}
+
+/// Returns the noun for the samples of a verdict.
+pub fn sample_noun(kind: SampleKind) -> &'static str {
+    match kind {
+        SampleKind::Requests => "requests",
+        SampleKind::Seconds => "seconds",
     }
 }
 
@@ -269,6 +288,7 @@ mod tests {
             status,
             samples_before: 812,
             samples_after: 790,
+            counted: SampleKind::default(),
             comparisons,
         }
     }

@@ -163,29 +163,52 @@ fn contrast(
     let (before, after) = (metric_of(&old.whole)?, metric_of(&new.whole)?);
     // Half a request per block keeps the logarithm finite for an empty block.
     let floor = |block: &Block| match metric {
-        Metric::P50 | Metric::P99 => 1.0,
         Metric::Throughput | Metric::Goodput => 0.5 / block.span.as_secs_f64(),
+        _ => 1.0,
     };
     let logs = |blocks: &[Block]| -> Vec<f64> {
         blocks.iter().filter_map(|block| Some(metric_of(block)?.max(floor(block)).ln())).collect()
     };
-    let (x, y) = (Moments::of(&logs(&old.blocks))?, Moments::of(&logs(&new.blocks))?);
-    let (a, b) = (x.variance / x.effective, y.variance / y.effective);
-    let error = (a + b).sqrt();
-    // Welch and Satterthwaite, with the effective numbers of blocks.
-    let freedom = if error > 0.0 {
-        (a + b).powi(2)
-            / (a.powi(2) / (x.effective - 1.0).max(1.0) + b.powi(2) / (y.effective - 1.0).max(1.0))
-    } else {
-        1.0
-    };
-    let reach = student_quantile(1.0 - level / 2.0, freedom.max(3.0)) * error;
-    let shift = y.mean - x.mean;
-    let (low, high) = ((shift - reach).exp() - 1.0, (shift + reach).exp() - 1.0);
-    // An interval without a finite error proves nothing.
-    let clear = (low > 0.0 || high < 0.0) && error.is_finite();
-    let change = if before > 0.0 { after / before - 1.0 } else { 0.0 };
-    Some(Comparison { metric, before, after, change, low, high, clear })
+    let (old, new) = (logs(&old.blocks), logs(&new.blocks));
+    Contrast { metric, before, after, old: &old, new: &new }.compare(level)
+}
+
+/// One metric on both sides of a change.
+pub(super) struct Contrast<'a> {
+    pub(super) metric: Metric,
+    /// Its value over the whole side before.
+    pub(super) before: f64,
+    /// Its value over the whole side after.
+    pub(super) after: f64,
+    /// The logarithm of its value in each block before.
+    pub(super) old: &'a [f64],
+    /// The same of the blocks after.
+    pub(super) new: &'a [f64],
+}
+
+impl Contrast<'_> {
+    /// Compares the sides at an error rate; `None` with fewer than half of [`BLOCKS`] on a side.
+    pub(super) fn compare(&self, level: f64) -> Option<Comparison> {
+        let Self { metric, before, after, .. } = *self;
+        let (x, y) = (Moments::of(self.old)?, Moments::of(self.new)?);
+        let (a, b) = (x.variance / x.effective, y.variance / y.effective);
+        let error = (a + b).sqrt();
+        // Welch and Satterthwaite, with the effective numbers of blocks.
+        let freedom = if error > 0.0 {
+            (a + b).powi(2)
+                / (a.powi(2) / (x.effective - 1.0).max(1.0)
+                    + b.powi(2) / (y.effective - 1.0).max(1.0))
+        } else {
+            1.0
+        };
+        let reach = student_quantile(1.0 - level / 2.0, freedom.max(3.0)) * error;
+        let shift = y.mean - x.mean;
+        let (low, high) = ((shift - reach).exp() - 1.0, (shift + reach).exp() - 1.0);
+        // An interval without a finite error proves nothing.
+        let clear = (low > 0.0 || high < 0.0) && error.is_finite();
+        let change = if before > 0.0 { after / before - 1.0 } else { 0.0 };
+        Some(Comparison { metric, before, after, change, low, high, clear })
+    }
 }
 
 struct Moments {

@@ -148,6 +148,7 @@ mod tests {
             status,
             samples_before: 100,
             samples_after: 100,
+            counted: crate::telemetry::SampleKind::default(),
             comparisons: metrics.iter().map(comparison).collect(),
         }
     }

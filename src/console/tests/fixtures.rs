@@ -305,6 +305,7 @@ pub(crate) fn entry(id: u64, status: VerdictStatus, second: u64) -> JournalEntry
         status,
         samples_before: 12_360,
         samples_after: 12_411,
+        counted: crate::telemetry::SampleKind::default(),
         comparisons: vec![
             comparison(Metric::P50, 6_200.0, 6_100.0, false),
             comparison(Metric::P99, before, after, true),

@@ -8,14 +8,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::models::LiveModels;
-use super::window_capture::{CaptureJob, CapturedWindow, WindowCapture};
-use crate::layout::{DesiredState, Slo};
+use super::window_capture::{
+    CaptureJob, CapturedWindow, WindowCapture, WindowSide, metric_count, sample_kind,
+};
+use crate::layout::{Budget, DesiredState, Slo};
 use crate::scheduler::messages::{EntryVerdict, OwnerMessage};
 use crate::scheduler::options::VerdictWindows;
 use crate::scheduler::slot::{Rename, Slots};
 use crate::scheduler::workload::Workload;
-use crate::telemetry::verdict::{self, Side};
-use crate::telemetry::{Recorder, Verdict, VerdictStatus};
+use crate::telemetry::{SampleKind, Verdict, VerdictStatus};
 
 /// A window that waits for a build starts at the latest after this time.
 const LONGEST_BUILD: Duration = Duration::from_hours(24);
@@ -40,6 +41,7 @@ struct OpenVerdict {
     /// The model's present name.
     model: String,
     before: CapturedWindow,
+    counted: SampleKind,
     slo: Option<Slo>,
     /// Metrics that the change's verdicts compare in all: their error rates share one bound.
     metrics: usize,
@@ -109,7 +111,12 @@ impl Verdicts {
         now: Instant,
     ) -> Vec<Verdict> {
         let rows: Vec<_> = touched.iter().filter_map(|name| models.desired.row(name)).collect();
-        let metrics = rows.iter().map(|row| verdict::metric_count(row.budget.slo.as_ref())).sum();
+        let kind = |name: &str| {
+            let slot = models.slots.get(name);
+            slot.map_or_else(SampleKind::default, |slot| sample_kind(&*slot.workload))
+        };
+        let count = |budget: &Budget| metric_count(kind(&budget.name), budget.slo.as_ref());
+        let metrics = rows.iter().map(|row| count(&row.budget)).sum();
         let mut verdicts = Vec::new();
         for row in rows {
             let name = &row.budget.name;
@@ -131,6 +138,7 @@ impl Verdicts {
                 name_in_entry: name.clone(),
                 model: name.clone(),
                 before,
+                counted: kind(name),
                 slo: row.budget.slo,
                 metrics,
                 from: now + self.windows.settle,
@@ -217,8 +225,8 @@ impl Verdicts {
         let owner = self.owner.clone();
         let body = move || {
             let compute = |(open, workload): &(OpenVerdict, Option<Arc<dyn Workload>>)| {
-                let recorder = workload.as_ref().and_then(|workload| workload.recorder());
-                EntryVerdict { entry: open.entry, verdict: open.compute(recorder, now) }
+                let verdict = open.compute(workload.as_deref(), now);
+                EntryVerdict { entry: open.entry, verdict }
             };
             // An owner that has ended needs no verdict.
             let _ = owner.send(OwnerMessage::Verdicts(due.iter().map(compute).collect()));
@@ -237,21 +245,22 @@ impl OpenVerdict {
         Verdict {
             model: self.name_in_entry.clone(),
             status,
-            samples_before: self.before.get().map_or(0, Side::completed),
+            samples_before: self.before.get().map_or(0, WindowSide::samples),
             samples_after: 0,
+            counted: self.counted,
             comparisons: Vec::new(),
         }
     }
 
-    /// Compares the windows before and after the change. `recorder` is `None` if the model was removed.
-    fn compute(&self, recorder: Option<&Recorder>, now: Instant) -> Verdict {
-        let Some(recorder) = recorder else { return self.verdict(VerdictStatus::Superseded) };
+    /// Compares the windows before and after the change. `workload` is `None` if the row was removed.
+    fn compute(&self, workload: Option<&dyn Workload>, now: Instant) -> Verdict {
+        let after = workload.and_then(|workload| WindowSide::of(workload, self.from, now));
+        let Some(after) = after else { return self.verdict(VerdictStatus::Superseded) };
         let before = self.before.wait();
         let mut verdict = self.verdict(VerdictStatus::NotEnough);
-        let after = Side::new(recorder.cells(self.from, now));
-        verdict.samples_after = after.completed();
+        verdict.samples_after = after.samples();
         if let Some(before) = before {
-            verdict.comparisons = verdict::compare(before, &after, self.slo.as_ref(), self.metrics);
+            verdict.comparisons = before.compare(&after, self.slo.as_ref(), self.metrics);
         }
         let is_enough = !verdict.comparisons.is_empty();
         verdict.status = if is_enough { VerdictStatus::Done } else { VerdictStatus::NotEnough };

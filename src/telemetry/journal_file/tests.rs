@@ -38,6 +38,7 @@ fn entry(id: u64) -> JournalEntry {
             status: VerdictStatus::Open,
             samples_before: 1,
             samples_after: 0,
+            counted: crate::telemetry::SampleKind::default(),
             comparisons: Vec::new(),
         }],
     }

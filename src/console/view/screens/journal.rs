@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use crate::console::state::{ConsoleState, ScrollArea, Target};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine, StyledText, flow, row};
 use crate::console::view::change_text::{self, ForceTime};
-use crate::telemetry::{Comparison, JournalEntry, VerdictStatus};
+use crate::telemetry::{Comparison, JournalEntry, VerdictStatus, text};
 
 /// Columns of the mark of the selected change.
 const GUTTER: usize = 2;
@@ -96,7 +96,8 @@ fn entry_lines(state: &ConsoleState, entry: &JournalEntry, width: usize) -> Vec<
         let mut parts = vec![change_text::verdict(state, verdict)];
         if verdict.status == VerdictStatus::Done {
             let (before, after) = (verdict.samples_before, verdict.samples_after);
-            parts.push((format!("   from {before} and {after} requests"), theme.dim));
+            let samples = text::sample_noun(verdict.counted);
+            parts.push((format!("   from {before} and {after} {samples}"), theme.dim));
         }
         lines.extend(below(4, parts));
         for comparison in &verdict.comparisons {
