@@ -47,13 +47,14 @@ struct Finding<'a> {
 pub fn alerts(snapshot: &Snapshot) -> Vec<Alert> {
     let mut alerts = failures(&snapshot.models);
     alerts.extend(server_alerts(snapshot));
-    let kinds: [(&str, Check); 6] = [
+    let kinds: [(&str, Check); 7] = [
         ("are paused and lose requests", paused),
         ("miss their latency target", missed),
         (FULL_QUEUES, full),
         ("wait for a CPU", starved),
         ("differ from their row", differs),
         ("are served without a trial", untried),
+        ("have a metrics page without figures", unreported),
     ];
     for (kind, check) in kinds {
         let findings = snapshot.models.iter().filter_map(|model| {
@@ -130,18 +131,21 @@ fn missed_target(slo: Slo, window: &Window, starved: bool) -> Option<String> {
         return None;
     }
     let cause = if starved {
-        "and it waits for a CPU"
+        ", and it waits for a CPU"
+    } else if window.queue.count == 0 && window.compute.count == 0 {
+        // a program that reports its own requests divides no latency
+        ""
     } else if window.queue.p99_us > window.compute.p99_us {
-        "its slowest requests mostly waited in the queue"
+        ", its slowest requests mostly waited in the queue"
     } else {
-        "its slowest requests mostly computed"
+        ", its slowest requests mostly computed"
     };
     let span = match window.span_us {
         MINUTE_US.. => "minute".to_owned(),
         shorter => format!("{} s", shorter / 1_000_000),
     };
     Some(format!(
-        "misses its target: p{} is {:.1} ms against {} over the last {span}, {cause}",
+        "misses its target: p{} is {:.1} ms against {} over the last {span}{cause}",
         number(slo.percentile),
         latency_us as f64 / 1e3,
         print_duration(slo.bound),
@@ -178,8 +182,10 @@ fn starved(model: &ModelView) -> Option<(String, f64)> {
     if waiting < MIN_WAITING_THREADS {
         return None;
     }
-    let threads = model.actual.active * model.actual.threads_per_instance;
-    let cores = model.row.cores.len();
+    let (threads, cores) = match &model.process {
+        Some(process) => (process.runnable.round() as usize, model.actual.cores.len()),
+        None => (model.actual.active * model.actual.threads_per_instance, model.row.cores.len()),
+    };
     let text = format!(
         "waits for a CPU {:.0} % of the time that it could run: {threads} thread{} on {cores} core{}",
         wait * 100.0,
@@ -197,6 +203,13 @@ fn differs(model: &ModelView) -> Option<(String, f64)> {
 fn untried(model: &ModelView) -> Option<(String, f64)> {
     let reason = model.untried.as_ref()?;
     Some((format!("is not tried until a request of a caller succeeds: {reason}"), 0.0))
+}
+
+/// Returns the fault of a program's metrics page. A program that does not run has none.
+fn unreported(model: &ModelView) -> Option<(String, f64)> {
+    let process = model.process.as_ref().filter(|_| model.state == ModelState::Running)?;
+    let fault = process.requests.as_ref()?.fault.as_ref()?;
+    Some((format!("has no figures of its requests: {fault}"), 0.0))
 }
 
 #[cfg(test)]
@@ -260,12 +273,56 @@ mod tests {
         assert_eq!(texts(vec![untried]), [text]);
     }
 
+    /// Returns a row of processes that report these requests, with a target of 20 ms.
+    fn process(requests: crate::telemetry::ReportedRequests) -> ModelView {
+        let mut view = model("triton", 0);
+        view.state = ModelState::Running;
+        view.minute = Window::of_reported(&requests);
+        let slo = Slo { percentile: 99.0, bound: std::time::Duration::from_millis(20) };
+        view.row.budget.slo = Some(slo);
+        let process = crate::telemetry::ProcessView {
+            requests: Some(requests),
+            ..crate::telemetry::ProcessView::default()
+        };
+        view.process = Some(std::sync::Arc::new(process));
+        view
+    }
+
+    #[test]
+    fn process_that_misses_its_target_has_an_alert() {
+        let reported = crate::telemetry::ReportedRequests {
+            per_s: Some(50.0),
+            p50_us: Some(15_000.0),
+            slo_us: Some(23_500.0),
+            span_us: 10_000_000,
+            ..crate::telemetry::ReportedRequests::default()
+        };
+        let text = "triton misses its target: p99 is 23.5 ms against 20ms over the last 10 s";
+        assert_eq!(texts(vec![process(reported.clone())]), [text]);
+        let good = crate::telemetry::ReportedRequests { slo_us: Some(19_000.0), ..reported };
+        assert!(texts(vec![process(good)]).is_empty());
+    }
+
+    #[test]
+    fn faulty_metrics_page_has_an_alert() {
+        let requests = crate::telemetry::ReportedRequests {
+            fault: Some("http://127.0.0.1:1/: connection refused".to_owned()),
+            ..crate::telemetry::ReportedRequests::default()
+        };
+        let mut row = process(requests);
+        let text = "triton has no figures of its requests: http://127.0.0.1:1/: connection refused";
+        assert_eq!(texts(vec![row.clone()]), [text]);
+        row.state = ModelState::Absent;
+        assert!(texts(vec![row]).is_empty());
+    }
+
     #[test]
     fn missed_slo_alert_names_its_window() {
         let slo = Slo { percentile: 99.0, bound: std::time::Duration::from_millis(20) };
         let message = |seconds: u64| {
             let mut window = Window { slo_us: Some(69_600), ..Window::default() };
             window.total.count = 1000;
+            window.compute.count = 1000;
             window.span_us = seconds * 1_000_000;
             missed_target(slo, &window, false)
         };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::latencies::Distribution;
+use super::process_view::ReportedRequests;
 
 /// A model's metrics over a span of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,32 @@ pub struct Window {
     pub compute: Distribution,
     /// Queue time and compute time together.
     pub total: Distribution,
+}
+
+impl Window {
+    /// Returns the window of the requests that a program reports itself. Fields that its metrics page does
+    /// not have are 0: it divides no latency into queue and compute, and the number of latencies is 0
+    /// unless it has a distribution.
+    pub fn of_reported(requests: &ReportedRequests) -> Self {
+        let us = |value: Option<f64>| value.map_or(0, |us| us.round() as u64);
+        let per_s = requests.per_s.unwrap_or(0.0);
+        let count = (per_s * requests.span_us as f64 / 1e6).round() as u64;
+        let total = Distribution {
+            count: if requests.p50_us.is_some() { count } else { 0 },
+            mean_us: requests.mean_us.unwrap_or(0.0),
+            p50_us: us(requests.p50_us),
+            p99_us: us(requests.p99_us),
+            ..Distribution::default()
+        };
+        Self {
+            span_us: requests.span_us,
+            completed_per_s: per_s,
+            lost_per_s: requests.failed_per_s.unwrap_or(0.0),
+            slo_us: requests.slo_us.map(|us| us.round() as u64),
+            total,
+            ..Self::default()
+        }
+    }
 }
 
 /// A latency histogram with eight logarithmic buckets per octave: bucket `i` holds latencies from

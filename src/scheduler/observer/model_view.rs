@@ -7,7 +7,9 @@ use crate::machine::{CpuSet, Machine};
 use crate::pool::{Member, Seats};
 use crate::process::ProcessSample;
 use crate::scheduler::slot::{LoadPhase, Slot};
-use crate::telemetry::{Actual, ModelState, ModelView, ProcessState, ThreadView, Usage, Windows};
+use crate::telemetry::{
+    Actual, ModelState, ModelView, ProcessState, ThreadView, Usage, Window, Windows,
+};
 
 /// The inputs of a model's view.
 pub(super) struct ModelInputs<'a> {
@@ -33,6 +35,8 @@ impl ModelInputs<'_> {
         let sample = slot.workload.processes();
         let (cpu, wait) = sample.as_ref().map_or((cpu, wait), |it| (it.used.cpu, it.used.wait));
         let wait = wait.map(|wait| if cpu + wait > 0.0 { wait / (cpu + wait) } else { 0.0 });
+        let reported = sample.as_ref().and_then(|sample| sample.view.requests.as_ref());
+        let reported = reported.map(Window::of_reported);
         ModelView {
             row: row.clone(),
             state: sample.as_ref().map_or_else(|| state(row, slot, seats), process_state),
@@ -41,8 +45,8 @@ impl ModelInputs<'_> {
             engine_title: slot.title.clone(),
             actual,
             counts: slot.workload.counts(),
-            second: windows.second,
-            minute: windows.minute,
+            second: reported.unwrap_or(windows.second),
+            minute: reported.unwrap_or(windows.minute),
             since_change: windows.since_change,
             run: windows.run,
             histogram: windows.histogram,
