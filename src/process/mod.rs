@@ -10,6 +10,7 @@ mod host_thread;
 mod leftovers;
 mod measure;
 mod members;
+mod metrics;
 mod options;
 mod originals;
 mod other_meter;
@@ -27,6 +28,7 @@ mod thread_meter;
 
 pub use host::ProcessHost;
 pub use leftovers::Leftover;
+pub use metrics::MetricsReader;
 pub use options::{ProcessAccess, ProcessEnd, ProcessOptions};
 pub use row::ProcessRow;
 pub use sample::ProcessSample;
