@@ -12,6 +12,7 @@ use super::leftovers::EarlierSettings;
 use super::measure::{MeterInputs, RowMeter};
 use super::members::{MemberOwners, Members, RowNumber};
 use super::other_meter::{OtherInputs, OtherMeter};
+use super::reports::{BandwidthMonitor, ReportInputs, RowReports};
 use super::row::ProcessRow;
 use super::sample_view::SampleInputs;
 use super::scan::Scan;
@@ -42,6 +43,7 @@ pub(super) struct HostThread {
     open: OpenFiles,
     records: Option<PathBuf>,
     earlier: EarlierSettings,
+    bandwidth: BandwidthMonitor,
 }
 
 /// What the thread keeps of one row.
@@ -51,6 +53,7 @@ struct RowWork {
     meter: RowMeter,
     /// The process that the row's PID has meant.
     known: Option<ProcessId>,
+    reports: RowReports,
 }
 
 impl HostThread {
@@ -69,6 +72,7 @@ impl HostThread {
             open: OpenFiles::new(),
             records,
             earlier: earlier.unwrap_or_default(),
+            bandwidth: BandwidthMonitor::open(host.options.access),
             host,
         }
     }
@@ -169,7 +173,17 @@ impl HostThread {
             },
         };
         let inputs = SampleInputs { row, measured, budget, state, boot: self.boot };
-        row.set_sample(inputs.sample(&mut self.catalog));
+        let mut sample = inputs.sample(&mut self.catalog);
+        let threads = processes.iter().flat_map(|process| &process.threads);
+        let inputs = ReportInputs {
+            name: &row.name(),
+            url: source.metrics.as_deref(),
+            percentile: row.percentile(),
+            threads: &threads.map(|thread| thread.tid).collect::<Vec<_>>(),
+            now,
+        };
+        work.reports.add_to(&mut sample, &self.bandwidth, row.use_record(), &inputs);
+        row.set_sample(sample);
     }
 }
 

@@ -16,6 +16,7 @@ mod originals;
 mod other_meter;
 mod placement;
 mod proportional_memory;
+mod reports;
 mod resctrl;
 mod row;
 mod sample;
@@ -26,6 +27,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod thread_meter;
+mod use_cells;
 
 pub use host::ProcessHost;
 pub use leftovers::Leftover;

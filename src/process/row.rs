@@ -12,6 +12,7 @@ use super::sample::ProcessSample;
 use super::target::{CoreBudget, PlacementTarget};
 use crate::layout::ProcessSource;
 use crate::machine::{CpuSet, ForeignProcess, ProcessId};
+use crate::telemetry::UseRecord;
 
 /// The processes of one row. All calls are quick: they wait for no process.
 pub struct ProcessRow {
@@ -20,6 +21,7 @@ pub struct ProcessRow {
     state: Mutex<RowState>,
     /// Locked while threads are placed; never while `state` is locked.
     placement: Mutex<Placement>,
+    use_record: UseRecord,
 }
 
 struct RowState {
@@ -29,6 +31,8 @@ struct RowState {
     budget: CoreBudget,
     nice: i32,
     memory: Option<u64>,
+    /// The percentile of the row's target.
+    percentile: Option<f64>,
     members: Arc<[ProcessId]>,
     /// The reason why this user may not change the processes, by their users.
     read_only: Option<String>,
@@ -62,6 +66,7 @@ impl ProcessRow {
                 budget: CoreBudget::None,
                 nice: 0,
                 memory: None,
+                percentile: None,
                 members: Arc::default(),
                 read_only: None,
                 denied: None,
@@ -72,6 +77,7 @@ impl ProcessRow {
                 has_ended: false,
             }),
             placement: Mutex::default(),
+            use_record: UseRecord::default(),
         }
     }
 
@@ -335,7 +341,19 @@ impl ProcessRow {
     }
 
     /// Sets the percentile whose latency [`crate::telemetry::ReportedRequests::slo_us`] reports.
-    pub fn set_percentile(&self, _: Option<f64>) {}
+    pub fn set_percentile(&self, percentile: Option<f64>) {
+        self.lock().percentile = percentile;
+    }
+
+    /// Returns the percentile of the row's target.
+    pub(super) fn percentile(&self) -> Option<f64> {
+        self.lock().percentile
+    }
+
+    /// Returns the record of the use of the CPUs and of the reported requests.
+    pub fn use_record(&self) -> &UseRecord {
+        &self.use_record
+    }
 
     /// Ends the row: restores what divvy found, ends what it started and waits for that for at most
     /// `patience`. Returns true if that is done.

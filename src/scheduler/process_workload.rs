@@ -6,7 +6,7 @@ use super::workload::Workload;
 use crate::machine::CpuSet;
 use crate::pool::Member;
 use crate::process::{ProcessRow, ProcessSample};
-use crate::telemetry::{Recorder, RequestCounts};
+use crate::telemetry::{Recorder, RequestCounts, UseRecord};
 
 impl Workload for ProcessRow {
     fn threads(&self) -> Vec<Member> {
@@ -41,6 +41,10 @@ impl Workload for ProcessRow {
 
     fn recorder(&self) -> Option<&Recorder> {
         None
+    }
+
+    fn use_record(&self) -> Option<&UseRecord> {
+        Some(self.use_record())
     }
 
     fn processes(&self) -> Option<ProcessSample> {

@@ -43,12 +43,12 @@ impl UseCell {
 }
 
 impl RequestSums {
-    /// Returns the sums since an earlier time.
+    /// Returns the growth since an earlier time, multiplied by a factor.
     #[must_use]
-    pub fn since(self, earlier: Self) -> Self {
+    pub fn growth(self, earlier: Self, factor: f64) -> Self {
         Self {
-            count: (self.count - earlier.count).max(0.0),
-            time_us: (self.time_us - earlier.time_us).max(0.0),
+            count: (self.count - earlier.count).max(0.0) * factor,
+            time_us: (self.time_us - earlier.time_us).max(0.0) * factor,
         }
     }
 }

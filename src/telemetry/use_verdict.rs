@@ -21,6 +21,8 @@ struct Use {
     wait_s: Option<f64>,
     requests: Option<f64>,
     time_us: f64,
+    /// Time in which requests were reported.
+    reported_s: f64,
 }
 
 /// A metric of a use; `None` if it was not measured.
@@ -73,6 +75,7 @@ impl Use {
             if let Some(requests) = cell.requests {
                 sum.requests = Some(sum.requests.unwrap_or(0.0) + requests.count);
                 sum.time_us += requests.time_us;
+                sum.reported_s += seconds;
             }
         }
         sum
@@ -91,7 +94,8 @@ impl Use {
     }
 
     fn rate(&self) -> Option<f64> {
-        self.per_second(self.requests?)
+        let requests = self.requests?;
+        (self.reported_s > 0.0).then(|| requests / self.reported_s)
     }
 
     fn mean(&self) -> Option<f64> {

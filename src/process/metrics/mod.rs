@@ -12,6 +12,7 @@ mod http;
 mod reader;
 mod series;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
+pub(super) use reader::CountedRequests;
 pub use reader::MetricsReader;

@@ -37,7 +37,7 @@ pub(super) struct Shared {
 struct ReaderState {
     latest: ReportedRequests,
     percentile: Option<f64>,
-    counted: Option<RequestSums>,
+    counted: Option<CountedRequests>,
 }
 
 impl Shared {
@@ -75,7 +75,7 @@ impl MetricsReader {
     }
 
     /// Returns the requests since the first page, for rates over other spans; `None` before that.
-    pub fn counted(&self) -> Option<RequestSums> {
+    pub(in crate::process) fn counted(&self) -> Option<CountedRequests> {
         self.shared.lock().counted
     }
 
@@ -94,13 +94,21 @@ impl Drop for MetricsReader {
     }
 }
 
+/// The requests since the first page.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::process) struct CountedRequests {
+    pub(in crate::process) sums: RequestSums,
+    /// When the newest page was read.
+    pub(in crate::process) at: Instant,
+}
+
 /// The state of the thread.
 struct PageReader {
     url: MetricsUrl,
     families: Families,
     sums: SeriesSums,
     history: History,
-    counted: Option<RequestSums>,
+    counted: Option<CountedRequests>,
     page: Vec<u8>,
 }
 
@@ -149,7 +157,8 @@ impl PageReader {
         let at = Instant::now();
         let totals = self.sums.add(&self.families, &self.page)?;
         let family = self.families.list.get(totals.family);
-        self.counted = family.map(|family| sums(&totals, family.unit_us));
+        let counted = |unit_us| CountedRequests { sums: sums(&totals, unit_us), at };
+        self.counted = family.map(|family| counted(family.unit_us));
         self.history.add(at, totals);
         Ok(family.map_or_else(ReportedRequests::default, |family| {
             self.history.requests(family, percentile)

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod placing;
+mod reporting;
 mod restoring;
 mod sampling;
 mod support;

@@ -1,7 +1,7 @@
 //! Tests of the reader: pages as known programs write them, and servers that do not behave.
 
-mod pages;
-mod server;
+pub(in crate::process) mod pages;
+pub(in crate::process) mod server;
 
 use std::time::{Duration, Instant};
 

@@ -5,7 +5,7 @@
 //! `python/kserve/kserve/metrics.py` with the form of Python's `prometheus_client`.
 
 /// Triton with its default settings; 10 requests of 2.5 ms and one failure per page.
-pub(super) fn triton_counters(number: u64) -> String {
+pub(in crate::process) fn triton_counters(number: u64) -> String {
     let (done, time) = (100 + number * 10, 7_000 + number * 25_000);
     format!(
         "# HELP nv_inference_request_success Number of successful inference requests, all batch sizes\n\
@@ -25,7 +25,7 @@ pub(super) fn triton_counters(number: u64) -> String {
 }
 
 /// Triton with `summary_latencies=true`; two models, one without requests.
-pub(super) fn triton_summaries(number: u64) -> String {
+pub(in crate::process) fn triton_summaries(number: u64) -> String {
     let name = "nv_inference_request_summary_us";
     let summary = |model: &str, values: [&str; 3], count: u64| {
         let [half, slo, tail] = values;
@@ -47,7 +47,7 @@ pub(super) fn triton_summaries(number: u64) -> String {
 }
 
 /// vLLM; 10 requests of 0.6 s per page.
-pub(super) fn vllm(number: u64) -> String {
+pub(in crate::process) fn vllm(number: u64) -> String {
     let count = 201 + number * 10;
     let label = "engine=\"0\",model_name=\"meta-llama/Llama-3.1-8B-Instruct\"";
     let name = "vllm:e2e_request_latency_seconds";
@@ -70,11 +70,11 @@ pub(super) fn vllm(number: u64) -> String {
 }
 
 /// vLLM before its first request.
-pub(super) const VLLM_IDLE: &str = "# HELP vllm:e2e_request_latency_seconds Histogram of e2e latency.\n\
+pub(in crate::process) const VLLM_IDLE: &str = "# HELP vllm:e2e_request_latency_seconds Histogram of e2e latency.\n\
      # TYPE vllm:e2e_request_latency_seconds histogram\n";
 
 /// A node of Ray with an application of two deployments; 5 requests of 40 ms per page.
-pub(super) fn ray_serve(number: u64) -> String {
+pub(in crate::process) fn ray_serve(number: u64) -> String {
     let histogram = |name: &str, label: &str, ms: u64| {
         let count = 3 + number * 5;
         format!(
@@ -97,7 +97,7 @@ pub(super) fn ray_serve(number: u64) -> String {
 }
 
 /// `TorchServe`; 3 requests of 96.79 ms per page. Labels end with a comma there.
-pub(super) fn torchserve(number: u64) -> String {
+pub(in crate::process) fn torchserve(number: u64) -> String {
     let label = "model_name=\"resnet18\",model_version=\"default\",hostname=\"88665a372f4b\",";
     let (count, us) = (3 + number * 3, (3 + number * 3) * 96_790);
     format!(
@@ -113,7 +113,7 @@ pub(super) fn torchserve(number: u64) -> String {
 }
 
 /// `KServe`; 10 requests of 5 to 10 ms per page.
-pub(super) fn kserve(number: u64) -> String {
+pub(in crate::process) fn kserve(number: u64) -> String {
     let count = 10 + number * 10;
     let label = "model_name=\"sklearn-iris\"";
     format!(
@@ -131,7 +131,7 @@ pub(super) fn kserve(number: u64) -> String {
 }
 
 /// A program of one's own.
-pub(super) const CUSTOM: &str = "# TYPE inference_ms histogram\n\
+pub(in crate::process) const CUSTOM: &str = "# TYPE inference_ms histogram\n\
      inference_ms_bucket{le=\"5\"} 1\n\
      inference_ms_bucket{le=\"+Inf\"} 2\n\
      inference_ms_sum 11\n\

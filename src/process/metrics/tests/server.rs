@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 /// A server on a free port of the loopback interface. Dropping it ends it.
-pub(super) struct PageServer {
+pub(in crate::process) struct PageServer {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -15,7 +15,7 @@ pub(super) struct PageServer {
 
 impl PageServer {
     /// Starts a server whose answers, as bytes on the wire, follow from their number.
-    pub(super) fn start(answer: impl Fn(u64) -> Vec<u8> + Send + 'static) -> Self {
+    pub(in crate::process) fn start(answer: impl Fn(u64) -> Vec<u8> + Send + 'static) -> Self {
         let mut number = 0;
         Self::serve(move |mut stream| {
             let mut request = Vec::new();
@@ -30,7 +30,7 @@ impl PageServer {
     }
 
     /// Starts a server that accepts connections and never answers.
-    pub(super) fn silent() -> Self {
+    pub(in crate::process) fn silent() -> Self {
         let mut open = Vec::new();
         Self::serve(move |stream| open.push(stream))
     }
@@ -52,7 +52,7 @@ impl PageServer {
     }
 
     /// Returns the URL of a path.
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(in crate::process) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 }
@@ -68,7 +68,7 @@ impl Drop for PageServer {
 }
 
 /// Returns the answer that has this page.
-pub(super) fn answer(page: &str) -> Vec<u8> {
+pub(in crate::process) fn answer(page: &str) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n";
     format!("{head}Content-Length: {}\r\n\r\n{page}", page.len()).into_bytes()
 }
