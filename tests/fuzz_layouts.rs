@@ -10,7 +10,7 @@ use divvy::layout::{Document, FileCheck, Origin, ReportStyle};
 use divvy::machine::Description;
 
 /// Pieces that change the meaning of a layout.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 25] = [
     "[",
     "]",
     "{",
@@ -34,6 +34,7 @@ const PIECES: [&str; 24] = [
     "\u{0}",
     "\u{fffd}",
     "[[model]]\n",
+    "[[process]]\n",
     "9223372036854775807",
 ];
 

@@ -11,6 +11,7 @@ use super::budget::{
 };
 use super::phrases::number;
 use super::plan::Plan;
+use super::process_source::{ProcessCommand, ProcessFilter, ProcessSelector, ProcessSource};
 use super::units::print_duration;
 
 /// A difference between two layouts.
@@ -151,7 +152,15 @@ pub(super) fn fields(budget: &Budget) -> Vec<(&'static str, String)> {
     let none = || "none".to_owned();
     vec![
         ("name", name.clone()),
-        ("file", source_text(source)),
+        (if budget.is_process() { "processes" } else { "file" }, source_text(source)),
+        ("where", process_text(source, |process| filter(&process.filter))),
+        ("metrics", process_text(source, |process| process.metrics.clone())),
+        ("dir", command_text(source, |it| it.dir.as_ref().map(|dir| dir.display().to_string()))),
+        (
+            "env",
+            command_text(source, |it| (!it.env.is_empty()).then(|| listed(&it.env, Clone::clone))),
+        ),
+        ("restart", command_text(source, |it| Some(it.restart.name().to_owned()))),
         ("version", version.clone()),
         ("engine", engine_name(*engine).to_owned()),
         ("cores", cores(request)),
@@ -228,6 +237,29 @@ fn source_text(source: &RowSource) -> String {
     }
 }
 
+/// Returns a text about a process row; "none" for a model.
+fn process_text(source: &RowSource, text: impl Fn(&ProcessSource) -> Option<String>) -> String {
+    source.process().and_then(text).unwrap_or_else(|| "none".to_owned())
+}
+
+/// Returns a text about a command; "none" for a row without one.
+fn command_text(source: &RowSource, text: impl Fn(&ProcessCommand) -> Option<String>) -> String {
+    process_text(source, |process| match &process.selector {
+        ProcessSelector::Command(command) => text(command),
+        _ => None,
+    })
+}
+
+/// Returns conditions as text: "user postgres, cwd /srv".
+fn filter(filter: &ProcessFilter) -> Option<String> {
+    let ProcessFilter { cmdline, user, cwd } = filter;
+    let cwd = cwd.as_ref().map(|cwd| cwd.display().to_string());
+    let parts = [("cmdline", cmdline.clone()), ("user", user.clone()), ("cwd", cwd)];
+    let parts: Vec<String> =
+        parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?))).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 fn engine_name(engine: EngineChoice) -> &'static str {
     match engine {
         EngineChoice::Auto => "auto",
@@ -283,7 +315,7 @@ fn listed<T>(map: &BTreeMap<String, T>, text: impl Fn(&T) -> String) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Bytes, GpuId, Slo};
+    use super::super::{Bytes, GpuId, RestartPolicy, Slo};
     use super::*;
 
     fn row(name: &str) -> Budget {
@@ -326,6 +358,34 @@ mod tests {
                 "ocr: removed",
             ]
         );
+    }
+
+    #[test]
+    fn changed_conditions_are_differences() {
+        let command = ProcessCommand { args: vec!["x".into()], ..ProcessCommand::default() };
+        let started = ProcessSource::new(ProcessSelector::Command(command.clone()));
+        let restarted = ProcessCommand {
+            restart: RestartPolicy::OnFailure,
+            env: [("A".to_owned(), "1".to_owned())].into(),
+            ..command
+        };
+        let restarted = ProcessSource {
+            metrics: Some("http://h/m".into()),
+            ..ProcessSource::new(ProcessSelector::Command(restarted))
+        };
+        let row = |source: ProcessSource| Budget::new("a", source);
+        assert_eq!(
+            lines(vec![row(started)], vec![row(restarted)]),
+            [
+                "a: metrics none -> http://h/m",
+                "a: env none -> A = 1",
+                "a: restart never -> on-failure"
+            ]
+        );
+        let exe = ProcessSource::new(ProcessSelector::Exe("x".into()));
+        let narrow = ProcessFilter { user: Some("u".into()), ..ProcessFilter::default() };
+        let narrow = ProcessSource { filter: narrow, ..exe.clone() };
+        assert_eq!(lines(vec![row(exe)], vec![row(narrow)]), ["a: where none -> user u"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Merges two versions of a layout that come from the same one.
 
-use super::budget::{Budget, Layout, QueuePolicy};
+use super::budget::{Budget, Layout, QueuePolicy, RowSource};
 use super::diff::fields;
+use super::process_source::{ProcessCommand, ProcessSelector, ProcessSource};
 
 /// A layout and two versions of it that were changed independently.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +134,42 @@ impl FieldMerge {
     }
 }
 
+impl FieldMerge {
+    /// Merges the sources of a row; those of processes value by value.
+    fn source(&mut self, versions: [&RowSource; 3]) -> RowSource {
+        let [base, file, live] = versions;
+        let [Some(base), Some(file), Some(live)] = [base.process(), file.process(), live.process()]
+        else {
+            return self.pick("file", versions);
+        };
+        let versions = [base, file, live];
+        let process = ProcessSource {
+            selector: self.selector(versions.map(|it| &it.selector)),
+            filter: self.pick("where", versions.map(|it| &it.filter)),
+            metrics: self.pick("metrics", versions.map(|it| &it.metrics)),
+        };
+        RowSource::Process { process }
+    }
+
+    fn selector(&mut self, versions: [&ProcessSelector; 3]) -> ProcessSelector {
+        let [
+            ProcessSelector::Command(base),
+            ProcessSelector::Command(file),
+            ProcessSelector::Command(live),
+        ] = versions
+        else {
+            return self.pick("processes", versions);
+        };
+        let versions = [base, file, live];
+        ProcessSelector::Command(ProcessCommand {
+            args: self.pick("processes", versions.map(|it| &it.args)),
+            dir: self.pick("dir", versions.map(|it| &it.dir)),
+            env: self.pick("env", versions.map(|it| &it.env)),
+            restart: self.pick("restart", versions.map(|it| &it.restart)),
+        })
+    }
+}
+
 /// Merges three versions of a row: base, file, live. The names of the fields are those of [`fields`].
 fn merge_budgets(versions: [&Budget; 3]) -> MergedRow {
     let mut merge = FieldMerge::default();
@@ -143,7 +180,7 @@ fn merge_budgets(versions: [&Budget; 3]) -> MergedRow {
     }
     let merged = Budget {
         name: pick!(name, "name"),
-        source: pick!(source, "file"),
+        source: merge.source(versions.map(|row| &row.source)),
         version: pick!(version, "version"),
         engine: pick!(engine, "engine"),
         cores: pick!(cores, "cores"),
@@ -270,6 +307,18 @@ mod tests {
         let expected = Budget { threads: Auto::Exactly(2), ..live.models[0].clone() };
         assert_eq!(merged.models, [expected, live.models[1].clone()]);
         assert_eq!(conflicts.len(), 2);
+    }
+
+    #[test]
+    fn sources_of_processes_merge_by_value() {
+        let process = |exe: &str| ProcessSource::new(ProcessSelector::Exe(exe.into()));
+        let row = |source: ProcessSource| Budget::new("a", source);
+        let file = ProcessSource { metrics: Some("http://h/m".into()), ..process("x") };
+        let both = ProcessSource { metrics: file.metrics.clone(), ..process("y") };
+        let merged = merge_budgets([&row(process("x")), &row(file), &row(process("y"))]);
+        assert_eq!((merged.row, merged.conflicts.len()), (Some(row(both)), 0));
+        let merged = merge_budgets([&row(process("x")), &row(process("z")), &row(process("y"))]);
+        assert_eq!(merged.conflicts, ["processes exe x -> exe z in the file, exe x -> exe y here"]);
     }
 
     #[test]

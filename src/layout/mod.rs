@@ -18,6 +18,7 @@ mod model_name;
 mod phrases;
 pub mod placement;
 mod plan;
+mod process_check;
 mod process_source;
 mod refusal;
 mod server_limits;
@@ -40,7 +41,7 @@ pub use file::{
     Document, Fault, Faults, FileCheck, Fitted, ModelInput, ModelNames, ModelSignature, Origin,
     RecordedArrays, ReportStyle, RowKey, SaveError, Warning, demo, demo_for, schema,
 };
-pub use from_file::{RequestOrigin, budget_from_file};
+pub use from_file::{RequestOrigin, budget_from_file, budget_from_process};
 pub use gpu_check::{GpuPlace, find_gpu};
 pub use gpu_id::{GpuId, GpuIdError, HIGHEST_INDEX as HIGHEST_GPU};
 pub use merge::{LayoutVersions, MergeConflict};

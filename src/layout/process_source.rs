@@ -36,7 +36,7 @@ pub enum ProcessSelector {
 }
 
 /// A command that divvy starts, and what it does when the command ends.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessCommand {
     /// The program and its arguments, at least one.
@@ -66,6 +66,17 @@ pub enum RestartPolicy {
     OnFailure,
     /// It is always started again.
     Always,
+}
+
+impl RestartPolicy {
+    /// Returns its name in a layout file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
+        }
+    }
 }
 
 /// Conditions that the processes of a row must meet; each that is set has to hold.

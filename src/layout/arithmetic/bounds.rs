@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::super::budget::{Auto, Budget, CoreRequest, InputSpec, LoadSpec, QueuePolicy, Slo};
 use super::super::gpu_check;
 use super::super::model_name::{NAME_RULE, VERSION_RULE, name_error, version_error};
-use super::super::process_source::ProcessSelector;
 use super::super::refusal::Refusal;
 use super::super::units::{Bytes, print_duration};
 
@@ -62,18 +61,9 @@ fn process(row: &Budget) -> Result<(), Refusal> {
     if *row != plain {
         return Err(Refusal::row(&row.name, MODEL_ONLY));
     }
-    let reason = match &process.selector {
-        ProcessSelector::Exe(exe) if exe.trim().is_empty() => "the name of the executable is empty",
-        ProcessSelector::Pid(pid) if *pid <= 0 => "a process number is 1 or more",
-        ProcessSelector::Cgroup(path) if !path.starts_with('/') => {
-            "the path of a cgroup starts with /, as in /proc/PID/cgroup"
-        }
-        ProcessSelector::Command(command) if command.args.first().is_none_or(String::is_empty) => {
-            "the command is empty: name a program"
-        }
-        _ => return Ok(()),
-    };
-    Err(Refusal::row(&row.name, reason))
+    process.check().map_err(|fault| {
+        Refusal::row(&row.name, format!("{} {}; {}", fault.key, fault.problem, fault.remedy))
+    })
 }
 
 /// The refusal of what only models have.

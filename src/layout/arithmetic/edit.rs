@@ -16,7 +16,7 @@ use super::ledger::requested_cores;
 use super::resolve::{place, resolve, unplaced};
 use super::transfer::{CoreTransfer, transfer_concurrency};
 use super::{bounds, identity, phrases};
-use crate::machine::Description;
+use crate::machine::{CpuSet, Description};
 
 /// Returns the state after a change.
 ///
@@ -35,6 +35,12 @@ pub(super) fn change(
     for edit in &change.edits {
         apply(&mut draft, edit)?;
         draft.derive_instances();
+    }
+    for row in draft.desired.rows.iter_mut().filter(|row| row.budget.is_process()) {
+        // both mean that it has no budget of cores; only one form can be saved
+        if row.budget.cores == CoreRequest::Count(0) {
+            row.budget.cores = CoreRequest::List(CpuSet::EMPTY);
+        }
     }
     draft.require_reserves(before)?;
     let after = identity::inherit(draft.desired, before);

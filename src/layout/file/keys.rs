@@ -2,7 +2,7 @@
 //! key; a test compares them with the JSON Schema.
 
 /// Keys of the file itself.
-pub(super) const ROOT: &[&str] = &["version", "description", "server", "model"];
+pub(super) const ROOT: &[&str] = &["version", "description", "server", "model", "process"];
 
 /// Keys of `server`.
 pub(super) const SERVER: &[&str] = &[
@@ -43,6 +43,30 @@ pub(super) const MODEL: &[&str] = &[
     "inputs",
     "paused",
 ];
+
+/// Keys of a `[[process]]`.
+pub(super) const PROCESS: &[&str] = &[
+    "name", "match", "pid", "cgroup", "command", "dir", "env", "restart", "where", "cores",
+    "reserve", "weight", "memory", "slo", "metrics",
+];
+
+/// Keys of a `[[process]]` that divvy writes: a `match` replaces its short forms `pid` and `cgroup`.
+pub(super) const WRITTEN_PROCESS: &[&str] = &[
+    "name", "match", "command", "dir", "env", "restart", "where", "cores", "reserve", "weight",
+    "memory", "slo", "metrics",
+];
+
+/// Keys of a `[[process]]` of which it has exactly one: they say which processes it means.
+pub(super) const PROCESS_SOURCES: &[&str] = &["match", "pid", "cgroup", "command"];
+
+/// Keys of a `[[process]]` that need `command`.
+pub(super) const COMMAND_ONLY: &[&str] = &["dir", "env", "restart"];
+
+/// Keys of `match`.
+pub(super) const MATCH: &[&str] = &["exe", "pid", "cgroup"];
+
+/// Keys of `where`.
+pub(super) const WHERE: &[&str] = &["cmdline", "user", "cwd"];
 
 /// Keys of a model that later versions may have. They are refused, not ignored.
 pub(super) const LATER: &[&str] = &["priority", "min", "max", "borrow"];

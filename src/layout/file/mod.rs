@@ -9,6 +9,7 @@ mod keys;
 mod origin;
 mod parse;
 mod row_keys;
+mod row_tables;
 mod save;
 mod save_error;
 mod schema;

@@ -108,7 +108,7 @@ pub(super) fn relative(folder: &Path, file: &Path) -> Option<String> {
     for part in to.iter().skip(common) {
         parts.push(part.as_os_str().to_str()?);
     }
-    let text = parts.join("/");
+    let text = if parts.is_empty() { ".".to_owned() } else { parts.join("/") };
     // a file whose name starts with the prefix must not be taken for an embedded model
     Some(if text.starts_with(EMBEDDED_PREFIX) { format!("./{text}") } else { text })
 }
@@ -124,6 +124,7 @@ mod tests {
             ("/a/b", "/a/c/x.onnx", "../c/x.onnx"),
             ("/a", "/x.onnx", "../x.onnx"),
             ("/a", "/a/embedded:x", "./embedded:x"),
+            ("/a", "/a", "."),
         ] {
             assert_eq!(relative(Path::new(from), Path::new(to)).as_deref(), Some(want));
         }

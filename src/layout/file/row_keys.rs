@@ -26,6 +26,45 @@ pub struct RowKey {
     pub value: Option<String>,
     /// True if it has its default value, which a file omits.
     pub default: bool,
+    /// The row to which it belongs, by the name of its description in the schema.
+    row: RowSchema,
+}
+
+/// The kind of a row, which decides its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RowSchema {
+    Model,
+    Process,
+}
+
+impl RowSchema {
+    fn of(budget: &Budget) -> Self {
+        if budget.is_process() { Self::Process } else { Self::Model }
+    }
+
+    /// Returns the keys that divvy writes, in the order of the file.
+    fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Model => keys::MODEL,
+            Self::Process => keys::WRITTEN_PROCESS,
+        }
+    }
+
+    /// Returns the key of its array in a file.
+    fn array(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Process => "process",
+        }
+    }
+
+    /// Returns its name in the JSON Schema.
+    fn definition(self) -> &'static str {
+        match self {
+            Self::Model => "ModelRow",
+            Self::Process => "ProcessRow",
+        }
+    }
 }
 
 /// The start of the parser's messages about syntax.
@@ -47,12 +86,21 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("dims", "{ batch = 1, seq = 128 }"),
     ("inputs", "{ x = { range = [0.0, 1.0] } }"),
     ("paused", "true or false"),
+    (
+        "match",
+        "{ exe = \"redis-server\" }, { pid = 4711 } or { cgroup = \"/system.slice/ollama.service\" }",
+    ),
+    ("command", "[\"python\", \"server.py\"]"),
+    ("env", "{ OMP_NUM_THREADS = \"4\" }"),
+    ("restart", "never, on-failure or always"),
+    ("where", "{ cmdline = \"--port 8000\", user = \"postgres\", cwd = \"/srv\" }"),
+    ("metrics", "http://127.0.0.1:8002/metrics"),
 ];
 
 impl RowKey {
     /// Returns the description of the key, with an example.
     pub fn help(&self) -> String {
-        let description = description(self.name);
+        let description = description(self.row, self.name);
         match EXAMPLES.iter().find(|(name, _)| *name == self.name) {
             Some((_, example)) => format!("{description} Example: {example}"),
             None => description.to_owned(),
@@ -61,18 +109,22 @@ impl RowKey {
 }
 
 /// Returns the description of a key from the JSON Schema.
-fn description(key: &str) -> &'static str {
-    static ALL: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
+fn description(row: RowSchema, key: &str) -> &'static str {
+    static ALL: OnceLock<Vec<(RowSchema, &'static str, String)>> = OnceLock::new();
     let all = ALL.get_or_init(|| {
         let schema = schema().to_value();
-        let descriptions = keys::MODEL.iter().map(|name| {
-            let property = schema.pointer(&format!("/$defs/ModelRow/properties/{name}"));
+        let rows = [RowSchema::Model, RowSchema::Process].into_iter();
+        let names = rows.flat_map(|row| row.keys().iter().map(move |name| (row, *name)));
+        let descriptions = names.map(|(row, name)| {
+            let path = format!("/$defs/{}/properties/{name}", row.definition());
+            let property = schema.pointer(&path);
             let text = property.and_then(|property| schema_description(&schema, property));
-            (*name, text.unwrap_or_default())
+            (row, name, text.unwrap_or_default())
         });
         descriptions.collect()
     });
-    all.iter().find(|(name, _)| *name == key).map_or("", |(_, text)| text)
+    let is_it = |entry: &&(RowSchema, &str, String)| entry.0 == row && entry.1 == key;
+    all.iter().find(is_it).map_or("", |(.., text)| text)
 }
 
 /// Returns the description of a property or, if it has none, of its type.
@@ -109,8 +161,9 @@ impl Budget {
             name,
             value: all.get(name).map(text),
             default: !non_default.contains_key(name),
+            row: RowSchema::of(self),
         };
-        Ok(keys::MODEL.iter().map(key).collect())
+        Ok(RowSchema::of(self).keys().iter().map(key).collect())
     }
 
     /// Returns the row with another value of a key. Relative paths start at the current folder. A
@@ -120,15 +173,23 @@ impl Budget {
     /// A message that says what is wrong with the value, and what to write instead.
     pub fn with_key(&self, key: &str, text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let others = values(self, WrittenKeys::NonDefault).map_err(|error| error.to_string())?;
+        let mut others =
+            values(self, WrittenKeys::NonDefault).map_err(|error| error.to_string())?;
+        if !text.is_empty() {
+            for other in replaced_by(key) {
+                others.remove(other);
+            }
+        }
+        let row = RowSchema::of(self);
         let has_no_quotes = !text.starts_with(['"', '\'', '[', '{']);
         let quoted = Value::from(text).to_string();
         // a name or a version may look like a number
         let is_text = ["name", "version"].contains(&key);
         let text = if is_text && has_no_quotes && !text.is_empty() { &quoted } else { text };
-        match read(&others, key, text) {
+        let present = PresentKeys { row, keys: &others };
+        match read(present, key, text) {
             Err(fault) if has_no_quotes && fault.message.starts_with(SYNTAX) => {
-                read(&others, key, &quoted)
+                read(present, key, &quoted)
             }
             other => other,
         }
@@ -139,10 +200,26 @@ impl Budget {
     }
 }
 
+/// Returns the keys that a value of a key replaces.
+fn replaced_by(key: &str) -> &'static [&'static str] {
+    match key {
+        "match" => &["command", "dir", "env", "restart"],
+        "command" => &["match", "where"],
+        _ => &[],
+    }
+}
+
+/// The keys that a row has.
+#[derive(Clone, Copy)]
+struct PresentKeys<'k> {
+    row: RowSchema,
+    keys: &'k InlineTable,
+}
+
 /// Parses a row with the text as the value of a key.
-fn read(others: &InlineTable, key: &str, text: &str) -> Result<Budget, Fault> {
-    let mut file = "version = 1\n[[model]]\n".to_owned();
-    for (name, value) in others.iter().filter(|(name, _)| *name != key) {
+fn read(present: PresentKeys<'_>, key: &str, text: &str) -> Result<Budget, Fault> {
+    let mut file = format!("version = 1\n[[{}]]\n", present.row.array());
+    for (name, value) in present.keys.iter().filter(|(name, _)| *name != key) {
         // writing into a string does not fail
         let _ = writeln!(file, "{name} = {}", value.to_string().trim());
     }
@@ -182,8 +259,9 @@ mod tests {
 
     use super::*;
     use crate::layout::{
-        Auto, Bytes, CoreRequest, LoadSpec, ModelSource, Objective, Overflow, QueuePolicy,
-        ReplayOrder, Slo,
+        Auto, Bytes, CoreRequest, LoadSpec, ModelSource, Objective, Overflow, ProcessCommand,
+        ProcessFilter, ProcessSelector, ProcessSource, QueuePolicy, ReplayOrder, RestartPolicy,
+        Slo,
     };
 
     fn row() -> Budget {
@@ -212,12 +290,41 @@ mod tests {
         }
     }
 
+    fn process() -> Budget {
+        let exe = ProcessSource::new(ProcessSelector::Exe("redis-server".into()));
+        let filter = ProcessFilter { user: Some("redis".into()), ..ProcessFilter::default() };
+        let metrics = Some("http://127.0.0.1:9121/metrics".to_owned());
+        Budget::new("redis", ProcessSource { filter, metrics, ..exe })
+    }
+
+    fn started() -> Budget {
+        let command = ProcessCommand {
+            args: vec!["python".into(), "a b.py".into()],
+            dir: Some("/".into()),
+            env: [("PORT".to_owned(), "80".to_owned())].into(),
+            restart: RestartPolicy::Always,
+        };
+        let source = ProcessSource::new(ProcessSelector::Command(command));
+        Budget { cores: CoreRequest::Count(2), weight: 3, ..Budget::new("service", source) }
+    }
+
+    #[test]
+    fn choice_of_processes_replaces_a_command() {
+        let matched = started().with_key("match", "{ exe = \"x\" }").unwrap();
+        let exe = ProcessSource::new(ProcessSelector::Exe("x".into()));
+        assert_eq!(matched, Budget { source: exe.into(), ..started() });
+        let command = process().with_key("command", "[\"x\"]").unwrap();
+        let source = command.source.process().unwrap();
+        assert_eq!(source.description(), "x");
+        assert!(source.filter.is_empty());
+    }
+
     #[test]
     fn every_key_reads_back_equal() {
-        for budget in [row(), full()] {
+        for budget in [row(), full(), process(), started()] {
             let listed = budget.row_keys().unwrap();
             let names: Vec<&str> = listed.iter().map(|key| key.name).collect();
-            assert_eq!(names, keys::MODEL);
+            assert_eq!(names, RowSchema::of(&budget).keys());
             for key in listed {
                 let again = budget.with_key(key.name, key.value.as_deref().unwrap_or_default());
                 assert_eq!(again.as_ref(), Ok(&budget), "{}", key.name);
@@ -276,8 +383,13 @@ mod tests {
             ("path", "nowhere.onnx", ["nowhere.onnx", ""]),
             ("engine", "tract", ["rten", "onnxruntime"]),
             ("cores", "1\n[[model]]", ["", ""]),
+            ("match", "redis-server", ["`match` is a string", "exe"]),
+            ("metrics", "https://h/metrics", ["https", "Prometheus"]),
+            ("where", "{ usr = \"x\" }", ["usr", "user"]),
         ] {
-            let error = row().with_key(key, text).unwrap_err();
+            let is_of_process = ["match", "metrics", "where"].contains(&key);
+            let row = if is_of_process { process() } else { row() };
+            let error = row.with_key(key, text).unwrap_err();
             assert!(words.iter().all(|word| error.contains(word)), "{key} = {text}: {error}");
         }
     }
@@ -306,7 +418,7 @@ mod tests {
 
     #[test]
     fn every_key_has_a_description() {
-        for key in row().row_keys().unwrap() {
+        for key in [row(), process()].iter().flat_map(|row| row.row_keys().unwrap()) {
             assert!(!key.help().is_empty(), "{}", key.name);
         }
         let help = |name| row().row_keys().unwrap().into_iter().find(|key| key.name == name);

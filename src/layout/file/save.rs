@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::document::Document;
 use super::origin::{EMBEDDED_PREFIX, Origin};
 use super::parse::{self, FileCheck, ParsedFile};
+use super::row_tables::{self, Moved, RowArray, RowTable};
 use super::save_error::SaveError;
 use super::server_table;
 use super::write::{self, PathStyle, Paths, WrittenKeys};
-use crate::layout::ServerKeys;
 use crate::layout::budget::{Budget, Layout};
+use crate::layout::{ProcessSelector, ServerKeys};
 use crate::machine::{replace_file, write_advice};
 
 /// The start of a new file.
@@ -79,29 +80,31 @@ impl Document {
         }
         let old_folder = self.origin.folder();
         let new_folder = to.folder();
-        let mut old_tables = tables(&mut document);
+        let mut old_rows = row_tables::take(&mut document);
+        let end = old_rows.last().map_or(0, RowTable::position);
         let renames = renames(&self.layout, layout);
-        for (name, _) in &mut old_tables {
-            if let Some((_, new)) = renames.iter().find(|(old, _)| old.name == *name) {
-                name.clone_from(&new.name);
+        for row in &mut old_rows {
+            if let Some((_, new)) = renames.iter().find(|(old, _)| row.is_of(old)) {
+                row.name.clone_from(&new.name);
             }
         }
-        let order: Vec<&str> = old_tables.iter().map(|(name, _)| name.as_str()).collect();
+        let order: Vec<&str> = old_rows.iter().map(|row| row.name.as_str()).collect();
         let wanted: Vec<&str> = layout.models.iter().map(|row| row.name.as_str()).collect();
-        let moved = !wanted
+        let stays = wanted
             .iter()
             .filter(|name| order.contains(name))
             .eq(order.iter().filter(|name| wanted.contains(name)));
-        let mut rows = ArrayOfTables::new();
+        let moved = if stays { Moved::No } else { Moved::Yes };
         let mut orphans = String::new();
         let mut found: HashMap<String, Table> = HashMap::new();
-        for (name, table) in old_tables.drain(..) {
-            if layout.model(&name).is_some() {
-                found.insert(name, prefixed(table, &std::mem::take(&mut orphans)));
+        for row in old_rows {
+            if layout.models.iter().any(|budget| row.is_of(budget)) {
+                found.insert(row.name, prefixed(row.table, &std::mem::take(&mut orphans)));
             } else {
-                orphans.push_str(&detached(&table));
+                orphans.push_str(&detached(&row.table));
             }
         }
+        let mut rows = Vec::new();
         for budget in &layout.models {
             let renamed = renames.iter().find(|(_, new)| new.name == budget.name);
             let old = renamed.map(|(old, _)| *old).or_else(|| self.layout.model(&budget.name));
@@ -119,26 +122,23 @@ impl Document {
                     )?;
                     let after =
                         write::row(budget, &paths(to, new_folder.as_deref()), WrittenKeys::All)?;
+                    if selector(old) != selector(budget) {
+                        remove_short_forms(&mut table);
+                    }
                     merge(&mut table, &before, &after);
                     table
                 }
                 _ => new_table(budget, to, new_folder.as_deref())?,
             };
-            rows.push(table);
+            let (array, name) = (RowArray::of(budget), budget.name.clone());
+            rows.push(RowTable { array, name, table });
         }
         if !orphans.is_empty() {
             let rest = document.trailing().as_str().unwrap_or_default().to_owned();
             document.set_trailing(format!("{orphans}{rest}"));
         }
-        if moved {
-            let mut position = 0;
-            rows.iter_mut().for_each(|table| renumber(table, &mut position));
-        }
-        if rows.is_empty() {
-            document.insert("model", value(toml_edit::Array::new()));
-        } else {
-            document.insert("model", Item::ArrayOfTables(rows));
-        }
+        row_tables::place(&mut document, &mut rows, moved, end);
+        row_tables::insert(&mut document, rows);
         Ok(with_line_ends_of(&self.text, document.to_string()))
     }
 }
@@ -157,8 +157,8 @@ pub(super) fn with_line_ends_of(old: &str, text: String) -> String {
     if has_windows_ends { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
 }
 
-/// Finds renamed models, as pairs of the old and the new row: rows that only one of the layouts has,
-/// of the same file. Rows that are equal but for the name are paired first.
+/// Finds renamed rows, as pairs of the old and the new row: rows that only one of the layouts has, of the
+/// same source. Rows that are equal but for the name are paired first.
 fn renames<'l>(old: &'l Layout, new: &'l Layout) -> Vec<(&'l Budget, &'l Budget)> {
     let mut removed: Vec<&Budget> =
         old.models.iter().filter(|row| new.model(&row.name).is_none()).collect();
@@ -176,18 +176,6 @@ fn renames<'l>(old: &'l Layout, new: &'l Layout) -> Vec<(&'l Budget, &'l Budget)
         });
     }
     pairs
-}
-
-/// Removes the models' tables from a document. Returns them with their names.
-fn tables(document: &mut DocumentMut) -> Vec<(String, Table)> {
-    let models = document.remove("model").and_then(|item| item.into_array_of_tables().ok());
-    let tables = models.into_iter().flatten();
-    tables
-        .map(|table| {
-            let name = table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
-            (name, table)
-        })
-        .collect()
 }
 
 /// Returns the comments above a table that an empty line separates from it: they stay when the table
@@ -209,14 +197,15 @@ fn prefixed(mut table: Table, comments: &str) -> Table {
     table
 }
 
-/// Numbers a table and its inner tables, so that they are printed in this order.
-fn renumber(table: &mut Table, position: &mut isize) {
-    *position += 1;
-    table.set_position(Some(*position));
-    for (_, item) in table.iter_mut() {
-        if let Some(inner) = item.as_table_mut() {
-            renumber(inner, position);
-        }
+/// Returns the choice of a row's processes, if it is one of processes.
+fn selector(row: &Budget) -> Option<&ProcessSelector> {
+    row.source.process().map(|process| &process.selector)
+}
+
+/// Removes the short forms of `match`, which a new `match` or command replaces.
+fn remove_short_forms(table: &mut Table) {
+    for key in ["pid", "cgroup"] {
+        table.remove(key);
     }
 }
 
@@ -243,7 +232,12 @@ fn path_style(table: &Table) -> PathStyle {
     let arrays = table.get("inputs").and_then(Item::as_table_like).and_then(|inputs| {
         inputs.iter().find_map(|(_, input)| is_relative(input.as_table_like()?.get("npy")))
     });
-    PathStyle { model: is_relative(table.get("path")), recording: inside("load", "file"), arrays }
+    PathStyle {
+        model: is_relative(table.get("path")),
+        recording: inside("load", "file"),
+        arrays,
+        dir: is_relative(table.get("dir")),
+    }
 }
 
 /// Applies the difference between two rows to the user's table.

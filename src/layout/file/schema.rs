@@ -18,9 +18,11 @@ pub fn schema() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<LayoutFile>()
 }
 
-/// A divvy layout: the models, and the budget of each.
+/// A divvy layout: the models and the processes, and the budget of each. The rows have the order of the file.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, title = "divvy layout")]
+#[schemars(deny_unknown_fields, title = "divvy layout", extend(
+    "anyOf" = [{ "required": ["model"] }, { "required": ["process"] }],
+))]
 struct LayoutFile {
     /// The version of the format: 1.
     #[schemars(range(min = 1, max = 1))]
@@ -31,7 +33,11 @@ struct LayoutFile {
     server: Option<Server>,
     /// The models, one `[[model]]` per model.
     #[schemars(length(min = 1))]
+    #[schemars(default)]
     model: Vec<ModelRow>,
+    /// The processes that run beside the models, one `[[process]]` per row.
+    #[schemars(length(min = 1), default)]
+    process: Vec<ProcessRow>,
 }
 
 /// The limits of the server, which runs with `--listen` or `--listen-grpc`. Options of the command line win.
@@ -101,6 +107,95 @@ struct ModelRow {
     inputs: Option<BTreeMap<String, Input>>,
     /// Starts the model paused. Default: false.
     paused: Option<bool>,
+}
+
+/// The budget of processes. They are chosen by one of `match`, `pid`, `cgroup` and `command`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ProcessRow {
+    /// The name of the row, unique in the layout.
+    #[schemars(length(min = 1, max = 200))]
+    name: String,
+    #[schemars(rename = "match")]
+    matching: Option<Match>,
+    /// The number of a process: short for `match = { pid = ... }`.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pid: Option<i64>,
+    /// The path of a cgroup: short for `match = { cgroup = ... }`.
+    #[schemars(length(min = 1))]
+    cgroup: Option<String>,
+    /// A command that divvy starts, instead of a `match`: the program and its arguments.
+    #[schemars(length(min = 1))]
+    command: Option<Vec<String>>,
+    /// The folder in which the command runs, relative to the folder of the layout. Default: divvy's own.
+    #[schemars(length(min = 1))]
+    dir: Option<String>,
+    /// Variables of the command's environment that differ from divvy's.
+    env: Option<BTreeMap<String, String>>,
+    restart: Option<Restart>,
+    #[schemars(rename = "where")]
+    condition: Option<Where>,
+    /// A CPU list ("0-3,8"), a number (placed by topology), or a share ("50%"). Default: none, so that it
+    /// runs on every core that no row reserves.
+    cores: Option<Cores>,
+    /// Reserves the cores: no other row may run on them. Default: false.
+    reserve: Option<bool>,
+    /// The share of its threads on cores that they share, relative to other rows. Default: 1.
+    #[schemars(range(min = 1, max = 64))]
+    weight: Option<i64>,
+    /// The memory budget, like "8GiB". It is enforced in a cgroup of divvy's, and reported otherwise.
+    /// Default: unlimited.
+    memory: Option<Size>,
+    /// The latency target, like { p99 = "20ms" }. It needs `metrics`.
+    slo: Option<Slo>,
+    /// The page on which the program reports its own requests, in Prometheus' text format.
+    #[schemars(length(min = 1), extend("pattern" = "^http://"))]
+    metrics: Option<String>,
+}
+
+/// The processes of the row, each with its descendants: an executable, a number or a cgroup.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1, "maxProperties" = 1))]
+struct Match {
+    /// The file name of the executable, or its absolute path.
+    #[schemars(length(min = 1))]
+    exe: Option<String>,
+    /// The number of a process.
+    #[schemars(range(min = 1, max = 2_147_483_647))]
+    pid: Option<i64>,
+    /// The path of a cgroup, as in /proc/PID/cgroup.
+    #[schemars(length(min = 1))]
+    cgroup: Option<String>,
+}
+
+/// Conditions that the processes must meet besides; each that is set has to hold.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Where {
+    /// A text in the command line, the arguments joined by spaces.
+    #[schemars(length(min = 1))]
+    cmdline: Option<String>,
+    user: Option<User>,
+    /// The working folder, an absolute path.
+    #[schemars(length(min = 1))]
+    cwd: Option<String>,
+}
+
+/// The owner, by name or number.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum User {
+    Number(#[schemars(range(min = 0, max = 4_294_967_295_u32))] i64),
+    Name(#[schemars(length(min = 1))] String),
+}
+
+/// What divvy does when the command ends. Default: "never".
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+enum Restart {
+    Never,
+    OnFailure,
+    Always,
 }
 
 /// The engine that runs the model. Default: "auto".
@@ -274,6 +369,9 @@ mod tests {
         for (name, known) in [
             ("Server", keys::SERVER),
             ("ModelRow", keys::MODEL),
+            ("ProcessRow", keys::PROCESS),
+            ("Match", keys::MATCH),
+            ("Where", keys::WHERE),
             ("Queue", keys::QUEUE),
             ("Slo", keys::SLO),
             ("Input", keys::INPUT),

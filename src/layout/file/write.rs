@@ -33,6 +33,8 @@ pub(super) struct PathStyle {
     pub(super) recording: Option<bool>,
     /// The paths of arrays.
     pub(super) arrays: Option<bool>,
+    /// The folder of a command.
+    pub(super) dir: Option<bool>,
 }
 
 impl Paths<'_> {

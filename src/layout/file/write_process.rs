@@ -72,19 +72,14 @@ fn command(
 ) -> Result<(), SaveError> {
     row.insert("command", command.args.iter().map(String::as_str).collect::<Array>().into());
     if let Some(dir) = &command.dir {
-        row.insert("dir", paths.text(dir, None)?);
+        row.insert("dir", paths.text(dir, paths.style.dir)?);
     }
     if !command.env.is_empty() {
         let pairs = command.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         row.insert("env", pairs.collect::<InlineTable>().into());
     }
     if full || command.restart != RestartPolicy::Never {
-        let restart = match command.restart {
-            RestartPolicy::Never => "never",
-            RestartPolicy::OnFailure => "on-failure",
-            RestartPolicy::Always => "always",
-        };
-        row.insert("restart", restart.into());
+        row.insert("restart", command.restart.name().into());
     }
     Ok(())
 }

@@ -36,7 +36,11 @@ pub(in super::super) fn check(
         checker.cores(*row);
         checker.threads(*row);
         checker.gpu(*row);
-        checker.name(*row);
+        if row.budget.is_process() {
+            checker.process(*row);
+        } else {
+            checker.name(*row);
+        }
     }
     checker.reserved_lists(rows);
     if checker.faults.is_empty() {
@@ -71,6 +75,22 @@ impl Checker<'_> {
                 SHADOWED.to_owned(),
                 "rename it if clients ask for its metadata",
             );
+        }
+    }
+
+    /// Warns of values that have no effect on processes.
+    fn process(&mut self, row: CheckedRow<'_>) {
+        let budget = row.budget;
+        if budget.reserve && requested_cores(&budget.cores, self.machine.limits.allowed.len()) == 0
+        {
+            let help = "add `cores`, or remove it";
+            self.warn(row, "reserve", "`reserve` without cores reserves nothing".to_owned(), help);
+        }
+        let has_metrics = budget.source.process().is_some_and(|process| process.metrics.is_some());
+        if budget.slo.is_some() && !has_metrics {
+            let message = "no latency is known without `metrics`, so the target cannot be checked";
+            let help = "add the URL of its Prometheus page, or remove `slo`";
+            self.warn(row, "slo", message.to_owned(), help);
         }
     }
 

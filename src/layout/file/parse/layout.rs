@@ -7,20 +7,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::reader::{FileCheck, Reader, TomlValue};
 use super::spans::RowSpans;
-use super::{row, server, values};
+use super::{process, row, server, values};
 use crate::layout::file::faults::{Fault, Faults};
 use crate::layout::file::keys;
 use crate::layout::file::origin::Origin;
-use crate::layout::{Layout, ServerKeys};
+use crate::layout::{Budget, Layout, ServerKeys};
 
 /// The content of a layout file.
 #[derive(Default)]
 pub(in super::super) struct ParsedFile {
-    /// The models.
+    /// The rows, in the order of the text.
     pub(in super::super) layout: Layout,
     /// The limits of the server.
     pub(in super::super) server: ServerKeys,
-    /// The places of the models' values.
+    /// The places of the rows' values.
     pub(in super::super) spans: Vec<RowSpans>,
 }
 
@@ -66,7 +66,8 @@ enum Syntax {
 fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> ParsedFile {
     let mut file = ParsedFile::default();
     let mut has_version = false;
-    let mut has_models = false;
+    let mut rows = Vec::new();
+    let mut has_rows = false;
     for (key, value) in root {
         match key.get_ref().as_ref() {
             "version" => {
@@ -76,9 +77,10 @@ fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> ParsedFi
             "description" => {
                 file.layout.description = reader.string(value, "`description`").unwrap_or_default();
             }
-            "model" => {
-                has_models = true;
-                models(reader, value, &mut file);
+            "model" | "process" => {
+                has_rows = true;
+                let kind = if key.get_ref() == "model" { RowKind::Model } else { RowKind::Process };
+                self::rows(reader, value, kind, &mut rows);
             }
             "server" => file.server = server::server(reader, value),
             // after a broken header, the keys of a model look like those of the file
@@ -89,13 +91,18 @@ fn root(reader: &mut Reader<'_>, root: &DeTable<'_>, syntax: Syntax) -> ParsedFi
     if !has_version && syntax == Syntax::Valid {
         reader.fault(0..0, "this layout has no `version`", "start the file with `version = 1`");
     }
-    if !has_models && syntax == Syntax::Valid {
+    if !has_rows && syntax == Syntax::Valid {
         let end = reader.text.trim_end().len();
         reader.fault(
             end.saturating_sub(1)..end,
-            "this layout has no model",
-            "add a `[[model]]` with a `name` and a `path`",
+            "this layout has neither a model nor a process",
+            "add a `[[model]]` with a `name` and a `path`, or a `[[process]]`",
         );
+    }
+    rows.sort_by_key(|row| row.start);
+    for row in rows {
+        file.layout.models.push(row.budget);
+        file.spans.push(row.spans);
     }
     duplicates(reader, &file.layout, &file.spans);
     file
@@ -115,26 +122,56 @@ fn version(reader: &mut Reader<'_>, value: &TomlValue<'_>) {
     }
 }
 
-fn models(reader: &mut Reader<'_>, value: &TomlValue<'_>, file: &mut ParsedFile) {
+/// The kind of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowKind {
+    Model,
+    Process,
+}
+
+impl RowKind {
+    /// Returns its key, and an example of what it needs.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Model => ("model", "a `name` and a `path`"),
+            Self::Process => ("process", "a `name` and a `match`"),
+        }
+    }
+}
+
+/// A row that was read, and where it begins in the text.
+struct ReadRow {
+    start: usize,
+    budget: Budget,
+    spans: RowSpans,
+}
+
+fn rows(reader: &mut Reader<'_>, value: &TomlValue<'_>, kind: RowKind, read: &mut Vec<ReadRow>) {
+    let (key, needs) = kind.words();
     let DeValue::Array(rows) = value.get_ref() else {
         let found = values::kind(value);
-        let help = "write the header of each model with two brackets, `[[model]]`";
-        reader.fault(value.span(), format!("`model` is {found}, not a list of models"), help);
+        let help = format!("write the header of each {key} with two brackets, `[[{key}]]`");
+        let list = if kind == RowKind::Model { "models" } else { "processes" };
+        reader.fault(value.span(), format!("`{key}` is {found}, not a list of {list}"), help);
         return;
     };
     if rows.is_empty() {
-        let help = "add a `[[model]]` with a `name` and a `path`";
-        reader.fault(value.span(), "this layout has no model", help);
+        let help = format!("add a `[[{key}]]` with {needs}");
+        reader.fault(value.span(), format!("this layout has no {key}"), help);
     }
     for value in rows {
         if let DeValue::Table(table) = value.get_ref() {
-            let (budget, place) = row::row(reader, table, value.span());
-            file.layout.models.push(budget);
-            file.spans.push(place);
+            let span = value.span();
+            let start = span.start;
+            let (budget, spans) = match kind {
+                RowKind::Model => row::row(reader, table, span),
+                RowKind::Process => process::row(reader, table, span),
+            };
+            read.push(ReadRow { start, budget, spans });
         } else {
             let found = values::kind(value);
-            let help = "write each model as a table with a `name` and a `path`";
-            reader.fault(value.span(), format!("this model is {found}, not a table"), help);
+            let help = format!("write each {key} as a table with {needs}");
+            reader.fault(value.span(), format!("this {key} is {found}, not a table"), help);
         }
     }
 }
@@ -148,11 +185,14 @@ fn duplicates(reader: &mut Reader<'_>, layout: &Layout, spans: &[RowSpans]) {
         }
         let span = place.value("name");
         if let Some(earlier) = first.get(budget.name.as_str()) {
-            let message = format!("two models are named `{}`", budget.name);
+            let is_process =
+                layout.models.iter().any(|row| row.name == budget.name && row.is_process());
+            let rows = if is_process { "rows" } else { "models" };
+            let message = format!("two {rows} are named `{}`", budget.name);
             reader.faults.push(
                 Fault::at(reader.text, span, message)
                     .also(earlier.clone(), "the first of them")
-                    .help("use a different name for each model"),
+                    .help(format!("use a different name for each {}", rows.trim_end_matches('s'))),
             );
         } else {
             first.insert(&budget.name, span);

@@ -3,6 +3,7 @@
 mod gpu;
 mod layout;
 mod load;
+mod process;
 mod reader;
 mod row;
 mod server;

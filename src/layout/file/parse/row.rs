@@ -46,6 +46,9 @@ pub(super) fn row(
                 format!("`{name}` is not available in this version of divvy"),
                 "remove it: it would have no effect",
             );
+        } else if keys::PROCESS.contains(&name) && !keys::MODEL.contains(&name) {
+            let message = format!("a model has no `{name}`");
+            reader.fault(key.span(), message, "remove it: only a `[[process]]` can have it");
         } else if !keys::MODEL.contains(&name) {
             reader.unknown(key, "a model", keys::MODEL);
         }
@@ -86,11 +89,7 @@ fn field(reader: &mut Reader<'_>, budget: &mut Budget, key: &str, value: &TomlVa
             set(&mut budget.objective, reader.one_of(value, "`objective`", &words));
         }
         "spinning" => budget.spinning = spinning(reader, value),
-        "weight" => {
-            let help = "write 1 to 64; twice the weight is twice the time on a shared core";
-            let weight = reader.count(value, "`weight`", HEAVIEST, help);
-            set(&mut budget.weight, weight.and_then(|weight| u32::try_from(weight).ok()));
-        }
+        "weight" => set(&mut budget.weight, weight(reader, value)),
         "memory" => budget.memory = reader.bytes(value, "`memory`"),
         "gpu" => budget.gpu = gpu::gpu(reader, value),
         "gpu_memory" => budget.gpu_memory = reader.bytes(value, "`gpu_memory`"),
@@ -104,7 +103,8 @@ fn field(reader: &mut Reader<'_>, budget: &mut Budget, key: &str, value: &TomlVa
     }
 }
 
-fn name(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<String> {
+/// Reads `name`.
+pub(super) fn name(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<String> {
     let name = reader.string(value, "`name`")?;
     let Some(error) = name_error(&name) else { return Some(name) };
     reader.fault(value.span(), error, format!("write {NAME_RULE}"));
@@ -134,7 +134,8 @@ fn source(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<ModelSource>
     }
 }
 
-fn cores(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<CoreRequest> {
+/// Reads `cores`.
+pub(super) fn cores(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<CoreRequest> {
     let help = "write a CPU list like \"0-3\", a number like 2, or a share like \"50%\"";
     let text = match value.get_ref() {
         DeValue::String(text) => text.trim(),
@@ -162,7 +163,7 @@ fn cores(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<CoreRequest> 
         };
     }
     if text.is_empty() {
-        let help = "write a list like \"0-3\", or 0 for a model without cores";
+        let help = "write a list like \"0-3\", or 0 for no cores";
         reader.fault(value.span(), "the CPU list is empty", help);
         return None;
     }
@@ -174,6 +175,13 @@ fn cores(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<CoreRequest> 
 
 fn mistyped_cores(reader: &mut Reader<'_>, value: &TomlValue<'_>, help: &str) {
     reader.fault(value.span(), format!("`cores` is {}", kind(value)), help);
+}
+
+/// Reads `weight`.
+pub(super) fn weight(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<u32> {
+    let help = "write 1 to 64; twice the weight is twice the time on a shared core";
+    let weight = reader.count(value, "`weight`", HEAVIEST, help);
+    weight.and_then(|weight| u32::try_from(weight).ok())
 }
 
 fn auto(reader: &mut Reader<'_>, value: &TomlValue<'_>, what: &str) -> Option<Auto> {
@@ -231,7 +239,8 @@ fn queue(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> QueuePolicy {
     queue
 }
 
-fn slo(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<Slo> {
+/// Reads `slo`.
+pub(super) fn slo(reader: &mut Reader<'_>, value: &TomlValue<'_>) -> Option<Slo> {
     let help = "write one percentile and its bound, like `slo = { p99 = \"20ms\" }`";
     let table = reader.table(value, "`slo`", help)?;
     if table.len() != 1 {

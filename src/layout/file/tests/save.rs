@@ -1,19 +1,18 @@
 //! Saving: only changed values are rewritten, and a saved layout reads back equal.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::layout::file::parse::{self, FileCheck};
+use super::comparison::{changed, reread};
+use super::strategies::layout;
+use crate::layout::file::parse::FileCheck;
 use crate::layout::file::{Document, Origin, SaveError};
 use crate::layout::{
-    Auto, Budget, Bytes, CoreRequest, EngineChoice, GpuId, InputSpec, Layout, LoadSpec,
-    ModelSource, Objective, Overflow, QueuePolicy, ReplayOrder, ServerKeys, Slo,
+    Auto, Budget, Bytes, CoreRequest, Layout, LoadSpec, ModelSource, QueuePolicy, ServerKeys, Slo,
 };
-use crate::machine::{CoreId, CpuSet};
 
 const COMMENTED: &str = r#"# the machine in the cellar
 version = 1   # the only one
@@ -57,16 +56,6 @@ fn commented() -> (tempfile::TempDir, Document) {
     fs::write(&path, COMMENTED).unwrap();
     let document = Layout::read(&path, FileCheck::Required).unwrap();
     (folder, document)
-}
-
-/// The lines that differ, as "-old" and "+new".
-fn changed(before: &str, after: &str) -> Vec<String> {
-    let old: Vec<&str> = before.lines().collect();
-    let new: Vec<&str> = after.lines().collect();
-    let removed = old.iter().filter(|line| !new.contains(line)).map(|line| format!("-{line}"));
-    removed
-        .chain(new.iter().filter(|line| !old.contains(line)).map(|line| format!("+{line}")))
-        .collect()
 }
 
 #[test]
@@ -336,131 +325,6 @@ fn unreadable_files_are_faults_with_lines() {
     forbid(&path);
     let faults = read_as_nobody();
     assert_eq!(faults.faults()[0].message, "this layout cannot be read: permission denied");
-}
-
-fn names() -> impl Strategy<Value = String> {
-    prop_oneof!["[a-z]{1,8}", "[a-zA-Z0-9 ._\"'\\\\#=\u{e9}\u{4e2d}-]{0,20}[a-z]"]
-}
-
-fn duration() -> impl Strategy<Value = Duration> {
-    (1u64..86_400_000_000).prop_map(Duration::from_micros)
-}
-
-fn auto() -> impl Strategy<Value = Auto> {
-    prop_oneof![Just(Auto::Auto), (1usize..=1024).prop_map(Auto::Exactly)]
-}
-
-fn cores() -> impl Strategy<Value = CoreRequest> {
-    prop_oneof![
-        prop::collection::btree_set(0u16..1024, 1..20)
-            .prop_map(|ids| CoreRequest::List(ids.into_iter().map(CoreId).collect::<CpuSet>())),
-        (0usize..=1024).prop_map(CoreRequest::Count),
-        (1u32..=10_000).prop_map(|share| CoreRequest::Share(f64::from(share) / 100.0)),
-    ]
-}
-
-fn load() -> impl Strategy<Value = LoadSpec> {
-    let rate = || (1u32..=1_000_000_000).prop_map(|rate| f64::from(rate) / 1000.0);
-    let order = prop_oneof![Just(ReplayOrder::Recorded), Just(ReplayOrder::Shuffled)];
-    let carry = prop::collection::btree_map(names(), names(), 0..3);
-    prop_oneof![
-        rate().prop_map(|rate| LoadSpec::Poisson { rate }),
-        rate().prop_map(|rate| LoadSpec::Constant { rate }),
-        (1usize..=10_000, prop::option::of(duration())).prop_map(|(clients, think)| {
-            LoadSpec::Closed { clients, think: think.unwrap_or_default() }
-        }),
-        (order, prop::option::of(rate()), carry).prop_map(|(order, rate, carry)| {
-            LoadSpec::Replay { file: "/r/x.npz".into(), order, rate, carry }
-        }),
-    ]
-}
-
-fn inputs() -> impl Strategy<Value = BTreeMap<String, InputSpec>> {
-    let input = prop_oneof![
-        (-1000i32..1000, 1i32..1000).prop_map(|(low, width)| {
-            InputSpec::Range(f64::from(low) / 4.0, f64::from(low + width * 4) / 4.0)
-        }),
-        Just(InputSpec::Zeros),
-        Just(InputSpec::Npy("/r/in put.npy".into())),
-    ];
-    prop::collection::btree_map(names(), input, 0..3)
-}
-
-prop_compose! {
-    fn budget()(
-        name in names(),
-        file in prop_oneof![Just("/r/m/a.onnx"), Just("/b.onnx"), Just("/r/l/c d.onnx")],
-        embedded in any::<bool>(),
-        engine in prop_oneof![
-            Just(EngineChoice::Auto), Just(EngineChoice::OnnxRuntime), Just(EngineChoice::Rten)
-        ],
-        (cores, reserve, paused, latency) in (cores(), any::<bool>(), any::<bool>(), any::<bool>()),
-        (threads, concurrency) in (auto(), auto()),
-        (spinning, weight) in (prop::option::of(any::<bool>()), 1u32..=64),
-        memory in prop::option::of((1u64..1 << 50).prop_map(Bytes)),
-        (limit, timeout, block) in
-            (1usize..=1_000_000, prop::option::of(duration()), any::<bool>()),
-        slo in prop::option::of((
-            prop_oneof![Just(50.0), Just(90.0), Just(95.0), Just(99.0), Just(99.9)], duration()
-        )),
-        load in prop::option::of(load()),
-        dims in prop::collection::btree_map(names(), 1usize..100_000, 0..3),
-        inputs in inputs(),
-        gpu in gpu(),
-        (version, levels) in ("[!-.0-~é]{1,64}", 1u8..=100),
-    ) -> Budget {
-        // the engine rten has no GPU
-        let (gpu, gpu_memory) = if engine == EngineChoice::Rten { (None, None) } else { gpu };
-        let overflow = if block { Overflow::Block } else { Overflow::Reject };
-        Budget {
-            name,
-            source: if embedded {
-                ModelSource::Embedded("ranker.onnx".into())
-            } else {
-                ModelSource::File(file.into())
-            }
-            .into(),
-            engine, cores, reserve, threads, concurrency,
-            objective: if latency { Objective::Latency } else { Objective::Throughput },
-            spinning, weight, memory, gpu, gpu_memory,
-            queue: QueuePolicy { limit, timeout, overflow, levels },
-            version,
-            slo: slo.map(|(percentile, bound)| Slo { percentile, bound }),
-            load, dims, inputs, paused,
-        }
-    }
-}
-
-/// A GPU with or without a limit, or none.
-fn gpu() -> impl Strategy<Value = (Option<GpuId>, Option<Bytes>)> {
-    let id = prop_oneof![
-        (0u32..=63).prop_map(GpuId::Index),
-        "GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Uuid),
-        "MIG-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_map(GpuId::Mig),
-    ];
-    prop::option::of((id, prop::option::of((1u64..1 << 50).prop_map(Bytes))))
-        .prop_map(|gpu| gpu.map_or((None, None), |(id, limit)| (Some(id), limit)))
-}
-
-prop_compose! {
-    fn layout()(description in "[ -~\u{e9}\n]{0,40}", rows in prop::collection::vec(budget(), 1..5))
-        -> Layout
-    {
-        let mut models: Vec<Budget> = Vec::new();
-        for row in rows {
-            if models.iter().all(|model| model.name != row.name) {
-                models.push(row);
-            }
-        }
-        Layout { description, models }
-    }
-}
-
-/// Parses a text without checking that its files exist.
-fn reread(text: &str, origin: &Origin) -> Layout {
-    parse::parse(text, origin, FileCheck::Skipped)
-        .unwrap_or_else(|faults| panic!("{faults}"))
-        .layout
 }
 
 proptest! {
