@@ -43,6 +43,8 @@ struct CheckReport {
     ok: bool,
     /// Number of models in the layout; 0 if it cannot be read.
     models: usize,
+    /// Number of process rows in the layout; 0 if it cannot be read.
+    processes: usize,
     faults: Vec<Fault>,
     warnings: Vec<Warning>,
     /// Changes by `--fit`.
@@ -126,7 +128,8 @@ fn print_report(file: &str, checked: Result<ValidLayout, Faults>) -> Result<(), 
         Ok(valid) => CheckReport {
             file,
             ok: true,
-            models: valid.document.layout().models.len(),
+            models: valid.count(RowKind::Model),
+            processes: valid.count(RowKind::Process),
             warnings: valid.warnings,
             fitted: valid.fitted,
             ..CheckReport::default()
@@ -160,20 +163,36 @@ fn print_result(
     }
 }
 
+/// The kind of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RowKind {
+    Model,
+    Process,
+}
+
 impl ValidLayout {
+    /// Returns the number of rows of a kind.
+    fn count(&self, kind: RowKind) -> usize {
+        let rows = self.document.layout().models.iter();
+        rows.filter(|row| row.is_process() == (kind == RowKind::Process)).count()
+    }
+
     /// Returns a line such as "x.toml: OK, 3 models on 8 cores, 1 warning", and the changes by
     /// `--fit`.
     fn summary(&self, file: &str, machine: &Description) -> String {
-        let models = self.document.layout().models.len();
         let plural = |count: usize, noun: &str| match count {
             1 => format!("1 {noun}"),
             _ => format!("{count} {noun}s"),
         };
-        let mut text = format!(
-            "{file}: OK, {} on {}",
-            plural(models, "model"),
-            plural(machine.limits.allowed.len(), "core")
-        );
+        let rows = match (self.count(RowKind::Model), self.count(RowKind::Process)) {
+            (models, 0) => plural(models, "model"),
+            (0, processes) => plural(processes, "process row"),
+            (models, processes) => {
+                format!("{} and {}", plural(models, "model"), plural(processes, "process row"))
+            }
+        };
+        let mut text =
+            format!("{file}: OK, {rows} on {}", plural(machine.limits.allowed.len(), "core"));
         if !self.warnings.is_empty() {
             let _ = write!(text, ", {}", plural(self.warnings.len(), "warning"));
         }

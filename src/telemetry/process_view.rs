@@ -89,6 +89,29 @@ pub enum ProcessState {
     },
 }
 
+impl ProcessState {
+    /// Returns its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Running => "running",
+            Self::Restarting { .. } => "restarting",
+            Self::Ended { .. } => "ended",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// Returns true if the row has failed for good: it cannot have its processes, or its command failed and
+    /// is not started again.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Absent | Self::Running | Self::Restarting { .. } => false,
+            Self::Ended { ended } => ended != "exit code 0",
+            Self::Failed { .. } => true,
+        }
+    }
+}
+
 /// One process of a row.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -12,7 +12,7 @@ const FREE: &str = "free";
 /// Arguments of `divvy set`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SetArgs {
-    /// The model.
+    /// The model, or the row of processes.
     #[arg(value_name = "MODEL")]
     pub model: String,
     /// Keys of a layout file with their values, for example cores=2 weight=4 slo='{ p99 = "20ms" }'. An empty
@@ -36,10 +36,10 @@ pub struct TransferArgs {
     /// Cores or instances.
     #[arg(value_enum, value_name = "WHAT")]
     pub what: TransferKind,
-    /// The model that gives, or `free` for the free cores.
+    /// The model or row of processes that gives, or `free` for the free cores.
     #[arg(value_name = "FROM")]
     pub from: String,
-    /// The model that gets, or `free`.
+    /// The model or row of processes that gets, or `free`.
     #[arg(value_name = "TO")]
     pub to: String,
     /// Let the giver keep the cores too: both share them.
@@ -93,7 +93,7 @@ fn set_keys(layout: &Layout, model: &str, values: &[String]) -> Result<Change, S
     let names = || layout.models.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
     let old = layout
         .model(model)
-        .ok_or_else(|| format!("there is no model `{model}`; the layout has: {}", names()))?;
+        .ok_or_else(|| format!("there is no row `{model}`; the layout has: {}", names()))?;
     let mut row: Budget = old.clone();
     for value in values {
         let (key, text) = value
@@ -102,8 +102,9 @@ fn set_keys(layout: &Layout, model: &str, values: &[String]) -> Result<Change, S
         let known = old.row_keys().map_err(|error| error.to_string())?;
         if !known.iter().any(|known| known.name == key) {
             let known: Vec<&str> = known.iter().map(|known| known.name).collect();
+            let kind = if old.is_process() { "process" } else { "model" };
             return Err(format!(
-                "`{key}` is not a key of a model; the keys are: {}",
+                "`{key}` is not a key of a {kind}; the keys are: {}",
                 known.join(", ")
             ));
         }

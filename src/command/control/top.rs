@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::applied::OutputForm;
 use super::select::RunSelection;
 use crate::command::CommandError;
-use crate::command::report::table::{line, number, titles, widths, words};
+use crate::command::report::process_requests::ProcessRequests;
+use crate::command::report::table::{line, number, titles, widths, with_name_title, words};
 use crate::command::stdout::print_text;
 use crate::control::{ClientError, SnapshotParts};
-use crate::layout::short_name;
+use crate::layout::{Bytes, short_name};
 use crate::telemetry::{ModelState, ModelView, Snapshot, text};
 
 /// Time between two tables.
@@ -68,18 +69,22 @@ fn print(snapshot: &Snapshot, form: OutputForm) -> Result<(), CommandError> {
 }
 
 fn table(snapshot: &Snapshot) -> String {
-    let columns = [
-        words("model", 12),
-        words("state", 8),
-        number("cores", 5),
-        number("act", 3),
-        number("done/s", 7),
-        number("lost/s", 6),
-        number("p50 ms", 7),
-        number("p99 ms", 7),
-        number("queue", 5),
-        number("cpu", 5),
-    ];
+    let columns = with_name_title(
+        &[
+            words("model", 12),
+            words("state", 8),
+            number("cores", 5),
+            number("act", 3),
+            number("done/s", 7),
+            number("lost/s", 6),
+            number("p50 ms", 7),
+            number("p99 ms", 7),
+            number("queue", 5),
+            number("cpu", 5),
+            number("mem", 8),
+        ],
+        snapshot,
+    );
     let rows: Vec<Vec<String>> = snapshot.models.iter().map(row).collect();
     let widths = widths(&columns, &rows);
     let lines = rows.iter().map(|row| line(&columns, &widths, row));
@@ -93,6 +98,22 @@ fn table(snapshot: &Snapshot) -> String {
 }
 
 fn row(model: &ModelView) -> Vec<String> {
+    if let Some(process) = &model.process {
+        let (requests, none) = (ProcessRequests::of(process), || "-".to_owned());
+        return vec![
+            short_name(&model.row.budget.name).into_owned(),
+            process.state.name().to_owned(),
+            model.actual.cores.len().to_string(),
+            none(),
+            requests.per_s,
+            none(),
+            requests.p50,
+            requests.p99,
+            none(),
+            format!("{:.2}", model.cpu),
+            Bytes(process.rss_bytes).rounded(),
+        ];
+    }
     let total = model.minute.total;
     let millis = |us: u64| if total.count == 0 { "-".to_owned() } else { text::millis(us) };
     vec![
@@ -106,6 +127,7 @@ fn row(model: &ModelView) -> Vec<String> {
         millis(total.p99_us),
         (model.counts.queued + model.counts.blocked).to_string(),
         format!("{:.2}", model.cpu),
+        Bytes(model.memory.total()).rounded(),
     ]
 }
 

@@ -39,16 +39,19 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Formats the memory of a model, with "+" if the engine cannot count its arenas.
-pub(super) fn memory(memory: &EngineMemory) -> String {
+fn memory(memory: &EngineMemory) -> String {
     match memory.arena {
         Some(_) => size(memory.total()),
         None => format!("{}+", size(memory.total())),
     }
 }
 
-/// Formats the state of a model.
-pub(super) fn state(state: &ModelState) -> String {
-    match state {
+/// Formats the state of a row.
+pub(super) fn state(model: &ModelView) -> String {
+    if let Some(process) = &model.process {
+        return process.state.name().to_owned();
+    }
+    match &model.state {
         ModelState::Loading => "loading".to_owned(),
         ModelState::Running => "running".to_owned(),
         ModelState::Warming { ready, total } => format!("building {ready} of {total}"),
@@ -59,8 +62,12 @@ pub(super) fn state(state: &ModelState) -> String {
     }
 }
 
-/// Formats the desired instances and threads, and the active instances if they differ.
+/// Formats the desired instances and threads, and the active instances if they differ; of a process row, the
+/// number of processes and of their threads.
 pub(super) fn instances(model: &ModelView) -> String {
+    if let Some(process) = &model.process {
+        return format!("{}p {}t", process.process_count, process.thread_count);
+    }
     let (wanted, threads) = (model.row.concurrency, model.row.threads);
     if model.actual.active == wanted {
         format!("{wanted}x{threads}")
@@ -69,9 +76,22 @@ pub(super) fn instances(model: &ModelView) -> String {
     }
 }
 
-/// Formats the CPU set; "none" for an empty one.
+/// Formats the CPU set; "none" for an empty one, and "any" for processes without a budget of cores.
 pub(super) fn cores(model: &ModelView) -> String {
-    if model.row.cores.is_empty() { "none".to_owned() } else { model.row.cores.to_string() }
+    match (model.row.cores.is_empty(), &model.process) {
+        (false, _) => model.row.cores.to_string(),
+        (true, Some(_)) => "any".to_owned(),
+        (true, None) => "none".to_owned(),
+    }
+}
+
+/// Formats the memory of a row: that of a model as [`memory`], and the resident memory of processes.
+pub(super) fn row_memory(model: &ModelView) -> String {
+    match &model.process {
+        Some(process) if process.process_count > 0 => size(process.rss_bytes),
+        Some(_) => NONE.to_owned(),
+        None => memory(&model.memory),
+    }
 }
 
 /// Formats the built-in load; marks guessed sizes of its requests. Without a load, marks a model that was

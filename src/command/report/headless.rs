@@ -117,7 +117,13 @@ pub fn failed_models(snapshot: &Snapshot) -> Option<String> {
         return None;
     }
     let (count, all) = (failed.len(), snapshot.models.len());
-    let models = if all == 1 { "model" } else { "models" };
+    let has_processes = snapshot.models.iter().any(|model| model.process.is_some());
+    let models = match (has_processes, all) {
+        (true, 1) => "row",
+        (true, _) => "rows",
+        (false, 1) => "model",
+        (false, _) => "models",
+    };
     let failed = separated_list(&failed, "; ");
     Some(format!("{count} of {all} {models} failed: {failed}"))
 }
@@ -150,9 +156,10 @@ async fn follow(
                 }
             }
             None if is_loaded(&snapshot) => {
-                if !snapshot.models.is_empty()
-                    && snapshot.models.iter().all(|model| failure(model).is_some())
-                {
+                // processes may still appear
+                let is_lost =
+                    |model: &ModelView| model.process.is_none() && failure(model).is_some();
+                if !snapshot.models.is_empty() && snapshot.models.iter().all(is_lost) {
                     break;
                 }
                 let HeadlessOptions { duration, interval, .. } = options;
@@ -198,6 +205,7 @@ fn closing_snapshot(last: &Snapshot, busy: &Snapshot) -> Snapshot {
         model.actual = busy.actual.clone();
         model.memory = busy.memory;
         model.state = busy.state.clone();
+        model.process.clone_from(&busy.process);
     }
     last
 }
@@ -216,6 +224,10 @@ pub fn is_loaded(snapshot: &Snapshot) -> bool {
 }
 
 fn failure(model: &ModelView) -> Option<String> {
+    // a command may be started again
+    if model.process.as_ref().is_some_and(|process| !process.state.is_failure()) {
+        return None;
+    }
     match &model.state {
         ModelState::Failed { reason } => Some(format!("{}: {reason}", model.row.budget.name)),
         _ => None,

@@ -1,8 +1,11 @@
-//! The lines of one report: one line per model.
+//! The lines of one report: one line per row.
 
-use super::figures::{cores, count, instances, load, memory, percent, percentile, rate, state};
+use super::figures::{
+    NONE, cores, count, instances, load, percent, percentile, rate, row_memory, state,
+};
+use super::process_requests::ProcessRequests;
 use super::span::{ModelSpan, ReportSpan};
-use super::table::{ReportColumn, line, number, titles, widths, words};
+use super::table::{ReportColumn, line, number, titles, widths, with_name_title, words};
 use crate::telemetry::{ModelView, Snapshot};
 
 const COLUMNS: [ReportColumn; 16] = [
@@ -32,7 +35,7 @@ const OUTSIDE_AT: usize = 9;
 
 /// Returns the columns of a snapshot's report.
 fn columns(snapshot: &Snapshot) -> Vec<ReportColumn> {
-    let mut columns = COLUMNS.to_vec();
+    let mut columns = with_name_title(&COLUMNS, snapshot);
     if snapshot.server.is_some() {
         columns.splice(OUTSIDE_AT..OUTSIDE_AT, OUTSIDE);
     }
@@ -55,7 +58,7 @@ pub fn header_line(snapshot: &Snapshot, span: &ReportSpan) -> String {
     )
 }
 
-/// Returns the figures of a span, one line per model.
+/// Returns the figures of a span, one line per row.
 pub fn interval_line(snapshot: &Snapshot, span: &ReportSpan) -> String {
     let rows = rows(snapshot, span);
     let columns = columns(snapshot);
@@ -70,11 +73,37 @@ fn rows(snapshot: &Snapshot, span: &ReportSpan) -> Vec<Vec<String>> {
 }
 
 fn row(time: &str, model: &ModelView, span: &ModelSpan) -> Vec<String> {
+    if let Some(process) = &model.process {
+        let requests = ProcessRequests::of(process);
+        let none = || NONE.to_owned();
+        let mut cells = vec![
+            time.to_owned(),
+            model.row.budget.name.clone(),
+            state(model),
+            cores(model),
+            instances(model),
+            none(),
+            none(),
+            none(),
+            requests.per_s,
+            requests.p50,
+            requests.p99,
+            format!("{:.2}", model.cpu),
+            percent(model.wait),
+            row_memory(model),
+            none(),
+            none(),
+        ];
+        if span.outside.is_some() {
+            cells.splice(OUTSIDE_AT..OUTSIDE_AT, [none(), none()]);
+        }
+        return cells;
+    }
     let latency = &span.latency;
     let mut cells = vec![
         time.to_owned(),
         model.row.budget.name.clone(),
-        state(&model.state),
+        state(model),
         cores(model),
         instances(model),
         format!("{}/{}", model.counts.queued, model.row.budget.queue.limit),
@@ -85,7 +114,7 @@ fn row(time: &str, model: &ModelView, span: &ModelSpan) -> Vec<String> {
         percentile(latency, latency.p99_us),
         format!("{:.2}", model.cpu),
         percent(model.wait),
-        memory(&model.memory),
+        row_memory(model),
         model.engine_title.clone(),
         load(model),
     ];

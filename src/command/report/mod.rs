@@ -1,4 +1,4 @@
-//! Reports without a terminal: one line per model and interval, or NDJSON; progress while models
+//! Reports without a terminal: one line per row and interval, or NDJSON; progress while models
 //! load; and a table at the end. All of it comes from [`Snapshot`](crate::telemetry::Snapshot)s.
 
 mod clients;
@@ -6,6 +6,7 @@ mod figures;
 mod gpus;
 mod headless;
 mod interval;
+pub(super) mod process_requests;
 mod progress;
 mod span;
 mod summary;

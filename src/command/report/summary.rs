@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::figures::{NONE, cores, count, load, memory, percentile, rate, size, slo};
-use super::table::{ReportColumn, line, number, titles, widths, words};
+use super::figures::{NONE, cores, count, load, percentile, rate, row_memory, size, slo};
+use super::process_requests::{ProcessRequests, process_slo};
+use super::table::{ReportColumn, line, number, titles, widths, with_name_title, words};
 use super::{clients, gpus};
 use crate::layout::counted;
-use crate::telemetry::{ModelState, ModelView, RequestCounts, Snapshot, name_list};
+use crate::telemetry::{ModelState, ModelView, ProcessView, RequestCounts, Snapshot, name_list};
 
 const COLUMNS: [ReportColumn; 14] = [
     words("model", 8),
@@ -29,7 +30,8 @@ const COLUMNS: [ReportColumn; 14] = [
 /// that of the last sample, in cores.
 pub fn summary(snapshot: &Snapshot) -> String {
     let rows: Vec<Vec<String>> = snapshot.models.iter().map(row).collect();
-    let widths = widths(&COLUMNS, &rows);
+    let columns = with_name_title(&COLUMNS, snapshot);
+    let widths = widths(&columns, &rows);
     let ledger = &snapshot.ledger;
     let mut text = format!(
         "\nwhole run: {:.1} s; {}, {} allotted, {} free; process {} of {}{}\n",
@@ -45,9 +47,9 @@ pub fn summary(snapshot: &Snapshot) -> String {
         text.push_str("no models\n");
         return text;
     }
-    text.push_str(&titles(&COLUMNS, &widths));
+    text.push_str(&titles(&columns, &widths));
     for row in &rows {
-        text.push_str(&line(&COLUMNS, &widths, row));
+        text.push_str(&line(&columns, &widths, row));
     }
     text.push_str(&account(snapshot));
     text.push_str(&clients::lines(snapshot));
@@ -75,6 +77,9 @@ pub fn summary(snapshot: &Snapshot) -> String {
 }
 
 fn row(model: &ModelView) -> Vec<String> {
+    if let Some(process) = &model.process {
+        return process_row(model, process);
+    }
     let (run, counts) = (&model.run, &model.counts);
     let total = &run.total;
     vec![
@@ -89,9 +94,31 @@ fn row(model: &ModelView) -> Vec<String> {
         count(counts.failed),
         cores(model),
         format!("{:.2}", model.cpu),
-        memory(&model.memory),
+        row_memory(model),
         slo(model.row.budget.slo.as_ref(), run),
         load(model),
+    ]
+}
+
+/// Returns the row of processes. The requests that a program reports are those of the last interval.
+fn process_row(model: &ModelView, process: &ProcessView) -> Vec<String> {
+    let requests = ProcessRequests::of(process);
+    let none = || NONE.to_owned();
+    vec![
+        model.row.budget.name.clone(),
+        none(),
+        requests.per_s,
+        requests.p50,
+        requests.p99,
+        none(),
+        none(),
+        none(),
+        none(),
+        cores(model),
+        format!("{:.2}", model.cpu),
+        row_memory(model),
+        process_slo(model.row.budget.slo.as_ref(), process),
+        none(),
     ]
 }
 

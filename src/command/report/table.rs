@@ -2,6 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::telemetry::Snapshot;
+
 /// The maximum width of a cell.
 const MAX_WIDTH: usize = 48;
 
@@ -21,6 +23,19 @@ pub(in crate::command) const fn words(title: &'static str, min_width: usize) -> 
 /// A column of numbers.
 pub(in crate::command) const fn number(title: &'static str, min_width: usize) -> ReportColumn {
     ReportColumn { title, min_width, number: true }
+}
+
+/// Returns the columns with the title of the names: "row" if there are processes among the models.
+pub(in crate::command) fn with_name_title(
+    columns: &[ReportColumn],
+    snapshot: &Snapshot,
+) -> Vec<ReportColumn> {
+    let has_processes = snapshot.models.iter().any(|model| model.process.is_some());
+    let titled = |column: &ReportColumn| match column.title {
+        "model" if has_processes => ReportColumn { title: "row", ..*column },
+        _ => *column,
+    };
+    columns.iter().map(titled).collect()
 }
 
 /// Returns the width of each column.

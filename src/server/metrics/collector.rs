@@ -116,30 +116,40 @@ fn write_times(writer: &mut FamilyWriter<'_>, models: &[ModelReading]) -> fmt::R
 
 fn write_rows(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result {
     type Value = fn(&RowReading) -> u64;
-    let gauges: [(&str, &str, Value); 4] = [
+    let of_models: [(&str, &str, Value); 2] = [
         ("divvy_model_ready", "1 if the model accepts requests and runs them", |row| {
             u64::from(row.is_ready)
         }),
-        ("divvy_model_cores", "CPUs of the model, loans included", |row| row.cores),
         ("divvy_model_concurrency", "Requests that may run at once", |row| row.concurrency),
+    ];
+    for (name, help, value) in of_models {
+        let models = rows.iter().filter(|row| row.is_model());
+        let samples = models.map(|row| (labels(&row.name, &row.version), value(row)));
+        writer.gauges(name, None, help, samples)?;
+    }
+    let of_rows: [(&str, &str, Value); 2] = [
+        ("divvy_model_cores", "CPUs of the model or the processes, loans included", |row| {
+            row.cores
+        }),
         ("divvy_model_weight", "Weight on shared CPUs", |row| row.weight),
     ];
-    for (name, help, value) in gauges {
+    for (name, help, value) in of_rows {
         let samples = rows.iter().map(|row| (labels(&row.name, &row.version), value(row)));
         writer.gauges(name, None, help, samples)?;
     }
     let cpu = rows.iter().map(|row| (labels(&row.name, &row.version), row.cpu));
-    writer.seconds("divvy_model_cpu", "CPU time of the model's threads", cpu)
+    writer.seconds("divvy_model_cpu", "CPU time of the threads", cpu)
 }
 
 fn write_memory(writer: &mut FamilyWriter<'_>, rows: &[RowReading]) -> fmt::Result {
     let parts = rows.iter().flat_map(|row| {
         let of = |(part, size)| (labels_with(&row.name, &row.version, "part", part), size);
-        row.memory_parts().map(of)
+        row.memory_parts().into_iter().map(of)
     });
     writer.gauges("divvy_model_memory", BYTES, "Memory that the budget limits, by part", parts)?;
     let outputs = rows
         .iter()
+        .filter(|row| row.is_model())
         .map(|row| (labels(&row.name, &row.version), row.memory.in_flight_bytes.unwrap_or(0)));
     writer.gauges("divvy_model_outputs", BYTES, "Outputs that are still to be sent", outputs)
 }

@@ -36,15 +36,25 @@ pub(super) struct RowReading {
     pub(super) weight: u64,
     /// CPU time since it was loaded.
     pub(super) cpu: Duration,
+    /// The resident memory of its processes, in bytes; `None` for a model.
+    pub(super) resident: Option<u64>,
     /// The parts of its memory; empty while it has no entry in the memory table.
     pub(super) memory: MemoryRow,
 }
 
 impl RowReading {
+    /// Returns true if it is a model, not processes.
+    pub(super) fn is_model(&self) -> bool {
+        self.resident.is_none()
+    }
+
     /// Returns the parts of the memory that its budget limits, in bytes.
-    pub(super) fn memory_parts(&self) -> [(&'static str, u64); 5] {
+    pub(super) fn memory_parts(&self) -> Vec<(&'static str, u64)> {
+        if let Some(resident) = self.resident {
+            return vec![("resident", resident)];
+        }
         let memory = &self.memory;
-        [
+        vec![
             ("weights", memory.weights_bytes),
             ("graph", memory.graph_bytes),
             ("arena", memory.arena_bytes.unwrap_or(0)),
@@ -100,6 +110,7 @@ pub(super) fn read_rows(state: &ServerState, snapshot: &Snapshot) -> Vec<RowRead
             concurrency: model.row.concurrency as u64,
             weight: u64::from(model.row.budget.weight),
             cpu: Duration::from_micros(model.cpu_total_us),
+            resident: model.process.as_ref().map(|process| process.rss_bytes),
             memory: memory.cloned().unwrap_or_default(),
         }
     });
