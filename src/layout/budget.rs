@@ -360,6 +360,12 @@ impl Budget {
         self.source.process().is_some()
     }
 
+    /// Returns true if the row runs without cores of its own, on those that no row has reserved. A model
+    /// without cores is paused.
+    pub fn runs_without_cores(&self) -> bool {
+        self.is_process()
+    }
+
     /// Returns the recording that the built-in load replays, if it replays one.
     pub fn recording(&self) -> Option<&PathBuf> {
         match &self.load {

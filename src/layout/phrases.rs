@@ -26,7 +26,7 @@ pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
     let short = |name: &S| short_name(name.as_ref()).into_owned();
     let first = |names: &[S]| names.iter().map(short).collect::<Vec<_>>().join(", ");
     match names {
-        [] => "no model".to_owned(),
+        [] => "no row".to_owned(),
         [one] => short(one),
         [most @ .., last] if names.len() <= MOST_NAMES => {
             format!("{} and {}", first(most), short(last))

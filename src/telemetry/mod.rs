@@ -21,6 +21,7 @@ mod name_list;
 mod process_view;
 mod recording;
 mod request_counts;
+mod row_metrics;
 mod sensor;
 mod server_alerts;
 mod server_view;

@@ -59,11 +59,11 @@ impl<'a> Draft<'a> {
         let names: Vec<&str> =
             self.desired.rows.iter().map(|row| row.budget.name.as_str()).collect();
         let known = match names.as_slice() {
-            [] => "the layout has no model".to_owned(),
-            [only] => format!("the only model is {only}"),
-            _ => format!("the models are {}", phrases::listed(&names)),
+            [] => "the layout has no row".to_owned(),
+            [only] => format!("the only row is {only}"),
+            _ => format!("the rows are {}", phrases::listed(&names)),
         };
-        Refusal::row(name, format!("there is no such model; {known}"))
+        Refusal::row(name, format!("there is no such row; {known}"))
     }
 
     /// Returns the CPUs of all rows except the named ones.

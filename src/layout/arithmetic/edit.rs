@@ -142,7 +142,7 @@ fn rename(draft: &mut Draft<'_>, model: &str, to: &str) -> Result<(), Refusal> {
     if model != to && draft.desired.row(to).is_some() {
         return Err(Refusal::row(
             model,
-            format!("cannot be renamed to {to}: another model has this name; choose a free one"),
+            format!("cannot be renamed to {to}: another row has this name; choose a free one"),
         ));
     }
     to.clone_into(&mut draft.row_mut(model)?.budget.name);
@@ -235,7 +235,7 @@ fn add(draft: &mut Draft<'_>, budget: &Budget) -> Result<(), Refusal> {
     bounds::budget(budget)?;
     let name = budget.name.as_str();
     if draft.desired.row(name).is_some() {
-        return Err(Refusal::row(name, "another model has this name: choose a free one"));
+        return Err(Refusal::row(name, "another row has this name: choose a free one"));
     }
     draft.desired.rows.push(unplaced(budget.clone()));
     draft.desired = identity::assign(std::mem::take(&mut draft.desired));

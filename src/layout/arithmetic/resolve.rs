@@ -31,7 +31,7 @@ pub(super) fn resolve(layout: &Layout, machine: &Description) -> Result<DesiredS
     for budget in &layout.models {
         bounds::budget(budget)?;
         if !names.insert(&budget.name) {
-            return Err(Refusal::row(&budget.name, "two models have this name: rename one"));
+            return Err(Refusal::row(&budget.name, "two rows have this name: rename one"));
         }
     }
     let rows = layout.models.iter().cloned().map(unplaced).collect();

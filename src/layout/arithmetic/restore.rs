@@ -139,7 +139,7 @@ fn require_distinct_names(
 ) -> Result<(), Refusal> {
     for (name, _) in rows_before {
         if state.rows.iter().filter(|row| row.budget.name == *name).count() > 1 {
-            let reason = "another model has this name now: rename that model first";
+            let reason = "another row has this name now: rename that row first";
             return Err(Refusal::row(name, reason));
         }
     }

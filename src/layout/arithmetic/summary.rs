@@ -18,7 +18,10 @@ pub(super) fn summary(states: StateChange<'_>, changes: &[RowChange<'_>]) -> Str
     let mut unit = " cores";
     let mut parts: Vec<String> = Vec::new();
     for change in changes.iter().take(MOST_ROWS) {
-        let cores = |row: &Row| phrases::counted(row.cores.len(), "core");
+        let cores = |row: &Row| match row.cores.len() {
+            0 if row.budget.runs_without_cores() => "no core of its own".to_owned(),
+            count => phrases::counted(count, "core"),
+        };
         parts.push(match (change.before, change.after) {
             (Some(before), Some(after)) => {
                 changed(before, after, states.nice_values(*change), &mut unit)
@@ -29,7 +32,7 @@ pub(super) fn summary(states: StateChange<'_>, changes: &[RowChange<'_>]) -> Str
         });
     }
     if parts.is_empty() {
-        return "no model changes".to_owned();
+        return "no row changes".to_owned();
     }
     let more = changes.len().saturating_sub(MOST_ROWS);
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -60,10 +63,15 @@ fn changed(
     if before.threads != after.threads {
         parts.push(format!("{} -> {} threads", before.threads, after.threads));
     }
-    let fewer = before.concurrency.saturating_sub(after.concurrency);
+    // those of processes only count what may be runnable
+    let fewer = if after.budget.is_process() {
+        0
+    } else {
+        before.concurrency.saturating_sub(after.concurrency)
+    };
     if has == 0 && had > 0 {
-        let is_process = after.budget.is_process();
-        let note = if is_process { "runs on all unreserved cores" } else { "paused without cores" };
+        let runs_on = after.budget.runs_without_cores();
+        let note = if runs_on { "runs on all unreserved cores" } else { "paused without cores" };
         notes.push(note.to_owned());
     } else if before.budget.paused != after.budget.paused {
         // `settings` adds "paused" or "resumed"
@@ -168,7 +176,8 @@ fn settings(before: &Row, after: &Row) -> Vec<String> {
         || old.dims != new.dims
         || old.inputs != new.inputs
         || old.recording() != new.recording();
-    add(reloads, "model reloaded".to_owned());
+    let reloaded = if new.is_process() { "processes chosen again" } else { "model reloaded" };
+    add(reloads, reloaded.to_owned());
     add(old.inputs != new.inputs, "inputs set".to_owned());
     parts
 }

@@ -8,7 +8,8 @@
 //!   stays a list and loses or gains them; a count or a share becomes the count of the row's cores.
 //! - By name (`These`), and with `share`, both rows become lists, since a count would be placed on
 //!   other cores when the saved layout is loaded.
-//! - The last core of a model can be moved away; the model is paused until it has a core again.
+//! - The last core of a row can be moved away: a model is paused until it has a core again, processes
+//!   run on the cores that no row has reserved.
 
 use super::super::budget::{Auto, CoreRequest};
 use super::super::change::{CoreOwner, CoreSelection};
@@ -19,7 +20,7 @@ use super::draft::Draft;
 use super::{bounds, instances, phrases};
 use crate::machine::CpuSet;
 
-const SAME_MODEL: &str = "donor and receiver are the same model; choose another receiver";
+const SAME_MODEL: &str = "donor and receiver are the same row; choose another receiver";
 
 /// Cores that move from one owner to another.
 pub(super) struct CoreTransfer<'t> {
@@ -40,7 +41,7 @@ impl CoreTransfer<'_> {
         if from == to {
             return Err(match from {
                 CoreOwner::Free => Refusal::whole(
-                    "donor and receiver are both the free cores; choose a model for one of them",
+                    "donor and receiver are both the free cores; choose a row for one of them",
                 ),
                 CoreOwner::Model(name) => Refusal::row(name, SAME_MODEL),
             });
@@ -58,7 +59,7 @@ impl CoreTransfer<'_> {
             }
             _ => {
                 return Err(Refusal::whole(
-                    "free cores cannot be shared; choose two models, or move the cores",
+                    "free cores cannot be shared; choose two rows, or move the cores",
                 ));
             }
         };
@@ -115,7 +116,7 @@ fn free_cores(draft: &Draft<'_>, selection: CoreSelection, to: &str) -> Result<C
         CoreSelection::Count(count) => {
             require_count(to, count)?;
             if free.is_empty() {
-                let reason = "no core is free: move one from a model";
+                let reason = "no core is free: move one from another row";
                 return Err(Refusal::row(to, reason));
             }
             if count > free.len() {

@@ -64,7 +64,7 @@ fn added_models_get_free_cores_first() {
     let after = desired.change(&add(count("b", 2)), &machine).unwrap();
     assert_eq!(held(&after), "a 0-2, b 0,3");
     let why = reason(after.change(&add(count("b", 1)), &machine));
-    assert_eq!(why, "b: another model has this name: choose a free one");
+    assert_eq!(why, "b: another row has this name: choose a free one");
     let why = reason(desired.change(&add(reserved(list("c", "2-3"))), &machine));
     assert_eq!(why, "c: cannot reserve core 2: a has it too; move a away, or leave reserve off");
     let remove: Change = Edit::Remove { model: "a".into() }.into();
@@ -125,14 +125,14 @@ fn undo_removes_a_model_that_took_the_old_name() {
 fn rename_needs_a_free_name() {
     let (desired, machine) = on(4, [count("a", 2), count("b", 1)]);
     for (to, why) in [
-        ("b", "a: cannot be renamed to b: another model has this name; choose a free one"),
+        ("b", "a: cannot be renamed to b: another row has this name; choose a free one"),
         (" ", "a: the name is empty; use 1 to 200 characters, like \"detector\""),
         ("a", "nothing would change: the layout is already like that"),
     ] {
         assert_eq!(reason(desired.change(&rename("a", to).into(), &machine)), why);
     }
     let why = reason(desired.change(&rename("z", "c").into(), &machine));
-    assert!(why.starts_with("z: there is no such model"), "{why}");
+    assert!(why.starts_with("z: there is no such row"), "{why}");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn replaced_row_keeps_its_cores() {
     assert!(why.starts_with("a: asks for 9 cores"), "{why}");
     let other = Edit::SetRow { budget: Box::new(count("c", 1)), base: None };
     let why = reason(desired.change(&other.into(), &machine));
-    assert!(why.contains("there is no such model"), "{why}");
+    assert!(why.contains("there is no such row"), "{why}");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn loaded_layout_keeps_generations() {
     assert_eq!(after.row("c").unwrap().generation, 0);
     let bad = layout([count("b", 1), count("b", 1)]);
     let bad: Change = Edit::Load { layout: Box::new(bad) }.into();
-    assert_eq!(reason(desired.change(&bad, &machine)), "b: two models have this name: rename one");
+    assert_eq!(reason(desired.change(&bad, &machine)), "b: two rows have this name: rename one");
 }
 
 #[test]

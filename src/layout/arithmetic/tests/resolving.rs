@@ -94,7 +94,7 @@ fn unusable_list_is_refused() {
 #[test]
 fn invalid_layouts_are_refused() {
     let twice = layout([count("a", 1), count("a", 1)]);
-    assert_eq!(refused(4, &twice), "a: two models have this name: rename one");
+    assert_eq!(refused(4, &twice), "a: two rows have this name: rename one");
     let overlap = layout([reserved(list("a", "0-2")), list("b", "2-3")]);
     let why = refused(4, &overlap);
     assert_eq!(why, "b: core 2 is reserved by a: move it from a, or turn its reserve off first");

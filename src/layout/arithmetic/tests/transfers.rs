@@ -89,7 +89,7 @@ fn free_cores_are_picked_nearby() {
     let after = after.change(&moves_these("3", "free", "b"), &machine).unwrap();
     assert_eq!(held(&after), "a 1-2, b 0,3");
     let why = reason(after.change(&moves(1, "free", "a"), &machine));
-    assert_eq!(why, "a: no core is free: move one from a model");
+    assert_eq!(why, "a: no core is free: move one from another row");
     let why = reason(after.change(&moves_these("3", "free", "a"), &machine));
     assert_eq!(why, "a: core 3 is not free: b has it");
 }
@@ -118,13 +118,13 @@ fn impossible_transfers_are_refused() {
         (moves_these("", "a", "b"), "a: the transfer moves no core: choose at least one"),
         (moves_these("1-2", "a", "b"), "a: does not have core 2: it has cores 0-1"),
         (moves_these("9", "a", "b"), "a: core 9 is not on this machine; use cores 0-3"),
-        (moves(1, "a", "a"), "a: donor and receiver are the same model; choose another receiver"),
+        (moves(1, "a", "a"), "a: donor and receiver are the same row; choose another receiver"),
         (
             moves(1, "free", "free"),
-            "donor and receiver are both the free cores; choose a model for one of them",
+            "donor and receiver are both the free cores; choose a row for one of them",
         ),
-        (moves(1, "a", "z"), "z: there is no such model; the models are a and b"),
-        (moves(1, "z", "free"), "z: there is no such model; the models are a and b"),
+        (moves(1, "a", "z"), "z: there is no such row; the rows are a and b"),
+        (moves(1, "z", "free"), "z: there is no such row; the rows are a and b"),
     ] {
         assert_eq!(reason(desired.change(&change, &machine)), why);
     }
@@ -153,10 +153,7 @@ fn last_instance_cannot_move() {
             "a: has 3 instances and must keep one: pause the model to stop it",
         ),
         (instances(0, "a", "b"), "the transfer moves no instance: choose at least one"),
-        (
-            instances(1, "a", "a"),
-            "a: donor and receiver are the same model; choose another receiver",
-        ),
+        (instances(1, "a", "a"), "a: donor and receiver are the same row; choose another receiver"),
         (instances(1, "a", "c"), "c: has no cores and so no instances: give it a core first"),
     ] {
         assert_eq!(reason(desired.change(&change, &machine)), why);
