@@ -63,6 +63,10 @@ pub struct Glyphs {
     pub busy: &'static str,
     /// An idle instance.
     pub idle: &'static str,
+    /// A row of processes.
+    pub process: &'static str,
+    /// A row of processes that divvy cannot change.
+    pub locked: &'static str,
     /// The selected row.
     pub pointer: &'static str,
     /// A row that can receive the dragged item.
@@ -100,6 +104,8 @@ impl Glyphs {
                 core: "#",
                 busy: "*",
                 idle: "o",
+                process: "@",
+                locked: "!",
                 pointer: ">",
                 target: "+",
                 arrow: "->",
@@ -119,6 +125,8 @@ impl Glyphs {
                 core: "■",
                 busy: "●",
                 idle: "○",
+                process: "◆",
+                locked: "◇",
                 pointer: "▸",
                 target: "+",
                 arrow: "→",

@@ -46,7 +46,7 @@ impl RemotePaths {
     /// A message that names the first file, processes or page that the change may not name.
     pub(super) fn check(&self, change: &Change) -> Result<(), String> {
         let Self::Known(known) = self else { return Ok(()) };
-        for row in change.edits.iter().flat_map(edited_rows) {
+        for row in change.edits.iter().flat_map(edit_rows) {
             if let Some(process) = row.source.process() {
                 known.check_process(process)?;
             }
@@ -145,7 +145,7 @@ fn paths(row: &Budget) -> Vec<&Path> {
 fn edit_paths(edit: &Edit) -> Vec<&Path> {
     match edit {
         Edit::SetRow { .. } | Edit::Add { .. } | Edit::Load { .. } => {
-            edit_rows(edit).into_iter().flat_map(paths).collect()
+            edit_rows(edit).iter().flat_map(paths).collect()
         }
         Edit::SetLoad { load: Some(LoadSpec::Replay { file, .. }), .. } => vec![file],
         Edit::SetLoad { .. }

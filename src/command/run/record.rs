@@ -124,7 +124,7 @@ impl RunRecordings {
     ) -> Result<(), String> {
         let scheduler = self.scheduler.upgrade();
         let client = scheduler.and_then(|scheduler| scheduler.client(model)?.current());
-        let client = client.ok_or_else(|| format!("there is no model {model}"))?;
+        let client = client.ok_or_else(|| format!("divvy runs no model {model}"))?;
         let recording = client.record(options).map_err(|error| error.to_string())?;
         running.insert(model.to_owned(), recording);
         Ok(())
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(started, format!("recording 1000 requests of a/b in {}", file.display()));
         let stopped = recordings.toggle("a/b").unwrap_err();
         assert!(stopped.starts_with("no request came"), "{stopped}");
-        assert_eq!(recordings.toggle("c").unwrap_err(), "there is no model c");
+        assert_eq!(recordings.toggle("c").unwrap_err(), "divvy runs no model c");
         assert!(recordings.toggle("a/b").is_ok(), "it can start again");
     }
 

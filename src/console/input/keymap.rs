@@ -155,6 +155,7 @@ const DEFAULT: &[(&str, Command)] = &[
     ("p", Command::Pause),
     ("e", Command::Edit),
     ("a", Command::Add),
+    ("A", Command::Processes),
     ("X", Command::Remove),
     ("E", Command::Reserve),
     ("W", Command::Record),

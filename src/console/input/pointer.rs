@@ -89,6 +89,7 @@ pub(crate) fn receiver(target: &Target, state: &ConsoleState) -> Option<CoreOwne
         | Target::Press(_)
         | Target::Item(_)
         | Target::Change(_)
+        | Target::Others
         | Target::Lines(_)
         | Target::Nothing => None,
     }
@@ -143,6 +144,7 @@ fn press(target: &Target, at: (u16, u16), state: &ConsoleState) -> Option<Action
         Target::Nothing | Target::Lines(_) => return None,
         Target::Field(..)
         | Target::Row(_)
+        | Target::Others
         | Target::Item(_)
         | Target::Change(_)
         | Target::Title(_)

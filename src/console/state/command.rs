@@ -61,8 +61,9 @@ commands! {
     Staged, "staged", "staged", "switch between live mode and staged mode (changes wait until applied)";
     Pause, "pause", "pause", "pause or resume the selected model";
     Edit, "edit", "edit", "edit any key of the row as in a layout file: name, load, queue, memory, ...";
-    Add, "add", "add", "add a model: the path of its ONNX file";
-    Remove, "remove", "remove", "remove the selected model, after confirmation";
+    Add, "add", "add", "add a row: the path of a model's ONNX file, or a process that runs";
+    Processes, "processes", "processes", "list what else runs on the machine, and add one as a row";
+    Remove, "remove", "remove", "remove the selected row, after confirmation";
     Record, "record", "record", "record the live requests of the selected model for a replay, or stop that";
     Reserve, "reserve", "reserve", "reserve the row's cores for it, or let others share them";
     Save, "save", "save", "save into the file that this run opened or saved; else ask for a name";
@@ -71,9 +72,9 @@ commands! {
     Layouts, "layouts", "layouts", "saved layouts: compare, apply, rename, delete";
     Rename, "rename", "rename", "rename the selected layout";
     Delete, "delete", "delete", "delete the selected layout, after confirmation";
-    Detail, "detail", "detail", "the selected model in detail";
+    Detail, "detail", "detail", "the selected row in detail";
     Machine, "machine", "machine", "map of the machine: sockets, NUMA nodes, caches";
-    Memory, "memory", "memory", "memory use: of divvy's parts and of each model";
+    Memory, "memory", "memory", "memory use: of divvy's parts and of each row";
     Connections, "connections", "clients", "connections of clients: protocol, model, req/s, bytes";
     Journal, "journal", "journal", "all changes with their verdicts";
     Log, "log", "log", "the newest lines of divvy's own log";
@@ -123,6 +124,7 @@ impl Command {
             Self::Cancel => "go back",
             Self::Edit => "show the keys of the row as in a layout file",
             Self::Layouts => "saved layouts: compare",
+            Self::Processes => "list what else runs on the machine",
             Self::Quit => "quit",
             other => other.help(),
         }

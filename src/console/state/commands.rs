@@ -9,8 +9,8 @@ use super::hits::ScrollArea;
 use super::row_editor::InputPrompt;
 use super::screen::{Mode, Pane, Screen, Tone};
 use super::{
-    gestures, journal, layout_commands, navigation, row_editing, row_order, selection, staging,
-    steps,
+    gestures, journal, layout_commands, navigation, process_picker, row_editing, row_order, selection,
+    staging, steps,
 };
 use crate::console::theme::Theme;
 use crate::layout::CoreOwner;
@@ -63,6 +63,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
         Command::Pause => return steps::pause(state),
         Command::Edit => row_editing::open_row(state),
         Command::Add => state.dialog = Some(Dialog::Add(InputPrompt::new(""))),
+        Command::Processes => process_picker::open(state),
         Command::Remove => row_editing::ask_remove(state),
         Command::Reserve => return steps::reserve(state),
         Command::Save => return layout_commands::save(state),
@@ -79,7 +80,7 @@ pub(super) fn run(state: &mut ConsoleState, command: Command) -> Vec<Effect> {
             state.say(
                 Tone::Info,
                 format!(
-                    "{} works on the layouts screen ({key}); {} removes a model",
+                    "{} works on the layouts screen ({key}); {} removes a row",
                     command.name(),
                     state.keymap.shown(Command::Remove)
                 ),
@@ -159,7 +160,9 @@ fn accept(state: &mut ConsoleState) -> Vec<Effect> {
     if !state.staged.is_empty() {
         return staging::apply_staged(state);
     }
-    if state.screen == Screen::Board && matches!(state.selected, CoreOwner::Model(_)) {
+    if state.screen == Screen::Board && state.on_others {
+        process_picker::open(state);
+    } else if state.screen == Screen::Board && matches!(state.selected, CoreOwner::Model(_)) {
         show(state, Screen::Detail);
     }
     Vec::new()
@@ -190,7 +193,7 @@ fn step_selected(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
     match state.selected.clone() {
         CoreOwner::Model(name) => steps::step(state, &name, state.column, by),
         CoreOwner::Free => {
-            state.say(Tone::Info, "select a model: the row of free cores cannot be changed");
+            state.say(Tone::Info, state.no_row());
             Vec::new()
         }
     }

@@ -51,6 +51,8 @@ pub struct ConsoleState {
     pub expanded: bool,
     /// The selected row of the table.
     pub selected: CoreOwner,
+    /// True if the line of other processes, below the rows, is selected instead.
+    pub on_others: bool,
     /// The selected column.
     pub column: Column,
     /// The selected core of the cores pane.
@@ -150,6 +152,7 @@ impl ConsoleState {
             focus: Pane::default(),
             expanded: false,
             selected: CoreOwner::Free,
+            on_others: false,
             column: Column::default(),
             core: None,
             picked: CpuSet::EMPTY,
@@ -247,6 +250,11 @@ impl ConsoleState {
             .map(|name| CoreOwner::Model(name.clone()))
             .chain(std::iter::once(CoreOwner::Free))
             .collect()
+    }
+
+    /// Returns the number of lines of the table: the rows, and the line of other processes.
+    pub fn table_lines(&self) -> usize {
+        self.rows().len() + usize::from(self.snapshot.others.is_some())
     }
 
     /// Returns a model's index in the layout.

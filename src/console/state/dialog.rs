@@ -2,6 +2,7 @@
 
 use super::action::GuardedChange;
 use super::editor::TextField;
+use super::process_picker::ProcessPicker;
 use super::row_editor::{InputPrompt, RowEditor};
 use super::save::ComparisonDialog;
 use super::screen::Column;
@@ -47,6 +48,8 @@ pub enum Dialog {
     Row(RowEditor),
     /// The path of a model to add.
     Add(InputPrompt),
+    /// The processes that belong to no row.
+    Processes(ProcessPicker),
     /// A new name for a saved layout.
     Rename {
         /// Its old name.

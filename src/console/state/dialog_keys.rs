@@ -10,7 +10,7 @@ use super::editor::TextField;
 use super::offers::matching;
 use super::save::{ComparisonDialog, SaveTarget};
 use super::screen::Tone;
-use super::{commands, layout_commands, row_editing, selection, staging, steps};
+use super::{commands, layout_commands, process_picker, row_editing, selection, staging, steps};
 use crate::layout::Edit;
 
 /// Handles a key while a dialog is open.
@@ -59,6 +59,9 @@ fn answer(state: &mut ConsoleState, mut key: KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     let enter = key.code == KeyCode::Enter;
+    if let Dialog::Processes(picker) = dialog {
+        return process_picker::press(state, picker, key);
+    }
     match &mut dialog {
         Dialog::Help { scroll } => {
             if scroll_by_key(scroll, key.code, state.scroll_limits.dialog) {
@@ -96,13 +99,17 @@ fn answer(state: &mut ConsoleState, mut key: KeyEvent) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Dialog::Add(prompt) if key.code == KeyCode::Tab => {
+            process_picker::open_beside(state, prompt.clone());
+            Vec::new()
+        }
         Dialog::Add(prompt) => {
             let effects = row_editing::prompt_key(state, prompt, key, None);
             state.dialog = Some(dialog);
             effects
         }
         // handled above
-        Dialog::Row(_) => Vec::new(),
+        Dialog::Row(_) | Dialog::Processes(_) => Vec::new(),
         Dialog::SaveAs { editor, .. } if enter => {
             let name = editor.text().trim().to_owned();
             let result = match bad_name(&name) {
@@ -179,6 +186,7 @@ pub(super) fn paste(state: &mut ConsoleState, text: &str) -> Vec<Effect> {
             | Dialog::SaveAs { editor, .. }
             | Dialog::Rename { editor, .. },
         ) => editor.paste(text),
+        Some(Dialog::Processes(picker)) => picker.filter.paste(text),
         Some(Dialog::Filter { editor }) => {
             editor.paste(text);
             state.filter = editor.text();

@@ -16,6 +16,10 @@ pub(super) fn grab(state: &mut ConsoleState, item: DragItem, input: DragInput) -
         state.say(Tone::Bad, reason);
         return Vec::new();
     }
+    if let Some(refusal) = state.lift_refusal(&item) {
+        state.say(Tone::Bad, format!("not lifted: {refusal}"));
+        return Vec::new();
+    }
     state.message = None;
     let at = match input {
         DragInput::ButtonHeld { origin, .. } => Some(origin),
@@ -54,10 +58,15 @@ pub(super) fn lift(state: &mut ConsoleState) -> Vec<Effect> {
     } else if state.column == Column::Gpu {
         device_token(state)
     } else {
-        state.row_item(&state.selected.clone())
+        state.selected_owner().cloned().and_then(|owner| state.row_item(&owner))
     };
     let Some(item) = item else {
-        state.say(Tone::Bad, "nothing to lift here: this row has no core");
+        let reason = if state.on_others && state.focus != Pane::Cores {
+            state.no_row()
+        } else {
+            "nothing to lift here: this row has no core".to_owned()
+        };
+        state.say(Tone::Bad, reason);
         return Vec::new();
     };
     grab(state, item, DragInput::Keyboard)
@@ -87,6 +96,12 @@ fn request_plan(state: &mut ConsoleState) -> Vec<Effect> {
     let Some(change) = state.drag_change() else {
         return Vec::new();
     };
+    if let Some(refusal) = state.read_only_refusal(&change) {
+        if let Some(drag) = &mut state.drag {
+            drag.outcome = Some(Err(refusal));
+        }
+        return Vec::new();
+    }
     vec![Effect::Plan { ticket, question: PlanPurpose::Drag, change: state.on_top(&change) }]
 }
 
@@ -110,8 +125,18 @@ fn request_survey(state: &mut ConsoleState) -> Vec<Effect> {
 }
 
 pub(super) fn surveyed(state: &mut ConsoleState, ticket: u64, refusals: Vec<(CoreOwner, String)>) {
+    let receives_cores = state
+        .drag
+        .as_ref()
+        .is_some_and(|drag| matches!(drag.item, DragItem::Cores { .. } | DragItem::Several(_)));
+    let read_only: Vec<(CoreOwner, String)> = (state.rows().into_iter())
+        .filter(|_| receives_cores)
+        .filter_map(|row| state.placing_refusal(&row).map(|refusal| (row, refusal.reason)))
+        .collect();
     if let Some(drag) = state.drag.as_mut().filter(|drag| drag.survey_ticket == ticket) {
         drag.refusals = refusals;
+        drag.refusals.retain(|(row, _)| read_only.iter().all(|(other, _)| other != row));
+        drag.refusals.extend(read_only);
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Target {
     Gpu(DeviceChoice),
     /// The rest of a row.
     Row(CoreOwner),
+    /// The line of other processes, below the rows.
+    Others,
     /// A pane's title.
     Pane(Pane),
     /// The title of a column, which sorts the rows.

@@ -35,7 +35,9 @@ pub(super) fn move_by(state: &mut ConsoleState, by: i32) -> Vec<Effect> {
             selection::clear_picked(state);
             if by > 0 { state.focus = Pane::Models } else { selection::step_core(state, -8) }
         }
-        Screen::Board if by == -1 && state.rows().first() == Some(&state.selected) => {
+        Screen::Board
+            if by == -1 && !state.on_others && state.rows().first() == Some(&state.selected) =>
+        {
             state.focus = Pane::Cores;
             selection::step_core(state, 0);
         }

@@ -14,7 +14,7 @@ use crate::layout::{Change, CoreOwner, Edit, short_name};
 /// Opens the editor of the selected row at the key of the selected column.
 pub(super) fn open_row(state: &mut ConsoleState) {
     let CoreOwner::Model(model) = state.selected.clone() else {
-        return state.say(Tone::Info, "select a model first: the row of free cores has no keys");
+        return state.say(Tone::Info, state.no_row());
     };
     let key = match state.column {
         Column::Cores => "cores",
@@ -30,11 +30,16 @@ pub(super) fn open_row(state: &mut ConsoleState) {
 
 pub(super) fn ask_remove(state: &mut ConsoleState) {
     let CoreOwner::Model(model) = state.selected.clone() else {
-        return state.say(Tone::Info, "select a model first");
+        return state.say(Tone::Info, state.no_row());
     };
     let question = format!(
-        "Remove {}? Queued requests are still answered, its cores become free. {} undoes it.",
+        "Remove {}? {} {} undoes it.",
         short_name(&model),
+        if state.row(&model).is_some_and(|row| row.budget.runs_without_cores()) {
+            "Its processes go on, as divvy found them. Those that divvy started end."
+        } else {
+            "Queued requests are still answered, its cores become free."
+        },
         state.keymap.shown(Command::Undo)
     );
     state.dialog = Some(Dialog::Confirm { question, yes: ConfirmedAction::Remove(model) });

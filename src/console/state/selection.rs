@@ -12,15 +12,31 @@ use crate::telemetry::Snapshot;
 pub(super) fn select(state: &mut ConsoleState, row: Option<CoreOwner>) {
     if let Some(row) = row {
         state.selected = row;
+        state.on_others = false;
+    }
+}
+
+/// Selects the line of other processes, below the rows; does nothing if there is none.
+pub(super) fn select_others(state: &mut ConsoleState) {
+    if state.snapshot.others.is_some() {
+        state.selected = CoreOwner::Free;
+        state.on_others = true;
     }
 }
 
 /// Moves the selection down by `by` rows, at most to the first or the last.
 pub(super) fn select_beside(state: &mut ConsoleState, by: i32) {
     let rows = state.rows();
-    let at = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
-    let next = at.saturating_add_signed(by as isize).min(rows.len().saturating_sub(1));
-    select(state, rows.get(next).cloned());
+    let at = if state.on_others {
+        rows.len()
+    } else {
+        rows.iter().position(|row| *row == state.selected).unwrap_or(0)
+    };
+    let next = at.saturating_add_signed(by as isize);
+    if next >= rows.len() && state.snapshot.others.is_some() {
+        return select_others(state);
+    }
+    select(state, rows.get(next.min(rows.len().saturating_sub(1))).cloned());
 }
 
 /// Selects an added model as soon as a snapshot shows it.
@@ -29,12 +45,14 @@ pub(super) fn select_arrived(state: &mut ConsoleState) {
         && state.snapshot.model(name).is_some()
     {
         state.selected = CoreOwner::Model(name.clone());
+        state.on_others = false;
         state.arriving = None;
     }
 }
 
 /// Moves the selection to the first row if the selected one was removed or filtered out.
 pub(super) fn keep_selection(state: &mut ConsoleState) {
+    state.on_others &= state.snapshot.others.is_some();
     let rows = state.rows();
     if !rows.contains(&state.selected) {
         select(state, rows.first().cloned());

@@ -67,28 +67,26 @@ impl SortKey {
         matches!(self, Self::Layout | Self::Name | Self::Slack)
     }
 
-    /// Returns a model's value; models without one (`None`) always come last.
+    /// Returns a row's value; rows without one (`None`) always come last.
     fn figure(self, view: &ModelView, server: Option<&ServerView>) -> Option<f64> {
-        let total = &view.minute.total;
-        let latency = |us: u64| (total.count > 0).then_some(us as f64);
+        let latency = |us: Option<u64>| us.map(|us| us as f64);
         let served = || server?.model(&view.row.budget.name);
         match self {
             Self::Layout | Self::Name => None,
             Self::Cores => Some(view.row.cores.len() as f64),
-            Self::P99 => latency(total.p99_us),
-            Self::P50 => latency(total.p50_us),
+            Self::P99 => latency(view.p99_us()),
+            Self::P50 => latency(view.p50_us()),
             Self::Slack => {
                 let bound = view.row.budget.slo?.bound.as_micros() as f64;
-                let now = view.minute.slo_us.filter(|_| total.count > 0)?;
-                Some(1.0 - now as f64 / bound.max(1.0))
+                Some(1.0 - view.slo_us()? as f64 / bound.max(1.0))
             }
             Self::Cpu => Some(view.cpu),
-            Self::Queue => Some((view.counts.queued + view.counts.blocked) as f64),
-            Self::Rate => Some(view.second.completed_per_s),
+            Self::Queue => view.waiting_requests().map(|waiting| waiting as f64),
+            Self::Rate => view.requests_per_s(),
             Self::Outside => served().map(|served| served.requests_per_s),
             Self::Refused => served().map(|served| served.recently_refused() as f64),
             Self::Load => view.offered_per_s,
-            Self::Memory => Some(view.memory.total() as f64),
+            Self::Memory => Some(view.memory_bytes() as f64),
         }
     }
 }

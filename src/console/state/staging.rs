@@ -16,6 +16,10 @@ pub(super) fn commit(state: &mut ConsoleState, change: Change) -> Vec<Effect> {
         state.say(Tone::Bad, reason);
         return Vec::new();
     }
+    if let Some(refusal) = state.read_only_refusal(&change) {
+        state.say(Tone::Bad, format!("refused: {refusal}"));
+        return Vec::new();
+    }
     match state.mode {
         Mode::Live => vec![Effect::Apply { kind: AppliedKind::Change, change }],
         Mode::Staged => {

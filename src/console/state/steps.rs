@@ -22,7 +22,8 @@ pub(super) fn step(state: &mut ConsoleState, model: &str, column: Column, by: i3
 
 /// Returns true if a step would stop a running model at once.
 fn takes_last_core(state: &ConsoleState, model: &str, column: Column, by: i32) -> bool {
-    let last = |row: &Row| row.cores.len() == 1 && !row.budget.paused;
+    let last =
+        |row: &Row| row.cores.len() == 1 && !row.budget.paused && !row.budget.runs_without_cores();
     column == Column::Cores
         && by < 0
         && state.mode == Mode::Live
@@ -58,7 +59,7 @@ pub(super) fn reserve(state: &mut ConsoleState) -> Vec<Effect> {
 
 fn toggle_row(state: &mut ConsoleState, edit: impl FnOnce(String, &Budget) -> Edit) -> Vec<Effect> {
     let CoreOwner::Model(name) = state.selected.clone() else {
-        state.say(Tone::Info, "select a model first");
+        state.say(Tone::Info, state.no_row());
         return Vec::new();
     };
     match state.row(&name).map(|row| edit(name.clone(), &row.budget)) {

@@ -13,7 +13,8 @@ use super::offers::matching;
 use super::screen::{Pane, Screen, Tone};
 use super::{
     attachment, commands, dialog_keys, excess, gestures, journal, layout_commands, message_change,
-    navigation, origin_changes, row_editing, row_order, selection, small_screen, staging, steps,
+    navigation, origin_changes, process_picker, row_editing, row_order, selection, small_screen,
+    staging, steps,
 };
 use crate::layout::CoreOwner;
 
@@ -185,9 +186,9 @@ fn press_key(state: &mut ConsoleState, key: KeyEvent) -> Vec<Effect> {
 fn click(state: &mut ConsoleState, target: Target) -> Vec<Effect> {
     state.message = None;
     match target {
-        Target::Row(owner) | Target::RowCore(owner) => state.selected = owner,
+        Target::Row(owner) | Target::RowCore(owner) => selection::select(state, Some(owner)),
         Target::Field(model, column) => {
-            state.selected = CoreOwner::Model(model);
+            selection::select(state, Some(CoreOwner::Model(model)));
             state.column = column;
         }
         Target::Item(at) if matches!(state.dialog, Some(Dialog::Palette { .. })) => {
@@ -197,6 +198,13 @@ fn click(state: &mut ConsoleState, target: Target) -> Vec<Effect> {
                     return commands::run(state, *command);
                 }
             }
+        }
+        Target::Item(at) if matches!(state.dialog, Some(Dialog::Processes(_))) => {
+            return process_picker::click(state, at);
+        }
+        Target::Others => {
+            selection::select_others(state);
+            process_picker::open(state);
         }
         Target::Item(at) if matches!(state.dialog, Some(Dialog::Row(_))) => {
             row_editing::choose_key(state, at);

@@ -1,11 +1,11 @@
 //! Made-up snapshots for tests: deterministic, and consistent with their layouts.
 
-use std::sync::Arc;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::process_fixtures;
 use crate::engine::{EngineKind, EngineMemory, MemorySource};
 use crate::layout::{
     Budget, Bytes, Change, CoreOwner, CoreRequest, CoreSelection, DesiredState, Edit, GpuId,
@@ -172,8 +172,13 @@ fn view(index: usize, row: &Row) -> ModelView {
 
 /// A loaded model that all rows but the first share, if there are three rows.
 fn shared_models(desired: &DesiredState) -> Vec<LoadedModelRow> {
-    let models: Vec<String> =
-        desired.rows.iter().skip(1).map(|row| row.budget.name.clone()).collect();
+    let models: Vec<String> = desired
+        .rows
+        .iter()
+        .skip(1)
+        .filter(|row| !row.budget.is_process())
+        .map(|row| row.budget.name.clone())
+        .collect();
     let shared = LoadedModelRow {
         file: "ranker.onnx".to_owned(),
         weights_bytes: 44 << 20,
@@ -205,7 +210,8 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
         over: (index == 1).then(|| "its arena keeps 40M for the largest request so far".to_owned()),
         ..MemoryRow::default()
     };
-    let models: Vec<MemoryRow> = desired.rows.iter().enumerate().map(row).collect();
+    let rows = desired.rows.iter().enumerate().filter(|(_, row)| !row.budget.is_process());
+    let models: Vec<MemoryRow> = rows.map(row).collect();
     let sum: u64 = models.iter().map(MemoryRow::total).sum();
     MemoryTable {
         process_bytes: sum + 55 * MIB,
@@ -226,6 +232,7 @@ fn memory_table(desired: &DesiredState) -> MemoryTable {
 pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapshot {
     let models: Vec<ModelView> =
         desired.rows.iter().enumerate().map(|(index, row)| view(index, row)).collect();
+    let models: Vec<ModelView> = models.into_iter().map(process_fixtures::adapted).collect();
     let ledger = desired.ledger(machine);
     let cores = machine.topology.cores.iter().map(|core| {
         let owners: Vec<usize> =
@@ -255,7 +262,7 @@ pub(crate) fn snapshot(desired: &DesiredState, machine: &Description) -> Snapsho
         }
     });
     Snapshot {
-        others: None,
+        others: process_fixtures::others_beside(desired),
         memory_table: memory_table(desired),
         version: Snapshot::VERSION,
         sequence: 1502,

@@ -8,6 +8,8 @@ pub(super) fn key_code(word: &str) -> Option<KeyCode> {
     match (word, letters.next(), letters.next()) {
         ("enter", ..) => Some(KeyCode::Enter),
         ("esc", ..) => Some(KeyCode::Esc),
+        ("tab", ..) => Some(KeyCode::Tab),
+        ("f2", ..) => Some(KeyCode::F(2)),
         (_, Some(letter), None) => Some(KeyCode::Char(letter)),
         _ => None,
     }

@@ -12,6 +12,7 @@ mod key;
 mod loan_text;
 mod painter;
 mod plan_text;
+mod process_text;
 mod screens;
 mod sent_frame;
 mod server_text;

@@ -22,7 +22,7 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {
         let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, "Over time"));
-        return canvas.note(inside, "Select a model to see its latency over time.", theme.dim);
+        return canvas.note(inside, "Select a row to see its latency over time.", theme.dim);
     };
     let name = &view.row.budget.name;
     let room = (area.width as usize).saturating_sub(32);
@@ -30,6 +30,10 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
     let stops = if state.snapshot.stops.is_empty() { "" } else { ", | stopped" };
     let note = format!("ms, one column per second, {} change{stops}", state.glyphs.change);
     let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
+    if view.process.is_some() {
+        let text = "The times of single requests are known for models only.";
+        return canvas.note(inside, text, theme.dim);
+    }
     let width = inside.width.saturating_sub(SCALE) as usize;
     let moments = || state.history.of(&view.row).rev();
     let Some(now) = moments().next().map(|moment| moment.second) else {

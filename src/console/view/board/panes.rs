@@ -100,7 +100,7 @@ fn divide_with(state: &ConsoleState, area: Rect, border: Border) -> (Heights, Ar
     };
     let wanted = HeightDemand {
         border: border.rows(),
-        models: u16::try_from(state.rows().len()).unwrap_or(u16::MAX),
+        models: u16::try_from(state.table_lines()).unwrap_or(u16::MAX),
         resources: resources_height(state, height),
         changes,
     };

@@ -40,11 +40,27 @@ const SIGNS: [(&str, &str); 5] = [
     ("refused", "requests from clients in the last 10 s that were not answered; d says why"),
 ];
 
+/// The meaning of the two signs of a row of processes.
+const PROCESS_SIGNS: &str =
+    "a row of processes; the second sign: divvy cannot change them, d says why";
+
+/// The meaning of the fields that only a row of processes has.
+const PROCESS_FIELDS: [(&str, &str); 2] = [
+    ("3p 64t", "processes and threads of the row"),
+    (
+        "any",
+        "the processes run on every core that no row has reserved; + gives them the first of their own",
+    ),
+];
+
 /// Returns the lines of the help page: gestures, signs, then each command with its keys.
 pub(in crate::console::view) fn help_lines(state: &ConsoleState) -> Vec<(String, String)> {
     let changing = CHANGING_GESTURES.iter().filter(|_| !state.readonly);
     let gestures = changing.chain(&GESTURES).chain(&SIGNS);
+    let marks = format!("{} {} at a row", state.glyphs.process, state.glyphs.locked);
+    let gestures = gestures.chain(&PROCESS_FIELDS);
     let gestures = gestures.map(|(what, text)| ((*what).to_owned(), (*text).to_owned()));
+    let gestures = gestures.chain(std::iter::once((marks, PROCESS_SIGNS.to_owned())));
     let offered = Command::ALL.iter().filter(|command| offers(state, **command));
     let keys = offered.map(|command| {
         let keys: Vec<String> = state.keymap.keys(*command).map(|key| key.to_string()).collect();

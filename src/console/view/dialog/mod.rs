@@ -5,6 +5,7 @@ mod dialog_box;
 mod help;
 mod open;
 mod palette;
+mod processes;
 mod question;
 mod row_editor;
 mod text_pane;

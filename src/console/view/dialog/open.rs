@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::question::{draw_name, draw_question};
 use super::text_pane::{TextPane, text_columns};
-use super::{comparison, help, palette, row_editor};
+use super::{comparison, help, palette, processes, row_editor};
 use crate::console::state::{ConsoleState, Dialog};
 use crate::console::view::canvas::{Canvas, StyledLine, wrap};
 
@@ -25,6 +25,7 @@ pub(in crate::console::view) fn draw(canvas: &mut Canvas, area: Rect) {
         Dialog::Report { text, scroll } => draw_report(canvas, area, text, *scroll),
         Dialog::Comparison(dialog) => comparison::draw(canvas, area, dialog),
         Dialog::Row(editor) => row_editor::draw(canvas, area, editor),
+        Dialog::Processes(picker) => processes::draw(canvas, area, picker),
         Dialog::Add(prompt) => row_editor::draw_path(canvas, area, prompt),
         Dialog::Rename { from, editor } => {
             let title = format!("Rename {from} to");

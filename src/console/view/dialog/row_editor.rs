@@ -1,4 +1,4 @@
-//! The row editor, which shows and sets the keys of a row, and the dialog that adds a model.
+//! The row editor, which shows and sets the keys of a row, and the field for the path of a model to add.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -91,11 +91,12 @@ fn draw_value(canvas: &mut Canvas, mut pen: Pen, key: &RowKey) {
 
 /// Draws the text field for the path of a model to add.
 pub(super) fn draw_path(canvas: &mut Canvas, area: Rect, prompt: &InputPrompt) {
-    let note = "enter adds the model, esc cancels";
+    let note = "enter adds, tab lists processes, esc cancels";
     let inside =
-        DialogBox { width: 100, height: FOOT + 1, title: "Add a model", note }.draw(canvas, area);
+        DialogBox { width: 100, height: FOOT + 1, title: "Add a row", note }.draw(canvas, area);
     let help = "The path of an ONNX file, relative to the current folder. The model starts with one \
-                core and a light synthetic load; edit its row to change them.";
+                core and a light synthetic load; edit its row to change them. Tab lists the processes \
+                that run, to add one of them.";
     field(canvas, inside, "path: ", prompt, help);
 }
 
@@ -125,7 +126,7 @@ fn field(canvas: &mut Canvas, area: Rect, label: &str, prompt: &InputPrompt, hel
 }
 
 /// Returns the last message in the colour of its tone.
-fn last_message(state: &ConsoleState) -> Option<(String, Style)> {
+pub(super) fn last_message(state: &ConsoleState) -> Option<(String, Style)> {
     let message = state.message.as_ref()?;
     let style = match message.tone {
         Tone::Info => state.theme.text,
@@ -136,7 +137,7 @@ fn last_message(state: &ConsoleState) -> Option<(String, Style)> {
 }
 
 /// Writes a message on as many rows as there are, with an ellipsis if it does not fit.
-fn draw_message(canvas: &mut Canvas, area: Rect, text: &str, style: Style) {
+pub(super) fn draw_message(canvas: &mut Canvas, area: Rect, text: &str, style: Style) {
     let lines = wrap(text, area.width as usize);
     let height = area.height as usize;
     for (index, line) in lines.iter().take(height).enumerate() {

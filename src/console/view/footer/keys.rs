@@ -18,7 +18,14 @@ fn dialog_keys(dialog: &Dialog) -> &'static [(&'static str, &'static str)] {
         Dialog::Filter { .. } => &[("enter", "keep"), ("esc", "show all")],
         Dialog::SaveAs { .. } => &[("enter", "save"), ("esc", "cancel")],
         Dialog::Rename { .. } => &[("enter", "rename"), ("esc", "cancel")],
-        Dialog::Add(_) => &[("enter", "add"), ("esc", "cancel")],
+        Dialog::Add(_) => &[("enter", "add"), ("tab", "processes"), ("esc", "cancel")],
+        Dialog::Processes(_) => &[
+            ("enter", "add"),
+            ("f2", "only this pid"),
+            ("tab", "model file"),
+            ("up down", "choose"),
+            ("esc", "close"),
+        ],
         Dialog::Row(RowEditor { prompt: Some(_), .. }) => {
             &[("enter", "set"), ("esc", "cancel"), ("ctrl-u", "clear")]
         }
@@ -59,7 +66,9 @@ fn open_dialog_keys(state: &ConsoleState, dialog: &Dialog) -> Vec<(&'static str,
             keys.push(("esc", "cancel"));
             keys
         }
-        Dialog::Row(_) if state.readonly => vec![("up down", "choose"), ("esc", "close")],
+        Dialog::Row(_) | Dialog::Processes(_) if state.readonly => {
+            vec![("up down", "choose"), ("esc", "close")]
+        }
         _ => dialog_keys(dialog).to_vec(),
     }
 }

@@ -4,10 +4,11 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::process_detail;
 use crate::console::format;
 use crate::console::state::{ConsoleState, ScrollArea};
 use crate::console::view::canvas::{Canvas, PaneFrame, StyledLine};
-use crate::console::view::loan_text;
+use crate::console::view::{loan_text, process_text};
 use crate::layout::{Auto, Budget, CoreRequest, Overflow, cores_phrase, number, print_duration};
 use crate::telemetry::{Distribution, ModelState, ModelView, Window, text};
 
@@ -16,10 +17,16 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect) {
     let state = canvas.state;
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {
-        let inside = canvas.frame(PaneFrame::boxed(area, "Model"));
-        return canvas.note(inside, "No model is selected. Select one on the board.", theme.dim);
+        let inside = canvas.frame(PaneFrame::boxed(area, "Row"));
+        return canvas.note(inside, "No row is selected. Select one on the board.", theme.dim);
     };
     let name = &view.row.budget.name;
+    if let Some(process) = view.process.as_deref() {
+        let note = process_text::counted(process);
+        let inside = canvas.frame(PaneFrame::boxed(area, name).note(&note));
+        let lines = process_detail::lines(state, view, process, inside.width as usize);
+        return canvas.put_lines(ScrollArea::Screen, inside, &lines, state.scroll);
+    }
     let inside = canvas.frame(PaneFrame::boxed(area, name).note(&view.engine_title));
     canvas.put_lines(ScrollArea::Screen, inside, &lines(state, view), state.scroll);
 }
@@ -187,7 +194,7 @@ fn describe_state(view: &ModelView) -> String {
             format!("running, building {ready} of {total} instances")
         }
         ModelState::Paused => text::paused(view),
-        ModelState::Absent => "absent: no such process runs".to_owned(),
+        ModelState::Absent => "absent".to_owned(),
         ModelState::Failed { reason } => format!("failed: {reason}"),
         ModelState::Draining => "draining".to_owned(),
     }

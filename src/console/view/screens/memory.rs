@@ -82,6 +82,39 @@ fn lines(state: &ConsoleState, table: &MemoryTable) -> Vec<StyledLine> {
         lines.extend(model_lines(state, model));
     }
     lines.extend(shared_lines(state, table));
+    lines.extend(process_lines(state));
+    lines
+}
+
+/// Returns the resident memory of the rows of processes, which is not part of this process.
+fn process_lines(state: &ConsoleState) -> Vec<StyledLine> {
+    let theme = &state.theme;
+    let mut lines = Vec::new();
+    for view in &state.snapshot.models {
+        let Some(process) = &view.process else { continue };
+        if lines.is_empty() {
+            let head = ["RSS", "PSS", "budget"].map(|title| format!("{title:>FIGURE$}")).concat();
+            let title = format!("{:<NAME$}{head}", "Processes");
+            lines.extend([StyledLine::new(), vec![(title, theme.title)]]);
+        }
+        let figure = |bytes: Option<u64>, none: &str| {
+            let text =
+                bytes.map_or_else(|| none.to_owned(), |bytes| mebibytes(bytes.cast_signed()));
+            format!("{text:>FIGURE$}")
+        };
+        let limit = view.row.budget.memory.map(|limit| limit.0);
+        let is_over = limit.is_some_and(|limit| process.rss_bytes > limit);
+        let figures = [
+            figure(Some(process.rss_bytes), "?"),
+            figure(process.pss_bytes, "?"),
+            figure(limit, "none"),
+        ];
+        lines.push(vec![
+            (format::left(&view.row.budget.name, NAME - 1, state.glyphs.ellipsis), theme.text),
+            (" ".to_owned(), theme.text),
+            (figures.concat(), if is_over { theme.warn } else { theme.text }),
+        ]);
+    }
     lines
 }
 

@@ -10,6 +10,7 @@ mod layouts;
 mod log;
 mod machine;
 mod memory;
+mod process_detail;
 
 use ratatui::layout::Rect;
 

@@ -9,6 +9,7 @@ use crate::console::format;
 use crate::console::state::{ConsoleState, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 use crate::console::view::key::Key;
+use crate::console::view::process_text;
 use crate::layout::short_name;
 use crate::telemetry::ModelView;
 
@@ -18,7 +19,7 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
     let theme = &state.theme;
     let Some(view) = state.selected_model() else {
         let inside = canvas.frame(PaneFrame::of_pane(Pane::Latency, area, border, "Latency"));
-        return canvas.note(inside, "Select a model to see its latency.", theme.dim);
+        return canvas.note(inside, "Select a row to see its latency.", theme.dim);
     };
     let name = &view.row.budget.name;
     let room = (area.width as usize).saturating_sub(28);
@@ -26,7 +27,10 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
     let title = format!("{short}: latency, last 60 s");
     let window = &view.minute.total;
     let noun = if window.count == 1 { "request" } else { "requests" };
-    let note = format!("{} {noun}", format::count(window.count));
+    let note = match view.process {
+        Some(_) => String::new(),
+        None => format!("{} {noun}", format::count(window.count)),
+    };
     let frame = PaneFrame::of_pane(Pane::Latency, area, border, &title).note(&note);
     let inside = canvas.frame(frame);
     let slo = state.row(name).and_then(|row| row.budget.slo);
@@ -56,6 +60,7 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
     key.add(view.minute.slo_us);
     let counts = &view.counts;
     key.add((counts.submitted, counts.completed, counts.queued, counts.failed));
+    key.add(view.process.as_deref().map(|process| process_text::latency_note(view, process)));
     if let Some(slo) = state.row(name).and_then(|row| row.budget.slo) {
         key.add_float(slo.percentile);
         key.add(slo.bound);
@@ -64,6 +69,9 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
 }
 
 fn empty_note(view: &ModelView) -> String {
+    if let Some(process) = view.process.as_deref() {
+        return process_text::latency_note(view, process);
+    }
     let name = short_name(&view.row.budget.name);
     if view.counts.submitted == 0 {
         return format!("{name} has received no request yet.");

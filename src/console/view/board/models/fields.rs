@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::columns::Field;
+use super::process_fields::{self, ProcessRowView};
 use super::table_row::{TableModel, TableRow};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Target};
@@ -30,6 +31,11 @@ pub(super) fn draw(
     let own = theme.model(index);
     let minute = &view.minute;
     let quiet = minute.total.count == 0;
+    if let Some(process) = view.process.as_deref()
+        && process_fields::draw(canvas, pen, ProcessRowView { view, row, process }, (field, size))
+    {
+        return;
+    }
     let staged = field == Field::Name
         && state.staged_plan.is_some()
         && state.live(name).is_some_and(|live| live != row);
@@ -88,7 +94,7 @@ pub(super) fn draw(
         Field::Gpu => draw_gpu(canvas, pen, size, row),
         Field::Cpu => canvas.put_right(pen, &format::cores(view.cpu), size, theme.text),
         Field::Memory => {
-            let held = view.memory.total();
+            let held = view.memory_bytes();
             canvas.put_right(pen, &format::bytes(held), size, theme.text);
         }
         Field::Trend => {
@@ -251,7 +257,7 @@ fn draw_slo(canvas: &mut Canvas, pen: &mut Pen, size: usize, (view, row): (&Mode
     let bound_size = text.len().max(4).min(size.saturating_sub(word.len() + "100%".len() + 1));
     canvas.put_left(pen, &text, bound_size, theme.dim);
     canvas.put(pen, " ", theme.dim);
-    match view.minute.slo_us.filter(|_| view.minute.total.count > 0) {
+    match view.slo_us() {
         None => canvas.put_fit(pen, if room >= 7 { "no data" } else { "?" }, theme.dim),
         Some(now) if now <= bound_us => {
             let slack = 1.0 - now as f64 / bound_us.max(1) as f64;

@@ -4,14 +4,16 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::columns::Field;
-use super::fields;
 use super::table_row::{TableModel, TableRow};
+use super::{fields, process_fields};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Pane, Target};
-use crate::console::view::canvas::{Canvas, Pen};
+use crate::console::theme::Theme;
+use crate::console::view::canvas::{Canvas, Pen, StyledText};
 use crate::console::view::key::Key;
+use crate::console::view::process_text;
 use crate::layout::CoreOwner;
-use crate::telemetry::{ModelState, ServedModelView, text};
+use crate::telemetry::{ModelState, ModelView, ProcessView, ServedModelView, text};
 
 impl<'a> TableRow<'a> {
     /// Looks up the model of row `at` of the table.
@@ -77,6 +79,9 @@ impl<'a> TableRow<'a> {
             key.add_float(served.map_or(0.0, |served| served.requests_per_s));
             key.add_float(view.offered_per_s.unwrap_or(-1.0));
         }
+        if let Some(process) = view.process.as_deref() {
+            process_fields::add_to_key(&mut key, view, process);
+        }
         key.add_float(view.cpu);
         key.add((view.memory.total(), view.guessed_dims.is_empty()));
         key.add(fields::trend(state, &view.row));
@@ -96,10 +101,11 @@ pub(super) fn draw_row(
     let owner = of.owner;
     let line = Rect { x: pen.x, y: pen.y, width: pen.end - pen.x, height: 1 };
     canvas.hit(line, Target::Row(owner.clone()));
-    let selected = *owner == state.selected;
+    let selected = *owner == state.selected && !state.on_others;
     let mut pen = pen;
     let (mark, style) = marker(state, owner);
     canvas.put(&mut pen, mark, style);
+    draw_kind(canvas, Pen { x: line.x + 1, ..pen }, of);
     pen.x = line.x + 2;
     for (field, size) in columns {
         let mut cell = Pen { x: pen.x, y: pen.y, end: (pen.x + *size as u16).min(pen.end) };
@@ -133,7 +139,9 @@ fn marker(state: &ConsoleState, owner: &CoreOwner) -> (&'static str, Style) {
         }
         Some(drag) if drag.item.is_of(owner) => ("-", theme.warn),
         Some(_) => (state.glyphs.target, theme.lit),
-        None if *owner == state.selected => (state.glyphs.pointer, theme.accent),
+        None if *owner == state.selected && !state.on_others => {
+            (state.glyphs.pointer, theme.accent)
+        }
         None => (" ", theme.text),
     }
 }
@@ -147,7 +155,7 @@ fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner) {
             canvas.tint(line, if refused { theme.blocked } else { theme.receiver });
         }
         Some(drag) if drag.refusal(owner).is_some() => canvas.tint(line, theme.blocked),
-        None if *owner == state.selected => {
+        None if *owner == state.selected && !state.on_others => {
             // the selected field keeps its own background
             canvas.tint_plain(line, theme.selected);
         }
@@ -155,7 +163,19 @@ fn tint_row(canvas: &mut Canvas, line: Rect, owner: &CoreOwner) {
     }
 }
 
-/// Draws the progress of builds in place of instances and pips.
+/// Draws the mark of processes before their row's name; another one if divvy cannot change them.
+fn draw_kind(canvas: &mut Canvas, mut pen: Pen, of: &TableRow<'_>) {
+    let state = canvas.state;
+    let Some(TableModel { index, view, .. }) = of.model else { return };
+    let Some(process) = &view.process else { return };
+    match process.read_only {
+        Some(_) => canvas.put(&mut pen, state.glyphs.locked, state.theme.warn),
+        None => canvas.put(&mut pen, state.glyphs.process, state.theme.model(index)),
+    }
+}
+
+/// Draws the progress of builds, or the numbers of processes and threads, in place of instances and
+/// pips.
 fn draw_building(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Field, usize)]) {
     let Some(TableModel { view, .. }) = of.model else { return };
     let (mut x, mut place) = (line.x + 2, None);
@@ -168,8 +188,17 @@ fn draw_building(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[
         x = end + 1;
     }
     if let Some((x, end)) = place {
-        fields::draw_building(canvas, Pen { x, y: line.y, end: end.min(line.right()) }, view);
+        let pen = Pen { x, y: line.y, end: end.min(line.right()) };
+        match view.process.as_deref() {
+            Some(process) => process_fields::draw_counts(canvas, pen, process),
+            None => fields::draw_building(canvas, pen, view),
+        }
     }
+}
+
+/// Returns true for the columns from the first metric of requests on.
+fn is_metric(field: Field) -> bool {
+    matches!(field, Field::Rate | Field::Outside | Field::P50 | Field::P99 | Field::Slo)
 }
 
 /// Writes over a row's metrics why the model serves nothing, or why it cannot receive the drag.
@@ -178,7 +207,7 @@ fn draw_state(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Fi
     let theme = &state.theme;
     let start: usize = 2 + columns
         .iter()
-        .take_while(|(field, _)| *field != Field::Rate)
+        .take_while(|(field, _)| !is_metric(*field))
         .map(|(_, size)| size + 1)
         .sum::<usize>();
     let mut pen = Pen { x: line.x + start as u16, y: line.y, end: line.right() };
@@ -190,16 +219,33 @@ fn draw_state(canvas: &mut Canvas, line: Rect, of: &TableRow<'_>, columns: &[(Fi
     let Some(TableModel { view, .. }) = of.model else {
         return;
     };
-    let (text, style) = match &view.state {
+    let text = match view.process.as_deref() {
+        Some(process) => process_state(view, process, theme),
+        None => model_state(view, theme),
+    };
+    let Some((text, style)) = text else { return };
+    let text = format::left(&text, pen.room() as usize, state.glyphs.ellipsis);
+    canvas.put(&mut pen, &text, style);
+}
+
+/// Returns why the processes of a row do not run; `None` if they do.
+fn process_state(view: &ModelView, process: &ProcessView, theme: &Theme) -> Option<StyledText> {
+    if view.state == ModelState::Draining {
+        return Some(("ends: divvy restores what it found".to_owned(), theme.dim));
+    }
+    let style = if process_text::is_fault(&process.state) { theme.bad } else { theme.dim };
+    process_text::stopped(process).map(|text| (text, style))
+}
+
+/// Returns why a model serves nothing; `None` if it serves.
+fn model_state(view: &ModelView, theme: &Theme) -> Option<StyledText> {
+    Some(match &view.state {
         ModelState::Loading => ("loading".to_owned(), theme.dim),
         ModelState::Failed { reason } => (format!("failed: {reason}"), theme.bad),
         ModelState::Draining => {
             ("draining: removed when its requests have ended".to_owned(), theme.dim)
         }
         ModelState::Paused => (text::paused(view), theme.warn),
-        ModelState::Absent => ("absent: no such process runs".to_owned(), theme.dim),
-        ModelState::Running | ModelState::Warming { .. } => return,
-    };
-    let text = format::left(&text, pen.room() as usize, state.glyphs.ellipsis);
-    canvas.put(&mut pen, &text, style);
+        ModelState::Running | ModelState::Warming { .. } | ModelState::Absent => return None,
+    })
 }

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::columns::{Field, columns};
+use super::others_line;
 use super::row::draw_row;
 use super::table_row::TableRow;
 use crate::console::format;
@@ -35,9 +36,11 @@ pub(in crate::console::view::board) fn draw(
     } else {
         "ms over 60 s"
     };
-    let mut title = "Models".to_owned();
+    let has_processes = state.snapshot.models.iter().any(|view| view.process.is_some());
+    let what = if has_processes { "Models and processes" } else { "Models" };
+    let mut title = what.to_owned();
     if !state.filter.is_empty() {
-        title = format!("Models with \"{}\"", state.filter);
+        title = format!("{what} with \"{}\"", state.filter);
     }
     if let Some(words) = state.sorting.words() {
         title = format!("{title} {words}");
@@ -46,9 +49,15 @@ pub(in crate::console::view::board) fn draw(
     let columns = columns(inside.width as usize, &left_out(state));
     let rows = state.rows();
     let visible = inside.height.saturating_sub(1) as usize;
-    let selected = rows.iter().position(|row| *row == state.selected).unwrap_or(0);
-    let first = first_row(rows.len(), selected, visible);
-    let hidden = hidden_rows(first, rows.len().saturating_sub(first + visible));
+    let selected = if state.on_others {
+        rows.len()
+    } else {
+        rows.iter().position(|row| *row == state.selected).unwrap_or(0)
+    };
+    let others = state.snapshot.others.as_deref();
+    let lines = rows.len() + usize::from(others.is_some());
+    let first = first_row(lines, selected, visible);
+    let hidden = hidden_rows(first, lines.saturating_sub(first + visible));
     let note = match (&hidden, border) {
         (Some(hidden), Border::Rule) => {
             // the units give way where the title leaves no room for both
@@ -86,6 +95,16 @@ pub(in crate::console::view::board) fn draw(
         let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
         canvas.part(line, Some(of.key(state).finish()), |canvas| {
             draw_row(canvas, pen, &of, &columns);
+        });
+    }
+    let below = rows.len().saturating_sub(first);
+    if let Some(others) = others.filter(|_| below < visible)
+        && let Some(pen) = row(inside, below + 1)
+    {
+        let line = Rect { x: pen.x, y: pen.y, width: pen.room(), height: 1 };
+        let key = others_line::key(state, others).finish();
+        canvas.part(line, Some(key), |canvas| {
+            others_line::draw(canvas, pen, others, &columns);
         });
     }
 }
