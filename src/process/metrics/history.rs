@@ -115,7 +115,7 @@ impl Span<'_> {
             self.fill_from_histogram(reported, family, quantile);
         } else if !totals.quantiles.is_empty() {
             self.fill_from_summary(reported, family, quantile);
-        } else if totals.counters.time.is_some() {
+        } else if totals.counters.time.or(totals.counters.sum).is_some() {
             reported.resolution = format!("no percentiles: {}", family.hint);
         }
     }
@@ -322,6 +322,14 @@ mod tests {
         let pages = [(0, histogram("", [5, 5, 5], 1.0)), (10, histogram("", [5, 5, 5], 1.0))];
         let it = named(&pages);
         assert_eq!((it.per_s, it.mean_us, it.p99_us), (Some(0.0), None, None));
+    }
+
+    #[test]
+    fn summary_without_quantiles_gives_mean() {
+        let page = |count: u64| format!("x_seconds_count {count}\nx_seconds_sum {}\n", count * 2);
+        let it = named(&[(0, page(1)), (10, page(6))]);
+        assert_eq!((it.mean_us, it.p50_us), (Some(2e6), None));
+        assert_eq!(it.resolution, "no percentiles: the program reports no distribution");
     }
 
     #[test]
