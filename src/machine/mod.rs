@@ -15,6 +15,7 @@ pub mod heap;
 mod interface;
 #[cfg(target_os = "linux")]
 mod linux;
+mod panic_message;
 // Also compiled for tests on Linux, so that it keeps building.
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable;
@@ -42,6 +43,7 @@ pub use interface::{CoreTimes, Machine, MemoryUse, ThreadTimes};
 pub use linux::LinuxMachine;
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use linux::tests::examples;
+pub use panic_message::panic_message;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
 pub use process::{

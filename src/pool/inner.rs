@@ -12,7 +12,6 @@ use super::gate::{BATCH, Gate, JobTerms, Present, Submitted, Waiting};
 use super::input_check::InputCheck;
 use super::job::Job;
 use super::memory::{MemoryLimit, tensor_bytes};
-use super::panic_message::panic_message;
 use super::recording::RequestTap;
 use super::rejection::Rejection;
 use super::replies::ReplyThread;
@@ -21,7 +20,7 @@ use super::threads::{Pinned, Threads, place};
 use super::trial::Trial;
 use crate::engine::{EngineError, Instance, InstanceSetup, Model, NamedTensor, Signature};
 use crate::machine::heap::request_trim;
-use crate::machine::{CpuSet, Machine, running_now};
+use crate::machine::{CpuSet, Machine, panic_message, running_now};
 use crate::telemetry::Recorder;
 
 /// The origin of a request.

@@ -27,7 +27,6 @@ mod limited_runs;
 mod load_turn;
 mod memory;
 mod memory_turn;
-mod panic_message;
 mod published_counts;
 mod recording;
 mod rejection;
@@ -54,7 +53,6 @@ pub use handle::{PARKED_LIMIT, Pool, PoolMemory};
 pub use infer::{Client, Pending};
 pub use load_turn::LoadTurn;
 pub use memory::tensor_bytes;
-pub use panic_message::panic_message;
 pub use recording::{
     MAX_RECORDED_BYTES, RecordingError, RecordingOptions, RecordingReport, RunningRecording,
     check_recording_file,

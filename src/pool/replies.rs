@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, SendError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::panic_message::panic_message;
+use crate::machine::panic_message;
 
 /// Answers some requests.
 type Task = Box<dyn FnOnce() + Send>;

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::gate_state::JobTerms;
-use super::panic_message::panic_message;
 use super::rejection::Rejection;
 use crate::engine::{EngineError, InputFault, NamedTensor, Signature};
-use crate::machine::running_now;
+use crate::machine::{panic_message, running_now};
 
 /// The reason why a request was not answered with tensors. Each submitted request ends in exactly one way.
 #[derive(Clone, Debug, Error)]

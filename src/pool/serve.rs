@@ -9,11 +9,10 @@ use super::health::{HealthChecks, run_trial};
 use super::inner::Inner;
 use super::job::Job;
 use super::memory_turn::{Attempt, run_within_budget};
-use super::panic_message::panic_message;
 use super::request::RequestError;
 use super::taken_job::TakenJob;
 use crate::engine::{Instance, NamedTensor};
-use crate::machine::running_now;
+use crate::machine::{panic_message, running_now};
 
 /// The reason why a worker left its loop.
 pub(super) enum WorkerExit {

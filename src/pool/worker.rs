@@ -13,12 +13,11 @@ use super::event::PoolEvent;
 use super::gate::SeatId;
 use super::health::run_trial;
 use super::inner::Inner;
-use super::panic_message::panic_message;
 use super::serve::{WorkerExit, serve};
 use super::threads::Member;
 use crate::engine::Instance;
-use crate::machine::current_thread;
 use crate::machine::heap::request_trim;
+use crate::machine::{current_thread, panic_message};
 
 /// Maximum number of attempts to rebuild a broken instance.
 const REBUILDS: u32 = 3;

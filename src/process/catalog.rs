@@ -52,23 +52,23 @@ impl ProcessCatalog {
         self.entries.retain(|id, _| scan.get(*id).is_some());
     }
 
-    fn entry(&mut self, process: &ProcessStat) -> &CatalogEntry {
-        let scans = self.scans;
+    /// Returns the entry of a process, and the files to fill it from.
+    fn entry(&mut self, process: &ProcessStat) -> (&CatalogEntry, &ProcessFiles) {
         let entry = self.entries.entry(process.id).or_default();
-        if entry.name != process.name || entry.read_at + SCANS_UNTIL_OLD <= scans {
+        if entry.name != process.name || entry.read_at + SCANS_UNTIL_OLD <= self.scans {
             *entry = CatalogEntry {
                 name: process.name.clone(),
-                read_at: scans,
+                read_at: self.scans,
                 ..CatalogEntry::default()
             };
         }
-        entry
+        (entry, &self.files)
     }
 
     /// Returns the path of a process's executable; `None` if it is hidden from this user.
     pub(super) fn exe(&mut self, process: &ProcessStat) -> Option<PathBuf> {
-        let files = self.files.clone();
-        self.entry(process).exe.get_or_init(|| files.exe(process.id.pid)).clone()
+        let (entry, files) = self.entry(process);
+        entry.exe.get_or_init(|| files.exe(process.id.pid)).clone()
     }
 
     /// Returns the file name of a process's executable, or the process's name if that is hidden.
@@ -80,9 +80,9 @@ impl ProcessCatalog {
 
     /// Returns a process's whole command line; empty if it has none.
     pub(super) fn command_line(&mut self, process: &ProcessStat) -> String {
-        let files = self.files.clone();
+        let (entry, files) = self.entry(process);
         let read = || files.command_line(process.id.pid).unwrap_or_default();
-        self.entry(process).command_line.get_or_init(read).clone()
+        entry.command_line.get_or_init(read).clone()
     }
 
     /// Returns the command line to show; the process's name in brackets if it has none.
@@ -96,14 +96,14 @@ impl ProcessCatalog {
 
     /// Returns a process's working folder.
     pub(super) fn cwd(&mut self, process: &ProcessStat) -> Option<PathBuf> {
-        let files = self.files.clone();
-        self.entry(process).cwd.get_or_init(|| files.cwd(process.id.pid)).clone()
+        let (entry, files) = self.entry(process);
+        entry.cwd.get_or_init(|| files.cwd(process.id.pid)).clone()
     }
 
     /// Returns a process's users.
     pub(super) fn users(&mut self, process: &ProcessStat) -> Option<ProcessUsers> {
-        let files = self.files.clone();
-        *self.entry(process).users.get_or_init(|| files.users(process.id.pid))
+        let (entry, files) = self.entry(process);
+        *entry.users.get_or_init(|| files.users(process.id.pid))
     }
 
     /// Returns the name of a process's owner, or its number if it has no name; empty if it is unknown.
@@ -121,7 +121,7 @@ impl ProcessCatalog {
 
     /// Returns a process's cgroups: its path in each hierarchy.
     pub(super) fn cgroups(&mut self, process: &ProcessStat) -> Vec<String> {
-        let files = self.files.clone();
-        self.entry(process).cgroups.get_or_init(|| files.cgroups(process.id.pid)).clone()
+        let (entry, files) = self.entry(process);
+        entry.cgroups.get_or_init(|| files.cgroups(process.id.pid)).clone()
     }
 }

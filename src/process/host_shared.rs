@@ -73,6 +73,8 @@ impl HostShared {
         };
         // Dropped without the lock.
         drop(removed);
+        // Another row may wait for its processes.
+        self.scan_soon();
     }
 
     /// Returns the rows, oldest first.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::catalog::ProcessCatalog;
 use super::host_shared::HostShared;
@@ -19,16 +19,15 @@ use super::scan::Scan;
 use super::select::{OwnProcesses, ProcessChooser};
 use super::thread_meter::OpenFiles;
 use crate::layout::{ProcessSelector, ProcessSource};
-use crate::machine::{CallerRights, ProcessId, request_short_slice};
-use crate::pool::panic_message;
+use crate::machine::{CallerRights, ProcessId, panic_message, request_short_slice};
 use crate::process::ProcessSample;
 use crate::telemetry::{ProcessState, ProcessView};
 
-/// The shortest time between two scans.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-
 /// The least time between two scans, in durations of the last one: scans take at most two percent of a core.
 const PAUSE_PER_SCAN: u32 = 50;
+
+/// The same for early scans, which are few.
+const EARLY_PAUSE_PER_SCAN: u32 = 5;
 
 /// The thread of a process host.
 pub(super) struct HostThread {
@@ -83,12 +82,16 @@ impl HostThread {
         request_short_slice();
         loop {
             let start = Instant::now();
-            self.tick(start);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.tick(start))) {
+                let reason = format!("divvy cannot read the processes: {}", panic_message(&*panic));
+                for row in self.host.rows() {
+                    row.set_sample(failed(&row.source(), reason.clone()));
+                }
+            }
             let took = start.elapsed();
-            let pause = (took * PAUSE_PER_SCAN).max(SHORTEST_PAUSE);
-            // An early scan keeps its distance from the last one, too.
-            if !self.host.pause_until(start + pause)
-                || !self.host.wait_until(start + pause.max(self.host.options.interval))
+            let next = start + self.host.options.interval.max(took * PAUSE_PER_SCAN);
+            if !self.host.pause_until(start + took * EARLY_PAUSE_PER_SCAN)
+                || !self.host.wait_until(next)
             {
                 return;
             }
@@ -115,20 +118,15 @@ impl HostThread {
                 row.set_sample(failed(&row.source(), reason));
             }
         }
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let inputs = OtherInputs {
-                scan: &scan,
-                owners: &self.owners,
-                own: &own,
-                reserved: self.host.reserved(),
-                now,
-            };
-            let others = self.others.sample(&inputs, &mut self.catalog);
-            self.host.set_others(Arc::new(others));
-        }));
-        if let Err(panic) = outcome {
-            tracing::error!("sampling of other processes failed: {}", panic_message(&*panic));
-        }
+        let inputs = OtherInputs {
+            scan: &scan,
+            owners: &self.owners,
+            own: &own,
+            reserved: self.host.reserved(),
+            now,
+        };
+        let others = self.others.sample(&inputs, &mut self.catalog);
+        self.host.set_others(Arc::new(others));
         self.host.originals.retain(|id| self.owners.contains_key(&id));
     }
 

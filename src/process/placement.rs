@@ -151,6 +151,7 @@ impl Placement {
             if let Some(own) = own.filter(|own| *own != thread.mask) {
                 let placed = PlacedThread { own, set: Some(thread.mask) };
                 process.threads.insert(thread.tid, placed);
+                note_mask(&mut self.masks, thread.mask);
             }
         }
         self.processes.insert(id, process);

@@ -98,6 +98,15 @@ mod tests {
     }
 
     #[test]
+    fn zombie_has_no_further_thread() {
+        let state = |threads: &str| {
+            let text = format!("9 (x) Z 1 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 5 0 0 1");
+            ProcessStat::parse(9, &text).unwrap().state
+        };
+        assert_eq!((state("1"), state("4")), (RunState::Zombie, RunState::Alive));
+    }
+
+    #[test]
     fn kernel_threads_have_a_flag() {
         let text = |flags: &str| {
             format!("2 (kthreadd) S 0 0 0 0 -1 {flags} 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0 1")

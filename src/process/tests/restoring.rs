@@ -19,8 +19,13 @@ fn kill_run(state: &Path) {
     std::fs::write(folder.join("found-1.json"), file.to_string()).unwrap();
 }
 
+/// Options of a host that repairs nothing during a test.
+fn seldom() -> ProcessOptions {
+    ProcessOptions { interval: Duration::from_mins(1), ..options() }
+}
+
 fn with_state(state: &Path) -> ProcessOptions {
-    ProcessOptions { state: Some(state.to_owned()), ..options() }
+    ProcessOptions { state: Some(state.to_owned()), ..seldom() }
 }
 
 #[test]
@@ -71,7 +76,7 @@ fn option_keeps_the_masks() {
 fn mask_that_others_set_stays() {
     let Some(cpus) = Cpus::find() else { return };
     let program = Program::start();
-    let host = host(ProcessOptions { interval: Duration::from_mins(1), ..options() });
+    let host = host(seldom());
     let row = row(&host, &program.source(), 1);
     row.set_budget(&cpus.first);
     row.pin(cpus.first);

@@ -11,9 +11,8 @@ use crate::engine::inputs::{self, InputRules};
 use crate::engine::onnx::ModelFile;
 use crate::engine::{EngineError, EngineKind, Engines, Instance, Model, NamedTensor, npy, rten};
 use crate::layout::{Budget, Bytes, LoadSpec, ModelSource};
-use crate::machine::ThreadId;
 use crate::machine::resident::baseline;
-use crate::pool::panic_message;
+use crate::machine::{ThreadId, panic_message};
 
 /// Different synthesized requests per model, so that the load is not answered from a cache.
 const VARIANTS: u64 = 4;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::pool::panic_message;
+use crate::machine::panic_message;
 use crate::telemetry::Conditions;
 
 /// The tasks of the observer. Each may fail without the others.
