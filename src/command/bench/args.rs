@@ -36,7 +36,7 @@ pub struct BenchArgs {
     /// Print memory and threads to standard error every N seconds (apply).
     #[arg(long, value_name = "N", value_parser = whole_seconds)]
     pub watch: Option<u64>,
-    /// One case of the memory benchmark in JSON, for its child processes.
+    /// One case of the benchmark in JSON, for its child processes (memory, processes).
     #[arg(long, hide = true)]
     pub case: Option<String>,
 }
@@ -62,6 +62,8 @@ pub enum BenchName {
     Metrics,
     /// Throughput of the pool, compared with a bare loop over the engine.
     Overhead,
+    /// Cost of scanning and sampling processes, and time until their cores have moved.
+    Processes,
     /// Time from the start of the program to the demo's first completed request.
     Start,
     /// Rates of false and of missed verdicts.

@@ -16,6 +16,7 @@ mod metrics;
 mod models;
 mod overhead;
 mod pools;
+mod processes;
 mod report;
 mod start;
 mod verdict;
@@ -47,6 +48,7 @@ pub fn run(args: &BenchArgs) -> Result<(), CommandError> {
         BenchName::Memory => memory::run(args),
         BenchName::Metrics => metrics::run(args),
         BenchName::Overhead => overhead::run(args),
+        BenchName::Processes => processes::run(args),
         BenchName::Start => start::run(args),
         BenchName::Verdict => verdict::run(args),
     }

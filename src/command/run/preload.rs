@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::command::CommandError;
 use crate::engine::{EngineError, NamedTensor};
 use crate::layout::{Budget, DesiredState, Layout, possible_sharers};
-use crate::machine::{Description, ThreadId};
-use crate::pool::{BUILDS_AT_ONCE, panic_message};
+use crate::machine::{Description, ThreadId, panic_message};
+use crate::pool::BUILDS_AT_ONCE;
 use crate::scheduler::{LoadRequest, LoadedModel, Loader};
 use crate::telemetry::name_list;
 
