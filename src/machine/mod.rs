@@ -5,6 +5,7 @@
 
 mod access_token;
 pub mod allocation;
+pub(crate) mod cgroup_mounts;
 mod clock;
 mod cpu_set;
 pub mod crash;
@@ -46,6 +47,7 @@ pub(crate) use linux::tests::examples;
 pub use panic_message::panic_message;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
+pub(crate) use process::lowest_nice;
 pub use process::{
     current_thread, end_process, open_file_limit, process_cpu_ns, process_threads,
     raise_open_file_limit, request_realtime, request_short_slice, this_machine,

@@ -144,6 +144,32 @@ pub fn process_threads() -> Vec<NamedThread> {
     }
 }
 
+/// Returns the lowest nice value that this process may give to a thread whose value is higher: -20 with
+/// `CAP_SYS_NICE`, else what `RLIMIT_NICE` allows (`getrlimit(2)`).
+pub(crate) fn lowest_nice() -> i32 {
+    /// The number of the capability `CAP_SYS_NICE`.
+    #[cfg(target_os = "linux")]
+    const CAP_SYS_NICE: u32 = 23;
+    #[cfg(target_os = "linux")]
+    {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+        let capabilities = status
+            .lines()
+            .find_map(|line| line.strip_prefix("CapEff:"))
+            .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+            .unwrap_or(0);
+        if capabilities & (1 << CAP_SYS_NICE) != 0 {
+            return -20;
+        }
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nice).current;
+        20 - limit.unwrap_or(40).min(40) as i32
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        20
+    }
+}
+
 /// Returns the CPU time used by all threads of this process since its start, in nanoseconds; 0 if the
 /// system does not report it.
 pub fn process_cpu_ns() -> u64 {
