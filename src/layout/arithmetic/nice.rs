@@ -46,6 +46,23 @@ fn group_cores(state: &DesiredState, row: &Row) -> CpuSet {
     }
 }
 
+/// Returns the lowest nice value among the rows for which `is_in_group` is true and that share cores with
+/// this one, directly or through others; 0 if there is none. `None` if all rows that share cores have the
+/// same weight.
+pub(super) fn weight_base(
+    state: &DesiredState,
+    row: &Row,
+    is_in_group: impl Fn(&Row) -> bool,
+) -> Option<i32> {
+    let group = group_cores(state, row);
+    let shares = |other: &&Row| other.concurrency > 0 && !other.cores.is_disjoint(&group);
+    let rows = || state.rows.iter().filter(shares);
+    if rows().all(|other| other.budget.weight == row.budget.weight) {
+        return None;
+    }
+    Some(rows().filter(|row| is_in_group(row)).map(|row| nice(state, row)).min().unwrap_or(0))
+}
+
 /// Returns true if a row shares a core with another row.
 pub(super) fn shares_cores(state: &DesiredState, row: &Row) -> bool {
     state

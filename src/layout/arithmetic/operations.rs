@@ -59,6 +59,13 @@ impl DesiredState {
         nice::nice(self, row)
     }
 
+    /// Returns the nice value of the heaviest row that shares cores with this one, directly or through
+    /// others, and for which `is_in_group` is true: the weight that a scheduling group of its own is to be
+    /// compared with. 0 if there is no such row; `None` if all rows that share cores have the same weight.
+    pub fn weight_base(&self, row: &Row, is_in_group: impl Fn(&Row) -> bool) -> Option<i32> {
+        nice::weight_base(self, row, is_in_group)
+    }
+
     /// Returns the description and the order of the rows.
     pub fn outline(&self) -> LayoutOutline {
         LayoutOutline::of(self)

@@ -13,7 +13,7 @@ mod weights;
 
 use super::super::budget::{Auto, Budget, CoreRequest, Layout, ModelSource, Objective};
 use super::super::change::{Change, CoreOwner, CoreSelection, Edit};
-use super::super::desired::DesiredState;
+use super::super::desired::{DesiredState, Row};
 use super::super::refusal::Refusal;
 use super::super::simulated::set;
 use crate::machine::Description;

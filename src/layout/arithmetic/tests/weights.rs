@@ -38,6 +38,21 @@ fn indirect_sharers_form_one_group() {
 }
 
 #[test]
+fn base_is_the_heaviest_of_the_group() {
+    let rows = [list("a", "0"), with_weight(2, list("b", "0-1")), with_weight(8, list("c", "1-2"))];
+    let (desired, _) = on(4, rows);
+    let base = |row: &str, group: &[&str]| {
+        let is_in_group = |row: &Row| group.contains(&row.budget.name.as_str());
+        desired.weight_base(desired.row(row).unwrap(), is_in_group)
+    };
+    assert_eq!(base("c", &["a", "b"]), Some(6), "b has nice 6 and shares core 1");
+    assert_eq!(base("c", &["a"]), Some(9), "a shares cores through b");
+    assert_eq!(base("c", &[]), Some(0));
+    let (equal, _) = on(4, [list("a", "0-1"), list("b", "0-1"), with_weight(9, list("c", "3"))]);
+    assert_eq!(equal.weight_base(equal.row("a").unwrap(), |_| true), None);
+}
+
+#[test]
 fn rejects_weight_out_of_range() {
     let (desired, machine) = on(2, [list("a", "0-1"), list("b", "0-1")]);
     let weigh = |weight| Change::from(Edit::SetWeight { model: "a".into(), weight });
