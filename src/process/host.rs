@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::host_shared::HostShared;
 use super::host_thread::HostThread;
 use super::leftovers::{self, Leftover};
-use super::options::ProcessOptions;
+use super::options::{ProcessEnd, ProcessOptions};
 use super::proportional_memory;
 use super::row::ProcessRow;
 use crate::layout::ProcessSource;
@@ -75,6 +75,9 @@ impl ProcessHost {
         }
         for row in self.shared.rows() {
             row.shut_down(PATIENCE);
+        }
+        if self.shared.options.end == ProcessEnd::Restore {
+            self.shared.memory.remove();
         }
     }
 

@@ -1,13 +1,16 @@
 //! The state that a process host shares with its rows and its threads.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::members::RowNumber;
+use super::memory::MemoryGroups;
 use super::options::ProcessOptions;
 use super::originals::Originals;
 use super::row::ProcessRow;
+use super::weight::WeightPlanner;
 use crate::machine::{CpuSet, ProcessFiles};
 use crate::telemetry::OtherProcesses;
 
@@ -19,6 +22,8 @@ pub(super) struct HostShared {
     pub(super) options: ProcessOptions,
     pub(super) files: ProcessFiles,
     pub(super) originals: Originals,
+    pub(super) planner: Arc<WeightPlanner>,
+    pub(super) memory: MemoryGroups,
     state: Mutex<HostState>,
     /// Notified when the thread is to scan early, or to end.
     changed: Condvar,
@@ -39,8 +44,11 @@ impl HostShared {
     pub(super) fn new(options: ProcessOptions, files: ProcessFiles) -> Self {
         let folder = records_folder(&options);
         let originals = Originals::new(folder.as_deref(), &files);
+        let own_cgroups = MemoryGroups::folder(files.root());
+        let planner = Arc::new(WeightPlanner::new(files.root(), own_cgroups));
+        let memory = MemoryGroups::new(&files);
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self { options, files, originals, state, changed }
+        Self { options, files, originals, planner, memory, state, changed }
     }
 
     fn lock(&self) -> MutexGuard<'_, HostState> {
@@ -80,6 +88,12 @@ impl HostShared {
     /// Returns the rows, oldest first.
     pub(super) fn rows(&self) -> Vec<Arc<ProcessRow>> {
         self.lock().rows.clone()
+    }
+
+    /// Returns the numbers of the processes that divvy started, and of their descendants.
+    pub(super) fn started_processes(&self) -> BTreeSet<i32> {
+        let started = self.rows().into_iter().filter(|row| row.is_started());
+        started.flat_map(|row| row.members().iter().map(|id| id.pid).collect::<Vec<_>>()).collect()
     }
 
     /// Returns the cores that rows have reserved.

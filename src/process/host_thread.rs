@@ -8,9 +8,10 @@ use std::time::{Instant, SystemTime};
 
 use super::catalog::ProcessCatalog;
 use super::host_shared::HostShared;
-use super::leftovers::EarlierSettings;
+use super::leftovers::{self, EarlierSettings};
 use super::measure::{MeterInputs, RowMeter};
 use super::members::{MemberOwners, Members, RowNumber};
+use super::options::ProcessAccess;
 use super::other_meter::{OtherInputs, OtherMeter};
 use super::reports::{BandwidthMonitor, ReportInputs, RowReports};
 use super::row::ProcessRow;
@@ -59,6 +60,11 @@ impl HostThread {
     pub(super) fn new(host: Arc<HostShared>) -> Self {
         let files = host.files.clone();
         let records = host.records_folder();
+        if let Some(folder) = records.as_deref()
+            && host.options.access == ProcessAccess::Change
+        {
+            leftovers::restore_earlier_weights(folder, &files);
+        }
         let earlier = records.as_deref().map(|folder| EarlierSettings::read(folder, &files));
         Self {
             rights: files.own_rights(),
@@ -157,6 +163,7 @@ impl HostThread {
         }
         let (epoch, processes) = row.read(members);
         row.place(epoch, &processes);
+        row.enforce_limits(members, now);
         let budget = row.budget();
         let inputs = MeterInputs { scan, processes: &processes, budget, now };
         let measured = work.meter.sample(&inputs, &self.catalog, &mut self.open);

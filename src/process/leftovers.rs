@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::host_shared;
-use super::originals::{FoundProcess, dead_runs, write_or_remove};
+use super::originals::{FoundProcess, OriginalsFile, dead_runs, write_or_remove};
 use super::placement::read_masks;
 use crate::machine::{CpuSet, ForeignError, ForeignProcess, ProcessFiles, ProcessId};
 
@@ -23,6 +23,8 @@ pub struct Leftover {
     pub before: CpuSet,
     /// The number of threads that have another mask than before.
     pub threads: usize,
+    /// True if its nice value or that of its autogroup is another one than before.
+    pub has_other_weight: bool,
 }
 
 /// Returns the processes that runs have changed which have ended without restoring. Removes records that
@@ -34,8 +36,17 @@ pub(super) fn find(state: &Path, files: &ProcessFiles) -> Vec<Leftover> {
         for (row, processes) in &run.file.rows {
             found.extend(processes.iter().filter_map(|process| leftover(row, process, files)));
         }
+        for weight in run.file.weights.iter().filter(|weight| weight.found.differs(files.root())) {
+            for process in weight.found.named_processes() {
+                match found.iter_mut().find(|leftover| leftover.process == process) {
+                    Some(leftover) => leftover.has_other_weight = true,
+                    None => found.extend(weight_leftover(&weight.row, process, files)),
+                }
+            }
+        }
         if found.len() == before {
             run.file.rows.clear();
+            run.file.weights.clear();
             // It is found again at the next start.
             let _ = write_or_remove(&run.path, &run.file);
         }
@@ -55,6 +66,7 @@ pub(super) fn restore(state: &Path, files: &ProcessFiles) -> Vec<String> {
                 is_left
             });
         }
+        errors.extend(restore_weights(&mut run.file, files));
         if let Err(error) = write_or_remove(&run.path, &run.file) {
             errors.push(format!("cannot write {}: {error}", run.path.display()));
         }
@@ -95,6 +107,31 @@ impl EarlierSettings {
     }
 }
 
+/// Restores the nice values that earlier runs have changed, so that this run finds those from before.
+pub(super) fn restore_earlier_weights(records: &Path, files: &ProcessFiles) {
+    for mut run in dead_runs(records, files).into_iter().filter(|run| !run.file.weights.is_empty())
+    {
+        for error in restore_weights(&mut run.file, files) {
+            tracing::warn!("an earlier run of divvy has not restored a weight: {error}");
+        }
+        if let Err(error) = write_or_remove(&run.path, &run.file) {
+            tracing::warn!("cannot write {}: {error}", run.path.display());
+        }
+    }
+}
+
+/// Restores the nice values of a record. Those that cannot be restored stay in it.
+fn restore_weights(file: &mut OriginalsFile, files: &ProcessFiles) -> Vec<String> {
+    let mut errors = Vec::new();
+    file.weights.retain(|weight| {
+        let failed = weight.found.restore(files.root());
+        let is_left = !failed.is_empty();
+        errors.extend(failed);
+        is_left
+    });
+    errors
+}
+
 fn folder(state: &Path) -> PathBuf {
     state.join(host_shared::RECORDS)
 }
@@ -110,6 +147,22 @@ fn leftover(row: &str, found: &FoundProcess, files: &ProcessFiles) -> Option<Lef
         now: threads.iter().fold(CpuSet::EMPTY, |all, thread| all.union(&thread.mask)),
         before: found.mask,
         threads: differs,
+        has_other_weight: false,
+    })
+}
+
+/// Returns a process whose weight differs, but not its masks.
+fn weight_leftover(row: &str, id: ProcessId, files: &ProcessFiles) -> Option<Leftover> {
+    let process = ForeignProcess::find(files, id)?;
+    let mask = process.affinity(id.pid).ok()?;
+    Some(Leftover {
+        row: row.to_owned(),
+        process: id,
+        name: files.stat(id.pid).map(|stat| stat.name.to_string()).unwrap_or_default(),
+        now: mask,
+        before: mask,
+        threads: 0,
+        has_other_weight: true,
     })
 }
 

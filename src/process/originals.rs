@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::members::RowNumber;
+use super::weight::WeightOriginals;
 use crate::machine::{CpuSet, ProcessFiles, ProcessId};
 
 /// The version of the file's format.
@@ -79,6 +81,17 @@ pub(super) struct OriginalsFile {
     divvy: ProcessId,
     /// The processes of each row.
     pub(super) rows: BTreeMap<String, Vec<FoundProcess>>,
+    /// The nice values of each row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) weights: Vec<FoundWeight>,
+}
+
+/// The nice values of one row before divvy changed them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FoundWeight {
+    pub(super) row: String,
+    #[serde(flatten)]
+    pub(super) found: WeightOriginals,
 }
 
 /// The settings that this run found.
@@ -90,6 +103,7 @@ pub(super) struct Originals {
 struct OriginalsRecord {
     divvy: ProcessId,
     processes: BTreeMap<ProcessId, (String, FoundProcess)>,
+    weights: BTreeMap<RowNumber, FoundWeight>,
     /// True once a write has failed, which is logged once.
     has_failed: bool,
 }
@@ -104,6 +118,7 @@ impl Originals {
             record: Mutex::new(OriginalsRecord {
                 divvy,
                 processes: BTreeMap::new(),
+                weights: BTreeMap::new(),
                 has_failed: false,
             }),
         }
@@ -135,6 +150,26 @@ impl Originals {
         }
     }
 
+    /// Notes the nice values of a row before they change.
+    pub(super) fn note_weight(&self, number: RowNumber, row: &str, found: &WeightOriginals) {
+        let weight = FoundWeight { row: row.to_owned(), found: found.clone() };
+        let mut record = self.record();
+        if found.is_empty() {
+            record.weights.remove(&number);
+        } else {
+            record.weights.insert(number, weight);
+        }
+        self.write(&mut record);
+    }
+
+    /// Forgets the nice values of a row that have been restored.
+    pub(super) fn forget_weight(&self, number: RowNumber) {
+        let mut record = self.record();
+        if record.weights.remove(&number).is_some() {
+            self.write(&mut record);
+        }
+    }
+
     /// Forgets processes that have ended or have been restored.
     pub(super) fn retain(&self, is_needed: impl Fn(ProcessId) -> bool) {
         let mut record = self.record();
@@ -151,7 +186,8 @@ impl Originals {
         for (row, found) in record.processes.values() {
             rows.entry(row.clone()).or_default().push(found.clone());
         }
-        let file = OriginalsFile { version: VERSION, divvy: record.divvy, rows };
+        let weights = record.weights.values().cloned().collect();
+        let file = OriginalsFile { version: VERSION, divvy: record.divvy, rows, weights };
         if let Err(error) = write_or_remove(path, &file)
             && !std::mem::replace(&mut record.has_failed, true)
         {
@@ -164,9 +200,9 @@ impl Originals {
     }
 }
 
-/// Replaces a file, or removes it if it names no process.
+/// Replaces a file, or removes it if it has nothing to restore.
 pub(super) fn write_or_remove(path: &Path, file: &OriginalsFile) -> io::Result<()> {
-    if file.rows.values().all(Vec::is_empty) {
+    if file.rows.values().all(Vec::is_empty) && file.weights.is_empty() {
         return match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -247,7 +283,11 @@ mod tests {
         found.add(72, set("0-3"));
         let rows = BTreeMap::from([("redis".to_owned(), vec![found.clone()])]);
         let divvy = ProcessId { pid: i32::MAX, start_ticks: 1 };
-        write_or_remove(&path, &OriginalsFile { version: VERSION, divvy, rows }).unwrap();
+        write_or_remove(
+            &path,
+            &OriginalsFile { version: VERSION, divvy, rows, weights: Vec::new() },
+        )
+        .unwrap();
         fs::write(folder.path().join("found-2.json"), "{").unwrap();
         let dead = dead_runs(folder.path(), &files());
         assert_eq!(dead.len(), 1);

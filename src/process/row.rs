@@ -1,15 +1,18 @@
 //! The handle of one row's processes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::host_shared::HostShared;
+use super::limits::RowLimits;
 use super::members::{NewMember, RowNumber};
+use super::memory::MemoryContext;
 use super::options::{ProcessAccess, ProcessEnd};
 use super::originals::FoundProcess;
 use super::placement::{Placed, Placement, PlacementContext, ThreadMask, read_masks};
 use super::sample::ProcessSample;
 use super::target::{CoreBudget, PlacementTarget};
+use super::weight::WeightOriginals;
 use crate::layout::ProcessSource;
 use crate::machine::{CpuSet, ForeignProcess, ProcessId};
 use crate::telemetry::UseRecord;
@@ -22,6 +25,8 @@ pub struct ProcessRow {
     /// Locked while threads are placed; never while `state` is locked.
     placement: Mutex<Placement>,
     use_record: UseRecord,
+    /// Locks of its own; never used while `state` is locked.
+    limits: RowLimits,
 }
 
 struct RowState {
@@ -29,8 +34,6 @@ struct RowState {
     source: ProcessSource,
     mask: CpuSet,
     budget: CoreBudget,
-    nice: i32,
-    memory: Option<u64>,
     /// The percentile of the row's target.
     percentile: Option<f64>,
     members: Arc<[ProcessId]>,
@@ -58,14 +61,13 @@ impl ProcessRow {
     pub(super) fn new(name: &str, source: &ProcessSource, host: Arc<HostShared>) -> Self {
         Self {
             number: host.next_row(),
+            limits: RowLimits::new(source, host.planner.clone()),
             host,
             state: Mutex::new(RowState {
                 name: name.to_owned(),
                 source: source.clone(),
                 mask: CpuSet::EMPTY,
                 budget: CoreBudget::None,
-                nice: 0,
-                memory: None,
                 percentile: None,
                 members: Arc::default(),
                 read_only: None,
@@ -273,7 +275,7 @@ impl ProcessRow {
 
     /// Returns the desired nice value, relative to divvy's own.
     pub fn nice(&self) -> i32 {
-        self.lock().nice
+        self.limits.nice()
     }
 
     /// Sets the share of shared cores by a nice value, of the threads or of their scheduling group.
@@ -281,19 +283,77 @@ impl ProcessRow {
     /// # Errors
     /// One message per group or thread that has another one.
     pub fn set_nice(&self, nice: i32) -> Result<(), Vec<String>> {
-        self.lock().nice = nice;
-        Ok(())
+        if self.read_only().is_some() || self.has_ended() {
+            self.limits.note_nice(nice);
+            return Ok(());
+        }
+        let name = self.name();
+        let problems = self.limits.set_nice(nice, &mut self.weight_record(&name));
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Sets the weight of divvy's own scheduling group: the lowest nice value among its rows that share
+    /// cores with this one. `None` if all rows that share cores have the same weight; the processes keep
+    /// the nice values that divvy found then.
+    pub fn set_weight_base(&self, base: Option<i32>) {
+        if self.read_only().is_none() && !self.has_ended() {
+            let name = self.name();
+            self.limits.set_base(base, &mut self.weight_record(&name));
+        }
+    }
+
+    /// Returns true if divvy started the processes.
+    pub(super) fn is_started(&self) -> bool {
+        self.limits.is_started()
+    }
+
+    /// Returns true if all processes are in divvy's own scheduling group.
+    pub fn is_in_own_group(&self) -> bool {
+        self.limits.is_in_own_group()
+    }
+
+    /// Returns the function that records nice values before they change.
+    fn weight_record(&self, row: &str) -> impl FnMut(&WeightOriginals) {
+        move |found| self.host.originals.note_weight(self.number, row, found)
+    }
+
+    /// Enforces weight and memory budget on processes that have appeared, and repairs what others have
+    /// changed.
+    pub(super) fn enforce_limits(&self, members: &[ProcessId], now: Instant) {
+        if self.read_only().is_some() || self.has_ended() {
+            return;
+        }
+        let name = self.name();
+        self.limits.check_weight(members, now, &mut self.weight_record(&name));
+        let context = MemoryContext {
+            groups: &self.host.memory,
+            row: &name,
+            started: &|| self.host.started_processes(),
+        };
+        self.limits.enforce_memory(&context, members);
+    }
+
+    /// Returns the means that enforces the weight; empty if there is none.
+    pub(super) fn weight_means(&self) -> String {
+        self.limits.weight_means()
+    }
+
+    /// Returns the means that enforces the memory budget; empty if it is only reported.
+    pub(super) fn memory_means(&self) -> String {
+        self.limits.memory_means()
     }
 
     /// Returns one message per process or group whose mask or nice value others have changed.
     pub fn strays(&self) -> Vec<String> {
+        let mut messages = self.limits.problems();
         let state = self.lock();
-        state.problems.iter().chain(&state.drift).cloned().collect()
+        messages.extend(state.problems.iter().chain(&state.drift).cloned());
+        messages
     }
 
     /// Returns the reason why its weight cannot be enforced; `None` if it can.
     pub fn weight_refusal(&self) -> Option<String> {
-        self.lock().sample.view.weight_refused.clone()
+        self.limits.weight_refusal()
     }
 
     /// Returns the reason why divvy cannot change the processes; `None` if it can.
@@ -312,12 +372,14 @@ impl ProcessRow {
 
     /// Sets the memory budget in bytes.
     pub fn set_memory(&self, limit: Option<u64>) {
-        self.lock().memory = limit;
+        self.limits.set_memory(limit);
+        self.host.scan_soon();
     }
 
     /// Returns why the processes are over their memory budget, if they are.
     pub fn memory_excess(&self) -> Option<String> {
-        None
+        let view = self.sample().view;
+        self.limits.memory_excess(&view)
     }
 
     /// Returns the newest sample.
@@ -359,7 +421,8 @@ impl ProcessRow {
     /// `patience`. Returns true if that is done.
     pub fn release(&self, _: Duration) -> bool {
         if !std::mem::replace(&mut self.lock().has_ended, true) {
-            let errors = self.placement().restore(&self.host.files);
+            let mut errors = self.placement().restore(&self.host.files);
+            errors.extend(self.limits.restore());
             let name = self.name();
             for error in errors {
                 tracing::warn!("{name}: {error}");
@@ -386,6 +449,7 @@ impl ProcessRow {
     fn forget(&self) {
         let members = self.members();
         self.host.originals.retain(|id| !members.contains(&id));
+        self.host.originals.forget_weight(self.number);
         self.host.remove_row(self.number);
     }
 

@@ -6,3 +6,4 @@ mod reporting;
 mod restoring;
 mod sampling;
 mod support;
+mod weights;

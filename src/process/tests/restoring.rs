@@ -9,7 +9,7 @@ use crate::process::{ProcessEnd, ProcessHost, ProcessOptions};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rewrites the record of this run as that of a run that was killed.
-fn kill_run(state: &Path) {
+pub(super) fn kill_run(state: &Path) {
     let folder = state.join("processes");
     let path = folder.join(format!("found-{}.json", std::process::id()));
     let text = std::fs::read_to_string(&path).unwrap();

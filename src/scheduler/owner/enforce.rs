@@ -142,6 +142,9 @@ pub(super) fn enforce(
     }
     timer.end(|stages| &mut stages.masks_us);
     for (row, _, slot) in rows() {
+        if let Some(process) = &slot.process {
+            process.set_weight_base(weight_base(row, after, slots));
+        }
         let nice = after.nice(row);
         if slot.workload.nice() != nice {
             let found = slot.workload.set_nice(nice).err().unwrap_or_default();
@@ -173,6 +176,13 @@ pub(super) fn enforce(
     }
     timer.end(|stages| &mut stages.limits_us);
     differences
+}
+
+/// Returns the weight of divvy's own scheduling group for a row, as in [`DesiredState::weight_base`]: its
+/// rows are the models, and the processes that are in it now.
+fn weight_base(row: &Row, all: &DesiredState, slots: &Slots) -> Option<i32> {
+    let process = |row: &Row| slots.get(&row.budget.name)?.process.clone();
+    all.weight_base(row, |row| process(row).is_none_or(|process| process.is_in_own_group()))
 }
 
 /// Returns a slot and its successor.
