@@ -20,7 +20,10 @@ mod panic_message;
 // Also compiled for tests on Linux, so that it keeps building.
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable;
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable_children;
 mod process;
+mod process_relation;
 mod processes;
 pub mod resident;
 mod running_time;
@@ -42,16 +45,21 @@ pub use gpus::{Gpu, GpuPart, Gpus};
 pub use interface::{CoreTimes, Machine, MemoryUse, ThreadTimes};
 #[cfg(target_os = "linux")]
 pub use linux::LinuxMachine;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::child_processes;
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use linux::tests::examples;
 pub use panic_message::panic_message;
 #[cfg(not(target_os = "linux"))]
 pub use portable::PortableMachine;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable_children as child_processes;
 pub(crate) use process::lowest_nice;
 pub use process::{
     current_thread, end_process, open_file_limit, process_cpu_ns, process_threads,
     raise_open_file_limit, request_realtime, request_short_slice, this_machine,
 };
+pub(crate) use process_relation::{EndSignal, ProcessRelation};
 pub use processes::{
     CallerRights, ForeignError, ForeignProcess, ProcessFiles, ProcessId, ProcessStat, ProcessUsers,
     RunState, ThreadFile,

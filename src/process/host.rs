@@ -74,6 +74,9 @@ impl ProcessHost {
             let _ = thread.join();
         }
         for row in self.shared.rows() {
+            row.begin_shut_down(PATIENCE);
+        }
+        for row in self.shared.rows() {
             row.shut_down(PATIENCE);
         }
         if self.shared.options.end == ProcessEnd::Restore {

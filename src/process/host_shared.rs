@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::command::{CommandContext, CommandRecords};
 use super::members::RowNumber;
 use super::memory::MemoryGroups;
 use super::options::ProcessOptions;
 use super::originals::Originals;
 use super::row::ProcessRow;
 use super::weight::WeightPlanner;
-use crate::machine::{CpuSet, ProcessFiles};
+use crate::machine::{CpuSet, ForeignProcess, ProcessFiles, ProcessId};
 use crate::telemetry::OtherProcesses;
 
 /// The folder of the records, within the state folder.
@@ -24,6 +25,12 @@ pub(super) struct HostShared {
     pub(super) originals: Originals,
     pub(super) planner: Arc<WeightPlanner>,
     pub(super) memory: MemoryGroups,
+    /// What the commands that divvy starts share.
+    pub(super) commands: CommandContext,
+    /// divvy's own process.
+    pub(super) own: Option<ProcessId>,
+    /// The CPUs that divvy itself may use, which started processes would have without a row.
+    pub(super) own_mask: CpuSet,
     state: Mutex<HostState>,
     /// Notified when the thread is to scan early, or to end.
     changed: Condvar,
@@ -47,8 +54,23 @@ impl HostShared {
         let own_cgroups = MemoryGroups::folder(files.root());
         let planner = Arc::new(WeightPlanner::new(files.root(), own_cgroups));
         let memory = MemoryGroups::new(&files);
+        let records = CommandRecords::open(folder.as_deref(), &options.name);
+        let commands = CommandContext::new(records, options.end);
+        let own = files.stat(std::process::id() as i32).map(|own| own.id);
+        let own_mask = own.and_then(|own| mask(&files, own)).unwrap_or(CpuSet::EMPTY);
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self { options, files, originals, planner, memory, state, changed }
+        Self {
+            options,
+            files,
+            originals,
+            planner,
+            memory,
+            commands,
+            own,
+            own_mask,
+            state,
+            changed,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HostState> {
@@ -152,6 +174,11 @@ impl HostShared {
         let result = self.changed.wait_timeout_while(self.lock(), patience, waits);
         result.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+/// Returns the mask of a process's main thread.
+fn mask(files: &ProcessFiles, id: ProcessId) -> Option<CpuSet> {
+    ForeignProcess::find(files, id)?.affinity(id.pid).ok()
 }
 
 fn records_folder(options: &ProcessOptions) -> Option<PathBuf> {

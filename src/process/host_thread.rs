@@ -140,13 +140,20 @@ impl HostThread {
         let source = row.source();
         let number = row.number();
         let work = self.rows.entry(number).or_default();
-        if let ProcessSelector::Command(_) = source.selector {
-            let reason = "divvy cannot start commands yet".to_owned();
+        let command = row.command();
+        if let ProcessSelector::Command(_) = source.selector
+            && command.is_none()
+        {
+            let reason = "divvy runs with --readonly, so it starts nothing".to_owned();
             row.set_sample(failed(&source, reason));
             return;
         }
         let mut chooser = ProcessChooser { scan, catalog: &mut self.catalog, own };
-        let (roots, refused) = match chooser.choose(&source, work.known) {
+        let chosen = match command {
+            Some(command) => Ok(command.roots()),
+            None => chooser.choose(&source, work.known),
+        };
+        let (roots, refused) = match chosen {
             Ok(roots) => (roots, None),
             Err(reason) => (Vec::new(), Some(reason)),
         };
@@ -155,6 +162,9 @@ impl HostThread {
         }
         let joined = work.members.update(number, &roots, scan, &mut self.owners);
         let members = work.members.processes();
+        if let Some(command) = command {
+            command.set_members(members.to_vec());
+        }
         row.set_read_only(read_only(members, scan, &mut self.catalog, self.rights));
         row.adopt(members, &joined, |id| self.earlier.get(id).cloned());
         if let Some(records) = self.records.as_deref().filter(|_| row.read_only().is_none()) {
@@ -167,10 +177,11 @@ impl HostThread {
         let budget = row.budget();
         let inputs = MeterInputs { scan, processes: &processes, budget, now };
         let measured = work.meter.sample(&inputs, &self.catalog, &mut self.open);
-        let state = match refused {
-            Some(reason) => ProcessState::Failed { reason },
-            None if !members.is_empty() => ProcessState::Running,
-            None => match roots.first() {
+        let state = match (refused, command) {
+            (Some(reason), _) => ProcessState::Failed { reason },
+            (None, _) if !members.is_empty() => ProcessState::Running,
+            (None, Some(command)) => command.state(),
+            (None, None) => match roots.first() {
                 Some(root) => ProcessState::Failed {
                     reason: format!("process {root} belongs to another row already"),
                 },

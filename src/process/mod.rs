@@ -4,6 +4,7 @@
 //! [`ProcessRow`] is the handle of one row: the scheduler places it as it places a model's pool.
 
 mod catalog;
+mod command;
 mod host;
 mod host_shared;
 mod host_thread;

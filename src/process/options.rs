@@ -9,6 +9,9 @@ pub struct ProcessOptions {
     /// The folder of the records that outlive the run: started processes, and the settings that divvy
     /// found. `None` keeps no records.
     pub state: Option<PathBuf>,
+    /// The name of the run, which names the record of the processes that it started: the next run of that
+    /// name adopts those that live.
+    pub name: String,
     /// What happens to processes at the end.
     pub end: ProcessEnd,
     /// Whether divvy may change processes.
@@ -41,6 +44,7 @@ impl Default for ProcessOptions {
     fn default() -> Self {
         Self {
             state: None,
+            name: "divvy".to_owned(),
             end: ProcessEnd::default(),
             access: ProcessAccess::default(),
             interval: Duration::from_secs(1),

@@ -119,6 +119,13 @@ impl Placement {
         }
     }
 
+    /// Notes the mask with which processes start that divvy starts itself. `usual` is the mask that they
+    /// would have without the row.
+    pub(super) fn note_start(&mut self, mask: CpuSet, usual: CpuSet) {
+        note_mask(&mut self.masks, mask);
+        self.usual.get_or_insert(usual);
+    }
+
     /// Adds a process. `found` are its masks from an earlier run of divvy that ended without restoring
     /// them.
     pub(super) fn add(

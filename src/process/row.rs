@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::command::StartedCommand;
 use super::host_shared::HostShared;
 use super::limits::RowLimits;
 use super::members::{NewMember, RowNumber};
@@ -13,7 +14,7 @@ use super::placement::{Placed, Placement, PlacementContext, ThreadMask, read_mas
 use super::sample::ProcessSample;
 use super::target::{CoreBudget, PlacementTarget};
 use super::weight::WeightOriginals;
-use crate::layout::ProcessSource;
+use crate::layout::{ProcessSelector, ProcessSource};
 use crate::machine::{CpuSet, ForeignProcess, ProcessId};
 use crate::telemetry::UseRecord;
 
@@ -21,6 +22,8 @@ use crate::telemetry::UseRecord;
 pub struct ProcessRow {
     host: Arc<HostShared>,
     number: RowNumber,
+    /// The command, if divvy starts it.
+    command: Option<StartedCommand>,
     state: Mutex<RowState>,
     /// Locked while threads are placed; never while `state` is locked.
     placement: Mutex<Placement>,
@@ -59,9 +62,16 @@ pub(super) struct ReadProcess {
 
 impl ProcessRow {
     pub(super) fn new(name: &str, source: &ProcessSource, host: Arc<HostShared>) -> Self {
+        let command = match &source.selector {
+            ProcessSelector::Command(command) if host.options.access == ProcessAccess::Change => {
+                Some(StartedCommand::new(name, command, &host.commands))
+            }
+            _ => None,
+        };
         Self {
             number: host.next_row(),
             limits: RowLimits::new(source, host.planner.clone()),
+            command,
             host,
             state: Mutex::new(RowState {
                 name: name.to_owned(),
@@ -96,6 +106,11 @@ impl ProcessRow {
         self.number
     }
 
+    /// Returns the command, if divvy starts it.
+    pub(super) fn command(&self) -> Option<&StartedCommand> {
+        self.command.as_ref()
+    }
+
     /// Returns the row's name.
     pub fn name(&self) -> String {
         self.lock().name.clone()
@@ -104,6 +119,9 @@ impl ProcessRow {
     /// Sets the row's name.
     pub fn rename(&self, name: &str) {
         name.clone_into(&mut self.lock().name);
+        if let Some(command) = &self.command {
+            command.rename(name);
+        }
     }
 
     /// Returns the source.
@@ -149,6 +167,10 @@ impl ProcessRow {
     /// Returns one message per process or thread whose mask differs.
     pub fn pin(&self, mask: CpuSet) -> Vec<String> {
         self.lock().mask = mask;
+        if let Some(command) = &self.command {
+            self.placement().note_start(mask, self.host.own_mask);
+            command.set_mask(mask);
+        }
         if self.read_only().is_some() || self.has_ended() {
             return Vec::new();
         }
@@ -225,7 +247,9 @@ impl ProcessRow {
             let id = member.id;
             let Some(process) = ForeignProcess::find(&self.host.files, id) else { continue };
             let threads = read_masks(&self.host.files, process, id.pid);
-            placement.add(id, member.parent, &threads, earlier(id).as_ref());
+            // divvy is the parent of what it starts.
+            let parent = member.parent.or(self.host.own.filter(|_| self.command.is_some()));
+            placement.add(id, parent, &threads, earlier(id).as_ref());
             found.extend(placement.found(id, &threads));
         }
         drop(placement);
@@ -419,7 +443,8 @@ impl ProcessRow {
 
     /// Ends the row: restores what divvy found, ends what it started and waits for that for at most
     /// `patience`. Returns true if that is done.
-    pub fn release(&self, _: Duration) -> bool {
+    pub fn release(&self, patience: Duration) -> bool {
+        let all_ended = self.command.as_ref().is_none_or(|command| command.end(patience));
         if !std::mem::replace(&mut self.lock().has_ended, true) {
             let mut errors = self.placement().restore(&self.host.files);
             errors.extend(self.limits.restore());
@@ -429,7 +454,7 @@ impl ProcessRow {
             }
             self.forget();
         }
-        true
+        all_ended
     }
 
     /// Ends the row at the end of the run: as [`ProcessRow::release`], unless the host's options say to
@@ -442,7 +467,16 @@ impl ProcessRow {
             self.placement().close();
             self.forget();
         }
-        true
+        self.command.as_ref().is_none_or(StartedCommand::keep)
+    }
+
+    /// Begins to end what divvy has started, so that several rows end at the same time.
+    pub(super) fn begin_shut_down(&self, patience: Duration) {
+        if let Some(command) = self.command.as_ref()
+            && self.host.options.end == ProcessEnd::Restore
+        {
+            command.begin_end(patience);
+        }
     }
 
     /// Removes the row from its host.
@@ -455,7 +489,7 @@ impl ProcessRow {
 
     /// Returns true if the row has ended.
     pub fn has_ended(&self) -> bool {
-        self.lock().has_ended
+        self.lock().has_ended && self.command.as_ref().is_none_or(StartedCommand::has_ended)
     }
 }
 

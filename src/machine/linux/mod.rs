@@ -3,6 +3,7 @@
 
 mod affinity;
 mod cgroup;
+pub(crate) mod child_processes;
 mod machine;
 mod proc;
 mod scheduling;

@@ -1,6 +1,7 @@
 //! Tests with real processes.
 #![cfg(target_os = "linux")]
 
+mod commands;
 mod placing;
 mod reporting;
 mod restoring;
