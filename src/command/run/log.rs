@@ -1,6 +1,7 @@
 //! divvy's log: a file in the state folder while the console uses the terminal, else standard error.
 //!
-//! `DIVVY_LOG` sets the level, as in `DIVVY_LOG=debug` or `DIVVY_LOG=divvy=trace`.
+//! `DIVVY_LOG` sets the level, as in `DIVVY_LOG=debug` or `DIVVY_LOG=divvy=trace`. Without it, standard
+//! error gets warnings, and the output of commands that divvy starts (`divvy::output`).
 
 use std::fmt::{Debug, Write as _};
 use std::fs::{self, File, OpenOptions};
@@ -32,7 +33,7 @@ const MAX_BYTES: u64 = 4 << 20;
 /// [`CommandError::BadInput`] for an invalid `DIVVY_LOG`; [`CommandError::Failed`] when the file
 /// cannot be opened: `lines` are kept nevertheless.
 pub(super) fn start(folder: Option<&Path>, lines: &LogLines) -> Result<(), CommandError> {
-    let filter = filter(if folder.is_some() { "info" } else { "warn" })?;
+    let filter = filter(if folder.is_some() { "info" } else { "warn,divvy::output=info" })?;
     let Some(folder) = folder else {
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
         // they would go to standard error too, and end the thread when its terminal is gone

@@ -19,6 +19,9 @@ pub(super) const LONGEST_GRACE: Duration = Duration::from_secs(10);
 /// Time that the end of a command may take beyond the time until SIGKILL.
 const END_MARGIN: Duration = Duration::from_secs(4);
 
+/// Time in which the supervisor records that its processes stay.
+const KEEP_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the commands of a host share.
 #[derive(Clone, Debug)]
 pub(in crate::process) struct CommandContext {
@@ -180,9 +183,11 @@ impl StartedCommand {
         self.send(Event::End);
     }
 
-    /// Leaves the processes running, for the next run of this name to adopt.
-    pub(in crate::process) fn keep(&self) {
+    /// Leaves the processes running, for the next run of this name to adopt. Returns true if that is
+    /// recorded.
+    pub(in crate::process) fn keep(&self) -> bool {
         self.send(Event::Keep);
+        self.wait(KEEP_PATIENCE)
     }
 
     /// Returns true if the supervisor has ended, and with it all processes that it did not leave running and
@@ -191,8 +196,7 @@ impl StartedCommand {
         self.shared.lock().end.is_some()
     }
 
-    /// Ends all processes as [`StartedCommand::begin_end`], or leaves them running if the host is to keep
-    /// them, and waits. Returns true if that is done.
+    /// Ends all processes as [`StartedCommand::begin_end`] and waits. Returns true if they have ended.
     pub(in crate::process) fn end(&self, grace: Duration) -> bool {
         self.begin_end(grace);
         self.wait(grace.min(LONGEST_GRACE) + END_MARGIN)

@@ -42,7 +42,7 @@ pub(super) enum Event {
         /// True if it reports success.
         is_success: bool,
     },
-    /// End all processes, or leave them running if the host keeps processes.
+    /// End all processes.
     End,
     /// Leave all processes running.
     Keep,
@@ -144,7 +144,6 @@ impl Supervisor {
             Event::Started(process) => self.note_start(process),
             Event::NotStarted(reason) => self.note_failure(reason),
             Event::Exited { ended, is_success } => self.note_exit(ended, is_success),
-            Event::End if self.context.end == ProcessEnd::Keep => return self.leave(),
             Event::Keep => return self.leave(),
             Event::End => return self.end(events),
         }
