@@ -66,7 +66,7 @@ fn run(request: SpawnRequest, events: &Sender<Event>) {
     let (ended, is_success) = match child.wait() {
         Ok(status) => (child_processes::exit_description(status), status.success()),
         // SIGCHLD is ignored, so the kernel keeps no exit code.
-        Err(_) => ("unknown exit code".to_owned(), false),
+        Err(_) => ("an unknown exit code".to_owned(), false),
     };
     let _ = events.send(Event::Exited { ended, is_success });
 }

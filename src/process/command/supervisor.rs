@@ -166,7 +166,7 @@ impl Supervisor {
                 let root = self.shared.lock().root;
                 if !root.is_some_and(lives) {
                     self.note_exit(
-                        "unknown exit code, as an earlier run started it".to_owned(),
+                        "an unknown exit code (an earlier run started it)".to_owned(),
                         false,
                     );
                 }
@@ -219,7 +219,7 @@ impl Supervisor {
         self.phase = if is_root {
             Phase::Running { since, is_child: false }
         } else {
-            let ended = "unknown exit code, as an earlier run started it".to_owned();
+            let ended = "an unknown exit code (an earlier run started it)".to_owned();
             Phase::Background(Exit { ended, is_success: true, run: Duration::ZERO })
         };
         let root = is_root.then_some(record.process);
@@ -374,7 +374,7 @@ impl Supervisor {
                 self.tree.members()
             );
         }
-        self.publish(ProcessState::Ended { ended: "ended by divvy".to_owned() }, None);
+        self.publish(ProcessState::Ended { ended: "SIGTERM by divvy".to_owned() }, None);
         self.shared.finish(all_ended);
         ControlFlow::Break(())
     }
