@@ -10,6 +10,7 @@ mod host_shared;
 mod host_thread;
 mod leftovers;
 mod limits;
+mod lookup;
 mod measure;
 mod members;
 mod memory;
@@ -36,6 +37,7 @@ mod weight;
 
 pub use host::ProcessHost;
 pub use leftovers::Leftover;
+pub use lookup::ProcessLookup;
 pub use metrics::MetricsReader;
 pub use options::{ProcessAccess, ProcessEnd, ProcessOptions};
 pub use resctrl::{ResctrlMissing, ResctrlMonitor, RowMonitor};

@@ -43,7 +43,9 @@ impl OwnProcesses {
             return Some(format!("process {pid} is divvy itself"));
         }
         if self.ancestors.contains(&pid) {
-            return Some(format!("process {pid} ({name}) started divvy, which would belong to it"));
+            return Some(format!(
+                "process {pid} ({name}) is an ancestor of divvy, which would belong to it"
+            ));
         }
         if process.state == RunState::Zombie {
             return Some(format!("process {pid} ({name}) has ended; its parent has not noticed"));
@@ -314,13 +316,13 @@ mod tests {
             (1, "process 1 starts"),
             (2, "is a thread of the kernel"),
             (20, "process 20 (gone) has ended"),
-            (800, "process 800 (bash) started divvy"),
+            (800, "process 800 (bash) is an ancestor of divvy"),
             (900, "process 900 is divvy itself"),
         ] {
             assert!(by_pid(pid).contains(reason), "{}", by_pid(pid));
         }
         let error = choose(&Tree::new(), &scan, &exe("bash")).unwrap_err();
-        assert!(error.contains("process 800 (bash) started divvy"), "{error}");
+        assert!(error.contains("process 800 (bash) is an ancestor of divvy"), "{error}");
         assert_eq!(choose(&Tree::new(), &scan, &exe("gone")), Ok(vec![]));
     }
 
