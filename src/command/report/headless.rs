@@ -117,8 +117,7 @@ pub fn failed_models(snapshot: &Snapshot) -> Option<String> {
         return None;
     }
     let (count, all) = (failed.len(), snapshot.models.len());
-    let has_processes = snapshot.models.iter().any(|model| model.process.is_some());
-    let models = match (has_processes, all) {
+    let models = match (has_processes(snapshot), all) {
         (true, 1) => "row",
         (true, _) => "rows",
         (false, 1) => "model",
@@ -223,12 +222,22 @@ pub fn is_loaded(snapshot: &Snapshot) -> bool {
     snapshot.version != 0 && snapshot.models.iter().all(|model| model.state != ModelState::Loading)
 }
 
-fn failure(model: &ModelView) -> Option<String> {
-    // a command may be started again
-    if model.process.as_ref().is_some_and(|process| !process.state.is_failure()) {
-        return None;
+/// Returns true if there are processes among the models.
+pub(super) fn has_processes(snapshot: &Snapshot) -> bool {
+    snapshot.models.iter().any(|model| model.process.is_some())
+}
+
+/// Returns true if a row has failed for good. A command that has ended may be started again.
+pub(super) fn is_failure(model: &ModelView) -> bool {
+    match &model.process {
+        Some(process) => process.state.is_failure(),
+        None => matches!(model.state, ModelState::Failed { .. }),
     }
+}
+
+fn failure(model: &ModelView) -> Option<String> {
     match &model.state {
+        _ if !is_failure(model) => None,
         ModelState::Failed { reason } => Some(format!("{}: {reason}", model.row.budget.name)),
         _ => None,
     }

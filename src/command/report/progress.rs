@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::headless::{has_processes, is_failure};
 use crate::telemetry::{ModelState, Snapshot, name_list};
 
 /// Turns snapshots into messages, each of which appears once.
@@ -33,7 +34,8 @@ impl Progress {
             match &model.state {
                 ModelState::Failed { reason } => {
                     if self.failed.insert(name.clone()) {
-                        lines.push(format!("{name} failed: {reason}"));
+                        let verb = if is_failure(model) { " failed" } else { "" };
+                        lines.push(format!("{name}{verb}: {reason}"));
                     }
                 }
                 _ => {
@@ -59,7 +61,8 @@ impl Progress {
             self.is_ready = true;
             let ready = total - self.failed.len();
             let seconds = snapshot.uptime_us as f64 / 1e6;
-            return Some(format!("{ready} of {total} models ready after {seconds:.1} s"));
+            let rows = if has_processes(snapshot) { "rows" } else { "models" };
+            return Some(format!("{ready} of {total} {rows} ready after {seconds:.1} s"));
         }
         let done = total - loading.len();
         let line = format!("loading {} ({done} of {total} ready)", name_list(&loading));

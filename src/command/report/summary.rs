@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::figures::{NONE, cores, count, load, percentile, rate, row_memory, size, slo};
+use super::headless::is_failure;
 use super::process_requests::{ProcessRequests, process_slo};
 use super::table::{ReportColumn, line, number, titles, widths, with_name_title, words};
 use super::{clients, gpus};
@@ -70,7 +71,8 @@ pub fn summary(snapshot: &Snapshot) -> String {
             let _ = writeln!(text, "{} was not tried: {reason}", model.row.budget.name);
         }
         if let ModelState::Failed { reason } = &model.state {
-            let _ = writeln!(text, "{} failed: {reason}", model.row.budget.name);
+            let verb = if is_failure(model) { " failed" } else { "" };
+            let _ = writeln!(text, "{}{verb}: {reason}", model.row.budget.name);
         }
     }
     text

@@ -2,6 +2,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::headless::has_processes;
 use crate::telemetry::Snapshot;
 
 /// The maximum width of a cell.
@@ -30,7 +31,7 @@ pub(in crate::command) fn with_name_title(
     columns: &[ReportColumn],
     snapshot: &Snapshot,
 ) -> Vec<ReportColumn> {
-    let has_processes = snapshot.models.iter().any(|model| model.process.is_some());
+    let has_processes = has_processes(snapshot);
     let titled = |column: &ReportColumn| match column.title {
         "model" if has_processes => ReportColumn { title: "row", ..*column },
         _ => *column,

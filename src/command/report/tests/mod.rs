@@ -1,5 +1,7 @@
 //! Reports of hand-made snapshots, and the report loop on a paused clock.
 
+mod processes;
+
 use std::collections::BTreeMap;
 use std::future::{pending, ready};
 use std::io::{self, Write};
