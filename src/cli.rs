@@ -7,8 +7,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(unix)]
 use crate::command::control;
 use crate::command::{
-    CommandError, bench, check, completions, config, inspect, journal, machine, man, run, runtime,
-    snapshot, synth,
+    CommandError, bench, check, completions, config, inspect, journal, machine, man, restore, run,
+    runtime, snapshot, synth,
 };
 use crate::machine::end_process;
 use crate::pool::engine_threads;
@@ -48,6 +48,8 @@ pub enum CliCommand {
     Runtime(runtime::RuntimeArgs),
     /// Draws the console's last frame of a recorded run as SVG.
     Snapshot(snapshot::SnapshotArgs),
+    /// Restores processes that a run has changed which did not end cleanly, for example after `kill -9`.
+    Restore(restore::RestoreArgs),
     /// Lists past changes and how each affected latency.
     Journal(journal::JournalArgs),
     /// Opens the console on a running divvy.
@@ -128,6 +130,7 @@ impl Cli {
             Some(CliCommand::Bench(args)) => bench::run(&args),
             Some(CliCommand::Runtime(args)) => runtime::run(&args),
             Some(CliCommand::Snapshot(args)) => snapshot::run(&args),
+            Some(CliCommand::Restore(args)) => restore::run(&args),
             Some(CliCommand::Journal(args)) => journal::run(&args),
             #[cfg(unix)]
             Some(CliCommand::Attach(args)) => control::attach(&args),

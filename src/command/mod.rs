@@ -14,6 +14,7 @@ pub mod machine;
 pub mod man;
 mod model_names;
 pub mod report;
+pub mod restore;
 pub mod run;
 pub mod runtime;
 pub mod snapshot;

@@ -16,8 +16,9 @@ use super::log;
 use super::named_layout::NamedLayout;
 use super::run_limits::RunLimits;
 use super::startup_layout::StartupLayout;
-use crate::command::{CommandError, state_folder};
+use crate::command::{CommandError, restore, state_folder};
 use crate::machine::Description;
+use crate::process::ProcessHost;
 use crate::scheduler::Control;
 use crate::telemetry::journal_file::{JournalWriter, Run, WriterOptions};
 use crate::telemetry::{Conditions, JournalChannel, JournalSender, LogLines};
@@ -52,6 +53,8 @@ pub(super) struct RunRecords {
     offer: Option<String>,
     /// The message about what native libraries wrote before the crash.
     stderr_notice: Option<String>,
+    /// The offer to restore processes that a run has changed which did not end cleanly.
+    process_offer: Option<String>,
     autosave: Option<Autosave>,
     origin: watch::Sender<LayoutOrigin>,
     limits: Arc<RunLimits>,
@@ -90,6 +93,7 @@ impl RunRecords {
             .as_ref()
             .filter(|_| offer.is_some())
             .and_then(|files| files.stderr_notice(&folder.join(STDERR_FILE)));
+        let process_offer = restore::offer(&ProcessHost::leftovers(&folder));
         let limits = Arc::new(RunLimits::new(conditions.clone()));
         Ok(Self {
             folder,
@@ -100,6 +104,7 @@ impl RunRecords {
             notices,
             offer,
             stderr_notice,
+            process_offer,
             autosave: None,
             origin: watch::Sender::default(),
             limits,
@@ -136,6 +141,7 @@ impl RunRecords {
     /// layout of a crashed run is restored, the offer to restore it.
     pub(super) fn notices(&self, restore: Restore) -> Vec<String> {
         let mut notices = self.notices.clone();
+        notices.extend(self.process_offer.clone());
         if restore == Restore::No {
             notices.extend(self.offer.iter().chain(&self.stderr_notice).cloned());
         }
