@@ -224,6 +224,9 @@ fn rejects_invalid_arguments() {
     runs.refused(&["a.toml", "-"]);
     runs.refused(&["folder"]);
     runs.refused(&["--demo", "--last"]);
+    runs.refused(&["--pid", "1"]);
+    runs.refused(&["--pid", "2147483647"]);
+    runs.refused(&["--match", "bin/server"]);
     runs.refused(&["--config", "gone.toml"]);
     runs.refused(&["--layout-dir", "ranker.onnx"]);
     runs.refused(&["--state-dir", "ranker.onnx"]);

@@ -89,7 +89,7 @@ fn shipped_layouts_are_valid() {
     for model in ["detector", "embedder", "ranker"] {
         fs::write(folder.path().join(format!("assets/models/{model}.onnx")), "").unwrap();
     }
-    for name in ["demo", "demo-small", "balanced", "detector-first"] {
+    for name in ["demo", "demo-small", "balanced", "detector-first", "processes"] {
         let path = folder.path().join(format!("layouts/{name}.toml"));
         fs::copy(format!("layouts/{name}.toml"), &path).unwrap();
         let document =

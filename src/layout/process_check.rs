@@ -17,6 +17,11 @@ pub(super) struct SourceFault {
 }
 
 impl ProcessSource {
+    /// Returns what is wrong with its values, with a remedy; `None` if a layout may have them.
+    pub fn fault(&self) -> Option<String> {
+        self.check().err().map(|fault| format!("{} {}; {}", fault.key, fault.problem, fault.remedy))
+    }
+
     /// Checks all values.
     ///
     /// # Errors

@@ -3,13 +3,14 @@
 use serde::Serialize;
 
 use super::applied::OutputForm;
-use super::select::{FolderArgs, RunSelection};
+use super::select::{CLIENT, FolderArgs, RunSelection};
 use crate::command::CommandError;
 use crate::command::clock::clock;
 use crate::command::report::table::{line, number, titles, widths, words};
+use crate::command::run::lasting;
 use crate::command::stdout::{print_json, print_text};
 use crate::control::api::RunInfo;
-use crate::control::{FoundRun, RunState, find_runs};
+use crate::control::{Address, ControlClient, FoundRun, RunState, find_runs};
 use crate::layout::Document;
 use crate::telemetry::text;
 
@@ -69,12 +70,16 @@ pub fn list(args: &ListArgs) -> Result<(), CommandError> {
 /// # Errors
 /// [`CommandError::Failed`] if the running divvy does not answer.
 pub fn layout(args: &LiveLayoutArgs) -> Result<(), CommandError> {
-    let live = args.run.client()?.layout()?;
+    let address = args.run.address("--run")?;
+    let is_local = matches!(address, Address::Socket(_));
+    let live = ControlClient::new(address, CLIENT)?.layout()?;
     if args.form.json {
         return print_json(&live);
     }
-    let document = Document::from_layout(live.layout)
-        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    // only this machine's process numbers say something here
+    let layout = if is_local { lasting(&live.layout) } else { live.layout };
+    let document =
+        Document::from_layout(layout).map_err(|error| CommandError::Failed(error.to_string()))?;
     print_text(document.text())
 }
 

@@ -11,7 +11,7 @@ use crate::control::{
 use crate::machine::AccessToken;
 
 /// The name of this client in the journal: all command-line calls of one user are one caller.
-const CLIENT: &str = "cli";
+pub(super) const CLIENT: &str = "cli";
 
 /// The running divvy.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::control_args::ControlArgs;
 #[cfg(unix)]
 use super::life_args::LifeArgs;
+use super::process_args::ProcessArgs;
 use super::record::RecordArg;
 use super::serve_args::ServeArgs;
 use crate::command::CommandError;
@@ -73,6 +74,9 @@ pub struct RunArgs {
     /// The folder of the journal, the live layout and the log.
     #[command(flatten)]
     pub state: StateDir,
+    /// Processes.
+    #[command(flatten)]
+    pub processes: ProcessArgs,
     /// The server.
     #[command(flatten)]
     pub serve: ServeArgs,

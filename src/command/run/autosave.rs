@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::lasting_rows::lasting;
 use super::live_layout::{LayoutOrigin, LiveLayoutFiles, LiveLayoutInfo};
 use super::named_layout::NamedLayout;
 use super::run_limits::RunLimits;
@@ -143,7 +144,8 @@ impl AutosaveWorker {
         self.info.origin.clone_from(&self.origin.borrow());
         let limits = self.limits.of_layout();
         let document = self.document.with_server(&limits).map_err(|error| error.to_string());
-        let layout = control.layout();
+        // a later run must not take another process that has the number by then
+        let layout = lasting(&control.layout());
         let saved = document.and_then(|document| {
             self.files.save(&document, &layout, &self.info)?;
             let named = self.named.as_mut();

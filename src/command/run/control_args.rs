@@ -39,7 +39,8 @@ pub struct ControlArgs {
     /// --token-file.
     #[arg(long, value_name = "FILE", requires = "control")]
     pub control_token_file: Option<PathBuf>,
-    /// Let changes over TCP name model files that the layout did not name at the start.
+    /// Let changes over TCP name model files, processes, commands and metrics pages that the layout did not name at
+    /// the start.
     #[arg(long, requires = "control")]
     pub allow_remote_paths: bool,
 }

@@ -58,7 +58,7 @@ pub fn serves_from_terminal(args: &RunArgs) -> bool {
 pub(in crate::command) fn start_for_console(args: &RunArgs) -> Result<PathBuf, CommandError> {
     args.check(DisplayMode::Console)?;
     let mut arguments: Vec<OsString> = vec!["--detached".into()];
-    if args.inputs.is_empty() && !args.demo && !args.last {
+    if args.inputs.is_empty() && !args.demo && !args.last && !args.processes.has_rows() {
         arguments.extend(last_layout(args)?);
     }
     arguments.extend(std::env::args_os().skip(1));

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use etcetera::BaseStrategy;
 use tokio::sync::watch;
 
+use super::lasting_rows::lasting;
 use super::live_layout::{LayoutOrigin, UNNAMED};
 use super::run_limits::RunLimits;
 use super::saved_layout;
@@ -210,6 +211,7 @@ impl LayoutStore for LayoutFolders {
         layout: &Layout,
         condition: &SaveCondition,
     ) -> Result<SaveReceipt, LayoutStoreError> {
+        let layout = &lasting(layout);
         let _writing = lock();
         let path = match self.find(name) {
             Some(path) => path,

@@ -13,6 +13,7 @@ mod detach;
 #[cfg(unix)]
 mod detached_log;
 mod last_session;
+mod lasting_rows;
 mod layout_folders;
 #[cfg(unix)]
 mod life_args;
@@ -23,6 +24,9 @@ mod lost_terminal;
 mod named_layout;
 mod own_threads;
 mod preload;
+mod process_args;
+mod process_host;
+mod process_rows;
 mod program;
 mod record;
 #[cfg(unix)]
@@ -58,9 +62,11 @@ pub use control_args::ControlArgs;
 pub(super) use detach::start_for_console;
 #[cfg(unix)]
 pub use detach::{serves_from_terminal, start as start_detached};
+pub(super) use lasting_rows::lasting;
 pub(super) use layout_folders::LayoutFolders;
 #[cfg(unix)]
 pub use life_args::LifeArgs;
+pub use process_args::ProcessArgs;
 pub use program::run;
 pub use serve_args::ServeArgs;
 #[cfg(unix)]

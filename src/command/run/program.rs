@@ -9,6 +9,7 @@ use super::args::{DisplayMode, RunArgs, no_console};
 use super::console_session::{ConsoleStart, console_options, open_console};
 use super::lost_terminal::LostTerminalWriter;
 use super::own_threads;
+use super::process_host;
 use super::record::{self, RunRecordings};
 use super::run_control::{ControlledRun, RunControl, RunningControl};
 use super::run_records::{Restore, RunRecords};
@@ -21,6 +22,7 @@ use crate::console::ConsoleOptions;
 use crate::console::panic_log::limit_repeated_panics;
 use crate::load::LoadFollower;
 use crate::machine::{this_machine, watch_stops};
+use crate::process::ProcessHost;
 use crate::scheduler::{Control, Options, Scheduler};
 
 /// Time for queued requests to be answered at the end.
@@ -63,6 +65,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         startup.opened.title,
         startup.description.limits.allowed
     );
+    let processes = process_host::start(args, &records);
     let scheduler_options = Options {
         interval: match mode {
             DisplayMode::Headless => headless_options(args).snapshot_interval(),
@@ -75,6 +78,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         conditions: records.conditions(),
         gpu: Some(startup.sensor.clone()),
         server: server.as_ref().map(BoundServer::source),
+        processes: processes.clone(),
         ..Options::new(machine.clone(), Arc::new(loader))
     };
     let scheduler = Scheduler::start(&startup.layout, scheduler_options).map_err(|refusal| {
@@ -103,6 +107,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         control: control.start(&startup, &records, run)?,
         server: Cell::new(server),
         signals: signals.clone(),
+        processes,
         unanswered: Cell::new(0),
     };
     let result = match mode {
@@ -122,11 +127,12 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
     end_result(result, unanswered)
 }
 
-/// The end of a run: the load, the server and the scheduler stop in this order.
+/// The end of a run: the load, the server, the scheduler and the host of processes stop in this order.
 struct RunStop {
     control: RunningControl,
     server: Cell<Option<RunningServer>>,
     signals: StopSignals,
+    processes: Option<Arc<ProcessHost>>,
     /// Admitted requests of clients that were not answered.
     unanswered: Cell<usize>,
 }
@@ -138,6 +144,10 @@ impl RunStop {
         let unanswered = self.server.take().map_or(0, |server| server.drain(&self.signals));
         self.unanswered.set(self.unanswered.get() + unanswered);
         scheduler.stop(if unanswered == 0 { DRAIN_TIMEOUT } else { Duration::ZERO });
+        // processes get their settings back while this process still can do it
+        if let Some(processes) = &self.processes {
+            processes.end();
+        }
     }
 
     /// Closes the control socket, on which clients saw until now that the run drains. Returns the number of

@@ -65,8 +65,9 @@ pub(super) fn check(args: &RunArgs, layout: &Layout) -> Result<(), CommandError>
         Err(CommandError::BadInput(format!("--record {}: {reason}", arg.model)))
     };
     for (index, arg) in args.record.iter().enumerate() {
-        if !layout.models.iter().any(|row| row.name == arg.model) {
-            let names: Vec<&str> = layout.models.iter().map(|row| row.name.as_str()).collect();
+        let models = || layout.models.iter().filter(|row| !row.is_process());
+        if !models().any(|row| row.name == arg.model) {
+            let names: Vec<&str> = models().map(|row| row.name.as_str()).collect();
             return bad(arg, format!("the layout has no such model, only {}", name_list(&names)));
         }
         let earlier = || args.record.iter().take(index);

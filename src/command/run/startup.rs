@@ -8,6 +8,7 @@ use super::last_session::LastSession;
 use super::layout_folders::LayoutFolders;
 use super::named_layout::ResumedLayout;
 use super::preload::{PreloadPlan, PreloadedModels, RequiredModels, preload};
+use super::process_rows;
 use super::run_limits::RunLimits;
 use super::run_records::RunRecords;
 use super::startup_layout::{self, ChosenLayout, DEMO, LastLayout, StartupLayout};
@@ -64,22 +65,24 @@ impl<'a> Startup<'a> {
         records: &RunRecords,
         mode: DisplayMode,
     ) -> Result<Self, CommandError> {
-        let is_named = args.last || args.demo || !args.inputs.is_empty();
+        let is_named =
+            args.last || args.demo || !args.inputs.is_empty() || args.processes.has_rows();
         let (chosen, source) = if args.last {
             let layout = records.last_layout()?;
             (ChosenLayout { layout, notice: None }, LayoutSource::Arguments)
         } else if is_named || mode == DisplayMode::Headless {
-            let layout = startup_layout::from_arguments(&args.inputs, args.serve.requests())?;
+            let layout = startup_layout::of_run(args)?;
             (ChosenLayout { layout, notice: None }, LayoutSource::Arguments)
         } else {
             let session = records.last_session();
             (last_session_layout(args, session, &description)?, LayoutSource::LastSession)
         };
         let ChosenLayout { layout: opened, notice } = chosen;
-        let (opened, base, is_resumed) = match resumed_layout(args, records)? {
+        let (mut opened, base, is_resumed) = match resumed_layout(args, records)? {
             Some(ResumedLayout { layout, base }) => (layout, base, true),
             None => (opened, None, false),
         };
+        process_rows::add(&args.processes, &mut opened)?;
         // CUDA reads its variables once: set them before models are loaded and sensors start
         devices::set_cuda_environment(opened.document.layout());
         let sensor = Arc::new(GpuSensor::start(GpuOptions::default()));

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use super::args::RunArgs;
 use super::preload::RequiredModels;
+use super::process_rows;
 use super::saved_layout;
 use crate::command::CommandError;
 use crate::layout::{
@@ -122,6 +124,19 @@ pub(super) fn demo() -> Result<StartupLayout, CommandError> {
 pub(super) fn demo_document() -> Result<Document, Faults> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     crate::layout::demo_for(cores)
+}
+
+/// Returns the layout that the arguments of a run name, without the rows of processes that are added to a layout.
+///
+/// # Errors
+/// As [`from_arguments`], and for a process that can be no row.
+pub(super) fn of_run(args: &RunArgs) -> Result<StartupLayout, CommandError> {
+    if !args.inputs.is_empty() || args.demo || !args.processes.has_rows() {
+        return from_arguments(&args.inputs, args.serve.requests());
+    }
+    let document = process_rows::alone(&args.processes)?;
+    let (title, required) = (process_rows::TITLE.to_owned(), RequiredModels::Any);
+    Ok(StartupLayout { document, path: None, title, required, opened: None })
 }
 
 /// Returns the layout that the arguments name; the demo without arguments. `requests` is for models that

@@ -61,9 +61,7 @@ fn process(row: &Budget) -> Result<(), Refusal> {
     if *row != plain {
         return Err(Refusal::row(&row.name, MODEL_ONLY));
     }
-    process.check().map_err(|fault| {
-        Refusal::row(&row.name, format!("{} {}; {}", fault.key, fault.problem, fault.remedy))
-    })
+    process.fault().map_or(Ok(()), |fault| Err(Refusal::row(&row.name, fault)))
 }
 
 /// The refusal of what only models have.
