@@ -46,6 +46,7 @@ struct LeftoverReport {
     cores_now: String,
     cores_before: String,
     threads: usize,
+    other_weight: bool,
 }
 
 /// Lists the processes that runs have left changed, and restores them.
@@ -78,6 +79,7 @@ impl LeftoverReport {
             cores_now: found.now.to_string(),
             cores_before: found.before.to_string(),
             threads: found.threads,
+            other_weight: found.has_other_weight,
         }
     }
 }
@@ -107,14 +109,16 @@ fn text(found: &[Leftover], is_restored: bool) -> String {
     for left in found {
         let Leftover { row, process, name, now, before, .. } = left;
         let threads = counted(left.threads, "thread");
-        let verb = if is_restored { "restored from" } else { "on" };
+        let [verb, link] = if is_restored { ["restored from", "to"] } else { ["on", "before on"] };
+        let mut changes = Vec::new();
+        if left.threads > 0 {
+            changes.push(format!("{threads} {verb} CPU {now}, {link} CPU {before}"));
+        }
+        if left.has_other_weight {
+            changes.push(format!("weight {}", if is_restored { "restored" } else { "changed" }));
+        }
         // writing into a string does not fail
-        let _ = writeln!(
-            text,
-            "{row}: process {} ({name}), {threads} {verb} CPU {now}, {} CPU {before}",
-            process.pid,
-            if is_restored { "to" } else { "before on" },
-        );
+        let _ = writeln!(text, "{row}: process {} ({name}), {}", process.pid, changes.join("; "));
     }
     text
 }
@@ -132,6 +136,7 @@ mod tests {
             now: "4-7".parse().unwrap(),
             before: "0-15".parse().unwrap(),
             threads: 6,
+            has_other_weight: false,
         }
     }
 
@@ -146,6 +151,8 @@ mod tests {
             "{listed}"
         );
         assert!(text(&found, true).contains("restored from CPU 4-7, to CPU 0-15"));
+        let weight = Leftover { threads: 0, has_other_weight: true, ..left("redis", 7) };
+        assert_eq!(text(&[weight], false), "redis: process 7 (redis-server), weight changed\n");
         assert!(text(&[], true).starts_with("nothing to restore"));
     }
 

@@ -59,18 +59,7 @@ impl HostShared {
         let own = files.stat(std::process::id() as i32).map(|own| own.id);
         let own_mask = own.and_then(|own| mask(&files, own)).unwrap_or(CpuSet::EMPTY);
         let (state, changed) = (Mutex::default(), Condvar::new());
-        Self {
-            options,
-            files,
-            originals,
-            planner,
-            memory,
-            commands,
-            own,
-            own_mask,
-            state,
-            changed,
-        }
+        Self { options, files, originals, planner, memory, commands, own, own_mask, state, changed }
     }
 
     fn lock(&self) -> MutexGuard<'_, HostState> {

@@ -134,10 +134,10 @@ impl OwnCgroups {
                     self.moved.push(pid);
                 }
             }
-            write(&control, &format!("+{}", CONTROLLER))?;
+            write(&control, &format!("+{CONTROLLER}"))?;
             self.has_enabled = true;
         }
-        write(&folder.join("cgroup.subtree_control"), &format!("+{}", CONTROLLER))
+        write(&folder.join("cgroup.subtree_control"), &format!("+{CONTROLLER}"))
     }
 
     /// Removes all groups of the run, and undoes what made them possible. Processes that are still in them

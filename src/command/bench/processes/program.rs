@@ -75,7 +75,7 @@ pub(super) fn run(case: &str) -> Result<(), CommandError> {
     for _ in 1..case.threads {
         std::thread::Builder::new().stack_size(64 << 10).spawn(move || work(case.work))?;
     }
-    crate::command::stdout::print_text("ready".to_owned())?;
+    crate::command::stdout::print_text("ready")?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
