@@ -15,7 +15,8 @@ mod spawn;
 mod spawn_error;
 mod started_command;
 mod supervisor;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
 pub(in crate::process) use records::CommandRecords;
