@@ -183,7 +183,7 @@ fn starved(model: &ModelView) -> Option<(String, f64)> {
         return None;
     }
     let (threads, cores) = match &model.process {
-        Some(process) => (process.runnable.round() as usize, model.actual.cores.len()),
+        Some(process) => (process.runnable.ceil() as usize, model.actual.cores.len()),
         None => (model.actual.active * model.actual.threads_per_instance, model.row.cores.len()),
     };
     let text = format!(
