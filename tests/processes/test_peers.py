@@ -97,7 +97,7 @@ def test_cores_change_under_load(peer, home, programs, start):
     lists = [str(ALL[0]), str(ALL[1]), f"{ALL[0]},{ALL[1]}"]
     for at in range(CHANGES):
         wanted = masks.cpus(lists[at % 3])
-        divvy.do("set", name, f"cores={lists[at % 3]}")
+        divvy.do("set", name, f'cores="{lists[at % 3]}"')
         run.wait_for(
             f"masks {wanted}",
             lambda: load.poll() is not None or all(mask <= wanted for mask in masks.tree_masks(root)),
@@ -115,7 +115,7 @@ def test_masks_return_after_kill(home, programs, start):
     before = masks.tree_masks(redis.server.pid)
     divvy = start("--match", "redis-server")
     divvy.wait_running("redis-server")
-    divvy.do("set", "redis-server", f"cores={ALL[0]}")
+    divvy.do("set", "redis-server", f'cores="{ALL[0]}"')
     run.wait_for("the mask", lambda: masks.allowed(redis.server.pid) == {ALL[0]})
     divvy.kill()
     assert masks.allowed(redis.server.pid) == {ALL[0]}, "kill -9 leaves no time to restore"
@@ -127,7 +127,7 @@ def test_row_waits_for_its_process(home, programs, start):
     program("redis-server")
     divvy = start("--match", "redis-server")
     divvy.wait_for_row("redis-server", lambda row: row["state"]["state"] == "absent")
-    divvy.do("set", "redis-server", f"cores={ALL[1]}")
+    divvy.do("set", "redis-server", f'cores="{ALL[1]}"')
     redis = Redis(home, programs)
     divvy.wait_running("redis-server")
     run.wait_for("the mask", lambda: masks.allowed(redis.server.pid) == {ALL[1]})
@@ -139,7 +139,7 @@ def test_reserved_core_is_left(home, programs, start):
     ranker = run.Path(__file__).parents[2] / "assets/models/ranker.onnx"
     divvy = start("--match", "redis-server", ranker)
     divvy.wait_running("redis-server")
-    divvy.do("set", "ranker", f"cores={ALL[0]}", "reserve=true")
+    divvy.do("set", "ranker", f'cores="{ALL[0]}"', "reserve=true")
     run.wait_for("the mask", lambda: ALL[0] not in masks.allowed(redis.server.pid))
     divvy.do("undo")
     run.wait_for("the mask back", lambda: masks.allowed(redis.server.pid) == set(ALL))

@@ -54,7 +54,7 @@ def test_short_children_are_followed(home, programs, start):
     name = divvy.snapshot()["models"][0]["row"]["budget"]["name"]
     divvy.wait_running(name)
     cpu = min(masks.allowed())
-    divvy.do("set", name, f"cores={cpu}")
+    divvy.do("set", name, f'cores="{cpu}"')
     run.wait_for("the mask", lambda: all(mask == {cpu} for mask in masks.tree_masks(loop.pid)))
     row = divvy.wait_for_row(name, lambda row: row["cpu_cores"] > 0)
     assert row["process"]["process_count"] >= 1

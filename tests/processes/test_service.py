@@ -120,7 +120,7 @@ match = {{ pid = {service.pid} }}
     figures = {}
     for phase, edits in [
         ("together", []),
-        ("apart", [("service", f"cores={cpus[1]}"), ("model", f"cores={cpus[0]}", "reserve=true")]),
+        ("apart", [("service", f'cores="{cpus[1]}"'), ("model", f'cores="{cpus[0]}"', "reserve=true")]),
     ]:
         for edit in edits:
             divvy.do("set", *edit)
