@@ -2,8 +2,9 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::program_name::program_name;
 use super::scan::Scan;
 use crate::machine::{ProcessFiles, ProcessId, ProcessStat, ProcessUsers};
 
@@ -71,11 +72,10 @@ impl ProcessCatalog {
         entry.exe.get_or_init(|| files.exe(process.id.pid)).clone()
     }
 
-    /// Returns the file name of a process's executable, or the process's name if that is hidden.
+    /// Returns the name of a process's program, as [`program_name`].
     pub(super) fn exe_name(&mut self, process: &ProcessStat) -> String {
-        let name = |exe: &Path| Some(exe.file_name()?.to_string_lossy().into_owned());
-        let exe = self.exe(process).as_deref().and_then(name);
-        exe.unwrap_or_else(|| process.name.to_string())
+        let (exe, command_line) = (self.exe(process), self.command_line(process));
+        program_name(exe.as_deref(), &process.name, &command_line)
     }
 
     /// Returns a process's whole command line; empty if it has none.

@@ -20,6 +20,7 @@ mod originals;
 mod other_meter;
 mod own_cgroup;
 mod placement;
+mod program_name;
 mod proportional_memory;
 mod reports;
 mod resctrl;

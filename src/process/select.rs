@@ -1,6 +1,6 @@
 //! The choice of the processes that a row's source means.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::catalog::ProcessCatalog;
 use super::scan::Scan;
@@ -74,7 +74,12 @@ impl<'a> ProcessChooser<'a> {
     ) -> Result<Vec<ProcessId>, String> {
         let matching = match &source.selector {
             ProcessSelector::Pid(pid) => self.by_pid(*pid, known)?,
-            ProcessSelector::Exe(exe) => self.matching(|chooser, it| chooser.has_exe(it, exe))?,
+            ProcessSelector::Exe(exe) => {
+                let target = link_target(exe);
+                self.matching(|chooser, it| {
+                    chooser.has_exe(it, exe) || chooser.is_file(it, target.as_deref())
+                })?
+            }
             ProcessSelector::Cgroup(path) => {
                 self.matching(|chooser, it| chooser.is_in_cgroup(it, path))?
             }
@@ -145,7 +150,13 @@ impl<'a> ProcessChooser<'a> {
         if Path::new(exe).is_absolute() {
             return self.catalog.exe(process).is_some_and(|path| path == Path::new(exe));
         }
-        self.catalog.exe_name(process) == exe
+        let has_file = |path: &Path| path.file_name().is_some_and(|name| name == exe);
+        self.catalog.exe(process).as_deref().is_some_and(has_file)
+            || self.catalog.exe_name(process) == exe
+    }
+
+    fn is_file(&mut self, process: &ProcessStat, file: Option<&Path>) -> bool {
+        file.is_some() && self.catalog.exe(process).as_deref() == file
     }
 
     fn is_in_cgroup(&mut self, process: &ProcessStat, path: &str) -> bool {
@@ -178,6 +189,11 @@ impl<'a> ProcessChooser<'a> {
             lines.join(", "),
         )
     }
+}
+
+/// Returns the file to which an absolute path leads.
+fn link_target(exe: &str) -> Option<PathBuf> {
+    std::fs::canonicalize(Some(exe).filter(|exe| Path::new(exe).is_absolute())?).ok()
 }
 
 #[cfg(test)]
@@ -250,6 +266,17 @@ mod tests {
     fn hidden_executable_falls_back_to_the_name() {
         let scan = scan_of(&[process(10, 1, "secretd")]);
         assert_eq!(choose(&Tree::new(), &scan, &exe("secretd")), Ok(vec![10]));
+    }
+
+    #[test]
+    fn link_matches_by_either_name() {
+        let tree = Tree::new();
+        tree.add(10, "/usr/bin/redis-check-rdb", "redis-server *:6379");
+        let scan = scan_of(&[process(10, 1, "redis-server")]);
+        for name in ["redis-server", "redis-check-rdb", "/usr/bin/redis-check-rdb"] {
+            assert_eq!(choose(&tree, &scan, &exe(name)), Ok(vec![10]), "{name}");
+        }
+        assert_eq!(choose(&tree, &scan, &exe("redis")), Ok(vec![]));
     }
 
     #[test]
