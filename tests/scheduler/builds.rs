@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use divvy::engine::synthetic::Script;
-use divvy::layout::{Auto, Change, Edit};
+use divvy::layout::{Auto, Budget, Change, Edit, ProcessSelector, ProcessSource};
 use divvy::pool::engine_threads;
+use divvy::process::{ProcessHost, ProcessOptions};
 use divvy::scheduler::Control;
 use divvy::telemetry::{Author, ChangeStatus, JournalEntry, ModelState, ModelView};
 
@@ -207,6 +208,18 @@ fn run_ends_with_an_unfinished_change() {
     let last = test.scheduler.stop(std::time::Duration::from_millis(10)).unwrap();
     script.build_blocked.store(0, Ordering::SeqCst);
     assert_eq!(last.changes.last().unwrap().status, ChangeStatus::Unfinished);
+}
+
+#[test]
+fn added_processes_are_in_force_at_once() {
+    let host = Arc::new(ProcessHost::start(ProcessOptions::default()).unwrap());
+    let names = ["m".to_owned()];
+    let test = TestScheduler::start_with(4, vec![row("m", "0-3")], &names, |options| {
+        options.processes = Some(host);
+    });
+    let source = ProcessSource::new(ProcessSelector::Exe("no-such-program".to_owned()));
+    let added = test.apply(Edit::Add { budget: Box::new(Budget::new("absent", source)) });
+    assert_eq!(added.status, ChangeStatus::InForce);
 }
 
 #[test]

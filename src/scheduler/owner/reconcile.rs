@@ -144,7 +144,10 @@ impl LiveModels {
             let name = &row.budget.name;
             if self.slots.get(name).is_none() {
                 let slot = self.loads.start(row, None, after, &self.description);
-                builds.insert(slot.generation, BuildEffect::Started);
+                // processes have nothing to build
+                if slot.pool.is_some() {
+                    builds.insert(slot.generation, BuildEffect::Started);
+                }
                 self.slots.insert(name.clone(), slot);
             }
         }
