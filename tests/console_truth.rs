@@ -78,7 +78,7 @@ fn adding_no_model_is_refused() {
     let text = home.write("notes.onnx", "these are notes");
     let mut session = open_quiet(&home);
     session.send("a");
-    session.until_text("Add a model");
+    session.until_text("Add a row");
     session.send(text.to_str().unwrap());
     session.send("\r");
     session.until_text("not an ONNX model");
