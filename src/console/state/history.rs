@@ -18,6 +18,8 @@ pub struct HistoryPoint {
     pub bins: [u16; HISTORY_BINS],
     /// Completed requests per second.
     pub per_s: f64,
+    /// CPU time, in cores.
+    pub cpu: f64,
 }
 
 /// One second of one GPU, as shares of the maximum; 0 if the driver does not report the metric.
@@ -136,6 +138,7 @@ impl MetricHistory {
                 second,
                 bins: condense(&model.histogram_second),
                 per_s: model.second.completed_per_s,
+                cpu: model.cpu,
             };
             let history = self.models.entry(HistoryKey::of(&model.row)).or_default();
             history.push(point, model.second.total.p99_us);

@@ -20,6 +20,15 @@ const SIZES: [(u16, u16); 4] = [(200, 50), (120, 36), (80, 24), (40, 12)];
 
 fn board(snapshot: &Snapshot, width: u16, height: u16) -> TestConsole {
     let mut console = TestConsole::new(width, height);
+    for second in (0..40).rev() {
+        let mut past = snapshot.clone();
+        past.uptime_us -= second * 1_000_000;
+        for view in &mut past.models {
+            // a load that rises and falls
+            view.cpu *= 0.2 + 0.2 * (second % 5) as f64;
+        }
+        console.state.history.observe(&past);
+    }
     let rows = snapshot.models.iter().map(|view| view.row.budget.clone());
     console.state.saved = Some(rows.collect());
     console.act(Action::Snapshot(Arc::new(snapshot.clone())));
@@ -77,6 +86,18 @@ fn processes_by_theme_or_glyph_set() {
         console.draw();
         insta::assert_snapshot!(format!("processes_glyphs_{set}"), console.text());
     }
+}
+
+#[test]
+fn graph_shows_cpu_time_of_processes() {
+    let console = board(&process_fixtures::board(), 120, 36);
+    assert!(!console.text().contains("CPU over time"), "{}", console.text());
+    let mut console = board(&process_fixtures::board(), 120, 36);
+    console.keys("2");
+    let text = console.text();
+    let tops = text.lines().filter(|line| line.contains("    2 ")).count();
+    assert!(text.contains("redis: CPU over time") && tops > 0, "{text}");
+    assert!(text.contains("4711       5  1.62   84M  /usr/bin/redis"), "{text}");
 }
 
 #[test]

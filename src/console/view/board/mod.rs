@@ -3,6 +3,7 @@
 mod changes;
 mod clients;
 mod cores;
+mod cpu_over_time;
 mod first_change;
 mod gpus;
 mod heights;

@@ -3,13 +3,14 @@
 
 use ratatui::layout::Rect;
 
+use super::cpu_over_time;
 use crate::console::format;
 use crate::console::state::{ConsoleState, HISTORY_BINS, HistoryPoint, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 use crate::console::view::key::Key;
 
 /// Columns of the scale on the left.
-const SCALE: u16 = 7;
+pub(super) const SCALE: u16 = 7;
 
 /// Returns the lower bound of a bin in microseconds: four bins per octave.
 fn bound(bin: usize) -> u64 {
@@ -24,16 +25,15 @@ pub(super) fn draw(canvas: &mut Canvas, area: Rect, border: Border) {
         let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, "Over time"));
         return canvas.note(inside, "Select a row to see its latency over time.", theme.dim);
     };
+    if view.process.is_some() {
+        return cpu_over_time::draw(canvas, area, border, view);
+    }
     let name = &view.row.budget.name;
     let room = (area.width as usize).saturating_sub(32);
     let title = format!("{}: latency over time", format::fit(name, room, state.glyphs.ellipsis));
     let stops = if state.snapshot.stops.is_empty() { "" } else { ", | stopped" };
     let note = format!("ms, one column per second, {} change{stops}", state.glyphs.change);
     let inside = canvas.frame(PaneFrame::of_pane(Pane::OverTime, area, border, &title).note(&note));
-    if view.process.is_some() {
-        let text = "The times of single requests are known for models only.";
-        return canvas.note(inside, text, theme.dim);
-    }
     let width = inside.width.saturating_sub(SCALE) as usize;
     let moments = || state.history.of(&view.row).rev();
     let Some(now) = moments().next().map(|moment| moment.second) else {
@@ -113,6 +113,9 @@ pub(super) fn key(state: &ConsoleState) -> Key {
     key.add(moments.size_hint());
     if let Some(newest) = moments.last() {
         key.add((newest.second, newest.bins));
+        if view.process.is_some() {
+            key.add_float(newest.cpu);
+        }
     }
     key.add(state.history.of(&view.row).next().map(|oldest| oldest.second));
     for entry in &state.snapshot.changes {
@@ -126,7 +129,7 @@ pub(super) fn key(state: &ConsoleState) -> Key {
 
 /// Draws a mark above each second in which the process was stopped. The time of the stop itself has no
 /// column.
-fn draw_stops(canvas: &mut Canvas, area: Rect, now: u64) {
+pub(super) fn draw_stops(canvas: &mut Canvas, area: Rect, now: u64) {
     let style = canvas.state.theme.warn;
     for stop in &canvas.state.snapshot.stops {
         let ago = now.checked_sub(stop.uptime_us / 1_000_000);
@@ -139,7 +142,7 @@ fn draw_stops(canvas: &mut Canvas, area: Rect, now: u64) {
 }
 
 /// Draws a mark above the second of each change, bright if the change touched this model.
-fn draw_changes(canvas: &mut Canvas, area: Rect, now: u64, model: &str) {
+pub(super) fn draw_changes(canvas: &mut Canvas, area: Rect, now: u64, model: &str) {
     let state = canvas.state;
     let theme = &state.theme;
     for entry in &state.snapshot.changes {

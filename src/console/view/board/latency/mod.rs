@@ -2,6 +2,7 @@
 
 mod marks;
 mod pane;
+mod process_list;
 mod scale;
 
 pub(super) use pane::{draw, key};

@@ -4,12 +4,12 @@
 use ratatui::layout::Rect;
 
 use super::marks;
+use super::process_list;
 use super::scale::{OCTAVE, Scale, bar, bound_of};
 use crate::console::format;
 use crate::console::state::{ConsoleState, Pane};
 use crate::console::view::canvas::{Border, Canvas, PaneFrame, Pen, row};
 use crate::console::view::key::Key;
-use crate::console::view::process_text;
 use crate::layout::short_name;
 use crate::telemetry::ModelView;
 
@@ -21,16 +21,16 @@ pub(in crate::console::view::board) fn draw(canvas: &mut Canvas, area: Rect, bor
         let inside = canvas.frame(PaneFrame::of_pane(Pane::Latency, area, border, "Latency"));
         return canvas.note(inside, "Select a row to see its latency.", theme.dim);
     };
+    if let Some(process) = view.process.as_deref() {
+        return process_list::draw(canvas, area, border, (view, process));
+    }
     let name = &view.row.budget.name;
     let room = (area.width as usize).saturating_sub(28);
     let short = format::fit(name, room, state.glyphs.ellipsis);
     let title = format!("{short}: latency, last 60 s");
     let window = &view.minute.total;
     let noun = if window.count == 1 { "request" } else { "requests" };
-    let note = match view.process {
-        Some(_) => String::new(),
-        None => format!("{} {noun}", format::count(window.count)),
-    };
+    let note = format!("{} {noun}", format::count(window.count));
     let frame = PaneFrame::of_pane(Pane::Latency, area, border, &title).note(&note);
     let inside = canvas.frame(frame);
     let slo = state.row(name).and_then(|row| row.budget.slo);
@@ -60,7 +60,9 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
     key.add(view.minute.slo_us);
     let counts = &view.counts;
     key.add((counts.submitted, counts.completed, counts.queued, counts.failed));
-    key.add(view.process.as_deref().map(|process| process_text::latency_note(view, process)));
+    if let Some(process) = view.process.as_deref() {
+        process_list::add_to_key(&mut key, view, process);
+    }
     if let Some(slo) = state.row(name).and_then(|row| row.budget.slo) {
         key.add_float(slo.percentile);
         key.add(slo.bound);
@@ -69,9 +71,6 @@ pub(in crate::console::view::board) fn key(state: &ConsoleState) -> Key {
 }
 
 fn empty_note(view: &ModelView) -> String {
-    if let Some(process) = view.process.as_deref() {
-        return process_text::latency_note(view, process);
-    }
     let name = short_name(&view.row.budget.name);
     if view.counts.submitted == 0 {
         return format!("{name} has received no request yet.");

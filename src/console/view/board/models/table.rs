@@ -36,8 +36,7 @@ pub(in crate::console::view::board) fn draw(
     } else {
         "ms over 60 s"
     };
-    let has_processes = state.snapshot.models.iter().any(|view| view.process.is_some());
-    let what = if has_processes { "Models and processes" } else { "Models" };
+    let what = if has_processes(state) { "Models and processes" } else { "Models" };
     let mut title = what.to_owned();
     if !state.filter.is_empty() {
         title = format!("{what} with \"{}\"", state.filter);
@@ -109,6 +108,11 @@ pub(in crate::console::view::board) fn draw(
     }
 }
 
+/// Returns true if a row is of processes.
+fn has_processes(state: &ConsoleState) -> bool {
+    state.snapshot.models.iter().any(|view| view.process.is_some())
+}
+
 /// Returns the columns that this run does not need.
 fn left_out(state: &ConsoleState) -> Vec<Field> {
     let mut fields = Vec::new();
@@ -139,7 +143,11 @@ fn draw_titles(canvas: &mut Canvas, inside: Rect, columns: &[(Field, usize)]) {
             Some(_) => state.glyphs.change,
             None => "",
         };
-        let text = format!("{}{mark}", field.title());
+        let name = match field {
+            Field::Name if has_processes(state) => "name",
+            _ => field.title(),
+        };
+        let text = format!("{name}{mark}");
         let style = if field.column() == Some(state.column) && state.focus == Pane::Models {
             state.theme.focus
         } else {
