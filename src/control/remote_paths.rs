@@ -97,10 +97,11 @@ pub(super) fn check_names(change: &Change) -> Result<(), String> {
     if let Some(path) = files.chain(folders).find(|path| !path.is_absolute()) {
         return Err(format!("{}: this path is relative; send an absolute one", path.display()));
     }
-    let unknown = change.edits.iter().flat_map(edit_rows).find_map(|row| match row.source.model() {
-        Some(ModelSource::Embedded(name)) if embedded::bytes(name).is_none() => Some(name),
-        _ => None,
-    });
+    let unknown =
+        change.edits.iter().flat_map(edit_rows).find_map(|row| match row.source.model() {
+            Some(ModelSource::Embedded(name)) if embedded::bytes(name).is_none() => Some(name),
+            _ => None,
+        });
     match unknown {
         None => Ok(()),
         Some(name) => {

@@ -9,8 +9,8 @@ use super::hits::ScrollArea;
 use super::row_editor::InputPrompt;
 use super::screen::{Mode, Pane, Screen, Tone};
 use super::{
-    gestures, journal, layout_commands, navigation, process_picker, row_editing, row_order, selection,
-    staging, steps,
+    gestures, journal, layout_commands, navigation, process_picker, row_editing, row_order,
+    selection, staging, steps,
 };
 use crate::console::theme::Theme;
 use crate::layout::CoreOwner;
