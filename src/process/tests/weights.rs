@@ -50,7 +50,8 @@ fn next_run_restores_the_weight() {
     let with_state = || ProcessOptions { state: Some(state.path().to_owned()), ..options() };
     let program = Program::start();
     let found = nice(&program);
-    let killed = host(with_state());
+    // it does not repair the value meanwhile
+    let killed = host(ProcessOptions { interval: Duration::from_mins(1), ..with_state() });
     let row = row(&killed, &program.source(), 1);
     wait_for("the means", || !row.sample().view.weight_by.is_empty());
     row.set_weight_base(Some(0));
