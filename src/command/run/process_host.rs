@@ -9,11 +9,12 @@ use crate::process::{ProcessAccess, ProcessEnd, ProcessHost, ProcessOptions};
 /// The name of the condition that is raised when there is no host.
 const CONDITION: &str = "processes";
 
-/// Starts the host, also without a process row: it reports what else uses the machine. `None` if it cannot be
-/// started; process rows fail then.
-pub(super) fn start(args: &RunArgs, records: &RunRecords) -> Option<Arc<ProcessHost>> {
+/// Starts the host, also without a process row: it reports what else uses the machine. The next run of this `name`
+/// goes on with commands that live. `None` if the host cannot be started; process rows fail then.
+pub(super) fn start(args: &RunArgs, records: &RunRecords, name: &str) -> Option<Arc<ProcessHost>> {
     let options = ProcessOptions {
         state: Some(records.folder().to_owned()),
+        name: name.to_owned(),
         end: if args.processes.keep { ProcessEnd::Keep } else { ProcessEnd::Restore },
         access: if args.readonly { ProcessAccess::Observe } else { ProcessAccess::Change },
         ..ProcessOptions::default()

@@ -65,7 +65,7 @@ pub fn run(args: &RunArgs) -> Result<(), CommandError> {
         startup.opened.title,
         startup.description.limits.allowed
     );
-    let processes = process_host::start(args, &records);
+    let processes = process_host::start(args, &records, control.name());
     let scheduler_options = Options {
         interval: match mode {
             DisplayMode::Headless => headless_options(args).snapshot_interval(),
