@@ -247,6 +247,26 @@ fn started_command_ends_with_the_run() {
 }
 
 #[test]
+fn next_run_adopts_the_command_of_a_killed_one() {
+    let home = Home::new();
+    let script = "echo $$ >> child; exec sleep 1000";
+    let start = || TestRun::start(&home, &["--", "sh", "-c", script]);
+    let started = || fs::read_to_string(home.path("child")).unwrap_or_default();
+    let run = start();
+    let pid = until("the command", || started().trim().parse::<u32>().ok());
+    until("the row", || state(&home, "sh").filter(|state| state == "running"));
+    run.kill();
+    assert!(mask(pid, pid).is_some(), "it ended with divvy");
+    let next = start();
+    let adopted = until("the row", || {
+        row(&home, "sh")?["process"]["processes"][0]["pid"].as_u64().map(|pid| pid as u32)
+    });
+    assert_eq!((adopted, started().lines().count()), (pid, 1));
+    assert!(next.stop(&home).status.success());
+    until("its end", || mask(pid, pid).is_none().then_some(()));
+}
+
+#[test]
 fn numbers_of_no_process_are_refused() {
     let home = Home::new();
     let own = std::process::id().to_string();
