@@ -75,7 +75,7 @@ pub(super) fn run(case: &str) -> Result<(), CommandError> {
     for _ in 1..case.threads {
         std::thread::Builder::new().stack_size(64 << 10).spawn(move || work(case.work))?;
     }
-    crate::command::stdout::print_text("ready")?;
+    crate::command::stdout::print_text("ready\n")?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
