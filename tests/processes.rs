@@ -192,7 +192,7 @@ fn cores_are_set_while_the_process_runs() {
     let run = TestRun::start(&home, &[ranker.to_str().unwrap(), "--pid", &pid]);
     until("the process", || state(&home, "sleep").filter(|state| state == "running"));
     let (own, core) = last_core();
-    succeed(&home, &["set", "sleep", &format!("cores={core}")]);
+    succeed(&home, &["set", "sleep", &format!("cores=\"{core}\"")]);
     until("the new cores", || (stranger.cores() == own).then_some(()));
     let saved = succeed(&home, &["layout"]);
     assert!(saved.contains("[[model]]") && saved.contains("[[process]]"), "{saved}");

@@ -238,6 +238,12 @@ mod tests {
     fn start_environment_is_read() {
         let mut child = Command::new("sleep").arg("60").env("A_MARK", "x=1").spawn().unwrap();
         let pid = child.id() as i32;
+        let start = std::time::Instant::now();
+        // The child may not have become the program yet.
+        while start_environment(pid, "A_MARK").is_none() {
+            assert!(start.elapsed() < std::time::Duration::from_secs(60));
+            std::thread::yield_now();
+        }
         assert_eq!(start_environment(pid, "A_MARK").as_deref(), Some("x=1"));
         assert_eq!(start_environment(pid, "A_MAR"), None);
         child.kill().unwrap();

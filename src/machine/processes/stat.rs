@@ -64,10 +64,11 @@ impl ProcessStat {
         Some(Self {
             id: ProcessId { pid, start_ticks: u64::try_from(start_ticks).ok()? },
             name: name.into(),
-            state: if matches!(state, "Z" | "X" | "x") {
-                RunState::Zombie
-            } else {
-                RunState::Alive
+            state: match state {
+                // The main thread of a process may end before its others.
+                "Z" if threads > 1 => RunState::Alive,
+                "Z" | "X" | "x" => RunState::Zombie,
+                _ => RunState::Alive,
             },
             parent: i32::try_from(parent).ok()?,
             session: i32::try_from(session).ok()?,
