@@ -48,7 +48,7 @@ pub enum CliCommand {
     Runtime(runtime::RuntimeArgs),
     /// Draws the console's last frame of a recorded run as SVG.
     Snapshot(snapshot::SnapshotArgs),
-    /// Restores processes that a run has changed which did not end cleanly, for example after `kill -9`.
+    /// Restores the processes that a killed run has left changed, for example after `kill -9`.
     Restore(restore::RestoreArgs),
     /// Lists past changes and how each affected latency.
     Journal(journal::JournalArgs),
@@ -58,7 +58,7 @@ pub enum CliCommand {
     /// Lists the running divvys.
     #[cfg(unix)]
     Ls(control::ListArgs),
-    /// Shows the models of a running divvy, once per second.
+    /// Shows the rows of a running divvy, once per second.
     #[cfg(unix)]
     Top(control::TopArgs),
     /// Prints the live layout of a running divvy as a layout file.
@@ -70,10 +70,10 @@ pub enum CliCommand {
     /// Applies a layout to a running divvy, and prints the number of the change.
     #[cfg(unix)]
     Apply(control::ApplyArgs),
-    /// Sets keys of a model of a running divvy.
+    /// Sets keys of a row of a running divvy.
     #[cfg(unix)]
     Set(control::SetArgs),
-    /// Transfers cores or instances between models of a running divvy.
+    /// Transfers cores or instances between rows of a running divvy.
     #[cfg(unix)]
     Transfer(control::TransferArgs),
     /// Undoes the newest change that the command line made in a running divvy, or any change by its number.

@@ -1,4 +1,4 @@
-//! `divvy restore`: gives processes the settings back that a run has changed which ended without doing so.
+//! `divvy restore`: restores the settings of processes that a killed run has left changed.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -93,8 +93,7 @@ pub(super) fn offer(found: &[Leftover]) -> Option<String> {
     let rows: Vec<&str> = rows.into_iter().collect();
     let processes = if found.len() == 1 { "process" } else { "processes" };
     Some(format!(
-        "a run that did not end cleanly has left {} {processes} on other CPUs ({}); `divvy restore` restores \
-         them",
+        "a run that did not end cleanly has left {} {processes} changed ({}); `divvy restore` restores them",
         found.len(),
         name_list(&rows)
     ))

@@ -360,7 +360,7 @@ impl Budget {
         self.source.process().is_some()
     }
 
-    /// Returns true if the row runs without cores of its own, on those that no row has reserved. A model
+    /// Returns true if the row runs without a budget of cores, on those that no row has reserved. A model
     /// without cores is paused.
     pub fn runs_without_cores(&self) -> bool {
         self.is_process()

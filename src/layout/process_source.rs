@@ -47,12 +47,12 @@ pub struct ProcessCommand {
     /// Variables of its environment that differ from divvy's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
-    /// What happens when it ends.
+    /// The reaction to its end.
     #[serde(default)]
     pub restart: RestartPolicy,
 }
 
-/// What happens when a started process ends.
+/// The reaction to the end of a started process.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]

@@ -25,7 +25,7 @@ pub(super) struct HostShared {
     pub(super) originals: Originals,
     pub(super) planner: Arc<WeightPlanner>,
     pub(super) memory: MemoryGroups,
-    /// What the commands that divvy starts share.
+    /// The state that the commands share which divvy starts.
     pub(super) commands: CommandContext,
     /// divvy's own process.
     pub(super) own: Option<ProcessId>,

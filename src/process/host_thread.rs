@@ -46,7 +46,7 @@ pub(super) struct HostThread {
     bandwidth: BandwidthMonitor,
 }
 
-/// What the thread keeps of one row.
+/// The thread's state of one row.
 #[derive(Default)]
 struct RowWork {
     members: Members,

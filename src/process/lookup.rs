@@ -47,7 +47,7 @@ impl ProcessLookup {
     }
 
     /// Returns a source for a saved layout: it means the process of a PID by its executable, with the conditions
-    /// that tell it from others. `None` if the source has no PID, or no such process runs.
+    /// that distinguish it from others. `None` if the source has no PID, or no such process runs.
     pub fn lasting_source(&mut self, source: &ProcessSource) -> Option<ProcessSource> {
         let ProcessSelector::Pid(pid) = source.selector else { return None };
         let process = self.scan.by_pid(pid)?.clone();
@@ -63,7 +63,7 @@ impl ProcessLookup {
             let found = self.chooser().choose(source, None);
             found.is_ok_and(|found| found.len() == 1 && found.iter().all(|id| id.pid == pid))
         });
-        // none tells it from all others: the strictest
+        // none distinguishes it from all others: the strictest
         match exact {
             Some(at) => Some(sources.swap_remove(at)),
             None => sources.pop(),

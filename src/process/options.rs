@@ -12,15 +12,15 @@ pub struct ProcessOptions {
     /// The name of the run, which names the record of the processes that it started: the next run of that
     /// name adopts those that live.
     pub name: String,
-    /// What happens to processes at the end.
+    /// The treatment of processes at the end.
     pub end: ProcessEnd,
-    /// Whether divvy may change processes.
+    /// The permission to change processes.
     pub access: ProcessAccess,
     /// Time between two scans and samples.
     pub interval: Duration,
 }
 
-/// Whether divvy may change processes.
+/// The permission to change processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProcessAccess {
     /// It changes what the layout asks for.
@@ -30,7 +30,7 @@ pub enum ProcessAccess {
     Observe,
 }
 
-/// What happens to processes when divvy ends.
+/// The treatment of processes when divvy ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProcessEnd {
     /// Started processes end; the others get the settings back that divvy found.

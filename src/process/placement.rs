@@ -239,7 +239,7 @@ impl Placement {
         outcome
     }
 
-    /// Gives the threads of a process their own masks back, where divvy's are still in force. Returns a
+    /// Restores the own masks of a process's threads, where divvy's are still in force. Returns a
     /// message for each that keeps another one.
     fn restore_process(
         &self,
@@ -271,7 +271,7 @@ impl Placement {
         errors
     }
 
-    /// Gives all threads their own masks back, and places none from now on. Returns a message per thread
+    /// Restores the own masks of all threads, and places none from now on. Returns a message per thread
     /// that keeps another one.
     pub(super) fn restore(&mut self, files: &ProcessFiles) -> Vec<String> {
         let mut errors = Vec::new();

@@ -28,7 +28,7 @@ pub struct ProcessRow {
     /// Locked while threads are placed; never while `state` is locked.
     placement: Mutex<Placement>,
     use_record: UseRecord,
-    /// Locks of its own; never used while `state` is locked.
+    /// Has its own lock; never used while `state` is locked.
     limits: RowLimits,
 }
 

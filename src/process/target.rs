@@ -5,15 +5,15 @@ use crate::machine::CpuSet;
 /// The cores of a row, from which the mask of each thread follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PlacementTarget {
-    /// The cores of the row; without a budget of its own, those that no row has reserved.
+    /// The cores of the row; without a budget, those that no row has reserved.
     pub(super) mask: CpuSet,
-    /// Whether the row has a budget of cores.
+    /// The budget of cores, if the row has one.
     pub(super) budget: CoreBudget,
     /// The cores that rows have reserved.
     pub(super) reserved: CpuSet,
 }
 
-/// Whether a row has a budget of cores.
+/// A budget of cores, or none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum CoreBudget {
     /// It may run on every core that no row has reserved.

@@ -56,7 +56,7 @@ pub(super) struct ThreadUsed {
     pub(super) wait_ns: u64,
 }
 
-/// Whether the times of a thread that is new to its meter count.
+/// The treatment of the times of a thread that is new to its meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NewThreads {
     /// It has started since the last sample.

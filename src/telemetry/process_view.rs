@@ -14,7 +14,7 @@ use crate::machine::{CoreId, CpuSet};
 pub struct ProcessView {
     /// The selector of the row ("exe redis-server").
     pub selector: String,
-    /// Whether the processes run.
+    /// The state of the processes.
     pub state: ProcessState,
     /// The number of processes.
     pub process_count: usize,
@@ -47,7 +47,7 @@ pub struct ProcessView {
     pub started_unix_ms: Option<u64>,
     /// Threads that ran or waited for a CPU, on average over the interval.
     pub runnable: f64,
-    /// What the program reports of its own requests; `None` without a metrics page.
+    /// The requests that the program reports; `None` without a metrics page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<ReportedRequests>,
     /// Memory bandwidth and cache of the row.
@@ -60,7 +60,7 @@ impl ProcessView {
     pub const MOST_LISTED: usize = 32;
 }
 
-/// Whether the processes of a row run.
+/// The state of the processes of a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]

@@ -53,7 +53,7 @@ pub struct RunArgs {
     /// MiB), for load = { kind = "replay", file = "FILE" }. Can be given once per model.
     #[arg(long, value_name = "MODEL=FILE.npz[:N]")]
     pub record: Vec<RecordArg>,
-    /// Show everything, change nothing.
+    /// Show everything, change nothing, and start no command.
     #[arg(long)]
     pub readonly: bool,
     /// Scale down a layout that asks for more cores than this machine has.

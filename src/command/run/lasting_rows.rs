@@ -1,10 +1,10 @@
-//! Rows of one process, by its number, as a saved layout has them: the number means nothing tomorrow.
+//! Replaces process numbers in saved layouts by executables: by the next run, another process may have the number.
 
 use crate::layout::{Layout, ProcessSelector, RowSource};
 use crate::process::ProcessLookup;
 
 /// Returns the layout with each process number replaced by the executable of that process, and by the conditions
-/// that tell it from others. A row whose process has ended keeps its number.
+/// that distinguish it from others. A row whose process has ended keeps its number.
 pub(in crate::command) fn lasting(layout: &Layout) -> Layout {
     let mut layout = layout.clone();
     let mut lookup = None;

@@ -9,15 +9,15 @@ pub struct ProcessArgs {
     /// Add the process with this number, and what it starts, as a row. Repeatable.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     pub pid: Vec<i32>,
-    /// Add the processes of this executable (its file name, or its absolute path), and what they start, as a
-    /// row, which waits if there are none. Repeatable.
+    /// Add the processes of this program (the file name or absolute path of its executable, or the name under
+    /// which it was started), and what they start, as a row, which waits if there are none. Repeatable.
     #[arg(long = "match", value_name = "PROGRAM")]
     pub matching: Vec<String>,
     /// At the end, leave processes as they are: their cores and weights stay, and commands that divvy started go
     /// on. Otherwise divvy restores what it found, and ends what it started.
     #[arg(long)]
     pub keep: bool,
-    /// Start this command as a row, behind all other arguments: divvy -- python server.py.
+    /// Start this command as a row. It follows all other arguments, after `--`: divvy -- python server.py.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }

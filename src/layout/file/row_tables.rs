@@ -107,7 +107,7 @@ pub(super) fn place(document: &mut DocumentMut, rows: &mut [RowTable], moved: Mo
     }
 }
 
-/// Whether rows have changed places.
+/// A change of the order of rows, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moved {
     Yes,

@@ -189,7 +189,7 @@ enum User {
     Name(#[schemars(length(min = 1))] String),
 }
 
-/// What divvy does when the command ends. Default: "never".
+/// The reaction to the end of the command. Default: "never".
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
 enum Restart {

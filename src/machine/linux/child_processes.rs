@@ -18,7 +18,7 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// Pins the calling thread and starts a process in a process group of its own. A process inherits the CPUs
+/// Pins the calling thread and starts a process in a new process group. A process inherits the CPUs
 /// of the thread that starts it, so it runs on no other CPU at any time.
 ///
 /// The calling thread must not end before the process: a process that asked to be signalled at the end of

@@ -3,7 +3,7 @@
 use super::process_id::ProcessId;
 use crate::machine::CoreId;
 
-/// The kernel's flag of its own threads (`PF_KTHREAD`, include/linux/sched.h).
+/// The flag of kernel threads (`PF_KTHREAD`, include/linux/sched.h).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
 /// The state of a process or thread.

@@ -52,7 +52,7 @@ pub(super) struct StartedRecord {
     pub divvy: Option<ProcessId>,
 }
 
-/// What an earlier run left of a row.
+/// The processes of a row that an earlier run left.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EarlierCommand {
     /// Nothing that lives.

@@ -8,10 +8,10 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// The duration of a run after which the pauses begin anew.
+/// The duration of a run after which the first pause is due again.
 const GOOD_RUN: Duration = Duration::from_mins(1);
 
-/// The pauses of one command: 1 s, doubling to 60 s; a run of 60 s begins anew.
+/// The pauses of one command: 1 s, doubling to 60 s; 1 s again after a run of 60 s.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RestartPauses {
     next: Duration,

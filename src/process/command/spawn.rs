@@ -13,7 +13,7 @@ use crate::machine::{CpuSet, child_processes};
 /// The variable in the environment of all processes of a command that names it.
 pub(super) const MARK: &str = "DIVVY_COMMAND";
 
-/// What a process is started with.
+/// The settings with which a process is started.
 pub(super) struct SpawnRequest {
     /// The command.
     pub command: ProcessCommand,

@@ -22,12 +22,12 @@ const END_MARGIN: Duration = Duration::from_secs(4);
 /// Time in which the supervisor records that its processes stay.
 const KEEP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the commands of a host share.
+/// The state that the commands of a host share.
 #[derive(Clone, Debug)]
 pub(in crate::process) struct CommandContext {
     /// The record of started processes.
     pub records: CommandRecords,
-    /// What happens to processes at the end.
+    /// The treatment of processes at the end.
     pub end: ProcessEnd,
     /// The clock of the pauses between restarts.
     pub clock: Arc<dyn Clock>,
@@ -52,7 +52,7 @@ pub(in crate::process) struct StartedCommand {
     events: Sender<Event>,
 }
 
-/// What the supervisor and the handle share.
+/// The state that the supervisor and the handle share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) row: RowName,

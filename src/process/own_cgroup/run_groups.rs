@@ -12,7 +12,7 @@ use crate::process::weight::manager_of;
 /// The start of the names of divvy's cgroups.
 const PREFIX: &str = "divvy-";
 
-/// The group of divvy itself while it has groups below its own (v2): a group with processes of its own can
+/// The group of divvy itself while it has groups below its own (v2): a group that contains processes can
 /// have no controllers enabled for groups below it.
 const MAIN: &str = "divvy";
 
@@ -83,7 +83,7 @@ impl OwnCgroups {
     /// started.
     ///
     /// # Errors
-    /// What could not be made, and why.
+    /// The reason why a group could not be made.
     pub(in crate::process) fn make(
         &mut self,
         row: &str,
@@ -175,7 +175,7 @@ impl OwnCgroups {
     }
 
     /// Removes the groups of runs that have ended without doing so, if no process is left in them.
-    /// `is_running` tells whether a run still exists, by the name that it passed to
+    /// `is_running` returns true if a run still exists, by the name that it passed to
     /// [`OwnCgroups::detect`].
     pub(in crate::process) fn remove_leftovers(&self, is_running: impl Fn(&str) -> bool) {
         for folder in subfolders(&self.base) {

@@ -127,7 +127,7 @@ fn field(reader: &mut Reader<'_>, budget: &mut Budget, key: &str, value: &TomlVa
         "cores" => set(
             &mut budget.cores,
             cores(reader, value).map(|cores| match cores {
-                // no cores of its own, as without the key
+                // no budget of cores, as without the key
                 CoreRequest::Count(0) => CoreRequest::List(CpuSet::EMPTY),
                 other => other,
             }),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Starts a process in a session of its own whose parents have ended, as a daemon does.
+/// Starts a process in a new session whose parents have ended, as a daemon does.
 const DAEMON: &str = "
 import os, sys, time
 if os.fork() == 0:

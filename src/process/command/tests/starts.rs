@@ -19,7 +19,7 @@ fn waits_for_its_cores() {
 }
 
 #[test]
-fn gets_its_folder_and_environment() {
+fn runs_in_its_folder_with_its_variables() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = shell("pwd; echo $GREETING; pwd >&2", RestartPolicy::Never);
     command.dir = Some(folder.path().canonicalize().unwrap());

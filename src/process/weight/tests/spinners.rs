@@ -9,7 +9,7 @@ use crate::process::weight::group::{GroupReader, SchedulingGroup};
 use crate::process::weight::{WeightOriginals, WeightTarget};
 
 /// Two spinners in sessions of their own on one CPU; `None` if this kernel does not group sessions, or the
-/// test is in a cgroup with a weight of its own.
+/// test is in a cgroup with its own weight.
 fn two_sessions() -> Option<[TestProcess; 2]> {
     let spinners = [TestProcess::spinner(Session::Own), TestProcess::spinner(Session::Own)];
     let reader = GroupReader::new(Path::new("/"));
