@@ -60,6 +60,7 @@ pub use process::{
     raise_open_file_limit, request_realtime, request_short_slice, this_machine,
 };
 pub(crate) use process_relation::{EndSignal, ProcessRelation};
+pub(crate) use processes::is_shortage;
 pub use processes::{
     CallerRights, ForeignError, ForeignProcess, ProcessFiles, ProcessId, ProcessStat, ProcessUsers,
     RunState, ThreadFile,

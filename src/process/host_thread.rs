@@ -44,6 +44,8 @@ pub(super) struct HostThread {
     records: Option<PathBuf>,
     earlier: EarlierSettings,
     bandwidth: BandwidthMonitor,
+    /// True while the processes cannot be read, which is logged once.
+    is_blind: bool,
 }
 
 /// The thread's state of one row.
@@ -78,6 +80,7 @@ impl HostThread {
             records,
             earlier: earlier.unwrap_or_default(),
             bandwidth: BandwidthMonitor::open(host.options.access),
+            is_blind: false,
             host,
         }
     }
@@ -108,6 +111,17 @@ impl HostThread {
     fn tick(&mut self, now: Instant) {
         let rows = self.host.rows();
         let scan = Scan::take(&self.host.files);
+        let was_blind = std::mem::replace(&mut self.is_blind, scan.is_partial());
+        if scan.is_partial() {
+            // The processes have not ended: what divvy found of them must not be forgotten.
+            if !was_blind {
+                tracing::warn!(
+                    "not all processes can be read from /proc; their rows stay as they are until it can: \
+                     raise the limit of open files (ulimit -n)"
+                );
+            }
+            return;
+        }
         self.catalog.begin(&scan);
         self.owners.retain(|id, row| {
             scan.get(*id).is_some() && rows.iter().any(|known| known.number() == *row)

@@ -2,19 +2,32 @@
 
 use std::collections::HashMap;
 
-use crate::machine::{ProcessFiles, ProcessId, ProcessStat};
+use crate::machine::{ProcessFiles, ProcessId, ProcessStat, is_shortage};
 
 /// One reading of the system's processes. Reads one file per process.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     processes: HashMap<i32, ProcessStat>,
     children: HashMap<i32, Vec<i32>>,
+    is_partial: bool,
 }
 
 impl Scan {
     /// Reads all processes.
     pub(super) fn take(files: &ProcessFiles) -> Self {
-        Self::of(files.pids().into_iter().filter_map(|pid| files.stat(pid)))
+        let mut is_partial = false;
+        let read = |pid: i32| {
+            let stat = files.read_stat(pid);
+            is_partial |= stat.as_ref().is_err_and(is_shortage);
+            stat.ok().flatten()
+        };
+        let scan = Self::of(files.pids().into_iter().filter_map(read));
+        Self { is_partial: is_partial || scan.processes.is_empty(), ..scan }
+    }
+
+    /// Returns true if processes are missing that may run, as when divvy can open no more files.
+    pub(super) fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     fn of(processes: impl Iterator<Item = ProcessStat>) -> Self {
@@ -103,8 +116,18 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn unread_processes_have_not_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Scan::take(&ProcessFiles::new(folder.path())).is_partial());
+        // EMFILE, ENOENT and EACCES.
+        let is_short = |code| is_shortage(&std::io::Error::from_raw_os_error(code));
+        assert_eq!([24, 2, 13].map(is_short), [true, false, false]);
+    }
+
+    #[test]
     fn finds_this_process() {
         let scan = Scan::take(&ProcessFiles::new(std::path::Path::new("/")));
+        assert!(!scan.is_partial());
         let own = scan.by_pid(std::process::id() as i32).unwrap();
         assert!(own.threads > 0 && own.resident_pages > 0);
     }

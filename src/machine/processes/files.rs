@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -55,13 +55,21 @@ impl ProcessFiles {
 
     /// Returns the values of a process's `stat`.
     pub fn stat(&self, pid: i32) -> Option<ProcessStat> {
-        ProcessStat::parse(pid, &text(&self.path(pid, "stat"), &mut [0; 1024])?)
+        self.read_stat(pid).ok().flatten()
+    }
+
+    /// Returns the values of a process's `stat`; `None` if the file has another form.
+    ///
+    /// # Errors
+    /// The system's error; [`is_shortage`] tells whether the process has ended.
+    pub fn read_stat(&self, pid: i32) -> io::Result<Option<ProcessStat>> {
+        Ok(ProcessStat::parse(pid, &text(&self.path(pid, "stat"), &mut [0; 1024])?))
     }
 
     /// Returns the values of a thread's `stat`.
     pub fn thread_stat(&self, pid: i32, tid: i32) -> Option<ProcessStat> {
         let path = self.path(pid, "task").join(tid.to_string()).join("stat");
-        ProcessStat::parse(tid, &text(&path, &mut [0; 1024])?)
+        ProcessStat::parse(tid, &text(&path, &mut [0; 1024]).ok()?)
     }
 
     /// Opens a thread's `schedstat`.
@@ -177,8 +185,23 @@ fn numbers(folder: &Path) -> Vec<i32> {
 }
 
 /// Reads a short file.
-fn text<'a>(path: &Path, bytes: &'a mut [u8]) -> Option<Cow<'a, str>> {
-    let length = File::open(path).and_then(|mut file| file.read(bytes)).ok()?;
+fn text<'a>(path: &Path, bytes: &'a mut [u8]) -> io::Result<Cow<'a, str>> {
+    let length = File::open(path).and_then(|mut file| file.read(bytes))?;
     // The kernel cuts the name of a process after 15 bytes, also within a character.
-    Some(String::from_utf8_lossy(bytes.get(..length)?))
+    Ok(String::from_utf8_lossy(bytes.get(..length).unwrap_or_default()))
+}
+
+/// Returns true if a file of a process could not be read for want of descriptors or memory: the process may
+/// run all the same.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let scarce = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+        Errno::from_io_error(error).is_some_and(|errno| scarce.contains(&errno))
+    }
+    #[cfg(not(unix))]
+    {
+        error.kind() == io::ErrorKind::OutOfMemory
+    }
 }

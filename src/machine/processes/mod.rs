@@ -14,6 +14,7 @@ mod stat;
 mod thread_file;
 
 pub use files::ProcessFiles;
+pub(crate) use files::is_shortage;
 pub use foreign::ForeignProcess;
 pub use foreign_error::ForeignError;
 pub use permission::{CallerRights, ProcessUsers};
