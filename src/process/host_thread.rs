@@ -174,6 +174,7 @@ impl HostThread {
         if let ProcessSelector::Pid(_) = source.selector {
             work.known = work.known.or(roots.first().copied());
         }
+        work.members.bar(own.pids());
         let joined = work.members.update(number, &roots, scan, &mut self.owners);
         let members = work.members.processes();
         if let Some(command) = command {

@@ -29,9 +29,18 @@ pub(super) struct Members {
     /// Sessions that members have begun. Only descendants of its first process are in a session, and the
     /// kernel does not reuse the number while one of them runs.
     sessions: HashSet<i32>,
+    /// Processes that may not join.
+    barred: HashSet<i32>,
 }
 
 impl Members {
+    /// Sets the processes that may not join: divvy and its ancestors. When the parent of divvy ends, the
+    /// kernel can make it a child of a member.
+    pub(super) fn bar(&mut self, pids: impl Iterator<Item = i32>) {
+        self.barred.clear();
+        self.barred.extend(pids);
+    }
+
     /// Returns the processes.
     pub(super) fn processes(&self) -> &[ProcessId] {
         &self.list
@@ -97,6 +106,9 @@ impl Members {
         owners: &mut MemberOwners,
         joined: &mut Vec<NewMember>,
     ) {
+        if self.barred.contains(&member.id.pid) {
+            return;
+        }
         if *owners.entry(member.id).or_insert(row) == row && self.known.insert(member.id) {
             self.list.push(member.id);
             joined.push(member);
@@ -141,6 +153,19 @@ mod tests {
         assert_eq!(pids(&members), [10, 12, 14]);
         assert_eq!(joined[2], NewMember { id: id(14), parent: Some(id(12)) });
         assert!(members.update(1, &[id(10)], &scan, &mut owners).is_empty());
+    }
+
+    #[test]
+    fn divvy_joins_no_row() {
+        let (mut members, mut owners) = (Members::default(), MemberOwners::default());
+        let scan = scan_of(&[
+            process(10, 1, "systemd"),
+            process(12, 10, "divvy"),
+            process(14, 12, "python3"),
+        ]);
+        members.bar([12].into_iter());
+        members.update(1, &[id(10)], &scan, &mut owners);
+        assert_eq!((pids(&members), owners.len()), (vec![10], 1));
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl OwnProcesses {
         self.own
     }
 
+    /// Returns all of them.
+    pub(super) fn pids(&self) -> impl Iterator<Item = i32> {
+        self.ancestors.iter().copied().chain([self.own])
+    }
+
     /// Returns the reason why a process can be no row; `None` if it can.
     pub(super) fn refusal(&self, process: &ProcessStat) -> Option<String> {
         let (pid, name) = (process.id.pid, &process.name);

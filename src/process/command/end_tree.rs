@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::command_tree::CommandTree;
 use super::spawn::MARK;
-use crate::machine::{EndSignal, ProcessId, child_processes};
+use crate::machine::{EndSignal, ProcessId, ProcessRelation, child_processes};
 
 /// Time between two looks at the processes: the first and the longest.
 const SHORTEST_POLL: Duration = Duration::from_millis(5);
@@ -17,7 +17,7 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Finds the processes of a command that live. `mark` is the value of [`MARK`] in their environment.
 pub(super) fn find_living(tree: &mut CommandTree, mark: &str) {
-    let all = child_processes::process_relations();
+    let all = other_processes();
     tree.refresh(&all);
     // Orphans whose parents ended before anybody saw them.
     let is_marked = |process: &ProcessId| {
@@ -33,9 +33,18 @@ pub(super) fn find_living(tree: &mut CommandTree, mark: &str) {
     }
 }
 
+/// Returns all processes but divvy itself, which a command that an earlier run left can have started: a
+/// terminal server, for example.
+fn other_processes() -> Vec<ProcessRelation> {
+    let own = std::process::id() as i32;
+    let mut all = child_processes::process_relations();
+    all.retain(|process| process.id.pid != own);
+    all
+}
+
 /// Returns the processes in whose environment [`MARK`] has this value.
 pub(super) fn marked_processes(mark: &str) -> Vec<ProcessId> {
-    let living = child_processes::process_relations().into_iter().filter(|one| !one.is_zombie);
+    let living = other_processes().into_iter().filter(|one| !one.is_zombie);
     let marked = living.filter(|process| {
         child_processes::start_environment(process.id.pid, MARK).as_deref() == Some(mark)
     });
