@@ -67,7 +67,7 @@ impl HostThread {
         {
             leftovers::restore_earlier_weights(folder, &files);
         }
-        let earlier = records.as_deref().map(|folder| EarlierSettings::read(folder, &files));
+        let earlier = records.as_deref().map(EarlierSettings::read);
         Self {
             rights: files.own_rights(),
             boot: files.boot_time(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::host_shared;
-use super::originals::{FoundProcess, OriginalsFile, dead_runs, write_or_remove};
+use super::originals::{FoundProcess, OriginalsFile, all_runs, dead_runs, write_or_remove};
 use super::placement::read_masks;
 use crate::machine::{CpuSet, ForeignError, ForeignProcess, ProcessFiles, ProcessId};
 
@@ -74,14 +74,15 @@ pub(super) fn restore(state: &Path, files: &ProcessFiles) -> Vec<String> {
     errors
 }
 
-/// The settings of processes that earlier runs have changed, for rows that take them in again.
+/// The settings of processes that earlier runs have changed, for rows that take them in again. Those of runs
+/// that go on count too: what they set is not what the process had.
 #[derive(Default)]
 pub(super) struct EarlierSettings(HashMap<ProcessId, FoundProcess>);
 
 impl EarlierSettings {
     /// Reads them from the folder of the records.
-    pub(super) fn read(records: &Path, files: &ProcessFiles) -> Self {
-        let runs = dead_runs(records, files).into_iter();
+    pub(super) fn read(records: &Path) -> Self {
+        let runs = all_runs(records).into_iter();
         let all = runs.flat_map(|run| run.file.rows.into_values().flatten());
         Self(all.map(|found| (found.id, found)).collect())
     }
@@ -187,4 +188,21 @@ fn restore_process(found: &FoundProcess, files: &ProcessFiles) -> Vec<String> {
         }
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::originals::Originals;
+    use super::*;
+
+    #[test]
+    fn run_that_goes_on_knows_the_first_masks() {
+        let (folder, files) = (tempfile::tempdir().unwrap(), ProcessFiles::new(Path::new("/")));
+        let (id, all) = (ProcessId { pid: 70, start_ticks: 900 }, "0-3".parse().unwrap());
+        let other_run = Originals::new(Some(folder.path()), &files);
+        other_run.note("redis", FoundProcess::new(id, all));
+        let earlier = EarlierSettings::read(folder.path());
+        assert_eq!(earlier.get(id).map(|found| found.mask), Some(all));
+        assert_eq!(dead_runs(folder.path(), &files).len(), 0);
+    }
 }

@@ -114,7 +114,9 @@ impl Originals {
         let pid = std::process::id() as i32;
         let divvy = files.stat(pid).map_or(ProcessId { pid, start_ticks: 0 }, |process| process.id);
         Self {
-            path: folder.map(|folder| folder.join(format!("{PREFIX}{pid}.json"))),
+            // With the start time: a later divvy of this number must not replace it.
+            path: folder
+                .map(|folder| folder.join(format!("{PREFIX}{pid}-{}.json", divvy.start_ticks))),
             record: Mutex::new(OriginalsRecord {
                 divvy,
                 processes: BTreeMap::new(),
@@ -216,14 +218,23 @@ pub(super) fn write_or_remove(path: &Path, file: &OriginalsFile) -> io::Result<(
     fs::rename(&temporary, path)
 }
 
-/// A file of a run that has ended without restoring.
-pub(super) struct DeadRun {
+/// The file of a run.
+pub(super) struct RunFile {
     pub(super) path: PathBuf,
     pub(super) file: OriginalsFile,
 }
 
 /// Returns the files of runs in a folder that have ended without restoring.
-pub(super) fn dead_runs(folder: &Path, files: &ProcessFiles) -> Vec<DeadRun> {
+pub(super) fn dead_runs(folder: &Path, files: &ProcessFiles) -> Vec<RunFile> {
+    let lives = |run: &RunFile| {
+        let divvy = run.file.divvy;
+        files.stat(divvy.pid).is_some_and(|process| process.id == divvy)
+    };
+    all_runs(folder).into_iter().filter(|run| !lives(run)).collect()
+}
+
+/// Returns the files of all runs in a folder, also of those that go on.
+pub(super) fn all_runs(folder: &Path) -> Vec<RunFile> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_record = |path: &PathBuf| {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -231,8 +242,7 @@ pub(super) fn dead_runs(folder: &Path, files: &ProcessFiles) -> Vec<DeadRun> {
     };
     let read = |path: PathBuf| {
         let file: OriginalsFile = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
-        let lives = files.stat(file.divvy.pid).is_some_and(|process| process.id == file.divvy);
-        (file.version <= VERSION && !lives).then_some(DeadRun { path, file })
+        (file.version <= VERSION).then_some(RunFile { path, file })
     };
     entries.map(|entry| entry.path()).filter(is_record).filter_map(read).collect()
 }

@@ -1,6 +1,6 @@
 //! Tests of restoring what divvy found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::support::{Cpus, Program, host, options, row, wait_for};
@@ -11,7 +11,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Rewrites the record of this run as that of a run that was killed.
 pub(super) fn kill_run(state: &Path) {
     let folder = state.join("processes");
-    let path = folder.join(format!("found-{}.json", std::process::id()));
+    let prefix = format!("found-{}-", std::process::id());
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_own = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix);
+    let path = entries.into_iter().find(is_own).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
     let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
     file["divvy"]["start_ticks"] = 1.into();
