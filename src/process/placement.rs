@@ -191,13 +191,13 @@ impl Placement {
     pub(super) fn place(
         &mut self,
         context: &PlacementContext<'_>,
-        process: ForeignProcess,
         id: ProcessId,
         threads: &[ThreadMask],
     ) -> Placed {
         let Self { target, masks, processes, .. } = self;
         let Some(placed) = processes.get_mut(&id) else { return Placed::default() };
-        if placed.is_left_alone {
+        // A process has a thread: without any, they could not be read.
+        if placed.is_left_alone || threads.is_empty() {
             return Placed::default();
         }
         let (changes, moved) = placed.changes(target, masks, threads);
@@ -210,6 +210,10 @@ impl Placement {
             placed.problem = None;
             return Placed::default();
         }
+        // The masks were read a while ago: the number can belong to another process now.
+        let Some(process) = ForeignProcess::find(context.files, id) else {
+            return Placed::default();
+        };
         let found = changes.iter().map(|change| (change.tid, change.own));
         context.originals.note(context.row, FoundProcess::with(id, placed.usual, found));
         let mut outcome = Placed { repaired: moved, ..Placed::default() };

@@ -185,7 +185,7 @@ impl ProcessRow {
             // Again for threads that began meanwhile, with the mask of the thread that started them.
             for _ in 0..2 {
                 let threads = read_masks(&self.host.files, process, id.pid);
-                let placed = placement.place(&context, process, id, &threads);
+                let placed = placement.place(&context, id, &threads);
                 is_denied |= placed.is_denied;
                 if placed.changed == 0 {
                     break;
@@ -240,8 +240,7 @@ impl ProcessRow {
             state.members = members.into();
             state.name.clone()
         };
-        let mut placement = self.placement();
-        placement.retain(|id| members.contains(id));
+        self.placement().retain(|id| members.contains(id));
         let mut found = Vec::new();
         for member in joined {
             let id = member.id;
@@ -249,10 +248,11 @@ impl ProcessRow {
             let threads = read_masks(&self.host.files, process, id.pid);
             // divvy is the parent of what it starts.
             let parent = member.parent.or(self.host.own.filter(|_| self.command.is_some()));
+            // Locked for one process at a time: a change waits for it.
+            let mut placement = self.placement();
             placement.add(id, parent, &threads, earlier(id).as_ref());
             found.extend(placement.found(id, &threads));
         }
-        drop(placement);
         if !is_read_only && !found.is_empty() {
             self.host.originals.note_all(&name, found);
         }
@@ -278,7 +278,7 @@ impl ProcessRow {
                 placement.set_target(&target);
             }
             epoch = Some(placement.epoch());
-            let placed = placement.place(&context, read.process, read.id, &read.threads);
+            let placed = placement.place(&context, read.id, &read.threads);
             drop(placement);
             if placed.is_denied {
                 denied_ids.push(read.id);
