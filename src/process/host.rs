@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
 
 use super::host_shared::HostShared;
 use super::host_thread::HostThread;
@@ -18,6 +18,13 @@ use crate::telemetry::OtherProcesses;
 
 /// Time that started processes have to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time that the threads have to end. Reading `/proc` can take long: a large process's memory, or a command
+/// line while the kernel holds the process's memory map.
+const THREAD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Time between two looks at a thread that is to end.
+const POLL: Duration = Duration::from_millis(2);
 
 /// The host of all process rows of a run. Dropping it ends it.
 pub struct ProcessHost {
@@ -69,9 +76,11 @@ impl ProcessHost {
         self.shared.end();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let due = Instant::now() + THREAD_PATIENCE;
         for thread in threads {
-            // A panic was logged by the panic hook.
-            let _ = thread.join();
+            if !join_until(thread, due) {
+                tracing::warn!("a thread that reads /proc does not end; it is left behind");
+            }
         }
         for row in self.shared.rows() {
             row.begin_shut_down(PATIENCE);
@@ -97,8 +106,40 @@ impl ProcessHost {
     }
 }
 
+/// Waits for a thread. Returns false if it has not ended at `due`.
+fn join_until(thread: JoinHandle<()>, due: Instant) -> bool {
+    while !thread.is_finished() {
+        if Instant::now() >= due {
+            return false;
+        }
+        sleep(POLL);
+    }
+    // A panic was logged by the panic hook.
+    let _ = thread.join();
+    true
+}
+
 impl Drop for ProcessHost {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn hung_thread_is_left_behind() {
+        let (release, released) = channel::<()>();
+        let hung = std::thread::spawn(move || {
+            let _ = released.recv();
+        });
+        assert!(!join_until(hung, Instant::now() + POLL));
+        drop(release);
+        let ended = std::thread::spawn(|| {});
+        assert!(join_until(ended, Instant::now() + Duration::from_mins(1)));
     }
 }
