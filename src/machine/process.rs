@@ -66,6 +66,16 @@ pub fn end_process(code: u8) -> ! {
     }
 }
 
+/// The limit of open files with which this process started.
+#[cfg(unix)]
+static FIRST_OPEN_FILES: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
+
+/// Returns the limit of open files with which this process started; `None` for no limit.
+#[cfg(unix)]
+pub(super) fn first_open_file_limit() -> Option<u64> {
+    *FIRST_OPEN_FILES.get_or_init(open_file_limit)
+}
+
 /// Lets this process open as many files as the system allows it without privilege. Returns the limit in
 /// force; `None` if there is none or it is unknown.
 pub fn raise_open_file_limit() -> Option<u64> {
@@ -73,6 +83,7 @@ pub fn raise_open_file_limit() -> Option<u64> {
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
         let limit = getrlimit(Resource::Nofile);
+        FIRST_OPEN_FILES.get_or_init(|| limit.current);
         let raised = Rlimit { current: limit.maximum, ..limit };
         // If it cannot be raised, the lower one stays.
         let is_raised = setrlimit(Resource::Nofile, raised).is_ok();

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
+use crate::machine::process::first_open_file_limit;
 use crate::machine::{CpuSet, EndSignal, ProcessId, ProcessRelation};
 
 /// Makes orphans among the descendants of this process its children, so that their numbers stay known.
@@ -19,7 +20,8 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 }
 
 /// Pins the calling thread and starts a process in a new process group. A process inherits the CPUs
-/// of the thread that starts it, so it runs on no other CPU at any time.
+/// of the thread that starts it, so it runs on no other CPU at any time. It gets the limit of open files with
+/// which divvy started: programs that use `select(2)` fail with descriptors from 1024 on.
 ///
 /// The calling thread must not end before the process: a process that asked to be signalled at the end of
 /// its parent is signalled when the thread ends that started it.
@@ -42,9 +44,21 @@ pub(crate) fn start_process(
     })?;
     let child = command.process_group(0).spawn()?;
     let pid = child.id() as i32;
+    limit_open_files(pid, first_open_file_limit());
     // It is not reaped yet, so it has its entry in /proc.
     let start_ticks = process_relation(pid).map_or(0, |process| process.id.start_ticks);
     Ok((child, ProcessId { pid, start_ticks }))
+}
+
+/// Sets a process's own limit of open files; `None` for no limit.
+fn limit_open_files(pid: i32, limit: Option<u64>) {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    // If it has ended, or has become another user, it keeps the limit that it has.
+    let _ = rustix::process::prlimit(
+        Pid::from_raw(pid),
+        Resource::Nofile,
+        Rlimit { current: limit, maximum },
+    );
 }
 
 /// Returns the relation of a process to others; `None` if there is no such process.
@@ -220,6 +234,18 @@ mod tests {
         });
         let output = String::from_utf8(output.join().unwrap()).unwrap();
         assert_eq!(output.split_ascii_whitespace().last(), Some(first.to_string().as_str()));
+    }
+
+    #[test]
+    fn open_files_of_a_child_are_limited() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id() as i32;
+        limit_open_files(pid, Some(77));
+        let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        assert_eq!(line.split_ascii_whitespace().nth(3), Some("77"), "{line}");
     }
 
     #[test]
