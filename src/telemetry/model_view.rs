@@ -37,7 +37,7 @@ pub enum ModelState {
         /// The reason, and a remedy.
         reason: String,
     },
-    /// A process row without a process: none runs that it matches.
+    /// A process row without a process: none runs that it matches, or its command has ended with success.
     Absent,
     /// It is being removed: it answers the requests that it has and takes no more.
     Draining,

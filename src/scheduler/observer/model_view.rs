@@ -127,6 +127,8 @@ impl ModelInputs<'_> {
 fn process_state(sample: &ProcessSample) -> ModelState {
     match &sample.view.state {
         ProcessState::Absent => ModelState::Absent,
+        // A command that has done its work is no fault.
+        ended @ ProcessState::Ended { .. } if !ended.is_failure() => ModelState::Absent,
         ProcessState::Running => ModelState::Running,
         ProcessState::Restarting { ended, wait_ms } => ModelState::Failed {
             reason: format!("ended with {ended}; it starts again in {wait_ms} ms"),

@@ -161,6 +161,8 @@ fn process_row_shows_its_sample() {
 #[test]
 fn process_row_shows_its_state() {
     assert_eq!(observe_processes(ProcessState::Absent).view().state, ModelState::Absent);
+    let done = ProcessState::Ended { ended: "exit code 0".to_owned() };
+    assert_eq!(observe_processes(done).view().state, ModelState::Absent);
     let ended = ProcessState::Ended { ended: "exit code 1".to_owned() };
     let state = observe_processes(ended).view().state;
     assert!(matches!(state, ModelState::Failed { reason } if reason.contains("exit code 1")));
