@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::change_request::ChangeRequest;
 use super::control::Control;
+use super::enforceable::{RowRefusals, require_enforceable};
 use super::inspection::ModelInspection;
 use super::lending::{CoreLending, Loan, LoanId, LoanRequest};
 use super::loaded_models::plan_change;
@@ -172,6 +173,13 @@ impl Control for Scheduler {
         let state = self.shared.read();
         let snapshot = self.snapshots.borrow().clone();
         let mut plan = plan_change(&state.desired, change, &state.machine, &snapshot.memory_table)?;
+        require_enforceable(&state.desired, &plan.after, |row| {
+            let view = snapshot.model(row)?;
+            Some(RowRefusals {
+                read_only: view.read_only().map(str::to_owned),
+                weight: view.weight_refused().map(str::to_owned),
+            })
+        })?;
         state.add_build_times(&mut plan);
         Ok(plan)
     }

@@ -8,6 +8,7 @@
 mod change_request;
 mod connection;
 mod control;
+mod enforceable;
 #[cfg(test)]
 mod fake_workload;
 mod handle;

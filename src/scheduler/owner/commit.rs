@@ -14,6 +14,7 @@ use crate::layout::{
     Change, DesiredState, Edit, Plan, Refusal, RefusalKind, SHADOWED, SHADOWED_NAME,
 };
 use crate::scheduler::change_request::{ChangeOperation, ChangeRequest};
+use crate::scheduler::enforceable::{RowRefusals, require_enforceable};
 use crate::scheduler::loaded_models::add_sharing;
 use crate::scheduler::workload::Workload;
 use crate::telemetry::{Applied, Author, ChangeStatus, JournalEntry, Verdict};
@@ -69,7 +70,10 @@ impl Owner {
             ChangeOperation::Redo => self.undo_redo(StepChoice::Redo(&author))?,
         };
         let mut commit = Commit { plan, change, author, asked, timer, step };
-        self.require_enforceable(&commit.plan.after)?;
+        require_enforceable(&self.models.desired, &commit.plan.after, |row| {
+            let workload = &self.models.slots.get(row)?.workload;
+            Some(RowRefusals { read_only: workload.read_only(), weight: workload.weight_refusal() })
+        })?;
         self.add_sharing(&mut commit.plan)?;
         Ok(self.commit(commit))
     }
@@ -85,27 +89,6 @@ impl Owner {
         let plan = desired.plan_to(after, &self.models.description);
         let layout = Box::new(plan.after.layout());
         Ok((plan, Edit::Load { layout }.into(), Some(step)))
-    }
-
-    /// Refuses a change of processes that divvy may not change, or a weight that cannot be enforced.
-    fn require_enforceable(&self, after: &DesiredState) -> Result<(), Refusal> {
-        for row in after.rows.iter().filter(|row| row.budget.is_process()) {
-            let Some(slot) = self.models.slots.get(&row.budget.name) else { continue };
-            let Some(before) = self.models.desired.counterpart(row, after) else { continue };
-            let (old, new) = (&before.budget, &row.budget);
-            let is_placed = before.cores != row.cores || old.reserve != new.reserve;
-            if let Some(reason) = slot.workload.read_only()
-                && (is_placed || old.weight != new.weight || old.memory != new.memory)
-            {
-                return Err(Refusal::row(&new.name, format!("cannot be changed: {reason}")));
-            }
-            if let Some(reason) = slot.workload.weight_refusal()
-                && old.weight != new.weight
-            {
-                return Err(Refusal::row(&new.name, format!("cannot have a weight: {reason}")));
-            }
-        }
-        Ok(())
     }
 
     /// Adds the effects of a change on loaded models that rows share.
