@@ -15,6 +15,12 @@ const STARVED: f64 = 0.25;
 /// runs also hardly waits.
 const MIN_WAITING_THREADS: f64 = 0.1;
 
+/// A model that uses less than this many cores is idle: its threads wake now and then, and may wait each time.
+const MIN_USE: f64 = 0.02;
+
+/// At least this many threads wait on average only where work is held up, however little the model uses.
+const CERTAIN_WAITING_THREADS: f64 = 0.5;
+
 /// Minimum number of requests in the last minute for judging an SLO.
 const MIN_REQUESTS: u64 = 20;
 
@@ -179,7 +185,8 @@ fn starved(model: &ModelView) -> Option<(String, f64)> {
     let wait = model.wait.filter(|wait| *wait > STARVED && *wait < 1.0)?;
     // `wait` is a share of (CPU + wait); solve for the number of waiting threads.
     let waiting = model.cpu * wait / (1.0 - wait);
-    if waiting < MIN_WAITING_THREADS {
+    let is_idle = model.cpu < MIN_USE && waiting < CERTAIN_WAITING_THREADS;
+    if waiting < MIN_WAITING_THREADS || is_idle {
         return None;
     }
     let (threads, cores) = match &model.process {
@@ -239,6 +246,16 @@ mod tests {
         let texts = texts(models);
         assert_eq!(texts.len(), 1, "{texts:?}");
         assert!(texts[0].starts_with("38 models have a full queue; the worst: m37 "), "{texts:?}");
+    }
+
+    #[test]
+    fn idle_row_is_not_starved() {
+        let starved = |cpu: f64, wait: f64| {
+            let view = ModelView { cpu, wait: Some(wait), ..model("m", 0) };
+            super::starved(&view).is_some()
+        };
+        assert!(!starved(0.004, 0.97), "it wakes now and then");
+        assert!(starved(0.1, 0.6) && starved(0.01, 0.99), "it has work");
     }
 
     #[test]
