@@ -1,9 +1,9 @@
-//! divvy divides the cores and the concurrency of one machine between the ONNX models that run in
-//! one process, live.
+//! divvy divides the cores of one machine between the ONNX models that run in one process and programs that
+//! run beside it, live.
 //!
 //! Three streams, each one way: requests go from a load generator or a library call through a
 //! [`pool`] to an [`engine`]; changes go from a [`layout::Change`] through the [`scheduler`] to the
-//! pools; measurements come back as a [`telemetry::Snapshot`].
+//! pools and to each [`process::ProcessRow`]; measurements come back as a [`telemetry::Snapshot`].
 //!
 //! # Embedding
 //!

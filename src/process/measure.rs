@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::catalog::ProcessCatalog;
-use super::row::ReadProcess;
+use super::read_process::ReadProcess;
 use super::scan::Scan;
 use super::target::CoreBudget;
 use super::thread_meter::{NewThreads, OpenFiles, ThreadInputs, ThreadMeters, ThreadUsed};

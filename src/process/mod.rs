@@ -22,6 +22,7 @@ mod own_cgroup;
 mod placement;
 mod program_name;
 mod proportional_memory;
+mod read_process;
 mod reports;
 mod resctrl;
 mod row;

@@ -10,7 +10,8 @@ use super::members::{NewMember, RowNumber};
 use super::memory::MemoryContext;
 use super::options::{ProcessAccess, ProcessEnd};
 use super::originals::FoundProcess;
-use super::placement::{Placed, Placement, PlacementContext, ThreadMask, read_masks};
+use super::placement::{Placement, PlacementContext, read_masks};
+use super::read_process::ReadProcess;
 use super::sample::ProcessSample;
 use super::target::{CoreBudget, PlacementTarget};
 use super::weight::WeightOriginals;
@@ -51,13 +52,6 @@ struct RowState {
     proportional_memory: Option<u64>,
     sample: ProcessSample,
     has_ended: bool,
-}
-
-/// A process with its present masks.
-pub(super) struct ReadProcess {
-    pub(super) id: ProcessId,
-    pub(super) process: ForeignProcess,
-    pub(super) threads: Vec<ThreadMask>,
 }
 
 impl ProcessRow {
@@ -283,7 +277,7 @@ impl ProcessRow {
             if placed.is_denied {
                 denied_ids.push(read.id);
             }
-            drift.extend(drift_message(read, placed));
+            drift.extend(read.drift(placed));
         }
         for message in &drift {
             tracing::warn!("{name}: {message}");
@@ -496,14 +490,4 @@ impl ProcessRow {
 fn denied(processes: &[ProcessId]) -> String {
     let first = processes.first().map_or_else(String::new, |id| format!("process {id}: "));
     format!("{first}this user may not change it; run divvy as its user or with CAP_SYS_NICE")
-}
-
-fn drift_message(read: &ReadProcess, placed: Placed) -> Option<String> {
-    (placed.repaired > 0).then(|| {
-        let all = read.threads.iter().fold(CpuSet::EMPTY, |all, thread| all.union(&thread.mask));
-        format!(
-            "{} threads of process {} were moved from outside, to {all}; divvy moved them back",
-            placed.repaired, read.id
-        )
-    })
 }

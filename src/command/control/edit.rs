@@ -13,7 +13,7 @@ const FREE: &str = "free";
 #[derive(Clone, Debug, clap::Args)]
 pub struct SetArgs {
     /// The model, or the row of processes.
-    #[arg(value_name = "MODEL")]
+    #[arg(value_name = "ROW")]
     pub model: String,
     /// Keys of a layout file with their values, for example cores=2 weight=4 slo='{ p99 = "20ms" }'. An empty
     /// value sets the default.
