@@ -61,7 +61,7 @@ impl ProcessFiles {
     /// Returns the values of a process's `stat`; `None` if the file has another form.
     ///
     /// # Errors
-    /// The system's error; [`is_shortage`] tells whether the process has ended.
+    /// The system's error; a process that has ended is one of its reasons.
     pub fn read_stat(&self, pid: i32) -> io::Result<Option<ProcessStat>> {
         Ok(ProcessStat::parse(pid, &text(&self.path(pid, "stat"), &mut [0; 1024])?))
     }
