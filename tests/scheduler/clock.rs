@@ -39,12 +39,11 @@ impl SimulatedTime {
 
 #[test]
 fn verdict_closes_in_simulated_time() {
-    let SimulatedTime { test, clock } = SimulatedTime::start(vec![row("a", "0-1")]);
-    let id = test.apply(concurrency("a", 1)).id;
-    let status = || test.scheduler.journal()[id as usize - 1].verdicts[0].status;
+    let time = SimulatedTime::start(vec![row("a", "0-1")]);
+    let id = time.test.apply(concurrency("a", 1)).id;
+    let status = || time.test.scheduler.journal()[id as usize - 1].verdicts[0].status;
     assert_eq!(status(), VerdictStatus::Open);
-    clock.advance(Duration::from_mins(1));
-    test.wait("the verdict", || status() == VerdictStatus::NotEnough);
+    time.pass(Duration::from_mins(1), || status() == VerdictStatus::NotEnough);
 }
 
 #[test]
