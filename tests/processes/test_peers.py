@@ -24,14 +24,22 @@ def program(name):
     return found
 
 
+def copied(name, home):
+    """Copies a program under a name that no other process has: divvy must take in no program of this machine."""
+    copy = home / f"{name}-{run.free_port()}"
+    shutil.copy(program(name), copy)
+    return copy
+
+
 class Redis:
     """redis-server under redis-benchmark."""
 
-    exe = "redis-server"
+    name = "redis-server"
 
-    def __init__(self, home, programs):
+    def __init__(self, home, programs, binary=None):
         port = run.free_port()
-        self.server = programs.start(program(self.exe), "--port", port, "--save", "", "--dir", home,
+        self.binary = binary or copied(self.name, home)
+        self.server = programs.start(self.binary, "--port", port, "--save", "", "--dir", home,
                                      "--bind", "127.0.0.1")
         client = [program("redis-cli"), "-p", str(port), "ping"]
         run.wait_for("redis", lambda: subprocess.run(client, capture_output=True).stdout == b"PONG\n")
@@ -46,9 +54,10 @@ class Redis:
 class Nginx:
     """nginx under wrk."""
 
-    exe = "nginx"
+    name = "nginx"
 
     def __init__(self, home, programs):
+        self.binary = copied(self.name, home)
         port, folder = run.free_port(), home / "nginx"
         folder.mkdir()
         (folder / "page").write_text("x" * 4096)
@@ -60,7 +69,7 @@ class Nginx:
                     fastcgi_temp_path {folder}/c; uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
                     server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
         """)
-        self.server = programs.start(program(self.exe), "-p", folder, "-c", folder / "nginx.conf",
+        self.server = programs.start(self.binary, "-p", folder, "-c", folder / "nginx.conf",
                                      "-e", folder / "error")
         url = f"http://127.0.0.1:{port}/page"
         run.wait_for("nginx", lambda: subprocess.run(["curl", "-sf", url], capture_output=True).returncode == 0)
@@ -74,23 +83,24 @@ class Nginx:
 class StressNg:
     """stress-ng, which forks workers and checks its own results."""
 
-    exe = "stress-ng"
+    name = "stress-ng"
 
     def __init__(self, home, programs):
+        self.binary = copied(self.name, home)
         self.server = None
-        self.command = [program(self.exe), "--cpu", "2", "--fork", "1", "--vm", "1", "--vm-bytes", "32M",
+        self.command = [self.binary, "--cpu", "2", "--fork", "1", "--vm", "1", "--vm-bytes", "32M",
                         "--verify", "--timeout", "8s", "--temp-path", str(home)]
 
     def judge(self, code, output):
         assert code == 0 and "fail" not in output.replace("failed: 0", ""), output
 
 
-@pytest.mark.parametrize("peer", [Redis, Nginx, StressNg], ids=lambda peer: peer.exe)
+@pytest.mark.parametrize("peer", [Redis, Nginx, StressNg], ids=lambda peer: peer.name)
 def test_cores_change_under_load(peer, home, programs, start):
     running = peer(home, programs)
     before = masks.tree_masks(running.server.pid) if running.server else []
-    divvy = start("--match", peer.exe, run.Path(__file__).parents[2] / "assets/models/ranker.onnx")
-    name = peer.exe
+    name = running.binary.name
+    divvy = start("--match", name, run.Path(__file__).parents[2] / "assets/models/ranker.onnx")
     load = programs.start(*running.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     root = running.server.pid if running.server else load.pid
     divvy.wait_running(name)
@@ -112,33 +122,36 @@ def test_cores_change_under_load(peer, home, programs, start):
 
 def test_masks_return_after_kill(home, programs, start):
     redis = Redis(home, programs)
+    name = redis.binary.name
     before = masks.tree_masks(redis.server.pid)
-    divvy = start("--match", "redis-server")
-    divvy.wait_running("redis-server")
-    divvy.do("set", "redis-server", f'cores="{ALL[0]}"')
+    divvy = start("--match", name)
+    divvy.wait_running(name)
+    divvy.do("set", name, f'cores="{ALL[0]}"')
     run.wait_for("the mask", lambda: masks.allowed(redis.server.pid) == {ALL[0]})
     divvy.kill()
     assert masks.allowed(redis.server.pid) == {ALL[0]}, "kill -9 leaves no time to restore"
-    assert "redis-server" in divvy.do("restore")
+    assert name in divvy.do("restore")
     assert masks.tree_masks(redis.server.pid) == before
 
 
 def test_row_waits_for_its_process(home, programs, start):
-    program("redis-server")
-    divvy = start("--match", "redis-server")
-    divvy.wait_for_row("redis-server", lambda row: row["state"]["state"] == "absent")
-    divvy.do("set", "redis-server", f'cores="{ALL[1]}"')
-    redis = Redis(home, programs)
-    divvy.wait_running("redis-server")
+    binary = copied("redis-server", home)
+    name = binary.name
+    divvy = start("--match", name)
+    divvy.wait_for_row(name, lambda row: row["state"]["state"] == "absent")
+    divvy.do("set", name, f'cores="{ALL[1]}"')
+    redis = Redis(home, programs, binary)
+    divvy.wait_running(name)
     run.wait_for("the mask", lambda: masks.allowed(redis.server.pid) == {ALL[1]})
 
 
 def test_reserved_core_is_left(home, programs, start):
     """A model that reserves a core pushes a process without a budget off it."""
     redis = Redis(home, programs)
+    name = redis.binary.name
     ranker = run.Path(__file__).parents[2] / "assets/models/ranker.onnx"
-    divvy = start("--match", "redis-server", ranker)
-    divvy.wait_running("redis-server")
+    divvy = start("--match", name, ranker)
+    divvy.wait_running(name)
     divvy.do("set", "ranker", f'cores="{ALL[0]}"', "reserve=true")
     run.wait_for("the mask", lambda: ALL[0] not in masks.allowed(redis.server.pid))
     divvy.do("undo")

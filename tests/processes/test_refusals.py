@@ -1,6 +1,7 @@
 """Processes that divvy does not touch, and what it says."""
 
 import os
+import shutil
 import subprocess
 
 import masks
@@ -40,10 +41,12 @@ def test_zombie(home):
 
 
 def test_more_matches_than_a_row_takes(home, programs, start):
+    sleeper = home / f"sleeper-{run.free_port()}"
+    shutil.copy(shutil.which("sleep"), sleeper)
     for _ in range(33):
-        programs.start("sleep", "60")
-    divvy = start("--match", "sleep")
-    row = divvy.wait_for_row("sleep", lambda row: row["state"]["state"] == "failed")
+        programs.start(sleeper, "60")
+    divvy = start("--match", sleeper.name)
+    row = divvy.wait_for_row(sleeper.name, lambda row: row["state"]["state"] == "failed")
     assert "33" in row["state"]["reason"] and "where" in row["state"]["reason"], row["state"]
 
 
