@@ -6,9 +6,9 @@
 mod binary;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output};
 
-use binary::{DIVVY, Home, model, signal, until, wait_for_exit};
+use binary::{Home, model, signal, until, wait_for_exit};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -45,28 +45,13 @@ impl Drop for TestRun {
     }
 }
 
-/// Runs a subcommand beside a run.
-fn divvy(home: &Home, arguments: &[&str]) -> Output {
-    let mut command = Command::new(DIVVY);
-    command.current_dir(home.path("")).envs(home.variables()).stdin(Stdio::null());
-    command.args(arguments).output().unwrap()
-}
-
-/// As [`divvy`]; returns its standard output.
-fn succeed(home: &Home, arguments: &[&str]) -> String {
-    let output = divvy(home, arguments);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {err}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
 fn fail(home: &Home, arguments: &[&str]) -> (i32, String) {
-    let output = divvy(home, arguments);
+    let output = home.beside(arguments);
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 fn list(home: &Home) -> Vec<Value> {
-    serde_json::from_str(&succeed(home, &["ls", "--json"])).unwrap()
+    serde_json::from_str(&home.succeed(&["ls", "--json"])).unwrap()
 }
 
 fn names(home: &Home) -> Vec<String> {
@@ -85,27 +70,26 @@ fn socket(home: &Home, name: &str) -> PathBuf {
 fn scripts_change_a_running_divvy() {
     let home = Home::new();
     let _run = TestRun::start(&home, &["--name", "night", &ranker()]);
-    let id: u64 = succeed(&home, &["set", "ranker", "weight=5"]).trim().parse().unwrap();
-    let saved = succeed(&home, &["layout"]);
+    let id: u64 = home.succeed(&["set", "ranker", "weight=5"]).trim().parse().unwrap();
+    let saved = home.succeed(&["layout"]);
     assert!(saved.contains("weight = 5"), "{saved}");
     let next = home.write("next.toml", saved.replace("weight = 5", "weight = 9"));
     let next = next.display().to_string();
-    let plan = succeed(&home, &["plan", &next, "--run", "night"]);
+    let plan = home.succeed(&["plan", &next, "--run", "night"]);
     assert!(plan.contains("weight 5 -> 9"), "{plan}");
-    let plan: Value = serde_json::from_str(&succeed(&home, &["plan", &next, "--json"])).unwrap();
+    let plan: Value = serde_json::from_str(&home.succeed(&["plan", &next, "--json"])).unwrap();
     let version = plan["version"].to_string();
-    let second: u64 =
-        succeed(&home, &["apply", &next, "--expect", &version]).trim().parse().unwrap();
+    let second: u64 = home.succeed(&["apply", &next, "--expect", &version]).trim().parse().unwrap();
     assert!(second > id);
     // the state has moved on
     assert_eq!(fail(&home, &["apply", &next, "--expect", &version]).0, 1);
-    succeed(&home, &["undo"]);
-    assert!(succeed(&home, &["layout"]).contains("weight = 5"));
-    succeed(&home, &["redo"]);
-    assert!(succeed(&home, &["top", "--once"]).contains("ranker"));
+    home.succeed(&["undo"]);
+    assert!(home.succeed(&["layout"]).contains("weight = 5"));
+    home.succeed(&["redo"]);
+    assert!(home.succeed(&["top", "--once"]).contains("ranker"));
     // a thread writes the file
     until("the journal", || {
-        succeed(&home, &["journal", "--last", "1"]).contains("/cli: redo").then_some(())
+        home.succeed(&["journal", "--last", "1"]).contains("/cli: redo").then_some(())
     });
 }
 
@@ -114,9 +98,9 @@ fn rename_to_stats_is_logged() {
     let home = Home::new();
     let _run = TestRun::start(&home, &[&ranker()]);
     let log = || std::fs::read_to_string(home.path("err")).unwrap();
-    succeed(&home, &["set", "ranker", "name=scorer"]);
+    home.succeed(&["set", "ranker", "name=scorer"]);
     assert!(!log().contains("/v2/models/stats"), "{}", log());
-    succeed(&home, &["set", "scorer", "name=stats"]);
+    home.succeed(&["set", "scorer", "name=stats"]);
     until("a line in the log", || log().contains("/v2/models/stats").then_some(()));
 }
 
@@ -146,7 +130,7 @@ fn faults_have_exit_codes() {
 fn stop_ends_the_run_in_order() {
     let home = Home::new();
     let mut run = TestRun::start(&home, &["--name", "night", &ranker()]);
-    let text = succeed(&home, &["stop"]);
+    let text = home.succeed(&["stop"]);
     assert!(text.contains("night has ended"), "{text}");
     let status = wait_for_exit(run.child.as_mut().unwrap());
     assert!(status.success(), "{status}");
@@ -177,7 +161,7 @@ fn second_run_of_a_layout_is_numbered() {
 #[test]
 fn no_control_opens_no_socket() {
     let home = Home::new();
-    let output = divvy(&home, &["--headless", "--demo", "--for", "1s", "--no-control"]);
+    let output = home.beside(&["--headless", "--demo", "--for", "1s", "--no-control"]);
     assert!(output.status.success());
     assert!(!home.path("run/divvy").exists());
 }
@@ -190,11 +174,11 @@ fn readers_watch_but_do_not_change() {
     let arguments = ["--name", "night", "--readers", &group, "--readers-dir", &folder];
     let _run = TestRun::start(&home, &[&arguments[..], &[&ranker()]].concat());
     let socket = format!("{folder}/night.sock");
-    assert!(succeed(&home, &["top", "--once", "--run", &socket]).contains("ranker"));
+    assert!(home.succeed(&["top", "--once", "--run", &socket]).contains("ranker"));
     let (code, err) = fail(&home, &["set", "ranker", "weight=5", "--run", &socket]);
     assert!(code == 1 && err.contains("for reading"), "{err}");
     // both sockets are of one run
-    assert_eq!(succeed(&home, &["ls", "--readers-dir", &folder]).lines().count(), 2);
+    assert_eq!(home.succeed(&["ls", "--readers-dir", &folder]).lines().count(), 2);
     let nobody = ["--headless", "--demo", "--readers", "no-such-group"];
     let (code, err) = fail(&home, &nobody);
     assert!(code == 2 && err.contains("no-such-group"), "{err}");
@@ -214,7 +198,7 @@ fn control_over_tcp_needs_its_own_token() {
         ["top", "--once", "--run", address, "--control-token-file", token].map(str::to_owned)
     };
     let borrowed = |arguments: &[String]| -> Output {
-        divvy(&home, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        home.beside(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     assert!(borrowed(&far(&token)).status.success());
     assert_eq!(borrowed(&far(&other)).status.code(), Some(1));

@@ -7,9 +7,9 @@ mod binary;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use binary::{DIVVY, Home, RunOutput, allowed, mask, model, signal, until, wait_for_exit};
+use binary::{Home, RunOutput, allowed, mask, model, signal, until, wait_for_exit};
 use divvy::machine::CpuSet;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -79,23 +79,9 @@ impl Drop for TestRun {
     }
 }
 
-/// Runs a subcommand beside a run.
-fn divvy(home: &Home, arguments: &[&str]) -> Output {
-    let mut command = Command::new(DIVVY);
-    command.current_dir(home.path("")).envs(home.variables()).stdin(Stdio::null());
-    command.args(arguments).output().unwrap()
-}
-
-fn succeed(home: &Home, arguments: &[&str]) -> String {
-    let output = divvy(home, arguments);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {err}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// Returns a row of the run, once it answers.
 fn row(home: &Home, name: &str) -> Option<Value> {
-    let output = divvy(home, &["top", "--once", "--json"]);
+    let output = home.beside(&["top", "--once", "--json"]);
     let snapshot: Value = serde_json::from_slice(&output.stdout).ok()?;
     let rows = snapshot["models"].as_array()?;
     rows.iter().find(|row| row["row"]["budget"]["name"] == name).cloned()
@@ -172,16 +158,16 @@ fn restore_undoes_a_killed_run() {
     until("the cores of the row", || (stranger.cores() == own).then_some(()));
     run.kill();
     assert_eq!(stranger.cores(), own);
-    let listed = succeed(&home, &["restore", "--list"]);
+    let listed = home.succeed(&["restore", "--list"]);
     assert!(listed.contains(&format!("process {} (sleep)", stranger.pid())), "{listed}");
     assert_eq!(stranger.cores(), own);
     let mut next = home.divvy();
     next.args(["--headless", "--for", "1s", "--demo"]);
     let next = home.run(next);
     assert!(next.err.contains("`divvy restore` restores"), "{}", next.err);
-    assert!(succeed(&home, &["restore"]).contains("restored from"));
+    assert!(home.succeed(&["restore"]).contains("restored from"));
     assert_eq!(stranger.cores(), before);
-    assert!(succeed(&home, &["restore"]).starts_with("nothing to restore"));
+    assert!(home.succeed(&["restore"]).starts_with("nothing to restore"));
 }
 
 #[test]
@@ -192,11 +178,11 @@ fn cores_are_set_while_the_process_runs() {
     let run = TestRun::start(&home, &[ranker.to_str().unwrap(), "--pid", &pid]);
     until("the process", || state(&home, "sleep").filter(|state| state == "running"));
     let (own, core) = last_core();
-    succeed(&home, &["set", "sleep", &format!("cores=\"{core}\"")]);
+    home.succeed(&["set", "sleep", &format!("cores=\"{core}\"")]);
     until("the new cores", || (stranger.cores() == own).then_some(()));
-    let saved = succeed(&home, &["layout"]);
+    let saved = home.succeed(&["layout"]);
     assert!(saved.contains("[[model]]") && saved.contains("[[process]]"), "{saved}");
-    let refused = divvy(&home, &["set", "sleep", "threads=2"]);
+    let refused = home.beside(&["set", "sleep", "threads=2"]);
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains("`threads` is not a key of a process"), "{error}");
     assert!(run.stop(&home).status.success());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use divvy::machine::CpuSet;
@@ -85,6 +85,24 @@ impl Home {
         command.stderr(File::create(self.path("err")).unwrap());
         command.stdin(std::process::Stdio::null());
         command
+    }
+
+    /// Runs a subcommand beside a run in this home.
+    pub(crate) fn beside(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(DIVVY);
+        command
+            .current_dir(self.path(""))
+            .envs(self.variables())
+            .stdin(std::process::Stdio::null());
+        command.args(arguments).output().unwrap()
+    }
+
+    /// As [`Home::beside`], for a subcommand that must succeed; returns its standard output.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.beside(arguments);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {err}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Runs a command and waits for its exit.
