@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::members::RowNumber;
 use super::weight::WeightOriginals;
-use crate::machine::{CpuSet, ProcessFiles, ProcessId};
+use crate::machine::{CpuSet, ProcessFiles, ProcessId, child_processes};
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
@@ -77,6 +77,10 @@ impl FoundProcess {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct OriginalsFile {
     version: u32,
+    /// The boot to which the numbers belong: after another one, or on another host that shares the folder,
+    /// they are those of other processes.
+    #[serde(default)]
+    boot: String,
     /// The divvy that wrote it.
     divvy: ProcessId,
     /// The processes of each row.
@@ -189,7 +193,8 @@ impl Originals {
             rows.entry(row.clone()).or_default().push(found.clone());
         }
         let weights = record.weights.values().cloned().collect();
-        let file = OriginalsFile { version: VERSION, divvy: record.divvy, rows, weights };
+        let (divvy, boot) = (record.divvy, child_processes::boot_id());
+        let file = OriginalsFile { version: VERSION, boot, divvy, rows, weights };
         if let Err(error) = write_or_remove(path, &file)
             && !std::mem::replace(&mut record.has_failed, true)
         {
@@ -233,16 +238,17 @@ pub(super) fn dead_runs(folder: &Path, files: &ProcessFiles) -> Vec<RunFile> {
     all_runs(folder).into_iter().filter(|run| !lives(run)).collect()
 }
 
-/// Returns the files of all runs in a folder, also of those that go on.
+/// Returns the files of all runs of this boot in a folder, also of those that go on.
 pub(super) fn all_runs(folder: &Path) -> Vec<RunFile> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let is_record = |path: &PathBuf| {
         let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with(PREFIX) && path.extension().is_some_and(|suffix| suffix == "json")
     };
+    let boot = child_processes::boot_id();
     let read = |path: PathBuf| {
         let file: OriginalsFile = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
-        (file.version <= VERSION).then_some(RunFile { path, file })
+        (file.version <= VERSION && file.boot == boot).then_some(RunFile { path, file })
     };
     entries.map(|entry| entry.path()).filter(is_record).filter_map(read).collect()
 }
@@ -293,11 +299,11 @@ mod tests {
         found.add(72, set("0-3"));
         let rows = BTreeMap::from([("redis".to_owned(), vec![found.clone()])]);
         let divvy = ProcessId { pid: i32::MAX, start_ticks: 1 };
-        write_or_remove(
-            &path,
-            &OriginalsFile { version: VERSION, divvy, rows, weights: Vec::new() },
-        )
-        .unwrap();
+        let boot = child_processes::boot_id();
+        let mut file = OriginalsFile { version: VERSION, boot, divvy, rows, weights: Vec::new() };
+        write_or_remove(&path, &file).unwrap();
+        file.boot = "another".to_owned();
+        write_or_remove(&folder.path().join("found-3.json"), &file).unwrap();
         fs::write(folder.path().join("found-2.json"), "{").unwrap();
         let dead = dead_runs(folder.path(), &files());
         assert_eq!(dead.len(), 1);
