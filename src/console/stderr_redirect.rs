@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use crate::telemetry::without_escapes;
+
 /// Maximum length of a line in bytes. Longer lines are split.
 const LONGEST: usize = 8 << 10;
 
@@ -177,7 +179,7 @@ impl StderrFollower {
     }
 
     fn flush(&mut self, log: &mut dyn FnMut(&str)) {
-        let line = plain(&String::from_utf8_lossy(&self.line));
+        let line = without_escapes(&String::from_utf8_lossy(&self.line));
         self.line.clear();
         if !line.trim().is_empty() {
             log(&line);
@@ -200,16 +202,6 @@ fn tell(line: &str) {
     }
 }
 
-/// Returns the line without colour escape sequences.
-fn plain(line: &str) -> String {
-    let mut parts = line.trim_end().split("\u{1b}[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        let end = part.find(|letter: char| ('@'..='~').contains(&letter));
-        text + end.and_then(|end| part.get(end + 1..)).unwrap_or_default()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -219,9 +211,9 @@ mod tests {
     #[test]
     fn colour_sequences_are_removed() {
         let line = "\u{1b}[0;93m2026-01-02 [W:onnxruntime:, x.cc:1] odd [3]\u{1b}[m\n";
-        assert_eq!(plain(line), "2026-01-02 [W:onnxruntime:, x.cc:1] odd [3]");
-        assert_eq!(plain("nothing to do\r\n"), "nothing to do");
-        assert_eq!(plain("cut \u{1b}[0;9"), "cut ");
+        assert_eq!(without_escapes(line), "2026-01-02 [W:onnxruntime:, x.cc:1] odd [3]");
+        assert_eq!(without_escapes("nothing to do\r\n"), "nothing to do");
+        assert_eq!(without_escapes("cut \u{1b}[0;9"), "cut ");
     }
 
     #[cfg(unix)]

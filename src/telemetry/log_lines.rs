@@ -95,6 +95,16 @@ impl LogLines {
     }
 }
 
+/// Returns a line of a program's output without its end and without colour escape sequences.
+pub fn without_escapes(line: &str) -> String {
+    let mut parts = line.trim_end().split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let end = part.find(|letter: char| ('@'..='~').contains(&letter));
+        text + end.and_then(|end| part.get(end + 1..)).unwrap_or_default()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,7 +45,7 @@ pub use journal::{Applied, Comparison, JournalEntry, Metric, SampleKind, Verdict
 pub use journal_channel::{JOURNAL_CAPACITY, JournalChannel, JournalReceiver, JournalSender};
 pub use latencies::{Distribution, Latencies};
 pub use loan_view::LoanView;
-pub use log_lines::{LogLevel, LogLine, LogLines};
+pub use log_lines::{LogLevel, LogLine, LogLines, without_escapes};
 pub use memory::{LoadedModelRow, MemoryPart, MemoryRow, MemoryTable};
 pub use model_view::{Actual, ModelState, ModelView, ThreadView};
 pub use name_list::{name_list, separated_list};

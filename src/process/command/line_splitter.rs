@@ -1,5 +1,7 @@
 //! Splits the output of a program into lines of bounded length.
 
+use crate::telemetry::without_escapes;
+
 /// Longest line in bytes. The rest of a longer line is left out.
 pub(super) const LONGEST_LINE: usize = 4 << 10;
 
@@ -42,16 +44,6 @@ impl LineSplitter {
             pass(line);
         }
     }
-}
-
-/// Returns a line without colour escape sequences.
-fn without_escapes(line: &str) -> String {
-    let mut parts = line.trim_end().split("\u{1b}[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        let end = part.find(|letter: char| ('@'..='~').contains(&letter));
-        text + end.and_then(|end| part.get(end + 1..)).unwrap_or_default()
-    })
 }
 
 #[cfg(test)]
