@@ -71,7 +71,6 @@ impl OtherMeter {
             exe: catalog.exe_name(process),
             refused: inputs.own.refusal(process),
             on_reserved: is_on(&inputs.reserved, process, catalog.files()),
-            kept_off: false,
         };
         OtherProcesses { cpu: cores(total), busiest: used.into_iter().map(other).collect() }
     }

@@ -234,7 +234,4 @@ pub struct OtherProcess {
     /// True if it may run on a core that a row has reserved.
     #[serde(default)]
     pub on_reserved: bool,
-    /// True if divvy keeps it off reserved cores.
-    #[serde(default)]
-    pub kept_off: bool,
 }

@@ -161,7 +161,6 @@ fn others() -> OtherProcesses {
         exe: exe.to_owned(),
         refused: None,
         on_reserved: false,
-        kept_off: false,
     };
     let mut busiest = vec![
         other(812, "dockerd", "/usr/bin/dockerd -H fd://", 0.41),

@@ -119,11 +119,7 @@ fn explanation(
     if let Some(reason) = &other.refused {
         return (format!("{} cannot be a row: {reason}", other.exe), theme.warn);
     }
-    let now = match (other.kept_off, other.on_reserved) {
-        (true, _) => " divvy keeps it off reserved cores.",
-        (false, true) => " It may run on reserved cores now.",
-        (false, false) => "",
-    };
+    let now = if other.on_reserved { " It may run on reserved cores now." } else { "" };
     if state.readonly {
         return (format!("Read-only: no row can be added.{now}"), theme.dim);
     }
